@@ -1,0 +1,14 @@
+"""Where the files lie that travel with rig: guest sources, image definitions, scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["assets"]
+
+
+def assets(name: str) -> Path:
+    """Return the folder `guest`, `images` or `scenarios`: of the installed package, or of the checkout."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "_data" / name
+    return packaged if packaged.is_dir() else here.parent / name

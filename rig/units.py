@@ -1,0 +1,54 @@
+"""Sizes and durations as people write them: 200M, 30s, 1.5G, 2min."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+__all__ = ["format_duration", "format_size", "parse_duration", "parse_size"]
+
+# Binary, as QEMU, the kernel's memparse() (lib/cmdline.c) and `free -h` count.
+SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+DURATIONS = {
+    "ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1, 1000),
+    "": Fraction(1), "s": Fraction(1), "m": Fraction(60), "min": Fraction(60), "h": Fraction(3600),
+}  # fmt: skip
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ns|us|ms|s|min|m|h|)")
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for `200M`, `1.5G`, `4096`, `64KiB`. Raises ValueError with what is accepted."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not a size: write a number and one of K, M, G or T, as in 200M")
+    value = Fraction(match["number"]) * SIZES[match["unit"].upper()]
+    if value.denominator != 1:
+        raise ValueError(f"'{text}' is not a whole number of bytes")
+    return int(value)
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds for `30s`, `500ms`, `2min`, `1.5`. Raises ValueError with what is accepted."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not a duration: write a number and one of ns, us, ms, s, min or h, as in 30s")
+    return float(Fraction(match["number"]) * DURATIONS[match["unit"]])
+
+
+def format_size(count: int) -> str:
+    """Return the shortest form that reads back to the same number of bytes: 200M, 1536K, 17."""
+    for unit in "TGMK":
+        if count and count % SIZES[unit] == 0:
+            return f"{count // SIZES[unit]}{unit}"
+    return str(count)
+
+
+def format_duration(seconds: float) -> str:
+    """Return 30s, 500ms, 25min: a form that reads back to the same duration."""
+    if seconds and seconds % 60 == 0 and seconds >= 120:
+        return f"{seconds / 60:g}min"
+    if seconds and seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    return f"{seconds:g}s"
