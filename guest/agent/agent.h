@@ -246,6 +246,8 @@ int load_module(const char *path);
 int load_optional(const char *name);
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd);
+bool mount_image(const char *device, const char *where, const char *type, unsigned long flags);
+bool has_dax(const char *file);
 void wait_for_payload(void);
 void say_memory(void);
 void go_live(void);
