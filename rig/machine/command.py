@@ -37,6 +37,8 @@ def kernel_command_line(spec: GuestSpec) -> str:
         "swiotlb=noforce",
         # Addresses in traces and in a debugger are those of System.map.
         "nokaslr",
+        # The self-tests of built-in ciphers are half of an emulated boot.
+        "cryptomgr.notests",
         "rig.root=pmem", "rig.payload=pmem",
     ]  # fmt: skip
     if spec.clock is Clock.LIVE:
@@ -97,10 +99,11 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     maxmem = spec.memory + (2 << 30)
     return [
         "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
-        "-object", _backend("root", spec.rootfs, root_size),
-        "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
+        # The guest numbers them from the last to the first: the root is /dev/pmem0.
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
+        "-object", _backend("root", spec.rootfs, root_size),
+        "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
     ]  # fmt: skip
 
 

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import pexpect
 from pexpect.socket_pexpect import SocketSpawn
@@ -45,12 +44,12 @@ class Console:
         with connection, self._log.open("wb", buffering=0) as log:
             spawn: SocketSpawn[bytes] = SocketSpawn(connection, timeout=None, maxread=65536, searchwindowsize=4096)
             spawn.delaybeforesend = None
-            spawn.logfile_read = _Teller(log)
             while True:
                 try:
                     data = spawn.read_nonblocking(65536, timeout=None)
                 except (pexpect.EOF, OSError):
                     break
+                log.write(data)
                 self._feed(data)
         if self._tail:
             self._tell(self._tail)
@@ -80,16 +79,3 @@ class Console:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(1)
-
-
-class _Teller:
-    """A log file for pexpect, which flushes after each write: unbuffered, bytes only."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-
-    def flush(self) -> None:
-        """Nothing to do: the file is unbuffered."""

@@ -81,7 +81,9 @@ class Session:
                 return future.result()
             if ended.done():
                 await asyncio.sleep(0.1)
-                raise self.failure(f"the guest ended before its agent said '{name}'")
+                status = ended.result()
+                how = f"QEMU was ended by signal {-status}" if status < 0 else "the guest ended"
+                raise self.failure(f"{how} before its agent said '{name}'")
             raise self.failure(f"the guest's agent did not say '{name}' within {timeout:g} s")
         finally:
             ended.cancel()
