@@ -188,5 +188,7 @@ class ScenarioFile(Strict):
                     raise ValueError(f"two {kind}s are called '{name}': give one another name")
         for name in self.sysctls:
             if "." not in name:
-                raise ValueError(f"sysctls.{name}: a sysctl's name is dotted: quote it, as in \"vm.swappiness\"")
+                raise ValueError(
+                    f'sysctls.{name}: a sysctl\'s name is dotted: quote it, as in "vm.swappiness"'
+                )
         return self

@@ -48,7 +48,7 @@ class Parameter(BaseModel):
             raise ValueError("'choices' belongs to type \"choice\", and to no other")
         bounded = self.min is not None or self.max is not None
         if bounded and self.type in ("bool", "choice", "text"):
-            raise ValueError(f"a parameter of type \"{self.type}\" has no min and no max")
+            raise ValueError(f'a parameter of type "{self.type}" has no min and no max')
         for name in ("min", "max"):
             bound = getattr(self, name)
             if bound is not None:

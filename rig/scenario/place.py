@@ -21,7 +21,10 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     if len(path) >= 2 and isinstance(path[1], int):
         found, rest = _nth(lines, rf"\s*\[\[\s*{re.escape(str(path[0]))}\s*\]\]", path[1]), path[2:]
     elif len(path) >= 2 and isinstance(path[0], str):
-        found, rest = _nth(lines, rf"\s*\[\s*{re.escape(path[0])}\s*\.\s*\"?{re.escape(str(path[1]))}\"?\s*\]", 0), path[2:]
+        found, rest = (
+            _nth(lines, rf"\s*\[\s*{re.escape(path[0])}\s*\.\s*\"?{re.escape(str(path[1]))}\"?\s*\]", 0),
+            path[2:],
+        )
         if found is None:
             found, rest = _nth(lines, rf"\s*\[\s*{re.escape(path[0])}\s*\]", 0), path[1:]
     else:

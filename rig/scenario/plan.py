@@ -80,7 +80,9 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     cannot be rendered, a program that is missing, and a step that would wait without a bound.
     """
     programs = {program.name: program for program in _programs(scenario, settings)}
-    steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
+    steps = [
+        RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()
+    ]
     if settings.swap:
         steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
     if settings.zram:
@@ -89,7 +91,9 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     return RenderedPlan(tuple(steps), tuple(programs.values()))
 
 
-def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
+def _steps(
+    scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]
+) -> Iterable[RenderedStep]:
     context = settings.context()
     for index, step in enumerate(scenario.file.plan.steps):
         where = f"{scenario.path}: plan.steps[{index}] ({step.do})"
@@ -113,7 +117,9 @@ def _plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str) -> list[tuple[str, str]]:
+def _command(
+    words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str
+) -> list[tuple[str, str]]:
     """Put the program's own command line before the arguments; `run` names another program than the role."""
     keys = dict(words)
     run = keys.get("run", keys["program"])
@@ -136,7 +142,9 @@ def _bounded(words: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
                 bounded = False
             if not bounded:
                 raise WrongCall(
-                    f"timeout={value} is not a number of seconds above zero", where=where, remedy="bound every wait"
+                    f"timeout={value} is not a number of seconds above zero",
+                    where=where,
+                    remedy="bound every wait",
                 )
     return words
 
@@ -162,14 +170,20 @@ def _source(folder: Path, source: str, where: str) -> Path:
         if not path.is_file():
             there = [entry.name for entry in folder.iterdir() if entry.suffix in (".c", ".py")]
             raise WrongCall(
-                f"the program's source '{source}' is missing", where=where, remedy=did_you_mean(source, there, kind="source")
+                f"the program's source '{source}' is missing",
+                where=where,
+                remedy=did_you_mean(source, there, kind="source"),
             )
         return path
     for room in (assets("guest") / "programs", assets("guest") / "python"):
         for suffix in (".c", ".py"):
             if (path := room / f"{source}{suffix}").is_file():
                 return path
-    known = [path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")]
+    known = [
+        path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")
+    ]
     raise WrongCall(
-        f"there is no guest program '{source}'", where=where, remedy=did_you_mean(source, known, kind="guest program")
+        f"there is no guest program '{source}'",
+        where=where,
+        remedy=did_you_mean(source, known, kind="guest program"),
     )

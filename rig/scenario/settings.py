@@ -103,7 +103,9 @@ def _split(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not name:
-        raise WrongCall(f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s")
+        raise WrongCall(
+            f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s"
+        )
     return name, value.strip()
 
 
@@ -115,13 +117,17 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
     if name not in scenario.parameters:
         known = [*scenario.parameters, *GUEST_SETTINGS]
         raise WrongCall(
-            f"'{scenario.name}' has no parameter '{name}'", where=f"--set {name}={text}", remedy=did_you_mean(name, known)
+            f"'{scenario.name}' has no parameter '{name}'",
+            where=f"--set {name}={text}",
+            remedy=did_you_mean(name, known),
         )
     try:
         value = scenario.parameters[name].parse(text)
     except ValueError as error:
         raise WrongCall(
-            str(error), where=f"--set {name}={text}", remedy=f"'rig show {scenario.name}' lists the parameters"
+            str(error),
+            where=f"--set {name}={text}",
+            remedy=f"'rig show {scenario.name}' lists the parameters",
         ) from None
     return replace(settings, parameters={**settings.parameters, name: value})
 
@@ -132,7 +138,8 @@ def _sysctl(name: str, text: str) -> str:
     root = name.split(".", 1)[0]
     if root not in SYSCTL_ROOTS:
         raise WrongCall(
-            f"there is no sysctl '{name}': /proc/sys has no folder '{root}'", remedy=did_you_mean(root, SYSCTL_ROOTS)
+            f"there is no sysctl '{name}': /proc/sys has no folder '{root}'",
+            remedy=did_you_mean(root, SYSCTL_ROOTS),
         )
     if not text or any(character in text for character in "\n\0"):
         raise WrongCall(f"the sysctl '{name}' needs a value on one line", remedy=f"write {name}=VALUE")
@@ -163,7 +170,9 @@ def _set_guest(settings: Settings, name: str, text: str) -> Settings:
 
 def _one_of(text: str, choices: tuple[str, ...], where: str) -> None:
     if text not in choices:
-        raise WrongCall(f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices))
+        raise WrongCall(
+            f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices)
+        )
 
 
 def _check_guest(settings: Settings) -> None:
@@ -175,7 +184,9 @@ def _check_guest(settings: Settings) -> None:
         )
     if settings.memory % (1 << 20):
         raise WrongCall(
-            f"{settings.memory} bytes of memory are not whole megabytes", where="memory", remedy="write it as in 384M"
+            f"{settings.memory} bytes of memory are not whole megabytes",
+            where="memory",
+            remedy="write it as in 384M",
         )
     if settings.clock == "warp" and settings.accel == "kvm":
         raise WrongCall(
@@ -192,7 +203,10 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
             holds = evaluate(expression, settings.names(), FUNCTIONS)
         except (CannotSay, NotThere) as error:
             raise WrongCall(
-                f"the check cannot be judged: {error}", where=where, remedy="correct it", detail=expression.text
+                f"the check cannot be judged: {error}",
+                where=where,
+                remedy="correct it",
+                detail=expression.text,
             ) from None
         if not holds:
             raise WrongCall(

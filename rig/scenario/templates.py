@@ -54,7 +54,10 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
         tree = _environment().parse(text)
     except TemplateSyntaxError as error:
         raise WrongCall(
-            f"the template is broken: {error.message}", where=where, remedy="correct the template", detail=text
+            f"the template is broken: {error.message}",
+            where=where,
+            remedy="correct the template",
+            detail=text,
         ) from None
     for name in sorted(meta.find_undeclared_variables(tree)):
         if name not in names and name not in _environment().globals:
@@ -76,5 +79,8 @@ def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
         return _environment().from_string(text).render(context)
     except (TemplateError, TypeError, ValueError, ArithmeticError, OverflowError) as error:
         raise WrongCall(
-            f"the template cannot be rendered: {error}", where=where, remedy="correct the template", detail=text
+            f"the template cannot be rendered: {error}",
+            where=where,
+            remedy="correct the template",
+            detail=text,
         ) from None
