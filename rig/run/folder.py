@@ -67,7 +67,10 @@ class OpenRun:
         """Write run.json: after this the folder stays, under its own name."""
         self.whole = False
         text = run.model_dump_json(indent=2)
-        (self.folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+        try:
+            (self.folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
         self.whole = True
 
 
@@ -91,16 +94,19 @@ def open_run(root: Path | None = None) -> Iterator[OpenRun]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield run
         if run.whole:
-            (folder / LOCK).unlink()
-            folder.rename(run.final)
-            run.folder = run.final
-    except OSError as error:
-        if error.filename is not None and str(folder) in str(error.filename):
-            raise _cannot_write(folder, error) from error
-        raise
+            _finish(run)
     finally:
         os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _finish(run: OpenRun) -> None:
+    try:
+        (run.folder / LOCK).unlink()
+        run.folder.rename(run.final)
+    except OSError as error:
+        raise _cannot_write(run.folder, error) from error
+    run.folder = run.final
 
 
 def _cannot_write(folder: Path, error: OSError) -> RigError:
@@ -171,7 +177,9 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
             raise WrongCall("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
         return folders[-1]
     if "/" in run:
-        raise WrongCall(f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs")
+        raise WrongCall(
+            f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs"
+        )
     found = [folder for folder in folders if folder.name.startswith(run)] if run else []
     exact = [folder for folder in found if folder.name == run]
     if exact or len(found) == 1:
@@ -200,7 +208,9 @@ def read_run(folder: Path) -> Run:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a run: {key}: {first['msg']}", where=path, remedy="the file is damaged") from None
+        raise RigError(
+            f"not a run: {key}: {first['msg']}", where=path, remedy="the file is damaged"
+        ) from None
     if run.schema_version > SCHEMA_VERSION:
         raise RigError(
             f"the run has schema version {run.schema_version}, this rig reads {SCHEMA_VERSION}",

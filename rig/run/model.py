@@ -105,7 +105,7 @@ class Heard(Model):
 
 
 class Frame(Model):
-    """One frame of a trace. role: `page-fault`, `fault-handler`, `copy-on-write`, `allocation`, `oom`, or empty."""
+    """One frame of a trace; role is its part as kernel_path.py tells it, empty where it plays none."""
 
     function: str
     offset: int | None = None
@@ -216,7 +216,7 @@ class Run(Model):
     guest: dict[str, int] = Field(default_factory=dict)
     """memory, swap and zram in bytes; cpus."""
     settings: dict[str, str] = Field(default_factory=dict)
-    """The settings that the call named, in its words: `rig run SCENARIO --set …` with these repeats the run."""
+    """The settings that the call named, in its words: `--set` with these repeats the run."""
     to_the_end: bool = False
     environment: Environment = Environment()
     command: tuple[str, ...] = ()

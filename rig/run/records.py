@@ -1,4 +1,4 @@
-"""What the agent said, as far as it was heard: the records in order, how many were lost, what was not readable."""
+"""What the agent said, as far as it was heard: the records in order, and how many were lost."""
 
 from __future__ import annotations
 

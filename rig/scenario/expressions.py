@@ -1,8 +1,8 @@
 """The language of claims: simpleeval over read-only views, checked whole before a guest is started.
 
-An expression is Python's grammar for comparisons, arithmetic, comprehensions and calls of the functions that
-are offered; nothing else of Python is. What cannot be evaluated safely or names what does not exist is refused
-when the scenario is loaded, with a caret under the place.
+An expression is Python's grammar for comparisons, arithmetic, comprehensions and calls of the functions
+that are offered; nothing else of Python is. What cannot be evaluated safely or names what does not exist is
+refused when the scenario is loaded, with a caret under the place.
 """
 
 from __future__ import annotations
@@ -108,7 +108,15 @@ def evaluate(
         if attribute and _speaks_of_none(expression, names, attribute[1]):
             raise NotThere(f"there is nothing that has a '{attribute[1]}' in this run") from None
         raise CannotSay(str(error)) from None
-    except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise CannotSay(f"{type(error).__name__}: {error}") from None
 
 

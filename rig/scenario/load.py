@@ -1,4 +1,4 @@
-"""Find a scenario and read it: a folder with scenario.toml in it, checked whole before anything is started."""
+"""Find a scenario and read it: a folder with scenario.toml, checked whole before anything is started."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from rig.scenario.place import line_of
 from rig.scenario.templates import check_template
 
 if TYPE_CHECKING:
-    from rig.scenario.model import Claim, Parameter, ScenarioFile
+    from rig.scenario.model import Claim, ScenarioFile
+    from rig.scenario.parameter import Parameter
 
 __all__ = ["CheckedClaim", "Scenario", "find_scenario", "list_scenarios", "load_scenario"]
 

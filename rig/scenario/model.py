@@ -8,39 +8,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rig.scenario.parameter import RESERVED, Parameter, Raw
+from rig.scenario.verbs import check_step
 from rig.units import parse_size
 
 __all__ = ["Check", "Claim", "GuestNeeds", "Measure", "Plan", "Program", "ScenarioFile", "Step"]
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-# The verbs of guest/agent/PROTOCOL.md: the keys that each must have, and those it may have besides.
-# `*` stands for keys that only the kernel knows (a cgroup's files).
-VERBS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    verb: (frozenset(needed.split()), frozenset(allowed.split()))
-    for verb, needed, allowed in (
-        ("sysctl", "name value", ""),
-        ("write", "path value", "mkdir"),
-        ("cgroup", "name", "*"),
-        ("modprobe", "name", ""),
-        ("swapon", "", "path mkswap zram"),
-        ("spawn", "program", "run arg env cgroup oom_score_adj uid gid rlimit cwd sched"),
-        ("wait_line", "program text timeout", "count"),
-        ("wait_state", "program comm state timeout", "count"),
-        ("wait_exit", "program timeout", "comm"),
-        ("wait_any", "timeout", "oom exit line settle"),
-        ("signal", "program signal", "comm"),
-        ("sleep", "seconds", ""),
-        ("sample", "", "every now label pss"),
-        ("pagemap", "program label", "comm start length region pfns"),
-        ("check_rss", "program", "comm min max"),
-        ("mark", "name", ""),
-        ("end", "reason", ""),
-    )
-}
-REPEATED = frozenset({"arg", "env", "rlimit", "exit", "line"})
-EVERY_STEP = frozenset({"do", "when", "on_error", "timeout"})
 
 
 class Strict(BaseModel):
@@ -80,6 +54,8 @@ class Step(Strict):
 
     do: str
     when: str | None = None
+    id: str | None = None
+    """What claims call this step."""
 
     @property
     def keys(self) -> dict[str, Raw | list[Raw]]:
@@ -88,35 +64,8 @@ class Step(Strict):
 
     @model_validator(mode="after")
     def _speaks_the_protocol(self) -> Self:
-        from rig.scenario.nearness import did_you_mean
-
-        if self.do not in VERBS:
-            raise ValueError(f"unknown verb '{self.do}': {did_you_mean(self.do, VERBS)}")
-        needed, allowed = VERBS[self.do]
-        keys = self.keys
-        for key, value in keys.items():
-            if "*" not in allowed and key not in needed | allowed | EVERY_STEP:
-                known = (needed | allowed | EVERY_STEP) - {"*"}
-                raise ValueError(f"'{self.do}' has no key '{key}': {did_you_mean(key, known)}")
-            _check_value(self.do, key, value)
-        missing = sorted(needed - set(keys))
-        if missing:
-            raise ValueError(f"'{self.do}' needs the key '{missing[0]}'")
-        if self.do == "swapon" and ("path" in keys) == ("zram" in keys):
-            raise ValueError("'swapon' takes either 'path' or 'zram'")
+        check_step(self.do, self.keys)
         return self
-
-
-def _check_value(verb: str, key: str, value: Any) -> None:
-    if isinstance(value, list):
-        if key not in REPEATED:
-            raise ValueError(f"'{verb}' takes one '{key}', not a list")
-        if not all(isinstance(item, str | int | float) for item in value):
-            raise ValueError(f"'{key}' of '{verb}' is a list of texts")
-    elif not isinstance(value, str | int | float):
-        raise ValueError(f"'{key}' of '{verb}' is a text or a number")
-    if key == "on_error" and value not in ("stop", "go"):
-        raise ValueError(f"'on_error' is 'stop' or 'go', not '{value}'")
 
 
 class Plan(Strict):
@@ -148,7 +97,9 @@ class Claim(Strict):
 
     kind `claim`: when it fails the run is not-reproduced. kind `condition`: what the experiment rests on; when
     it fails the run is invalid. `when` says whether it applies. `values` are worked out in order, are shown
-    with the claim, and may be used by later values and by `expr`.
+    with the claim, and may be used by later values and by `expr`. `needs` names claims without which this one
+    has nothing to be judged on: when one of them did not hold, it is not judged. `ends_the_plan`: when it
+    fails, it is no fault of the run that the plan could not go on.
     """
 
     id: Annotated[str, Field(pattern=NAME.pattern)]
@@ -156,6 +107,8 @@ class Claim(Strict):
     expr: str
     when: str | None = None
     kind: Literal["claim", "condition"] = "claim"
+    needs: tuple[str, ...] = ()
+    ends_the_plan: bool = False
     values: dict[str, Annotated[Measure, BeforeValidator(_measure)]] = Field(default_factory=dict)
 
 
@@ -186,6 +139,12 @@ class ScenarioFile(Strict):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"two {kind}s are called '{name}': give one another name")
+        earlier: list[str] = []
+        for claim in self.claims:
+            for need in claim.needs:
+                if need not in earlier:
+                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is no claim above it")
+            earlier.append(claim.id)
         for name in self.sysctls:
             if "." not in name:
                 raise ValueError(

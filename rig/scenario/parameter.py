@@ -59,12 +59,10 @@ class Parameter(BaseModel):
     def parse(self, raw: Raw) -> Value:
         """Return the value that `raw` stands for. Raises ValueError that says what is accepted."""
         value = self._read(raw)
-        for bound, name, wrong in (
-            (self.min, "smallest", lambda limit: value < limit),
-            (self.max, "largest", lambda limit: value > limit),
-        ):
-            if bound is not None and wrong(self._read(bound)):
-                raise ValueError(f"{self.show(value)} is out of bounds: the {name} value is {bound}")
+        if self.min is not None and value < self._read(self.min):  # type: ignore[operator] # numbers both
+            raise ValueError(f"{self.show(value)} is out of bounds: the smallest value is {self.min}")
+        if self.max is not None and value > self._read(self.max):  # type: ignore[operator] # numbers both
+            raise ValueError(f"{self.show(value)} is out of bounds: the largest value is {self.max}")
         return value
 
     def show(self, value: Value) -> str:
@@ -79,7 +77,7 @@ class Parameter(BaseModel):
             case _:
                 return f"{value}{self.unit}" if self.type in ("int", "float") else str(value)
 
-    def _read(self, raw: Raw) -> Value:  # noqa: PLR0911 - one return a type
+    def _read(self, raw: Raw) -> Value:
         text = str(raw).strip()
         match self.type:
             case "size":

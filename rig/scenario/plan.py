@@ -51,11 +51,15 @@ class ProgramFile:
 
 @dataclass(frozen=True)
 class RenderedStep:
-    """A step as the agent reads it; source is the step's index in scenario.toml, None for the rig's own."""
+    """A step as the agent reads it.
+
+    source is its index in scenario.toml, None for the rig's own steps; id is what claims call it.
+    """
 
     verb: str
     words: tuple[tuple[str, str], ...]
     source: int | None = None
+    id: str | None = None
 
     def text(self) -> str:
         return "\t".join([self.verb, *(f"{key}={value.translate(ESCAPES)}" for key, value in self.words)])
@@ -110,7 +114,7 @@ def _steps(
                 words.append((key, render(_plain(item), context, where=f"{where}, key '{key}'")))
         if step.do == "spawn":
             words = _command(words, programs, where)
-        yield RenderedStep(step.do, tuple(_bounded(words, where)), index)
+        yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
 
 
 def _plain(value: object) -> str:

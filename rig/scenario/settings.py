@@ -74,9 +74,9 @@ class Settings:
 def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: bool = False) -> Settings:
     """Return the settings of a run of `scenario` from `NAME=VALUE` texts; later ones win.
 
-    `--memory 384M` and its like are `memory=384M` here. Raises WrongCall that names the setting and the remedy:
-    for an unknown name, a value that does not parse or is out of bounds, and for what the scenario's own checks
-    refuse.
+    `--memory 384M` and its like are `memory=384M` here. Raises WrongCall that names the setting and the
+    remedy: for an unknown name, a value that does not parse or is out of bounds, and for what the scenario's
+    own checks refuse.
     """
     file = scenario.file
     settings = Settings(

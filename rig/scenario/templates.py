@@ -31,11 +31,11 @@ def _environment() -> Environment:
 
 
 def _plain(value: Any) -> Any:
-    """A whole float is written without its point (`30`, not `30.0`), a truth as the protocol's 1 and 0."""
+    """A float is written as the agent reads it (`30`, `0.00005`), a truth as the protocol's 1 and 0."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
-        return int(value) if value.is_integer() else f"{value:.9g}"
+        return f"{value:.9f}".rstrip("0").rstrip(".")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rig.scenario.nearness import did_you_mean
 
-__all__ = ["Missing", "Nothing", "View", "view"]
+__all__ = ["Missing", "Nothing", "View", "thing_of", "view"]
 
 
 class Missing(LookupError):
@@ -74,17 +74,25 @@ def view(value: Any, name: str) -> Any:
     return View(_Attributes(value), name)
 
 
+def thing_of(seen: Any) -> Any:
+    """Return the object behind a view, for the rig's own functions; anything else as it is."""
+    if isinstance(seen, View):
+        fields = object.__getattribute__(seen, "_fields")
+        return fields.thing if isinstance(fields, _Attributes) else fields
+    return seen
+
+
 class _Attributes(Mapping[str, Any]):
     """The public fields and properties of an object, read when they are asked for."""
 
     def __init__(self, thing: Any) -> None:
-        self._thing = thing
+        self.thing = thing
         self._names = _public(thing)
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._names:
             raise KeyError(key)
-        return getattr(self._thing, key)
+        return getattr(self.thing, key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

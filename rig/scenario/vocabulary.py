@@ -19,12 +19,12 @@ RECORD_NAMES = frozenset(
 )
 RECORD_FUNCTIONS = frozenset(
     {
-        "sample", "has_sample", "samples_of", "proc", "pid", "pids", "step", "exit_of", "lines_of", "pagemap",
-        "sysctl", "faulted", "copied", "page_tables_grown", "available_at", "role_of",
+        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
+        "lines_of", "pagemap", "sysctl", "faulted", "copied", "page_tables_grown", "available_at",
     }
 )  # fmt: skip
 LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})
-LOG_FUNCTIONS = frozenset({"path", "in_path", "candidates", "badness_slack", "badness_of", "watermarks"})
+LOG_FUNCTIONS = frozenset({"path", "in_path", "candidates", "badness_of", "badness_slack", "watermarks"})
 
 FROM_RECORDS = RECORD_NAMES | RECORD_FUNCTIONS
 """What rests on the agent's records: a claim that uses one of these is invalid when records were lost."""

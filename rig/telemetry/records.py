@@ -1,4 +1,4 @@
-"""Read the agent's JSON Lines. The guest is not trusted: lines are bounded, and what is no record is counted."""
+"""Read the agent's JSON Lines. The guest is not trusted: lines are bounded, what is no record is counted."""
 
 from __future__ import annotations
 
@@ -84,10 +84,12 @@ class RecordReader:
             self._dropped = max(self._dropped, dropped) if record["ev"] == "end" else self._dropped + dropped
         return record
 
-    def _problem(self, what: str, line: bytes) -> None:
+    def _problem(self, what: str, line: bytes) -> Record | None:
+        """Note what is wrong with a line; there is no record in it."""
         self._bad += 1
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(f"{what}: {line[:SHOWN].decode('utf-8', errors='replace')!r}")
+        return None
 
 
 def read_records(source: bytes | Path | Iterable[bytes]) -> Records:
