@@ -84,9 +84,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     cannot be rendered, a program that is missing, and a step that would wait without a bound.
     """
     programs = {program.name: program for program in _programs(scenario, settings)}
-    steps = [
-        RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()
-    ]
+    steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
     if settings.swap:
         steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
     if settings.zram:
@@ -95,9 +93,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     return RenderedPlan(tuple(steps), tuple(programs.values()))
 
 
-def _steps(
-    scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]
-) -> Iterable[RenderedStep]:
+def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
     context = settings.context()
     for index, step in enumerate(scenario.file.plan.steps):
         where = f"{scenario.path}: plan.steps[{index}] ({step.do})"
@@ -121,9 +117,7 @@ def _plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _command(
-    words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str
-) -> list[tuple[str, str]]:
+def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str) -> list[tuple[str, str]]:
     """Put the program's own command line before the arguments; `run` names another program than the role."""
     keys = dict(words)
     run = keys.get("run", keys["program"])
@@ -183,9 +177,7 @@ def _source(folder: Path, source: str, where: str) -> Path:
         for suffix in (".c", ".py"):
             if (path := room / f"{source}{suffix}").is_file():
                 return path
-    known = [
-        path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")
-    ]
+    known = [path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")]
     raise WrongCall(
         f"there is no guest program '{source}'",
         where=where,
