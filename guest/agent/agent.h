@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rig-agent: runs a plan inside the guest and says what happened (PROTOCOL.md).
+ *
+ * One thread, one event loop, no malloc: all that grows lives in the static tables whose sizes stand here, so that
+ * the agent's footprint is the same at the end of an experiment as at its start.
+ */
+#ifndef RIG_AGENT_H
+#define RIG_AGENT_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define AGENT_VERSION "0.1.0"
+
+enum {
+	MAX_STEPS = 512,
+	MAX_WORDS = 4096,
+	PLAN_BYTES = 128 * 1024,
+	MAX_PROGRAMS = 16,
+	MAX_MEMBERS = 128,	/* processes of all programs that are watched at once */
+	MAX_REGIONS = 64,
+	MAX_ARGS = 64,
+	RECORD_BYTES = 64 * 1024,
+	PORT_BYTES = 128 * 1024, /* records that the port has not taken yet */
+	LINE_BYTES = 4096,
+	NAME_BYTES = 48,
+	COMM_BYTES = 16,	/* TASK_COMM_LEN */
+	PATH_BYTES = 512,
+};
+
+#define NSEC 1000000000LL
+
+/* A plan: an array of steps, each a verb and its words. */
+struct verb;
+
+struct word {
+	const char *key;
+	const char *value;
+};
+
+struct step {
+	int line;		/* in the plan's text, from 1 */
+	const struct verb *verb;
+	const struct word *words;
+	int count;
+	bool go_on;		/* on_error=go */
+	int64_t timeout;	/* ns, 0: none */
+	unsigned int seen;	/* lines matched so far: counted from the program's spawn, not from the step's begin */
+	const char *matched;	/* the line= word of the last of them (wait_any) */
+};
+
+struct plan {
+	struct step steps[MAX_STEPS];
+	int count;
+};
+
+enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END };
+
+struct verb {
+	const char *name;
+	const char *needs;	/* keys, blank separated */
+	const char *takes;	/* further keys; one that ends in * may be repeated; "." stands for any key with a dot */
+	bool waits;
+	enum outcome (*begin)(struct step *step);
+	enum outcome (*check)(struct step *step);	/* after each event, while waiting */
+	void (*describe)(struct step *step);		/* at a time-out: sets saw */
+};
+
+extern struct plan plan;
+extern const struct verb verbs[];
+extern const int verb_count;
+
+/* plan.c */
+int plan_load(const char *path, void (*problem)(int line, const char *text));
+const char *word(const struct step *step, const char *key);
+bool parse_seconds(const char *text, int64_t *ns);
+bool parse_size(const char *text, uint64_t *bytes);
+bool parse_hex(const char *text, uint64_t *value);
+bool parse_int(const char *text, long min, long max, long *value);
+int parse_signal(const char *name);
+
+/* What the step in progress leaves for its record. */
+struct note {
+	int err;		/* errno of the system call that failed; 0: none did */
+	char error[256];
+	char saw[512];
+	int wait_count;		/* used by the wait verbs between begin and check */
+	int64_t due;		/* ns, a deadline of the verb's own (sleep, settle); 0: none */
+	int64_t poll;		/* ns, the period at which check wants to be called; 0: on events only */
+};
+
+extern struct note note;
+enum outcome fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void saw(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* record.c: JSON Lines, built in place and handed to the port as a whole or not at all. */
+void port_set(int fd, bool blocking);
+int port_fd(void);		/* -1 when nothing is queued */
+void port_flush(void);
+void port_drain(int64_t ns);
+void rec_begin(const char *ev);
+void rec_end(void);
+size_t rec_room(void);
+void rec_str(const char *key, const char *text);
+void rec_text(const char *key, const char *text, size_t length);
+void rec_int(const char *key, int64_t value);
+void rec_hex(const char *key, uint64_t value);
+void rec_time(const char *key, int64_t ns);
+void rec_bool(const char *key, bool value);
+void rec_raw(const char *key, const char *text, size_t length);
+void rec_null(const char *key);
+void rec_open(const char *key, char bracket);
+void rec_close(char bracket);
+
+/* text.c: small files and numbers, without stdio. */
+int64_t now_ns(void);
+ssize_t slurp(const char *path, char *buf, size_t size);	/* NUL-terminated; -1 and errno */
+ssize_t reread(int fd, char *buf, size_t size);
+int spill(const char *path, const char *text);			/* one write(2); -1 and errno */
+size_t trim(char *text);
+bool field_kb(const char *text, const char *key, int64_t *value);
+void copy_name(char *to, size_t size, const char *from);
+int make_dirs(const char *path);
+
+/* programs.c: spawn, output, exits. */
+struct stream {
+	int fd;
+	size_t length;
+	bool skipping;		/* the rest of an overlong line */
+	char buf[LINE_BYTES];
+};
+
+struct program {
+	char name[NAME_BYTES];
+	pid_t pid;		/* 0: slot never used */
+	bool alive;
+	int status;		/* as wait(2) gives it, when not alive */
+	struct stream out, err;
+	char last_line[160];
+};
+
+struct region {
+	const struct program *program;
+	char name[NAME_BYTES];
+	uint64_t start, length;
+};
+
+extern struct program programs[MAX_PROGRAMS];
+extern const char *payload_dir;
+struct program *program_named(const char *name);
+const struct region *region_named(const struct program *program, const char *name);
+void program_readable(struct program *program, struct stream *stream);
+void reap(void);
+void exited(const char *program, const char *comm, pid_t pid, int status);	/* wakes wait_exit and wait_any */
+enum outcome begin_spawn(struct step *step);
+enum outcome begin_signal(struct step *step);
+pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
+
+/* members.c: the processes of a program, found in /proc. */
+struct member {
+	pid_t pid;		/* 0: free slot */
+	const struct program *program;
+	char comm[COMM_BYTES];
+	char state;
+	bool ended, fresh;
+	pid_t ppid, pgid, sid;
+	int threads;
+	uint64_t started, minflt, majflt, utime, stime, vsize;
+	int exit_code;		/* as wait(2) gives it; only when ended with the kernel still knowing */
+	int stat_fd, status_fd, score_fd, adj_fd, children_fd, pidfd;
+};
+
+extern struct member members[MAX_MEMBERS];
+extern int members_unwatched;
+void members_refresh(void);
+void member_ended(struct member *member);
+void member_forget_pid(pid_t pid, int status);
+struct member *member_of(const struct program *program, const char *comm, struct member *after);
+bool read_stat(struct member *member);
+
+/* sample.c */
+void take_sample(const char *label, bool pss);
+enum outcome begin_sample(struct step *step);
+int64_t sample_due(void);
+void sample_if_due(int64_t now);
+enum outcome begin_check_rss(struct step *step);
+int64_t own_rss_kb(void);
+
+/* look.c: what the kernel says about one process. */
+enum outcome begin_pagemap(struct step *step);
+enum outcome begin_fds(struct step *step);
+enum outcome begin_kcmp(struct step *step);
+enum outcome begin_status(struct step *step);
+enum outcome begin_tree(struct step *step);
+enum outcome begin_read(struct step *step);
+
+/* settings.c: verbs that set something and read it back. */
+enum outcome begin_sysctl(struct step *step);
+enum outcome begin_write(struct step *step);
+enum outcome begin_cgroup(struct step *step);
+enum outcome begin_modprobe(struct step *step);
+enum outcome begin_swapon(struct step *step);
+enum outcome begin_mark(struct step *step);
+
+/* wait.c */
+void count_line(const struct program *program, const char *text);
+void count_oom(void);
+void forget_lines(const struct program *program);
+enum outcome begin_wait_line(struct step *step);
+enum outcome begin_wait_state(struct step *step);
+enum outcome begin_wait_exit(struct step *step);
+enum outcome begin_wait_any(struct step *step);
+enum outcome check_wait_line(struct step *step);
+enum outcome check_wait_state(struct step *step);
+enum outcome check_wait_exit(struct step *step);
+enum outcome check_wait_any(struct step *step);
+enum outcome check_sleep(struct step *step);
+enum outcome begin_sleep(struct step *step);
+enum outcome begin_end(struct step *step);
+void describe_members(struct step *step);
+void describe_line(struct step *step);
+
+/* kmsg.c */
+void kmsg_open(void);
+int kmsg_fd(void);
+void kmsg_readable(void);
+
+/* run.c */
+void loop_open(void);
+void loop_once(int64_t until);
+void say_end(const char *reason, int step);
+int run_plan(void);		/* 0 when the plan came to its end */
+
+/* boot.c, payload.c, live.c: as /init */
+void boot(void);
+void die(const char *what) __attribute__((noreturn));	/* says what and errno on the kernel's log, powers off */
+void power_off(void) __attribute__((noreturn));
+const char *cmdline(const char *key);
+int load_module(const char *path);
+int load_optional(const char *name);
+bool wait_for_device(const char *path, int64_t ns);
+const char *filesystem_on(int fd);
+void wait_for_payload(void);
+void say_memory(void);
+void go_live(void);
+void shell_start(void);
+void shell_ended(pid_t pid);
+
+#endif

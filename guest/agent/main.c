@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+static const char usage[] =
+	"usage: rig-agent --check PLAN            say what is wrong with a plan, with line numbers\n"
+	"       rig-agent --run PLAN [PAYLOAD]    run a plan here, records to standard output\n"
+	"       rig-agent --version\n"
+	"As PID 1 it is the guest's /init and takes no arguments. Exit status: 0 done, 1 the plan is wrong or its\n"
+	"step failed, 2 the plan cannot be read, 64 wrong call.\n";
+
+static void print_problem(int line, const char *text)
+{
+	fprintf(stderr, "line %d: %s\n", line, text);
+}
+
+static void say_problem(int line, const char *text)
+{
+	rec_begin("bad_plan");
+	rec_int("line", line);
+	rec_str("problem", text);
+	rec_end();
+}
+
+static int load(const char *path, void (*problem)(int line, const char *text))
+{
+	int problems = plan_load(path, problem);
+
+	if (problems < 0)
+		fprintf(stderr, "%s: %s\n", path, strerrorname_np(errno));
+	return problems < 0 ? 2 : problems ? 1 : 0;
+}
+
+static int run_here(const char *path)
+{
+	int status = load(path, print_problem);
+
+	if (status)
+		return status;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	port_set(STDOUT_FILENO, true);
+	loop_open();
+	kmsg_open();
+	return run_plan();
+}
+
+static void run_as_init(void)
+{
+	char path[PATH_BYTES];
+	int problems;
+
+	boot();
+	wait_for_payload();
+	snprintf(path, sizeof(path), "%s/plan", payload_dir);
+	if (access(path, F_OK))
+		go_live();
+	snprintf(path, sizeof(path), "%s/plan", payload_dir);
+	problems = plan_load(path, say_problem);
+	if (problems < 0)
+		die("payload: plan");
+	rec_begin("go");
+	rec_int("steps", plan.count);
+	rec_str("payload", payload_dir);
+	say_memory();
+	rec_end();
+	if (problems)
+		say_end("bad-plan", -1);
+	else
+		run_plan();
+	power_off();
+}
+
+int main(int argc, char **argv)
+{
+	if (getpid() == 1)
+		run_as_init();
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return puts(AGENT_VERSION) < 0;
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return fputs(usage, stdout) < 0;
+	if (argc == 3 && strcmp(argv[1], "--check") == 0)
+		return load(argv[2], print_problem);
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--run") == 0) {
+		payload_dir = argc == 4 ? argv[3] : ".";
+		return run_here(argv[2]);
+	}
+	fputs(usage, stderr);
+	return 64;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The processes of the plan's programs: the members of a program's session, found by walking the tree of children from
+ * the agent downwards (as PID 1 it has every process of user space below it), so that kernel threads are never looked
+ * at. Files of /proc stay open, and a pidfd tells of an end without polling.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+struct member members[MAX_MEMBERS];
+int members_unwatched;
+
+static char *append_number(char *to, long value)
+{
+	char digits[24];
+	int count = 0;
+
+	do
+		digits[count++] = (char)('0' + value % 10);
+	while (value /= 10);
+	while (count)
+		*to++ = digits[--count];
+	*to = '\0';
+	return to;
+}
+
+static int open_of(pid_t pid, pid_t task, const char *file)
+{
+	char path[96] = "/proc/", *at = append_number(path + 6, pid);
+
+	if (task)
+		at = append_number(stpcpy(at, "/task/"), task);
+	strcpy(stpcpy(at, "/"), file);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Field after field of /proc/PID/stat (proc_pid_stat(5)); the comm may itself hold blanks and brackets. */
+bool read_stat(struct member *m)
+{
+	char text[1024], *open_bracket, *at;
+	int fd = m->stat_fd >= 0 ? m->stat_fd : open_of(m->pid, 0, "stat");
+	ssize_t got;
+	size_t length;
+	uint64_t field[53] = { 0 };
+
+	if (fd < 0)
+		return false;
+	got = reread(fd, text, sizeof(text));
+	if (m->stat_fd < 0)
+		close(fd);
+	open_bracket = strchr(text, '(');
+	at = strrchr(text, ')');
+	if (got <= 0 || !open_bracket || !at)
+		return false;
+	length = (size_t)(at - open_bracket) - 1;
+	if (length >= sizeof(m->comm))
+		length = sizeof(m->comm) - 1;
+	memcpy(m->comm, open_bracket + 1, length);
+	m->comm[length] = '\0';
+	m->state = at[2];
+	at += 3;
+	for (int i = 4; i <= 52 && *at; i++) {
+		while (*at == ' ' || *at == '-')
+			at++;
+		for (; *at >= '0' && *at <= '9'; at++)
+			field[i] = field[i] * 10 + (uint64_t)(*at - '0');
+	}
+	m->ppid = (pid_t)field[4];
+	m->pgid = (pid_t)field[5];
+	m->sid = (pid_t)field[6];
+	m->minflt = field[10];
+	m->majflt = field[12];
+	m->utime = field[14];
+	m->stime = field[15];
+	m->threads = (int)field[20];
+	m->started = field[22];
+	m->vsize = field[23];
+	m->exit_code = (int)field[52];
+	return true;
+}
+
+static const struct program *program_of_session(pid_t sid)
+{
+	for (int i = 0; i < MAX_PROGRAMS; i++)
+		if (programs[i].pid && programs[i].pid == sid)
+			return &programs[i];
+	return NULL;
+}
+
+static void close_member(struct member *m)
+{
+	int *fds[] = { &m->stat_fd, &m->status_fd, &m->score_fd, &m->adj_fd, &m->children_fd, &m->pidfd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* The watched process of that pid: until the kernel has forgotten it, so a zombie is one too. */
+static struct member *find(pid_t pid)
+{
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		if (members[i].pid == pid && members[i].stat_fd >= 0)
+			return &members[i];
+	return NULL;
+}
+
+/* A free slot, else that of the oldest process which is no more. */
+static struct member *free_slot(void)
+{
+	struct member *oldest = NULL;
+
+	for (int i = 0; i < MAX_MEMBERS; i++) {
+		if (!members[i].pid)
+			return &members[i];
+		if (members[i].stat_fd < 0 && (!oldest || members[i].started < oldest->started))
+			oldest = &members[i];
+	}
+	return oldest;
+}
+
+static struct member *meet(pid_t pid, const struct member *parent)
+{
+	struct member m = { .pid = pid, .status_fd = -1, .score_fd = -1, .adj_fd = -1, .pidfd = -1,
+			    .children_fd = -1, .stat_fd = -1 };
+	struct member *slot;
+
+	m.stat_fd = open_of(pid, 0, "stat");
+	if (m.stat_fd < 0)
+		return NULL;
+	if (read_stat(&m)) {
+		m.program = program_of_session(m.sid);
+		if (!m.program && parent)
+			m.program = parent->program;	/* it left the session, as a daemon does */
+	}
+	slot = m.program ? free_slot() : NULL;
+	if (!slot) {
+		if (m.program)
+			members_unwatched++;
+		close(m.stat_fd);
+		return NULL;
+	}
+	m.children_fd = open_of(pid, pid, "children");
+	m.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	*slot = m;
+	return slot;
+}
+
+/*
+ * Its pidfd became readable, or it is no longer there. The zombie still knows how it ended, unless its parent was
+ * faster. What is a child of the agent itself is told by reap(), with its resource usage.
+ */
+void member_ended(struct member *m)
+{
+	bool known;
+
+	if (m->ended)
+		return;
+	known = read_stat(m) && m->state == 'Z';
+	m->ended = true;
+	if (m->pidfd >= 0)
+		close(m->pidfd);
+	m->pidfd = -1;
+	if (!known)
+		m->exit_code = -1;
+	if (m->ppid == getpid())
+		return;
+	rec_begin("exit");
+	rec_str("program", m->program->name);
+	rec_str("comm", m->comm);
+	rec_int("pid", m->pid);
+	if (!known)
+		rec_null("code");
+	else if (m->exit_code & 0x7f)
+		rec_str("signal", sigabbrev_np(m->exit_code & 0x7f) ?: "?");
+	else
+		rec_int("code", m->exit_code >> 8 & 0xff);
+	rec_int("minflt", (int64_t)m->minflt);
+	rec_int("majflt", (int64_t)m->majflt);
+	rec_time("utime", (int64_t)m->utime * (NSEC / sysconf(_SC_CLK_TCK)));
+	rec_time("stime", (int64_t)m->stime * (NSEC / sysconf(_SC_CLK_TCK)));
+	rec_null("maxrss_kb");
+	rec_end();
+	exited(m->program->name, m->comm, m->pid, m->exit_code);
+}
+
+/* The kernel has forgotten it. */
+static void member_gone(struct member *m)
+{
+	member_ended(m);
+	close_member(m);
+}
+
+void member_forget_pid(pid_t pid, int status)
+{
+	struct member *m = find(pid);
+
+	if (!m)
+		return;
+	m->ended = true;
+	m->exit_code = status;
+	close_member(m);
+}
+
+static void visit(pid_t pid, const struct member *parent, int depth);
+
+static void visit_list(int fd, const struct member *parent, int depth)
+{
+	char text[4096];
+	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+	pid_t pid = 0;
+
+	for (ssize_t i = 0; i < got; i++) {
+		if (text[i] >= '0' && text[i] <= '9') {
+			pid = pid * 10 + (text[i] - '0');
+		} else if (pid) {
+			visit(pid, parent, depth);
+			pid = 0;
+		}
+	}
+}
+
+/* readdir() without its malloc: calls `each` with every number in the folder. */
+static void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m,
+			int depth)
+{
+	char buf[2048] __attribute__((aligned(8)));
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long got;
+
+	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < got;) {
+			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
+			uint16_t length;
+			pid_t number = (pid_t)atoi(buf + at + 19);
+
+			memcpy(&length, buf + at + 16, sizeof(length));
+			at += length;
+			if (number > 0)
+				each(number, m, depth);
+		}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void visit_thread(pid_t tid, struct member *m, int depth)
+{
+	int fd = tid == m->pid ? -1 : open_of(m->pid, tid, "children");
+
+	if (fd < 0)
+		return;
+	visit_list(fd, m, depth + 1);
+	close(fd);
+}
+
+static void visit(pid_t pid, const struct member *parent, int depth)
+{
+	struct member *m = find(pid);
+	char tasks[64] = "/proc/";
+
+	if (depth > 32)
+		return;
+	if (m && !read_stat(m)) {
+		member_gone(m);
+		m = NULL;
+	}
+	if (!m)
+		m = meet(pid, parent);
+	if (!m)
+		return;
+	m->fresh = true;
+	if (m->state == 'Z')
+		member_ended(m);
+	if (m->children_fd >= 0)
+		visit_list(m->children_fd, m, depth + 1);
+	if (m->threads > 1) {
+		/* Children belong to the thread that made them. */
+		strcpy(append_number(tasks + 6, pid), "/task");
+		each_number(tasks, visit_thread, m, depth);
+	}
+}
+
+static void visit_process(pid_t pid, struct member *unused, int depth)
+{
+	(void)unused;
+	if (pid != getpid())
+		visit(pid, NULL, depth);
+}
+
+void members_refresh(void)
+{
+	static int own_children = -2;
+
+	if (own_children == -2)
+		own_children = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	members_unwatched = 0;
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		members[i].fresh = false;
+	if (own_children >= 0)
+		visit_list(own_children, NULL, 0);
+	else
+		each_number("/proc", visit_process, NULL, 0);	/* a kernel without CONFIG_PROC_CHILDREN */
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		if (members[i].pid && members[i].stat_fd >= 0 && !members[i].fresh)
+			member_gone(&members[i]);
+}
+
+/* The live members with that comm (NULL: any), one after the other. */
+struct member *member_of(const struct program *program, const char *comm, struct member *after)
+{
+	for (struct member *m = after ? after + 1 : members; m < members + MAX_MEMBERS; m++)
+		if (m->pid && !m->ended && m->program == program && (!comm || strcmp(m->comm, comm) == 0))
+			return m;
+	return NULL;
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The records: JSON Lines, built in a fixed buffer, queued whole for the port, and never waited for. What does not fit
+ * the queue is dropped and counted; the count goes out with the next record that gets through.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+static char record[RECORD_BYTES];
+static size_t length;
+static bool overflow, comma;
+
+static char queue[PORT_BYTES];
+static size_t head, used;
+static int port = -1;
+static bool port_blocks;
+static unsigned long number, dropped, dropped_said;
+
+/* virtio_console allocates a buffer for each write: one page at a time asks nothing of a guest without free memory. */
+enum { PIECE = 4096 };
+
+void port_set(int fd, bool blocking)
+{
+	port = fd;
+	port_blocks = blocking;
+}
+
+int port_fd(void)
+{
+	return used ? port : -1;
+}
+
+void port_flush(void)
+{
+	while (used && port >= 0) {
+		size_t piece = sizeof(queue) - head;
+		ssize_t put;
+
+		if (piece > used)
+			piece = used;
+		if (piece > PIECE)
+			piece = PIECE;
+		put = write(port, queue + head, piece);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return;
+		head = (head + (size_t)put) % sizeof(queue);
+		used -= (size_t)put;
+	}
+}
+
+/* The last words before the power goes: give the host up to `ns` to take them. */
+void port_drain(int64_t ns)
+{
+	int64_t until = now_ns() + ns;
+
+	for (port_flush(); used && port >= 0 && now_ns() < until; port_flush()) {
+		struct pollfd wait = { .fd = port, .events = POLLOUT };
+
+		poll(&wait, 1, 10);
+	}
+}
+
+static void put(const char *text, size_t count)
+{
+	if (length + count > sizeof(record) - 1) {
+		overflow = true;
+		return;
+	}
+	memcpy(record + length, text, count);
+	length += count;
+}
+
+static void put_char(char c)
+{
+	if (length < sizeof(record) - 1)
+		record[length++] = c;
+	else
+		overflow = true;
+}
+
+static void put_number(uint64_t value, int digits, unsigned int base)
+{
+	char text[24];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = "0123456789abcdef"[value % base];
+		value /= base;
+		digits--;
+	} while (value || digits > 0);
+	put(text + at, sizeof(text) - at);
+}
+
+/* Length of the well-formed UTF-8 sequence at `s`, 0 if there is none (RFC 3629, table in section 4). */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t more;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	more = s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : 3;
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	if (s[0] == 0xed)
+		high = 0x9f;
+	if (s[0] == 0xf0)
+		low = 0x90;
+	if (s[0] == 0xf4)
+		high = 0x8f;
+	if (left <= more || s[1] < low || s[1] > high)
+		return 0;
+	for (size_t i = 2; i <= more; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return more + 1;
+}
+
+static void put_text(const char *text, size_t count)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	put_char('"');
+	while (count > 0) {
+		size_t one = utf8_length(s, count);
+
+		if (one == 0) {
+			put("\\ufffd", 6);
+			one = 1;
+		} else if (*s == '"' || *s == '\\') {
+			put_char('\\');
+			put_char((char)*s);
+		} else if (*s == '\n') {
+			put("\\n", 2);
+		} else if (*s == '\t') {
+			put("\\t", 2);
+		} else if (*s < 0x20 || *s == 0x7f) {
+			put("\\u00", 4);
+			put_number(*s, 2, 16);
+		} else {
+			put((const char *)s, one);
+		}
+		s += one;
+		count -= one;
+	}
+	put_char('"');
+}
+
+static void put_key(const char *key)
+{
+	if (comma)
+		put_char(',');
+	comma = true;
+	if (key) {
+		put_char('"');
+		put(key, strlen(key));
+		put("\":", 2);
+	}
+}
+
+void rec_str(const char *key, const char *text)
+{
+	rec_text(key, text, strlen(text));
+}
+
+void rec_text(const char *key, const char *text, size_t count)
+{
+	put_key(key);
+	put_text(text, count);
+}
+
+void rec_int(const char *key, int64_t value)
+{
+	put_key(key);
+	if (value < 0)
+		put_char('-');
+	put_number(value < 0 ? -(uint64_t)value : (uint64_t)value, 1, 10);
+}
+
+void rec_hex(const char *key, uint64_t value)
+{
+	put_key(key);
+	put_char('"');
+	put_number(value, 1, 16);
+	put_char('"');
+}
+
+void rec_time(const char *key, int64_t ns)
+{
+	put_key(key);
+	put_number((uint64_t)(ns / NSEC), 1, 10);
+	put_char('.');
+	put_number((uint64_t)(ns % NSEC / 1000), 6, 10);
+}
+
+void rec_bool(const char *key, bool value)
+{
+	put_key(key);
+	put(value ? "true" : "false", value ? 4 : 5);
+}
+
+/* Digits that the kernel wrote: copied, not parsed and printed again. */
+void rec_raw(const char *key, const char *text, size_t count)
+{
+	put_key(key);
+	put(text, count);
+}
+
+void rec_null(const char *key)
+{
+	put_key(key);
+	put("null", 4);
+}
+
+void rec_open(const char *key, char bracket)
+{
+	put_key(key);
+	put_char(bracket);
+	comma = false;
+}
+
+void rec_close(char bracket)
+{
+	put_char(bracket);
+	comma = true;
+}
+
+size_t rec_room(void)
+{
+	return sizeof(record) - length;
+}
+
+void rec_begin(const char *ev)
+{
+	length = 0;
+	overflow = false;
+	comma = false;
+	put_char('{');
+	rec_int("n", (int64_t)number);
+	rec_time("t", now_ns());
+	rec_str("ev", ev);
+	if (dropped != dropped_said || strcmp(ev, "end") == 0)
+		rec_int("dropped", (int64_t)dropped);
+}
+
+void rec_end(void)
+{
+	size_t tail, first;
+
+	put_char('}');
+	put_char('\n');
+	number++;
+	port_flush();
+	if (overflow || length > sizeof(queue) - used) {
+		dropped++;
+		return;
+	}
+	dropped_said = dropped;
+	tail = (head + used) % sizeof(queue);
+	first = sizeof(queue) - tail;
+	if (first > length)
+		first = length;
+	memcpy(queue + tail, record, first);
+	memcpy(queue, record + first, length - first);
+	used += length;
+	port_flush();
+	if (port_blocks)
+		port_drain(60 * NSEC);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The loop: serves programs, exits, the kernel's log and samples while a step of the plan waits, and sleeps in poll(2)
+ * until one of them, or the time of the next, is there. An idle guest is idle.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+struct note note;
+static int signals = -1;
+
+enum outcome fail(int err, const char *format, ...)
+{
+	va_list args;
+
+	note.err = err;
+	va_start(args, format);
+	vsnprintf(note.error, sizeof(note.error), format, args);
+	va_end(args);
+	return STEP_FAILED;
+}
+
+void saw(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(note.saw, sizeof(note.saw), format, args);
+	va_end(args);
+}
+
+void loop_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGPIPE);
+	signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+enum source { FROM_SIGNALS, FROM_KMSG, FROM_PORT, FROM_OUT, FROM_ERR, FROM_MEMBER };
+
+struct watch {
+	enum source source;
+	void *what;
+};
+
+static struct pollfd fds[3 + 2 * MAX_PROGRAMS + MAX_MEMBERS];
+static struct watch watches[sizeof(fds) / sizeof(fds[0])];
+static nfds_t watched;
+
+static void watch(int fd, short events, enum source source, void *what)
+{
+	if (fd < 0)
+		return;
+	fds[watched] = (struct pollfd){ .fd = fd, .events = events };
+	watches[watched++] = (struct watch){ source, what };
+}
+
+static void watch_all(void)
+{
+	watched = 0;
+	for (int i = 0; i < MAX_PROGRAMS; i++) {
+		if (!programs[i].pid)
+			continue;
+		watch(programs[i].out.fd, POLLIN, FROM_OUT, &programs[i]);
+		watch(programs[i].err.fd, POLLIN, FROM_ERR, &programs[i]);
+	}
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		if (members[i].pid && !members[i].ended)
+			watch(members[i].pidfd, POLLIN, FROM_MEMBER, &members[i]);
+	watch(signals, POLLIN, FROM_SIGNALS, NULL);
+	watch(kmsg_fd(), POLLIN, FROM_KMSG, NULL);
+	watch(port_fd(), POLLOUT, FROM_PORT, NULL);
+}
+
+static void serve(const struct watch *ready)
+{
+	struct signalfd_siginfo info;
+	struct program *program = ready->what;
+	struct member *member = ready->what;
+
+	switch (ready->source) {
+	case FROM_SIGNALS:
+		while (read(signals, &info, sizeof(info)) > 0)
+			;
+		reap();
+		break;
+	case FROM_KMSG:
+		kmsg_readable();
+		break;
+	case FROM_PORT:
+		port_flush();
+		break;
+	case FROM_OUT:
+		if (program->out.fd > 0)
+			program_readable(program, &program->out);
+		break;
+	case FROM_ERR:
+		if (program->err.fd > 0)
+			program_readable(program, &program->err);
+		break;
+	case FROM_MEMBER:
+		member_ended(member);
+		break;
+	}
+}
+
+/* Waits for one round of events, at most until `until` (ns of CLOCK_MONOTONIC), and serves them. */
+void loop_once(int64_t until)
+{
+	struct timespec timeout, *limit = NULL;
+	int64_t due = sample_due(), now = now_ns();
+	int ready;
+
+	if (due < until)
+		until = due;
+	if (until != INT64_MAX) {
+		int64_t left = until > now ? until - now : 0;
+
+		timeout = (struct timespec){ .tv_sec = left / NSEC, .tv_nsec = left % NSEC };
+		limit = &timeout;
+	}
+	watch_all();
+	ready = ppoll(fds, watched, limit, NULL);
+	for (nfds_t i = 0; ready > 0 && i < watched; i++)
+		if (fds[i].revents) {
+			serve(&watches[i]);
+			ready--;
+		}
+	sample_if_due(now_ns());
+}
+
+static void say_step(int index, const struct step *step, enum outcome outcome, int64_t took)
+{
+	rec_begin("step");
+	rec_int("i", index);
+	rec_str("verb", step->verb->name);
+	rec_bool("ok", outcome != STEP_FAILED);
+	if (outcome == STEP_FAILED) {
+		if (note.err)
+			rec_str("errno", strerrorname_np(note.err) ?: "?");
+		else
+			rec_null("errno");
+		rec_str("error", note.error);
+	}
+	rec_time("took", took);
+	if (note.saw[0])
+		rec_str("saw", note.saw);
+	rec_end();
+}
+
+static enum outcome run_step(int index, struct step *step)
+{
+	int64_t began = now_ns();
+	int64_t deadline = step->timeout ? began + step->timeout : INT64_MAX;
+	enum outcome outcome;
+
+	note = (struct note){ 0 };
+	outcome = step->verb->begin(step);
+	while (outcome == STEP_WAITING) {
+		int64_t until = note.due ? note.due : deadline, now = now_ns();
+
+		if (!note.due && now >= deadline) {
+			if (step->verb->describe)
+				step->verb->describe(step);
+			outcome = fail(ETIMEDOUT, "nothing of what was waited for came in time");
+			break;
+		}
+		if (note.poll && now + note.poll < until)
+			until = now + note.poll;
+		loop_once(until);
+		outcome = step->verb->check(step);
+	}
+	say_step(index, step, outcome, now_ns() - began);
+	return outcome;
+}
+
+void say_end(const char *reason, int step)
+{
+	/* What programs and the kernel have said by now belongs to the run. */
+	loop_once(now_ns());
+	rec_begin("end");
+	rec_str("reason", reason);
+	rec_int("step", step);
+	rec_int("agent_rss_kb", own_rss_kb());
+	rec_end();
+}
+
+int run_plan(void)
+{
+	for (int i = 0; i < plan.count; i++) {
+		struct step *step = &plan.steps[i];
+		enum outcome outcome = run_step(i, step);
+
+		if (outcome == STEP_END) {
+			say_end(word(step, "reason") ?: "plan", i);
+			return 0;
+		}
+		if (outcome == STEP_FAILED && !step->go_on) {
+			say_end("step-failed", i);
+			return 1;
+		}
+	}
+	say_end("plan", plan.count - 1);
+	return 0;
+}

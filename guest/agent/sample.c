@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Samples: the guest's memory and that of each program, from files of /proc that stay open. All numbers are copied as
+ * the kernel printed them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+static char text[16 * 1024];
+static int64_t period, due;
+static bool period_pss;
+static char period_label[NAME_BYTES];
+
+static bool fill(int *fd, const char *path)
+{
+	if (*fd == -1) {
+		*fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (*fd < 0)
+			*fd = -2;	/* this kernel does not have it */
+	}
+	return *fd >= 0 && reread(*fd, text, sizeof(text)) > 0;
+}
+
+/* "Key:     1234 kB" a line */
+static void say_meminfo(void)
+{
+	static int fd = -1;
+
+	if (!fill(&fd, "/proc/meminfo")) {
+		rec_null("meminfo");
+		return;
+	}
+	rec_open("meminfo", '{');
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		char *colon = memchr(line, ':', (size_t)(end - line)), *number;
+
+		if (!colon)
+			continue;
+		*colon = '\0';
+		for (number = colon + 1; *number == ' ';)
+			number++;
+		rec_raw(line, number, strspn(number, "0123456789"));
+	}
+	rec_close('}');
+}
+
+static bool wanted(const char *line)
+{
+	switch (line[0]) {
+	case 'p':
+		return memcmp(line, "pgfault ", 8) == 0 || memcmp(line, "pgmajfault ", 11) == 0 ||
+		       memcmp(line, "pswp", 4) == 0 || memcmp(line, "pgsteal_", 8) == 0 ||
+		       memcmp(line, "pgscan_", 7) == 0;
+	case 'o':
+		return memcmp(line, "oom_kill ", 9) == 0;
+	case 't':
+		return memcmp(line, "thp_fault_alloc ", 16) == 0 || memcmp(line, "thp_split_page ", 15) == 0;
+	}
+	return false;
+}
+
+static void say_vmstat(void)
+{
+	static int fd = -1;
+
+	if (!fill(&fd, "/proc/vmstat")) {
+		rec_null("vmstat");
+		return;
+	}
+	rec_open("vmstat", '{');
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		char *blank;
+
+		if (!wanted(line))
+			continue;
+		blank = strchr(line, ' ');
+		*blank = '\0';
+		rec_raw(line, blank + 1, (size_t)(end - blank - 1));
+	}
+	rec_close('}');
+}
+
+/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full" */
+static void say_psi(void)
+{
+	static int fd = -1;
+
+	if (!fill(&fd, "/proc/pressure/memory")) {
+		rec_null("psi");
+		return;
+	}
+	rec_open("psi", '{');
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		char *avg10 = strstr(line, "avg10="), *total = strstr(line, "total=");
+
+		if (!avg10 || !total || line[4] != ' ')
+			continue;
+		line[4] = '\0';
+		rec_open(line, '{');
+		rec_raw("avg10", avg10 + 6, strspn(avg10 + 6, "0123456789."));
+		rec_raw("total", total + 6, strspn(total + 6, "0123456789"));
+		rec_close('}');
+	}
+	rec_close('}');
+}
+
+/* Fields in the order in which task_mem() of fs/proc/task_mmu.c prints them, so that one pass finds all. */
+static const struct { const char *field, *key; } sizes[] = {
+	{ "VmRSS:", "rss_kb" }, { "RssAnon:", "anon_kb" }, { "RssFile:", "file_kb" }, { "RssShmem:", "shmem_kb" },
+	{ "VmPTE:", "pgtables_kb" }, { "VmSwap:", "swap_kb" },
+};
+
+static void say_sizes(void)
+{
+	char *at = text;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *found = strstr(at, sizes[i].field);
+
+		if (!found)
+			continue;	/* a zombie has none */
+		at = found + strlen(sizes[i].field);
+		while (*at == ' ' || *at == '\t')
+			at++;
+		rec_raw(sizes[i].key, at, strspn(at, "0123456789"));
+	}
+}
+
+static void say_file(const char *key, int *fd, pid_t pid, const char *file)
+{
+	char path[64], small[32];
+
+	if (*fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+		*fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (*fd >= 0 && reread(*fd, small, sizeof(small)) > 0)
+		rec_raw(key, small, trim(small));
+	else
+		rec_null(key);
+}
+
+static void say_pss(pid_t pid)
+{
+	char path[64];
+	int64_t value;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	if (slurp(path, text, sizeof(text)) <= 0)
+		return;
+	if (field_kb(text, "Pss:", &value))
+		rec_int("pss_kb", value);
+	if (field_kb(text, "Private_Dirty:", &value))
+		rec_int("private_dirty_kb", value);
+	if (field_kb(text, "Shared_Dirty:", &value))
+		rec_int("shared_dirty_kb", value);
+}
+
+static void say_process(struct member *m, bool pss)
+{
+	char state[2] = { m->state, '\0' }, path[64];
+
+	rec_open(NULL, '{');
+	rec_str("program", m->program->name);
+	rec_str("comm", m->comm);
+	rec_int("pid", m->pid);
+	rec_int("ppid", m->ppid);
+	rec_str("state", state);
+	if (m->status_fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
+		m->status_fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (m->status_fd >= 0 && reread(m->status_fd, text, sizeof(text)) > 0)
+		say_sizes();
+	rec_int("vm_kb", (int64_t)(m->vsize / 1024));
+	rec_int("minflt", (int64_t)m->minflt);
+	rec_int("majflt", (int64_t)m->majflt);
+	say_file("oom_score", &m->score_fd, m->pid, "oom_score");
+	say_file("oom_score_adj", &m->adj_fd, m->pid, "oom_score_adj");
+	rec_int("threads", m->threads);
+	if (pss)
+		say_pss(m->pid);
+	rec_close('}');
+}
+
+void take_sample(const char *label, bool pss)
+{
+	int64_t began = now_ns();
+	int left_out = 0;
+
+	members_refresh();
+	rec_begin("sample");
+	if (label && *label)
+		rec_str("label", label);
+	else
+		rec_null("label");
+	say_meminfo();
+	say_vmstat();
+	say_psi();
+	rec_open("procs", '[');
+	for (int i = 0; i < MAX_MEMBERS; i++) {
+		if (!members[i].pid || members[i].ended)
+			continue;
+		if (rec_room() > 1024)
+			say_process(&members[i], pss);
+		else
+			left_out++;
+	}
+	rec_close(']');
+	if (left_out + members_unwatched)
+		rec_int("procs_left_out", left_out + members_unwatched);
+	rec_time("took", now_ns() - began);
+	rec_end();
+}
+
+int64_t sample_due(void)
+{
+	return period ? due : INT64_MAX;
+}
+
+/* The period is kept from where it began: late samples do not shift the later ones, missed ones are not made up for. */
+void sample_if_due(int64_t now)
+{
+	if (!period || now < due)
+		return;
+	take_sample(period_label, period_pss);
+	now = now_ns();
+	due += (1 + (now - due) / period) * period;
+}
+
+enum outcome begin_sample(struct step *step)
+{
+	const char *every = word(step, "every"), *label = word(step, "label"), *pss = word(step, "pss");
+	const char *now = word(step, "now");
+	bool with_pss = pss && strcmp(pss, "1") == 0;
+
+	if (every) {
+		parse_seconds(every, &period);
+		due = now_ns() + period;
+		period_pss = with_pss;
+		copy_name(period_label, sizeof(period_label), label ? label : "");
+	}
+	if (!every || (now && strcmp(now, "1") == 0))
+		take_sample(label, with_pss);
+	return STEP_DONE;
+}
+
+int64_t own_rss_kb(void)
+{
+	int64_t rss = -1;
+
+	if (slurp("/proc/self/status", text, sizeof(text)) > 0)
+		field_kb(text, "VmRSS:", &rss);
+	return rss;
+}
+
+enum outcome begin_check_rss(struct step *step)
+{
+	const struct program *program = program_named(word(step, "program"));
+	const char *comm = word(step, "comm"), *min_text = word(step, "min"), *max_text = word(step, "max");
+	uint64_t min = 0, max = UINT64_MAX;
+	struct member *m = NULL;
+	int64_t rss = -1;
+	char path[64];
+
+	members_refresh();
+	if (program)
+		m = member_of(program, comm, NULL);
+	if (!m)
+		return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "",
+			    comm ? comm : "");
+	if (min_text)
+		parse_size(min_text, &min);
+	if (max_text)
+		parse_size(max_text, &max);
+	snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
+	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "VmRSS:", &rss))
+		return fail(errno, "the kernel gives no VmRSS of %d", m->pid);
+	rec_begin("check");
+	rec_str("program", program->name);
+	rec_str("comm", m->comm);
+	rec_int("pid", m->pid);
+	rec_int("rss_kb", rss);
+	if (min_text)
+		rec_int("min_kb", (int64_t)(min / 1024));
+	else
+		rec_null("min_kb");
+	if (max_text)
+		rec_int("max_kb", (int64_t)(max / 1024));
+	else
+		rec_null("max_kb");
+	rec_bool("ok", (uint64_t)rss * 1024 >= min && (uint64_t)rss * 1024 <= max);
+	rec_end();
+	return STEP_DONE;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/* Small files and numbers, without stdio: it would allocate, and under TCG every instruction counts. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+/* Files of /proc may come in pieces: read until the end or until the buffer is full. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size - 1) {
+		ssize_t got = pread(fd, buf + length, size - 1 - length, (off_t)length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		length += (size_t)got;
+	}
+	buf[length] = '\0';
+	return (ssize_t)length;
+}
+
+ssize_t slurp(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t length;
+	int err;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return -1;
+	length = read_all(fd, buf, size);
+	err = errno;
+	close(fd);
+	errno = err;
+	return length;
+}
+
+/* One pread of a file kept open: enough for what fits the kernel's buffer, and half the cost of reading to the end. */
+ssize_t reread(int fd, char *buf, size_t size)
+{
+	ssize_t got = pread(fd, buf, size - 1, 0);
+
+	buf[got > 0 ? got : 0] = '\0';
+	return got;
+}
+
+int spill(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_TRUNC);
+	size_t length = strlen(text);
+	ssize_t put;
+	int err;
+
+	if (fd < 0)
+		return -1;
+	put = write(fd, text, length);
+	err = put < 0 ? errno : EIO;
+	close(fd);
+	errno = err;
+	return put == (ssize_t)length ? 0 : -1;
+}
+
+size_t trim(char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && strchr(" \t\n", text[length - 1]))
+		text[--length] = '\0';
+	return length;
+}
+
+/* The number after `key` at the start of a line, as in "VmRSS:\t 1234 kB". */
+bool field_kb(const char *text, const char *key, int64_t *value)
+{
+	size_t length = strlen(key);
+
+	while (text) {
+		if (memcmp(text, key, length) == 0) {
+			text += length;
+			while (*text == ' ' || *text == '\t')
+				text++;
+			for (*value = 0; *text >= '0' && *text <= '9'; text++)
+				*value = *value * 10 + (*text - '0');
+			return true;
+		}
+		text = strchr(text, '\n');
+		if (text && *++text == '\0')
+			break;
+	}
+	return false;
+}
+
+void copy_name(char *to, size_t size, const char *from)
+{
+	size_t length = strnlen(from, size - 1);
+
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+/* mkdir -p */
+int make_dirs(const char *path)
+{
+	char part[PATH_BYTES];
+
+	if (strlen(path) >= sizeof(part)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(part, path);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	return mkdir(part, 0755) && errno != EEXIST ? -1 : 0;
+}

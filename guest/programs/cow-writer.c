@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cow-writer: a parent fills an array and forks; the child then writes to it, a few megabytes at a time.
+ *
+ * fork copies no page. Both processes map the same ones, write-protected, and the kernel copies a page when one of the
+ * two writes to it. So a fork that "cost nothing" is a promise, and each step of the child calls in a part of it.
+ */
+#include <getopt.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "phases.h"
+
+static const char help[] =
+	"usage: cow-writer [options]\n"
+	"A parent fills an array and forks. The child writes to the array step by step, and each page that it\n"
+	"writes is copied for it, because the parent still needs the old one.\n"
+	"\n"
+	"  --size SIZE     the array (200M)\n"
+	"  --step SIZE     what the child writes in a step (4M); new pages each step\n"
+	"  --every TIME    the pause before each step (30s; 0: none)\n"
+	"  --steps N       how many steps (as many as the array has)\n"
+	"  --method HOW    how the child is made (fork):\n"
+	"                  fork         its memory is the parent's, copied on write\n"
+	"                  clone-vm     clone with CLONE_VM: it writes to the parent's own pages, nothing is copied\n"
+	"                  vfork, posix_spawn   it runs this program anew, with an array of its own\n"
+	"  --touch HOW     right after its start the child touches every page (none): read, or write\n"
+	"  --advise HOW    madvise on the array before the fork (none): dontfork (the child does not get it: its\n"
+	"                  first step is a SIGSEGV), wipeonfork (it gets zeros, and pays when it writes), nothuge, huge\n"
+	"  --fill HOW      what a page is filled with: word (one word, fast), page (all of it, does not compress)\n"
+	"  --no-stop       do not stop after each phase\n"
+	"\n"
+	"Phases, each a line after which the process stops until SIGCONT:\n"
+	"  parent: 'region array START LENGTH', 'filled BYTES' (stops), 'forked PID' (waits for the child)\n"
+	"  child:  'prefaulted BYTES' (with --touch; stops), 'child ready' (stops), 'step K BYTES' ..., 'done'\n"
+	"  parent: 'child exited CODE' or 'child killed SIGNAL'\n"
+	"Exit status: 0 done (whatever became of the child), 64 wrong call, 71 the kernel refused: 'mmap: ENOMEM',\n"
+	"'fork: ENOMEM'.\n";
+
+enum method { BY_FORK, BY_CLONE_VM, BY_VFORK, BY_POSIX_SPAWN };
+
+static struct {
+	size_t size, step;
+	int64_t every;
+	long steps;
+	enum method method;
+	const char *touch, *advise;
+	bool whole_pages, no_stop, as_child;
+} set = { .size = 200 << 20, .step = 4 << 20, .every = 30000000000, .touch = "none", .advise = "none" };
+
+static size_t page_size;
+static volatile uint64_t *array;
+static char **own_argv;
+
+static void phase_ends(void)
+{
+	if (!set.no_stop)
+		stop_here();
+}
+
+static void write_one(size_t page, uint64_t tag)
+{
+	(set.whole_pages ? fill_page : write_page)(array, page, tag);
+}
+
+/* ---- the child ---- */
+
+static void prefault(void)
+{
+	size_t pages = set.size / page_size;
+	uint64_t sum = 0;
+
+	if (strcmp(set.touch, "none") == 0)
+		return;
+	for (size_t page = 0; page < pages; page++) {
+		if (strcmp(set.touch, "write") == 0)
+			write_one(page, 2);
+		else
+			sum += array[page * (page_size / sizeof(*array))];
+	}
+	(void)sum;
+	say("prefaulted %zu", pages * page_size);
+	phase_ends();
+}
+
+static int child(void *unused)
+{
+	size_t pages = set.size / page_size, per_step = set.step / page_size, page = 0;
+
+	(void)unused;
+	take_role("child");
+	prefault();
+	say("child ready");
+	phase_ends();
+	for (long step = 1; step <= set.steps && page < pages; step++) {
+		size_t end = pages - page < per_step ? pages : page + per_step;
+
+		if (set.every)
+			sleep_for(set.every);
+		for (; page < end; page++)
+			write_one(page, (uint64_t)step + 2);
+		say("step %ld %zu", step, page * page_size);
+	}
+	say("done");
+	_exit(0);
+}
+
+/* ---- the parent ---- */
+
+static void fill(void)
+{
+	size_t pages = set.size / page_size;
+
+	array = map_array("array", set.size, MAP_PRIVATE);
+	if (strcmp(set.advise, "nothuge") == 0 && madvise((void *)array, set.size, MADV_NOHUGEPAGE))
+		refused("madvise");
+	if (strcmp(set.advise, "huge") == 0 && madvise((void *)array, set.size, MADV_HUGEPAGE))
+		refused("madvise");
+	for (size_t page = 0; page < pages; page++)
+		write_one(page, 1);
+	if (strcmp(set.advise, "dontfork") == 0 && madvise((void *)array, set.size, MADV_DONTFORK))
+		refused("madvise");
+	if (strcmp(set.advise, "wipeonfork") == 0 && madvise((void *)array, set.size, MADV_WIPEONFORK))
+		refused("madvise");
+	say("filled %zu", pages * page_size);
+}
+
+/* The arguments again, and the word that says which of the two it is. */
+static char **argv_of_child(void)
+{
+	static char as_child[] = "--as-child";
+	static char *argv[64];
+	int count = 0;
+
+	while (own_argv[count] && count < 62) {
+		argv[count] = own_argv[count];
+		count++;
+	}
+	argv[count] = as_child;
+	return argv;
+}
+
+static pid_t make_child(void)
+{
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	char **argv = argv_of_child();
+	pid_t pid = -1;
+
+	switch (set.method) {
+	case BY_FORK:
+		pid = fork();
+		if (pid == 0)
+			child(NULL);
+		if (pid < 0)
+			refused("fork");
+		break;
+	case BY_CLONE_VM:
+		pid = clone(child, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+		if (pid < 0)
+			refused("clone");
+		break;
+	case BY_VFORK:
+		pid = vfork();
+		if (pid == 0) {
+			execv("/proc/self/exe", argv);
+			_exit(EXIT_REFUSED);
+		}
+		if (pid < 0)
+			refused("vfork");
+		break;
+	case BY_POSIX_SPAWN:
+		errno = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, NULL);
+		if (errno)
+			refused("posix_spawn");
+		break;
+	}
+	return pid;
+}
+
+static int parent(void)
+{
+	pid_t pid;
+	int status;
+
+	take_role("parent");
+	fill();
+	phase_ends();
+	pid = make_child();
+	say("forked %d", pid);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			refused("waitpid");
+	if (WIFSIGNALED(status))
+		say("child killed %s", sigabbrev_np(WTERMSIG(status)));
+	else
+		say("child exited %d", WEXITSTATUS(status));
+	return 0;
+}
+
+/* ---- the call ---- */
+
+static const char *one_of(const char *option, const char *value, const char *const choices[])
+{
+	for (int i = 0; choices[i]; i++)
+		if (strcmp(value, choices[i]) == 0)
+			return choices[i];
+	wrong_call("%s: '%s' is none of the choices", option, value);
+}
+
+static enum method method_of(const char *value)
+{
+	static const char *const names[] = { "fork", "clone-vm", "vfork", "posix_spawn", NULL };
+	const char *name = one_of("--method", value, names);
+	int which = 0;
+
+	while (names[which] != name)
+		which++;
+	return (enum method)which;
+}
+
+static void read_options(int argc, char **argv)
+{
+	static const char *const touches[] = { "none", "read", "write", NULL };
+	static const char *const advices[] = { "none", "dontfork", "wipeonfork", "nothuge", "huge", NULL };
+	static const char *const fills[] = { "word", "page", NULL };
+	static const struct option options[] = {
+		{ "size", required_argument, NULL, 's' }, { "step", required_argument, NULL, 't' },
+		{ "every", required_argument, NULL, 'e' }, { "steps", required_argument, NULL, 'n' },
+		{ "method", required_argument, NULL, 'm' }, { "touch", required_argument, NULL, 'p' },
+		{ "advise", required_argument, NULL, 'a' }, { "fill", required_argument, NULL, 'f' },
+		{ "no-stop", no_argument, NULL, 'x' }, { "as-child", no_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 's': set.size = size_of("--size", optarg); break;
+		case 't': set.step = size_of("--step", optarg); break;
+		case 'e': set.every = duration_of("--every", optarg); break;
+		case 'n': set.steps = number_of("--steps", optarg, 1, 1000000); break;
+		case 'm': set.method = method_of(optarg); break;
+		case 'p': set.touch = one_of("--touch", optarg, touches); break;
+		case 'a': set.advise = one_of("--advise", optarg, advices); break;
+		case 'f': set.whole_pages = strcmp(one_of("--fill", optarg, fills), "page") == 0; break;
+		case 'x': set.no_stop = true; break;
+		case 'c': set.as_child = true; break;
+		case 'h': fputs(help, stdout); exit(0);
+		default: wrong_call("cow-writer takes no such option");
+		}
+	}
+	if (optind != argc)
+		wrong_call("'%s' is not an option", argv[optind]);
+	if (set.size < page_size || set.size % page_size || set.step < page_size || set.step % page_size)
+		wrong_call("--size and --step are whole pages of %zu bytes, at least one", page_size);
+	if (set.steps == 0)
+		set.steps = (long)((set.size + set.step - 1) / set.step);
+}
+
+int main(int argc, char **argv)
+{
+	page_size = (size_t)sysconf(_SC_PAGESIZE);
+	own_argv = argv;
+	read_options(argc, argv);
+	if (!set.as_child)
+		return parent();
+	array = map_array("own", set.size, MAP_PRIVATE);
+	return child(NULL);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all scenario programs share: sizes and durations as people write them, the phases in which they stop so that
+ * the kernel can be looked at while nothing moves, and writes that the compiler may not remove.
+ *
+ * Exit statuses: 0 done, 64 wrong call (EX_USAGE of sysexits.h), 71 the kernel refused a system call (EX_OSERR); the
+ * refusal is a line on standard output, "fork: ENOMEM".
+ */
+#ifndef RIG_PHASES_H
+#define RIG_PHASES_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 64
+#define EXIT_REFUSED 71
+
+/* One write(2) a line: what was said is out, also when the next page fault is the last. */
+__attribute__((format(printf, 1, 2), unused))
+static void say(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, args);
+	va_end(args);
+	if (length > (int)sizeof(line) - 2)
+		length = (int)sizeof(line) - 2;
+	line[length++] = '\n';
+	if (write(STDOUT_FILENO, line, (size_t)length) != length)
+		_exit(EXIT_REFUSED);
+}
+
+/* Ends a phase: the plan looks at us now, and sends SIGCONT when it has seen enough. */
+__attribute__((unused))
+static void stop_here(void)
+{
+	kill(getpid(), SIGSTOP);
+}
+
+/* "fork: ENOMEM", and the end. */
+__attribute__((noreturn, unused))
+static void refused(const char *call)
+{
+	say("%s: %s", call, strerrorname_np(errno));
+	exit(EXIT_REFUSED);
+}
+
+__attribute__((noreturn, format(printf, 1, 2), unused))
+static void wrong_call(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; --help says more\n", stderr);
+	exit(EXIT_USAGE);
+}
+
+/* The name that the kernel's report will show (at most 15 bytes). */
+__attribute__((unused))
+static void take_role(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+}
+
+/* 4096, 64K, 200M, 1G */
+__attribute__((unused))
+static size_t size_of(const char *option, const char *text)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long value;
+	const char *unit;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (end == text || *text == '-' || errno)
+		wrong_call("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M", option, text);
+	if (*end) {
+		unit = strchr(units, *end & ~0x20);
+		if (!unit || end[1] || value > UINT64_MAX >> 10 * (unit - units + 1))
+			wrong_call("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M",
+				   option, text);
+		value <<= 10 * (unit - units + 1);
+	}
+	return (size_t)value;
+}
+
+/* 30s, 500ms, 2min, 1.5; returns nanoseconds */
+__attribute__((unused))
+static int64_t duration_of(const char *option, const char *text)
+{
+	static const struct { const char *unit; double seconds; } units[] = {
+		{ "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "ns", 1e-9 },
+		{ "m", 60 }, { "min", 60 }, { "h", 3600 },
+	};
+	char *end;
+	double value = strtod(text, &end);
+
+	for (size_t i = 0; end != text && value >= 0 && value < 1e9 && i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].unit) == 0)
+			return (int64_t)(value * units[i].seconds * 1e9 + 0.5);
+	wrong_call("%s: '%s' is not a duration: write a number and one of ms, s, min or h, as in 30s", option, text);
+}
+
+__attribute__((unused))
+static long number_of(const char *option, const char *text, long min, long max)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (end == text || *end || errno || value < min || value > max)
+		wrong_call("%s: '%s' is not a number from %ld to %ld", option, text, min, max);
+	return value;
+}
+
+__attribute__((unused))
+static void sleep_for(int64_t ns)
+{
+	struct timespec left = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+/* Memory as malloc would take it for a big array, named for the agent: "region NAME START LENGTH". */
+__attribute__((unused))
+static volatile uint64_t *map_array(const char *name, size_t size, int sharing)
+{
+	void *array = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
+
+	if (array == MAP_FAILED)
+		refused("mmap");
+	say("region %s %lx %zx", name, (unsigned long)array, size);
+	return array;
+}
+
+/*
+ * Makes a page ours: a word that no other page holds, written through volatile, because a compiler may drop writes to
+ * memory that nothing reads. A hog that was optimised away hogs nothing.
+ */
+__attribute__((unused))
+static void write_page(volatile uint64_t *array, size_t page, uint64_t tag)
+{
+	const size_t words = (size_t)sysconf(_SC_PAGESIZE) / sizeof(uint64_t);
+
+	array[page * words] = tag << 32 | (page + 1);
+}
+
+/* All of the page, with words that do not compress: for swap to zram. */
+__attribute__((unused))
+static void fill_page(volatile uint64_t *array, size_t page, uint64_t tag)
+{
+	const size_t words = (size_t)sysconf(_SC_PAGESIZE) / sizeof(uint64_t);
+	uint64_t value = (tag << 32 | (page + 1)) * 0x9e3779b97f4a7c15;
+
+	for (size_t i = 0; i < words; i++) {
+		/* xorshift64 (Marsaglia, 2003) */
+		value ^= value << 13;
+		value ^= value >> 7;
+		value ^= value << 17;
+		array[page * words + i] = value;
+	}
+}
+
+#endif
