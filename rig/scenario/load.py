@@ -259,7 +259,7 @@ def _check_claim(claim: Claim, place: Any, index: int, fields: dict[str, frozens
     values: dict[str, Expression] = {}
     for name, measure in claim.values.items():
         values[name] = parse(measure.expr, "values")
-        if name in vocabulary.RUN_NAMES | functions or not name.isidentifier() or name.startswith("_"):
+        if name in vocabulary.RUN_NAMES or not name.isidentifier() or name.startswith("_"):
             raise WrongCall(
                 f"a value cannot be called '{name}'",
                 where=place("claims", index, "values"),
