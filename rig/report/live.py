@@ -83,10 +83,7 @@ class PlainProgress(NullProgress):
         self._guest = _number(record.get("t"), self._guest)
         if label := record.get("label"):
             held = ", ".join(f"{role} {_megabytes(rss)}" for role, rss in _held(record).items())
-            self._say(
-                f"sample {plain(label)}: {_megabytes(_free(record))} available"
-                + (f"; {held}" if held else "")
-            )
+            self._say(f"sample {plain(label)}: {_megabytes(_free(record))} available" + (f"; {held}" if held else ""))
 
     def line(self, text: str) -> None:
         self._say(plain(text))
@@ -174,18 +171,13 @@ def _bar(part: int, whole: int, what: str) -> Any:
 
     cells = 24
     filled = max(0, min(cells, round(cells * part / whole)))
-    return Text.assemble(
-        ("█" * filled, "cyan"), ("░" * (cells - filled), "dim"), f" {_megabytes(part)} {what}"
-    )
+    return Text.assemble(("█" * filled, "cyan"), ("░" * (cells - filled), "dim"), f" {_megabytes(part)} {what}")
 
 
 def _held(record: Mapping[str, Any]) -> dict[str, int | None]:
     procs = record.get("procs")
     rows = [row for row in procs if isinstance(row, Mapping)] if isinstance(procs, list) else []
-    return {
-        plain(row.get("comm") or row.get("program"), longest=16): _whole(row.get("rss_kb"))
-        for row in rows[:16]
-    }
+    return {plain(row.get("comm") or row.get("program"), longest=16): _whole(row.get("rss_kb")) for row in rows[:16]}
 
 
 def _free(record: Mapping[str, Any]) -> int | None:

@@ -23,7 +23,5 @@ def plain(text: object, *, longest: int = LONGEST) -> str:
     Zl, Zp), become `�`.
     """
     line = ESCAPES.sub("", str(text)[: longest * 4]).replace("\t", "    ").rstrip("\r\n")
-    line = "".join(
-        "�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line
-    )
+    line = "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -103,11 +103,7 @@ def _trace(oom: OomReport, run: Run) -> list[RenderableType]:
     flags = "|".join(oom.gfp_flags)
     lines: list[RenderableType] = [
         Text.assemble(("Invoked by ", "bold"), (invoker, "bold cyan"), f"{when}{where}"),
-        Text(
-            f"  it asked for 2^{oom.order} pages, {plain(flags)}"
-            if oom.order is not None
-            else f"  {plain(flags)}"
-        ),
+        Text(f"  it asked for 2^{oom.order} pages, {plain(flags)}" if oom.order is not None else f"  {plain(flags)}"),
     ]
     if oom.free_kb is not None and oom.min_kb is not None:
         lines.append(Text(f"  free {oom.free_kb} kB, watermark min {oom.min_kb} kB"))

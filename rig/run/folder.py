@@ -177,9 +177,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
             raise WrongCall("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
         return folders[-1]
     if "/" in run:
-        raise WrongCall(
-            f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs"
-        )
+        raise WrongCall(f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs")
     found = [folder for folder in folders if folder.name.startswith(run)] if run else []
     exact = [folder for folder in found if folder.name == run]
     if exact or len(found) == 1:
@@ -208,9 +206,7 @@ def read_run(folder: Path) -> Run:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise RigError(
-            f"not a run: {key}: {first['msg']}", where=path, remedy="the file is damaged"
-        ) from None
+        raise RigError(f"not a run: {key}: {first['msg']}", where=path, remedy="the file is damaged") from None
     if run.schema_version > SCHEMA_VERSION:
         raise RigError(
             f"the run has schema version {run.schema_version}, this rig reads {SCHEMA_VERSION}",

@@ -48,9 +48,7 @@ class Evidence:
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - 1.0  # printk's clock and the agent's differ a little
         return tuple(
-            event
-            for event in self.log.events
-            if event.kind == "oom" and (event.time is None or event.time >= start)
+            event for event in self.log.events if event.kind == "oom" and (event.time is None or event.time >= start)
         )  # type: ignore[return-value] # the kind says which class it is
 
     def panics(self) -> tuple[PanicEvent, ...]:
@@ -69,11 +67,7 @@ class Evidence:
 
     def roles(self) -> dict[int, str]:
         """Return pid -> role of the scenario's processes: the comm when last seen, else the program."""
-        roles = {
-            spawn["pid"]: str(spawn.get("program", ""))
-            for spawn in self.records.of("spawn")
-            if "pid" in spawn
-        }
+        roles = {spawn["pid"]: str(spawn.get("program", "")) for spawn in self.records.of("spawn") if "pid" in spawn}
         for sample in self.samples():
             for proc in _procs(sample):
                 roles[proc["pid"]] = str(proc.get("comm") or proc.get("program", ""))
@@ -81,9 +75,7 @@ class Evidence:
 
     def ranking(self, oom: OomEvent) -> tuple[Candidate, ...]:
         """Return the tasks of an OOM report, worst first."""
-        meminfo: Mapping[str, Any] = next(
-            (sample["meminfo"] for sample in self.samples() if sample.get("meminfo")), {}
-        )
+        meminfo: Mapping[str, Any] = next((sample["meminfo"] for sample in self.samples() if sample.get("meminfo")), {})
         total, swap = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0)
         known = isinstance(total, int) and isinstance(swap, int)
         return candidates(oom, (total + swap) * KIB // self.page_size() if known else None)
@@ -150,18 +142,13 @@ class Evidence:
         found = self.procs(role, label)
         if not found:
             there = sorted({str(proc.get("comm")) for proc in _procs(self._sample(label))})
-            raise Missing(
-                f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}"
-            )
+            raise Missing(f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}")
         return found[0]
 
     def history(self, role: str) -> Any:
         """What every sample says of that role, in order."""
         return tuple(
-            view(proc, f"'{role}'")
-            for sample in self.samples()
-            for proc in _procs(sample)
-            if _plays(proc, role)
+            view(proc, f"'{role}'") for sample in self.samples() for proc in _procs(sample) if _plays(proc, role)
         )
 
     def pid(self, role: str) -> int:
@@ -195,9 +182,7 @@ class Evidence:
 
     def lines_of(self, program: str) -> tuple[str, ...]:
         """What a program printed: for showing, and for what nobody else knows."""
-        return tuple(
-            str(line.get("text", "")) for line in self.records.of("line") if line.get("program") == program
-        )
+        return tuple(str(line.get("text", "")) for line in self.records.of("line") if line.get("program") == program)
 
     def pagemap(self, label: str) -> Any:
         for record in self.records.of("pagemap"):
@@ -275,8 +260,7 @@ class Evidence:
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
         return {
-            field: sum(int(getattr(zone, field) or 0) for zone in zones)
-            for field in ("free", "min", "low", "high")
+            field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in ("free", "min", "low", "high")
         }
 
     def _sample(self, label: str) -> Record:

@@ -85,9 +85,7 @@ def parse_expression(
     return Expression(text=line, tree=tree.body, names=frozenset(checker.used))
 
 
-def evaluate(
-    expression: Expression, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
-) -> Any:
+def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Return the expression's value over `names`.
 
     Raises NotThere (it speaks of what did not happen) or CannotSay (what it needs is missing or makes no
@@ -148,26 +146,18 @@ class _Checker:
         self.used: set[str] = set()
 
     def check(self, tree: ast.Expression) -> None:
-        targets = {
-            node.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
+        targets = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             if not isinstance(node, NODES):
-                self.refuse(
-                    node, f"{type(node).__name__} is not part of the language", "see MODEL.md for what is"
-                )
+                self.refuse(node, f"{type(node).__name__} is not part of the language", "see MODEL.md for what is")
             elif isinstance(node, ast.Call):
                 self.check_call(node)
             elif isinstance(node, ast.Attribute):
                 self.check_attribute(node)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 if id(node) not in called and node.id not in self.names | targets:
-                    self.refuse(
-                        node, f"unknown name '{node.id}'", did_you_mean(node.id, self.names | targets)
-                    )
+                    self.refuse(node, f"unknown name '{node.id}'", did_you_mean(node.id, self.names | targets))
                 self.used.add(node.id)
 
     def check_attribute(self, node: ast.Attribute) -> None:
@@ -181,9 +171,7 @@ class _Checker:
     def check_call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name):
             if node.func.id not in self.functions:
-                self.refuse(
-                    node, f"unknown function '{node.func.id}'", did_you_mean(node.func.id, self.functions)
-                )
+                self.refuse(node, f"unknown function '{node.func.id}'", did_you_mean(node.func.id, self.functions))
         elif not (isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
             self.refuse(node, "only functions can be called", "see MODEL.md for the functions")
 

@@ -41,9 +41,7 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
     for checked in scenario.claims:
         done[checked.claim.id] = _judge_claim(checked, evidence, names, functions, done)
     excused = any(
-        done[checked.claim.id].verdict == "failed"
-        for checked in scenario.claims
-        if checked.claim.ends_the_plan
+        done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
     )
     plan = _plan_claim(evidence, excused)
     claims = (plan, *done.values())
@@ -108,9 +106,7 @@ def _judge_claim(
 
     for need in claim.needs:
         if done[need].verdict != "held":
-            return result(
-                "not-applicable", f"not judged: it rests on '{need}', which is {done[need].verdict}"
-            )
+            return result("not-applicable", f"not judged: it rests on '{need}', which is {done[need].verdict}")
     scope = dict(names)
     try:
         if checked.when is not None and not evaluate(checked.when, scope, functions):
@@ -127,9 +123,7 @@ def _judge_claim(
     except CannotSay as error:
         return result("invalid", str(error))
     if not isinstance(holds, bool):
-        return result(
-            "invalid", f"the expression is neither true nor false, but {show_value(_plain(holds), '')}"
-        )
+        return result("invalid", f"the expression is neither true nor false, but {show_value(_plain(holds), '')}")
     return result("held" if holds else "failed")
 
 

@@ -98,12 +98,8 @@ def find_scenario(scenario: str, root: Path | None = None) -> Path:
             remedy="'rig new NAME' makes a folder that runs as it is",
         )
     if looks_like_a_path:
-        raise WrongCall(
-            "there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names"
-        )
-    raise WrongCall(
-        f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario")
-    )
+        raise WrongCall("there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names")
+    raise WrongCall(f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario"))
 
 
 def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
@@ -114,9 +110,7 @@ def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise WrongCall(
-            f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax"
-        ) from None
+        raise WrongCall(f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax") from None
     file = _validate(content, path, text)
     return _check(folder, file, path, text)
 
@@ -129,9 +123,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise WrongCall(f"not UTF-8 at byte {error.start}", where=path, remedy="save it as UTF-8") from None
     except OSError as error:
-        raise WrongCall(
-            f"cannot be read: {error.strerror}", where=path, remedy="check its permissions"
-        ) from None
+        raise WrongCall(f"cannot be read: {error.strerror}", where=path, remedy="check its permissions") from None
 
 
 def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
@@ -207,9 +199,7 @@ def _check(folder: Path, file: ScenarioFile, path: Path, text: str) -> Scenario:
         )
 
     claims = tuple(_check_claim(claim, place, index, fields) for index, claim in enumerate(file.claims))
-    checks = tuple(
-        before_the_run(check.expr, "checks", index, "expr") for index, check in enumerate(file.checks)
-    )
+    checks = tuple(before_the_run(check.expr, "checks", index, "expr") for index, check in enumerate(file.checks))
     whens = {
         index: before_the_run(step.when, "plan", "steps", index, "when")
         for index, step in enumerate(file.plan.steps)

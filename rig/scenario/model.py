@@ -147,7 +147,5 @@ class ScenarioFile(Strict):
             earlier.append(claim.id)
         for name in self.sysctls:
             if "." not in name:
-                raise ValueError(
-                    f'sysctls.{name}: a sysctl\'s name is dotted: quote it, as in "vm.swappiness"'
-                )
+                raise ValueError(f'sysctls.{name}: a sysctl\'s name is dotted: quote it, as in "vm.swappiness"')
         return self

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
 
-PROGRAM_FOLDER = "programs"
+PROGRAM_FOLDER = "bin"
 """Folder of the payload that holds the programs, each by its name (and `.py` for Python)."""
 PYTHON = "/usr/bin/python3"
 SWAP_DEVICE = "/dev/vda"
@@ -30,11 +30,15 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 @dataclass(frozen=True)
 class ProgramFile:
-    """A program that the payload must hold: its source on the host, and what it is called there."""
+    """A program that the payload must hold: its source on the host, and what it is called there.
+
+    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for a file of the scenario.
+    """
 
     name: str
     source: Path
     language: Literal["c", "python"]
+    origin: Literal["guest", "scenario"]
 
     @property
     def payload_path(self) -> str:
@@ -84,9 +88,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     cannot be rendered, a program that is missing, and a step that would wait without a bound.
     """
     programs = {program.name: program for program in _programs(scenario, settings)}
-    steps = [
-        RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()
-    ]
+    steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
     if settings.swap:
         steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
     if settings.zram:
@@ -95,9 +97,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     return RenderedPlan(tuple(steps), tuple(programs.values()))
 
 
-def _steps(
-    scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]
-) -> Iterable[RenderedStep]:
+def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
     context = settings.context()
     for index, step in enumerate(scenario.file.plan.steps):
         where = f"{scenario.path}: plan.steps[{index}] ({step.do})"
@@ -121,9 +121,7 @@ def _plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _command(
-    words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str
-) -> list[tuple[str, str]]:
+def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str) -> list[tuple[str, str]]:
     """Put the program's own command line before the arguments; `run` names another program than the role."""
     keys = dict(words)
     run = keys.get("run", keys["program"])
@@ -158,7 +156,12 @@ def _programs(scenario: Scenario, settings: Settings) -> Iterable[ProgramFile]:
         where = f"{scenario.path}: program '{program.name}'"
         source = render(program.source, settings.context(), where=where)
         path = _source(scenario.folder, source, where)
-        yield ProgramFile(program.name, path, "python" if path.suffix == ".py" else "c")
+        yield ProgramFile(
+            name=program.name,
+            source=path,
+            language="python" if path.suffix == ".py" else "c",
+            origin="scenario" if path.is_relative_to(scenario.folder.resolve()) else "guest",
+        )
 
 
 def _source(folder: Path, source: str, where: str) -> Path:
@@ -183,9 +186,7 @@ def _source(folder: Path, source: str, where: str) -> Path:
         for suffix in (".c", ".py"):
             if (path := room / f"{source}{suffix}").is_file():
                 return path
-    known = [
-        path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")
-    ]
+    known = [path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")]
     raise WrongCall(
         f"there is no guest program '{source}'",
         where=where,

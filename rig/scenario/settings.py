@@ -103,9 +103,7 @@ def _split(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not name:
-        raise WrongCall(
-            f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s"
-        )
+        raise WrongCall(f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s")
     return name, value.strip()
 
 
@@ -170,9 +168,7 @@ def _set_guest(settings: Settings, name: str, text: str) -> Settings:
 
 def _one_of(text: str, choices: tuple[str, ...], where: str) -> None:
     if text not in choices:
-        raise WrongCall(
-            f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices)
-        )
+        raise WrongCall(f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices))
 
 
 def _check_guest(settings: Settings) -> None:

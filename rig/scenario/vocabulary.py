@@ -10,9 +10,7 @@ GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram"})
 BEFORE = frozenset({"params", "guest", "to_the_end"})
 """Known before the guest is started: for checks and for `when` of a step."""
 
-PLAIN_FUNCTIONS = frozenset(
-    {"min", "max", "abs", "len", "any", "all", "sum", "sorted", "round", "set", "int"}
-)
+PLAIN_FUNCTIONS = frozenset({"min", "max", "abs", "len", "any", "all", "sum", "sorted", "round", "set", "int"})
 
 RECORD_NAMES = frozenset(
     {"steps", "lines", "samples", "exits", "checks", "marks", "spawns", "pagemaps", "ready", "end"}
