@@ -42,7 +42,7 @@ def build_guest_code(store: Store) -> GuestCode:
     """
     source = assets("guest")
     key = _sources_key(source)
-    entry = store.get("toolchain", key)
+    entry = store.whole("toolchain", key)
     if entry is None:
         with store.lock("guest-code"), store.workplace() as work:
             entry = store.get("toolchain", key)
@@ -94,7 +94,7 @@ def compile_program(store: Store, source: Path) -> Path:
     except OSError as error:
         raise WrongCall(f"the program cannot be read: {error.strerror}", where=source) from error
     key = digest_text(text, *CFLAGS, *headers)
-    entry = store.get("toolchain", key)
+    entry = store.whole("toolchain", key)
     if entry is None:
         with store.workplace() as work:
             result = work / "result"

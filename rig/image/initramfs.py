@@ -22,7 +22,7 @@ def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
     """Return the initramfs of that kernel and agent, from the cache or built. Reproducible."""
     recipe = quick_recipe()
     key = digest_text(LAYOUT, kernel.digest, code.agent_digest, repr(recipe))
-    found = store.get("initramfs", key)
+    found = store.whole("initramfs", key)
     if found is not None:
         found.touch()
         return found

@@ -14,7 +14,9 @@ from pathlib import Path
 from rig.errors import RigError, WrongCall
 from rig.image.apt import Package, PrivateApt
 from rig.image.hosttools import run_tool
-from rig.image.store import Entry, Store, digest_file
+from rig.image.modules import ModuleTree
+from rig.image.recipe import quick_recipe
+from rig.image.store import Entry, Store, digest_file, digest_text
 
 __all__ = ["Kernel", "build_debian_kernel", "find_kernel", "kernel_version"]
 
@@ -70,8 +72,7 @@ def find_kernel(store: Store, spec: str) -> Kernel:
         suite = spec.removeprefix("debian:")
         if re.fullmatch(r"[a-z][a-z0-9.-]*", suite) is None:
             raise WrongCall(f"'{suite}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
-        key = store.ref(f"kernel/{spec}")
-        entry = store.get("kernel", key) if key else None
+        entry = store.whole("kernel", store.ref(_ref(suite)))
         return _from_entry(entry) if entry else build_debian_kernel(store, suite)
     if ":" in spec and "/" not in spec:
         raise WrongCall(
@@ -116,15 +117,36 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
         for name in (f"boot/config-{release}", f"boot/System.map-{release}"):
             if (root / name).is_file():
                 shutil.copyfile(root / name, result / name.removeprefix("boot/").removesuffix(f"-{release}"))
-        shutil.copytree(root / "lib/modules", result / "lib/modules", symlinks=True)
+        _keep_modules(root / "lib/modules" / release, result / "lib/modules" / release)
         about = {
             "spec": f"debian:{suite}",
             "release": release,
             "package": f"{packages[0].name} {packages[0].version}",
         }
-        entry = store.add("kernel", digest_file(image), result, about)
-        store.set_ref(f"kernel/debian:{suite}", entry.key)
+        entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe())), result, about)
+        store.set_ref(_ref(suite), entry.key)
         return _from_entry(entry)
+
+
+def _ref(suite: str) -> str:
+    # With the recipe in it: when other modules are wanted, the kernel is unpacked anew.
+    return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()))[:12]}"
+
+
+def _keep_modules(source: Path, target: Path) -> None:
+    """Copy the modules that guests use and the lists about them; a distribution has thousands more."""
+    recipe = quick_recipe()
+    tree = ModuleTree(source)
+    names = (*recipe.required, *recipe.wanted, *recipe.optional)
+    target.mkdir(parents=True)
+    for name in ("modules.dep", "modules.builtin"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+    for name in tree.order(names, required=False):
+        file = tree.file(name)
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
 
 
 def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
@@ -148,5 +170,5 @@ def _from_entry(entry: Entry) -> Kernel:
         package=entry.about["package"],
         bzimage=entry.file(BZIMAGE),
         modules=entry.path,
-        digest=entry.key,
+        digest=entry.files[BZIMAGE],
     )

@@ -13,11 +13,12 @@ from rig.errors import RigError, WrongCall
 from rig.image.apt import host_mirror, host_suite
 from rig.image.hosttools import run_tool, tool
 from rig.image.recipe import Recipe, quick_recipe
-from rig.image.store import Entry, Store, digest_file
+from rig.image.store import Entry, Store, digest_file, digest_text
 
 __all__ = ["Rootfs", "build_quick", "find_rootfs"]
 
 SQUASHFS = "root.squashfs"
+LAYOUT = "1"  # counts up when this module lays the image out in another way
 # NVDIMMs are mapped in whole 2 MiB pages; QEMU refuses sizes that are not.
 NVDIMM_ALIGNMENT = 2 << 20
 
@@ -38,8 +39,7 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
     Raises WrongCall for what is neither.
     """
     if spec == "quick":
-        key = store.ref(f"rootfs/quick-{host_suite()}")
-        entry = store.get("rootfs", key) if key else None
+        entry = store.whole("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
     path = Path(spec).expanduser()
     if not path.is_file():
@@ -55,12 +55,15 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
     recipe = quick_recipe()
     with store.lock(f"rootfs-{suite}"), store.workplace() as work:
         tar = work / "packages.tar"
+        listing = work / "packages"
         run_tool(
             [
                 "mmdebstrap",
                 "--variant=extract",
                 "--mode=chrootless",
                 "--quiet",
+                # What was extracted, by the files that apt fetched.
+                f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
                 f"--include={','.join(recipe.packages)}",
                 suite,
                 tar,
@@ -68,14 +71,20 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
             ],
             what=f"fetching the packages of the quick image from {suite}",
         )
-        packages, filtered = _filter(tar, recipe)
+        packages = _packages(listing.read_text())
+        filtered = _filter(tar, recipe)
         result = work / "result"
         result.mkdir()
         image = result / SQUASHFS
         _squash(filtered, image)
         entry = store.add("rootfs", digest_file(image), result, {"spec": "quick", "suite": suite, "packages": packages})
-        store.set_ref(f"rootfs/quick-{suite}", entry.key)
+        store.set_ref(_ref(suite), entry.key)
         return entry
+
+
+def _ref(suite: str) -> str:
+    # With the recipe in it: a changed recipe makes a new image.
+    return f"rootfs/quick-{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
 def _from_entry(entry: Entry) -> Rootfs:
@@ -89,19 +98,15 @@ def _merged(name: str) -> str:
     return f"usr/{first}/{rest}" if first in ("bin", "sbin", "lib", "lib64") and rest else name
 
 
-def _filter(tar: Path, recipe: Recipe) -> tuple[dict[str, str], bytes]:
-    """Return the packages in an extracted tree, and the tree as a tar with only what a guest needs.
+def _filter(tar: Path, recipe: Recipe) -> bytes:
+    """Return the extracted tree as a tar with only what a guest needs.
 
     Owners, times and order are fixed, so that the same packages make the same bytes.
     """
     members: dict[str, tuple[tarfile.TarInfo, bytes | None]] = {}
-    status = b""
     with tarfile.open(tar) as source:
         for info in source:
             name = _merged(str(PurePosixPath(info.name)))
-            if name == "var/lib/dpkg/status":
-                file = source.extractfile(info)
-                status = file.read() if file else b""
             if name in (".", "bin", "sbin", "lib", "lib64") or any(
                 fnmatch.fnmatchcase(name, pattern) for pattern in recipe.exclude
             ):
@@ -112,7 +117,6 @@ def _filter(tar: Path, recipe: Recipe) -> tuple[dict[str, str], bytes]:
                 info.linkname = _merged(str(PurePosixPath(info.linkname)))
             info.name = name
             members[name] = (info, data)
-    packages = _packages(status)
     busybox = members.get("usr/bin/busybox")
     if busybox is None or busybox[1] is None:
         raise RigError("the packages brought no busybox", where=tar)
@@ -125,16 +129,13 @@ def _filter(tar: Path, recipe: Recipe) -> tuple[dict[str, str], bytes]:
             info.uname = info.gname = ""
             info.mtime = 0
             target.addfile(info, io.BytesIO(data) if data is not None else None)
-    return packages, out.getvalue()
+    return out.getvalue()
 
 
-def _packages(status: bytes) -> dict[str, str]:
-    found = {}
-    for paragraph in status.decode(errors="replace").split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
-        if "Package" in fields:
-            found[fields["Package"]] = fields.get("Version", "")
-    return found
+def _packages(listing: str) -> dict[str, str]:
+    """Return name -> version from the names of package files; apt writes the colon of an epoch as %3a."""
+    names = [line.removesuffix(".deb").split("_") for line in listing.split() if line.endswith(".deb")]
+    return {name: version.replace("%3a", ":") for name, version, _ in names}
 
 
 def _applets(busybox: bytes, work: Path) -> list[str]:

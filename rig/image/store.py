@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from rig.units import format_size, parse_size
 
 __all__ = ["Entry", "Store", "digest_file", "digest_text"]
 
+logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
 KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols")
@@ -99,6 +101,18 @@ class Store:
             return Entry(kind, key, path, manifest["files"], manifest["about"])
         except (OSError, ValueError, KeyError):
             return None
+
+    def whole(self, kind: str, key: str | None) -> Entry | None:
+        """Return a finished entry whose files are as they were written; a damaged one is thrown away and logged."""
+        entry = self.get(kind, key) if key else None
+        if entry is None:
+            return None
+        damaged = entry.damaged()
+        if not damaged:
+            return entry
+        logger.warning("the cached %s was damaged on disk (%s): it is built again", kind, ", ".join(damaged))
+        self.remove(entry)
+        return None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, those used last first."""

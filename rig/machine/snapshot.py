@@ -42,17 +42,13 @@ def snapshot_key(spec: GuestSpec, qemu: Qemu) -> str:
     return digest_text(spec_key_text(spec, qemu))
 
 
-def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> tuple[Snapshot | None, str | None]:
-    """Return the snapshot, checked by hash, or None, and a note when a damaged one was thrown away."""
-    entry = store.get("snapshot", snapshot_key(spec, qemu))
+def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
+    """Return the snapshot, checked by hash, or None. A damaged one is thrown away and logged."""
+    entry = store.whole("snapshot", snapshot_key(spec, qemu))
     if entry is None:
-        return None, None
-    damaged = entry.damaged()
-    if damaged:
-        store.remove(entry)
-        return None, f"the snapshot was damaged ({', '.join(damaged)} changed on disk): made again"
+        return None
     entry.touch()
-    return _from_entry(entry), None
+    return _from_entry(entry)
 
 
 def _from_entry(entry: Entry) -> Snapshot:
