@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
 
-PROGRAM_FOLDER = "programs"
+PROGRAM_FOLDER = "bin"
 """Folder of the payload that holds the programs, each by its name (and `.py` for Python)."""
 PYTHON = "/usr/bin/python3"
 SWAP_DEVICE = "/dev/vda"
@@ -30,11 +30,15 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 @dataclass(frozen=True)
 class ProgramFile:
-    """A program that the payload must hold: its source on the host, and what it is called there."""
+    """A program that the payload must hold: its source on the host, and what it is called there.
+
+    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for a file of the scenario.
+    """
 
     name: str
     source: Path
     language: Literal["c", "python"]
+    origin: Literal["guest", "scenario"]
 
     @property
     def payload_path(self) -> str:
@@ -152,7 +156,12 @@ def _programs(scenario: Scenario, settings: Settings) -> Iterable[ProgramFile]:
         where = f"{scenario.path}: program '{program.name}'"
         source = render(program.source, settings.context(), where=where)
         path = _source(scenario.folder, source, where)
-        yield ProgramFile(program.name, path, "python" if path.suffix == ".py" else "c")
+        yield ProgramFile(
+            name=program.name,
+            source=path,
+            language="python" if path.suffix == ".py" else "c",
+            origin="scenario" if path.is_relative_to(scenario.folder.resolve()) else "guest",
+        )
 
 
 def _source(folder: Path, source: str, where: str) -> Path:
