@@ -246,6 +246,7 @@ int load_module(const char *path);
 int load_optional(const char *name);
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd);
+extern bool root_is_pmem1;
 void wait_for_payload(void);
 void say_memory(void);
 void go_live(void);

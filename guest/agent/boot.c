@@ -18,6 +18,7 @@
 
 #include "agent.h"
 
+bool root_is_pmem1;	/* the payload is the other one */
 static char root_text[64];	/* "squashfs on /dev/pmem0" */
 
 static void say_on_console(const char *what, int err)
@@ -273,24 +274,6 @@ static void empty_folder(int folder, dev_t device)
 		}
 }
 
-static const char *root_device(void)
-{
-	const char *asked = cmdline("rig.root");
-	int64_t until = now_ns() + 10 * NSEC;
-
-	if (asked && strcmp(asked, "pmem") == 0)
-		return wait_for_device("/dev/pmem0", 10 * NSEC) ? "/dev/pmem0" : NULL;
-	if (asked && strcmp(asked, "vda") == 0)
-		return wait_for_device("/dev/vda", 10 * NSEC) ? "/dev/vda" : NULL;
-	while (now_ns() < until) {
-		if (wait_for_device("/dev/pmem0", 0))
-			return "/dev/pmem0";
-		if (wait_for_device("/dev/vda", NSEC / 100))
-			return "/dev/vda";
-	}
-	return NULL;
-}
-
 /* "hsqs" at 0: squashfs; erofs has its magic at 1024 (fs/erofs/erofs_fs.h). Reads around the page cache. */
 const char *filesystem_on(int fd)
 {
@@ -306,13 +289,50 @@ const char *filesystem_on(int fd)
 	return NULL;
 }
 
+/*
+ * QEMU numbers NVDIMMs in an order of its own, so what is on them tells root and payload apart: at boot the payload
+ * is still empty.
+ */
+static const char *pmem_with_filesystem(void)
+{
+	static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1" };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = open(devices[i], O_RDONLY | O_CLOEXEC);
+		bool found = fd >= 0 && filesystem_on(fd);
+
+		if (fd >= 0)
+			close(fd);
+		if (found)
+			return devices[i];
+	}
+	return NULL;
+}
+
+static const char *root_device(void)
+{
+	const char *asked = cmdline("rig.root");
+	int64_t until = now_ns() + 10 * NSEC;
+	bool pmem = !asked || strcmp(asked, "pmem") == 0, vda = !asked || strcmp(asked, "vda") == 0;
+
+	while (now_ns() < until) {
+		if (pmem && wait_for_device("/dev/pmem0", NSEC / 100) && pmem_with_filesystem())
+			return pmem_with_filesystem();
+		if (vda && wait_for_device("/dev/vda", NSEC / 100))
+			return "/dev/vda";
+	}
+	return NULL;
+}
+
 static void mount_root(void)
 {
 	const char *device = root_device(), *type;
 	int fd;
 
-	if (!device)
-		die("root device");
+	if (!device) {
+		errno = ENODEV;
+		die("no squashfs or erofs on any root device");
+	}
 	fd = open(device, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(device);
@@ -335,6 +355,7 @@ static void mount_root(void)
 	if (mount("root", "/rig/new", "overlay", 0, "lowerdir=/rig/lower,upperdir=/rig/rw/upper,workdir=/rig/rw/work"))
 		die("mount of the overlay");
 	snprintf(root_text, sizeof(root_text), "%s on %s", type, device);
+	root_is_pmem1 = strcmp(device, "/dev/pmem1") == 0;
 }
 
 static void carry_over(const char *from, const char *to)
