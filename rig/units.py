@@ -33,7 +33,7 @@ def parse_duration(text: str) -> float:
     """Return seconds for `30s`, `500ms`, `2min`, `1.5`. Raises ValueError with what is accepted."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"'{text}' is not a duration: write a number and one of ns, us, ms, s, min or h, as in 30s")
+        raise ValueError(f"'{text}' is not a duration: write a number and ns, us, ms, s, min or h, as in 30s")
     return float(Fraction(match["number"]) * DURATIONS[match["unit"]])
 
 

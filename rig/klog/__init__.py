@@ -1,0 +1,29 @@
+"""Kernel logs: text in, events out. Pure functions over bytes, usable alone.
+
+from rig.klog import read
+log = read([b"..."])
+for event in log.events: ...
+"""
+
+from rig.klog.model import Event, Frame, Registers, Task, TextLine, Trace
+from rig.klog.oom import Kill, OomEvent, TaskRow, Zone, badness
+from rig.klog.panic import PanicEvent
+from rig.klog.reader import Log, read, read_events
+
+__all__ = [
+    "Event",
+    "Frame",
+    "Kill",
+    "Log",
+    "OomEvent",
+    "PanicEvent",
+    "Registers",
+    "Task",
+    "TaskRow",
+    "TextLine",
+    "Trace",
+    "Zone",
+    "badness",
+    "read",
+    "read_events",
+]

@@ -1,0 +1,164 @@
+"""Debian's packages without root: a private apt for one suite, beside the host's own.
+
+The mirrors and keyrings are those that the host is configured with; signatures are always checked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.image.hosttools import run_tool, tool
+
+__all__ = ["Package", "PrivateApt", "host_mirror", "host_suite"]
+
+KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the suite. `depends`: names alone, alternatives and versions left out."""
+
+    name: str
+    version: str
+    depends: tuple[str, ...]
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        text = Path("/etc/os-release").read_text()
+    except OSError:
+        return {}
+    return dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, flags=re.MULTILINE))
+
+
+def host_suite() -> str:
+    """Return the host's own suite, such as bookworm. Raises RigError where the host is not Debian-like."""
+    codename = _os_release().get("VERSION_CODENAME")
+    if codename is None:
+        raise RigError(
+            "this host names no Debian suite",
+            where="/etc/os-release",
+            remedy="name one: debian:bookworm; or build with Buildroot: rig image build --builder buildroot",
+        )
+    return codename
+
+
+def host_mirror() -> str:
+    """Return the address of the main archive that the host's apt uses.
+
+    Raises RigError where there is no apt or it has no package source.
+    """
+    try:
+        tool("apt-get")
+    except RigError as error:
+        raise RigError(
+            "this host has no apt, so the quick image cannot be built here",
+            where="PATH",
+            remedy="build with Buildroot instead: rig image build --builder buildroot --buildroot DIR",
+        ) from error
+    listing = run_tool(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(CODENAME) $(COMPONENT)",
+            "Created-By: Packages",
+        ],
+        what="reading the host's package sources",
+    )
+    suite = host_suite()
+    for line in listing.splitlines():
+        uri, codename, component = [*line.split(" "), "", "", ""][:3]
+        if codename == suite and component == "main" and uri.startswith(("http", "file:", "copy:")):
+            return uri.rstrip("/")
+    raise RigError(
+        f"the host's apt has no source for {suite}/main",
+        where="apt-get indextargets",
+        remedy="add one below /etc/apt/sources.list.d and run apt-get update",
+    )
+
+
+class PrivateApt:
+    """apt over one suite of the host's mirror, with lists and cache in a folder of ours."""
+
+    def __init__(self, folder: Path, suite: str) -> None:
+        self.suite = suite
+        self.folder = folder
+        self.mirror = host_mirror()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        for name in ("lists/partial", "archives/partial", "empty"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "status").touch()
+        keyrings = [path for path in KEYRINGS if Path(path).is_file()]
+        signed = f"[signed-by={','.join(keyrings)}] " if keyrings else ""
+        (self.folder / "sources.list").write_text(f"deb {signed}{self.mirror} {self.suite} main\n")
+
+    def _options(self) -> list[str]:
+        settings = {
+            "Dir::Etc::SourceList": self.folder / "sources.list",
+            "Dir::Etc::SourceParts": self.folder / "empty",
+            "Dir::Etc::PreferencesParts": self.folder / "empty",
+            "Dir::State": self.folder,
+            "Dir::State::Lists": self.folder / "lists",
+            "Dir::State::Status": self.folder / "status",
+            "Dir::Cache": self.folder,
+            "Dir::Cache::Archives": self.folder / "archives",
+            "Dir::Cache::PkgCache": "",
+            "APT::Architecture": "amd64",
+            "Acquire::Languages": "none",
+        }
+        if os.geteuid() == 0:
+            # The folder is ours alone; apt's own unprivileged user could not enter it.
+            settings["APT::Sandbox::User"] = "root"
+        return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+
+    def update(self) -> None:
+        """Fetch the suite's lists. Raises RigError when the mirror does not serve the suite."""
+        try:
+            run_tool(
+                ["apt-get", *self._options(), "-qq", "-o", "APT::Update::Error-Mode=any", "update"],
+                what=f"fetching the package lists of {self.suite}",
+            )
+        except RigError as error:
+            raise RigError(
+                f"the mirror does not serve the suite {self.suite}, or cannot be reached",
+                where=self.mirror,
+                remedy="check the suite's name and the network",
+                detail=error.detail,
+            ) from error
+
+    def package(self, name: str) -> Package | None:
+        """Return the newest version of a package, or None where the suite has none of that name."""
+        if not self._exists(name):
+            return None
+        text = run_tool(["apt-cache", *self._options(), "--no-all-versions", "show", name], what=f"looking up {name}")
+        fields = dict(re.findall(r"^([\w-]+): (.*)$", text, flags=re.MULTILINE))
+        depends = tuple(
+            re.split(r"[ (|:]", word.strip())[0] for word in fields.get("Depends", "").split(",") if word.strip()
+        )
+        return Package(fields["Package"], fields["Version"], depends)
+
+    def _exists(self, name: str) -> bool:
+        listing = run_tool(["apt-cache", *self._options(), "pkgnames", name], what=f"looking up {name}")
+        return name in listing.split()
+
+    def download(self, name: str, into: Path) -> Path:
+        """Download one package file, its signature chain checked, and return its path."""
+        run_tool(
+            ["apt-get", *self._options(), "-qq", "download", name],
+            what=f"downloading {name} of {self.suite}",
+            cwd=into,
+        )
+        found = sorted(into.glob(f"{name}_*.deb"))
+        if not found:
+            raise RigError(f"{name} was not downloaded", where=into)
+        return found[-1]

@@ -1,0 +1,118 @@
+"""What runs inside guests, compiled on the host: the agent, the programs, and a user's own C files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.assets import assets
+from rig.errors import RigError, WrongCall
+from rig.image.hosttools import tool
+from rig.image.store import Entry, Store, digest_text
+
+__all__ = ["GuestCode", "build_guest_code", "compile_program"]
+
+CFLAGS = ("-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt")
+
+
+@dataclass(frozen=True)
+class GuestCode:
+    """The compiled agent and programs. programs: name -> path; python: name -> path of a script."""
+
+    agent: Path
+    agent_digest: str
+    programs: dict[str, Path]
+    python: dict[str, Path]
+    include: Path
+
+
+def _sources_key(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".c", ".h", ""))
+    parts = [f"{path.relative_to(folder)}\n{path.read_bytes().decode(errors='replace')}" for path in files]
+    compiler = Path(tool("cc")).resolve()
+    return digest_text(str(compiler), str(compiler.stat().st_size), str(compiler.stat().st_mtime_ns), *parts)
+
+
+def build_guest_code(store: Store) -> GuestCode:
+    """Return the compiled guest code, from the cache or built by guest/Makefile.
+
+    Raises RigError with the compiler's words.
+    """
+    source = assets("guest")
+    key = _sources_key(source)
+    entry = store.whole("toolchain", key)
+    if entry is None:
+        with store.lock("guest-code"), store.workplace() as work:
+            entry = store.get("toolchain", key)
+            if entry is None:
+                result = work / "result"
+                result.mkdir()
+                _make(source, result)
+                entry = store.add("toolchain", key, result, {"what": "guest code"})
+    entry.touch()
+    return _from_entry(entry, source)
+
+
+def _make(source: Path, out: Path) -> None:
+    done = subprocess.run(
+        [tool("make"), "-C", str(source), "-j2", f"O={out}"], capture_output=True, check=False, text=True
+    )
+    if done.returncode != 0:
+        raise RigError(
+            "the guest's programs do not compile",
+            where=source,
+            remedy="install a C compiler with static libraries: apt-get install gcc libc6-dev",
+            detail="\n".join(done.stderr.splitlines()[-20:]),
+        )
+
+
+def _from_entry(entry: Entry, source: Path) -> GuestCode:
+    return GuestCode(
+        agent=entry.file("rig-agent"),
+        agent_digest=entry.files["rig-agent"],
+        programs={
+            path.name: path
+            for path in sorted((entry.path / "programs").iterdir())
+            if path.is_file() and not path.suffix
+        },
+        python={path.stem.replace("_", "-"): path for path in sorted((source / "python").glob("*.py"))},
+        include=source / "programs",
+    )
+
+
+def compile_program(store: Store, source: Path) -> Path:
+    """Compile a scenario's own C file, statically, and return the program. Kept in the cache.
+
+    Raises WrongCall with the compiler's words, which name file and line.
+    """
+    include = assets("guest") / "programs"
+    headers = [path.read_text() for path in sorted(include.glob("*.h"))]
+    try:
+        text = source.read_text()
+    except OSError as error:
+        raise WrongCall(f"the program cannot be read: {error.strerror}", where=source) from error
+    key = digest_text(text, *CFLAGS, *headers)
+    entry = store.whole("toolchain", key)
+    if entry is None:
+        with store.workplace() as work:
+            result = work / "result"
+            result.mkdir()
+            done = subprocess.run(
+                [tool("cc"), *CFLAGS, f"-I{include}", "-o", str(result / "program"), str(source)],
+                capture_output=True,
+                check=False,
+                text=True,
+            )
+            if done.returncode != 0:
+                raise WrongCall(
+                    "the program does not compile",
+                    where=source,
+                    remedy="mend what the compiler names",
+                    detail="\n".join(done.stderr.splitlines()[:20]),
+                )
+            shutil.copyfile(source, result / source.name)
+            entry = store.add("toolchain", key, result, {"what": source.name})
+    entry.touch()
+    return entry.file("program")

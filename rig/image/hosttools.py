@@ -1,0 +1,57 @@
+"""Programs of the host that builders call: found or asked for by the package that carries them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from rig.errors import RigError
+
+__all__ = ["PACKAGES", "run_tool", "tool"]
+
+# Program -> Debian package.
+PACKAGES = {
+    "apt-get": "apt",
+    "cc": "gcc",
+    "cpio": "cpio",
+    "depmod": "kmod",
+    "dpkg-deb": "dpkg",
+    "gdb": "gdb",
+    "mksquashfs": "squashfs-tools",
+    "mmdebstrap": "mmdebstrap",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+}
+
+
+def tool(name: str) -> str:
+    """Return the path of a host program. Raises RigError naming the package that has it."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if path is None:
+        package = PACKAGES.get(name, name)
+        raise RigError(
+            f"the program {name} is not installed",
+            where="PATH",
+            remedy=f"apt-get install {package}",
+        )
+    return path
+
+
+def run_tool(argv: Sequence[str | Path], *, what: str, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+    """Run a host program to its end and return what it printed on stdout.
+
+    what: the work in words, for the error. Raises RigError with the command and its last words.
+    """
+    command = [tool(str(argv[0])), *map(str, argv[1:])]
+    done = subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, check=False)
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
+        raise RigError(
+            f"{what} failed: {argv[0]} ended with status {done.returncode}",
+            where=" ".join(map(str, argv)),
+            detail="\n".join(words.splitlines()[-20:]),
+        )
+    return done.stdout.decode(errors="replace")

@@ -1,0 +1,75 @@
+"""Which modules a guest loads and in which order (modules.dep and modules.builtin, see depmod(8))."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterable
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.image.hosttools import run_tool
+
+__all__ = ["ModuleTree", "read_module"]
+
+
+def _name(path: str) -> str:
+    """Return a module's name: hyphens and underscores are the same to the kernel."""
+    return Path(path).name.split(".ko")[0].replace("-", "_")
+
+
+class ModuleTree:
+    """The modules of one kernel, below lib/modules/RELEASE."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path: dict[str, str] = {}
+        self._needs: dict[str, list[str]] = {}
+        for line in (folder / "modules.dep").read_text().splitlines():
+            path, _, needs = line.partition(":")
+            self._path[_name(path)] = path
+            self._needs[_name(path)] = [_name(each) for each in needs.split()]
+        builtin = folder / "modules.builtin"
+        self._builtin = {_name(line) for line in builtin.read_text().split()} if builtin.is_file() else set()
+
+    def order(self, names: Iterable[str], *, required: bool) -> list[str]:
+        """Return the modules to load for these, dependencies first, each once.
+
+        What is built in is passed over. Raises RigError for a required module that the kernel lacks.
+        """
+        ordered: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in ordered:
+                return
+            # modules.dep lists all dependencies, the deepest last.
+            for need in reversed(self._needs[name]):
+                visit(need)
+            ordered.append(name)
+
+        for raw in names:
+            name = _name(raw)
+            if name in self._path:
+                visit(name)
+            elif required and name not in self._builtin:
+                raise RigError(
+                    f"the kernel has no {raw}, neither built in nor as a module",
+                    where=self.folder,
+                    remedy="choose another kernel, or build one with our fragment",
+                )
+        return ordered
+
+    def file(self, name: str) -> Path:
+        """Return the module's file."""
+        return self.folder / self._path[name]
+
+
+def read_module(path: Path) -> bytes:
+    """Return a module's content, decompressed: not every kernel can do that itself."""
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        return lzma.decompress(data)
+    if path.suffix == ".zst":
+        out = path.with_suffix("")
+        run_tool(["zstd", "-q", "-d", "-f", path, "-o", out], what="unpacking a module")
+        return out.read_bytes()
+    return data

@@ -1,0 +1,36 @@
+"""What the quick image is made of: images/debian/quick.toml, read and typed."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+
+from rig.assets import assets
+
+__all__ = ["Recipe", "quick_recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Packages and exclusions of the root filesystem; kernel modules by how much they are needed."""
+
+    packages: tuple[str, ...]
+    exclude: tuple[str, ...]
+    required: tuple[str, ...]
+    wanted: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+@cache
+def quick_recipe() -> Recipe:
+    """Read the recipe that travels with rig."""
+    data = tomllib.loads((assets("images") / "debian" / "quick.toml").read_text())
+    rootfs, modules = data["rootfs"], data["modules"]
+    return Recipe(
+        packages=tuple(rootfs["packages"]),
+        exclude=tuple(rootfs["exclude"]),
+        required=tuple(modules["required"]),
+        wanted=tuple(modules["wanted"]),
+        optional=tuple(modules["optional"]),
+    )

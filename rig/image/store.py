@@ -1,0 +1,250 @@
+"""The cache of what guests boot: content-addressed entries, built aside and moved in whole.
+
+An entry is a folder `<kind>/<key>` with its files and a manifest that names each file's SHA-256.
+A folder without a manifest does not exist for readers, so a half-built one is never used.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rig.errors import RigError
+from rig.units import format_size, parse_size
+
+__all__ = ["Entry", "Store", "digest_file", "digest_text"]
+
+logger = logging.getLogger(__name__)
+MANIFEST = "manifest.json"
+DEFAULT_BOUND = "8G"
+KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols")
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_text(*parts: str) -> str:
+    """Return a key made from texts: their SHA-256, with lengths in it so that no two lists collide."""
+    return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished thing in the cache. `files`: name -> SHA-256. `about`: what its builder wrote down."""
+
+    kind: str
+    key: str
+    path: Path
+    files: dict[str, str]
+    about: dict[str, Any]
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of its files."""
+        return self.path / name
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum((self.path / name).stat().st_blocks * 512 for name in self.files)
+
+    @property
+    def used(self) -> float:
+        """Host time of the last use."""
+        return (self.path / MANIFEST).stat().st_mtime
+
+    def damaged(self) -> list[str]:
+        """Return the names of files whose content is not what was written, or which are gone."""
+        return [
+            name
+            for name, expected in self.files.items()
+            if not (self.path / name).is_file() or digest_file(self.path / name) != expected
+        ]
+
+    def touch(self) -> None:
+        """Note a use, for the eviction of what was not used for longest."""
+        os.utime(self.path / MANIFEST)
+
+
+class Store:
+    """The cache folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        if root is None:
+            configured = os.environ.get("RIG_CACHE")
+            if configured:
+                root = Path(configured)
+            else:
+                import platformdirs
+
+                root = platformdirs.user_cache_path("rig")
+        self.root = root.absolute()
+
+    def get(self, kind: str, key: str) -> Entry | None:
+        """Return a finished entry, or None."""
+        path = self.root / kind / key
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+            return Entry(kind, key, path, manifest["files"], manifest["about"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def whole(self, kind: str, key: str | None) -> Entry | None:
+        """Return a finished entry whose files are as they were written; a damaged one is thrown away and logged."""
+        entry = self.get(kind, key) if key else None
+        if entry is None:
+            return None
+        damaged = entry.damaged()
+        if not damaged:
+            return entry
+        logger.warning("the cached %s was damaged on disk (%s): it is built again", kind, ", ".join(damaged))
+        self.remove(entry)
+        return None
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """Return all finished entries, those used last first."""
+        kinds = KINDS if kind is None else (kind,)
+        found = [
+            entry
+            for each in kinds
+            if (self.root / each).is_dir()
+            for path in (self.root / each).iterdir()
+            if (entry := self.get(each, path.name)) is not None
+        ]
+        return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+    def ref(self, name: str) -> str | None:
+        """Return the key that a name such as `kernel/debian:bookworm` stands for, or None."""
+        path = self._ref_path(name)
+        return path.read_text().strip() if path.is_file() else None
+
+    def set_ref(self, name: str, key: str) -> None:
+        """Let a name stand for a key from now on."""
+        path = self._ref_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        aside.write_text(key + "\n")
+        aside.replace(path)
+
+    def _ref_path(self, name: str) -> Path:
+        return self.root / "refs" / name.replace("/", "@").replace(":", "=")
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of that name, so that two rigs do not build the same thing at once."""
+        from filelock import FileLock
+
+        path = self.root / "locks" / (name.replace("/", "@") + ".lock")
+        with self._on_full_disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            yield
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
+        with self._on_full_disk():
+            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
+            path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.root / "tmp"))
+            try:
+                yield path
+            finally:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
+        """Move a finished folder (made in `workplace()`) into the cache and return its entry.
+
+        Raises RigError when the disk is full. An entry that is already there and whole stays.
+        """
+        target = self.root / kind / key
+        files = {
+            str(path.relative_to(folder)): digest_file(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        }
+        manifest = json.dumps({"files": files, "about": about}, indent=1, sort_keys=True)
+        with self._on_full_disk():
+            (folder / MANIFEST).write_text(manifest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                if self.get(kind, key) is None:
+                    shutil.rmtree(target)
+                else:
+                    return Entry(kind, key, target, files, about)
+            folder.chmod(0o755)
+            folder.rename(target)
+        self.evict(keep=key)
+        return Entry(kind, key, target, files, about)
+
+    def remove(self, entry: Entry) -> None:
+        """Delete an entry; the manifest goes first, so that nobody reads what is half gone."""
+        (entry.path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(entry.path, ignore_errors=True)
+
+    def evict(self, keep: str) -> list[Entry]:
+        """Remove what was not used for longest until the cache is within RIG_CACHE_SIZE; return it."""
+        text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
+        try:
+            bound = parse_size(text)
+        except ValueError as error:
+            raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
+        entries = self.entries()
+        total = sum(entry.size for entry in entries)
+        gone = []
+        for entry in reversed(entries):
+            if total <= bound:
+                break
+            # What was just built or used within the hour may be in use by another rig.
+            if entry.key == keep or time.time() - entry.used < 3600:
+                continue
+            total -= entry.size
+            self.remove(entry)
+            gone.append(entry)
+        return gone
+
+    def sweep_leftovers(self) -> int:
+        """Remove workplaces of processes that are gone; return how many."""
+        count = 0
+        for path in (self.root / "tmp").glob("*-*"):
+            pid = path.name.split("-")[0]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(path, ignore_errors=True)
+                count += 1
+        return count
+
+    @contextmanager
+    def _on_full_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RigError(
+                    "the disk is full",
+                    where=self.root,
+                    remedy="free some space, `rig image rm --all`, or set RIG_CACHE to another disk",
+                ) from error
+            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise RigError(
+                    f"the cache cannot be written: {error.strerror}",
+                    where=error.filename or self.root,
+                    remedy="set RIG_CACHE to a folder of yours",
+                ) from error
+            raise
+
+    def describe_size(self) -> str:
+        """Return the total size in words."""
+        total = sum(entry.size for entry in self.entries())
+        return format_size(total >> 20 << 20)

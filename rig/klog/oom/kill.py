@@ -1,0 +1,105 @@
+"""The end of an OOM report: the constraint line, the kills, the reaper.
+
+Formats: dump_oom_victim() (dump_oom_summary() before 6.8), __oom_kill_process() and oom_reap_task() in
+mm/oom_kill.c.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rig.klog.oom.model import Kill, Reaped
+
+__all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
+
+_KILL = re.compile(
+    r"(?:(?P<reason>.*?): )?Killed process (?P<pid>\d+)(?: \((?P<comm>.*?)\)|, (?:UID "
+    r"(?P<olduid>\d+), )?\((?P<oldcomm>.*?)\))"
+    r",? (?P<sizes>(?:total-vm|vsz).*)$"
+)
+_SCORE = re.compile(
+    r"(?P<reason>.*?): Kill process (?P<pid>\d+) \((?P<comm>.*)\) score (?P<score>\d+) or sacrifice child$"
+)
+_SIZE = re.compile(r"([A-Za-z][\w-]*):(-?\d+)(?:kB)?")
+_REAPED = re.compile(
+    r"oom_reaper: reaped process (?P<pid>\d+) \((?P<comm>.*)\),? now anon-rss:(?P<anon>\d+)kB, file-rss:"
+    r"(?P<file>\d+)kB"
+    r"(?:, shmem-rss:(?P<shmem>\d+)kB)?$"
+)
+_UNABLE = re.compile(r"oom_reaper: unable to reap (?:pid:|process )(?P<pid>\d+) \((?P<comm>.*)\)\.?$")
+_CONSTRAINT = re.compile(r"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+)(?P<rest>.*)$")
+# A path and a task's name may hold commas and equals signs: a field ends only where a known key begins.
+_KEYS = "nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid"
+_FIELDS = re.compile(
+    rf",(?P<key>{_KEYS})=(?P<value>.*?)(?=,(?:{_KEYS})=|,global_oom(?:,|$)|$)|,(?P<flag>global_oom)"
+)
+_GROUP = re.compile(r"Tasks in (?P<path>.*) are going to be killed due to memory\.oom\.group set$")
+
+
+def read_kill(text: str, line: int) -> Kill | None:
+    """Return the kill that a line reports, or None."""
+    match = _KILL.match(text)
+    if match is None:
+        return None
+    sizes = {name.lower(): int(value) for name, value in _SIZE.findall(match["sizes"])}
+    uid = sizes.pop("uid", None)
+    return Kill(
+        pid=int(match["pid"]),
+        comm=match["comm"] if match["comm"] is not None else match["oldcomm"],
+        total_vm_kb=sizes.pop("total-vm", None),
+        anon_rss_kb=sizes.pop("anon-rss", None),
+        file_rss_kb=sizes.pop("file-rss", None),
+        shmem_rss_kb=sizes.pop("shmem-rss", None),
+        uid=uid if match["olduid"] is None else int(match["olduid"]),
+        pgtables_kb=sizes.pop("pgtables", None),
+        oom_score_adj=sizes.pop("oom_score_adj", None),
+        reason=match["reason"] or "",
+        line=line,
+        extra=sizes,
+    )
+
+
+def read_score(text: str) -> tuple[str, int, str, int] | None:
+    """Return (reason, pid, comm, score) of the line before the kill that kernels until 4.18 print."""
+    match = _SCORE.match(text)
+    return None if match is None else (match["reason"], int(match["pid"]), match["comm"], int(match["score"]))
+
+
+def read_reaped(text: str, line: int) -> Reaped | None:
+    """Return what the oom_reaper says, or None."""
+    match = _REAPED.match(text)
+    if match is not None:
+        shmem = match["shmem"]
+        return Reaped(
+            pid=int(match["pid"]),
+            comm=match["comm"],
+            anon_rss_kb=int(match["anon"]),
+            file_rss_kb=int(match["file"]),
+            shmem_rss_kb=None if shmem is None else int(shmem),
+            done=True,
+            line=line,
+        )
+    match = _UNABLE.match(text)
+    if match is None:
+        return None
+    return Reaped(int(match["pid"]), match["comm"], None, None, None, done=False, line=line)
+
+
+def read_constraint(text: str) -> dict[str, str] | None:
+    """Return the fields of `oom-kill:constraint=...`; `global_oom` is a key with an empty value."""
+    match = _CONSTRAINT.match(text)
+    if match is None:
+        return None
+    fields = {"constraint": match["constraint"]}
+    for field in _FIELDS.finditer(match["rest"]):
+        if field["flag"]:
+            fields["global_oom"] = ""
+        else:
+            fields[field["key"]] = field["value"]
+    return fields
+
+
+def read_group(text: str) -> str | None:
+    """Return the cgroup whose every task is killed (memory.oom.group), or None."""
+    match = _GROUP.match(text)
+    return None if match is None else match["path"]

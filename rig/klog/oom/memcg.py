@@ -1,0 +1,76 @@
+"""What a cgroup's OOM report says of the cgroup: its counters and its statistics.
+
+Format: mem_cgroup_print_oom_meminfo() and memory_stat_format() in mm/memcontrol.c;
+mem_cgroup_print_oom_info() before 4.19.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rig.klog.oom.model import CgroupUsage
+
+__all__ = ["CgroupReader"]
+
+_USAGE = re.compile(
+    r"(?P<name>memory|swap|memory\+swap|kmem): usage (?P<usage>\d+)kB, limit (?P<limit>\d+)kB, failcnt "
+    r"(?P<failcnt>\d+)$"
+)
+_STATS = re.compile(r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<rest>(?: [a-z_()]+:\d+[kK]B)*)\s*$")
+_STAT = re.compile(r"\s*(?P<key>[a-z][\w.()]*) (?P<value>\d+)$")
+_PAIR = re.compile(r"([a-z_()]+):(\d+)([kK]B)")
+_KILLED_BY_LIMIT = re.compile(r"Task in (?P<task>.*) killed as a result of limit of (?P<limit>.*)$")
+# PAGE_COUNTER_MAX (include/linux/page_counter.h) pages in kB, for 4 kB to 64 kB pages: a limit of `max`.
+_MAX_KB = 1 << 52
+
+
+class CgroupReader:
+    """Reads those lines: `take` returns False for a line that is none of them."""
+
+    def __init__(self) -> None:
+        self.usage: list[CgroupUsage] = []
+        self.path: str | None = None
+        self.task_path: str | None = None
+        self.limit_path: str | None = None
+        self.stats: dict[str, int] = {}
+        self.line: int | None = None
+        self.last: int | None = None
+        self._open = False
+
+    def take(self, text: str, line: int) -> bool:
+        """Read one line. Returns whether it is one of them."""
+        if self._open:
+            stat = _STAT.match(text)
+            if stat is not None:
+                self.stats[stat["key"]] = int(stat["value"])
+                self.last = line
+                return True
+            self._open = False
+        usage = _USAGE.match(text)
+        if usage is not None:
+            limit = int(usage["limit"])
+            self.usage.append(
+                CgroupUsage(
+                    usage["name"],
+                    int(usage["usage"]),
+                    None if limit >= _MAX_KB else limit,
+                    int(usage["failcnt"]),
+                    line,
+                )
+            )
+            return True
+        stats = _STATS.match(text)
+        if stats is not None:
+            self._open = True
+            self.line = self.line or line
+            # 3.x and 4.x print one line for each cgroup below; the first is the one that ran full.
+            if self.path is None:
+                self.path = stats["path"]
+                for key, value, _unit in _PAIR.findall(stats["rest"]):
+                    self.stats[key] = int(value) * 1024
+            return True
+        killed = _KILLED_BY_LIMIT.match(text)
+        if killed is not None:
+            self.task_path, self.limit_path = killed["task"], killed["limit"]
+            return True
+        return False

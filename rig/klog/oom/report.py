@@ -1,0 +1,247 @@
+"""One OOM report, put together from its lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from rig.klog.builder import Builder
+from rig.klog.model import Event, Task, TextLine
+from rig.klog.oom import totalpages
+from rig.klog.oom.invocation import Invocation, read_cpuset, read_invocation
+from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reaped, read_score
+from rig.klog.oom.memcg import CgroupReader
+from rig.klog.oom.meminfo import MemInfoReader
+from rig.klog.oom.model import Kill, OomEvent, Reaped, TaskRow
+from rig.klog.oom.tasks import TaskTable, is_task_header
+from rig.klog.prefix import Prefix
+
+__all__ = ["OomBuilder"]
+
+_TABLE_TITLE = "Tasks state (memory values in pages):"
+_NONE_KILLABLE = re.compile(r"(?:Memory cgroup out of memory|Out of memory and) ?:? ?no killable process")
+_NOTES = re.compile(
+    r"COMPACTION is disabled|Huh VM_FAULT_OOM leaked|.* is added to the oom list|OOM victim|oom killer "
+    r"(?:disabled|enabled)|"
+    r"Purging GPU memory|\d+ and \d+ pages still available|sysrq: OOM request ignored"
+)
+_SCOPES = {
+    "CONSTRAINT_NONE": "global",
+    "CONSTRAINT_CPUSET": "cpuset",
+    "CONSTRAINT_MEMORY_POLICY": "mempolicy",
+    "CONSTRAINT_MEMCG": "memcg",
+}
+
+
+class OomBuilder(Builder):
+    """Takes the lines of one report, in whatever order interleaving brings them."""
+
+    kind = "oom"
+
+    def __init__(self, line: int, prefix: Prefix) -> None:
+        super().__init__(line, prefix)
+        self.invocation: Invocation | None = None
+        self.cpuset: tuple[str, str] | None = None
+        self.memory = MemInfoReader()
+        self.cgroup = CgroupReader()
+        self.table: TaskTable | None = None
+        self.tasks: list[TaskRow] = []
+        self.tasks_line: int | None = None
+        self.constraint: dict[str, str] | None = None
+        self.constraint_line: int | None = None
+        self.kills: list[Kill] = []
+        self.reaped: list[Reaped] = []
+        self.scored: tuple[str, int, str, int] | None = None
+        self.killable = True
+        self.group: str | None = None
+        self.notes: list[TextLine] = []
+        self._in_table = False
+
+    def take(self, text: str, line: int) -> bool:
+        if self._in_table and self.table is not None:
+            row = self.table.read(text, line)
+            if row is not None:
+                self.tasks.append(row)
+                self.last_line = line
+                return True
+        taken = self._take(text.rstrip(), line)
+        if taken:
+            self.last_line = line
+        return taken
+
+    def _take(self, text: str, line: int) -> bool:
+        return (
+            self._take_invocation(text)
+            or self._take_end(text, line)
+            or self._take_table(text, line)
+            or self.memory.take(text, line)
+            or self.header.take(text)
+            or self.cgroup.take(text, line)
+            or self._take_cpuset(text)
+            or self.trace.take(text, line)
+            or self._take_note(text, line)
+        )
+
+    def _take_invocation(self, text: str) -> bool:
+        if self.invocation is not None or "invoked oom-killer" not in text:
+            return False
+        self.invocation = read_invocation(text)
+        if self.invocation is not None and not self.invocation.complete:
+            self.corrupt("the invocation's line is cut")
+        return self.invocation is not None
+
+    def _take_table(self, text: str, line: int) -> bool:
+        if text == _TABLE_TITLE:
+            return True
+        if is_task_header(text):
+            self.table = TaskTable(text)
+            self.tasks_line = line
+            self._in_table = True
+            return True
+        return False
+
+    def _take_end(self, text: str, line: int) -> bool:
+        if "ill process" in text or "illed process" in text:
+            return self._take_kill(text, line)
+        if text.startswith("oom-kill:"):
+            self.constraint = read_constraint(text)
+            self.constraint_line = line
+            self._in_table = False
+            return self.constraint is not None
+        if text.startswith("oom_reaper:"):
+            return self._take_reaped(text, line)
+        if _NONE_KILLABLE.match(text):
+            self.killable = False
+            self.finished = True
+            return True
+        group = read_group(text) if text.startswith("Tasks in ") else None
+        if group is not None:
+            self.group = group
+        return group is not None
+
+    def _take_kill(self, text: str, line: int) -> bool:
+        self._in_table = False
+        scored = read_score(text)
+        if scored is not None:
+            self.scored = scored
+            return True
+        kill = read_kill(text, line)
+        if kill is None:
+            return False
+        if self.scored is not None:
+            reason, pid, _comm, score = self.scored
+            kill = replace(kill, reason=kill.reason or reason, score=score if pid == kill.pid else None)
+        self.kills.append(kill)
+        self.finished = True
+        return True
+
+    def _take_reaped(self, text: str, line: int) -> bool:
+        reaped = read_reaped(text, line)
+        if reaped is None or (self.kills and all(kill.pid != reaped.pid for kill in self.kills)):
+            return False
+        self.reaped.append(reaped)
+        return True
+
+    def _take_cpuset(self, text: str) -> bool:
+        if self.cpuset is not None or "mems_allowed=" not in text:
+            return False
+        self.cpuset = read_cpuset(text)
+        return self.cpuset is not None
+
+    def _take_note(self, text: str, line: int) -> bool:
+        if _NOTES.match(text) is None:
+            return False
+        self.notes.append(TextLine(line, text))
+        return True
+
+    def killed(self, pid: int) -> bool:
+        """Whether this report killed that process."""
+        return any(kill.pid == pid for kill in self.kills)
+
+    def close(self) -> Event:
+        invocation, memory, cgroup = self.invocation, self.memory, self.cgroup
+        fields = self.constraint or {}
+        constraint = fields.get("constraint")
+        zones = tuple(zone.close() for zone in memory.zones)
+        page_kb = next((zone.buddy[0].size_kb for zone in zones if zone.buddy), 4)
+        scope = self._scope(constraint)
+        mems = fields.get("mems_allowed") or (self.cpuset[1] if self.cpuset else None)
+        self._check_whole()
+        task = self.header.task
+        invoker = None
+        if invocation is not None:
+            pid = task.pid if task is not None and task.comm == invocation.comm else None
+            invoker = Task(invocation.comm, pid)
+        base = self.base()
+        return OomEvent(
+            **base,
+            title=self._title(scope),
+            function=None,
+            invoker=invoker,
+            gfp_mask=None if invocation is None else invocation.gfp_mask,
+            gfp_flags=() if invocation is None else invocation.gfp_flags,
+            order=None if invocation is None else invocation.order,
+            oom_score_adj=None if invocation is None else invocation.oom_score_adj,
+            oom_adj=None if invocation is None else invocation.oom_adj,
+            nodemask=fields.get("nodemask") or (None if invocation is None else invocation.nodemask),
+            cpuset=fields.get("cpuset") or (self.cpuset[0] if self.cpuset else None),
+            mems_allowed=mems,
+            constraint=constraint,
+            constraint_line=self.constraint_line,
+            constraint_values=fields,
+            scope=scope,
+            oom_memcg=fields.get("oom_memcg") or cgroup.limit_path or cgroup.path,
+            task_memcg=fields.get("task_memcg") or cgroup.task_path,
+            workqueue=self.header.workqueue,
+            mem_info=memory.counters,
+            mem_info_line=memory.line,
+            nodes=tuple(memory.nodes),
+            zones=zones,
+            hugepages=tuple(memory.hugepages),
+            totals=memory.totals,
+            totals_lines=memory.totals_lines,
+            slabs=tuple(memory.slabs),
+            allocations=tuple(memory.allocations),
+            cgroup=tuple(cgroup.usage),
+            cgroup_path=cgroup.path,
+            cgroup_stats=cgroup.stats,
+            cgroup_stats_line=cgroup.line,
+            tasks=tuple(self.tasks),
+            task_columns=() if self.table is None else self.table.columns,
+            tasks_line=self.tasks_line,
+            page_kb=page_kb,
+            totalpages=totalpages.derive(
+                scope, memory.totals, zones, tuple(cgroup.usage), mems_allowed=mems, page_kb=page_kb
+            ),
+            kills=tuple(self.kills),
+            killable=self.killable,
+            oom_group=self.group is not None,
+            reaped=tuple(self.reaped),
+            notes=tuple(self.notes),
+        )
+
+    def _scope(self, constraint: str | None) -> str | None:
+        if self.invocation is not None and self.invocation.order == -1:
+            return "sysrq"
+        if constraint is not None:
+            return _SCOPES.get(constraint)
+        if self.cgroup.usage or any(kill.reason.startswith("Memory cgroup") for kill in self.kills):
+            return "memcg"
+        return "global" if self.memory.line is not None or self.kills else None
+
+    def _title(self, scope: str | None) -> str:
+        """One title for the same kind of death: whose memory ran out, and which program died for it."""
+        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(
+            scope or "", "out of memory"
+        )
+        if self.kills:
+            return f"{where}: killed {self.kills[0].comm}"
+        if not self.killable:
+            return f"{where}: no killable process"
+        return where
+
+    def _check_whole(self) -> None:
+        if self.invocation is None and (self.memory.line is not None or self.table is not None):
+            self.corrupt("the report's beginning is missing")
+        elif self.table is not None and not self.tasks:
+            self.corrupt("the task table is empty")

@@ -1,0 +1,83 @@
+"""What stands before the kernel's words on a line: quoting, level, wall clock, host, time, caller.
+
+The forms are those of printk itself (`[   12.345678][  T123] `, kernel/printk/printk.c info_print_prefix()),
+dmesg (-T in any locale, -x, --reltime, --time-format iso), syslog in both its forms, journalctl's short
+forms, netconsole, and whatever a mail client puts before a quoted line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Prefix", "split_prefix"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What was before the text. time: seconds since boot; caller: `T123` (task), `C0` (CPU); level 0 to 7."""
+
+    time: float | None = None
+    caller: str | None = None
+    wall: str | None = None
+    level: int | None = None
+    present: bool = False
+
+
+NONE = Prefix()
+
+_ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+_PREFIX = re.compile(
+    r"(?P<quote>(?:[>|] ?)+(?=[<\[A-Z0-9]))?"
+    r"(?:<(?P<level>\d{1,3})>(?:1 )?)?"
+    r"(?:(?:kern|user|daemon|syslog|auth)\s*[:.]\s?(?P<name>emerg|alert|crit|err|warn|notice|info"
+    r"|debug)\s*: ?)?"
+    r"(?:(?P<wall>"
+    + _ISO  # RFC 3339, short-iso, dmesg --time-format iso
+    + r"|\w{3} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"  # RFC 3164
+    r"|\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \S+"  # journalctl short-full
+    r"|\d{9,10}\.\d{6}(?= \S+ kernel)"  # short-unix
+    r"|\d\d:\d\d:\d\d(?:[.,]\d+)?(?= )"
+    r") ?)?"
+    r"(?:(?:\[ *\d+\.\d+\] )?(?!\[)[^\s\[\]<>]+ (?:kernel|klogd|vmunix)(?:\[\d+\])?(?::| -(?: -)* ) ?)?"
+    r"(?:\[(?P<ctime>[^\[\]]*\d:\d\d:\d\d[^\[\]]*|[A-Z][a-z]{2}\s?\d+ \d\d:\d\d|\s*\+\d+\.\d+"
+    r"|\s*<\s*\d+\.\d+>)\] ?)?"
+    r"(?:\[ *(?P<time>\d{1,10}\.\d{3,9})\](?P<pad>\s?))?"
+    r"(?:\[ *(?P<caller>[TC]\d+(?:@C?\d+)?)\] ?)?"
+)  # fmt: skip
+_LEVELS = {"emerg": 0, "alert": 1, "crit": 2, "err": 3, "warn": 4, "notice": 5, "info": 6, "debug": 7}
+_KMSG = re.compile(
+    r"(?P<level>\d{1,5}),(?P<seq>\d+),(?P<usec>\d+),(?P<flag>[-c+])(?:,caller=(?P<caller>[TC]\d+))?(?:,[^;]*)?;"
+)
+
+
+def split_prefix(raw: str) -> tuple[Prefix, str]:
+    """Return what stood before the text, and the text itself with its own indentation."""
+    first = raw[:1]
+    if first.isdigit():
+        kmsg = _KMSG.match(raw)
+        if kmsg is not None:
+            return (
+                Prefix(
+                    time=int(kmsg["usec"]) / 1e6,
+                    caller=kmsg["caller"],
+                    level=int(kmsg["level"]) & 7,
+                    present=True,
+                ),
+                raw[kmsg.end() :],
+            )
+    match = _PREFIX.match(raw)
+    assert match is not None  # every part of the pattern is optional
+    if not match.end():
+        return NONE, raw
+    level, name, wall, ctime, time, caller = match.group("level", "name", "wall", "ctime", "time", "caller")
+    return (
+        Prefix(
+            time=float(time) if time else None,
+            caller=caller,
+            wall=wall or ctime,
+            level=int(level) & 7 if level else _LEVELS.get(name) if name else None,
+            present=True,
+        ),
+        raw[match.end() :],
+    )

@@ -1,0 +1,193 @@
+"""QEMU's command line, as data.
+
+The options are those of QEMU's system/invocation documentation; why each is there stands beside it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rig.machine.qemu import Qemu
+from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+
+__all__ = [
+    "GUEST_ADDRESS",
+    "WARP_SHIFT",
+    "build_command",
+    "kernel_command_line",
+    "printable",
+    "spec_key_text",
+]
+
+# One guest instruction takes 2^3 = 8 ns of guest time: 125 million instructions a second.
+WARP_SHIFT = 3
+GUEST_ADDRESS = "10.0.2.15/24"
+# Any start of a warp guest sees the same wall clock, so that runs can be compared.
+EPOCH = "2026-01-01T00:00:00"
+
+
+def kernel_command_line(spec: GuestSpec) -> str:
+    """Return the guest kernel's command line. Nothing in it silences the kernel: its words are the evidence."""
+    words = [
+        "console=ttyS0",
+        "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
+        "panic=-1",
+        # Without it the kernel sets 64 MB aside for DMA that this guest never does.
+        "swiotlb=noforce",
+        # Addresses in traces and in a debugger are those of System.map.
+        "nokaslr",
+        # The self-tests of built-in ciphers are half of an emulated boot.
+        "cryptomgr.notests",
+        "psi=1",
+        "rig.root=pmem", "rig.payload=pmem",
+    ]  # fmt: skip
+    if spec.clock is Clock.LIVE:
+        words += [f"rig.ip={GUEST_ADDRESS}", "rig.shell=1"]
+    return " ".join([*words, *spec.append])
+
+
+def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
+    """Return the whole command line that starts this guest."""
+    return [
+        str(qemu.path),
+        "-name", f"rig-{wiring.name},process=rig-{wiring.name[:10]}",
+        "-nodefaults", "-no-user-config",
+        "-display", "none",
+        "-no-reboot",
+        "-machine", "q35,nvdimm=on,usb=off,vmport=off,smbus=off",
+        *_clock(spec, wiring),
+        *_processor(spec),
+        *_memory(spec, wiring),
+        "-kernel", str(spec.kernel),
+        "-initrd", str(spec.initramfs),
+        "-append", kernel_command_line(spec),
+        *_channels(wiring),
+        *_disks(spec, wiring),
+        *_network(spec, wiring),
+        *_confinement(wiring, qemu),
+        # The readers run before the first instruction: no byte is lost.
+        "-S",
+        *(["-incoming", "defer"] if wiring.incoming else []),
+        *spec.qemu_args,
+    ]  # fmt: skip
+
+
+def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    if spec.clock is Clock.LIVE:
+        return ["-rtc", "base=utc"]
+    icount = f"shift={WARP_SHIFT},sleep=off"
+    if wiring.rr is not None:
+        icount += f",rr={wiring.rr},rrfile={_escaped(wiring.recording)}"
+    return ["-icount", icount, "-rtc", f"base={EPOCH},clock=vm"]
+
+
+def _processor(spec: GuestSpec) -> list[str]:
+    if spec.accel is Accel.KVM:
+        return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
+    threads = "single" if spec.clock is Clock.WARP else "multi"
+    return [
+        "-accel", f"tcg,thread={threads}",
+        # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
+        "-cpu", "max,-erms,-fsrm",
+        "-smp", str(spec.cpus),
+    ]  # fmt: skip
+
+
+def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """Root and payload are NVDIMMs: memory rather than I/O, so they are replayed exactly, and not part of -m."""
+    root_size = spec.rootfs.stat().st_size if spec.rootfs.exists() else 0
+    maxmem = spec.memory + (2 << 30)
+    return [
+        "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
+        "-object", _backend("payload", wiring.payload, spec.payload_size),
+        "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
+        "-object", _backend("root", spec.rootfs, root_size),
+        "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
+    ]  # fmt: skip
+
+
+def _backend(name: str, path: Path, size: int) -> str:
+    return f"memory-backend-file,id={name},mem-path={_escaped(path)},size={size},share=on,readonly=on"
+
+
+def _channels(wiring: Wiring) -> list[str]:
+    """One purpose a channel; the rig listens and QEMU connects."""
+    words = [
+        "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
+        "-mon", "chardev=qmp,mode=control",
+        "-chardev", f"socket,id=console,path={_escaped(wiring.console)}",
+        "-serial", "chardev:console",
+        "-device", "virtio-serial-pci,id=vs",
+        "-chardev", f"socket,id=events,path={_escaped(wiring.events)}",
+        "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
+        # Tells the host of a panic at once.
+        "-device", "pvpanic",
+    ]  # fmt: skip
+    if wiring.shell:
+        words += [
+            "-chardev", f"socket,id=shell,path={_escaped(wiring.shell_socket)}",
+            "-device", "virtconsole,bus=vs.0,nr=2,chardev=shell",
+        ]  # fmt: skip
+    return words
+
+
+def _disks(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    if not spec.swap:
+        return []
+    file = f"driver=file,filename={_escaped(wiring.swap)},cache.direct=off"
+    return [
+        "-blockdev",
+        f"driver=raw,node-name=swap,file.{file.replace(',', ',file.')}",
+        "-device",
+        "virtio-blk-pci,drive=swap",
+    ]
+
+
+def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """Live guests have one way in, on loopback, and none out."""
+    if spec.clock is Clock.WARP:
+        return []
+    forward = f",hostfwd=tcp:127.0.0.1:{wiring.ssh_port}-:22" if wiring.ssh_port is not None else ""
+    return ["-netdev", f"user,id=net,restrict=on{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
+
+
+def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:
+    words = ["-sandbox", "on,spawn=deny" + ("" if wiring.run_as else ",elevateprivileges=deny")]
+    if wiring.run_as:
+        if qemu.version >= (9, 1):
+            words += ["-run-with", f"user={wiring.run_as}"]
+        else:
+            words += ["-runas", wiring.run_as]
+    return words
+
+
+def _escaped(path: Path | None) -> str:
+    """A comma in a path is written twice in QEMU's option syntax."""
+    return str(path).replace(",", ",,")
+
+
+def printable(command: list[str]) -> str:
+    """Return the command as one would type it, an option and its value on one line."""
+    lines = [shlex.quote(command[0])]
+    for word in command[1:]:
+        if word.startswith("-") or not lines[-1].startswith("-"):
+            lines.append(shlex.quote(word))
+        else:
+            lines[-1] += " " + shlex.quote(word)
+    return " \\\n    ".join(lines)
+
+
+def spec_key_text(spec: GuestSpec, qemu: Qemu) -> str:
+    """Return the text whose hash names a guest's snapshot: the command with content in place of paths."""
+    neutral = Wiring(
+        name="", folder=Path("/"), payload=Path("payload"), swap=Path("swap"), shell=spec.clock is Clock.LIVE
+    )
+    text = "\0".join(build_command(spec, neutral, qemu))
+    for path, digest in (
+        (spec.kernel, spec.kernel_digest),
+        (spec.initramfs, spec.initramfs_digest),
+        (spec.rootfs, spec.rootfs_digest),
+    ):
+        text = text.replace(str(path), digest)
+    return f"{qemu.text}\0{text}"

@@ -1,0 +1,194 @@
+"""One start of a guest: sockets made, QEMU started and connected, and all of it gone at the end of the block."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rig.errors import GuestError, RigError
+from rig.machine.channel import Channel
+from rig.machine.command import build_command, printable
+from rig.machine.console import Console
+from rig.machine.process import QemuProcess, running_qemu
+from rig.machine.qemu import Qemu
+from rig.machine.qmp import Monitor
+from rig.machine.spec import GuestSpec, Wiring
+
+__all__ = ["Listeners", "Session", "runtime_folder", "started"]
+
+# Seconds for QEMU to start and connect its sockets.
+START_DEADLINE = 20.0
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears what the guest says. on_line: console, in the console's thread; on_record: the agent."""
+
+    on_line: Callable[[bytes], None] = lambda line: None
+    on_record: Callable[[dict[str, Any]], None] = lambda record: None
+
+
+@dataclass
+class Session:
+    """A started guest, its processors stopped until `monitor.execute("cont")`."""
+
+    wiring: Wiring
+    command: list[str]
+    process: QemuProcess
+    monitor: Monitor
+    console: Console
+    channel: Channel
+    console_log: Path
+    bad_records: int = 0
+    _waiting: list[tuple[str, asyncio.Future[dict[str, Any]]]] = field(default_factory=list)
+
+    def hear(self, line: bytes, listeners: Listeners) -> None:
+        """Take one line of the agent's port."""
+        try:
+            record = json.loads(line.decode(errors="replace"))
+            name = record["ev"]
+        except (ValueError, KeyError, TypeError):
+            self.bad_records += 1
+            return
+        listeners.on_record(record)
+        for wanted, future in self._waiting:
+            if wanted == name and not future.done():
+                future.set_result(record)
+
+    async def record(self, name: str, timeout: float) -> dict[str, Any]:
+        """Return the next record of that kind.
+
+        Raises GuestError with the console's last lines when the guest ends first or the time (seconds) is over.
+        """
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((name, future))
+        ended = asyncio.ensure_future(self.process.wait())
+        try:
+            waiting: set[asyncio.Future[Any]] = {future, ended}
+            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return future.result()
+            if ended.done():
+                await asyncio.sleep(0.1)
+                status = ended.result()
+                how = f"QEMU was ended by signal {-status}" if status < 0 else "the guest ended"
+                raise self.failure(f"{how} before its agent said '{name}'")
+            raise self.failure(f"the guest's agent did not say '{name}' within {timeout:g} s")
+        finally:
+            ended.cancel()
+            self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+
+    def failure(self, what: str) -> GuestError:
+        """Return an error that shows the console's last lines, QEMU's words and the exact command."""
+        console = ""
+        with contextlib.suppress(OSError):
+            console = self.console_log.read_bytes()[-6000:].decode(errors="replace")
+        lines = [line.rstrip() for line in console.splitlines()[-12:]]
+        words = self.process.words().strip()
+        detail = "\n".join(
+            [
+                "the console's last lines:" if lines else "the console is empty",
+                *lines,
+                *(["QEMU said:", words] if words else []),
+                "the command:",
+                printable(self.command),
+            ]
+        )
+        return GuestError(
+            what,
+            where="guest",
+            remedy="see the console's last lines; --timeout-scale 3 on a slow machine",
+            detail=detail,
+        )
+
+
+@contextmanager
+def runtime_folder(name: str) -> Iterator[Path]:
+    """Yield a short private folder for sockets (sun_path holds 108 bytes), gone at the end of the block."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
+    if len(base) > 60 or not os.access(base, os.W_OK):
+        base = "/tmp"
+    path = Path(tempfile.mkdtemp(prefix=f"rig-{name[:20]}-", dir=base))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def confinement_user() -> str | None:
+    """Return the user to which a QEMU started as root drops, or None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("nobody").pw_name
+    except KeyError:
+        raise RigError("there is no user nobody to run QEMU as", where="/etc/passwd") from None
+
+
+@asynccontextmanager
+async def started(
+    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, *, said_before: bytes = b""
+) -> AsyncIterator[Session]:
+    """Start a guest, connected and stopped at its first instruction, and yield it.
+
+    out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
+    that is about to be restored. Raises RigError when QEMU does not start.
+    """
+    wiring = replace(wiring, run_as=confinement_user())
+    command = build_command(spec, wiring, qemu)
+    monitor = Monitor(wiring.name)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(wiring.console))
+    listener.listen(1)
+    console = Console(listener, out / "console.log", listeners.on_line)
+    session: Session | None = None
+
+    def on_line(line: bytes) -> None:
+        if session is not None:
+            session.hear(line, listeners)
+
+    channel = Channel(out / "events.jsonl", on_line, said_before)
+    await monitor.listen(wiring.qmp)
+    await channel.listen(wiring.events)
+    console.start()
+    try:
+        async with running_qemu(command, out / "qemu.log") as process:
+            session = Session(wiring, command, process, monitor, console, channel, out / "console.log")
+            await _connected(session)
+            yield session
+    finally:
+        channel.close()
+        await monitor.close()
+        await asyncio.to_thread(console.close)
+
+
+async def _connected(session: Session) -> None:
+    accept = asyncio.ensure_future(session.monitor.accept())
+    ended = asyncio.ensure_future(session.process.wait())
+    try:
+        await asyncio.wait({accept, ended}, timeout=START_DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            raise RigError(
+                f"QEMU ended at once with status {ended.result()}",
+                where=session.command[0],
+                remedy="see its own words below; `rig doctor` looks for what is missing",
+                detail=f"{session.process.words().strip()}\n{printable(session.command)}",
+            )
+        if not accept.done():
+            raise RigError(f"QEMU did not connect within {START_DEADLINE:g} s", where=session.command[0])
+        accept.result()
+    finally:
+        ended.cancel()
+        if not accept.done():
+            accept.cancel()

@@ -1,0 +1,124 @@
+"""A guest that is ready and waits for its payload, saved once and restored for every run.
+
+A snapshot's name is the hash of all that shaped it: kernel, root filesystem, QEMU, command line, clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rig.errors import RigError
+from rig.image.payload import blank_payload
+from rig.image.store import Entry, Store, digest_text
+from rig.machine.command import spec_key_text
+from rig.machine.qemu import Qemu
+from rig.machine.session import Listeners, Session, runtime_folder, started
+from rig.machine.spec import Clock, GuestSpec, Wiring
+
+__all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restore", "snapshot_key"]
+
+STATE = "state"
+BOOT_LOG = "boot.log"
+READY = "ready.jsonl"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """key: its name; state: the migration stream; ready: what the agent said, and said: the line itself;
+    boot_log: the console until then.
+    """
+
+    key: str
+    state: Path
+    boot_log: Path
+    ready: dict[str, Any]
+    said: bytes
+
+
+def snapshot_key(spec: GuestSpec, qemu: Qemu) -> str:
+    """Return the name of the snapshot of that guest under that QEMU."""
+    return digest_text(spec_key_text(spec, qemu))
+
+
+def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
+    """Return the snapshot, checked by hash, or None. A damaged one is thrown away and logged."""
+    entry = store.whole("snapshot", snapshot_key(spec, qemu))
+    if entry is None:
+        return None
+    entry.touch()
+    return _from_entry(entry)
+
+
+def _from_entry(entry: Entry) -> Snapshot:
+    said = entry.file(READY).read_bytes()
+    return Snapshot(entry.key, entry.file(STATE), entry.file(BOOT_LOG), json.loads(said), said)
+
+
+async def make_snapshot(
+    store: Store, spec: GuestSpec, qemu: Qemu, *, deadline: float, listeners: Listeners | None = None
+) -> Snapshot:
+    """Boot the guest over a blank payload, stop it as soon as the agent is ready, and save it.
+
+    deadline: host seconds for the boot. Raises GuestError when it does not get there.
+    """
+    key = snapshot_key(spec, qemu)
+    with store.workplace() as work, runtime_folder(key) as folder:
+        blank = work / "payload"
+        blank_payload(blank)
+        swap = None
+        if spec.swap:
+            swap = work / "swap"
+            with swap.open("wb") as file:
+                file.truncate(spec.swap)
+        result = work / "result"
+        result.mkdir()
+        wiring = Wiring(name=key[:12], folder=folder, payload=blank, swap=swap, shell=spec.clock is Clock.LIVE)
+        async with started(spec, wiring, qemu, work, listeners or Listeners()) as session:
+            await session.monitor.execute("cont")
+            ready = await session.record("ready", deadline)
+            # In warp a guest that waits lets its clock run on.
+            await session.monitor.execute("stop")
+            await _save(session, result / STATE)
+            await session.monitor.execute("quit")
+            await session.process.wait()
+            session.console.drain(5)
+        shutil.copyfile(work / "console.log", result / BOOT_LOG)
+        (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
+        about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
+        return _from_entry(store.add("snapshot", key, result, about))
+
+
+async def _save(session: Session, state: Path) -> None:
+    descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        try:
+            await session.monitor.migrate("out", descriptor)
+        except RigError as error:
+            if "No space left" in str(error) or _full(state):
+                raise RigError(
+                    "the disk is full: the snapshot could not be saved",
+                    where=state.parent.parent.parent,
+                    remedy="free some space, `rig image rm --all`, or set RIG_CACHE to another disk",
+                ) from error
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _full(path: Path) -> bool:
+    numbers = os.statvfs(path.parent)
+    return numbers.f_bavail * numbers.f_frsize < 1 << 20
+
+
+async def restore(session: Session, snapshot: Snapshot) -> None:
+    """Load a snapshot into a guest started with `incoming`. Raises RigError when QEMU does not take it."""
+    descriptor = os.open(snapshot.state, os.O_RDONLY)
+    try:
+        await session.monitor.migrate("in", descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""What a guest is made of: frozen values that command lines, snapshots and runs are derived from."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Accel", "Clock", "GuestSpec", "Wiring"]
+
+
+class Clock(enum.StrEnum):
+    """warp: guest time jumps over idleness (-icount sleep=off). live: guest time is the host's."""
+
+    WARP = "warp"
+    LIVE = "live"
+
+
+class Accel(enum.StrEnum):
+    """How the guest's instructions are run."""
+
+    TCG = "tcg"
+    KVM = "kvm"
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """All that shapes a guest and so its snapshot.
+
+    memory: bytes; swap: bytes of a second virtio disk, 0 for none; append: words added to the kernel's command line;
+    qemu_args: words added to QEMU's. The digests name the files' content.
+    """
+
+    memory: int
+    cpus: int
+    clock: Clock
+    accel: Accel
+    kernel: Path
+    kernel_digest: str
+    initramfs: Path
+    initramfs_digest: str
+    rootfs: Path
+    rootfs_digest: str
+    payload_size: int
+    swap: int = 0
+    append: tuple[str, ...] = ()
+    qemu_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What differs between two starts of the same guest: sockets, files, a name.
+
+    recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests.
+    """
+
+    name: str
+    folder: Path
+    payload: Path
+    incoming: bool = False
+    rr: str | None = None
+    recording: Path | None = None
+    swap: Path | None = None
+    ssh_port: int | None = None
+    run_as: str | None = None
+    shell: bool = False
+
+    @property
+    def qmp(self) -> Path:
+        """The socket on which the rig listens for QMP."""
+        return self.folder / "qmp"
+
+    @property
+    def console(self) -> Path:
+        """The socket on which the rig listens for ttyS0."""
+        return self.folder / "console"
+
+    @property
+    def events(self) -> Path:
+        """The socket on which the rig listens for the agent's records."""
+        return self.folder / "events"
+
+    @property
+    def shell_socket(self) -> Path:
+        """The socket of the second console, for people."""
+        return self.folder / "shell"

@@ -1,0 +1,118 @@
+"""The way into a live guest: SSH over a port on loopback, with a key made for that run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paramiko
+
+from rig.errors import GuestError, RigError
+
+__all__ = ["Shell", "connected", "free_port", "new_key"]
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def new_key() -> tuple[paramiko.PKey, str]:
+    """Return a new key pair and the line for authorized_keys."""
+    key = paramiko.ECDSAKey.generate()
+    return key, f"{key.get_name()} {key.get_base64()} rig\n"
+
+
+class Shell:
+    """An SSH session in a guest."""
+
+    def __init__(self, transport: paramiko.Transport) -> None:
+        self._transport = transport
+
+    def run(self, command: str, timeout: float = 30.0) -> str:
+        """Run a command and return its stdout. Raises GuestError with its stderr when it fails."""
+        with self._transport.open_session() as channel:
+            channel.settimeout(timeout)
+            channel.exec_command(command)
+            out = channel.makefile("rb").read().decode(errors="replace")
+            err = channel.makefile_stderr("rb").read().decode(errors="replace")
+            status = channel.recv_exit_status()
+        if status != 0:
+            raise GuestError(f"'{command}' ended with status {status} in the guest", where="SSH", detail=err[-2000:])
+        return out
+
+    def push(self, files: dict[str, Path], texts: dict[str, str]) -> None:
+        """Copy programs and texts into the guest by SFTP, and check each one's SHA-256 there.
+
+        files, texts: absolute path in the guest -> file of the host, or content.
+        """
+        sums = {}
+        sftp = paramiko.SFTPClient.from_transport(self._transport)
+        if sftp is None:
+            raise GuestError("the guest has no SFTP server", where="SSH")
+        with sftp:
+            for target in sorted({str(Path(name).parent) for name in (*files, *texts)}):
+                self.run(f"mkdir -p '{target}'")
+            for target, source in files.items():
+                data = source.read_bytes()
+                with sftp.open(target, "wb") as file:
+                    file.set_pipelined(True)
+                    file.write(data)
+                sftp.chmod(target, 0o755)
+                sums[target] = hashlib.sha256(data).hexdigest()
+            for target, text in texts.items():
+                with sftp.open(target, "wb") as file:
+                    file.write(text.encode())
+                sums[target] = hashlib.sha256(text.encode()).hexdigest()
+        listing = self.run("sha256sum " + " ".join(f"'{name}'" for name in sums))
+        seen = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in listing.splitlines() if "  " in line}
+        for target, expected in sums.items():
+            if seen.get(target) != expected:
+                raise GuestError(f"{target} arrived damaged in the guest", where="SFTP")
+
+
+@contextmanager
+def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> Iterator[Shell]:
+    """Connect as root, with the host key that the agent told over its own port. Retried until `timeout` seconds.
+
+    Raises RigError when it does not come up.
+    """
+    deadline = time.monotonic() + timeout
+    expected = host_key.split()
+    transport: paramiko.Transport | None = None
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            stream = socket.create_connection(("127.0.0.1", port), timeout=5)
+            transport = paramiko.Transport(stream)
+            transport.banner_timeout = max(5.0, deadline - time.monotonic())
+            transport.start_client(timeout=max(5.0, deadline - time.monotonic()))
+            break
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            last = error
+            if transport is not None:
+                transport.close()
+                transport = None
+            time.sleep(0.1)
+    if transport is None:
+        raise GuestError(f"SSH did not come up within {timeout:g} s: {last}", where=f"127.0.0.1:{port}")
+    try:
+        offered = transport.get_remote_server_key()
+        if len(expected) >= 2 and offered.get_base64() != expected[1]:
+            raise RigError("another host key than the guest's answered", where=f"127.0.0.1:{port}")
+        try:
+            transport.auth_publickey("root", key)
+        except paramiko.SSHException as error:
+            raise GuestError(f"the guest did not take the run's key: {error}", where="SSH") from error
+        yield Shell(transport)
+    finally:
+        with contextlib.suppress(Exception):
+            transport.close()

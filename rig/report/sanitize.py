@@ -1,0 +1,27 @@
+"""Text from the guest before it reaches a terminal: no escapes, no controls, no invisible or turned characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["plain"]
+
+# CSI, OSC (with DCS, SOS, PM and APC, which end like it) and the two-byte escapes of ECMA-48, whole.
+ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]?"
+)
+LONGEST = 4096
+
+
+def plain(text: object, *, longest: int = LONGEST) -> str:
+    """Return `text` on one line, without terminal controls and at most `longest` characters.
+
+    Tabs become spaces; other controls, and characters that turn or hide text (Unicode categories Cc, Cf, Co, Cs,
+    Zl, Zp), become `�`.
+    """
+    line = ESCAPES.sub("", str(text)[: longest * 4]).replace("\t", "    ").rstrip("\r\n")
+    line = "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
+    return line if len(line) <= longest else line[: longest - 1] + "…"

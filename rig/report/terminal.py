@@ -1,0 +1,192 @@
+"""A finished run in the terminal: the verdict, each claim with what it was judged on, the trace, who had to go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rig.report.sanitize import plain
+from rig.run.model import Claimed, OomReport, Run, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+__all__ = ["print_run", "print_verdict", "render_run"]
+
+STYLES: dict[str, str] = {
+    "reproduced": "bold green",
+    "not-reproduced": "bold yellow",
+    "invalid": "bold magenta",
+    "error": "bold red",
+    "held": "green",
+    "failed": "bold red",
+    "not-applicable": "dim",
+}
+MARKS = {"held": "✓", "failed": "✗", "not-applicable": "–", "invalid": "?"}
+PARTS = {
+    "oom": "the OOM killer",
+    "allocation": "a page is asked for",
+    "copy-on-write": "copy-on-write: the page that was written to is copied",
+    "fault-handler": "the fault is handled",
+    "page-fault": "the page fault",
+}
+MOST_RANKED = 8
+
+
+def print_run(console: Console, run: Run, folder: Path | None = None) -> None:
+    """Print the whole report of a run."""
+    for part in render_run(run, folder):
+        console.print(part, soft_wrap=not console.is_terminal)
+
+
+def print_verdict(console: Console, run: Run) -> None:
+    """Print the verdict alone (`-q`)."""
+    console.print(_verdict(run.verdict), soft_wrap=True)
+
+
+def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
+    """Return the report's parts, top to bottom."""
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_headline(run), Text()]
+    parts += _claims(run.claims)
+    for oom in run.ooms[:1]:
+        parts += [Text(), *_trace(oom, run), Text(), *_ranking(oom)]
+    if len(run.ooms) > 1:
+        parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
+    if run.panic:
+        parts += [Text(), Text.assemble(("Panic: ", "bold red"), plain(run.panic))]
+    parts += [Text(), *_footer(run, folder)]
+    return parts
+
+
+def _verdict(verdict: Verdict) -> Text:
+    from rich.text import Text
+
+    return Text(verdict, STYLES[verdict])
+
+
+def _headline(run: Run) -> Text:
+    from rich.text import Text
+
+    text = Text.assemble(_verdict(run.verdict), "  ", (run.scenario, "bold"))
+    if run.parameters_shown:
+        text.append("  " + " ".join(f"{name}={plain(value)}" for name, value in run.parameters_shown.items()))
+    if run.reason:
+        text.append("\n" + plain(run.reason))
+    return text
+
+
+def _claims(claims: tuple[Claimed, ...]) -> list[RenderableType]:
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    for claim in claims:
+        style = STYLES.get(claim.verdict, "")
+        line = Text.assemble((f"{MARKS[claim.verdict]} {claim.verdict:<14} ", style), plain(claim.text))
+        values = "  ".join(f"{value.name} {plain(value.shown)}" for value in claim.values)
+        if values:
+            line.append(f"\n{'':17}{values}", "dim" if claim.verdict == "held" else "")
+        if claim.reason:
+            line.append(f"\n{'':17}{plain(claim.reason)}", style)
+        lines.append(line)
+    return lines
+
+
+def _trace(oom: OomReport, run: Run) -> list[RenderableType]:
+    from rich.text import Text
+
+    when = "" if oom.time is None else f" at {oom.time:.3f} s of the guest's clock"
+    where = "" if oom.line is None else f", line {oom.line} of console.log"
+    invoker = f"{plain(oom.invoker)} ({oom.invoker_pid})"
+    flags = "|".join(oom.gfp_flags)
+    lines: list[RenderableType] = [
+        Text.assemble(("Invoked by ", "bold"), (invoker, "bold cyan"), f"{when}{where}"),
+        Text(f"  it asked for 2^{oom.order} pages, {plain(flags)}" if oom.order is not None else f"  {plain(flags)}"),
+    ]
+    if oom.free_kb is not None and oom.min_kb is not None:
+        lines.append(Text(f"  free {oom.free_kb} kB, watermark min {oom.min_kb} kB"))
+    for frame in oom.frames:
+        offset = "" if frame.offset is None else f"+{frame.offset:#x}/{frame.size or 0:#x}"
+        name = plain(frame.function, longest=120) + offset
+        arrow = "→" if frame.role == "page-fault" else " "
+        style = {"page-fault": "bold red", "copy-on-write": "bold yellow"}.get(frame.role, "")
+        style = style if frame.reliable else "dim"
+        line = Text.assemble((f"  {arrow} {'' if frame.reliable else '? '}{name}", style))
+        if frame.role in PARTS and _first_of_part(oom, frame.function):
+            line.append(f"{'':<{max(2, 44 - len(name))}}{PARTS[frame.role]}", "dim")
+        lines.append(line)
+    return lines
+
+
+def _first_of_part(oom: OomReport, function: str) -> bool:
+    seen: set[str] = set()
+    for frame in oom.frames:
+        first = frame.role not in seen
+        seen.add(frame.role)
+        if frame.function == function:
+            return first
+    return False
+
+
+def _ranking(oom: OomReport) -> list[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    ranked = [row for row in oom.ranking if row.points is not None][:MOST_RANKED]
+    if not ranked:
+        return []
+    killed = ", ".join(plain(name) for name in oom.killed)
+    title = Text.assemble(("Killed: ", "bold"), (killed or "nobody", "bold red" if killed else ""))
+    tied = [f"{plain(row.name)} ({row.pid})" for row in ranked if row.tied]
+    if len(tied) > 1:
+        title.append(f"; tied within {oom.slack_pages} pages: {', '.join(tied)}")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for heading in ("badness", "rss", "swap", "page tables", "adj", "pid"):
+        table.add_column(heading, justify="right")
+    table.add_column("task")
+    for row in ranked:
+        name = Text(plain(row.name), "bold red" if row.killed else "")
+        if row.killed:
+            name.append(" ← killed")
+        numbers = (row.points, row.rss, row.swap, row.page_tables, row.oom_score_adj, row.pid)
+        table.add_row(*(str(number) for number in numbers), name)
+    exempt = sum(row.points is None for row in oom.ranking)
+    rest = len(oom.ranking) - len(ranked) - exempt
+    left_out = [f"{exempt} exempt by oom_score_adj -1000"] if exempt else []
+    left_out += [f"{rest} more"] if rest else []
+    return [title, table, *([Text(", ".join(left_out), "dim")] if left_out else [])]
+
+
+def _footer(run: Run, folder: Path | None) -> list[RenderableType]:
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    environment = run.environment
+    on = [
+        f"Linux {environment.kernel}" if environment.kernel else "",
+        environment.clock,
+        environment.accelerator,
+    ]
+    lines.append(Text("ran on " + ", ".join(plain(part) for part in on if part), "dim"))
+    if run.guest_seconds is not None and run.host_seconds is not None:
+        lines.append(
+            Text(
+                f"{run.guest_seconds:.1f} s on the guest's clock in {run.host_seconds:.2f} s on the host's",
+                "dim",
+            )
+        )
+    if run.heard.lost or run.heard.bad_lines:
+        lines.append(
+            Text(
+                f"the agent's records: {run.heard.lost} lost, {run.heard.bad_lines} lines not readable",
+                "magenta",
+            )
+        )
+    if run.recording.reason:
+        lines.append(Text(f"no recording: {plain(run.recording.reason)}", "dim"))
+    if folder is not None:
+        lines.append(Text.assemble(("run ", "dim"), run.id, ("  ", ""), (str(folder), "underline")))
+    return lines

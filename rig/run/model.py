@@ -1,0 +1,239 @@
+"""A run, as run.json holds it: what was asked, what it ran on, what happened, and what was made of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rig.errors import EXIT_ERROR
+
+__all__ = [
+    "EXIT_STATUS",
+    "SCHEMA_VERSION",
+    "Claimed",
+    "Environment",
+    "EventSummary",
+    "Footprint",
+    "Frame",
+    "Heard",
+    "OomReport",
+    "Phase",
+    "Ranked",
+    "Recording",
+    "Run",
+    "Shown",
+    "StepResult",
+    "Verdict",
+    "worst",
+]
+
+SCHEMA_VERSION = 1
+
+Verdict = Literal["reproduced", "not-reproduced", "invalid", "error"]
+ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
+
+EXIT_STATUS: dict[Verdict, int] = {"reproduced": 0, "not-reproduced": 1, "invalid": 2, "error": EXIT_ERROR}
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Return the verdict of several runs together: the one with the highest exit status."""
+    return max(verdicts, key=EXIT_STATUS.__getitem__, default="reproduced")
+
+
+class Model(BaseModel):
+    # A run.json of a later rig may hold more than this one knows: it is read all the same.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Environment(Model):
+    """What the run ran on."""
+
+    host: str = ""
+    """Kernel release and machine of the host."""
+    rig: str = ""
+    qemu: str = ""
+    accelerator: str = ""
+    accelerator_reason: str = ""
+    clock: Literal["warp", "live"] = "warp"
+    kernel: str = ""
+    """Release of the guest's kernel, as uname gives it."""
+    kernel_name: str = ""
+    """The kernel as it was asked for: debian:bookworm, a path."""
+    kernel_package: str = ""
+    kernel_hash: str = ""
+    image_hash: str = ""
+    snapshot_hash: str = ""
+    payload_hash: str = ""
+
+
+class Recording(Model):
+    """Where the recording lies in the run's folder, or why there is none."""
+
+    path: str | None = None
+    size: int | None = None
+    reason: str | None = None
+
+
+class Phase(Model):
+    """How long a phase took: host seconds, and guest seconds where the guest's clock ran."""
+
+    name: str
+    host_seconds: float
+    guest_seconds: float | None = None
+
+
+class Footprint(Model):
+    """What the observer itself cost in the guest, in kB."""
+
+    agent_rss_kb: int | None = None
+    agent_rss_at_end_kb: int | None = None
+    mem_total_kb: int | None = None
+    mem_free_kb: int | None = None
+    mem_available_kb: int | None = None
+
+
+class Heard(Model):
+    """How much of what the agent said was heard."""
+
+    records: int = 0
+    samples: int = 0
+    lost: int = 0
+    bad_lines: int = 0
+    problems: tuple[str, ...] = ()
+    cut: bool = False
+
+
+class Frame(Model):
+    """One frame of a trace; role is its part as kernel_path.py tells it, empty where it plays none."""
+
+    function: str
+    offset: int | None = None
+    size: int | None = None
+    module: str | None = None
+    reliable: bool = True
+    role: str = ""
+
+
+class Ranked(Model):
+    """A task of an OOM report in the order of its badness. Counts in pages; points None: exempt."""
+
+    pid: int
+    name: str
+    points: int | None
+    rss: int
+    swap: int
+    page_tables: int
+    oom_score_adj: int
+    killed: bool = False
+    tied: bool = False
+    ours: bool = False
+    """Whether it is a process of the scenario."""
+
+
+class OomReport(Model):
+    """An OOM report of the kernel: who asked for what, in which state memory was, and who had to go."""
+
+    time: float | None = None
+    line: int | None = None
+    invoker: str = ""
+    invoker_pid: int | None = None
+    gfp_flags: tuple[str, ...] = ()
+    order: int | None = None
+    scope: str = "global"
+    constraint: str | None = None
+    frames: tuple[Frame, ...] = ()
+    free_kb: int | None = None
+    min_kb: int | None = None
+    ranking: tuple[Ranked, ...] = ()
+    slack_pages: int = 0
+    killed: tuple[str, ...] = ()
+    """`name (pid)` of each task that was killed."""
+
+
+class EventSummary(Model):
+    """An event of the kernel's log, on one line."""
+
+    kind: str
+    time: float | None = None
+    line: int | None = None
+    last_line: int | None = None
+    summary: str = ""
+
+
+class Shown(Model):
+    """A value that a claim was judged on; shown is how a person reads it."""
+
+    name: str
+    value: Any = None
+    unit: str = ""
+    shown: str = ""
+
+
+class Claimed(Model):
+    """A claim and what became of it. reason says why it is not `held`, where there is more to say."""
+
+    id: str
+    text: str
+    kind: Literal["claim", "condition"] = "claim"
+    verdict: ClaimVerdict
+    values: tuple[Shown, ...] = ()
+    expr: str = ""
+    reason: str = ""
+
+
+class StepResult(Model):
+    """A step of the plan that was begun, in the order of the plan."""
+
+    index: int
+    verb: str
+    ok: bool
+    time: float | None = None
+    took: float | None = None
+    error: str = ""
+    saw: str = ""
+
+
+class Run(Model):
+    """A run as a whole."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    scenario: str
+    scenario_folder: str = ""
+    title: str = ""
+    started: str
+    """When it began, host time, ISO 8601 with the zone."""
+    ended: str = ""
+    verdict: Verdict
+    reason: str = ""
+    """Why the verdict is `invalid` or `error`, in a sentence."""
+    claims: tuple[Claimed, ...] = ()
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters_shown: dict[str, str] = Field(default_factory=dict)
+    """The parameters as a person writes them: 200M, 30s."""
+    sysctls: dict[str, str] = Field(default_factory=dict)
+    guest: dict[str, int] = Field(default_factory=dict)
+    """memory, swap and zram in bytes; cpus."""
+    settings: dict[str, str] = Field(default_factory=dict)
+    """The settings that the call named, in its words: `--set` with these repeats the run."""
+    to_the_end: bool = False
+    environment: Environment = Environment()
+    command: tuple[str, ...] = ()
+    recording: Recording = Recording()
+    phases: tuple[Phase, ...] = ()
+    host_seconds: float | None = None
+    guest_seconds: float | None = None
+    footprint: Footprint = Footprint()
+    heard: Heard = Heard()
+    end_reason: str = ""
+    steps: tuple[StepResult, ...] = ()
+    roles: dict[str, int] = Field(default_factory=dict)
+    """pid by role."""
+    events: tuple[EventSummary, ...] = ()
+    ooms: tuple[OomReport, ...] = ()
+    panic: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        return EXIT_STATUS[self.verdict]

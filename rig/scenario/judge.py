@@ -1,0 +1,194 @@
+"""Judge a run: each claim over what was heard, and the verdict that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rig.run.model import Claimed, Shown, Verdict
+from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.templates import render
+from rig.scenario.views import View
+from rig.scenario.vocabulary import FROM_RECORDS
+
+if TYPE_CHECKING:
+    from rig.scenario.evidence import Evidence
+    from rig.scenario.load import CheckedClaim, Scenario
+
+__all__ = ["Judgement", "judge", "show_value"]
+
+PLAN_CLAIM = "plan-ran"
+ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The claims, the verdict, and in a sentence why it is `invalid` or `error`."""
+
+    claims: tuple[Claimed, ...]
+    verdict: Verdict
+    reason: str = ""
+
+
+def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
+    """Judge every claim of `scenario` over `evidence`; the plan's own end is the first of them.
+
+    Never raises for what the guest said or did not say: that is a claim's verdict, with its reason.
+    """
+    names, functions = evidence.names(), evidence.functions()
+    done: dict[str, Claimed] = {}
+    for checked in scenario.claims:
+        done[checked.claim.id] = _judge_claim(checked, evidence, names, functions, done)
+    excused = any(
+        done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
+    )
+    plan = _plan_claim(evidence, excused)
+    claims = (plan, *done.values())
+    return Judgement(claims, *_verdict(claims, evidence))
+
+
+def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
+    """The condition that every run has: the plan ran to an end of its own, or the kernel panicked before."""
+    end, steps = evidence.end(), evidence.records.of("step")
+    reason, verdict = "", "held"
+    values: list[Shown] = []
+    if end is not None:
+        values.append(Shown(name="end", value=end.get("reason"), shown=str(end.get("reason"))))
+        if end.get("reason") == "step-failed":
+            reason = _failed_step(evidence, steps[-1] if steps else {}, end)
+            verdict = "not-applicable" if excused else "failed"
+    elif evidence.panics():
+        values.append(Shown(name="end", value="panic", shown="panic"))
+    else:
+        verdict, reason = "failed", "the agent never said that the plan had ended"
+    return Claimed(
+        id=PLAN_CLAIM,
+        text="the plan ran to its end, or to the kernel's panic",
+        kind="condition",
+        verdict=verdict,  # type: ignore[arg-type] # one of the three above
+        values=tuple(values),
+        reason=reason,
+    )
+
+
+def _failed_step(evidence: Evidence, step: Mapping[str, Any], end: Mapping[str, Any]) -> str:
+    index = step.get("i", end.get("step"))
+    text = ""
+    if isinstance(index, int) and 0 <= index < len(evidence.plan.steps):
+        text = f" ({evidence.plan.steps[index].text()})".replace("\t", " ")
+    why = step.get("error") or step.get("errno") or "it failed"
+    saw = step.get("saw")
+    return f"step {index}{text}: {why}" + (f"; seen instead: {saw}" if saw else "")
+
+
+def _judge_claim(
+    checked: CheckedClaim,
+    evidence: Evidence,
+    names: Mapping[str, Any],
+    functions: Mapping[str, Callable[..., Any]],
+    done: Mapping[str, Claimed],
+) -> Claimed:
+    claim = checked.claim
+    values: list[Shown] = []
+
+    def result(verdict: ClaimVerdict, reason: str = "") -> Claimed:
+        text = render(claim.text, evidence.settings.context(), where=f"claim '{claim.id}'")
+        return Claimed(
+            id=claim.id,
+            text=text,
+            kind=claim.kind,
+            verdict=verdict,
+            values=tuple(values),
+            expr=checked.expr.text,
+            reason=reason,
+        )
+
+    for need in claim.needs:
+        if done[need].verdict != "held":
+            return result("not-applicable", f"not judged: it rests on '{need}', which is {done[need].verdict}")
+    scope = dict(names)
+    try:
+        if checked.when is not None and not evaluate(checked.when, scope, functions):
+            return result("not-applicable", f"it applies when {checked.when.text}")
+        lost = _lost(checked, evidence)
+        if lost:
+            return result("invalid", lost)
+        for name, expression in checked.values.items():
+            scope[name] = evaluate(expression, scope, functions)
+            values.append(_shown(name, scope[name], claim.values[name].unit))
+        holds = evaluate(checked.expr, scope, functions)
+    except NotThere as error:
+        return result("failed", str(error))
+    except CannotSay as error:
+        return result("invalid", str(error))
+    if not isinstance(holds, bool):
+        return result("invalid", f"the expression is neither true nor false, but {show_value(_plain(holds), '')}")
+    return result("held" if holds else "failed")
+
+
+def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
+    """Why a claim cannot be judged for want of records, or nothing."""
+    records = evidence.records
+    if records.complete or not _uses(checked, FROM_RECORDS):
+        return ""
+    if records.lost:
+        return f"it rests on the agent's records, and {records.lost} of them were lost"
+    return f"it rests on the agent's records, and {records.bad_lines} of the lines were not readable"
+
+
+def _uses(checked: CheckedClaim, names: frozenset[str]) -> bool:
+    return bool(checked.names & names)
+
+
+def _verdict(claims: tuple[Claimed, ...], evidence: Evidence) -> tuple[Verdict, str]:
+    by_id = {claim.id: claim for claim in claims}
+    if evidence.end() is None and not evidence.panics():
+        return "error", by_id[PLAN_CLAIM].reason
+    for claim in claims:
+        if claim.kind == "condition" and claim.verdict == "failed":
+            return "invalid", f"{claim.id}: {claim.reason or claim.text + ': this did not hold'}"
+        if claim.verdict == "invalid":
+            return "invalid", f"{claim.id} cannot be judged: {claim.reason}"
+    if any(claim.verdict == "failed" for claim in claims):
+        return "not-reproduced", ""
+    return "reproduced", ""
+
+
+def _shown(name: str, value: Any, unit: str) -> Shown:
+    plain = _plain(value)
+    return Shown(name=name, value=plain, unit=unit, shown=show_value(plain, unit))
+
+
+def _plain(value: Any) -> Any:
+    """What run.json can hold of a value."""
+    if isinstance(value, View):
+        return {field: _plain(value[field]) for field in value if not isinstance(value[field], View)}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in list(value)[:50]]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def show_value(value: Any, unit: str) -> str:
+    """Return a value as a person reads it: bytes and kB in megabytes, the rest with its unit."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return {True: "yes", False: "no", None: "none"}.get(value, str(value))  # type: ignore[arg-type] # str falls through
+    if isinstance(value, list):
+        return ", ".join(show_value(item, unit) for item in value) or "none"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={show_value(item, '')}" for name, item in value.items())
+    match unit:
+        case "bytes" | "kB":
+            return _megabytes(value * (1 if unit == "bytes" else 1024))
+        case "percent":
+            return f"{value:.1f} %"
+        case "":
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        case _:
+            return (f"{value:,.6g}" if isinstance(value, float) else f"{value:,}") + f" {unit}"
+
+
+def _megabytes(count: float) -> str:
+    if abs(count) >= 1 << 20:
+        return f"{count / (1 << 20):.1f} MB"
+    return f"{count / 1024:.0f} kB"

@@ -1,0 +1,269 @@
+"""Find a scenario and read it: a folder with scenario.toml, checked whole before anything is started."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rig.assets import assets
+from rig.errors import WrongCall
+from rig.scenario import vocabulary
+from rig.scenario.expressions import Expression, parse_expression
+from rig.scenario.nearness import did_you_mean
+from rig.scenario.place import line_of
+from rig.scenario.templates import check_template
+
+if TYPE_CHECKING:
+    from rig.scenario.model import Claim, ScenarioFile
+    from rig.scenario.parameter import Parameter
+
+__all__ = ["CheckedClaim", "Scenario", "find_scenario", "list_scenarios", "load_scenario"]
+
+FILE = "scenario.toml"
+STORY = "README.md"
+LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True)
+class CheckedClaim:
+    """A claim whose expressions are parsed: `values` in order, then `expr`, and `when` if it has one."""
+
+    claim: Claim
+    expr: Expression
+    when: Expression | None
+    values: dict[str, Expression]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that the claim's verdict rests on."""
+        return self.expr.names.union(*(value.names for value in self.values.values()))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that can be run: its folder, what its file says, its expressions checked."""
+
+    name: str
+    folder: Path
+    file: ScenarioFile
+    claims: tuple[CheckedClaim, ...]
+    checks: tuple[Expression, ...]
+    whens: dict[int, Expression]
+    """The `when` of the plan's steps, by the step's index."""
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        return self.file.parameters
+
+    @property
+    def path(self) -> Path:
+        return self.folder / FILE
+
+    def story(self) -> str:
+        """Return README.md, or the summary when there is none."""
+        try:
+            return (self.folder / STORY).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return f"# {self.file.title}\n\n{self.file.summary}\n"
+
+    def template_names(self) -> frozenset[str]:
+        """The names that this scenario's templates may use."""
+        return frozenset(self.parameters) | {"params", "guest", "to_the_end"}
+
+
+def list_scenarios(root: Path | None = None) -> list[Path]:
+    """Return the folders below `root` (the catalogue that travels with rig) that hold a scenario, by name."""
+    root = assets("scenarios") if root is None else root
+    return sorted(path.parent for path in root.glob(f"*/{FILE}")) if root.is_dir() else []
+
+
+def find_scenario(scenario: str, root: Path | None = None) -> Path:
+    """Return the folder of SCENARIO, a name of the catalogue or a folder. Raises WrongCall."""
+    catalogue = {folder.name: folder for folder in list_scenarios(root)}
+    looks_like_a_path = "/" in scenario or scenario in (".", "..")
+    if not looks_like_a_path and scenario in catalogue:
+        return catalogue[scenario]
+    folder = Path(scenario).expanduser()
+    if folder.name == FILE and folder.is_file():
+        folder = folder.parent
+    if (folder / FILE).is_file():
+        return folder.resolve()
+    if folder.is_dir():
+        raise WrongCall(
+            f"there is no {FILE} in this folder",
+            where=folder,
+            remedy="'rig new NAME' makes a folder that runs as it is",
+        )
+    if looks_like_a_path:
+        raise WrongCall("there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names")
+    raise WrongCall(f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario"))
+
+
+def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
+    """Read and check SCENARIO. Raises WrongCall that names the file, the key and the remedy."""
+    folder = find_scenario(scenario, root)
+    path = folder / FILE
+    text = _read(path)
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise WrongCall(f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax") from None
+    file = _validate(content, path, text)
+    return _check(folder, file, path, text)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise WrongCall("the file is larger than 1 MB", where=path, remedy="a scenario is a page or two")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise WrongCall(f"not UTF-8 at byte {error.start}", where=path, remedy="save it as UTF-8") from None
+    except OSError as error:
+        raise WrongCall(f"cannot be read: {error.strerror}", where=path, remedy="check its permissions") from None
+
+
+def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
+    from pydantic import ValidationError
+
+    from rig.scenario.model import ScenarioFile
+
+    try:
+        return ScenarioFile.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+    first, *others = [_problem(problem, text, ScenarioFile) for problem in problems]
+    where, what, remedy = first
+    detail = "\n".join(
+        f"{place}: {problem} ({cure})" if cure else f"{place}: {problem}" for place, problem, cure in others
+    )
+    raise WrongCall(what, where=f"{path}{where}", remedy=remedy or None, detail=detail or None)
+
+
+def _problem(problem: Any, text: str, model: Any) -> tuple[str, str, str]:
+    """One thing that pydantic found, as (place, what, remedy)."""
+    location: tuple[str | int, ...] = problem["loc"]
+    kind = problem["type"]
+    what, remedy = problem["msg"].removeprefix("Value error, "), ""
+    if kind == "extra_forbidden":
+        what = f"unknown key '{location[-1]}'"
+        remedy = did_you_mean(str(location[-1]), _known_keys(model, location[:-1]))
+    elif kind == "missing":
+        what, remedy = f"the key '{location[-1]}' is missing", "add it"
+    return _place(text, location), what, remedy
+
+
+def _place(text: str, location: Sequence[str | int]) -> str:
+    line = line_of(text, location)
+    key = ".".join(str(part) for part in location)
+    return (f":{line}" if line else "") + (f": {key}" if key else "")
+
+
+def _known_keys(model: Any, location: Sequence[str | int]) -> list[str]:
+    """The keys that the model at `location` has, found by walking the fields' types."""
+    import typing
+
+    from pydantic import BaseModel
+
+    def inner(annotation: Any) -> Any:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return annotation
+        for argument in typing.get_args(annotation):
+            if (found := inner(argument)) is not None:
+                return found
+        return None
+
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            model = inner(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _check(folder: Path, file: ScenarioFile, path: Path, text: str) -> Scenario:
+    """Parse every expression and every template of the file."""
+    fields = {"params": frozenset(file.parameters), "guest": vocabulary.GUEST_FIELDS}
+
+    def place(*location: str | int) -> str:
+        return f"{path}{_place(text, location)}"
+
+    def before_the_run(expr: str, *location: str | int) -> Expression:
+        return parse_expression(
+            expr,
+            where=place(*location),
+            names=vocabulary.BEFORE,
+            functions=vocabulary.PLAIN_FUNCTIONS,
+            fields=fields,
+        )
+
+    claims = tuple(_check_claim(claim, place, index, fields) for index, claim in enumerate(file.claims))
+    checks = tuple(before_the_run(check.expr, "checks", index, "expr") for index, check in enumerate(file.checks))
+    whens = {
+        index: before_the_run(step.when, "plan", "steps", index, "when")
+        for index, step in enumerate(file.plan.steps)
+        if step.when is not None
+    }
+    scenario = Scenario(folder.name, folder, file, claims, checks, whens)
+    names = scenario.template_names()
+    for index, check in enumerate(file.checks):
+        check_template(check.message, where=place("checks", index, "message"), names=names)
+    for index, claim in enumerate(file.claims):
+        check_template(claim.text, where=place("claims", index, "text"), names=names)
+    for index, program in enumerate(file.programs):
+        check_template(program.source, where=place("programs", index, "source"), names=names)
+    _check_steps(file, place, names)
+    return scenario
+
+
+def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
+    programs = {program.name for program in file.programs}
+    spawned = {str(step.keys["program"]) for step in file.plan.steps if step.do == "spawn"}
+    for index, step in enumerate(file.plan.steps):
+        for key, value in step.keys.items():
+            for item in value if isinstance(value, list) else [value]:
+                check_template(str(item), where=place("plan", "steps", index, key), names=names)
+        if step.do == "spawn":
+            run = str(step.keys.get("run", step.keys["program"]))
+            if run not in programs and "{" not in run:
+                raise WrongCall(
+                    f"'spawn' of the program '{run}', which [[programs]] does not name",
+                    where=place("plan", "steps", index),
+                    remedy=did_you_mean(run, programs, kind="program"),
+                )
+        elif "program" in step.keys and "{" not in str(step.keys["program"]):
+            name = str(step.keys["program"])
+            if name not in spawned:
+                raise WrongCall(
+                    f"'{step.do}' speaks of the program '{name}', which no step spawns",
+                    where=place("plan", "steps", index),
+                    remedy=did_you_mean(name, spawned, kind="program"),
+                )
+
+
+def _check_claim(claim: Claim, place: Any, index: int, fields: dict[str, frozenset[str]]) -> CheckedClaim:
+    functions = vocabulary.PLAIN_FUNCTIONS | vocabulary.RUN_FUNCTIONS
+    names = set(vocabulary.RUN_NAMES)
+
+    def parse(expr: str, key: str) -> Expression:
+        return parse_expression(
+            expr,
+            where=f"{place('claims', index, key)}: claim '{claim.id}'",
+            names=names,
+            functions=functions,
+            fields=fields,
+        )
+
+    when = None if claim.when is None else parse(claim.when, "when")
+    values: dict[str, Expression] = {}
+    for name, measure in claim.values.items():
+        values[name] = parse(measure.expr, "values")
+        if name in vocabulary.RUN_NAMES or not name.isidentifier() or name.startswith("_"):
+            raise WrongCall(
+                f"a value cannot be called '{name}'",
+                where=place("claims", index, "values"),
+                remedy="give it a name that the language of claims does not use",
+            )
+        names.add(name)
+    return CheckedClaim(claim, parse(claim.expr, "expr"), when, values)

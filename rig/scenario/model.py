@@ -1,0 +1,151 @@
+"""What scenario.toml may hold, as models that refuse what they do not know."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from rig.scenario.parameter import RESERVED, Parameter, Raw
+from rig.scenario.verbs import check_step
+from rig.units import parse_size
+
+__all__ = ["Check", "Claim", "GuestNeeds", "Measure", "Plan", "Program", "ScenarioFile", "Step"]
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _bytes(value: Any) -> Any:
+    return parse_size(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Size = Annotated[int, BeforeValidator(_bytes)]
+
+
+class GuestNeeds(Strict):
+    """`[guest]`: the machine that the scenario is written for. Sizes are kept in bytes."""
+
+    memory: Size = 512 << 20
+    cpus: Annotated[int, Field(ge=1, le=64)] = 1
+    swap: Size = 0
+    zram: Size = 0
+
+
+class Program(Strict):
+    """`[[programs]]`: a program of guest/programs by its name, or a file beside scenario.toml (.c, .py).
+
+    source is a template over the parameters, so that a parameter can choose the language.
+    """
+
+    name: Annotated[str, Field(pattern=NAME.pattern)]
+    source: str
+
+
+class Step(Strict):
+    """One step of the plan: the verb and its keys, each value a template over the parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    do: str
+    when: str | None = None
+    id: str | None = None
+    """What claims call this step."""
+
+    @property
+    def keys(self) -> dict[str, Raw | list[Raw]]:
+        """The protocol's keys of this step, in the order written."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _speaks_the_protocol(self) -> Self:
+        check_step(self.do, self.keys)
+        return self
+
+
+class Plan(Strict):
+    """`[plan]`: the steps, in order."""
+
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+
+class Check(Strict):
+    """`[[checks]]`: what must hold for the settings before a guest is started; message is a template."""
+
+    expr: str
+    message: str
+
+
+class Measure(Strict):
+    """A named value of a claim: an expression and the unit it is shown in."""
+
+    expr: str
+    unit: Literal["", "bytes", "kB", "pages", "seconds", "percent"] = ""
+
+
+def _measure(value: Any) -> Any:
+    return {"expr": value} if isinstance(value, str) else value
+
+
+class Claim(Strict):
+    """`[[claims]]`: what must be true of the run.
+
+    kind `claim`: when it fails the run is not-reproduced. kind `condition`: what the experiment rests on; when
+    it fails the run is invalid. `when` says whether it applies. `values` are worked out in order, are shown
+    with the claim, and may be used by later values and by `expr`. `needs` names claims without which this one
+    has nothing to be judged on: when one of them did not hold, it is not judged. `ends_the_plan`: when it
+    fails, it is no fault of the run that the plan could not go on.
+    """
+
+    id: Annotated[str, Field(pattern=NAME.pattern)]
+    text: str
+    expr: str
+    when: str | None = None
+    kind: Literal["claim", "condition"] = "claim"
+    needs: tuple[str, ...] = ()
+    ends_the_plan: bool = False
+    values: dict[str, Annotated[Measure, BeforeValidator(_measure)]] = Field(default_factory=dict)
+
+
+class ScenarioFile(Strict):
+    """scenario.toml as a whole."""
+
+    title: str
+    summary: str
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    guest: GuestNeeds = GuestNeeds()
+    sysctls: dict[str, str | int] = Field(default_factory=dict)
+    programs: tuple[Program, ...] = ()
+    checks: tuple[Check, ...] = ()
+    plan: Plan
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        for name in self.parameters:
+            if name in RESERVED:
+                raise ValueError(f"parameters.{name}: '{name}' is reserved: give the parameter another name")
+            if not PARAMETER_NAME.fullmatch(name):
+                raise ValueError(f"parameters.{name}: a parameter's name is lower-case letters, digits and _")
+        for kind, names in (
+            ("program", [program.name for program in self.programs]),
+            ("claim", [claim.id for claim in self.claims]),
+        ):
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"two {kind}s are called '{name}': give one another name")
+        earlier: list[str] = []
+        for claim in self.claims:
+            for need in claim.needs:
+                if need not in earlier:
+                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is no claim above it")
+            earlier.append(claim.id)
+        for name in self.sysctls:
+            if "." not in name:
+                raise ValueError(f'sysctls.{name}: a sysctl\'s name is dotted: quote it, as in "vm.swappiness"')
+        return self

@@ -1,0 +1,194 @@
+"""Render a scenario into the plan that the agent runs: text in the words of guest/agent/PROTOCOL.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rig.assets import assets
+from rig.errors import WrongCall
+from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
+from rig.scenario.nearness import did_you_mean
+from rig.scenario.settings import Settings
+from rig.scenario.templates import render
+
+if TYPE_CHECKING:
+    from rig.scenario.load import Scenario
+
+__all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
+
+PROGRAM_FOLDER = "bin"
+"""Folder of the payload that holds the programs, each by its name (and `.py` for Python)."""
+PYTHON = "/usr/bin/python3"
+SWAP_DEVICE = "/dev/vda"
+"""The first virtio disk of a guest whose root filesystem is an NVDIMM."""
+
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True)
+class ProgramFile:
+    """A program that the payload must hold: its source on the host, and what it is called there.
+
+    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for a file of the scenario.
+    """
+
+    name: str
+    source: Path
+    language: Literal["c", "python"]
+    origin: Literal["guest", "scenario"]
+
+    @property
+    def payload_path(self) -> str:
+        """Where it lies in the payload, relative to its root."""
+        suffix = ".py" if self.language == "python" else ""
+        return f"{PROGRAM_FOLDER}/{self.name}{suffix}"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The first words of its command line in the guest."""
+        path = "{payload}/" + self.payload_path
+        return (PYTHON, path) if self.language == "python" else (path,)
+
+
+@dataclass(frozen=True)
+class RenderedStep:
+    """A step as the agent reads it.
+
+    source is its index in scenario.toml, None for the rig's own steps; id is what claims call it.
+    """
+
+    verb: str
+    words: tuple[tuple[str, str], ...]
+    source: int | None = None
+    id: str | None = None
+
+    def text(self) -> str:
+        return "\t".join([self.verb, *(f"{key}={value.translate(ESCAPES)}" for key, value in self.words)])
+
+
+@dataclass(frozen=True)
+class RenderedPlan:
+    """The plan of one run and the programs it starts."""
+
+    steps: tuple[RenderedStep, ...]
+    programs: tuple[ProgramFile, ...]
+
+    def text(self) -> str:
+        """Return the plan's file, a step a line."""
+        return "".join(f"{step.text()}\n" for step in self.steps)
+
+
+def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SWAP_DEVICE) -> RenderedPlan:
+    """Return the plan of `scenario` under `settings`.
+
+    The sysctls come first, then swap, then the scenario's own steps. Raises WrongCall for a template that
+    cannot be rendered, a program that is missing, and a step that would wait without a bound.
+    """
+    programs = {program.name: program for program in _programs(scenario, settings)}
+    steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
+    if settings.swap:
+        steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
+    if settings.zram:
+        steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
+    steps.extend(_steps(scenario, settings, programs))
+    return RenderedPlan(tuple(steps), tuple(programs.values()))
+
+
+def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
+    context = settings.context()
+    for index, step in enumerate(scenario.file.plan.steps):
+        where = f"{scenario.path}: plan.steps[{index}] ({step.do})"
+        when = scenario.whens.get(index)
+        if when is not None:
+            try:
+                if not evaluate(when, settings.names(), FUNCTIONS):
+                    continue
+            except (CannotSay, NotThere) as error:
+                raise WrongCall(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
+        words: list[tuple[str, str]] = []
+        for key, value in step.keys.items():
+            for item in value if isinstance(value, list) else [value]:
+                words.append((key, render(_plain(item), context, where=f"{where}, key '{key}'")))
+        if step.do == "spawn":
+            words = _command(words, programs, where)
+        yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+
+
+def _plain(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str) -> list[tuple[str, str]]:
+    """Put the program's own command line before the arguments; `run` names another program than the role."""
+    keys = dict(words)
+    run = keys.get("run", keys["program"])
+    if run not in programs:
+        raise WrongCall(
+            f"'spawn' of the program '{run}', which [[programs]] does not name",
+            where=where,
+            remedy=did_you_mean(run, programs, kind="program"),
+        )
+    first = [("program", keys["program"]), *(("arg", word) for word in programs[run].arguments)]
+    return first + [word for word in words if word[0] not in ("program", "run")]
+
+
+def _bounded(words: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
+    for key, value in words:
+        if key == "timeout":
+            try:
+                bounded = 0 < float(value) < float("inf")
+            except ValueError:
+                bounded = False
+            if not bounded:
+                raise WrongCall(
+                    f"timeout={value} is not a number of seconds above zero",
+                    where=where,
+                    remedy="bound every wait",
+                )
+    return words
+
+
+def _programs(scenario: Scenario, settings: Settings) -> Iterable[ProgramFile]:
+    for program in scenario.file.programs:
+        where = f"{scenario.path}: program '{program.name}'"
+        source = render(program.source, settings.context(), where=where)
+        path = _source(scenario.folder, source, where)
+        yield ProgramFile(
+            name=program.name,
+            source=path,
+            language="python" if path.suffix == ".py" else "c",
+            origin="scenario" if path.is_relative_to(scenario.folder.resolve()) else "guest",
+        )
+
+
+def _source(folder: Path, source: str, where: str) -> Path:
+    """Return the file of a program: beside scenario.toml when it has a suffix, else of guest/programs."""
+    if Path(source).suffix in (".c", ".py"):
+        path = (folder / source).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise WrongCall(
+                f"the program's source '{source}' lies outside the scenario's folder",
+                where=where,
+                remedy="put it beside scenario.toml",
+            )
+        if not path.is_file():
+            there = [entry.name for entry in folder.iterdir() if entry.suffix in (".c", ".py")]
+            raise WrongCall(
+                f"the program's source '{source}' is missing",
+                where=where,
+                remedy=did_you_mean(source, there, kind="source"),
+            )
+        return path
+    for room in (assets("guest") / "programs", assets("guest") / "python"):
+        for suffix in (".c", ".py"):
+            if (path := room / f"{source}{suffix}").is_file():
+                return path
+    known = [path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")]
+    raise WrongCall(
+        f"there is no guest program '{source}'",
+        where=where,
+        remedy=did_you_mean(source, known, kind="guest program"),
+    )

@@ -1,0 +1,212 @@
+"""Settings of a run: one name space of parameters (bare), sysctls (dotted) and the guest's own (reserved)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from rig.errors import WrongCall
+from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
+from rig.scenario.nearness import did_you_mean
+from rig.scenario.parameter import GUEST_SETTINGS, Value
+from rig.scenario.templates import render
+from rig.scenario.views import view
+from rig.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from rig.scenario.load import Scenario
+
+__all__ = ["SMALLEST_MEMORY", "Settings", "parse_settings"]
+
+SMALLEST_MEMORY = 96 << 20
+"""Below this a Debian kernel with our initramfs does not reach the agent."""
+LARGEST_MEMORY = 64 << 30
+
+SYSCTL = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_/:-]+)+")
+# The first part of a sysctl's name is a folder of /proc/sys.
+SYSCTL_ROOTS = ("abi", "debug", "dev", "fs", "kernel", "net", "user", "vm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made with. Sizes in bytes, durations in seconds.
+
+    sysctls are those of the scenario and of the call together, as text; kernel and image keep the spelling of
+    the call (None: the default); given are the settings that the call named, in its words.
+    """
+
+    parameters: Mapping[str, Value]
+    sysctls: Mapping[str, str]
+    memory: int
+    cpus: int
+    swap: int
+    zram: int
+    kernel: str | None = None
+    image: str | None = None
+    clock: Literal["warp", "live"] = "warp"
+    accel: Literal["auto", "kvm", "tcg"] = "auto"
+    to_the_end: bool = False
+    given: Mapping[str, str] | None = None
+
+    def context(self) -> dict[str, Any]:
+        """Return what templates see: each parameter by its name, `params`, `guest` and `to_the_end`."""
+        return {
+            **self.parameters,
+            "params": dict(self.parameters),
+            "guest": self.guest(),
+            "to_the_end": self.to_the_end,
+        }
+
+    def guest(self) -> dict[str, int]:
+        return {"memory": self.memory, "cpus": self.cpus, "swap": self.swap, "zram": self.zram}
+
+    def names(self) -> dict[str, Any]:
+        """Return what expressions see before the run: `params`, `guest` and `to_the_end`."""
+        return {
+            "params": view(dict(self.parameters), "params"),
+            "guest": view(self.guest(), "guest"),
+            "to_the_end": self.to_the_end,
+        }
+
+
+def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: bool = False) -> Settings:
+    """Return the settings of a run of `scenario` from `NAME=VALUE` texts; later ones win.
+
+    `--memory 384M` and its like are `memory=384M` here. Raises WrongCall that names the setting and the
+    remedy: for an unknown name, a value that does not parse or is out of bounds, and for what the scenario's
+    own checks refuse.
+    """
+    file = scenario.file
+    settings = Settings(
+        parameters={name: parameter.parse(parameter.default) for name, parameter in file.parameters.items()},
+        sysctls={name: str(value) for name, value in file.sysctls.items()},
+        memory=file.guest.memory,
+        cpus=file.guest.cpus,
+        swap=file.guest.swap,
+        zram=file.guest.zram,
+        to_the_end=to_the_end,
+    )
+    given: dict[str, str] = {}
+    for text in sets:
+        name, value = _split(text)
+        given[name] = value
+        settings = _set(scenario, settings, name, value)
+    settings = replace(settings, given=given)
+    _check_guest(settings)
+    _run_checks(scenario, settings)
+    return settings
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not name:
+        raise WrongCall(f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s")
+    return name, value.strip()
+
+
+def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settings:
+    if name in GUEST_SETTINGS:
+        return _set_guest(settings, name, text)
+    if "." in name:
+        return replace(settings, sysctls={**settings.sysctls, name: _sysctl(name, text)})
+    if name not in scenario.parameters:
+        known = [*scenario.parameters, *GUEST_SETTINGS]
+        raise WrongCall(
+            f"'{scenario.name}' has no parameter '{name}'",
+            where=f"--set {name}={text}",
+            remedy=did_you_mean(name, known),
+        )
+    try:
+        value = scenario.parameters[name].parse(text)
+    except ValueError as error:
+        raise WrongCall(
+            str(error),
+            where=f"--set {name}={text}",
+            remedy=f"'rig show {scenario.name}' lists the parameters",
+        ) from None
+    return replace(settings, parameters={**settings.parameters, name: value})
+
+
+def _sysctl(name: str, text: str) -> str:
+    if not SYSCTL.fullmatch(name) or ".." in name:
+        raise WrongCall(f"'{name}' is not the name of a sysctl", remedy="write it as in vm.panic_on_oom=1")
+    root = name.split(".", 1)[0]
+    if root not in SYSCTL_ROOTS:
+        raise WrongCall(
+            f"there is no sysctl '{name}': /proc/sys has no folder '{root}'",
+            remedy=did_you_mean(root, SYSCTL_ROOTS),
+        )
+    if not text or any(character in text for character in "\n\0"):
+        raise WrongCall(f"the sysctl '{name}' needs a value on one line", remedy=f"write {name}=VALUE")
+    return text
+
+
+def _set_guest(settings: Settings, name: str, text: str) -> Settings:
+    where = f"--set {name}={text}"
+    if name in ("memory", "swap", "zram"):
+        try:
+            return replace(settings, **{name: parse_size(text)})  # type: ignore[arg-type] # the name is one of three
+        except ValueError as error:
+            raise WrongCall(str(error), where=where, remedy="write a size") from None
+    if name == "cpus":
+        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 64:
+            raise WrongCall(f"'{text}' is not a number of CPUs", where=where, remedy="write 1 to 64")
+        return replace(settings, cpus=int(text))
+    if name == "clock":
+        _one_of(text, ("warp", "live"), where)
+        return replace(settings, clock=cast('Literal["warp", "live"]', text))
+    if name == "accel":
+        _one_of(text, ("auto", "kvm", "tcg"), where)
+        return replace(settings, accel=cast('Literal["auto", "kvm", "tcg"]', text))
+    if not text:
+        raise WrongCall(f"'{name}' needs a value", where=where, remedy="leave it out for the default")
+    return replace(settings, kernel=text) if name == "kernel" else replace(settings, image=text)
+
+
+def _one_of(text: str, choices: tuple[str, ...], where: str) -> None:
+    if text not in choices:
+        raise WrongCall(f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices))
+
+
+def _check_guest(settings: Settings) -> None:
+    if not SMALLEST_MEMORY <= settings.memory <= LARGEST_MEMORY:
+        raise WrongCall(
+            f"a guest of {format_size(settings.memory)} cannot be had",
+            where="memory",
+            remedy=f"{format_size(SMALLEST_MEMORY)} to {format_size(LARGEST_MEMORY)}",
+        )
+    if settings.memory % (1 << 20):
+        raise WrongCall(
+            f"{settings.memory} bytes of memory are not whole megabytes",
+            where="memory",
+            remedy="write it as in 384M",
+        )
+    if settings.clock == "warp" and settings.accel == "kvm":
+        raise WrongCall(
+            "the warp clock needs TCG: KVM runs on the host's time",
+            where="accel",
+            remedy="leave --accel out, or take --clock live",
+        )
+
+
+def _run_checks(scenario: Scenario, settings: Settings) -> None:
+    for index, (check, expression) in enumerate(zip(scenario.file.checks, scenario.checks, strict=True)):
+        where = f"{scenario.path}: checks[{index}]"
+        try:
+            holds = evaluate(expression, settings.names(), FUNCTIONS)
+        except (CannotSay, NotThere) as error:
+            raise WrongCall(
+                f"the check cannot be judged: {error}",
+                where=where,
+                remedy="correct it",
+                detail=expression.text,
+            ) from None
+        if not holds:
+            raise WrongCall(
+                render(check.message, settings.context(), where=where),
+                where=scenario.name,
+                remedy=f"'rig show {scenario.name}' lists the parameters",
+            )

@@ -1,0 +1,92 @@
+"""The verbs of the agent's plan and the keys of each, as guest/agent/plan.c has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rig.scenario.nearness import did_you_mean
+
+__all__ = ["VERBS", "Verb", "check_step"]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """The keys that a verb must have, those it may have, and those that may be lists (given once an item)."""
+
+    needed: frozenset[str]
+    allowed: frozenset[str]
+    repeated: frozenset[str]
+    any_dotted: bool
+    """Whether any key with a dot in it is taken: a cgroup's files."""
+
+
+def _verb(needed: str, allowed: str) -> Verb:
+    words = needed.split() + allowed.split()
+    return Verb(
+        needed=frozenset(word.rstrip("*") for word in needed.split()),
+        allowed=frozenset(word.rstrip("*") for word in words if word != "."),
+        repeated=frozenset(word.rstrip("*") for word in words if word.endswith("*")),
+        any_dotted="." in words,
+    )
+
+
+# A key that ends in * may be repeated, "." takes any key with a dot in it. A scenario's spawn names its program,
+# whose path rig puts before the arguments; `run` names another program of the scenario to start under that name.
+VERBS = {
+    "sysctl": _verb("name value", ""),
+    "write": _verb("path value", "mkdir"),
+    "cgroup": _verb("name", "."),
+    "modprobe": _verb("name", ""),
+    "swapon": _verb("", "path mkswap zram"),
+    "spawn": _verb("program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched"),
+    "wait_line": _verb("program text timeout", "count"),
+    "wait_state": _verb("program state timeout", "comm count"),
+    "wait_exit": _verb("program timeout", "comm count"),
+    "wait_any": _verb("timeout", "oom exit* line* settle"),
+    "signal": _verb("program signal", "comm"),
+    "sleep": _verb("seconds", ""),
+    "sample": _verb("", "every now label pss"),
+    "pagemap": _verb("program", "comm start length region label pfns"),
+    "check_rss": _verb("program", "comm min max"),
+    "fds": _verb("program", "comm label fd*"),
+    "kcmp": _verb("a b", "type a_fd b_fd label"),
+    "status": _verb("program", "comm label field*"),
+    "tree": _verb("", "program label"),
+    "read": _verb("path", "program comm label"),
+    "mark": _verb("name", ""),
+    "end": _verb("", "reason"),
+}
+EVERY = frozenset({"do", "when", "id", "on_error", "timeout"})
+
+
+def check_step(name: str, keys: dict[str, Any]) -> None:
+    """Raise ValueError, with what would be right, when the verb or one of its keys is wrong."""
+    if name not in VERBS:
+        raise ValueError(f"unknown verb '{name}': {did_you_mean(name, VERBS)}")
+    verb = VERBS[name]
+    for key, value in keys.items():
+        if key not in verb.allowed | EVERY and not (verb.any_dotted and "." in key):
+            raise ValueError(f"'{name}' has no key '{key}': {did_you_mean(key, verb.allowed | EVERY)}")
+        _check_value(name, verb, key, value)
+    missing = sorted(verb.needed - set(keys))
+    if missing:
+        raise ValueError(f"'{name}' needs the key '{missing[0]}'")
+    if name == "swapon" and ("path" in keys) == ("zram" in keys):
+        raise ValueError("'swapon' takes either 'path' or 'zram'")
+    if name == "wait_any" and not keys.keys() & {"oom", "exit", "line"}:
+        raise ValueError("'wait_any' needs one of 'oom', 'exit' and 'line'")
+    if name == "pagemap" and "region" not in keys and not {"start", "length"} <= keys.keys():
+        raise ValueError("'pagemap' needs 'region', or 'start' and 'length'")
+
+
+def _check_value(name: str, verb: Verb, key: str, value: Any) -> None:
+    if isinstance(value, list):
+        if key not in verb.repeated:
+            raise ValueError(f"'{name}' takes one '{key}', not a list")
+        if not all(isinstance(item, str | int | float) for item in value):
+            raise ValueError(f"'{key}' of '{name}' is a list of texts")
+    elif not isinstance(value, str | int | float):
+        raise ValueError(f"'{key}' of '{name}' is a text or a number")
+    if key == "on_error" and value not in ("stop", "go"):
+        raise ValueError(f"'on_error' is 'stop' or 'go', not '{value}'")

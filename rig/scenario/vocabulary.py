@@ -1,0 +1,31 @@
+"""The names that expressions may use. MODEL.md says what each of them is."""
+
+from __future__ import annotations
+
+__all__ = ["BEFORE", "FROM_RECORDS", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "RUN_FUNCTIONS", "RUN_NAMES"]
+
+GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram"})
+"""Fields of `guest`: sizes in bytes."""
+
+BEFORE = frozenset({"params", "guest", "to_the_end"})
+"""Known before the guest is started: for checks and for `when` of a step."""
+
+PLAIN_FUNCTIONS = frozenset({"min", "max", "abs", "len", "any", "all", "sum", "sorted", "round", "set", "int"})
+
+RECORD_NAMES = frozenset(
+    {"steps", "lines", "samples", "exits", "checks", "marks", "spawns", "pagemaps", "ready", "end"}
+)
+RECORD_FUNCTIONS = frozenset(
+    {
+        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
+        "lines_of", "pagemap", "sysctl", "faulted", "copied", "page_tables_grown", "available_at",
+    }
+)  # fmt: skip
+LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})
+LOG_FUNCTIONS = frozenset({"path", "in_path", "candidates", "badness_of", "badness_slack", "watermarks"})
+
+FROM_RECORDS = RECORD_NAMES | RECORD_FUNCTIONS
+"""What rests on the agent's records: a claim that uses one of these is invalid when records were lost."""
+
+RUN_NAMES = BEFORE | RECORD_NAMES | LOG_NAMES | {"kernel"}
+RUN_FUNCTIONS = RECORD_FUNCTIONS | LOG_FUNCTIONS

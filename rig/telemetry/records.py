@@ -1,0 +1,124 @@
+"""Read the agent's JSON Lines. The guest is not trusted: lines are bounded, what is no record is counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rig.run.records import Record, Records
+
+__all__ = ["LONGEST_LINE", "RecordReader", "read_records"]
+
+LONGEST_LINE = 64 << 10
+"""Bytes of the longest line that is a record (guest/agent/PROTOCOL.md)."""
+MOST_PROBLEMS = 100
+SHOWN = 120
+
+
+class RecordReader:
+    """Turns bytes, as they come, into records.
+
+    Feed it chunks of any size; `result()` gives all that was heard so far.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._skipping = False
+        self._items: list[Record] = []
+        self._problems: list[str] = []
+        self._bad = 0
+        self._next = 0
+        self._gaps = 0
+        self._dropped = 0
+
+    def feed(self, chunk: bytes) -> list[Record]:
+        """Return the records that `chunk` completes."""
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        records: list[Record] = []
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            elif (record := self._record(line)) is not None:
+                records.append(record)
+        if len(self._rest) > LONGEST_LINE:
+            if not self._skipping:
+                self._problem("a line longer than 64 KiB", self._rest)
+            self._rest, self._skipping = b"", True
+        self._items.extend(records)
+        return records
+
+    def result(self) -> Records:
+        return Records(
+            items=tuple(self._items),
+            lost=max(self._gaps, self._dropped),
+            bad_lines=self._bad,
+            problems=tuple(self._problems),
+            cut=bool(self._rest) or self._skipping,
+        )
+
+    def _record(self, line: bytes) -> Record | None:
+        if not line.strip():
+            return None
+        if len(line) > LONGEST_LINE:
+            return self._problem("a line longer than 64 KiB", line)
+        try:
+            record = json.loads(line.decode("utf-8", errors="replace"), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return self._problem("not JSON", line)
+        if not isinstance(record, dict) or not _has_the_frame(record):
+            return self._problem("no record: n, t or ev is missing or of the wrong kind", line)
+        return self._count(record, line)
+
+    def _count(self, record: dict[str, Any], line: bytes) -> Record | None:
+        number = record["n"]
+        if number < self._next:
+            return self._problem(f"n={number} after n={self._next - 1}", line)
+        self._gaps += number - self._next
+        self._next = number + 1
+        dropped = record.get("dropped")
+        if isinstance(dropped, int) and not isinstance(dropped, bool) and dropped > 0:
+            # The `end` record gives the total; on others it is what was lost since the last that got through.
+            self._dropped = max(self._dropped, dropped) if record["ev"] == "end" else self._dropped + dropped
+        return record
+
+    def _problem(self, what: str, line: bytes) -> Record | None:
+        """Note what is wrong with a line; there is no record in it."""
+        self._bad += 1
+        if len(self._problems) < MOST_PROBLEMS:
+            self._problems.append(f"{what}: {line[:SHOWN].decode('utf-8', errors='replace')!r}")
+        return None
+
+
+def read_records(source: bytes | Path | Iterable[bytes]) -> Records:
+    """Read events.jsonl: its bytes, its path, or chunks of it."""
+    reader = RecordReader()
+    if isinstance(source, bytes):
+        reader.feed(source)
+    elif isinstance(source, Path):
+        with source.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                reader.feed(chunk)
+    else:
+        for chunk in source:
+            reader.feed(chunk)
+    return reader.result()
+
+
+def _has_the_frame(record: dict[str, Any]) -> bool:
+    n, t, ev = record.get("n"), record.get("t"), record.get("ev")
+    return (
+        isinstance(n, int)
+        and not isinstance(n, bool)
+        and 0 <= n < 1 << 53
+        and isinstance(t, int | float)
+        and not isinstance(t, bool)
+        and 0 <= t < 1e12
+        and isinstance(ev, str)
+    )
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

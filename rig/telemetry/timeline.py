@@ -1,0 +1,111 @@
+"""Samples in rows: what timeline.csv holds, and what plots and the live view are made from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rig.run.records import Record, Records
+
+__all__ = ["COLUMNS", "PROCESS_COLUMNS", "Row", "columns", "rows", "write_timeline"]
+
+Row = dict[str, int | float | str | None]
+
+# Of the guest. Sizes in kB; psi in percent of the last 10 s; pgfault in faults a second since the row before.
+COLUMNS = (
+    "t", "step", "label", "free_kb", "available_kb", "committed_as_kb", "commit_limit_kb", "cached_kb", "anon_kb",
+    "page_tables_kb", "swap_free_kb", "psi_some_avg10", "psi_full_avg10", "pgfault_per_s", "oom_kill",
+)  # fmt: skip
+MEMINFO = {
+    "free_kb": "MemFree", "available_kb": "MemAvailable", "committed_as_kb": "Committed_AS",
+    "commit_limit_kb": "CommitLimit", "cached_kb": "Cached", "anon_kb": "AnonPages",
+    "page_tables_kb": "PageTables", "swap_free_kb": "SwapFree",
+}  # fmt: skip
+# Of each role, as `role.rss_kb`.
+PROCESS_COLUMNS = ("rss_kb", "anon_kb", "swap_kb", "pgtables_kb", "minflt", "oom_score")
+MOST_ROLES = 64
+
+
+def rows(records: Records) -> Iterator[Row]:
+    """Yield a row a sample. What the guest did not say, or said in another kind, is None.
+
+    step is the index of the plan's step that was running. Processes of one role (a pool's workers) are summed.
+    """
+    step = 0
+    before: tuple[float, int] | None = None
+    for record in records.items:
+        if record["ev"] == "step" and isinstance(record.get("i"), int):
+            step = record["i"] + 1
+        if record["ev"] != "sample":
+            continue
+        row = _guest(record, step)
+        faults = _number(_inner(record, "vmstat").get("pgfault"))
+        if before is not None and isinstance(faults, int) and record["t"] > before[0]:
+            row["pgfault_per_s"] = round((faults - before[1]) / (record["t"] - before[0]), 3)
+        if isinstance(faults, int):
+            before = (float(record["t"]), faults)
+        row.update(_processes(record))
+        yield row
+
+
+def columns(table: Sequence[Row]) -> list[str]:
+    """Return the names of the columns: the guest's, then each role's in the order of appearance."""
+    roles = dict.fromkeys(name for row in table for name in row if name not in COLUMNS)
+    return [*COLUMNS, *roles]
+
+
+def write_timeline(records: Records, path: Path) -> int:
+    """Write timeline.csv and return the number of its rows."""
+    table = list(rows(records))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns(table), restval="")
+        writer.writeheader()
+        writer.writerows(table)
+    return len(table)
+
+
+def _guest(record: Record, step: int) -> Row:
+    meminfo, vmstat, psi = (_inner(record, name) for name in ("meminfo", "vmstat", "psi"))
+    label = record.get("label")
+    row: Row = {"t": record["t"], "step": step, "label": label if isinstance(label, str) else ""}
+    row |= {column: _number(meminfo.get(field)) for column, field in MEMINFO.items()}
+    for kind in ("some", "full"):
+        row[f"psi_{kind}_avg10"] = _number(_inner(psi, kind).get("avg10"))
+    return row | {"pgfault_per_s": None, "oom_kill": _number(vmstat.get("oom_kill"))}
+
+
+def _processes(record: Record) -> Row:
+    sums: dict[str, int | float | str | None] = {}
+    for role, proc in _roles(record):
+        for field in PROCESS_COLUMNS:
+            value = _number(proc.get(field))
+            name = f"{role}.{field}"
+            earlier = sums.get(name)
+            if value is not None:
+                sums[name] = value + earlier if isinstance(earlier, int | float) else value
+            else:
+                sums.setdefault(name, None)
+    return sums
+
+
+def _roles(record: Record) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    procs = record.get("procs")
+    named: set[str] = set()
+    for proc in procs if isinstance(procs, list) else []:
+        if not isinstance(proc, Mapping):
+            continue
+        role = str(proc.get("comm") or proc.get("program") or "")[:16]
+        named.add(role)
+        if len(named) <= MOST_ROLES:
+            yield role, proc
+
+
+def _inner(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> int | float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
