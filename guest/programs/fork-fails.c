@@ -32,10 +32,11 @@ static void phase_ends(void)
 		stop_here();
 }
 
-static void wait_for_ever(void)
+__attribute__((noreturn))
+static void wait_for_ever(pid_t parent)
 {
 	take_role("child");
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	end_with_parent(parent);
 	for (;;)
 		pause();
 }
@@ -43,15 +44,16 @@ static void wait_for_ever(void)
 /* 0, or the errno of the refusal. */
 static int make_child(enum method method)
 {
-	static char word[] = "--as-child", name[] = "child";
+	static char name[] = "child", word[32];
 	char *argv[] = { name, word, NULL };
-	pid_t pid = -1;
+	pid_t pid = -1, parent = getpid();
 
+	snprintf(word, sizeof(word), "--as-child-of=%d", parent);
 	switch (method) {
 	case BY_FORK:
 		pid = fork();
 		if (pid == 0)
-			wait_for_ever();
+			wait_for_ever(parent);
 		break;
 	case BY_VFORK:
 		pid = vfork();
@@ -93,7 +95,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "count", required_argument, NULL, 'n' }, { "size", required_argument, NULL, 's' },
 		{ "fill", required_argument, NULL, 'f' }, { "method", required_argument, NULL, 'm' },
-		{ "no-stop", no_argument, NULL, 'x' }, { "as-child", no_argument, NULL, 'c' },
+		{ "no-stop", no_argument, NULL, 'x' }, { "as-child-of", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	enum method method = BY_FORK;
@@ -113,7 +115,7 @@ int main(int argc, char **argv)
 			break;
 		case 'm': method = method_of(optarg); break;
 		case 'x': no_stop = true; break;
-		case 'c': wait_for_ever(); break;
+		case 'c': wait_for_ever((pid_t)number_of("--as-child-of", optarg, 1, 4194304));
 		case 'h': fputs(help, stdout); return 0;
 		default: wrong_call("fork-fails takes no such option");
 		}

@@ -27,7 +27,7 @@ enum { MAX_TASKS = 9 };
 static long tasks = 5;
 static size_t hold_size, grow_size = 64 << 20;
 static int64_t pause_ns;
-static pid_t slots[MAX_TASKS + 1];	/* from 1 */
+static pid_t main_pid, slots[MAX_TASKS + 1];	/* from 1 */
 static volatile sig_atomic_t asked_to_exit, asked_to_grow;
 
 static void on_signal(int sig)
@@ -61,7 +61,7 @@ static void task(long slot)
 
 	snprintf(name, sizeof(name), "task%ld", slot);
 	take_role(name);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	end_with_parent(main_pid);
 	sigaction(SIGUSR1, &act, NULL);
 	sigaction(SIGUSR2, &act, NULL);
 	sigemptyset(&mine);
@@ -159,6 +159,7 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		wrong_call("'%s' is not an option", argv[optind]);
 	take_role("main");
+	main_pid = getpid();
 	supervise();
 	return 0;
 }
