@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rig.klog import Log, OomEvent, PanicEvent
 from rig.run.badness import Candidate, candidates, rss_slack
 from rig.run.kernel_path import part_of
 from rig.run.records import Record, Records
@@ -14,9 +15,6 @@ from rig.scenario.expressions import FUNCTIONS
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
 from rig.scenario.views import Missing, Nothing, thing_of, view
-
-if TYPE_CHECKING:
-    from rig.klog import Log, OomEvent, PanicEvent
 
 __all__ = ["Evidence"]
 
@@ -48,11 +46,13 @@ class Evidence:
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - 1.0  # printk's clock and the agent's differ a little
         return tuple(
-            event for event in self.log.events if event.kind == "oom" and (event.time is None or event.time >= start)
-        )  # type: ignore[return-value] # the kind says which class it is
+            event
+            for event in self.log.events
+            if isinstance(event, OomEvent) and (event.time is None or event.time >= start)
+        )
 
     def panics(self) -> tuple[PanicEvent, ...]:
-        return tuple(event for event in self.log.events if event.kind == "panic")  # type: ignore[return-value] # as above
+        return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
     def page_size(self) -> int:
         size = (self.ready() or {}).get("page_size")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Judgement", "judge", "show_value"]
 
 PLAN_CLAIM = "plan-ran"
+NOT_JUDGED = "not judged:"
 ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
 
 
@@ -51,7 +52,8 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
 def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
     """The condition that every run has: the plan ran to an end of its own, or the kernel panicked before."""
     end, steps = evidence.end(), evidence.records.of("step")
-    reason, verdict = "", "held"
+    reason = ""
+    verdict: ClaimVerdict = "held"
     values: list[Shown] = []
     if end is not None:
         values.append(Shown(name="end", value=end.get("reason"), shown=str(end.get("reason"))))
@@ -66,7 +68,7 @@ def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
         id=PLAN_CLAIM,
         text="the plan ran to its end, or to the kernel's panic",
         kind="condition",
-        verdict=verdict,  # type: ignore[arg-type] # one of the three above
+        verdict=verdict,
         values=tuple(values),
         reason=reason,
     )
@@ -105,8 +107,8 @@ def _judge_claim(
         )
 
     for need in claim.needs:
-        if done[need].verdict != "held":
-            return result("not-applicable", f"not judged: it rests on '{need}', which is {done[need].verdict}")
+        if done[need].verdict == "failed" or done[need].reason.startswith(NOT_JUDGED):
+            return result("not-applicable", f"{NOT_JUDGED} it rests on '{need}'")
     scope = dict(names)
     try:
         if checked.when is not None and not evaluate(checked.when, scope, functions):

@@ -98,7 +98,7 @@ class Claim(Strict):
     kind `claim`: when it fails the run is not-reproduced. kind `condition`: what the experiment rests on; when
     it fails the run is invalid. `when` says whether it applies. `values` are worked out in order, are shown
     with the claim, and may be used by later values and by `expr`. `needs` names claims without which this one
-    has nothing to be judged on: when one of them did not hold, it is not judged. `ends_the_plan`: when it
+    has nothing to be judged on: when one of them failed, it is not judged. `ends_the_plan`: when it
     fails, it is no fault of the run that the plan could not go on.
     """
 
