@@ -15,7 +15,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.image.hosttools import run_tool
 
-__all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "write_payload"]
+__all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "keep_payload", "write_payload"]
 
 # One size for all runs: a restored guest keeps the size it was snapshotted with.
 PAYLOAD_SIZE = 32 << 20
@@ -77,3 +77,11 @@ def write_payload(payload: Payload, path: Path) -> None:
                 remedy="make them smaller: strip them, or leave data out",
             )
         file.truncate(PAYLOAD_SIZE)
+
+
+def keep_payload(payload: Path, copy: Path) -> None:
+    """Copy a payload without its padding: what the squashfs says it uses (bytes_used, at 40 in its superblock)."""
+    with payload.open("rb") as source:
+        used = int.from_bytes(source.read(48)[40:48], "little")
+        source.seek(0)
+        copy.write_bytes(source.read(used))

@@ -14,10 +14,14 @@ LONGEST_RECORD = 256 << 10
 
 
 class Channel:
-    """Reads the agent's records from QEMU's connection to its end. on_line: called with each line."""
+    """Reads the agent's records from QEMU's connection to its end.
 
-    def __init__(self, log: Path, on_line: Callable[[bytes], None]) -> None:
+    on_line: called with each line; before: what the agent said before the snapshot, which the file begins with.
+    """
+
+    def __init__(self, log: Path, on_line: Callable[[bytes], None], before: bytes = b"") -> None:
         self._log = log
+        self._before = before
         self._on_line = on_line
         self._server: asyncio.Server | None = None
         self._ended = asyncio.Event()
@@ -30,6 +34,7 @@ class Channel:
         tail = b""
         try:
             with self._log.open("wb", buffering=0) as log:
+                log.write(self._before)
                 while data := await reader.read(65536):
                     log.write(data)
                     *lines, tail = (tail + data).split(b"\n")

@@ -32,6 +32,7 @@ class QemuProcess:
 
     def _note_exit(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
         self._process.wait()
         self._exited.set()
 
@@ -60,7 +61,6 @@ class QemuProcess:
                 os.killpg(self.pid, number)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._exited.wait(), grace)
-        os.close(self._pidfd)
 
 
 @asynccontextmanager

@@ -138,11 +138,12 @@ def confinement_user() -> str | None:
 
 @asynccontextmanager
 async def started(
-    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners
+    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, *, said_before: bytes = b""
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
-    out: the folder for console.log, events.jsonl and qemu.log. Raises RigError when QEMU does not start.
+    out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
+    that is about to be restored. Raises RigError when QEMU does not start.
     """
     wiring = replace(wiring, run_as=confinement_user())
     command = build_command(spec, wiring, qemu)
@@ -157,7 +158,7 @@ async def started(
         if session is not None:
             session.hear(line, listeners)
 
-    channel = Channel(out / "events.jsonl", on_line)
+    channel = Channel(out / "events.jsonl", on_line, said_before)
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()

@@ -24,17 +24,20 @@ __all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restore", "snapshot_ke
 
 STATE = "state"
 BOOT_LOG = "boot.log"
-READY = "ready.json"
+READY = "ready.jsonl"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """key: its name; state: the migration stream; ready: what the agent said; boot_log: the console until then."""
+    """key: its name; state: the migration stream; ready: what the agent said, and said: the line itself;
+    boot_log: the console until then.
+    """
 
     key: str
     state: Path
     boot_log: Path
     ready: dict[str, Any]
+    said: bytes
 
 
 def snapshot_key(spec: GuestSpec, qemu: Qemu) -> str:
@@ -52,7 +55,8 @@ def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
 
 
 def _from_entry(entry: Entry) -> Snapshot:
-    return Snapshot(entry.key, entry.file(STATE), entry.file(BOOT_LOG), json.loads(entry.file(READY).read_text()))
+    said = entry.file(READY).read_bytes()
+    return Snapshot(entry.key, entry.file(STATE), entry.file(BOOT_LOG), json.loads(said), said)
 
 
 async def make_snapshot(
@@ -84,7 +88,7 @@ async def make_snapshot(
             await session.process.wait()
             session.console.drain(5)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
-        (result / READY).write_text(json.dumps(ready))
+        (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
         return _from_entry(store.add("snapshot", key, result, about))
 

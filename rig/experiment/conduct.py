@@ -1,0 +1,212 @@
+"""One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rig.errors import RigError
+from rig.image.payload import Payload, keep_payload, write_payload
+from rig.image.store import Store, digest_file
+from rig.machine.qemu import Qemu
+from rig.machine.session import Listeners, Session, runtime_folder, started
+from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restore, snapshot_key
+from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.live import Progress
+
+__all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
+
+logger = logging.getLogger(__name__)
+BOOT_LOG = "boot.log"
+RECORDING = "recording"
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Host seconds: boot to the agent; the plan from go to end; and from the end record to QEMU's exit."""
+
+    boot: float
+    plan: float
+    exit: float = 10.0
+
+    def scaled(self, scale: float) -> Deadlines:
+        """Return them for a machine that is slower by that factor."""
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale)
+
+
+@dataclass
+class Conducted:
+    """What the host knows of a run that is over. phases: name -> host seconds; problem: why it was cut short."""
+
+    command: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    snapshot: str = ""
+    payload_hash: str = ""
+    recorded: bool = False
+    problem: RigError | None = None
+
+    @contextmanager
+    def phase(self, name: str, progress: Progress) -> Iterator[None]:
+        """Time a phase and tell of it."""
+        progress.phase(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = time.monotonic() - began
+
+
+async def ensure_snapshot(
+    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, conducted: Conducted, progress: Progress
+) -> Snapshot:
+    """Return the guest's snapshot, made where there is none. Two rigs make it once."""
+    found = find_snapshot(store, spec, qemu)
+    if found is None:
+        with store.lock(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
+            found = find_snapshot(store, spec, qemu)
+            if found is None:
+                with conducted.phase("boot", progress):
+                    listeners = Listeners(on_line=lambda line: progress.line(line.decode(errors="replace")))
+                    found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
+    return found
+
+
+async def conduct(
+    store: Store,
+    spec: GuestSpec,
+    qemu: Qemu,
+    payload: Payload,
+    out: Path,
+    *,
+    name: str,
+    deadlines: Deadlines,
+    progress: Progress,
+    record: bool,
+) -> Conducted:
+    """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
+
+    A guest that breaks after its plan began is no exception: what was heard is kept and `problem` tells.
+    Raises RigError when it does not get that far.
+    """
+    conducted = Conducted()
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, conducted, progress)
+    conducted.snapshot = snapshot.key
+    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(runtime_folder(name))
+        wiring = _wiring(spec, name, folder, out, record)
+        key = None
+        if spec.clock is Clock.LIVE:
+            from rig.machine.ssh import new_key
+
+            key, line = new_key()
+            write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
+        else:
+            write_payload(payload, wiring.payload)
+            if wiring.rr is not None:
+                keep_payload(wiring.payload, out / RECORDING / "payload.squashfs")
+        conducted.payload_hash = digest_file(wiring.payload)
+        conducted.recorded = wiring.rr is not None
+        listeners = Listeners(
+            on_line=lambda line: progress.line(line.decode(errors="replace")),
+            on_record=lambda record: _tell(record, progress),
+        )
+        with conducted.phase("restore", progress):
+            context = started(spec, wiring, qemu, out, listeners, said_before=snapshot.said)
+            session = await stack.enter_async_context(context)
+            conducted.command = session.command
+            await restore(session, snapshot)
+        with conducted.phase("plan", progress):
+            ended = asyncio.ensure_future(session.record("end", deadlines.plan))
+            await session.monitor.execute("cont")
+            if key is not None:
+                await _push(session, payload, key, deadlines)
+            conducted.problem = await _to_the_end(session, ended, deadlines)
+        await session.process.stop()
+        await session.channel.drain(5)
+        await asyncio.to_thread(session.console.drain, 5)
+    if not (out / "qemu.log").read_bytes():
+        (out / "qemu.log").unlink()
+    return conducted
+
+
+def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:
+    swap = None
+    if spec.swap:
+        swap = folder / "swap"
+        with swap.open("wb") as file:
+            file.truncate(spec.swap)
+    rr = None
+    if record and spec.clock is Clock.WARP and not spec.swap:
+        (out / RECORDING).mkdir()
+        rr = "record"
+    port = None
+    if spec.clock is Clock.LIVE:
+        from rig.machine.ssh import free_port
+
+        port = free_port()
+    return Wiring(
+        name=name,
+        folder=folder,
+        payload=folder / "payload",
+        incoming=True,
+        rr=rr,
+        recording=out / RECORDING / "replay.bin" if rr else None,
+        swap=swap,
+        ssh_port=port,
+        shell=spec.clock is Clock.LIVE,
+    )
+
+
+def _tell(record: dict[str, Any], progress: Progress) -> None:
+    when = record.get("t")
+    if isinstance(when, int | float):
+        progress.guest_time(float(when))
+    if record["ev"] == "sample":
+        progress.sample(record)
+    elif record["ev"] == "line":
+        progress.line(f"{record.get('program')}: {record.get('text')}")
+    elif record["ev"] == "mark":
+        progress.line(f"mark {record.get('name')}")
+
+
+async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
+    """Bring programs and plan into a live guest by SSH, then say go."""
+    from rig.machine.ssh import connected
+
+    told = await session.record("ssh", deadlines.boot)
+    files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
+    texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
+    texts["/run/rig/payload/plan"] = payload.plan or ""
+    port = session.wiring.ssh_port
+    assert port is not None
+
+    def push() -> None:
+        with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:
+            shell.push(files, texts)
+            shell.run("touch /run/rig/go")
+
+    await asyncio.to_thread(push)
+
+
+async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:
+    """Wait for the agent's end and QEMU's exit; return what went wrong, or None.
+
+    Only the agent's `end` is a good end; whether a panic explains its absence is judged from the console.
+    """
+    try:
+        await ended
+    except RigError as error:
+        return error
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(session.process.wait(), deadlines.exit)
+        return None
+    return RigError(f"the guest did not power off within {deadlines.exit:g} s of its plan's end", where="guest")

@@ -1,0 +1,95 @@
+"""From settings to a guest: its kernel, root filesystem and initramfs found or built, its programs compiled."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.image.apt import host_suite
+from rig.image.guestcode import GuestCode, build_guest_code, compile_program
+from rig.image.initramfs import INITRAMFS, build_initramfs
+from rig.image.kernel import Kernel, find_kernel
+from rig.image.payload import PAYLOAD_SIZE, Payload
+from rig.image.rootfs import Rootfs, find_rootfs
+from rig.image.store import Store
+from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.scenario.plan import PROGRAM_FOLDER, RenderedPlan
+from rig.scenario.settings import Settings
+
+__all__ = ["Parts", "default_kernel", "find_parts", "guest_spec", "payload_of"]
+
+logger = logging.getLogger(__name__)
+# The suites whose kernels rig was tried with; on another Debian-like host bookworm's is taken.
+KNOWN_SUITES = ("bullseye", "bookworm", "trixie", "sid")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a guest is put together from."""
+
+    kernel: Kernel
+    rootfs: Rootfs
+    initramfs: Path
+    initramfs_digest: str
+    code: GuestCode
+
+
+def default_kernel() -> str:
+    """Return the kernel that a run takes when none is named: the one of the host's own suite."""
+    return f"debian:{host_suite()}"
+
+
+def find_parts(store: Store, kernel: str | None, image: str | None) -> Parts:
+    """Return kernel, root filesystem and the code for it, each built where it is missing.
+
+    They are looked up side by side: building from nothing is mostly waiting for the mirror.
+    """
+    with ThreadPoolExecutor(3) as pool:
+        kernel_found = pool.submit(lambda: find_kernel(store, kernel or default_kernel()))
+        rootfs_found = pool.submit(find_rootfs, store, image or "quick")
+        code_found = pool.submit(build_guest_code, store)
+        kernel_part, code = kernel_found.result(), code_found.result()
+        entry = build_initramfs(store, kernel_part, code)
+        return Parts(kernel_part, rootfs_found.result(), entry.file(INITRAMFS), entry.files[INITRAMFS], code)
+
+
+def guest_spec(
+    parts: Parts, settings: Settings, *, append: tuple[str, ...] = (), qemu_args: tuple[str, ...] = ()
+) -> GuestSpec:
+    """Return the guest of these settings. The accelerator is TCG until another is proved."""
+    return GuestSpec(
+        memory=settings.memory,
+        cpus=settings.cpus,
+        clock=Clock(settings.clock),
+        accel=Accel.TCG,
+        kernel=parts.kernel.bzimage,
+        kernel_digest=parts.kernel.digest,
+        initramfs=parts.initramfs,
+        initramfs_digest=parts.initramfs_digest,
+        rootfs=parts.rootfs.image,
+        rootfs_digest=parts.rootfs.digest,
+        payload_size=PAYLOAD_SIZE,
+        swap=settings.swap,
+        append=append,
+        qemu_args=qemu_args,
+    )
+
+
+def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
+    """Return the payload that carries a plan and its programs.
+
+    C programs of guest/programs are compiled already; a scenario's own C file is compiled here. Beside a Python
+    program lie the modules of guest/python, which it may import.
+    """
+    files: dict[str, Path] = {}
+    for program in plan.programs:
+        if program.language == "python":
+            files |= {f"{PROGRAM_FOLDER}/{path.name}": path for path in code.python.values()}
+            files[program.payload_path] = program.source
+        elif program.source.parent == code.include:
+            files[program.payload_path] = code.programs[program.source.stem]
+        else:
+            files[program.payload_path] = compile_program(store, program.source)
+    return Payload(plan=plan.text(), files=files)

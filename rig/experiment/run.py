@@ -1,0 +1,214 @@
+"""Run one scenario once: prepare, conduct, read, judge, and keep it in a run's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rig
+from rig.errors import RigError
+from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
+from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
+from rig.image.store import Store
+from rig.machine.accel import Choice, choose_accel
+from rig.machine.command import build_command, printable
+from rig.machine.qemu import find_qemu
+from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.live import Progress
+from rig.run.folder import OpenRun, open_run
+from rig.run.model import Environment, Phase, Recording, Run
+from rig.scenario.load import Scenario, load_scenario
+from rig.scenario.plan import RenderedPlan, render_plan
+from rig.scenario.settings import Settings, parse_settings
+
+__all__ = ["Request", "print_qemu", "run_scenario"]
+
+BOOT_DEADLINE = 60.0
+# A warp run is bounded by the guest's clock; this catches a guest that hangs.
+WARP_DEADLINE = 300.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the person asked for. sets: NAME=VALUE texts, later ones win."""
+
+    scenario: str
+    sets: tuple[str, ...] = ()
+    to_the_end: bool = False
+    record: bool = True
+    append: tuple[str, ...] = ()
+    qemu_args: tuple[str, ...] = ()
+    timeout_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A request, checked: all that can be a wrong call has been found by now."""
+
+    scenario: Scenario
+    settings: Settings
+    plan: RenderedPlan
+
+
+def _check(request: Request) -> _Ready:
+    scenario = load_scenario(request.scenario)
+    settings = parse_settings(scenario, request.sets, to_the_end=request.to_the_end)
+    return _Ready(scenario, settings, render_plan(scenario, settings))
+
+
+async def run_scenario(request: Request, progress: Progress, store: Store | None = None) -> tuple[Run, Path]:
+    """Run a scenario and return the run and its folder.
+
+    Raises WrongCall for what cannot be asked for, RigError when the rig or the guest breaks before the plan
+    has begun. A guest that breaks later gives a run whose verdict is `error`.
+    """
+    began, started = time.monotonic(), datetime.now(UTC)
+    store = store or Store()
+    ready = _check(request)
+    progress.phase("prepare")
+    qemu = find_qemu()
+    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image)
+    spec = guest_spec(parts, ready.settings, append=request.append, qemu_args=request.qemu_args)
+    choice = await choose_accel(
+        store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale, tell=progress.phase
+    )
+    spec = replace(spec, accel=choice.accel)
+    payload = await asyncio.to_thread(payload_of, store, ready.plan, parts.code)
+    with open_run() as opened:
+        prepared = time.monotonic() - began
+        conducted = await conduct(
+            store,
+            spec,
+            qemu,
+            payload,
+            opened.folder,
+            name=opened.id,
+            deadlines=_deadlines(ready, request.timeout_scale),
+            progress=progress,
+            record=request.record,
+        )
+        conducted.phases = {"prepare": prepared, **conducted.phases}
+        with conducted.phase("judge", progress):
+            run = _judged(ready, opened, conducted, spec)
+        run = run.model_copy(
+            update={
+                "id": opened.id,
+                "started": started.isoformat(timespec="milliseconds"),
+                "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "host_seconds": time.monotonic() - began,
+                "environment": _environment(parts, spec, choice, qemu.text, conducted, run),
+                "command": tuple(conducted.command),
+                "phases": tuple(Phase(name=name, host_seconds=took) for name, took in conducted.phases.items()),
+                "recording": _recording(opened.folder, request, spec, conducted),
+            }
+        )
+        opened.keep(run)
+    return run, opened.folder
+
+
+def _deadlines(ready: _Ready, scale: float) -> Deadlines:
+    if ready.settings.clock == "warp":
+        return Deadlines(BOOT_DEADLINE, WARP_DEADLINE).scaled(scale)
+    # Live, the guest's seconds are ours: each wait is bounded in the plan, and so is their sum.
+    bounds = [
+        float(value)
+        for step in ready.plan.steps
+        for key, value in step.words
+        if key in ("timeout", "seconds", "settle")
+    ]
+    return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
+
+
+def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpec) -> Run:
+    from rig.klog import read
+    from rig.scenario.account import account
+    from rig.scenario.evidence import Evidence
+    from rig.scenario.judge import judge
+    from rig.telemetry.records import read_records
+    from rig.telemetry.timeline import write_timeline
+
+    with (opened.folder / "console.log").open("rb") as console:
+        log = read(console)
+    records = read_records(opened.folder / "events.jsonl")
+    write_timeline(records, opened.folder / "timeline.csv")
+    evidence = Evidence(ready.settings, ready.plan, records, log)
+    judgement = judge(ready.scenario, evidence)
+    problem = conducted.problem
+    reason: dict[str, Any] = {}
+    if judgement.verdict == "error" and problem is not None:
+        reason = {"reason": problem.what}
+    elif problem is not None and evidence.end() is not None:
+        reason = {"reason": problem.what, "verdict": "error"}
+    return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
+
+
+def _environment(
+    parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, conducted: Conducted, run: Run
+) -> Environment:
+
+    host = os.uname()
+    return Environment(
+        host=f"{host.sysname} {host.release} {host.machine}",
+        rig=rig.__version__,
+        qemu=qemu,
+        accelerator=choice.accel,
+        accelerator_reason=choice.why,
+        clock=spec.clock.value,
+        kernel=parts.kernel.release,
+        kernel_name=parts.kernel.spec,
+        kernel_package=parts.kernel.package or "",
+        kernel_hash=parts.kernel.digest,
+        image_hash=parts.rootfs.digest,
+        snapshot_hash=conducted.snapshot,
+        payload_hash=conducted.payload_hash,
+    )
+
+
+def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Conducted) -> Recording:
+    file = folder / RECORDING / "replay.bin"
+    if conducted.recorded and file.is_file():
+        return Recording(path=str(file.relative_to(folder)), size=file.stat().st_size)
+    return Recording(reason=why_not_recorded(request, spec))
+
+
+def why_not_recorded(request: Request, spec: GuestSpec) -> str | None:
+    """Return why a run of this guest is not recorded, or None when it is."""
+    if spec.clock is Clock.LIVE:
+        return "a live guest runs on the host's time, which cannot be replayed"
+    if not request.record:
+        return "asked for: --no-record"
+    if spec.swap:
+        return "QEMU cannot record a disk on the warp clock; zram can be recorded"
+    return None
+
+
+async def print_qemu(request: Request, store: Store | None = None) -> str:
+    """Return the command line of the guest that a request would start, as one would type it."""
+    store = store or Store()
+    ready = _check(request)
+    qemu = find_qemu()
+    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image)
+    spec = guest_spec(parts, ready.settings, append=request.append, qemu_args=request.qemu_args)
+    choice = await choose_accel(store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale)
+    folder = Path("/tmp/rig-RUN")
+    live = spec.clock is Clock.LIVE
+    wiring = Wiring(
+        name="RUN",
+        folder=folder,
+        payload=folder / "payload",
+        incoming=True,
+        rr="record" if why_not_recorded(request, spec) is None else None,
+        recording=folder / "replay.bin",
+        swap=folder / "swap",
+        ssh_port=2222 if live else None,
+        shell=live,
+    )
+    try:
+        return printable(build_command(replace(spec, accel=choice.accel), wiring, qemu))
+    except OSError as error:
+        raise RigError(str(error)) from error
