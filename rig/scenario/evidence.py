@@ -19,6 +19,7 @@ from rig.scenario.views import Missing, Nothing, thing_of, view
 __all__ = ["Evidence"]
 
 KIB = 1024
+LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ class Evidence:
             "marks": view(of("mark"), "marks"),
             "spawns": view(of("spawn"), "spawns"),
             "pagemaps": view(of("pagemap"), "pagemaps"),
+            "writes": view(of("write"), "writes"),
+            "cgroups": view(of("cgroup"), "cgroups"),
+            "looks": view(tuple(record for record in self.records.items if record["ev"] in LOOKS), "looks"),
             "events": view(self.log.events, "events"),
             "ooms": view(ooms, "ooms"),
             "oom": view(ooms[0], "oom") if ooms else None,
@@ -116,7 +120,7 @@ class Evidence:
         """Return the functions that claims may call: FUNCTIONS, and those over the run."""
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
-            self.exit_of, self.lines_of, self.pagemap, self.sysctl, self.faulted, self.copied,
+            self.exit_of, self.lines_of, self.pagemap, self.look, self.sysctl, self.faulted, self.copied,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -189,6 +193,13 @@ class Evidence:
             if record.get("label") == label:
                 return view(record, f"page map '{label}'")
         raise Missing(f"there is no page map '{label}'")
+
+    def look(self, label: str) -> Any:
+        """The record of a step that looked at something (`fds`, `kcmp`, `status`, `tree`, `read`)."""
+        for record in self.records.items:
+            if record["ev"] in LOOKS and record.get("label") == label:
+                return view(record, f"look '{label}'")
+        raise Missing(f"nothing was looked at under the label '{label}'")
 
     def sysctl(self, name: str, default: Any = None) -> Any:
         """The value that the kernel had after the plan set it, a number where it is one; else the default."""
