@@ -120,7 +120,7 @@ class Evidence:
         """Return the functions that claims may call: FUNCTIONS, and those over the run."""
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
-            self.exit_of, self.lines_of, self.pagemap, self.look, self.sysctl, self.faulted, self.copied,
+            self.exit_of, self.check_of, self.lines_of, self.pagemap, self.look, self.sysctl, self.faulted, self.copied,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -183,6 +183,13 @@ class Evidence:
             if role in (record.get("comm"), record.get("program")):
                 return view(record, f"exit of '{role}'")
         raise Missing(f"no end of '{role}' was heard")
+
+    def check_of(self, role: str) -> Any:
+        """The last `check_rss` of a process: what the kernel says, by its page tables, that it holds."""
+        for record in reversed(self.records.of("check")):
+            if role in (record.get("comm"), record.get("program")):
+                return view(record, f"check of '{role}'")
+        raise Missing(f"the plan did not check what '{role}' holds")
 
     def lines_of(self, program: str) -> tuple[str, ...]:
         """What a program printed: for showing, and for what nobody else knows."""

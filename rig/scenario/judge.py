@@ -57,7 +57,9 @@ def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
     values: list[Shown] = []
     if end is not None:
         values.append(Shown(name="end", value=end.get("reason"), shown=str(end.get("reason"))))
-        if end.get("reason") == "step-failed":
+        if end.get("reason") == "bad-plan":
+            reason, verdict = _bad_plan(evidence), "failed"
+        elif end.get("reason") == "step-failed":
             reason = _failed_step(evidence, steps[-1] if steps else {}, end)
             verdict = "not-applicable" if excused else "failed"
     elif evidence.panics():
@@ -72,6 +74,11 @@ def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
         values=tuple(values),
         reason=reason,
     )
+
+
+def _bad_plan(evidence: Evidence) -> str:
+    problems = [f"line {record.get('line')}: {record.get('problem')}" for record in evidence.records.of("bad_plan")]
+    return f"the agent refused the plan: {'; '.join(problems[:5])}"
 
 
 def _failed_step(evidence: Evidence, step: Mapping[str, Any], end: Mapping[str, Any]) -> str:
@@ -145,7 +152,8 @@ def _uses(checked: CheckedClaim, names: frozenset[str]) -> bool:
 
 def _verdict(claims: tuple[Claimed, ...], evidence: Evidence) -> tuple[Verdict, str]:
     by_id = {claim.id: claim for claim in claims}
-    if evidence.end() is None and not evidence.panics():
+    refused = (evidence.end() or {}).get("reason") == "bad-plan"
+    if refused or (evidence.end() is None and not evidence.panics()):
         return "error", by_id[PLAN_CLAIM].reason
     for claim in claims:
         if claim.kind == "condition" and claim.verdict == "failed":

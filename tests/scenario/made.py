@@ -72,11 +72,13 @@ class Made:
         child = self._proc("child", CHILD, PARENT, self.parent_kb, 40)
         hog = self._proc("hog", HOG, 1, self.hog_kb, 51400, program="hog")
         self._sample("filled", 14.0, 225000, [parent])
+        self._say("check", 14.0, program="cow-writer", comm="parent", pid=PARENT, rss_kb=self.parent_kb)
         both = [parent, child] if self.has_child else [parent]
         if self.has_child:
             self._sample("forked", 14.1, 225000 - self.fork_cost_kb, both)
             self._say("spawn", 14.2, program="hog", pid=HOG)
             self._sample("hogging", 15.0, self.available_kb + 10, [*both, hog])
+            self._say("check", 15.0, program="hog", comm="hog", pid=HOG, rss_kb=self.hog_kb)
             self._sample("writing-starts", 15.1, self.available_kb, [*both, hog], self.earlier_kills)
         if self.oom and self.has_child:
             late = self._proc("child", CHILD, PARENT, self.parent_kb, 40 + self.copied_kb // 4)

@@ -142,6 +142,16 @@ def test_claim_is_judged_when_the_one_it_needs_could_not_be(tmp_path: Path) -> N
     assert [claim.verdict for claim in judged(tmp_path, text).claims] == ["held", "invalid", "held"]
 
 
+def test_plan_that_the_agent_refused_is_an_error_with_its_words(tmp_path: Path) -> None:
+    middle = b'{"n": 1, "t": 2, "ev": "bad_plan", "line": 3, "problem": "no such verb: marc"}\n'
+    end = b'{"n": 2, "t": 3, "ev": "end", "reason": "bad-plan"}\n'
+
+    judgement = judged(tmp_path, '[[claims]]\nid = "a"\ntext = "t"\nexpr = "1 == 1"\n', middle, end)
+
+    assert judgement.verdict == "error"
+    assert "line 3: no such verb: marc" in judgement.reason
+
+
 def test_step_is_found_by_its_id(tmp_path: Path) -> None:
     middle = b'{"n": 1, "t": 2, "ev": "step", "i": 0, "verb": "mark", "ok": false, "errno": "EPERM"}\n'
 

@@ -49,7 +49,7 @@ def test_first_record_that_is_missing_is_a_loss() -> None:
 
 
 def test_count_of_the_agent_is_believed_where_numbers_show_no_gap() -> None:
-    records = read_records(line(0) + line(1, dropped=3) + line(2, ev="end", dropped=3))
+    records = read_records(line(0) + line(1, dropped=2) + line(2, ev="end", dropped=3))
 
     assert records.lost == 3
     assert not records.complete
