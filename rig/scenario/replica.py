@@ -194,9 +194,10 @@ def _story(name: str, replica: Replica, oom: OomEvent, log: Path) -> str:
     return f"""# {name}
 
 Made from the OOM report in `{_safe(log.name)}`: {_safe(replica.grower.comm)} asked for memory when there was none, and
-the kernel killed {killed}. Every size is that of the
-report, divided by {replica.scale:.1f}; the guest has {format_size(replica.memory)}, with {format_size(OVERHEAD)} for its kernel. Tasks that
-held less than {SMALLEST_SHARE:.0%} of memory are left out.
+the kernel killed {killed}.
+
+Every size is that of the report, divided by {replica.scale:.1f}. The guest has {format_size(replica.memory)}, of which
+{format_size(OVERHEAD)} are for its own kernel. Tasks that held less than {SMALLEST_SHARE:.0%} of memory are left out.
 
 | program here | task of the report | holds | oom_score_adj |
 |---|---|---|---|

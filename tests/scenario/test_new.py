@@ -75,7 +75,7 @@ def test_machine_larger_than_a_guest_is_scaled_down(tmp_path: Path) -> None:
 
     assert scenario.file.guest.memory == (1024 + 96) << 20
     assert scenario.parameters["mysqld_size"].default == "704M"
-    assert "divided by 49.9" in scenario.story()
+    assert "divided by 50.0" in scenario.story()
 
 
 def test_two_tasks_of_one_name_get_two_names(tmp_path: Path) -> None:
