@@ -1,0 +1,332 @@
+"""The agent's verbs, run on this machine against this machine's kernel."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .conftest import step
+
+COW_WRITER = "{payload}/programs/cow-writer"
+HOG = "{payload}/programs/hog"
+
+
+def shell(script: str, program: str = "sh") -> str:
+    return step("spawn", f"program={program}", "arg=/bin/sh", "arg=-c", f"arg={script}")
+
+
+def spawn_cow_writer(*args: str) -> str:
+    return step("spawn", "program=w", f"arg={COW_WRITER}", *(f"arg={arg}" for arg in args))
+
+
+def test_records_are_numbered_without_gaps_and_ordered_in_time(run_plan):
+    run = run_plan(step("sample", "label=a"), step("sleep", "seconds=0.05"), step("sample", "label=b"))
+
+    assert [record["n"] for record in run.records] == list(range(len(run.records)))
+    assert [record["t"] for record in run.records] == sorted(record["t"] for record in run.records)
+    assert run.step(1)["took"] >= 0.05
+    assert run.records[-1]["ev"] == "end"
+    assert run.records[-1]["reason"] == "plan"
+    assert run.records[-1]["dropped"] == 0
+
+
+def test_end_stops_the_plan_with_its_reason(run_plan):
+    run = run_plan(step("end", "reason=enough"), step("sleep", "seconds=100"))
+
+    assert run.records[-1]["reason"] == "enough"
+    assert len(run.of("step")) == 1
+
+
+def test_failed_step_ends_the_plan(run_plan):
+    run = run_plan(step("spawn", "program=x", "arg=/no/such"), step("sleep", "seconds=100"))
+
+    assert run.status == 1
+    assert run.step(0)["errno"] == "ENOENT"
+    assert run.step(0)["error"] == "execve of /no/such failed"
+    assert run.records[-1]["reason"] == "step-failed"
+
+
+def test_failed_step_may_be_a_result(run_plan):
+    run = run_plan(step("spawn", "program=x", "arg=/etc/passwd", "on_error=go"), step("sleep", "seconds=0"))
+
+    assert run.status == 0
+    assert (run.step(0)["ok"], run.step(0)["errno"]) == (False, "EACCES")
+    assert run.step(1)["ok"]
+
+
+def test_output_is_reported_line_by_line_with_its_stream(run_plan):
+    run = run_plan(
+        shell("echo one; echo two >&2; printf three"), step("wait_exit", "program=sh", "timeout=5")
+    )
+
+    assert run.lines() == ["one", "three"]
+    assert run.lines("stderr") == ["two"]
+
+
+def test_output_that_is_not_utf8_and_control_codes_stay_valid_json(run_plan):
+    run = run_plan(
+        shell(r"printf 'a\\377b\\303\\251 \\033[31m \"quoted\" \\\\ \\001\\n'"),
+        step("wait_exit", "program=sh", "timeout=5"),
+    )
+
+    assert run.lines() == ['a\ufffdbé \x1b[31m "quoted" \\ \x01']
+
+
+def test_overlong_line_is_cut_and_the_next_one_is_whole(run_plan):
+    run = run_plan(
+        shell("head -c 10000 /dev/zero | tr '\\\\0' x; echo; echo after"),
+        step("wait_exit", "program=sh", "timeout=5"),
+    )
+
+    assert run.lines() == ["x" * 4096, "after"]
+
+
+def test_exit_tells_code_or_signal(run_plan):
+    run = run_plan(
+        shell("exit 7", "a"),
+        step("wait_exit", "program=a", "timeout=5"),
+        shell("kill -SEGV $$", "b"),
+        step("wait_exit", "program=b", "timeout=5"),
+    )
+
+    assert run.of("exit")[0]["code"] == 7
+    assert run.of("exit")[1]["signal"] == "SEGV"
+    assert run.step(1)["saw"] == "exit a/a code 7"
+    assert run.step(3)["saw"] == "exit b/b signal SEGV"
+
+
+def test_orphans_are_reaped_and_belong_to_their_program(run_plan):
+    run = run_plan(
+        shell("sh -c 'sleep 0.2; exit 3' & exit 0"),
+        step("wait_exit", "program=sh", "timeout=5"),
+        step("sleep", "seconds=0.5"),
+    )
+
+    codes = {record["pid"]: record["code"] for record in run.of("exit")}
+    assert sorted(codes.values()) == [0, 3]
+    assert {record["program"] for record in run.of("exit")} == {"sh"}
+
+
+def test_wait_line_counts_from_the_spawn_not_from_the_step(run_plan):
+    run = run_plan(
+        shell("echo step 1; echo step 2; sleep 1"),
+        step("sleep", "seconds=0.3"),
+        step("wait_line", "program=sh", "text=step", "count=2", "timeout=0.5"),
+    )
+
+    assert run.step(2)["ok"]
+    assert run.step(2)["took"] < 0.1
+
+
+def test_wait_line_times_out_with_what_was_seen_instead(run_plan):
+    run = run_plan(
+        shell("echo almost; sleep 2"), step("wait_line", "program=sh", "text=ready", "timeout=0.3")
+    )
+
+    assert run.step(1)["errno"] == "ETIMEDOUT"
+    assert "the last line was 'almost'" in run.step(1)["saw"]
+
+
+def test_wait_line_of_a_program_that_ended_fails_at_once(run_plan):
+    run = run_plan(shell("echo bye"), step("wait_line", "program=sh", "text=ready", "timeout=30"))
+
+    assert run.step(1)["errno"] == "ESRCH"
+    assert run.step(1)["took"] < 5
+
+
+def test_wait_exit_of_a_member_that_its_parent_reaps(run_plan):
+    run = run_plan(
+        spawn_cow_writer("--size", "1M", "--step", "1M", "--every", "100ms"),
+        step("wait_line", "program=w", "text=filled", "timeout=5"),
+        step("signal", "program=w", "signal=CONT"),
+        step("wait_line", "program=w", "text=child ready", "timeout=5"),
+        step("signal", "program=w", "comm=child", "signal=CONT"),
+        step("wait_exit", "program=w", "comm=child", "timeout=5"),
+        step("wait_exit", "program=w", "timeout=5"),
+    )
+
+    child, parent = run.of("exit")
+    assert (child["comm"], parent["comm"]) == ("child", "parent")
+    assert run.step(5)["ok"]
+    assert parent["code"] == 0
+
+
+def test_continue_waits_for_the_stop(run_plan):
+    run = run_plan(
+        shell("echo now; sleep 0.3; kill -STOP $$; echo going on"),
+        step("wait_line", "program=sh", "text=now", "timeout=5"),
+        step("signal", "program=sh", "signal=CONT"),
+        step("wait_line", "program=sh", "text=going on", "timeout=5"),
+    )
+
+    assert run.step(2)["took"] > 0.1
+    assert run.step(3)["ok"]
+
+
+def test_continue_of_what_never_stops_fails_with_its_state(run_plan):
+    run = run_plan(
+        shell("exec sleep 3"),
+        step("signal", "program=sh", "signal=CONT", "timeout=0.2"),
+    )
+
+    assert run.step(1)["errno"] == "ETIMEDOUT"
+    assert run.step(1)["saw"].endswith(" S")
+
+
+def test_wait_any_takes_the_first_and_settles(run_plan):
+    run = run_plan(
+        shell("exec sleep 30", "long"),
+        shell("sleep 0.1; exit 2", "short"),
+        step("wait_any", "exit=long", "exit=short", "settle=0.3", "timeout=10"),
+        step("signal", "program=long", "signal=KILL"),
+    )
+
+    assert run.step(2)["saw"] == "exit short/sh"
+    assert 0.4 <= run.step(2)["took"] < 5
+
+
+def test_wait_any_names_the_line(run_plan):
+    run = run_plan(
+        shell("sleep 0.1; echo step 3; sleep 1"),
+        step("wait_any", "line=sh:step 3", "line=sh:step 4", "timeout=5"),
+    )
+
+    assert run.step(1)["saw"] == "line sh:step 3"
+
+
+def test_samples_keep_their_period(run_plan):
+    run = run_plan(step("sample", "every=0.1"), step("sleep", "seconds=0.55"))
+
+    times = [record["t"] for record in run.of("sample")]
+    assert len(times) == 5
+    assert times[-1] - times[0] == pytest.approx(0.4, abs=0.05)
+
+
+def test_sample_shows_the_program_as_the_kernel_has_it(run_plan):
+    run = run_plan(
+        step("spawn", "program=hog", f"arg={HOG}", "arg=16M", "oom_score_adj=500"),
+        step("wait_state", "program=hog", "comm=hog", "state=T", "timeout=5"),
+        step("sample", "label=full", "pss=1"),
+        step("check_rss", "program=hog", "min=16M", "max=32M"),
+        step("check_rss", "program=hog", "min=1G"),
+        step("signal", "program=hog", "signal=KILL"),
+        step("wait_exit", "program=hog", "timeout=5"),
+    )
+
+    sample = run.of("sample")[0]
+    process = sample["procs"][0]
+    assert sample["label"] == "full"
+    assert (process["comm"], process["state"], process["oom_score_adj"]) == ("hog", "T", 500)
+    assert 16 * 1024 <= process["pss_kb"] <= process["rss_kb"] + 512
+    assert sample["meminfo"]["MemTotal"] > sample["meminfo"]["MemAvailable"] > 0
+    assert "oom_kill" in sample["vmstat"]
+    assert [check["ok"] for check in run.of("check")] == [True, False]
+
+
+def test_pagemap_shows_what_the_fork_shares_and_what_a_write_copies(run_plan):
+    run = run_plan(
+        spawn_cow_writer("--size", "8M", "--step", "1M", "--every", "0", "--advise", "nothuge"),
+        step("wait_line", "program=w", "text=filled", "timeout=5"),
+        step("signal", "program=w", "signal=CONT"),
+        step("wait_line", "program=w", "text=child ready", "timeout=5"),
+        step("pagemap", "program=w", "comm=child", "region=array", "label=before"),
+        step("signal", "program=w", "comm=child", "signal=CONT"),
+        step("wait_line", "program=w", "text=done", "timeout=5"),
+        step("pagemap", "program=w", "comm=parent", "region=array", "label=after", "on_error=go"),
+    )
+
+    before, *_ = run.of("pagemap")
+    assert before["runs"] == [[2048, "shared"]]
+    assert before["last"] is True
+
+
+def test_pagemap_of_an_unknown_region_says_so(run_plan):
+    run = run_plan(
+        step("spawn", "program=hog", f"arg={HOG}", "arg=1M"),
+        step("wait_state", "program=hog", "comm=hog", "state=T", "timeout=5"),
+        step("pagemap", "program=hog", "region=lake", "on_error=go"),
+        step("pagemap", "program=hog", "region=hog", "pfns=1"),
+        step("signal", "program=hog", "signal=KILL"),
+    )
+
+    assert run.step(2)["error"] == "hog printed no region named lake"
+    assert len(run.of("pagemap")[0]["pfns"]) == 256
+    if os.geteuid() == 0:
+        assert all(run.of("pagemap")[0]["pfns"])
+
+
+def test_kcmp_tells_one_open_file_from_two(run_plan):
+    run = run_plan(
+        shell("exec 3</etc/passwd; (kill -STOP $(sh -c 'echo $PPID')) & exec 4</etc/passwd; wait"),
+        step("wait_state", "program=sh", "comm=sh", "state=T", "timeout=5"),
+        step("tree"),
+        step("kcmp", "a=sh/sh", "b=sh/sh", "a_fd=3", "b_fd=3", "label=same"),
+        step("kcmp", "a=sh/sh", "b=sh/sh", "a_fd=3", "b_fd=4", "label=other"),
+        step("fds", "program=sh", "fd=3", "fd=4"),
+        step("signal", "program=sh", "signal=KILL"),
+    )
+
+    assert [record["same"] for record in run.of("kcmp")] == [True, False]
+    assert len(run.of("tree")[0]["procs"]) == 2
+    assert [fd["path"] for fd in run.of("fds")[0]["fds"]] == ["/etc/passwd"] * 2
+
+
+def test_status_and_read_give_the_kernels_words(run_plan):
+    run = run_plan(
+        shell("exec sleep 5"),
+        step("wait_state", "program=sh", "comm=sleep", "state=S", "timeout=5"),
+        step("status", "program=sh", "field=Name", "field=Threads"),
+        step("read", "program=sh", "path=/proc/{pid}/comm", "label=x"),
+        step("read", "path=/no/such", "on_error=go"),
+        step("signal", "program=sh", "signal=KILL"),
+    )
+
+    assert run.of("status")[0]["fields"] == {"Name": "sleep", "Threads": "1"}
+    assert (run.of("read")[0]["text"], run.of("read")[0]["label"]) == ("sleep\n", "x")
+    assert run.step(4)["errno"] == "ENOENT"
+
+
+def test_spawn_takes_environment_folder_and_limits(run_plan):
+    run = run_plan(
+        shell('echo "$WORD"; pwd; ulimit -n').rstrip() + "\tenv=WORD=a\\tb\tcwd=/usr\trlimit=NOFILE:77\n",
+        step("wait_exit", "program=sh", "timeout=5"),
+    )
+
+    assert run.lines() == ["a\tb", "/usr", "77"]
+
+
+def test_spawn_with_an_unknown_limit_says_what_is_taken(run_plan):
+    run = run_plan(step("spawn", "program=sh", "arg=/bin/sh", "rlimit=PATIENCE:1", "on_error=go"))
+
+    assert run.step(0)["error"] == "rlimit is NAME:NUMBER, as NPROC:10, at most 8 of them"
+
+
+def test_programs_get_no_descriptor_of_the_agents(run_plan):
+    run = run_plan(shell("ls -l /proc/self/fd | wc -l"), step("wait_exit", "program=sh", "timeout=5"))
+
+    assert run.lines() == ["5"]  # "total", 0, 1, 2 and the folder itself
+
+
+def test_sysctl_that_does_not_exist_is_named(run_plan):
+    run = run_plan(step("sysctl", "name=vm.no_such", "value=1"))
+
+    assert run.step(0)["errno"] == "ENOENT"
+    assert "/proc/sys/vm/no_such" in run.step(0)["error"]
+
+
+def test_sysctl_name_cannot_leave_its_folder(run_plan):
+    run = run_plan(step("sysctl", "name=../../etc/motd", "value=1"))
+
+    assert run.step(0)["errno"] == "EINVAL"
+
+
+def test_write_reads_back(run_plan, tmp_path):
+    target = tmp_path / "deep" / "file"
+    (tmp_path / "deep").mkdir()
+    target.write_text("old")
+
+    run = run_plan(step("write", f"path={target}", "value=new"))
+
+    assert (run.of("write")[0]["asked"], run.of("write")[0]["got"]) == ("new", "new")
+    assert target.read_text() == "new"
