@@ -66,7 +66,7 @@ struct verb {
 	const char *name;
 	const char *needs;	/* keys, blank separated */
 	const char *takes;	/* further keys; one that ends in * may be repeated; "." stands for any key with a dot */
-	bool waits;
+	bool waits;		/* needs timeout= */
 	enum outcome (*begin)(struct step *step);
 	enum outcome (*check)(struct step *step);	/* after each event, while waiting */
 	void (*describe)(struct step *step);		/* at a time-out: sets saw */
@@ -160,6 +160,7 @@ void reap(void);
 void exited(const char *program, const char *comm, pid_t pid, int status);	/* wakes wait_exit and wait_any */
 enum outcome begin_spawn(struct step *step);
 enum outcome begin_signal(struct step *step);
+enum outcome check_signal(struct step *step);
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
 
 /* members.c: the processes of a program, found in /proc. */
@@ -209,6 +210,7 @@ enum outcome begin_swapon(struct step *step);
 enum outcome begin_mark(struct step *step);
 
 /* wait.c */
+void poll_again(void);
 void count_line(const struct program *program, const char *text);
 void count_oom(void);
 void forget_lines(const struct program *program);
@@ -247,6 +249,8 @@ int load_optional(const char *name);
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd);
 extern bool root_is_pmem1;
+bool mount_image(const char *device, const char *where, const char *type, unsigned long flags);
+bool has_dax(const char *file);
 void wait_for_payload(void);
 void say_memory(void);
 void go_live(void);

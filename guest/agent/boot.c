@@ -19,7 +19,8 @@
 #include "agent.h"
 
 bool root_is_pmem1;	/* the payload is the other one */
-static char root_text[64];	/* "squashfs on /dev/pmem0" */
+static char root_text[64];	/* "ext4 on /dev/pmem0" */
+static bool root_dax;
 
 static void say_on_console(const char *what, int err)
 {
@@ -274,18 +275,23 @@ static void empty_folder(int folder, dev_t device)
 		}
 }
 
-/* "hsqs" at 0: squashfs; erofs has its magic at 1024 (fs/erofs/erofs_fs.h). Reads around the page cache. */
+/*
+ * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
+ * bytes further (fs/ext4/ext4.h). NULL: none of them.
+ */
 const char *filesystem_on(int fd)
 {
 	static char block[4096] __attribute__((aligned(4096)));
-	static const unsigned char erofs[] = { 0xe2, 0xe1, 0xf5, 0xe0 };
+	static const unsigned char erofs[] = { 0xe2, 0xe1, 0xf5, 0xe0 }, ext4[] = { 0x53, 0xef };
 
 	if (pread(fd, block, sizeof(block), 0) != sizeof(block))
 		return NULL;
 	if (memcmp(block, "hsqs", 4) == 0)
 		return "squashfs";
-	if (memcmp(block + 1024, erofs, 4) == 0)
+	if (memcmp(block + 1024, erofs, sizeof(erofs)) == 0)
 		return "erofs";
+	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0)
+		return "ext4";
 	return NULL;
 }
 
@@ -324,6 +330,28 @@ static const char *root_device(void)
 	return NULL;
 }
 
+/*
+ * With DAX a program's text is executed where it lies in the NVDIMM: it takes no page cache, and so none of it can be
+ * reclaimed when the guest runs short. Without it that reclaim is the experiment: a process whose text was evicted must
+ * read it again, squashfs allocates for that with GFP_NOIO, and such an allocation loops without ever invoking the OOM
+ * killer (__alloc_pages_may_oom() of mm/page_alloc.c).
+ */
+bool mount_image(const char *device, const char *where, const char *type, unsigned long flags)
+{
+	if (strcmp(type, "squashfs") != 0 && strncmp(device, "/dev/pmem", 9) == 0 &&
+	    mount(device, where, type, MS_RDONLY | flags, "dax=always") == 0)
+		return true;
+	return mount(device, where, type, MS_RDONLY | flags, NULL) == 0;
+}
+
+/* Is the filesystem's DAX in force? The kernel's word (STATX_ATTR_DAX), not ours. */
+bool has_dax(const char *file)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, file, 0, STATX_BASIC_STATS, &st) == 0 && (st.stx_attributes & STATX_ATTR_DAX);
+}
+
 static void mount_root(void)
 {
 	const char *device = root_device(), *type;
@@ -340,12 +368,12 @@ static void mount_root(void)
 	close(fd);
 	if (!type) {
 		errno = EINVAL;
-		die("no squashfs or erofs on the root device");
+		die("neither ext4, erofs nor squashfs on the root device");
 	}
 	make_dirs("/rig/lower");
 	make_dirs("/rig/rw");
 	make_dirs("/rig/new");
-	if (mount(device, "/rig/lower", type, MS_RDONLY, NULL))
+	if (!mount_image(device, "/rig/lower", type, 0))
 		die("mount of the root filesystem");
 	if (mount("rw", "/rig/rw", "tmpfs", 0, "mode=0755,size=50%"))
 		die("mount of a tmpfs");
@@ -356,6 +384,7 @@ static void mount_root(void)
 		die("mount of the overlay");
 	snprintf(root_text, sizeof(root_text), "%s on %s", type, device);
 	root_is_pmem1 = strcmp(device, "/dev/pmem1") == 0;
+	root_dax = has_dax("/rig/lower/bin/busybox");
 }
 
 static void carry_over(const char *from, const char *to)
@@ -487,6 +516,7 @@ static void say_ready(void)
 	rec_int("page_size", sysconf(_SC_PAGESIZE));
 	rec_int("cpus", sysconf(_SC_NPROCESSORS_ONLN));
 	rec_str("root", root_text);
+	rec_bool("dax", root_dax);
 	rec_end();
 }
 

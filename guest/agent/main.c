@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
 #include <errno.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -67,6 +69,7 @@ static void run_as_init(void)
 	rec_begin("go");
 	rec_int("steps", plan.count);
 	rec_str("payload", payload_dir);
+	rec_bool("dax", has_dax(path));
 	say_memory();
 	rec_end();
 	if (problems)
@@ -78,6 +81,7 @@ static void run_as_init(void)
 
 int main(int argc, char **argv)
 {
+	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);	/* what the caller left open is not the programs' */
 	if (getpid() == 1)
 		run_as_init();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)

@@ -73,6 +73,6 @@ void wait_for_payload(void)
 	if (ioctl(fd, BLKFLSBUF, 0))
 		die("BLKFLSBUF of the payload device");
 	close(fd);
-	if (mount(device, payload_dir, type, MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
+	if (!mount_image(device, payload_dir, type, MS_NOSUID | MS_NODEV))
 		die("mount of the payload");
 }

@@ -24,7 +24,7 @@ const struct verb verbs[] = {
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },
 	{ "wait_exit", "program", "comm count", true, begin_wait_exit, check_wait_exit, describe_members },
 	{ "wait_any", "", "oom exit* line* settle", true, begin_wait_any, check_wait_any, describe_members },
-	{ "signal", "program signal", "comm", false, begin_signal, NULL, NULL },
+	{ "signal", "program signal", "comm timeout", false, begin_signal, check_signal, describe_members },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
 	{ "sample", "", "every now label pss", false, begin_sample, NULL, NULL },
 	{ "pagemap", "program", "comm start length region label pfns", false, begin_pagemap, NULL, NULL },
@@ -247,7 +247,7 @@ static const char *judge(struct step *step)
 		if (strcmp(key, "on_error") == 0) {
 			step->go_on = strcmp(step->words[i].value, "go") == 0;
 			repeats = false;
-		} else if (strcmp(key, "timeout") == 0 && step->verb->waits) {
+		} else if (strcmp(key, "timeout") == 0 && step->verb->check && step->verb->begin != begin_sleep) {
 			parse_seconds(step->words[i].value, &step->timeout);
 			repeats = false;
 		} else if (!listed(needs, key, &repeats) && !listed(step->verb->takes, key, &repeats)) {

@@ -518,7 +518,27 @@ void reap(void)
 	}
 }
 
+/*
+ * A program says its line before it stops itself, and the agent, first in line for the processor, has read that line
+ * before the program's next instruction: a SIGCONT sent at once would be lost. So CONT waits until its targets are
+ * stopped.
+ */
+static const struct member *not_stopped(const struct program *program, const char *comm)
+{
+	for (struct member *m = member_of(program, comm, NULL); m; m = member_of(program, comm, m))
+		if ((comm || m->pid == program->pid) && m->state != 'T')
+			return m;
+	return NULL;
+}
+
 enum outcome begin_signal(struct step *step)
+{
+	if (parse_signal(word(step, "signal")) == SIGCONT && step->timeout == 0)
+		step->timeout = 5 * NSEC;
+	return check_signal(step);
+}
+
+enum outcome check_signal(struct step *step)
 {
 	const struct program *program = program_named(word(step, "program"));
 	const char *comm = word(step, "comm");
@@ -526,16 +546,19 @@ enum outcome begin_signal(struct step *step)
 
 	if (!program)
 		return fail(ESRCH, "%s was not spawned", word(step, "program"));
-	if (!comm) {
-		if (!program->alive)
-			return fail(ESRCH, "%s has ended", program->name);
-		return kill(program->pid, sig) ? fail(errno, "kill of %d failed", program->pid) : STEP_DONE;
-	}
 	members_refresh();
+	if (sig == SIGCONT && not_stopped(program, comm)) {
+		poll_again();
+		return STEP_WAITING;
+	}
 	for (struct member *m = member_of(program, comm, NULL); m; m = member_of(program, comm, m)) {
+		if (!comm && m->pid != program->pid)
+			continue;
 		if (kill(m->pid, sig))
 			return fail(errno, "kill of %d failed", m->pid);
 		sent++;
 	}
-	return sent ? STEP_DONE : fail(ESRCH, "%s has no process named %s", program->name, comm);
+	if (sent)
+		return STEP_DONE;
+	return fail(ESRCH, "%s has no process%s%s", program->name, comm ? " named " : "", comm ? comm : "");
 }

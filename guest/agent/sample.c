@@ -278,9 +278,13 @@ enum outcome begin_check_rss(struct step *step)
 		parse_size(min_text, &min);
 	if (max_text)
 		parse_size(max_text, &max);
-	snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
-	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "VmRSS:", &rss))
-		return fail(errno, "the kernel gives no VmRSS of %d", m->pid);
+	/*
+	 * smaps_rollup counts page table entries. VmRSS lags behind: each task keeps up to 64 pages in its own counters
+	 * before it adds them to its mm's (SPLIT_RSS_COUNTING; per-CPU counters since 6.2).
+	 */
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
+	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "Rss:", &rss))
+		return fail(errno, "the kernel gives no Rss of %d", m->pid);
 	rec_begin("check");
 	rec_str("program", program->name);
 	rec_str("comm", m->comm);

@@ -7,14 +7,14 @@
 
 #include "agent.h"
 
-/* Two clocks of the verbs that must look again: soon at first, for what is about to happen, then seldom. */
+/* What must be looked at again: soon at first, for what is about to happen, then seldom. */
 #define POLL_FIRST (NSEC / 1000)
 #define POLL_LAST (NSEC / 20)
 
 static unsigned int ooms, ooms_taken;	/* since the plan began; those that settled a wait_any */
 static char ended_name[NAME_BYTES + COMM_BYTES + 1];	/* the exit that settled a wait_any */
 
-static void poll_again(void)
+void poll_again(void)
 {
 	note.poll = note.poll == 0 ? POLL_FIRST : note.poll < POLL_LAST ? note.poll * 2 : POLL_LAST;
 }

@@ -78,9 +78,7 @@ class MemInfoReader:
             return self._take_swap_cache(text, line)
         if text.startswith(("Free swap", "Total swap")):
             match = _SWAP.match(text)
-            return match is not None and self._total(
-                match[1].lower().replace(" ", "_") + "_kb", match[2], line
-            )
+            return match is not None and self._total(match[1].lower().replace(" ", "_") + "_kb", match[2], line)
         if text[:1].isdigit():
             match = _PAGES.match(text)
             return match is not None and self._total(_page_key(match[2]), match[1], line)
@@ -183,9 +181,7 @@ class MemInfoReader:
 class _OpenZone:
     """A zone while its lines arrive: its counters, then its reserve, then, much later, its buddy list."""
 
-    def __init__(
-        self, node: int, name: str, values: dict[str, int], unreclaimable: bool | None, line: int
-    ) -> None:
+    def __init__(self, node: int, name: str, values: dict[str, int], unreclaimable: bool | None, line: int) -> None:
         self.node = node
         self.name = name
         self.values = values

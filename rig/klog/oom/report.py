@@ -231,9 +231,7 @@ class OomBuilder(Builder):
 
     def _title(self, scope: str | None) -> str:
         """One title for the same kind of death: whose memory ran out, and which program died for it."""
-        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(
-            scope or "", "out of memory"
-        )
+        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(scope or "", "out of memory")
         if self.kills:
             return f"{where}: killed {self.kills[0].comm}"
         if not self.killable:
