@@ -248,6 +248,7 @@ int load_module(const char *path);
 int load_optional(const char *name);
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd);
+extern bool root_is_pmem1;
 bool mount_image(const char *device, const char *where, const char *type, unsigned long flags);
 bool has_dax(const char *file);
 void wait_for_payload(void);

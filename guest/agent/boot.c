@@ -18,6 +18,7 @@
 
 #include "agent.h"
 
+bool root_is_pmem1;	/* the payload is the other one */
 static char root_text[64];	/* "ext4 on /dev/pmem0" */
 static bool root_dax;
 
@@ -274,24 +275,6 @@ static void empty_folder(int folder, dev_t device)
 		}
 }
 
-static const char *root_device(void)
-{
-	const char *asked = cmdline("rig.root");
-	int64_t until = now_ns() + 10 * NSEC;
-
-	if (asked && strcmp(asked, "pmem") == 0)
-		return wait_for_device("/dev/pmem0", 10 * NSEC) ? "/dev/pmem0" : NULL;
-	if (asked && strcmp(asked, "vda") == 0)
-		return wait_for_device("/dev/vda", 10 * NSEC) ? "/dev/vda" : NULL;
-	while (now_ns() < until) {
-		if (wait_for_device("/dev/pmem0", 0))
-			return "/dev/pmem0";
-		if (wait_for_device("/dev/vda", NSEC / 100))
-			return "/dev/vda";
-	}
-	return NULL;
-}
-
 /*
  * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
  * bytes further (fs/ext4/ext4.h). NULL: none of them.
@@ -309,6 +292,41 @@ const char *filesystem_on(int fd)
 		return "erofs";
 	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0)
 		return "ext4";
+	return NULL;
+}
+
+/*
+ * QEMU numbers NVDIMMs in an order of its own, so what is on them tells root and payload apart: at boot the payload
+ * is still empty.
+ */
+static const char *pmem_with_filesystem(void)
+{
+	static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1" };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = open(devices[i], O_RDONLY | O_CLOEXEC);
+		bool found = fd >= 0 && filesystem_on(fd);
+
+		if (fd >= 0)
+			close(fd);
+		if (found)
+			return devices[i];
+	}
+	return NULL;
+}
+
+static const char *root_device(void)
+{
+	const char *asked = cmdline("rig.root");
+	int64_t until = now_ns() + 10 * NSEC;
+	bool pmem = !asked || strcmp(asked, "pmem") == 0, vda = !asked || strcmp(asked, "vda") == 0;
+
+	while (now_ns() < until) {
+		if (pmem && wait_for_device("/dev/pmem0", NSEC / 100) && pmem_with_filesystem())
+			return pmem_with_filesystem();
+		if (vda && wait_for_device("/dev/vda", NSEC / 100))
+			return "/dev/vda";
+	}
 	return NULL;
 }
 
@@ -339,8 +357,10 @@ static void mount_root(void)
 	const char *device = root_device(), *type;
 	int fd;
 
-	if (!device)
-		die("root device");
+	if (!device) {
+		errno = ENODEV;
+		die("no squashfs or erofs on any root device");
+	}
 	fd = open(device, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(device);
@@ -363,6 +383,7 @@ static void mount_root(void)
 	if (mount("root", "/rig/new", "overlay", 0, "lowerdir=/rig/lower,upperdir=/rig/rw/upper,workdir=/rig/rw/work"))
 		die("mount of the overlay");
 	snprintf(root_text, sizeof(root_text), "%s on %s", type, device);
+	root_is_pmem1 = strcmp(device, "/dev/pmem1") == 0;
 	root_dax = has_dax("/rig/lower/bin/busybox");
 }
 

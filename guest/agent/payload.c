@@ -32,7 +32,7 @@ static const char *payload_device(void)
 		root_is_pmem = true;
 	asked = cmdline("rig.payload");
 	if (asked ? strcmp(asked, "pmem") == 0 : root_is_pmem)
-		return root_is_pmem ? "/dev/pmem1" : "/dev/pmem0";
+		return root_is_pmem && !root_is_pmem1 ? "/dev/pmem1" : "/dev/pmem0";
 	return root_is_pmem ? "/dev/vda" : "/dev/vdb";
 }
 

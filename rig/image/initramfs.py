@@ -15,7 +15,7 @@ from rig.image.store import Entry, Store, digest_text
 __all__ = ["INITRAMFS", "build_initramfs"]
 
 INITRAMFS = "initramfs.cpio"
-LAYOUT = "2"  # counts up when the content changes in a way that the key does not see
+LAYOUT = "3"  # counts up when the content changes in a way that the key does not see
 
 
 def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
@@ -48,12 +48,16 @@ def _add_modules(tree: Path, modules: ModuleTree) -> None:
     required = modules.order(recipe.required, required=True)
     wanted = [name for name in modules.order(recipe.wanted, required=False) if name not in required]
     loaded = required + wanted
-    optional = [name for name in modules.order(recipe.optional, required=False) if name not in loaded]
-    for name in loaded + optional:
+    # Each optional module with what it needs, in the order of loading.
+    optional = {
+        wish: [name for name in modules.order([wish], required=False) if name not in loaded] for wish in recipe.optional
+    }
+    for name in {*loaded, *(name for names in optional.values() for name in names)}:
         (tree / "modules" / f"{name}.ko").write_bytes(read_module(modules.file(name)))
     lines = [f"/modules/{name}.ko" for name in required] + [f"-/modules/{name}.ko" for name in wanted]
     (tree / "modules/order").write_text("".join(f"{line}\n" for line in lines))
-    (tree / "modules/optional").write_text("".join(f"/modules/{name}.ko\n" for name in optional))
+    lines = [f"{wish}: {' '.join(f'{name}.ko' for name in names)}" for wish, names in optional.items() if names]
+    (tree / "modules/optional").write_text("".join(f"{line}\n" for line in lines))
 
 
 def _archive(tree: Path, out: Path) -> None:

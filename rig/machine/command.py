@@ -39,6 +39,7 @@ def kernel_command_line(spec: GuestSpec) -> str:
         "nokaslr",
         # The self-tests of built-in ciphers are half of an emulated boot.
         "cryptomgr.notests",
+        "psi=1",
         "rig.root=pmem", "rig.payload=pmem",
     ]  # fmt: skip
     if spec.clock is Clock.LIVE:
@@ -99,7 +100,6 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     maxmem = spec.memory + (2 << 30)
     return [
         "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
-        # The guest numbers them from the last to the first: the root is /dev/pmem0.
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
         "-object", _backend("root", spec.rootfs, root_size),
