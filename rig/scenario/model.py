@@ -38,9 +38,10 @@ class GuestNeeds(Strict):
 
 
 class Program(Strict):
-    """`[[programs]]`: a program of guest/programs by its name, or a file beside scenario.toml (.c, .py).
+    """`[[programs]]`: a program of guest/programs or guest/python by its name, or a file beside scenario.toml.
 
-    source is a template over the parameters, so that a parameter can choose the language.
+    source is a file's name (.c, .py; without a suffix: .c), a template over the parameters, so that a parameter
+    can choose the language.
     """
 
     name: Annotated[str, Field(pattern=NAME.pattern)]

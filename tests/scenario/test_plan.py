@@ -67,7 +67,7 @@ def test_python_program_is_run_by_the_guests_python() -> None:
     spawn = next(step for step in rendered.steps if step.verb == "spawn")
     assert spawn.words[1:3] == (("arg", "/usr/bin/python3"), ("arg", "{payload}/bin/cow-writer.py"))
     assert rendered.programs[0].language == "python"
-    assert rendered.programs[0].origin == "scenario"
+    assert rendered.programs[0].origin == "guest"
 
 
 def test_run_ends_when_its_claims_are_decided_unless_asked_to_go_on() -> None:
@@ -98,7 +98,7 @@ def test_unknown_guest_program_names_what_was_probably_meant(tmp_path: Path) -> 
     with pytest.raises(WrongCall) as caught:
         render_plan(scenario, parse_settings(scenario))
 
-    assert "did you mean 'hog'" in (caught.value.remedy or "")
+    assert "did you mean 'hog.c'" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize("source", ["../secret.py", "/etc/passwd.c"])
