@@ -80,15 +80,15 @@ def test_without_a_hog_no_step_speaks_of_it() -> None:
 
 
 def test_missing_program_file_names_what_there_is(tmp_path: Path) -> None:
-    (tmp_path / "writer.py").touch()
-    programs = '[[programs]]\nname = "w"\nsource = "writter.py"'
+    (tmp_path / "teller.py").touch()
+    programs = '[[programs]]\nname = "w"\nsource = "teler.py"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
 
     with pytest.raises(WrongCall) as caught:
         render_plan(scenario, parse_settings(scenario))
 
-    assert "'writter.py' is missing" in caught.value.what
-    assert caught.value.remedy == "did you mean 'writer.py'?"
+    assert "'teler.py' is missing" in caught.value.what
+    assert caught.value.remedy == "did you mean 'teller.py'?"
 
 
 def test_unknown_guest_program_names_what_was_probably_meant(tmp_path: Path) -> None:
