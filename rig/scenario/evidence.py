@@ -19,6 +19,7 @@ from rig.scenario.views import Missing, Nothing, thing_of, view
 __all__ = ["Evidence"]
 
 KIB = 1024
+WATERMARKS = ("free", "min", "low", "high")
 LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 
 
@@ -232,11 +233,12 @@ class Evidence:
 
     def available_at(self, label: str) -> int:
         """Bytes that could still be had at a sample before the OOM killer had to come (see MODEL.md)."""
-        meminfo = self._sample(label).get("meminfo", {})
-        available = _number(meminfo, "MemAvailable", label)
-        swap = _number(meminfo, "SwapFree", label) if meminfo.get("SwapTotal") else 0
         marks = self._watermarks(self._oom())
-        return (available + marks["high"] - marks["min"] + swap) * KIB
+        now, first = self._sample(label).get("meminfo", {}), self.samples()[0].get("meminfo", {})
+        slab = max(_slab(now, label) - _slab(first, "first"), 0)
+        parts = ("MemFree", "Active(file)", "Inactive(file)", "SwapFree")
+        had = sum(_number(now, part, label) for part in parts) + slab
+        return (had - marks["min"] - marks["reserve"]) * KIB
 
     # Functions over the kernel's log
 
@@ -262,7 +264,7 @@ class Evidence:
         return self.slack()
 
     def watermarks(self, oom: Any) -> Any:
-        """The sums of the zones' free, min, low and high at an OOM, in kB."""
+        """The sums of the zones' free, min, low, high and reserve at an OOM, in kB."""
         return view(self._watermarks(oom), "watermarks")
 
     # Looking up
@@ -277,9 +279,10 @@ class Evidence:
         zones = tuple(_event(oom).zones)
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
-        return {
-            field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in ("free", "min", "low", "high")
-        }
+        marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
+        # Held back from an allocation that could use the highest zone: the last of the numbers (mm/page_alloc.c).
+        held = sum(zone.lowmem_reserve[-1] for zone in zones if zone.lowmem_reserve)
+        return {**marks, "reserve": held * _event(oom).page_kb}
 
     def _sample(self, label: str) -> Record:
         for sample in self.samples():
@@ -318,6 +321,11 @@ def _procs(sample: Record) -> list[Mapping[str, Any]]:
 
 def _plays(proc: Mapping[str, Any], role: str) -> bool:
     return proc.get("comm") == role or (proc.get("program") == role and not proc.get("comm"))
+
+
+def _slab(meminfo: Mapping[str, Any], label: str) -> int:
+    """What the kernel calls reclaimable of its own memory: KReclaimable from 4.20, SReclaimable before."""
+    return _number(meminfo, "KReclaimable" if "KReclaimable" in meminfo else "SReclaimable", label)
 
 
 def _event(seen: Any) -> Any:

@@ -29,7 +29,7 @@ def test_report_has_verdict_claims_with_values_trace_victim_and_folder() -> None
 
     assert text.startswith("reproduced  overcommit-oops  parent=200M hog=200M")
     assert "the child copied what was left" in text
-    assert "left 60.0 MB  copied 59.6 MB" in text
+    assert "left 58.6 MB  copied 58.6 MB" in text
     assert "Invoked by child (121) at 275.100 s" in text
     assert "→ asm_exc_page_fault+0x26/0x30" in text
     assert "the page fault of child" in text

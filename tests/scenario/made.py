@@ -15,6 +15,8 @@ from rig.scenario.settings import parse_settings
 from rig.telemetry.records import read_records
 
 PARENT, CHILD, HOG = 120, 121, 122
+FLOOR = 92 + 2708 + 446 * 4
+"""kB below which the kernel of these reports does not go: min of both zones, and what DMA holds back."""
 COW_TRACE = (
     "dump_stack_lvl+0x44/0x5c",
     "dump_header+0x4a/0x211",
@@ -45,7 +47,10 @@ class Made:
     fork_cost_kb: int = 600
     has_child: bool = True
     available_kb: int = 60000
-    copied_kb: int = 61000
+    """What can be had when the writing starts, before the OOM killer must come; file_kb comes on top."""
+    file_kb: int = 0
+    slab_kb: int = 9000
+    copied_kb: int = 60000
     oom: bool = True
     invoker: tuple[str, int] = ("child", CHILD)
     trace: tuple[str, ...] = COW_TRACE
@@ -114,7 +119,10 @@ class Made:
     def _sample(self, label: str, t: float, available: int, procs: list[dict[str, Any]], kills: int = 0) -> None:
         if label in self.drop_labels:
             return
-        meminfo = {"MemTotal": 477000, "MemFree": available + 8000, "MemAvailable": available, "SwapTotal": 0}
+        meminfo = {
+            "MemTotal": 477000, "MemFree": available + FLOOR, "MemAvailable": available + 4000, "SwapTotal": 0,
+            "SwapFree": 0, "Active(file)": 0, "Inactive(file)": self.file_kb, "KReclaimable": self.slab_kb,
+        }  # fmt: skip
         self._say("sample", t, label=label, meminfo=meminfo, vmstat={"pgfault": 1, "oom_kill": kills}, procs=procs)
 
     def _proc(
