@@ -161,6 +161,11 @@ void exited(const char *program, const char *comm, pid_t pid, int status);	/* wa
 enum outcome begin_spawn(struct step *step);
 enum outcome begin_signal(struct step *step);
 enum outcome check_signal(struct step *step);
+
+/* launch.c: clone and execve. */
+extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
+const char *launch_prepare(const struct step *step);
+pid_t launch_start(int out, int err);
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
 
 /* members.c: the processes of a program, found in /proc. */
@@ -193,8 +198,12 @@ void sample_if_due(int64_t now);
 enum outcome begin_check_rss(struct step *step);
 int64_t own_rss_kb(void);
 
-/* look.c: what the kernel says about one process. */
+/* pagemap.c and look.c: what the kernel says about one process. */
 enum outcome begin_pagemap(struct step *step);
+struct member *one_member(const struct step *step);
+enum outcome no_member(const struct step *step);
+void say_label(const struct step *step);
+void say_member(const struct member *member);
 enum outcome begin_fds(struct step *step);
 enum outcome begin_kcmp(struct step *step);
 enum outcome begin_status(struct step *step);
@@ -239,20 +248,32 @@ void loop_once(int64_t until);
 void say_end(const char *reason, int step);
 int run_plan(void);		/* 0 when the plan came to its end */
 
-/* boot.c, payload.c, live.c: as /init */
+/* boot.c: as /init */
 void boot(void);
 void die(const char *what) __attribute__((noreturn));	/* says what and errno on the kernel's log, powers off */
 void power_off(void) __attribute__((noreturn));
 const char *cmdline(const char *key);
+void say_memory(void);
+
+/* modules.c */
+void load_modules(void);
+void load_asked(void);
 int load_module(const char *path);
 int load_optional(const char *name);
+void keep_optional_modules(const char *folder);
+
+/* root.c */
+extern char root_device[], root_filesystem[];
+extern bool root_has_dax;
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd);
-extern bool root_is_pmem1;
 bool mount_image(const char *device, const char *where, const char *type, unsigned long flags);
 bool has_dax(const char *file);
+void mount_root(void);
+void enter_root(void);
+
+/* payload.c, live.c */
 void wait_for_payload(void);
-void say_memory(void);
 void go_live(void);
 void shell_start(void);
 void shell_ended(pid_t pid);

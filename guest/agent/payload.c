@@ -18,22 +18,15 @@
 static const char *payload_device(void)
 {
 	static char path[64];
-	const char *asked = cmdline("rig.payload");
-	bool root_is_pmem = access("/dev/pmem0", F_OK) == 0;
-	const char *root = cmdline("rig.root");
+	const char *asked = cmdline("rig.payload"), *kind = asked ? asked : root_device + 5;
 
-	if (asked && *asked == '/') {
-		copy_name(path, sizeof(path), asked);
+	if (*kind == '/') {
+		copy_name(path, sizeof(path), kind);
 		return path;
 	}
-	if (root && strcmp(root, "vda") == 0)
-		root_is_pmem = false;
-	else if (root)
-		root_is_pmem = true;
-	asked = cmdline("rig.payload");
-	if (asked ? strcmp(asked, "pmem") == 0 : root_is_pmem)
-		return root_is_pmem && !root_is_pmem1 ? "/dev/pmem1" : "/dev/pmem0";
-	return root_is_pmem ? "/dev/vda" : "/dev/vdb";
+	if (strncmp(kind, "pmem", 4) == 0)
+		return strcmp(root_device, "/dev/pmem0") == 0 ? "/dev/pmem1" : "/dev/pmem0";
+	return strcmp(root_device, "/dev/vda") == 0 ? "/dev/vdb" : "/dev/vda";
 }
 
 /* Direct I/O reads what the device holds now; without it the cache is emptied before each look. */

@@ -168,6 +168,7 @@ static enum outcome run_step(int index, struct step *step)
 	int64_t deadline = step->timeout ? began + step->timeout : INT64_MAX;
 	enum outcome outcome;
 
+	loop_once(0);	/* what was said before this step began is known to it */
 	note = (struct note){ 0 };
 	outcome = step->verb->begin(step);
 	while (outcome == STEP_WAITING) {

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A new process without a copy of the agent: clone with CLONE_VM | CLONE_VFORK, so that no page table is copied and
+ * nothing is charged, whatever vm.overcommit_memory says; then execve.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+/* What the child does between clone and execve; it shares the agent's memory, so it only leaves errno and a stage. */
+struct launch {
+	const char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
+	const char *path, *cwd, *cgroup, *adj, *tty, *sched;
+	long uid, gid;
+	int out, err;
+	struct { int resource; struct rlimit limit; } rlimits[8];
+	int rlimit_count;
+	int errnum;		/* why it failed, in the stage that launch_stage names */
+};
+
+const char *launch_stage;
+static struct launch launch;
+static char launch_stack[16 * 1024] __attribute__((aligned(16)));
+static char launch_text[8 * 1024];	/* arguments in which {payload} was replaced */
+
+static const struct { const char *name; int resource; } resources[] = {
+	{ "AS", RLIMIT_AS }, { "CORE", RLIMIT_CORE }, { "CPU", RLIMIT_CPU }, { "DATA", RLIMIT_DATA },
+	{ "FSIZE", RLIMIT_FSIZE }, { "LOCKS", RLIMIT_LOCKS }, { "MEMLOCK", RLIMIT_MEMLOCK },
+	{ "NICE", RLIMIT_NICE }, { "NOFILE", RLIMIT_NOFILE }, { "NPROC", RLIMIT_NPROC },
+	{ "RSS", RLIMIT_RSS }, { "RTPRIO", RLIMIT_RTPRIO }, { "SIGPENDING", RLIMIT_SIGPENDING },
+	{ "STACK", RLIMIT_STACK },
+};
+
+/* struct sched_attr of sched_setattr(2): glibc does not declare it, and linux/sched/types.h does not go with sched.h. */
+struct scheduler {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+enum { POLICY_DEADLINE = 6 };	/* SCHED_DEADLINE of linux/sched.h */
+
+/* other, batch, idle, fifo:PRIORITY, rr:PRIORITY, deadline:RUNTIME:DEADLINE:PERIOD (microseconds) */
+static int set_scheduler(const char *text)
+{
+	struct scheduler attr = { .size = sizeof(attr) };
+	size_t name = strcspn(text, ":");
+	unsigned long value[3] = { 0 };
+	char *at = (char *)text + name;
+
+	for (int i = 0; i < 3 && *at == ':'; i++)
+		value[i] = strtoul(at + 1, &at, 10);
+	if (strncmp(text, "other", name) == 0)
+		attr.policy = SCHED_OTHER;
+	else if (strncmp(text, "batch", name) == 0)
+		attr.policy = SCHED_BATCH;
+	else if (strncmp(text, "idle", name) == 0)
+		attr.policy = SCHED_IDLE;
+	else if (strncmp(text, "fifo", name) == 0)
+		attr.policy = SCHED_FIFO;
+	else if (strncmp(text, "rr", name) == 0)
+		attr.policy = SCHED_RR;
+	else if (strncmp(text, "deadline", name) == 0)
+		attr.policy = POLICY_DEADLINE;
+	else
+		return errno = EINVAL, -1;
+	if (attr.policy == POLICY_DEADLINE) {
+		attr.runtime = value[0] * 1000;
+		attr.deadline = value[1] * 1000;
+		attr.period = value[2] * 1000;
+	} else {
+		attr.priority = (uint32_t)value[0];
+	}
+	return (int)syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+static int join_cgroup(const char *name)
+{
+	char path[PATH_BYTES] = "/sys/fs/cgroup/";
+
+	strncat(path, name, sizeof(path) - 64);
+	strcat(path, "/cgroup.procs");
+	return spill(path, "0");
+}
+
+static int launched(void *unused)
+{
+	sigset_t none;
+
+	(void)unused;
+#define TRY(name, call) do { launch_stage = (name); if ((call) < 0) goto failed; } while (0)
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	TRY("setsid", setsid());
+	if (launch.tty) {
+		int fd = open(launch.tty, O_RDWR);
+
+		TRY("open of the terminal", fd);
+		TRY("dup2", dup2(fd, 0));
+		TRY("dup2", dup2(fd, 1));
+		TRY("dup2", dup2(fd, 2));
+		ioctl(fd, TIOCSCTTY, 0);
+		if (fd > 2)
+			close(fd);
+	} else {
+		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		TRY("open of /dev/null", null);
+		TRY("dup2", dup2(null, 0));
+		TRY("dup2", dup2(launch.out, 1));
+		TRY("dup2", dup2(launch.err, 2));
+	}
+	if (launch.adj)
+		TRY("oom_score_adj", spill("/proc/self/oom_score_adj", launch.adj));
+	if (launch.cgroup)
+		TRY("cgroup.procs", join_cgroup(launch.cgroup));
+	TRY("sched_setattr", set_scheduler(launch.sched ? launch.sched : "other"));
+	if (launch.cwd)
+		TRY("chdir", chdir(launch.cwd));
+	for (int i = 0; i < launch.rlimit_count; i++)
+		TRY("setrlimit", setrlimit((__rlimit_resource_t)launch.rlimits[i].resource,
+					   &launch.rlimits[i].limit));
+	/* Raw system calls: glibc's would signal the other threads that it believes to exist. */
+	if (launch.gid >= 0) {
+		TRY("setgroups", syscall(SYS_setgroups, 0, NULL));
+		TRY("setgid", syscall(SYS_setresgid, launch.gid, launch.gid, launch.gid));
+	}
+	if (launch.uid >= 0)
+		TRY("setuid", syscall(SYS_setresuid, launch.uid, launch.uid, launch.uid));
+	TRY("execve", execve(launch.path, (char *const *)launch.argv, (char *const *)launch.envp));
+failed:
+	launch.errnum = errno;
+	_exit(127);
+#undef TRY
+}
+
+/* Returns the pid, or -1 with errno and launch_stage ("fork" when there was no process at all). */
+static pid_t start(void)
+{
+	pid_t pid;
+
+	launch.errnum = 0;
+	launch_stage = "fork";
+	pid = clone(launched, launch_stack + sizeof(launch_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	if (pid < 0)
+		return -1;
+	if (launch.errnum) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		errno = launch.errnum;
+		return -1;
+	}
+	return pid;
+}
+
+/* A process that is no program of the plan: Dropbear, a shell for people. */
+pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
+{
+	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=linux" };
+	int i;
+
+	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0", .out = out_fd, .err = out_fd, .tty = tty };
+	for (i = 0; argv[i] && i < MAX_ARGS; i++)
+		launch.argv[i] = argv[i];
+	memcpy(launch.envp, env, sizeof(env));
+	launch.path = argv[0];
+	return start();
+}
+
+/* {payload} stands for the payload's folder. Returns NULL when there is no room. */
+static const char *expand(const char *value, size_t *used)
+{
+	char *start = launch_text + *used, *to = start, *end = launch_text + sizeof(launch_text) - 1;
+	size_t length = strlen(payload_dir);
+
+	if (!strstr(value, "{payload}"))
+		return value;
+	while (*value) {
+		if (strncmp(value, "{payload}", 9) == 0) {
+			if ((size_t)(end - to) < length)
+				return NULL;
+			to = mempcpy(to, payload_dir, length);
+			value += 9;
+		} else {
+			if (to >= end)
+				return NULL;
+			*to++ = *value++;
+		}
+	}
+	*to++ = '\0';
+	*used = (size_t)(to - launch_text);
+	return start;
+}
+
+static bool add_rlimit(const char *value)
+{
+	size_t name = strcspn(value, ":");
+	uint64_t number = RLIM_INFINITY;
+
+	if (!value[name] || launch.rlimit_count == 8)
+		return false;
+	if (strcmp(value + name + 1, "unlimited") != 0 && !parse_size(value + name + 1, &number))
+		return false;
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
+		if (strlen(resources[i].name) == name && strncmp(resources[i].name, value, name) == 0) {
+			launch.rlimits[launch.rlimit_count].resource = resources[i].resource;
+			launch.rlimits[launch.rlimit_count++].limit = (struct rlimit){ number, number };
+			return true;
+		}
+	return false;
+}
+
+/* The step's words into `launch`. Returns what is wrong, or NULL. */
+const char *launch_prepare(const struct step *step)
+{
+	int args = 0, envs = 0;
+	size_t used = 0;
+	const char *value;
+
+	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0" };
+	for (int i = 0; i < step->count; i++) {
+		const char *key = step->words[i].key;
+
+		value = expand(step->words[i].value, &used);
+		if (!value)
+			return "the arguments are too long";
+		if (strcmp(key, "arg") == 0) {
+			if (args == MAX_ARGS)
+				return "more than 64 arguments";
+			launch.argv[args++] = value;
+		} else if (strcmp(key, "env") == 0) {
+			if (envs == MAX_ARGS - 2)
+				return "more than 62 environment variables";
+			launch.envp[envs++] = value;
+		} else if (strcmp(key, "rlimit") == 0) {
+			if (!add_rlimit(value))
+				return "rlimit is NAME:NUMBER, as NPROC:10, at most 8 of them";
+		} else if (strcmp(key, "cwd") == 0) {
+			launch.cwd = value;
+		}
+	}
+	launch.envp[envs++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	launch.envp[envs] = "PYTHONDONTWRITEBYTECODE=1";
+	launch.path = launch.argv[0];
+	launch.cgroup = word(step, "cgroup");
+	launch.sched = word(step, "sched");
+	if (word(step, "oom_score_adj"))
+		launch.adj = word(step, "oom_score_adj");
+	if ((value = word(step, "uid")))
+		parse_int(value, 0, 0x7fffffff, &launch.uid);
+	if ((value = word(step, "gid")))
+		parse_int(value, 0, 0x7fffffff, &launch.gid);
+	else
+		launch.gid = launch.uid;
+	return NULL;
+}
+
+/* Starts what was prepared, as start() does. */
+pid_t launch_start(int out, int err)
+{
+	launch.out = out;
+	launch.err = err;
+	return start();
+}

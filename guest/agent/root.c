@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/* The root filesystem: found, mounted below a small tmpfs, entered; the initramfs is freed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+char root_device[32];
+char root_filesystem[64];	/* "ext4 on /dev/pmem0" */
+bool root_has_dax;
+
+/* Drivers probe on their own time. */
+bool wait_for_device(const char *path, int64_t ns)
+{
+	const struct timespec pause = { .tv_nsec = NSEC / 100 };
+	int64_t until = now_ns() + ns;
+
+	while (access(path, F_OK)) {
+		if (now_ns() >= until) {
+			errno = ENODEV;
+			return false;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/*
+ * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
+ * bytes further (fs/ext4/ext4.h). NULL: none of them.
+ */
+const char *filesystem_on(int fd)
+{
+	static char block[4096] __attribute__((aligned(4096)));
+	static const unsigned char erofs[] = { 0xe2, 0xe1, 0xf5, 0xe0 }, ext4[] = { 0x53, 0xef };
+
+	if (pread(fd, block, sizeof(block), 0) != sizeof(block))
+		return NULL;
+	if (memcmp(block, "hsqs", 4) == 0)
+		return "squashfs";
+	if (memcmp(block + 1024, erofs, sizeof(erofs)) == 0)
+		return "erofs";
+	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0)
+		return "ext4";
+	return NULL;
+}
+
+/*
+ * With DAX a program's text is executed where it lies in the NVDIMM: it takes no page cache, and so none of it can be
+ * reclaimed when the guest runs short. Without it that reclaim is the experiment: a process whose text was evicted must
+ * read it again, squashfs allocates for that with GFP_NOIO, and such an allocation loops without ever invoking the OOM
+ * killer (__alloc_pages_may_oom() of mm/page_alloc.c).
+ */
+bool mount_image(const char *device, const char *where, const char *type, unsigned long flags)
+{
+	if (strcmp(type, "squashfs") != 0 && strncmp(device, "/dev/pmem", 9) == 0 &&
+	    mount(device, where, type, MS_RDONLY | flags, "dax=always") == 0)
+		return true;
+	return mount(device, where, type, MS_RDONLY | flags, NULL) == 0;
+}
+
+/* Is the filesystem's DAX in force? The kernel's word (STATX_ATTR_DAX), not ours. */
+bool has_dax(const char *file)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, file, 0, STATX_BASIC_STATS, &st) == 0 && (st.stx_attributes & STATX_ATTR_DAX);
+}
+
+/* Does it hold a root filesystem? A payload has neither /bin nor /usr, so its device is not taken for the root's. */
+static bool try_root(const char *device)
+{
+	int fd = open(device, O_RDONLY | O_CLOEXEC);
+	const char *type = fd >= 0 ? filesystem_on(fd) : NULL;
+
+	if (fd >= 0)
+		close(fd);
+	if (!type || !mount_image(device, "/rig/lower", type, 0))
+		return false;
+	if (access("/rig/lower/bin", F_OK) && access("/rig/lower/usr", F_OK)) {
+		umount("/rig/lower");
+		return false;
+	}
+	copy_name(root_device, sizeof(root_device), device);
+	snprintf(root_filesystem, sizeof(root_filesystem), "%s on %s", type, device);
+	root_has_dax = has_dax("/rig/lower/bin/busybox");
+	return true;
+}
+
+/* QEMU and the kernel number NVDIMMs in orders of their own: what lies on them tells root and payload apart. */
+static bool find_root(void)
+{
+	static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/vda", "/dev/vdb" };
+	const struct timespec pause = { .tv_nsec = NSEC / 100 };
+	const char *asked = cmdline("rig.root");
+	int64_t until = now_ns() + 10 * NSEC;
+
+	do {
+		for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+			if (asked && strncmp(devices[i] + 5, asked, 2) != 0)
+				continue;
+			if (try_root(devices[i]))
+				return true;
+		}
+		nanosleep(&pause, NULL);
+	} while (now_ns() < until);
+	errno = ENODEV;
+	return false;
+}
+
+void mount_root(void)
+{
+	make_dirs("/rig/lower");
+	make_dirs("/rig/rw");
+	make_dirs("/rig/new");
+	if (!find_root())
+		die("no root filesystem (ext4, erofs or squashfs) on any device");
+	if (mount("rw", "/rig/rw", "tmpfs", 0, "mode=0755,size=50%"))
+		die("mount of a tmpfs");
+	mkdir("/rig/rw/upper", 0755);
+	mkdir("/rig/rw/work", 0755);
+	keep_optional_modules("/rig/rw/upper/modules");
+	if (mount("root", "/rig/new", "overlay", 0, "lowerdir=/rig/lower,upperdir=/rig/rw/upper,workdir=/rig/rw/work"))
+		die("mount of the overlay");
+}
+
+/* Frees the initramfs: all files of that filesystem, none of what is mounted on it. */
+static void empty_folder(int folder, dev_t device)
+{
+	char buf[2048] __attribute__((aligned(8)));
+	long got;
+
+	while ((got = syscall(SYS_getdents64, folder, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < got;) {
+			const char *name = buf + at + 19;	/* struct linux_dirent64 */
+			uint16_t length;
+			struct stat st;
+			int below;
+
+			memcpy(&length, buf + at + 16, sizeof(length));
+			at += length;
+			if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+				continue;
+			if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) || st.st_dev != device)
+				continue;
+			if (!S_ISDIR(st.st_mode)) {
+				unlinkat(folder, name, 0);
+				continue;
+			}
+			below = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (below >= 0) {
+				empty_folder(below, device);
+				close(below);
+			}
+			unlinkat(folder, name, AT_REMOVEDIR);
+		}
+}
+
+static void carry_over(const char *from, const char *to)
+{
+	mkdir(to, 0755);
+	if (mount(from, to, NULL, MS_MOVE, NULL))
+		die(to);
+}
+
+void enter_root(void)
+{
+	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	carry_over("/dev", "/rig/new/dev");
+	carry_over("/proc", "/rig/new/proc");
+	carry_over("/sys", "/rig/new/sys");
+	if (chdir("/rig/new") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+		die("move to the root filesystem");
+	if (old >= 0 && fstat(old, &st) == 0)
+		empty_folder(old, st.st_dev);
+	if (old >= 0)
+		close(old);
+}
