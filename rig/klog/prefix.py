@@ -49,10 +49,17 @@ _LEVELS = {"emerg": 0, "alert": 1, "crit": 2, "err": 3, "warn": 4, "notice": 5, 
 _KMSG = re.compile(
     r"(?P<level>\d{1,5}),(?P<seq>\d+),(?P<usec>\d+),(?P<flag>[-c+])(?:,caller=(?P<caller>[TC]\d+))?(?:,[^;]*)?;"
 )
+# The console is shared with getty, and printk says there what it dropped, without a line's end of its own.
+_LOGIN = re.compile(r"^.{0,200} login: (?=<?\d*>?\[ *\d+\.\d+\])")
+_DROPPED_BEFORE = re.compile(r"^\*\* \d+ printk messages dropped \*\* (?=\[ *\d+\.\d+\])")
 
 
 def split_prefix(raw: str) -> tuple[Prefix, str]:
     """Return what stood before the text, and the text itself with its own indentation."""
+    if " login: " in raw:
+        raw = _LOGIN.sub("", raw)
+    if raw.startswith("** "):
+        raw = _DROPPED_BEFORE.sub("", raw)
     first = raw[:1]
     if first.isdigit():
         kmsg = _KMSG.match(raw)

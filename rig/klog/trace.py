@@ -114,10 +114,10 @@ class TraceReader:
         self._open = False
         self._stack_words = False
 
-    @property
-    def started(self) -> bool:
-        """Whether a `Call Trace:` line was seen."""
-        return self.line is not None
+    def begin(self, line: int) -> None:
+        """The trace's head was on this line: frames follow."""
+        self.line = line
+        self._open = True
 
     def take(self, text: str, line: int) -> bool:
         """Read one line. Returns whether it belongs to a trace."""
