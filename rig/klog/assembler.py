@@ -45,6 +45,7 @@ class Assembler:
         self._current: dict[_Context, Builder] = {}
         self._waiting: list[Builder] = []  # in the order of their first lines
         self._last: Builder | None = None
+        self._started = False
 
     @property
     def idle(self) -> bool:
@@ -57,6 +58,7 @@ class Assembler:
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
+        self._started = self._started or bool(text) and not text.startswith("Booting")
         current = self._current.get(context)
         if current is None and not prefix.present:
             current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
@@ -86,8 +88,10 @@ class Assembler:
         return False
 
     def _continue(self, current: Builder, prefix: Prefix, text: str) -> None:
-        if current.shadow is not None:
-            current.shadow.take(text, self._line)
+        shadow = current.shadow
+        while shadow is not None:
+            shadow.take(text, self._line)
+            shadow = shadow.shadow
         if current.take(text, self._line):
             return
         if current.finished:
@@ -101,14 +105,14 @@ class Assembler:
         found = find_start(text)
         if found is not None:
             rule, match = found
+            if rule.kind == "reboot" and not self._started:
+                return None
             crash = current if isinstance(current, CrashBuilder) and not current.finished else None
             if crash is not None and continues(text):
                 return None
             if rule.kind == "panic":
                 return self._open_panic(PanicBuilder(self._line, prefix, rule, match), text, crash, context)
-            if crash is not None:
-                crash.interrupted()
-            return self._open(context, CrashBuilder(self._line, prefix, rule, match))
+            return self._open_crash(CrashBuilder(self._line, prefix, rule, match), crash, context)
         if self._is_stray_kill(text, current):
             return self._open(context, OomBuilder(self._line, prefix))
         one_line = find_one_line(text)
@@ -122,6 +126,15 @@ class Assembler:
             previous.finished = True
         self._current[context] = builder
         return self._number(builder)
+
+    def _open_crash(self, builder: CrashBuilder, crash: CrashBuilder | None, context: _Context) -> Builder:
+        opened = self._open(context, builder)
+        if crash is not None:
+            if builder.prefix.caller is not None and not crash.has_trace:
+                builder.shadow = crash  # the same task goes on: its next trace explains both
+            else:
+                crash.interrupted()
+        return opened
 
     def _open_one_line(self, builder: Builder) -> Builder:
         """An event of one line does not end the report around it."""
@@ -142,7 +155,7 @@ class Assembler:
         opened = self._open(context, builder)
         if crash is not None and not isinstance(crash, PanicBuilder):
             crash.panics()
-            if not crash.has_frames:
+            if not crash.has_trace:
                 builder.shadow = crash
         return opened
 

@@ -10,8 +10,10 @@ from rig.klog.crash.report import Report, base_name
 __all__ = [
     "Blame",
     "after",
+    "asked_by_nmi",
     "fault",
     "first_trace",
+    "lock_cycle",
     "lock_site",
     "pointer_only",
     "stalled",
@@ -99,7 +101,7 @@ def after(pattern: str, stop: str | None = None) -> Blame:
 
 
 def lock_site(*patterns: str) -> Blame:
-    """Where a lock was taken: the `at: function` in the lines that follow the last of the patterns."""
+    """Where a lock was taken: the first `at: function` from the line that the last of the patterns is in."""
     heads = [re.compile(pattern) for pattern in patterns]
 
     def blame(report: Report, _match: re.Match[str]) -> list[str]:
@@ -108,18 +110,38 @@ def lock_site(*patterns: str) -> Blame:
             found = report.find(head, index)
             if found is None:
                 return []
-            index = found[0] + 1
-        functions = []
-        place = report.find(_AT, max(index - 1, 0))
-        if place is not None:
-            functions.append(place[1]["function"])
-        return functions
+            index = found[0]
+        place = report.find(_AT, index)
+        return [] if place is None else [place[1]["function"]]
 
     return blame
 
 
+def lock_cycle(report: Report, _match: re.Match[str]) -> list[str]:
+    """A cycle of locks: where the new one is taken, where the other one was, then the chain between them."""
+    first = report.find(_AT)
+    if first is None:
+        return []
+    second = report.find(_AT, first[0] + 1)
+    if second is None:
+        return [first[1]["function"]]
+    return [first[1]["function"], second[1]["function"], *report.functions_from(second[0] + 1)]
+
+
 _TIMER_INTERRUPT = re.compile(r"apic_timer_interrupt")
 _ANY_INTERRUPT = re.compile(r"apic_timer_interrupt|Exception stack|el1h_64_irq")
+
+
+_NMI = re.compile(r"NMI backtrace for cpu")
+
+
+def asked_by_nmi(report: Report, _match: re.Match[str]) -> list[str]:
+    """A stall seen from outside: where the processor was when the NMI asked it."""
+    asked = report.find(_NMI)
+    pointer = None if asked is None else report.instruction_pointer(asked[0])
+    if pointer is None or pointer[1] is None:
+        return []
+    return [base_name(pointer[1]), *report.trace_after(pointer[0])]
 
 
 def stalled(report: Report, _match: re.Match[str]) -> list[str]:

@@ -19,6 +19,7 @@ __all__ = ["CrashBuilder"]
 _MOST_LINES = 4000
 _QUIET = 200  # lines that say nothing of a crash after which the report is over
 
+_CALLS = re.compile(r"Call [Tt]race|[Bb]acktrace")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 _STRUCTURE = re.compile(
     r"={20,}|-{20,}|\[ cut here \]|Modules linked in|Kernel Offset|Showing all locks|locks? held by|#\d+: "
@@ -53,7 +54,7 @@ class CrashBuilder(Builder):
         self.panic_at: int | None = None
         self.other_cpus = False
         self.interrupted_at: int | None = None
-        self.has_frames = False
+        self.has_trace = False
         self._quiet = 0
         self._ended = False
 
@@ -78,14 +79,14 @@ class CrashBuilder(Builder):
         return True
 
     def _belongs(self, text: str, line: int) -> bool:
-        if "+0x" in text and read_frame(text, line) is not None:
-            self.has_frames = True
+        if is_trace_start(text):
+            self.has_trace = self.has_trace or _CALLS.search(text) is not None
             return True
         return (
             line == self.line
+            or ("+0x" in text and read_frame(text, line) is not None)
             or _STRUCTURE.search(text) is not None
             or _END.search(text) is not None
-            or is_trace_start(text)
             or "PID: " in text
             or "Pid: " in text
         )
@@ -132,16 +133,13 @@ class CrashBuilder(Builder):
         }
 
     def _verdict(self) -> Verdict:
-        """The title from the report's own lines; with the panic's, where the report has no trace of its
-        own.
-        """
-        end = self.interrupted_at
-        verdict: Verdict | None = None
-        if self.panic_at is not None and self.panic_at > 22:
-            verdict = self._judge(self.panic_at)
-        if verdict is None or verdict.corruption is not None:
-            verdict = self._judge(end)
-        return verdict
+        """The title from the report's own lines; with the next one's, where it has no trace of its own."""
+        for end in (self.panic_at, self.interrupted_at):
+            if end is not None:
+                verdict = self._judge(end)
+                if verdict.corruption is None or end == self.interrupted_at:
+                    return verdict
+        return self._judge(None)
 
     def _judge(self, end: int | None) -> Verdict:
         report = Report(self.numbers[:end], self.texts[:end])

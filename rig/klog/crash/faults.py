@@ -82,7 +82,7 @@ RULES = (
     Rule("oops", r"Alignment trap:", "Alignment trap in {f}", (fault,)),
     Rule(
         "oops",
-        r"(?:kernel tried to execute|Oops: Machine check|Oops: Exception in kernel mode)",
+        r"Oops: (?:Machine check|Exception in kernel mode)",
         "Oops in {f}",
         (fault,),
         _BAD_ACCESS,

@@ -5,7 +5,7 @@ Sources: kernel/locking/lockdep.c, kernel/locking/spinlock_debug.c.
 
 from __future__ import annotations
 
-from rig.klog.crash.blame import Blame, after, first_trace, lock_site, title_then_place, warned
+from rig.klog.crash.blame import after, first_trace, lock_cycle, lock_site, title_then_place, warned
 from rig.klog.crash.rules import Rule
 
 __all__ = ["RULES"]
@@ -15,40 +15,43 @@ _WORKQUEUE_LOCKS = r"process_one_work|(?:flush|drain|destroy)_workqueue"
 _ACQUIRES = r"is trying to acquire"
 
 
-def _deadlock(head: str, *below: str, passed_over: str = "", tail_trace: bool = False) -> Rule:
-    blame: tuple[Blame, ...] = (lock_site(head, *below),)
-    if tail_trace:
-        blame = (lock_site(head, *below), lock_site(head, *below, r"already holding lock|at:"), first_trace)
-    return Rule("lockdep", head, "possible deadlock in {f}", blame, (), passed_over)
+def _deadlock(head: str, below: str) -> Rule:
+    """A report that names in one line where the lock is taken that closes the circle."""
+    return Rule("lockdep", head, "possible deadlock in {f}", named=lock_site(head, below), detail=below)
 
 
 RULES = (
-    _deadlock(
-        r"possible circular locking dependency detected",
-        _ACQUIRES,
-        passed_over=_WORKQUEUE_LOCKS,
-        tail_trace=True,
+    Rule(
+        "lockdep",
+        r"WARNING: possible circular locking dependency detected",
+        "possible deadlock in {f}",
+        (lock_cycle,),
+        (),
+        _WORKQUEUE_LOCKS,
+        detail=_ACQUIRES,
     ),
+    _deadlock(r"INFO: possible circular locking dependency detected", _ACQUIRES),
     _deadlock(r"possible irq lock inversion dependency detected", r"just changed the state of lock"),
+    _deadlock(r"INFO: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected", _ACQUIRES),
+    _deadlock(r"possible recursive locking detected", _ACQUIRES),
     Rule(
         "lockdep",
         r"WARNING: .*-safe -> .*-unsafe lock order detected",
         "possible deadlock in {f}",
         (after(r"which became .* at:"),),
     ),
-    _deadlock(r"SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected", _ACQUIRES),
-    _deadlock(r"possible recursive locking detected", _ACQUIRES),
     Rule(
         "lockdep",
         r"WARNING: inconsistent lock state",
         "inconsistent lock state in {f}",
-        (first_trace, lock_site(r"inconsistent lock state", r"takes")),
+        (first_trace,),
+        detail=r"takes(?:.*\n)+?.*at: ",
     ),
     Rule(
         "lockdep",
         r"INFO: inconsistent lock state",
         "inconsistent lock state in {f}",
-        (lock_site(r"inconsistent lock state", r"takes"),),
+        named=lock_site(r"inconsistent lock state", r"takes"),
     ),
     Rule(
         "lockdep",
@@ -57,6 +60,7 @@ RULES = (
         (first_trace,),
         (),
         _RCU_PASSED,
+        detail=r"suspicious RCU usage(?:.*\n)+?.*[\w./-]+\.[a-z]+:\d+",
     ),
     Rule(
         "lockdep",
@@ -68,20 +72,20 @@ RULES = (
         "lockdep",
         r"(?P<level>WARNING|BUG): .*still has locks held!",
         "{level}: still has locks held in {f}",
-        (lock_site(r"still has locks held!"),),
+        named=lock_site(r"still has locks held!"),
         needs_trace=False,
     ),
     Rule(
         "lockdep",
         r"(?P<level>WARNING|BUG): held lock freed!",
         "{level}: held lock freed in {f}",
-        (lock_site(r"held lock freed!"),),
+        named=lock_site(r"held lock freed!"),
     ),
     Rule(
         "lockdep",
         r"(?P<level>WARNING|BUG): lock held when returning to user space",
         "{level}: lock held when returning to user space in {f}",
-        (lock_site(r"lock held when returning", r"leaving the kernel with locks still held"),),
+        named=lock_site(r"lock held when returning", r"leaving the kernel with locks still held"),
         needs_trace=False,
     ),
     Rule(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.model import Frame
-from rig.klog.trace import read_frame
+from rig.klog.trace import read_frames
 
 __all__ = ["Report", "base_name", "is_trace_start"]
 
@@ -57,7 +56,7 @@ class Report:
 
     def functions_from(self, start: int, stop: re.Pattern[str] | None = None) -> list[str]:
         """Return the functions of the trace whose lines begin at start, up to the next trace's head."""
-        functions = []
+        functions: list[str] = []
         for index in range(start, len(self.texts)):
             text = self.texts[index]
             if _FOREIGN_TRACE.match(text):
@@ -65,17 +64,15 @@ class Report:
                 break
             if _TRACE_START.search(text) or (stop is not None and stop.search(text)):
                 break
-            frame = self._frame(index)
-            if frame is not None:
-                functions.append(base_name(frame.function))
+            functions.extend(self._functions(index))
         return functions
 
-    def _frame(self, index: int) -> Frame | None:
+    def _functions(self, index: int) -> list[str]:
         text = self.texts[index]
         if "+0x" not in text and " from " not in text:
-            return None
-        frame = read_frame(text, self.numbers[index])
-        return frame if frame is not None and frame.reliable and not frame.inlined else None
+            return []
+        frames = read_frames(text, self.numbers[index])
+        return [base_name(frame.function) for frame in frames if frame.reliable and not frame.inlined]
 
     def trace_after(self, start: int, stop: re.Pattern[str] | None = None) -> list[str]:
         """Return the functions of the first `Call Trace:` from start on."""

@@ -24,14 +24,14 @@ _ROLES: dict[str, tuple[str, ...]] = {
         r"^_*warn",
         r"warn_(?:slowpath|alloc|bogus)",
         r"(?:report|fixup|handle|imbalance|usage)_bug",
-        r"print_(?:report|address|tainted|unlock|hex)",
+        r"print_(?:report|address|tainted|unlock|hex|\w+_bug)",
         r"get_taint$",
         r"assertfail",
         r"fortify",
         r"_trap$|do_trap|do_error|invalid_op",
         r"program_check",
         r"hex_dump",
-        r"^dev_(?:emerg|alert|crit|err|warn|notice|info)",
+        r"^_?dev_(?:emerg|alert|crit|err|warn|notice|info)",
         r"ref_tracker",
     ),
     # Sanitizers and debugging aids: they notice, they do not cause.
@@ -59,7 +59,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         r"raw_spin_rq",
         r"(?:spin|read|write)_(?:try|un)?lock",
         r"^_*(?:rt_)?mutex_",
-        r"^down$|^(?:down|up)_(?:read|write)|down_(?:read_|write_)?trylock",
+        r"^down$|(?:down|up)_(?:read|write)|down_(?:read_|write_)?trylock",
         r"bh_(?:en|dis)able",
         r"osq_(?:un)?lock",
         r"owner_on_cpu",
@@ -87,7 +87,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     ),
     # Page cache look-ups on somebody's behalf.
     "page cache": (
-        r"find_or_create_page|grab_cache_page|pagecache_get_page|read_cache_(?:page|folio)|find_lock_entries",
+        r"find_or_create_page|grab_cache_page|pagecache_get_page|do_read_cache_folio|read_cache_page|find_lock_entries",
         r"truncate_inode_pages_range",
     ),
     "copying": (

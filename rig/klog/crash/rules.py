@@ -42,7 +42,9 @@ class Rule:
     also: tuple[str, ...] = ()
     passed_over: str = ""
     choose: Callable[[list[str]], int | None] = choose.first
+    named: Blame | None = None
     detail: str | None = None
+    otherwise: str = "{line}"
     corrupt: str | None = None
     needs_trace: bool = True
 
@@ -53,8 +55,10 @@ class Rule:
         if self.detail is not None:
             found = re.search(self.detail, "\n".join(report.texts))
             if found is None:
+                line = start.string[start.start() :]
+                title = self.otherwise.format_map({**values, "line": line})
                 return Verdict(
-                    stable(report.texts[0]), (), None, "the report ends before what its first line announces"
+                    stable(title), (), None, "the report ends before what its first line announces"
                 )
             values.update({name: value or "" for name, value in found.groupdict().items()})
         if "{f}" not in self.title and not any("{f}" in title for title in self.also):
@@ -68,6 +72,10 @@ class Rule:
         return self._finish(values, [name, *spellings(raw)], name, corruption)
 
     def _blamed(self, report: Report, start: re.Match[str]) -> str | None:
+        if self.named is not None:
+            named = self.named(report, start)
+            if named:
+                return named[0]
         for blame in self.blame:
             functions = without_roles(blame(report, start), self.passed_over)
             chosen = self.choose([short_name(function) for function in functions])

@@ -38,7 +38,7 @@ RULES = (
     ),
     Rule(
         "kasan",
-        r"BUG: KASAN: [a-z-]+ in \w+[.+]",
+        r"BUG: KASAN: (?P<rest>[a-z-]+ in \w+[.+].*)",
         "KASAN: {what} {access} in {f}",
         (title_then_trace,),
         _BAD_ACCESS,
@@ -46,6 +46,7 @@ RULES = (
         r"kernel_fault|tag_check|mem_abort|^el1_|^el1h_",
         detail=r"BUG: KASAN: (?P<what>[a-z-]+) in \w+[.+](?:.*\n)+?.*(?P<access>Read|Write) (?:of size"
         r"|at addr) [0-9a-f]",
+        otherwise="KASAN: {rest}",
     ),
     Rule(
         "kasan",

@@ -17,9 +17,9 @@ _WORDS = re.compile(
     r"BUG|WARNING:|INFO:|[uU]nable to handle kernel|protection fault|stack segment: |Kernel panic|PANIC: "
     r"double"
     r"|divide[ _]error: |invalid opcode: |int3: |UBSAN: |unregister_netdevice: waiting|VFS: (?:Close|Busy)"
-    r"|Internal error:|Unhandled fault:|Alignment trap:|panic:|panicked|fatal error:|SYZF|^Booting the "
+    r"|Internal error:|Unhandled fault:|Alignment trap:|panic:|panicked|trusty: panic|fatal error:|SYZF|^Booting the "
     r"kernel|Oops"
-    r"|hard LOCKUP|kernel tried to execute"
+    r"|hard LOCKUP"
 )
 _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
     (re.compile(rule.start), rule)
@@ -50,7 +50,8 @@ _HARMLESS = re.compile(
 )
 # What the oops machinery says within one report.
 _CONTINUES = re.compile(
-    r"invalid opcode: |Internal error:|\bOops\b.{0,60}: [0-9a-f#\[]|PANIC: double fault|KASAN: "
+    r"invalid opcode: |kernel BUG at rust/helpers|Internal error:|\bOops\b.{0,60}: [0-9a-f#\[]|PANIC: "
+    r"double fault|KASAN: "
     r"(?:null-ptr|maybe wild|probably)"
     r"|unregister_netdevice: waiting for"
 )

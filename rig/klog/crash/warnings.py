@@ -68,6 +68,13 @@ RULES = (
     Rule(
         "warning",
         r"WARNING: kernel stack frame pointer at [0-9a-f]+ in \S* has bad value",
+        "WARNING: kernel stack frame pointer has bad value",
+        needs_trace=False,
+    ),
+    # With hashed pointers: the unwinder's complaint is one and the same.
+    Rule(
+        "warning",
+        r"WARNING: kernel stack (?:regs|frame pointer) .* has bad .*value",
         "WARNING: kernel stack regs has bad value",
         needs_trace=False,
     ),
