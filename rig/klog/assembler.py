@@ -50,7 +50,14 @@ class Assembler:
     @property
     def idle(self) -> bool:
         """Whether no report is being read: lines without a report's words can be passed over."""
+        if self._last is not None and not self._last.finished:
+            return False
         return not any(not builder.finished for builder in self._current.values())
+
+    def skip(self, line: int) -> None:
+        """Lines up to this one were passed over."""
+        self._line = line
+        self._started = True
 
     def feed(self, prefix: Prefix, text: str, line: int) -> None:
         """Read one line."""
@@ -58,8 +65,10 @@ class Assembler:
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
-        self._started = self._started or bool(text) and not text.startswith("Booting")
+        self._started = self._started or (bool(text) and not text.startswith("Booting"))
         current = self._current.get(context)
+        if isinstance(current, OomBuilder) and current.take_row(text, line):
+            return
         if current is None and not prefix.present:
             current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
         started = self._start(prefix, text, current, context)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rig.klog.assembler import Assembler
 from rig.klog.model import Event
 from rig.klog.prefix import split_prefix
+from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, clean
 
 __all__ = ["Log", "read", "read_events"]
@@ -44,14 +45,38 @@ class _Reader:
 
     def run(self, chunks: Iterable[bytes]) -> Iterator[Event]:
         for block in blocks(chunks):
-            for raw in block.split(b"\n")[: None if not block.endswith(b"\n") else -1]:
-                self.lines += 1
-                self._line(raw)
-            yield from self._assembler.events()
+            yield from self._block(block)
         yield from self._assembler.finish()
 
+    def _block(self, block: bytes) -> Iterator[Event]:
+        """Read a block: line by line within reports, from one event's first line to the next outside."""
+        scanner = Scanner(block)
+        assembler = self._assembler
+        start, length = 0, len(block)
+        while start < length:
+            if assembler.idle:
+                yield from assembler.events()
+                found = scanner.next(start)
+                skipped = block.count(b"\n", start, found if found >= 0 else length)
+                if skipped:
+                    self.lines += skipped
+                    assembler.skip(self.lines)
+                if found < 0:
+                    self.lines += not block.endswith(b"\n")
+                    return
+                start = found
+            end = block.find(b"\n", start)
+            if end < 0:
+                end = length
+            self.lines += 1
+            self._line(block[start : min(end, start + LONGEST_LINE)])
+            start = end + 1
+        yield from assembler.events()
+
     def _line(self, raw: bytes) -> None:
-        text = clean(raw[:LONGEST_LINE].decode("utf-8", "replace"))
+        text = raw.rstrip(b"\r").decode("utf-8", "replace")
+        if not text.isprintable():
+            text = clean(text)
         prefix, text = split_prefix(text)
         if "#012" in text:
             for part in text.split("#012"):

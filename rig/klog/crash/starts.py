@@ -17,7 +17,8 @@ _WORDS = re.compile(
     r"BUG|WARNING:|INFO:|[uU]nable to handle kernel|protection fault|stack segment: |Kernel panic|PANIC: "
     r"double"
     r"|divide[ _]error: |invalid opcode: |int3: |UBSAN: |unregister_netdevice: waiting|VFS: (?:Close|Busy)"
-    r"|Internal error:|Unhandled fault:|Alignment trap:|panic:|panicked|trusty: panic|fatal error:|SYZF|^Booting the "
+    r"|Internal error:|Unhandled fault:|Alignment trap:|panic:|panicked|trusty: panic|fatal error:|SYZF"
+    r"|^Booting the "
     r"kernel|Oops"
     r"|hard LOCKUP"
 )
