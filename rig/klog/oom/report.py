@@ -57,13 +57,19 @@ class OomBuilder(Builder):
         self.notes: list[TextLine] = []
         self._in_table = False
 
-    def take(self, text: str, line: int) -> bool:
-        if self._in_table and self.table is not None:
+    def take_row(self, text: str, line: int) -> bool:
+        """Read a line that can be nothing but a row of the open table. Returns whether it was one."""
+        if self._in_table and self.table is not None and text.startswith("["):
             row = self.table.read(text, line)
             if row is not None:
                 self.tasks.append(row)
                 self.last_line = line
                 return True
+        return False
+
+    def take(self, text: str, line: int) -> bool:
+        if self.take_row(text, line):
+            return True
         taken = self._take(text.rstrip(), line)
         if taken:
             self.last_line = line
