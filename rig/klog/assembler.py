@@ -156,9 +156,7 @@ class Assembler:
         self._last = builder
         return builder
 
-    def _open_panic(
-        self, builder: PanicBuilder, text: str, crash: CrashBuilder | None, context: _Context
-    ) -> Builder:
+    def _open_panic(self, builder: PanicBuilder, text: str, crash: CrashBuilder | None, context: _Context) -> Builder:
         reason = panic_reason(text) or ""
         builder.caused_by = self._cause(reason, crash)
         opened = self._open(context, builder)

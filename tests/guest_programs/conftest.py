@@ -66,8 +66,6 @@ def check_plan(build: Path, tmp_path: Path) -> Callable[[str], subprocess.Comple
     def check(text: str) -> subprocess.CompletedProcess[str]:
         plan = tmp_path / "plan"
         plan.write_bytes(text.encode())
-        return subprocess.run(
-            [build / "rig-agent", "--check", plan], capture_output=True, text=True, check=False
-        )
+        return subprocess.run([build / "rig-agent", "--check", plan], capture_output=True, text=True, check=False)
 
     return check

@@ -56,9 +56,7 @@ def test_failed_step_may_be_a_result(run_plan):
 
 
 def test_output_is_reported_line_by_line_with_its_stream(run_plan):
-    run = run_plan(
-        shell("echo one; echo two >&2; printf three"), step("wait_exit", "program=sh", "timeout=5")
-    )
+    run = run_plan(shell("echo one; echo two >&2; printf three"), step("wait_exit", "program=sh", "timeout=5"))
 
     assert run.lines() == ["one", "three"]
     assert run.lines("stderr") == ["two"]
@@ -120,9 +118,7 @@ def test_wait_line_counts_from_the_spawn_not_from_the_step(run_plan):
 
 
 def test_wait_line_times_out_with_what_was_seen_instead(run_plan):
-    run = run_plan(
-        shell("echo almost; sleep 2"), step("wait_line", "program=sh", "text=ready", "timeout=0.3")
-    )
+    run = run_plan(shell("echo almost; sleep 2"), step("wait_line", "program=sh", "text=ready", "timeout=0.3"))
 
     assert run.step(1)["errno"] == "ETIMEDOUT"
     assert "the last line was 'almost'" in run.step(1)["saw"]

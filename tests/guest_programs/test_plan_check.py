@@ -87,8 +87,6 @@ def test_plan_too_large_for_its_buffer_cannot_be_read(check_plan):
 
 
 def test_missing_plan_is_named(build):
-    done = subprocess.run(
-        [build / "rig-agent", "--check", "/no/plan"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([build / "rig-agent", "--check", "/no/plan"], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (2, "/no/plan: ENOENT\n")

@@ -69,9 +69,7 @@ RULES = (
         (),
         r"usercopy|__check",
     ),
-    Rule(
-        "bug", r"kernel BUG at lib/list_debug\.c", "BUG: corrupted list in {f}", (first_trace,), _BAD_ACCESS
-    ),
+    Rule("bug", r"kernel BUG at lib/list_debug\.c", "BUG: corrupted list in {f}", (first_trace,), _BAD_ACCESS),
     # Socket buffers have many small wrappers with an assertion: the caller broke it.
     Rule("bug", r"kernel BUG at .*", "kernel BUG in {f}", (fault,), (), r"^skb_"),
     Rule("bug", r"Kernel BUG (?P<what>.*)", "kernel BUG {what}"),

@@ -57,9 +57,7 @@ class Rule:
             if found is None:
                 line = start.string[start.start() :]
                 title = self.otherwise.format_map({**values, "line": line})
-                return Verdict(
-                    stable(title), (), None, "the report ends before what its first line announces"
-                )
+                return Verdict(stable(title), (), None, "the report ends before what its first line announces")
             values.update({name: value or "" for name, value in found.groupdict().items()})
         if "{f}" not in self.title and not any("{f}" in title for title in self.also):
             function = values.get("function")

@@ -65,6 +65,4 @@ class TaskTable:
             return None
         extra = {key: int(words[index]) for key, index in self._extra} if self._extra else _NOTHING
         tgid, uid, total_vm, rss, anon, file, shmem, pgtables, swapents, adj = self._pick(numbers)
-        return TaskRow(
-            pid, tgid, uid, total_vm, rss, anon, file, shmem, pgtables, swapents, adj, name, line, extra
-        )
+        return TaskRow(pid, tgid, uid, total_vm, rss, anon, file, shmem, pgtables, swapents, adj, name, line, extra)
