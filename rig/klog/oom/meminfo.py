@@ -55,6 +55,11 @@ class MemInfoReader:
             self.last = line
         return taken
 
+    def undo_place(self, line: int) -> None:
+        """Forget the node or zone that was read from this line: it comes again, longer."""
+        self.nodes = [node for node in self.nodes if node.line != line]
+        self.zones = [zone for zone in self.zones if zone.line != line]
+
     def _take(self, text: str, line: int) -> bool:
         if text.startswith("Mem-Info"):
             self.line = line
@@ -89,7 +94,7 @@ class MemInfoReader:
 
     def _take_counters(self, text: str) -> bool:
         pairs = _PAIR.findall(text)
-        if not pairs or _PAIR.sub("", text).strip():
+        if not pairs or "kB" in text or _PAIR.sub("", text).strip():
             return False
         for name, value in pairs:
             self.counters[name] = int(value)
