@@ -57,9 +57,7 @@ app = typer.Typer(cls=_Lazy, help=HELP, no_args_is_help=True, add_completion=Fal
 def _root(
     debug: bool = typer.Option(False, "--debug", help="Log what rig does, to standard error."),
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, format="rig: %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="rig: %(message)s", stream=sys.stderr)
 
 
 def main() -> None:

@@ -64,9 +64,7 @@ def run(
         raise WrongCall("two outputs on standard output", where="--json, -q, --print-qemu", remedy="choose one")
     for text in sysctl:
         if "." not in text.partition("=")[0]:
-            raise WrongCall(
-                f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
-            )
+            raise WrongCall(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
     named = {
         "memory": memory, "cpus": cpus, "swap": swap, "kernel": kernel, "image": image, "clock": clock, "accel": accel,
     }  # fmt: skip

@@ -58,9 +58,7 @@ def _is_rig(pid: int) -> bool:
 
 def remove_runtime_folders() -> int:
     """Remove socket folders that no QEMU uses; return how many."""
-    used = b"".join(
-        path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)
-    )
+    used = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path))
     count = 0
     for base in {os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "/tmp"}:
         for path in Path(base).glob("rig-*"):
