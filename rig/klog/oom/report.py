@@ -236,6 +236,7 @@ class OomBuilder(Builder):
             workqueue=self.header.workqueue,
             mem_info=memory.counters,
             mem_info_line=memory.line,
+            mem_info_lines=memory.counter_lines,
             nodes=tuple(memory.nodes),
             zones=zones,
             hugepages=tuple(memory.hugepages),
