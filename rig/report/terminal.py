@@ -32,6 +32,8 @@ PARTS = {
     "page-fault": "the page fault of {invoker}",
 }
 MOST_RANKED = 8
+NOT_JUDGED = "not judged:"
+"""How a claim's reason begins when another that it needs failed."""
 
 
 def print_run(console: Console, run: Run, folder: Path | None = None) -> None:
@@ -83,6 +85,9 @@ def _claims(claims: tuple[Claimed, ...]) -> list[RenderableType]:
 
     lines: list[RenderableType] = []
     for claim in claims:
+        if claim.reason.startswith(NOT_JUDGED):
+            lines.append(Text(f"{MARKS[claim.verdict]} not judged     {plain(claim.text)}", "dim"))
+            continue
         style = STYLES.get(claim.verdict, "")
         line = Text.assemble((f"{MARKS[claim.verdict]} {claim.verdict:<14} ", style), plain(claim.text))
         values = "  ".join(f"{value.name} {plain(value.shown)}" for value in claim.values)

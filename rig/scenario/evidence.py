@@ -121,7 +121,9 @@ class Evidence:
         """Return the functions that claims may call: FUNCTIONS, and those over the run."""
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
-            self.exit_of, self.check_of, self.lines_of, self.pagemap, self.look, self.sysctl, self.faulted, self.copied,
+            self.exit_of, self.check_of,
+            self.lines_of, self.pagemap, self.look, self.sysctl,
+            self.faulted, self.before_oom, self.copied,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -217,10 +219,20 @@ class Evidence:
         text = str(got[-1])
         return int(text) if re.fullmatch(r"-?\d{1,18}", text) else got[-1]
 
-    def faulted(self, role: str, since: str) -> int:
-        """Minor faults of a process from a sample to the OOM: the sample `oom`, else the last before it."""
+    def faulted(self, role: str, since: str, until: str | None = None) -> int:
+        """Minor faults of a process from a sample to another, or to the OOM: the sample `oom`, else the last before."""
         before = self.proc(role, since)
-        return int(self._last(before.pid, "minflt", role)) - int(before.minflt)
+        after = self._last(before.pid, "minflt", role) if until is None else self.proc(role, until).minflt
+        return int(after) - int(before.minflt)
+
+    def before_oom(self, label: str) -> bool:
+        """Whether a sample of that label was taken, and before the agent heard of the first OOM."""
+        for record in self.records.items:
+            if record["ev"] == "oom":
+                return False
+            if record["ev"] == "sample" and record.get("label") == label:
+                return True
+        return False
 
     def copied(self, role: str, since: str) -> int:
         """Bytes that a process has copied by writing: its minor faults, a page each."""

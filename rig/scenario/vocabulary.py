@@ -32,7 +32,7 @@ RECORD_NAMES = frozenset(
 RECORD_FUNCTIONS = frozenset(
     {
         "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of", "check_of",
-        "lines_of", "pagemap", "look", "sysctl", "faulted", "copied", "page_tables_grown", "available_at",
+        "lines_of", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "page_tables_grown", "available_at",
     }
 )  # fmt: skip
 LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})

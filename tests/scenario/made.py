@@ -45,6 +45,7 @@ class Made:
     parent_kb: int = 204800
     hog_kb: int = 204800
     fork_cost_kb: int = 600
+    has_parent: bool = True
     has_child: bool = True
     available_kb: int = 60000
     """What can be had when the writing starts, before the OOM killer must come; file_kb comes on top."""
@@ -72,12 +73,14 @@ class Made:
         for name, value in (text.split("=", 1) for text in self.sets if "." in text.split("=")[0]):
             self._say("sysctl", 13.1, name=name, asked=value, got=value)
         self._sample("start", 13.2, 430000, [])
-        self._say("spawn", 13.3, program="cow-writer", pid=PARENT)
+        if self.has_parent:
+            self._say("spawn", 13.3, program="cow-writer", pid=PARENT)
         parent = self._proc("parent", PARENT, 1, self.parent_kb, 51400)
         child = self._proc("child", CHILD, PARENT, self.parent_kb, 40)
         hog = self._proc("hog", HOG, 1, self.hog_kb, 51400, program="hog")
-        self._sample("filled", 14.0, 225000, [parent])
-        self._say("check", 14.0, program="cow-writer", comm="parent", pid=PARENT, rss_kb=self.parent_kb)
+        if self.has_parent:
+            self._sample("filled", 14.0, 225000, [parent])
+            self._say("check", 14.0, program="cow-writer", comm="parent", pid=PARENT, rss_kb=self.parent_kb)
         both = [parent, child] if self.has_child else [parent]
         if self.has_child:
             self._sample("forked", 14.1, 225000 - self.fork_cost_kb, both)

@@ -14,7 +14,8 @@ def test_run_in_which_every_claim_holds_is_reproduced() -> None:
 
     assert judgement.verdict == "reproduced"
     assert {claim.id: claim.verdict for claim in judgement.claims if claim.verdict != "held"} == {
-        "kernel-panicked": "not-applicable"
+        "kernel-panicked": "not-applicable",
+        "invoker-was-killed": "not-applicable",
     }
 
 
@@ -126,6 +127,24 @@ def test_victim_within_the_slack_of_the_counters_is_a_tie() -> None:
 def test_victim_that_another_outweighs_by_oom_score_adj_fails() -> None:
     assert Made(adj={PARENT: 500}).verdict_of("worst-was-killed") == "failed"
     assert Made(adj={HOG: 500}).verdict_of("worst-was-killed") == "held"
+
+
+def test_invoker_that_was_spared_fails_where_it_was_to_be_killed() -> None:
+    killed = Made(sets=("vm.oom_kill_allocating_task=1",), victim=("child", CHILD))
+    spared = Made(sets=("vm.oom_kill_allocating_task=1",), victim=("hog", HOG))
+
+    assert killed.verdict_of("invoker-was-killed") == "held"
+    assert spared.verdict_of("invoker-was-killed") == "failed"
+    assert killed.verdict_of("worst-was-killed") == "not-applicable"
+
+
+def test_plan_that_failed_before_the_parent_was_there_is_invalid_by_the_plan() -> None:
+    step = {"i": 0, "verb": "swapon", "ok": False, "errno": "ENODEV", "error": "no zram device"}
+
+    judgement = Made(has_parent=False, has_child=False, oom=False, end="step-failed", step=step).judged()
+
+    assert judgement.verdict == "invalid"
+    assert judgement.reason.startswith("plan-ran")
 
 
 def test_panic_on_oom_is_reproduced_by_the_panic_and_claims_no_victim() -> None:
