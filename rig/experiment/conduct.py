@@ -112,7 +112,7 @@ async def conduct(
         else:
             write_payload(payload, wiring.payload)
             if wiring.rr is not None:
-                keep_payload(wiring.payload, out / RECORDING / "payload.squashfs")
+                keep_payload(wiring.payload, out / RECORDING / "payload.zst")
         conducted.payload_hash = digest_file(wiring.payload)
         conducted.recorded = wiring.rr is not None
         listeners = Listeners(

@@ -131,7 +131,6 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
 
-
     with (opened.folder / "console.log").open("rb") as console:
         log = read(console)
     records = read_records(opened.folder / "events.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ PACKAGES = {
     "cpio": "cpio",
     "depmod": "kmod",
     "dpkg-deb": "dpkg",
+    "debugfs": "e2fsprogs",
+    "mke2fs": "e2fsprogs",
     "gdb": "gdb",
     "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
@@ -40,13 +43,27 @@ def tool(name: str) -> str:
     return path
 
 
-def run_tool(argv: Sequence[str | Path], *, what: str, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+def run_tool(
+    argv: Sequence[str | Path],
+    *,
+    what: str,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    environment: dict[str, str] | None = None,
+) -> str:
     """Run a host program to its end and return what it printed on stdout.
 
     what: the work in words, for the error. Raises RigError with the command and its last words.
     """
     command = [tool(str(argv[0])), *map(str, argv[1:])]
-    done = subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        env=environment and {**os.environ, **environment},
+    )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
         raise RigError(

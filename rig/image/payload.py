@@ -1,4 +1,4 @@
-"""The payload: what one run brings into the guest, as a squashfs on an NVDIMM of fixed size.
+"""The payload: what one run brings into the guest, as a filesystem on an NVDIMM of fixed size.
 
 Its first bytes are what the agent waits for, so the payload is also the go. A snapshot is taken over a
 blank one.
@@ -6,19 +6,19 @@ blank one.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.daximage import TooLarge, write_blank, write_ext4
 from rig.image.hosttools import run_tool
 
 __all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "keep_payload", "write_payload"]
 
 # One size for all runs: a restored guest keeps the size it was snapshotted with.
-PAYLOAD_SIZE = 32 << 20
+PAYLOAD_SIZE = 34 << 20
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,12 @@ class Payload:
 
 
 def blank_payload(path: Path) -> None:
-    """Make the empty payload (all zero, sparse)."""
-    with path.open("wb") as file:
-        file.truncate(PAYLOAD_SIZE)
+    """Make the empty payload (sparse)."""
+    write_blank(path, PAYLOAD_SIZE)
 
 
 def write_payload(payload: Payload, path: Path) -> None:
-    """Write a payload image at `path`, padded to PAYLOAD_SIZE. The same content makes the same bytes.
+    """Write a payload image of PAYLOAD_SIZE at `path`. The same content makes the same bytes.
 
     Raises RigError when it does not fit.
     """
@@ -58,30 +57,15 @@ def write_payload(payload: Payload, path: Path) -> None:
         for each in (tree, *tree.rglob("*")):
             if each.is_dir():
                 each.chmod(0o755)
-            os.utime(each, (0, 0))
-        # Uncompressed: it is mapped from the host's page cache, and unpacking would be paid for in the guest.
-        run_tool(
-            [
-                "mksquashfs", tree, path, "-noappend", "-quiet", "-no-progress", "-all-root",
-                "-noI", "-noD", "-noF", "-noX", "-no-xattrs",
-                "-mkfs-time", "0",
-                "-processors", "1",
-            ],
-            what="packing the payload",
-        )  # fmt: skip
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size > PAYLOAD_SIZE:
+        try:
+            write_ext4(tree, path, PAYLOAD_SIZE)
+        except TooLarge as error:
             raise RigError(
-                f"the scenario's programs take {size >> 20} MB, the payload holds {PAYLOAD_SIZE >> 20} MB",
+                f"the scenario's programs are too large: {error.what}",
                 remedy="make them smaller: strip them, or leave data out",
-            )
-        file.truncate(PAYLOAD_SIZE)
+            ) from error
 
 
 def keep_payload(payload: Path, copy: Path) -> None:
-    """Copy a payload without its padding: what the squashfs says it uses (bytes_used, at 40 in its superblock)."""
-    with payload.open("rb") as source:
-        used = int.from_bytes(source.read(48)[40:48], "little")
-        source.seek(0)
-        copy.write_bytes(source.read(used))
+    """Keep a payload for the replay, compressed: most of it is empty."""
+    run_tool(["zstd", "-q", "-f", "--sparse", payload, "-o", copy], what="keeping the payload")

@@ -34,6 +34,7 @@ class Builder:
         self.corruption: str | None = None
         self.finished = False
         self.caused_by: int | None = None
+        self.shadow: Builder | None = None  # a report that is read on within this one
 
     def take(self, text: str, line: int) -> bool:
         """Read one line. Returns whether it belongs to the event."""

@@ -8,19 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rig.klog.builder import Builder
+from rig.klog.crash.builder import CrashBuilder
+from rig.klog.crash.model import CrashEvent
 from rig.klog.model import Event
-from rig.klog.prefix import Prefix
 
 __all__ = ["PanicBuilder", "PanicEvent", "panic_reason"]
 
 _PANIC = re.compile(r"(?!---\[ end).*?Kernel panic - not syncing: ?(?P<reason>.*)$")
-_END = re.compile(r"---\[ end Kernel panic")
-_TAIL = re.compile(
-    r"Kernel Offset:|PHYS_OFFSET|CPU features:|Memory Limit:|SMP: stopping secondary|Rebooting in"
-    r"|Dumping ftrace|"
-    r"Shutting down cpus|Sending NMI from|\s*\(ftrace buffer empty\)|reboot: |Modules linked in"
-)
 
 
 def panic_reason(text: str) -> str | None:
@@ -30,7 +24,7 @@ def panic_reason(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PanicEvent(Event):
+class PanicEvent(CrashEvent):
     """The kernel's end. reason: its words after `not syncing:`."""
 
     kind: str = "panic"
@@ -47,29 +41,9 @@ def is_oom_reason(reason: str) -> bool:
     return "panic_on_oom" in reason or reason.startswith(("Out of memory", "System is deadlocked on memory"))
 
 
-class PanicBuilder(Builder):
+class PanicBuilder(CrashBuilder):
     """Takes the lines after `Kernel panic`."""
 
-    kind = "panic"
-
-    def __init__(self, line: int, prefix: Prefix) -> None:
-        super().__init__(line, prefix)
-        self.reason = ""
-
-    def take(self, text: str, line: int) -> bool:
-        taken = self._take(text.rstrip(), line)
-        if taken:
-            self.last_line = line
-        return taken
-
-    def _take(self, text: str, line: int) -> bool:
-        if line == self.line:
-            self.reason = panic_reason(text) or ""
-            return True
-        if _END.match(text):
-            self.finished = True
-            return True
-        return self.header.take(text) or self.trace.take(text, line) or _TAIL.match(text) is not None
-
     def close(self) -> Event:
-        return PanicEvent(**self.base(), title=f"kernel panic: {self.reason}", reason=self.reason)
+        reason = panic_reason(self.texts[0]) if self.texts else None
+        return PanicEvent(**self.fields(), reason=reason or "")

@@ -18,36 +18,40 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in blocks that end with a line's end (but for the last), each of moderate size.
+    """Yield the same bytes in blocks of at most BLOCK that end with a line's end, but for the last.
 
     Chunks may be lines with or without a newline inside, or pieces of any size: an iterable of `bytes` lines
-    without line ends is not one, so its pieces are joined as they are. A line longer than LONGEST_LINE is
-    cut: its rest is dropped, its line end kept, so that memory stays bounded.
+    without line ends is not one, so its pieces are joined as they are. Of a line longer than a block the
+    first LONGEST_LINE bytes are kept: such a block does not end with a line's end, the next begins with it.
     """
     pending: list[bytes] = []
     size = 0
-    open_line = 0  # bytes since the last line end seen
+    dropping = False  # the rest of a line that is too long
     for chunk in chunks:
-        if not chunk:
-            continue
-        if open_line > LONGEST_LINE:
+        if dropping:
             end = chunk.find(b"\n")
             if end < 0:
                 continue
-            chunk = chunk[end:]
-            open_line = 0
+            chunk, dropping = chunk[end:], False
         pending.append(chunk)
         size += len(chunk)
-        end = chunk.rfind(b"\n")
-        open_line = len(chunk) - end - 1 if end >= 0 else open_line + len(chunk)
-        if size >= BLOCK:
-            block = b"".join(pending)
-            cut = block.rfind(b"\n") + 1
-            rest = block[cut:][: LONGEST_LINE + 1]
-            if cut:
-                yield block[:cut]
-            pending = [rest] if rest else []
-            size = len(rest)
+        if size < BLOCK:
+            continue
+        whole = b"".join(pending)
+        start = 0
+        while len(whole) - start >= BLOCK:
+            end = whole.rfind(b"\n", start, start + BLOCK) + 1
+            if not end:  # one line fills the block
+                yield whole[start : start + LONGEST_LINE]
+                end = whole.find(b"\n", start + LONGEST_LINE)
+                dropping = end < 0
+                start = len(whole) if dropping else end
+            else:
+                yield whole[start:end]
+                start = end
+        rest = whole[start:]
+        pending = [rest] if rest else []
+        size = len(rest)
     if pending:
         yield b"".join(pending)
 

@@ -11,7 +11,7 @@ import re
 
 from rig.klog.model import Frame, Registers, Trace
 
-__all__ = ["TraceReader", "read_frame"]
+__all__ = ["TraceReader", "read_frame", "read_frames"]
 
 _SYMBOL = r"(?P<function>[A-Za-z_.$][\w.$]*(?:\.\w+)*)"
 _OFFSET = r"\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
@@ -26,12 +26,12 @@ _FRAME = re.compile(
     + r"(?P<inline> ?\[inline\])?(?P<tail>.*)$"
 )  # fmt: skip
 # arm: `[<c010d8a4>] (unwind_backtrace) from [<c0109d20>] (show_stack+0x10/0x14)`, and since 5.16
-# `unwind_backtrace from show_stack+0x10/0x14`: the function that runs is the first one.
+# `unwind_backtrace from show_stack+0x10/0x14`: what runs, and the place in its caller.
 _ARM = re.compile(
-    r"\s*(?:\[<(?P<address>[0-9a-f]{8})>\] )?\(?(?P<function>[A-Za-z_][\w.]*)(?:\+0x"
-    r"(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?"
-    r"(?: \[(?P<module>[\w-]+)\])?\)? from (?:\[<[0-9a-f]{8}>\] )?\(?\S+"
-)  # fmt: skip
+    r"\s*(?:\[<(?P<address>[0-9a-f]{8})>\] )?\(?(?P<function>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?"
+    r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
+    r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
+)
 _STARTS = re.compile(
     r"\s*(?:Call [Tt]race|Call Trace|Backtrace|Krnl Code|Stack ?"
     r"(?:trace)?)\s*:?",
@@ -64,18 +64,6 @@ _CODE = re.compile(r"\s*(?:Code|Krnl Code|Instruction dump):\s?(?P<code>.*)$")
 
 def read_frame(text: str, line: int) -> Frame | None:
     """Return the frame that a line of a call trace holds, or None."""
-    if " from " in text:
-        arm = _ARM.match(text)
-        if arm is not None:
-            return Frame(
-                function=arm["function"],
-                offset=_hex(arm["offset"]),
-                size=_hex(arm["size"]),
-                module=arm["module"],
-                reliable=True,
-                line=line,
-                address=_hex(arm["address"]),
-            )
     match = _FRAME.match(text)
     if match is None:
         return None
@@ -98,6 +86,24 @@ def read_frame(text: str, line: int) -> Frame | None:
     )
 
 
+def read_frames(text: str, line: int) -> tuple[Frame, ...]:
+    """Return the frames of a line: one, none, or on arm two, the function that runs and its caller."""
+    arm = _ARM.match(text) if " from " in text else None
+    if arm is None:
+        frame = read_frame(text, line)
+        return () if frame is None else (frame,)
+    caller = Frame(
+        function=arm["caller"],
+        offset=_hex(arm["offset"]),
+        size=_hex(arm["size"]),
+        module=arm["module"],
+        reliable=True,
+        line=line,
+        address=_hex(arm["return"]),
+    )
+    return Frame(arm["function"], None, None, None, True, line, _hex(arm["address"])), caller
+
+
 def _hex(digits: str | None) -> int | None:
     return None if digits is None else int(digits, 16)
 
@@ -114,17 +120,18 @@ class TraceReader:
         self._open = False
         self._stack_words = False
 
-    @property
-    def started(self) -> bool:
-        """Whether a `Call Trace:` line was seen."""
-        return self.line is not None
+    def begin(self, line: int) -> None:
+        """The trace's head was on this line: frames follow."""
+        self.line = line
+        self._open = True
 
     def take(self, text: str, line: int) -> bool:
         """Read one line. Returns whether it belongs to a trace."""
         if self._open:
-            frame = read_frame(text, line)
-            if frame is not None:
-                self.frames.append(frame)
+            frames = read_frames(text, line)
+            if frames:
+                known = self.frames[-1].function if self.frames and len(frames) == 2 else None
+                self.frames.extend(frames[1:] if known == frames[0].function else frames)
                 return True
             if _CONTEXT.match(text) or _EXCEPTION.match(text):
                 return True

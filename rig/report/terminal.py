@@ -29,9 +29,11 @@ PARTS = {
     "allocation": "a page is asked for",
     "copy-on-write": "copy-on-write: the page that was written to is copied",
     "fault-handler": "the fault is handled",
-    "page-fault": "the page fault",
+    "page-fault": "the page fault of {invoker}",
 }
 MOST_RANKED = 8
+NOT_JUDGED = "not judged:"
+"""How a claim's reason begins when another that it needs failed."""
 
 
 def print_run(console: Console, run: Run, folder: Path | None = None) -> None:
@@ -52,7 +54,7 @@ def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
     parts: list[RenderableType] = [_headline(run), Text()]
     parts += _claims(run.claims)
     for oom in run.ooms[:1]:
-        parts += [Text(), *_trace(oom, run), Text(), *_ranking(oom)]
+        parts += [Text(), *_trace(oom), Text(), *_ranking(oom)]
     if len(run.ooms) > 1:
         parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
     if run.panic:
@@ -83,6 +85,9 @@ def _claims(claims: tuple[Claimed, ...]) -> list[RenderableType]:
 
     lines: list[RenderableType] = []
     for claim in claims:
+        if claim.reason.startswith(NOT_JUDGED):
+            lines.append(Text(f"{MARKS[claim.verdict]} not judged     {plain(claim.text)}", "dim"))
+            continue
         style = STYLES.get(claim.verdict, "")
         line = Text.assemble((f"{MARKS[claim.verdict]} {claim.verdict:<14} ", style), plain(claim.text))
         values = "  ".join(f"{value.name} {plain(value.shown)}" for value in claim.values)
@@ -94,7 +99,7 @@ def _claims(claims: tuple[Claimed, ...]) -> list[RenderableType]:
     return lines
 
 
-def _trace(oom: OomReport, run: Run) -> list[RenderableType]:
+def _trace(oom: OomReport) -> list[RenderableType]:
     from rich.text import Text
 
     when = "" if oom.time is None else f" at {oom.time:.3f} s of the guest's clock"
@@ -107,27 +112,21 @@ def _trace(oom: OomReport, run: Run) -> list[RenderableType]:
     ]
     if oom.free_kb is not None and oom.min_kb is not None:
         lines.append(Text(f"  free {oom.free_kb} kB, watermark min {oom.min_kb} kB"))
-    for frame in oom.frames:
+    named: set[str] = set()
+    root = max((index for index, frame in enumerate(oom.frames) if frame.role == "page-fault"), default=-1)
+    for index, frame in enumerate(oom.frames):
         offset = "" if frame.offset is None else f"+{frame.offset:#x}/{frame.size or 0:#x}"
         name = plain(frame.function, longest=120) + offset
-        arrow = "→" if frame.role == "page-fault" else " "
-        style = {"page-fault": "bold red", "copy-on-write": "bold yellow"}.get(frame.role, "")
+        arrow = "→" if index == root else " "
+        style = "bold red" if index == root else "bold yellow" if frame.role == "copy-on-write" else ""
         style = style if frame.reliable else "dim"
         line = Text.assemble((f"  {arrow} {'' if frame.reliable else '? '}{name}", style))
-        if frame.role in PARTS and _first_of_part(oom, frame.function):
-            line.append(f"{'':<{max(2, 44 - len(name))}}{PARTS[frame.role]}", "dim")
+        if index == root or (frame.role in PARTS and frame.role not in named and frame.role != "page-fault"):
+            named.add(frame.role)
+            said = PARTS[frame.role].format(invoker=plain(oom.invoker))
+            line.append(f"{'':<{max(2, 50 - len(name))}}{said}", "" if index == root else "dim")
         lines.append(line)
     return lines
-
-
-def _first_of_part(oom: OomReport, function: str) -> bool:
-    seen: set[str] = set()
-    for frame in oom.frames:
-        first = frame.role not in seen
-        seen.add(frame.role)
-        if frame.function == function:
-            return first
-    return False
 
 
 def _ranking(oom: OomReport) -> list[RenderableType]:

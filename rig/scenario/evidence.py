@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rig.klog import Log, OomEvent, PanicEvent
 from rig.run.badness import Candidate, candidates, rss_slack
 from rig.run.kernel_path import part_of
 from rig.run.records import Record, Records
@@ -15,12 +16,11 @@ from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
 from rig.scenario.views import Missing, Nothing, thing_of, view
 
-if TYPE_CHECKING:
-    from rig.klog import Log, OomEvent, PanicEvent
-
 __all__ = ["Evidence"]
 
 KIB = 1024
+WATERMARKS = ("free", "min", "low", "high")
+LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,13 @@ class Evidence:
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - 1.0  # printk's clock and the agent's differ a little
         return tuple(
-            event for event in self.log.events if event.kind == "oom" and (event.time is None or event.time >= start)
-        )  # type: ignore[return-value] # the kind says which class it is
+            event
+            for event in self.log.events
+            if isinstance(event, OomEvent) and (event.time is None or event.time >= start)
+        )
 
     def panics(self) -> tuple[PanicEvent, ...]:
-        return tuple(event for event in self.log.events if event.kind == "panic")  # type: ignore[return-value] # as above
+        return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
     def page_size(self) -> int:
         size = (self.ready() or {}).get("page_size")
@@ -104,6 +106,9 @@ class Evidence:
             "marks": view(of("mark"), "marks"),
             "spawns": view(of("spawn"), "spawns"),
             "pagemaps": view(of("pagemap"), "pagemaps"),
+            "writes": view(of("write"), "writes"),
+            "cgroups": view(of("cgroup"), "cgroups"),
+            "looks": view(tuple(record for record in self.records.items if record["ev"] in LOOKS), "looks"),
             "events": view(self.log.events, "events"),
             "ooms": view(ooms, "ooms"),
             "oom": view(ooms[0], "oom") if ooms else None,
@@ -116,7 +121,9 @@ class Evidence:
         """Return the functions that claims may call: FUNCTIONS, and those over the run."""
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
-            self.exit_of, self.lines_of, self.pagemap, self.sysctl, self.faulted, self.copied,
+            self.exit_of, self.check_of,
+            self.lines_of, self.pagemap, self.look, self.sysctl,
+            self.faulted, self.before_oom, self.copied,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -180,6 +187,13 @@ class Evidence:
                 return view(record, f"exit of '{role}'")
         raise Missing(f"no end of '{role}' was heard")
 
+    def check_of(self, role: str) -> Any:
+        """The last `check_rss` of a process: what the kernel says, by its page tables, that it holds."""
+        for record in reversed(self.records.of("check")):
+            if role in (record.get("comm"), record.get("program")):
+                return view(record, f"check of '{role}'")
+        raise Missing(f"the plan did not check what '{role}' holds")
+
     def lines_of(self, program: str) -> tuple[str, ...]:
         """What a program printed: for showing, and for what nobody else knows."""
         return tuple(str(line.get("text", "")) for line in self.records.of("line") if line.get("program") == program)
@@ -190,6 +204,13 @@ class Evidence:
                 return view(record, f"page map '{label}'")
         raise Missing(f"there is no page map '{label}'")
 
+    def look(self, label: str) -> Any:
+        """The record of a step that looked at something (`fds`, `kcmp`, `status`, `tree`, `read`)."""
+        for record in self.records.items:
+            if record["ev"] in LOOKS and record.get("label") == label:
+                return view(record, f"look '{label}'")
+        raise Missing(f"nothing was looked at under the label '{label}'")
+
     def sysctl(self, name: str, default: Any = None) -> Any:
         """The value that the kernel had after the plan set it, a number where it is one; else the default."""
         got = [record.get("got") for record in self.records.of("sysctl") if record.get("name") == name]
@@ -198,10 +219,20 @@ class Evidence:
         text = str(got[-1])
         return int(text) if re.fullmatch(r"-?\d{1,18}", text) else got[-1]
 
-    def faulted(self, role: str, since: str) -> int:
-        """Minor faults of a process from a sample to the OOM: the sample `oom`, else the last before it."""
+    def faulted(self, role: str, since: str, until: str | None = None) -> int:
+        """Minor faults of a process from a sample to another, or to the OOM: the sample `oom`, else the last before."""
         before = self.proc(role, since)
-        return int(self._last(before.pid, "minflt", role)) - int(before.minflt)
+        after = self._last(before.pid, "minflt", role) if until is None else self.proc(role, until).minflt
+        return int(after) - int(before.minflt)
+
+    def before_oom(self, label: str) -> bool:
+        """Whether a sample of that label was taken, and before the agent heard of the first OOM."""
+        for record in self.records.items:
+            if record["ev"] == "oom":
+                return False
+            if record["ev"] == "sample" and record.get("label") == label:
+                return True
+        return False
 
     def copied(self, role: str, since: str) -> int:
         """Bytes that a process has copied by writing: its minor faults, a page each."""
@@ -214,11 +245,12 @@ class Evidence:
 
     def available_at(self, label: str) -> int:
         """Bytes that could still be had at a sample before the OOM killer had to come (see MODEL.md)."""
-        meminfo = self._sample(label).get("meminfo", {})
-        available = _number(meminfo, "MemAvailable", label)
-        swap = _number(meminfo, "SwapFree", label) if meminfo.get("SwapTotal") else 0
         marks = self._watermarks(self._oom())
-        return (available + marks["high"] - marks["min"] + swap) * KIB
+        now, first = self._sample(label).get("meminfo", {}), self.samples()[0].get("meminfo", {})
+        slab = max(_slab(now, label) - _slab(first, "first"), 0)
+        parts = ("MemFree", "Active(file)", "Inactive(file)", "SwapFree")
+        had = sum(_number(now, part, label) for part in parts) + slab
+        return (had - marks["min"] - marks["reserve"]) * KIB
 
     # Functions over the kernel's log
 
@@ -244,7 +276,7 @@ class Evidence:
         return self.slack()
 
     def watermarks(self, oom: Any) -> Any:
-        """The sums of the zones' free, min, low and high at an OOM, in kB."""
+        """The sums of the zones' free, min, low, high and reserve at an OOM, in kB."""
         return view(self._watermarks(oom), "watermarks")
 
     # Looking up
@@ -259,9 +291,10 @@ class Evidence:
         zones = tuple(_event(oom).zones)
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
-        return {
-            field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in ("free", "min", "low", "high")
-        }
+        marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
+        # Held back from an allocation that could use the highest zone: the last of the numbers (mm/page_alloc.c).
+        held = sum(zone.lowmem_reserve[-1] for zone in zones if zone.lowmem_reserve)
+        return {**marks, "reserve": held * _event(oom).page_kb}
 
     def _sample(self, label: str) -> Record:
         for sample in self.samples():
@@ -300,6 +333,11 @@ def _procs(sample: Record) -> list[Mapping[str, Any]]:
 
 def _plays(proc: Mapping[str, Any], role: str) -> bool:
     return proc.get("comm") == role or (proc.get("program") == role and not proc.get("comm"))
+
+
+def _slab(meminfo: Mapping[str, Any], label: str) -> int:
+    """What the kernel calls reclaimable of its own memory: KReclaimable from 4.20, SReclaimable before."""
+    return _number(meminfo, "KReclaimable" if "KReclaimable" in meminfo else "SReclaimable", label)
 
 
 def _event(seen: Any) -> Any:

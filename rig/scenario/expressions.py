@@ -103,8 +103,9 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
         raise CannotSay(str(missing)) from None
     except InvalidExpression as error:
         attribute = re.search(r"Attribute '(\w+)' does not exist", str(error))
-        if attribute and _speaks_of_none(expression, names, attribute[1]):
-            raise NotThere(f"there is nothing that has a '{attribute[1]}' in this run") from None
+        absent_thing = _none_of(expression, names, attribute[1]) if attribute else None
+        if absent_thing:
+            raise NotThere(f"there is no '{absent_thing}' in this run") from None
         raise CannotSay(str(error)) from None
     except (
         TypeError,
@@ -118,15 +119,17 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
         raise CannotSay(f"{type(error).__name__}: {error}") from None
 
 
-def _speaks_of_none(expression: Expression, names: Mapping[str, Any], attribute: str) -> bool:
-    """Whether the attribute was asked of None: a thing of the run that there was not."""
+def _none_of(expression: Expression, names: Mapping[str, Any], attribute: str) -> str | None:
+    """Return what the attribute was asked of, where that is a thing of the run that there was not: `oom`, `oom.victim`.
+
+    The first such place in the expression is taken: simpleeval does not say where it was.
+    """
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Attribute) and node.attr == attribute:
-            base: Any = node.value
-            if isinstance(base, ast.Name):
-                return names.get(base.id, "") is None
-            return isinstance(base, ast.Attribute)
-    return False
+            base = node.value
+            if isinstance(base, ast.Attribute) or (isinstance(base, ast.Name) and names.get(base.id, "") is None):
+                return ast.unparse(base)
+    return None
 
 
 class _Checker:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Judgement", "judge", "show_value"]
 
 PLAN_CLAIM = "plan-ran"
+NOT_JUDGED = "not judged:"
 ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
 
 
@@ -51,11 +52,14 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
 def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
     """The condition that every run has: the plan ran to an end of its own, or the kernel panicked before."""
     end, steps = evidence.end(), evidence.records.of("step")
-    reason, verdict = "", "held"
+    reason = ""
+    verdict: ClaimVerdict = "held"
     values: list[Shown] = []
     if end is not None:
         values.append(Shown(name="end", value=end.get("reason"), shown=str(end.get("reason"))))
-        if end.get("reason") == "step-failed":
+        if end.get("reason") == "bad-plan":
+            reason, verdict = _bad_plan(evidence), "failed"
+        elif end.get("reason") == "step-failed":
             reason = _failed_step(evidence, steps[-1] if steps else {}, end)
             verdict = "not-applicable" if excused else "failed"
     elif evidence.panics():
@@ -66,10 +70,15 @@ def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
         id=PLAN_CLAIM,
         text="the plan ran to its end, or to the kernel's panic",
         kind="condition",
-        verdict=verdict,  # type: ignore[arg-type] # one of the three above
+        verdict=verdict,
         values=tuple(values),
         reason=reason,
     )
+
+
+def _bad_plan(evidence: Evidence) -> str:
+    problems = [f"line {record.get('line')}: {record.get('problem')}" for record in evidence.records.of("bad_plan")]
+    return f"the agent refused the plan: {'; '.join(problems[:5])}"
 
 
 def _failed_step(evidence: Evidence, step: Mapping[str, Any], end: Mapping[str, Any]) -> str:
@@ -105,8 +114,8 @@ def _judge_claim(
         )
 
     for need in claim.needs:
-        if done[need].verdict != "held":
-            return result("not-applicable", f"not judged: it rests on '{need}', which is {done[need].verdict}")
+        if done[need].verdict == "failed" or done[need].reason.startswith(NOT_JUDGED):
+            return result("not-applicable", f"{NOT_JUDGED} it rests on '{need}'")
     scope = dict(names)
     try:
         if checked.when is not None and not evaluate(checked.when, scope, functions):
@@ -143,7 +152,8 @@ def _uses(checked: CheckedClaim, names: frozenset[str]) -> bool:
 
 def _verdict(claims: tuple[Claimed, ...], evidence: Evidence) -> tuple[Verdict, str]:
     by_id = {claim.id: claim for claim in claims}
-    if evidence.end() is None and not evidence.panics():
+    refused = (evidence.end() or {}).get("reason") == "bad-plan"
+    if refused or (evidence.end() is None and not evidence.panics()):
         return "error", by_id[PLAN_CLAIM].reason
     for claim in claims:
         if claim.kind == "condition" and claim.verdict == "failed":

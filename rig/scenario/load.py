@@ -135,12 +135,12 @@ def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
         return ScenarioFile.model_validate(content)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
+    # A mistyped key is the cause of the one that is missing.
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first, *others = [_problem(problem, text, ScenarioFile) for problem in problems]
     where, what, remedy = first
-    detail = "\n".join(
-        f"{place}: {problem} ({cure})" if cure else f"{place}: {problem}" for place, problem, cure in others
-    )
-    raise WrongCall(what, where=f"{path}{where}", remedy=remedy or None, detail=detail or None)
+    detail = [f"{path}{place}: {also}" + (f" ({cure})" if cure else "") for place, also, cure in others]
+    raise WrongCall(what, where=f"{path}{where}", remedy=remedy or None, detail="\n".join(detail) or None)
 
 
 def _problem(problem: Any, text: str, model: Any) -> tuple[str, str, str]:

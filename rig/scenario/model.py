@@ -38,9 +38,10 @@ class GuestNeeds(Strict):
 
 
 class Program(Strict):
-    """`[[programs]]`: a program of guest/programs by its name, or a file beside scenario.toml (.c, .py).
+    """`[[programs]]`: a program of guest/programs or guest/python by its name, or a file beside scenario.toml.
 
-    source is a template over the parameters, so that a parameter can choose the language.
+    source is a file's name (.c, .py; without a suffix: .c), a template over the parameters, so that a parameter
+    can choose the language.
     """
 
     name: Annotated[str, Field(pattern=NAME.pattern)]
@@ -98,7 +99,7 @@ class Claim(Strict):
     kind `claim`: when it fails the run is not-reproduced. kind `condition`: what the experiment rests on; when
     it fails the run is invalid. `when` says whether it applies. `values` are worked out in order, are shown
     with the claim, and may be used by later values and by `expr`. `needs` names claims without which this one
-    has nothing to be judged on: when one of them did not hold, it is not judged. `ends_the_plan`: when it
+    has nothing to be judged on: when one of them failed, it is not judged. `ends_the_plan`: when it
     fails, it is no fault of the run that the plan could not go on.
     """
 

@@ -165,30 +165,23 @@ def _programs(scenario: Scenario, settings: Settings) -> Iterable[ProgramFile]:
 
 
 def _source(folder: Path, source: str, where: str) -> Path:
-    """Return the file of a program: beside scenario.toml when it has a suffix, else of guest/programs."""
-    if Path(source).suffix in (".c", ".py"):
-        path = (folder / source).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise WrongCall(
-                f"the program's source '{source}' lies outside the scenario's folder",
-                where=where,
-                remedy="put it beside scenario.toml",
-            )
-        if not path.is_file():
-            there = [entry.name for entry in folder.iterdir() if entry.suffix in (".c", ".py")]
-            raise WrongCall(
-                f"the program's source '{source}' is missing",
-                where=where,
-                remedy=did_you_mean(source, there, kind="source"),
-            )
-        return path
-    for room in (assets("guest") / "programs", assets("guest") / "python"):
-        for suffix in (".c", ".py"):
-            if (path := room / f"{source}{suffix}").is_file():
-                return path
-    known = [path.stem for room in ("programs", "python") for path in (assets("guest") / room).glob("*.[cp]*")]
+    """Return the file of a program: beside scenario.toml, else of guest/programs or guest/python.
+
+    A name without a suffix is a C program of guest/programs.
+    """
+    name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
+    own = (folder / name).resolve()
+    if not own.is_relative_to(folder.resolve()):
+        raise WrongCall(
+            f"the program's source '{source}' lies outside the scenario's folder",
+            where=where,
+            remedy="put it beside scenario.toml",
+        )
+    rooms = [assets("guest") / "programs", assets("guest") / "python"]
+    for path in (own, *(room / name for room in rooms)):
+        if path.is_file():
+            return path
+    there = [entry.name for room in (folder, *rooms) for entry in room.glob("*.[cp]*")]
     raise WrongCall(
-        f"there is no guest program '{source}'",
-        where=where,
-        remedy=did_you_mean(source, known, kind="guest program"),
+        f"the program's source '{source}' is missing", where=where, remedy=did_you_mean(name, there, kind="source")
     )

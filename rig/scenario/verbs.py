@@ -44,7 +44,7 @@ VERBS = {
     "wait_state": _verb("program state timeout", "comm count"),
     "wait_exit": _verb("program timeout", "comm count"),
     "wait_any": _verb("timeout", "oom exit* line* settle"),
-    "signal": _verb("program signal", "comm"),
+    "signal": _verb("program signal", "comm timeout"),
     "sleep": _verb("seconds", ""),
     "sample": _verb("", "every now label pss"),
     "pagemap": _verb("program", "comm start length region label pfns"),

@@ -13,12 +13,26 @@ BEFORE = frozenset({"params", "guest", "to_the_end"})
 PLAIN_FUNCTIONS = frozenset({"min", "max", "abs", "len", "any", "all", "sum", "sorted", "round", "set", "int"})
 
 RECORD_NAMES = frozenset(
-    {"steps", "lines", "samples", "exits", "checks", "marks", "spawns", "pagemaps", "ready", "end"}
+    {
+        "steps",
+        "lines",
+        "samples",
+        "exits",
+        "checks",
+        "marks",
+        "spawns",
+        "pagemaps",
+        "writes",
+        "cgroups",
+        "looks",
+        "ready",
+        "end",
+    }
 )
 RECORD_FUNCTIONS = frozenset(
     {
-        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
-        "lines_of", "pagemap", "sysctl", "faulted", "copied", "page_tables_grown", "available_at",
+        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of", "check_of",
+        "lines_of", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "page_tables_grown", "available_at",
     }
 )  # fmt: skip
 LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})

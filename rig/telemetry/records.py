@@ -79,9 +79,8 @@ class RecordReader:
         self._gaps += number - self._next
         self._next = number + 1
         dropped = record.get("dropped")
-        if isinstance(dropped, int) and not isinstance(dropped, bool) and dropped > 0:
-            # The `end` record gives the total; on others it is what was lost since the last that got through.
-            self._dropped = max(self._dropped, dropped) if record["ev"] == "end" else self._dropped + dropped
+        if isinstance(dropped, int) and not isinstance(dropped, bool):
+            self._dropped = max(self._dropped, dropped)  # how many so far
         return record
 
     def _problem(self, what: str, line: bytes) -> Record | None:

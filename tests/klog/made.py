@@ -168,9 +168,7 @@ def panic(reason: str = "Out of memory: compulsory panic_on_oom is enabled") -> 
 def serial(lines: Iterable[str], *, start: float = 275.123456, caller: str | None = None) -> bytes:
     """Return the lines as a serial console shows them."""
     mark = f"[{caller:>6}]" if caller else ""
-    return b"".join(
-        f"[{start + index / 1e6:12.6f}]{mark} {line}\r\n".encode() for index, line in enumerate(lines)
-    )
+    return b"".join(f"[{start + index / 1e6:12.6f}]{mark} {line}\r\n".encode() for index, line in enumerate(lines))
 
 
 def journal_line(line: str) -> str:

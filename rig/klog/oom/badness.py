@@ -30,4 +30,4 @@ def page_table_pages(row: TaskRow, page_kb: int) -> int:
     """Return pages of page tables: bytes since 4.15, counts of tables before."""
     if row.pgtables_bytes is not None:
         return row.pgtables_bytes // (page_kb * 1024)
-    return (row.nr_ptes or 0) + (row.nr_pmds or 0)
+    return row.extra.get("nr_ptes", 0) + row.extra.get("nr_pmds", 0)

@@ -30,9 +30,7 @@ _UNABLE = re.compile(r"oom_reaper: unable to reap (?:pid:|process )(?P<pid>\d+) 
 _CONSTRAINT = re.compile(r"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+)(?P<rest>.*)$")
 # A path and a task's name may hold commas and equals signs: a field ends only where a known key begins.
 _KEYS = "nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid"
-_FIELDS = re.compile(
-    rf",(?P<key>{_KEYS})=(?P<value>.*?)(?=,(?:{_KEYS})=|,global_oom(?:,|$)|$)|,(?P<flag>global_oom)"
-)
+_FIELDS = re.compile(rf",(?P<key>{_KEYS})=(?P<value>.*?)(?=,(?:{_KEYS})=|,global_oom(?:,|$)|$)|,(?P<flag>global_oom)")
 _GROUP = re.compile(r"Tasks in (?P<path>.*) are going to be killed due to memory\.oom\.group set$")
 
 

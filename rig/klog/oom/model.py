@@ -51,6 +51,7 @@ class Zone:
     buddy_total_kb: int | None = None
     line: int = 0
     buddy_line: int | None = None
+    reserve_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,9 @@ class CgroupUsage:
 class TaskRow:
     """A row of the task table. total_vm, rss* and swapents are pages; pgtables_bytes is bytes.
 
-    None where the kernel prints no such column; rss_anon, rss_file and rss_shmem came with 6.8, nr_ptes and
-    nr_pmds were replaced by pgtables_bytes in 4.15. extra holds columns that have no name here.
+    None where the kernel prints no such column: rss_anon, rss_file and rss_shmem came with 6.8,
+    pgtables_bytes with 4.15. extra holds the columns that have no field: nr_ptes and nr_pmds of older
+    kernels, cpu and oom_adj of 2.6, and what is to come.
     """
 
     pid: int
@@ -130,10 +132,6 @@ class TaskRow:
     oom_score_adj: int | None
     name: str
     line: int
-    nr_ptes: int | None = None
-    nr_pmds: int | None = None
-    cpu: int | None = None
-    oom_adj: int | None = None
     extra: dict[str, int] = field(default_factory=dict)
 
 
@@ -203,6 +201,7 @@ class OomEvent(Event):
     workqueue: str | None = None
     mem_info: dict[str, int] = field(default_factory=dict)
     mem_info_line: int | None = None
+    mem_info_lines: dict[str, int] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     zones: tuple[Zone, ...] = ()
     hugepages: tuple[HugePages, ...] = ()

@@ -1,0 +1,124 @@
+"""Filesystems that a guest's processes map straight from an NVDIMM (DAX), so that no page cache holds them.
+
+A guest that runs out of memory reclaims page cache first. A program whose text was evicted has to read it again, and
+on squashfs it then loops in reclaim without ever invoking the OOM killer (its reads are GFP_NOIO, and
+__alloc_pages_may_oom() of mm/page_alloc.c leaves those alone): the experiment would be about something else.
+
+The driver gives DAX to a namespace in fsdax mode, which is an info block at its start (struct nd_pfn_sb,
+drivers/nvdimm/pfn.h); the filesystem begins 2 MiB later.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.image.hosttools import run_tool, tool
+
+__all__ = ["ALIGNMENT", "TooLarge", "write_blank", "write_ext4"]
+
+ALIGNMENT = 2 << 20
+"""NVDIMMs are mapped in pages of 2 MiB; QEMU and the driver want whole ones."""
+BLOCK = 4096
+INFO_BLOCK_AT = 4096
+# One name for all: what tells filesystems apart is their content.
+UUID = "52494752-4947-5249-4752-494752494752"
+
+
+class TooLarge(RigError):
+    """The files do not fit into the size that was asked for."""
+
+
+def _fletcher64(block: bytes) -> int:
+    """The checksum of an info block: nd_fletcher64() in drivers/nvdimm/core.c, over little-endian 32-bit words."""
+    low = high = 0
+    for (word,) in struct.iter_unpack("<I", block):
+        low = (low + word) & 0xFFFFFFFF
+        high = (high + low) & 0xFFFFFFFFFFFFFFFF
+    return ((high << 32) | low) & 0xFFFFFFFFFFFFFFFF
+
+
+def _info_block(size: int) -> bytes:
+    """struct nd_pfn_sb, version 1.4, mode 1: the page structs lie in the guest's RAM, 16 KiB a MiB."""
+    head = struct.pack(
+        "<16s16s16sIHHQQIIIIIH",
+        b"NVDIMM_PFN_INFO\0",
+        b"rig" * 5 + b"\0",
+        bytes(16),
+        0,
+        1,
+        4,
+        ALIGNMENT,
+        (size - ALIGNMENT) // BLOCK,
+        1,
+        0,
+        0,
+        ALIGNMENT,
+        BLOCK,
+        64,
+    ).ljust(BLOCK - 8, b"\0")
+    return head + struct.pack("<Q", _fletcher64(head + bytes(8)))
+
+
+def write_blank(image: Path, size: int) -> None:
+    """Make an image of that size that holds no filesystem yet; the driver already reads its info block."""
+    with image.open("wb") as file:
+        file.truncate(size)
+        file.seek(INFO_BLOCK_AT)
+        file.write(_info_block(size))
+
+
+def write_ext4(tree: Path, image: Path, size: int | None = None) -> None:
+    """Make an image with the files of a folder, all owned by root, all times zero: the same files, the same bytes.
+
+    size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them. Raises TooLarge.
+    """
+    paths = [tree, *tree.rglob("*")]
+    needed = sum(_blocks(path) for path in paths) * BLOCK
+    inodes = len(paths) + 16
+    if size is None:
+        room = needed * 21 // 20 + inodes * 256 + (2 << 20)
+        size = -(-room // ALIGNMENT) * ALIGNMENT + ALIGNMENT
+    write_blank(image, size)
+    done = subprocess.run(
+        [
+            tool("mke2fs"), "-q", "-F", "-t", "ext4",
+            # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
+            "-O", "^has_journal,^metadata_csum,^resize_inode,^64bit,^huge_file,^dir_nlink",
+            "-b", str(BLOCK), "-m", "0", "-N", str(inodes), "-I", "256",
+            "-U", UUID, "-E", f"hash_seed={UUID},lazy_itable_init=0,nodiscard,offset={ALIGNMENT}",
+            "-d", str(tree),
+            str(image), f"{(size - ALIGNMENT) // 1024}k",
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        words = (done.stderr + done.stdout).strip()
+        if "Could not allocate" in words or "No space" in words or "ENOSPC" in words:
+            raise TooLarge(f"{needed >> 20} MB of files do not fit into {(size - ALIGNMENT) >> 20} MB", where=tree)
+        raise RigError("the filesystem could not be made", where="mke2fs", detail=words[-2000:])
+    _normalise(image, inodes)
+
+
+def _blocks(path: Path) -> int:
+    size = path.lstat().st_size
+    return 1 if path.is_symlink() or path.is_dir() else -(-size // BLOCK)
+
+
+def _normalise(image: Path, inodes: int) -> None:
+    """Set owners and times by debugfs; mke2fs copied those of the files and took the clock for the others."""
+    numbers = range(1, inodes + 1)
+    times = ("atime", "ctime", "mtime", "crtime")
+    words = [f"sif <{number}> {name} @0" for number in numbers for name in times]
+    words += [f"sif <{number}> {name} 0" for number in numbers for name in ("uid", "gid")]
+    extra = ("atime_extra", "ctime_extra", "mtime_extra", "crtime_extra")
+    words += [f"sif <{number}> {name} 0" for number in numbers for name in extra]
+    words += [f"ssv {name} @0" for name in ("mkfs_time", "mtime", "wtime", "lastcheck")]
+    run_tool(
+        ["debugfs", "-w", "-f", "-", f"{image}?offset={ALIGNMENT}"],
+        what="fixing the filesystem's owners and times",
+        stdin="\n".join(words).encode() + b"\n",
+        environment={"E2FSPROGS_FAKE_TIME": "1"},
+    )

@@ -1,0 +1,245 @@
+"""Lines in, events out: which line begins an event, which event a line belongs to, which event led to which.
+
+Where lines carry their caller ([T123], [C0]), reports that CPUs printed at once are taken apart by it. Where
+they do not, the first report ends where another begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rig.klog.builder import Builder
+from rig.klog.crash.builder import CrashBuilder
+from rig.klog.crash.starts import continues, find_start
+from rig.klog.model import Event
+from rig.klog.oneline import OneLineBuilder, find_one_line
+from rig.klog.oom.allocation import AllocationBuilder, is_allocation_failure
+from rig.klog.oom.kill import read_kill, read_reaped
+from rig.klog.oom.report import OomBuilder
+from rig.klog.oom.tasks import is_task_header
+from rig.klog.panic import PanicBuilder, is_oom_reason, panic_reason
+from rig.klog.prefix import Prefix
+
+__all__ = ["Assembler"]
+
+_LINGER = 2000  # lines after its end within which a report's reaper and further kills are still looked for
+_MOST_OPEN = 16  # reports at once: every CPU may print one
+_NEAR = 3000  # lines within which a panic is put down to the report before it
+
+_LOADER = (b"Decompressing", b"Booting", b"Parsing", b"SeaBIOS", b"iPXE")  # what comes before a kernel speaks
+
+_Context = tuple[bool, str | None]
+
+_DROPPED = re.compile(r"\*\* \d+ printk messages dropped \*\*|printk: \d+ messages (?:dropped|suppressed)")
+_REPLAY = "** replaying previous printk message **"
+_FOLLOWS_REPORT = re.compile(
+    r"Fatal exception|panic_on_warn|hung_task|softlockup|hardlockup|Hard LOCKUP|Attempted to kill|RCU "
+    r"Stall|kasan|panic_on_|"
+    r"Oops|Fatal hardware|Aiee|Asynchronous SError|NMI"
+)
+
+
+def _begins_in_the_middle(text: str) -> bool:
+    """Whether a line is one that an OOM report has in its middle, for a log that starts there."""
+    return text.startswith(("Mem-Info:", "oom-kill:constraint=")) or is_task_header(text)
+
+
+class Assembler:
+    """Call `feed` with each line, and take what `events` yields in between; `finish` at the end."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._line = 0
+        self._current: dict[_Context, Builder] = {}
+        self._waiting: list[Builder] = []  # in the order of their first lines
+        self._last: Builder | None = None
+        self._started = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no report is being read: lines without a report's words can be passed over."""
+        if self._last is not None and not self._last.finished:
+            return False
+        return not any(not builder.finished for builder in self._current.values())
+
+    def skip(self, line: int, passed: bytes) -> None:
+        """Lines up to this one were passed over: these."""
+        self._line = line
+        if not self._started:
+            self._started = any(
+                text and not text.startswith(_LOADER) for text in map(bytes.strip, passed[:4096].split(b"\n"))
+            )
+
+    def feed(self, prefix: Prefix, text: str, line: int) -> None:
+        """Read one line."""
+        self._line = line
+        if "** " in text and self._take_console_words(text):
+            return
+        context = (prefix.present, prefix.caller)
+        self._started = self._started or (bool(text) and not text.startswith(("Booting", "Decompressing")))
+        current = self._current.get(context)
+        if isinstance(current, OomBuilder) and current.take_row(text, line):
+            return
+        if current is None and not prefix.present:
+            current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
+        started = self._start(prefix, text, current, context)
+        if started is not None:
+            started.take(text, line)
+        elif current is not None:
+            self._continue(current, prefix, text)
+        else:
+            self._stray(prefix, text)
+
+    def _take_console_words(self, text: str) -> bool:
+        if _REPLAY in text:
+            # The console was taken over in the middle of a line: the line comes again, whole.
+            last = self._last
+            if last is not None and last.line == self._line - 1 and last in self._waiting:
+                self._waiting.remove(last)
+                self._forget(last)
+                self._count -= 1
+                self._last = None
+            return True
+        if _DROPPED.search(text):
+            for builder in self._current.values():
+                if not builder.finished:
+                    builder.corrupt("the console dropped lines within it")
+            return text.startswith("** ") and text.rstrip().endswith("**")
+        return False
+
+    def _continue(self, current: Builder, prefix: Prefix, text: str) -> None:
+        shadow = current.shadow
+        while shadow is not None:
+            shadow.take(text, self._line)
+            shadow = shadow.shadow
+        if current.take(text, self._line):
+            return
+        if current.finished:
+            self._stray(prefix, text)
+        elif prefix.present == current.prefix.present:
+            current.leave_unknown(text, self._line)
+
+    def _start(self, prefix: Prefix, text: str, current: Builder | None, context: _Context) -> Builder | None:
+        if "invoked oom-killer" in text:
+            return self._open(context, OomBuilder(self._line, prefix))
+        if is_allocation_failure(text):
+            if isinstance(current, CrashBuilder) and not current.finished:
+                current.interrupted()
+            return self._open(context, AllocationBuilder(self._line, prefix))
+        if _begins_in_the_middle(text) and not (isinstance(current, OomBuilder) and not current.finished):
+            return self._open(context, OomBuilder(self._line, prefix))
+        found = find_start(text)
+        if found is not None:
+            rule, match = found
+            if rule.kind == "reboot" and not self._started:
+                return None
+            crash = current if isinstance(current, CrashBuilder) and not current.finished else None
+            if crash is not None and continues(text):
+                return None
+            if rule.kind == "panic":
+                return self._open_panic(PanicBuilder(self._line, prefix, rule, match), text, crash, context)
+            return self._open_crash(CrashBuilder(self._line, prefix, rule, match), crash, context)
+        if self._is_stray_kill(text, current):
+            return self._open(context, OomBuilder(self._line, prefix))
+        one_line = find_one_line(text)
+        if one_line is not None and not (isinstance(current, CrashBuilder) and not current.finished):
+            return self._open_one_line(OneLineBuilder(self._line, prefix, one_line))
+        return None
+
+    def _open(self, context: _Context, builder: Builder) -> Builder:
+        previous = self._current.get(context)
+        if previous is not None:
+            previous.finished = True
+        self._current[context] = builder
+        return self._number(builder)
+
+    def _open_crash(self, builder: CrashBuilder, crash: CrashBuilder | None, context: _Context) -> Builder:
+        opened = self._open(context, builder)
+        if crash is not None:
+            if builder.prefix.caller is not None and not crash.has_trace:
+                builder.shadow = crash  # the same task goes on: its next trace explains both
+            else:
+                crash.interrupted()
+        return opened
+
+    def _open_one_line(self, builder: Builder) -> Builder:
+        """An event of one line does not end the report around it."""
+        return self._number(builder)
+
+    def _number(self, builder: Builder) -> Builder:
+        self._count += 1
+        builder.number = self._count
+        self._waiting.append(builder)
+        self._last = builder
+        return builder
+
+    def _open_panic(self, builder: PanicBuilder, text: str, crash: CrashBuilder | None, context: _Context) -> Builder:
+        reason = panic_reason(text) or ""
+        builder.caused_by = self._cause(reason, crash)
+        opened = self._open(context, builder)
+        if crash is not None and not isinstance(crash, PanicBuilder):
+            crash.panics()
+            if not crash.has_trace:
+                builder.shadow = crash
+        return opened
+
+    def _cause(self, reason: str, crash: CrashBuilder | None) -> int | None:
+        if is_oom_reason(reason):
+            return next(
+                (builder.number for builder in reversed(self._waiting) if isinstance(builder, OomBuilder)),
+                None,
+            )
+        if crash is not None:
+            return crash.number
+        if _FOLLOWS_REPORT.search(reason):
+            for builder in reversed(self._waiting):
+                if isinstance(builder, CrashBuilder) and self._line - builder.last_line < _NEAR:
+                    return builder.number
+        return None
+
+    def _is_stray_kill(self, text: str, current: Builder | None) -> bool:
+        """A kill whose report is not there: dump_header() is rate-limited, the kill's line is not."""
+        if "illed process" not in text:
+            return False
+        if isinstance(current, OomBuilder) and (not current.finished or current.group is not None):
+            return False
+        return read_kill(text, self._line) is not None
+
+    def _stray(self, prefix: Prefix, text: str) -> None:
+        """A line outside every report of its context: the reaper speaks later, other CPUs on request."""
+        if text.startswith("oom_reaper:"):
+            reaped = read_reaped(text, self._line)
+            for builder in reversed(self._waiting):
+                if isinstance(builder, OomBuilder) and reaped is not None and builder.killed(reaped.pid):
+                    builder.take(text, self._line)
+                    return
+        elif prefix.caller is not None and prefix.caller.startswith("C"):
+            for builder in reversed(self._waiting):
+                if isinstance(builder, CrashBuilder) and builder.other_cpus and not builder.finished:
+                    builder.take(text, self._line)
+                    return
+
+    def _forget(self, builder: Builder) -> None:
+        for context in [context for context, open_one in self._current.items() if open_one is builder]:
+            del self._current[context]
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events that are complete, oldest first."""
+        while self._waiting:
+            first = self._waiting[0]
+            silent = self._line - first.last_line
+            done = first.finished and (silent > _LINGER or not isinstance(first, OomBuilder))
+            if not done and silent <= 10 * _LINGER and len(self._waiting) <= _MOST_OPEN:
+                return
+            yield self._close_first()
+
+    def finish(self) -> Iterator[Event]:
+        """Yield all that is left."""
+        while self._waiting:
+            yield self._close_first()
+
+    def _close_first(self) -> Event:
+        builder = self._waiting.pop(0)
+        self._forget(builder)
+        return builder.close()

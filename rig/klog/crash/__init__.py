@@ -1,0 +1,1 @@
+"""Crashes and their titles: every report of the kernel that comes with a trace, but for OOM reports."""

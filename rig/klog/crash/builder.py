@@ -1,0 +1,184 @@
+"""Collects the lines of one report, and reads them when it is complete."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rig.klog.builder import Builder
+from rig.klog.crash.model import CrashEvent, LabelledTrace
+from rig.klog.crash.report import Report, is_trace_start
+from rig.klog.crash.rules import Rule, Verdict
+from rig.klog.header import HeaderReader
+from rig.klog.model import Event, Trace
+from rig.klog.prefix import Prefix
+from rig.klog.trace import TraceReader, read_frame
+
+__all__ = ["CrashBuilder"]
+
+_MOST_LINES = 4000
+_QUIET = 200  # lines that say nothing of a crash after which the report is over
+
+_CALLS = re.compile(r"Call [Tt]race|[Bb]acktrace")
+_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+_STRUCTURE = re.compile(
+    r"={20,}|-{20,}|\[ cut here \]|Modules linked in|Kernel Offset|Showing all locks|locks? held by|#\d+: "
+    r"|Allocated by|Freed by|The buggy address|Memory state|which belongs|page:|flags:|raw:|page dumped|head:"
+    r"|other info that might|stack backtrace|Possible unsafe|\*\*\* DEADLOCK|CPU\d|lock\(|the existing "
+    r"dependency"
+    r"|-> #\d|Sending NMI|NMI backtrace|rcu: |Disabling lock debugging|Rebooting in|Dumping ftrace|irq "
+    r"event stamp"
+    r"|hardirqs last|softirqs last|Read of size|Write of size|CR2:|FS: |DR\d:|PKRU|Reported by|value changed"
+)
+_MODULES = re.compile(r"Modules linked in:(?P<names>.*)")
+_ADDRESS = re.compile(
+    r"(?:for address:?|paging request at(?: virtual address)?|dereference(?: at virtual address|,? "
+    r"address:?)?"
+    r"|non-canonical address|at addr|access at|\bat virtual address) (?P<address>(?:0x)?[0-9a-f]{4,16})\b"
+)
+_OOPS = re.compile(r"\[#(?P<count>\d+)\]")
+
+
+class CrashBuilder(Builder):
+    """One report under one rule."""
+
+    kind = "crash"
+
+    def __init__(self, line: int, prefix: Prefix, rule: Rule, start: re.Match[str]) -> None:
+        super().__init__(line, prefix)
+        self.rule = rule
+        self.start = start
+        self.kind = rule.kind
+        self.numbers: list[int] = []
+        self.texts: list[str] = []
+        self.panic_at: int | None = None
+        self.other_cpus = False
+        self.interrupted_at: int | None = None
+        self.has_trace = False
+        self._quiet = 0
+        self._ended = False
+
+    def take(self, text: str, line: int) -> bool:
+        if len(self.texts) >= _MOST_LINES:
+            self.finished = True
+            return False
+        text = text.rstrip()
+        self.numbers.append(line)
+        self.texts.append(text)
+        if self._belongs(text, line):
+            self._quiet = 0
+            self.last_line = line
+            if _END.search(text):
+                self._ended = True
+        else:
+            self._quiet += 1
+            if self._quiet > (20 if self._ended else _QUIET):
+                self.finished = True
+        if "Sending NMI from CPU" in text:
+            self.other_cpus = True
+        return True
+
+    def _belongs(self, text: str, line: int) -> bool:
+        if is_trace_start(text):
+            self.has_trace = self.has_trace or _CALLS.search(text) is not None
+            return True
+        return (
+            line == self.line
+            or ("+0x" in text and read_frame(text, line) is not None)
+            or _STRUCTURE.search(text) is not None
+            or _END.search(text) is not None
+            or "PID: " in text
+            or "Pid: " in text
+        )
+
+    def panics(self) -> None:
+        """The next line begins the panic that this report led to."""
+        if self.panic_at is None:
+            self.panic_at = len(self.texts)
+
+    def interrupted(self) -> None:
+        """The next line begins another report: what follows may not be this one's."""
+        if self.interrupted_at is None:
+            self.interrupted_at = len(self.texts)
+
+    def close(self) -> Event:
+        return CrashEvent(**self.fields(), kind=self.rule.kind)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what a CrashEvent is made of."""
+        verdict = self._verdict()
+        whole = Report(self.numbers, self.texts)
+        self._read_header()
+        traces = _traces(whole)
+        trace = next((labelled.trace for labelled in traces if labelled.trace.frames), Trace())
+        if verdict.corruption is not None:
+            self.corrupt(verdict.corruption)
+        elif self.rule.needs_trace and not trace.frames:
+            self.corrupt("the report has no trace")
+        address = next((match for text in self.texts[:4] if (match := _ADDRESS.search(text))), None)
+        oops = next((match for text in self.texts[:30] if (match := _OOPS.search(text))), None)
+        modules = next((match for text in self.texts if (match := _MODULES.search(text))), None)
+        return {
+            **self.base(),
+            "trace": trace,
+            "title": verdict.title,
+            "alternatives": verdict.alternatives,
+            "function": verdict.function,
+            "headline": self.texts[0] if self.texts else "",
+            "address": None if address is None else int(address["address"], 16),
+            "oops_count": None if oops is None else int(oops["count"]),
+            "workqueue": self.header.workqueue,
+            "traces": tuple(traces),
+            "modules": () if modules is None else tuple(modules["names"].split()),
+        }
+
+    def _verdict(self) -> Verdict:
+        """The title from the report's own lines; with the next one's, where it has no trace of its own."""
+        for end in (self.panic_at, self.interrupted_at):
+            if end is not None:
+                verdict = self._judge(end)
+                if verdict.corruption is None or end == self.interrupted_at:
+                    return verdict
+        return self._judge(None)
+
+    def _judge(self, end: int | None) -> Verdict:
+        report = Report(self.numbers[:end], self.texts[:end])
+        verdict = self.rule.verdict(report, self.start)
+        if report.foreign and verdict.corruption is None:
+            return Verdict(
+                verdict.title,
+                verdict.alternatives,
+                verdict.function,
+                "another trace was printed into the report",
+            )
+        return verdict
+
+    def _read_header(self) -> None:
+        header = HeaderReader()
+        for text in self.texts:
+            if header.task is not None and header.hardware is not None:
+                break
+            header.take(text)
+        self.header = header
+
+
+def _traces(report: Report) -> list[LabelledTrace]:
+    traces: list[LabelledTrace] = []
+    reader = TraceReader()
+    label = "registers"
+
+    def close() -> None:
+        trace = reader.close()
+        if trace.frames or trace.registers:
+            traces.append(LabelledTrace(label, trace))
+
+    for number, text in zip(report.numbers, report.texts, strict=True):
+        if is_trace_start(text):
+            close()
+            reader = TraceReader()
+            reader.begin(number)
+            label = text.strip().rstrip(":")
+        else:
+            reader.take(text, number)
+    close()
+    return traces

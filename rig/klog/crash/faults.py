@@ -1,0 +1,89 @@
+"""Oopses: the processor or the MMU refused what the kernel did.
+
+Sources: arch/x86/mm/fault.c show_fault_oops(), arch/x86/kernel/traps.c, arch/arm64/mm/fault.c
+die_kernel_fault(), arch/arm/mm/fault.c, arch/powerpc/mm/fault.c, lib/bug.c.
+"""
+
+from __future__ import annotations
+
+from rig.klog.crash import choose
+from rig.klog.crash.blame import fault, first_trace, pointer_only
+from rig.klog.crash.rules import Rule
+
+__all__ = ["RULES"]
+
+_BAD_ACCESS = ("bad-access in {f}",)
+
+RULES = (
+    Rule(
+        "oops",
+        r"BUG: (?:unable to handle kernel paging request|unable to handle page fault for address"
+        r"|Unable to handle kernel data access)",
+        "BUG: unable to handle kernel paging request in {f}",
+        (fault,),
+        _BAD_ACCESS,
+    ),
+    Rule(
+        "oops",
+        r"BUG: (?:unable to handle kernel NULL pointer dereference|[kK]ernel NULL pointer dereference)",
+        "BUG: unable to handle kernel NULL pointer dereference in {f}",
+        (fault,),
+        _BAD_ACCESS,
+    ),
+    Rule(
+        "oops",
+        r"BUG: [uU]nable to handle kernel",
+        "BUG: unable to handle kernel",
+        corrupt="the first line is cut",
+    ),
+    Rule(
+        "oops",
+        r"BUG: .*stack guard page was hit at",
+        "BUG: stack guard page was hit in {f}",
+        (fault,),
+        ("stack-overflow in {f}",),
+        choose=choose.looping,
+    ),
+    Rule(
+        "oops",
+        r"Unable to handle kernel (?P<what>paging request|NULL pointer dereference|access to user memory)",
+        "BUG: unable to handle kernel {what} in {f}",
+        (fault,),
+        _BAD_ACCESS,
+    ),
+    Rule(
+        "oops",
+        r"general protection fault.*:",
+        "general protection fault in {f}",
+        (fault,),
+        _BAD_ACCESS,
+    ),
+    Rule("oops", r"stack segment: ", "stack segment fault in {f}", (fault,)),
+    Rule("oops", r"PANIC: double fault", "PANIC: double fault in {f}", (pointer_only,)),
+    Rule("oops", r"divide[ _]error: ", "divide error in {f}", (pointer_only,)),
+    Rule(
+        "bug",
+        r"kernel BUG at mm/usercopy\.c",
+        "BUG: bad usercopy in {f}",
+        (first_trace,),
+        (),
+        r"usercopy|__check",
+    ),
+    Rule("bug", r"kernel BUG at lib/list_debug\.c", "BUG: corrupted list in {f}", (first_trace,), _BAD_ACCESS),
+    # Socket buffers have many small wrappers with an assertion: the caller broke it.
+    Rule("bug", r"kernel BUG at .*", "kernel BUG in {f}", (fault,), (), r"^skb_"),
+    Rule("bug", r"Kernel BUG (?P<what>.*)", "kernel BUG {what}"),
+    Rule("oops", r"invalid opcode: ", "invalid opcode in {f}", (pointer_only,)),
+    Rule("oops", r"\bint3: ", "int3 in {f}", (fault,)),
+    Rule("oops", r"Internal error:", "Internal error in {f}", (fault,), _BAD_ACCESS),
+    Rule("oops", r"Unhandled fault:", "Unhandled fault in {f}", (fault,), _BAD_ACCESS),
+    Rule("oops", r"Alignment trap:", "Alignment trap in {f}", (fault,)),
+    Rule(
+        "oops",
+        r"Oops: (?:Machine check|Exception in kernel mode)",
+        "Oops in {f}",
+        (fault,),
+        _BAD_ACCESS,
+    ),
+    Rule("oops", r"\bOops(?: - [\w ]+)?: [0-9a-f#\[]", "Oops in {f}", (fault,), _BAD_ACCESS),
+)

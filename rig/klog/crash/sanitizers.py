@@ -1,0 +1,102 @@
+"""What KASAN, KMSAN, KCSAN, KFENCE and UBSAN found.
+
+Sources: mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c, lib/ubsan.c.
+"""
+
+from __future__ import annotations
+
+from rig.klog.crash.blame import after, first_trace, title_then, title_then_trace
+from rig.klog.crash.rules import Rule
+
+__all__ = ["RULES"]
+
+_BAD_ACCESS = ("bad-access in {f}",)
+_USB = r"alloc_skb|usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)"
+_FILLED_IN = r"Local variable .* created at:|Uninit was created at:"
+_UBSAN_PASSED = r"ubsan|overflow"
+
+
+def _kfence(what: str, title: str, *, also: tuple[str, ...] = ()) -> Rule:
+    return Rule(
+        "kfence",
+        rf"BUG: KFENCE: {what} in \w",
+        title,
+        (title_then(after(r"BUG: KFENCE:")),),
+        also,
+        needs_trace=False,
+    )
+
+
+RULES = (
+    Rule(
+        "kasan",
+        r"BUG: KASAN: (?:double-free or invalid-free|double-free|invalid-free) in \w",
+        "KASAN: invalid-free in {f}",
+        (title_then_trace,),
+        ("invalid-free in {f}",),
+        r"slab_|kfree|vunmap|vfree",
+    ),
+    Rule(
+        "kasan",
+        r"BUG: KASAN: (?P<rest>[a-z-]+ in \w+[.+].*)",
+        "KASAN: {what} {access} in {f}",
+        (title_then_trace,),
+        _BAD_ACCESS,
+        # Hardware tags are checked by the MMU: the report comes out of an exception.
+        r"kernel_fault|tag_check|mem_abort|^el1_|^el1h_",
+        detail=r"BUG: KASAN: (?P<what>[a-z-]+) in \w+[.+](?:.*\n)+?.*(?P<access>Read|Write) (?:of size"
+        r"|at addr) [0-9a-f]",
+        otherwise="KASAN: {rest}",
+    ),
+    Rule(
+        "kasan",
+        r"BUG: KASAN: (?P<what>[a-z-]+) on address",
+        "KASAN: {what} {access}",
+        detail=r"(?P<access>Read|Write) of size \d+",
+    ),
+    Rule("kasan", r"BUG: KASAN: (?P<what>.*)", "KASAN: {what}", corrupt="the first line names no function"),
+    Rule(
+        "kmsan",
+        r"BUG: KMSAN: kernel-usb-infoleak in \w",
+        "KMSAN: kernel-usb-infoleak in {f}",
+        (after(r"BUG: KMSAN:", _FILLED_IN),),
+        passed_over=_USB,
+        needs_trace=False,
+    ),
+    Rule(
+        "kmsan",
+        r"BUG: KMSAN: (?P<what>[a-z-]+) in \w",
+        "KMSAN: {what} in {f}",
+        (after(r"BUG: KMSAN:", _FILLED_IN),),
+        _BAD_ACCESS,
+        # Ciphers and netlink's plumbing touch what others left unset.
+        r"alloc_skb|netlink_(?:ack|rcv_skb)|_encrypt$|^(?:crypto|cipher|drbg|rng)_",
+        needs_trace=False,
+    ),
+    Rule("kcsan", r"BUG: KCSAN: (?P<what>.*)", "KCSAN: {what}", needs_trace=False),
+    _kfence(
+        "(?P<what>use-after-free|out-of-bounds) (?P<access>read|write)",
+        "KFENCE: {what} {access} in {f}",
+        also=_BAD_ACCESS,
+    ),
+    _kfence("invalid free", "KFENCE: invalid free in {f}", also=("invalid-free in {f}",)),
+    _kfence("invalid (?P<access>read|write)", "KFENCE: invalid {access} in {f}", also=_BAD_ACCESS),
+    _kfence("memory corruption", "KFENCE: memory corruption in {f}"),
+    Rule(
+        "ubsan",
+        r"UBSAN: Undefined behaviour in",
+        "UBSAN: undefined-behaviour in {f}",
+        (first_trace,),
+        (),
+        _UBSAN_PASSED,
+    ),
+    Rule(
+        "ubsan",
+        r"UBSAN: array-index-out-of-bounds in",
+        "UBSAN: array-index-out-of-bounds in {f}",
+        (first_trace,),
+        _BAD_ACCESS,
+        _UBSAN_PASSED,
+    ),
+    Rule("ubsan", r"UBSAN: (?P<what>.*?) in", "UBSAN: {what} in {f}", (first_trace,), (), _UBSAN_PASSED),
+)

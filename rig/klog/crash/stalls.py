@@ -1,0 +1,97 @@
+"""Tasks that do not move and processors that do not yield.
+
+Sources: kernel/hung_task.c, kernel/watchdog.c, kernel/watchdog_hld.c (watchdog_perf.c since 6.5),
+kernel/rcu/tree_stall.h, kernel/workqueue.c, kernel/sched/core.c.
+"""
+
+from __future__ import annotations
+
+from rig.klog.crash import choose
+from rig.klog.crash.blame import asked_by_nmi, fault, first_trace, stalled
+from rig.klog.crash.rules import Rule
+
+__all__ = ["RULES"]
+
+RULES = (
+    Rule(
+        "hung-task",
+        r"INFO: task .{0,100}? blocked (?:in I/O wait )?for more than \d+ seconds",
+        "INFO: task hung in {f}",
+        (first_trace,),
+        ("hang in {f}",),
+        choose=choose.hung,
+    ),
+    Rule(
+        "hung-task",
+        r"INFO: task .{0,100}? can't die for more than .* seconds",
+        "INFO: task can't die in {f}",
+        (first_trace,),
+        ("hang in {f}",),
+        r"schedule",
+    ),
+    # A task's name may hold a line's end.
+    Rule(
+        "hung-task",
+        r"INFO: task [^:]*$",
+        "INFO: task hung in {f}",
+        (first_trace,),
+        ("hang in {f}",),
+        choose=choose.hung,
+        detail=r"INFO: task [\s\S]{0,100}? blocked (?:in I/O wait )?for more than \d+ seconds",
+    ),
+    Rule(
+        "lockup",
+        r"BUG: soft lockup",
+        "BUG: soft lockup in {f}",
+        (fault,),
+        ("stall in {f}",),
+        choose=choose.looping,
+    ),
+    Rule(
+        "lockup",
+        r"(?:Watchdog detected hard LOCKUP|hard LOCKUP on cpu)",
+        "hard lockup in {f}",
+        (fault,),
+        ("stall in {f}",),
+        choose=choose.looping,
+    ),
+    Rule(
+        "rcu-stall",
+        r"INFO: rcu_(?:preempt|sched|bh|tasks) (?:self-)?detected(?: expedited)? stall",
+        "INFO: rcu detected stall in {f}",
+        (stalled, asked_by_nmi),
+        ("stall in {f}",),
+        r"apic_timer_interrupt|rcu",
+        choose=choose.looping,
+    ),
+    Rule("lockup", r"BUG: workqueue lockup", "BUG: workqueue lockup", needs_trace=False),
+    Rule(
+        "atomic",
+        r"BUG: scheduling while atomic",
+        "BUG: scheduling while atomic in {f}",
+        (first_trace,),
+        (),
+        r"schedule",
+    ),
+    Rule(
+        "atomic",
+        r"BUG: sleeping function called from invalid context",
+        "BUG: sleeping function called from invalid context in {f}",
+        (first_trace,),
+    ),
+    Rule(
+        "atomic",
+        r"BUG: using (?P<what>[a-z_]+)\(\) in preemptible",
+        "BUG: using {what}() in preemptible code in {f}",
+        (first_trace,),
+        (),
+        r"dump_stack|preempt|debug_|processor_id|this_cpu",
+    ),
+    Rule(
+        "atomic",
+        r"BUG: workqueue leaked lock or atomic",
+        "BUG: workqueue leaked lock or atomic in {function}",
+        detail=r"last function: (?P<function>\w+)",
+        needs_trace=False,
+    ),
+)

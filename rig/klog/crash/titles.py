@@ -1,0 +1,52 @@
+"""Titles that are the same for the same bug: no address, no number, no compiler's suffix.
+
+The wording follows what syzbot made common, so that a title found here can be looked up there.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["short_name", "spellings", "stable"]
+
+_LONGEST = 120
+
+_REPLACEMENTS = (
+    (re.compile(r"syz-executor\.?\d+(?:[/:]\d+)?"), "syz-executor"),
+    (re.compile(r"syzkaller\d+(?:[/:]\d+)?"), "syzkaller"),
+    (re.compile(r"([^a-zA-Z0-9])(?:0x)?[0-9a-f]{6,}"), r"\1ADDR"),
+    (re.compile(r"\d{1,3}(?:\.\d{1,3}){3}"), "IP"),
+    (re.compile(r"(\.\w+)(?::\d+)+"), r"\1:LINE"),
+    (re.compile(r"([a-zA-Z][\w.]+)\+0x[0-9a-z]+/0x[0-9a-z]+"), r"\1"),
+    (re.compile(r"CPU#\d+"), "CPU"),
+    (re.compile(r"(\W)(\d+)(?=\W|$)"), r"\1NUM"),
+    (re.compile(r"\d{8,}"), "NUM"),
+)
+
+# A system call has one name and many entries: __x64_sys_read, __se_sys_read, SyS_read, ksys_read.
+_ENTRIES = (
+    "SYSC_", "SyS_", "compat_SYSC_", "compat_SyS_", "sys_", "ksys_", "__sys_", "___sys_", "____sys_",
+    "__do_sys_", "__se_", "__se_sys_", "__x64_", "__ia32_", "__arm64_",
+)  # fmt: skip
+
+
+def stable(title: str) -> str:
+    """Return the title without what differs from run to run."""
+    for pattern, replacement in _REPLACEMENTS:
+        title = pattern.sub(replacement, title)
+    title = "".join(ch for ch in title.replace("\t", " ") if " " <= ch <= "~")
+    return re.sub(r" +", " ", title)[:_LONGEST].strip()
+
+
+def short_name(function: str) -> str:
+    """Return the function's name without the entry's prefix, the shortest that one prefix gives."""
+    return min((function.removeprefix(entry) for entry in _ENTRIES), key=len)
+
+
+def spellings(function: str) -> list[str]:
+    """Return other names under which the same function is known: as it stands, and behind each prefix."""
+    names = [function]
+    for entry in _ENTRIES:
+        if function.startswith(entry):
+            names.append(function.removeprefix(entry))
+    return names

@@ -1,0 +1,100 @@
+"""Events of a single line: a program's segfault, a refused commitment, a failed allocation in user space.
+
+Sources: show_signal_msg() in arch/x86/mm/fault.c, __vm_enough_memory() in mm/util.c, do_trap() in
+arch/x86/kernel/traps.c, arm64_show_signal() in arch/arm64/kernel/traps.c.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from rig.klog.builder import Builder
+from rig.klog.model import Event, Task
+from rig.klog.prefix import Prefix
+
+__all__ = ["OneLineBuilder", "OneLineEvent", "find_one_line"]
+
+_WORDS = re.compile(
+    r"segfault at|__vm_enough_memory|traps: |unhandled (?:signal|exception)"
+    r"|unhandled page fault"
+)
+_SEGFAULT = re.compile(
+    r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: segfault at (?P<address>[0-9a-f]+) ip (?P<ip>[0-9a-f]+) sp "
+    r"(?P<sp>[0-9a-f]+) "
+    r"error (?P<error>[0-9a-f]+)(?: in (?P<object>.*?)\[(?P<base>[0-9a-f,]+)\+(?P<size>[0-9a-f]+)\])?"
+)
+_TRAP = re.compile(
+    r"traps: (?P<comm>.{1,15}?)\[(?P<pid>\d+)\] (?P<what>general protection(?: fault)?|trap [\w ]+"
+    r"|divide error"
+    r"|invalid opcode|stack segment|int3|bounds|alignment check)\s?,? ip:(?P<ip>[0-9a-f]+) sp:"
+    r"(?P<sp>[0-9a-f]+) "
+    r"error:(?P<error>[0-9a-f]+)(?: in (?P<object>.*?)\[(?P<base>[0-9a-f,]+)\+(?P<size>[0-9a-f]+)\])?"
+)
+_ARM64 = re.compile(r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: unhandled (?:signal|exception):? (?P<what>.*)$")
+# 6.11 names bytes and the reason; before, pages: `__vm_enough_memory: pid: 70, comm: a, no enough memory for
+# the allocation`.
+_REFUSED = re.compile(
+    r"__vm_enough_memory: pid: ?(?P<pid>\d+), comm: ?(?P<comm>.*?),? (?P<what>(?:not"
+    r"|no) enough memory for the allocation)"
+)
+_BYTES = re.compile(r"bytes: ?(?P<bytes>\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneLineEvent(Event):
+    """kind `segfault`, `trap` or `commit-refused`. values: what the line says, by name, as printed."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+
+def find_one_line(text: str) -> tuple[str, re.Match[str]] | None:
+    """Return the kind of the event that a line is, and the match; None for a line that is none."""
+    if _WORDS.search(text) is None:
+        return None
+    for kind, pattern in (
+        ("commit-refused", _REFUSED),
+        ("segfault", _SEGFAULT),
+        ("trap", _TRAP),
+        ("trap", _ARM64),
+    ):
+        match = pattern.search(text)
+        if match is not None:
+            return kind, match
+    return None
+
+
+class OneLineBuilder(Builder):
+    """Finished with its first line."""
+
+    def __init__(self, line: int, prefix: Prefix, found: tuple[str, re.Match[str]]) -> None:
+        super().__init__(line, prefix)
+        self.kind, self._match = found
+        self.finished = True
+        self._text = ""
+
+    def take(self, text: str, line: int) -> bool:
+        if line != self.line:
+            return False
+        self._text = text
+        return True
+
+    def close(self) -> Event:
+        values = {name: value for name, value in self._match.groupdict().items() if value is not None}
+        wanted = _BYTES.search(self._text)
+        if wanted is not None:
+            values["bytes"] = wanted["bytes"]
+        comm, pid = values.pop("comm").strip(), int(values.pop("pid"))
+        return OneLineEvent(
+            **{**self.base(), "task": Task(comm, pid)},
+            kind=self.kind,
+            title=_title(self.kind, comm, values),
+            values=values,
+        )
+
+
+def _title(kind: str, comm: str, values: dict[str, str]) -> str:
+    if kind == "commit-refused":
+        return f"commitment refused to {comm}"
+    where = f" in {values['object']}" if values.get("object") else ""
+    return f"{values.get('what', 'segfault').strip()} of {comm}{where}"

@@ -1,0 +1,43 @@
+"""Nothing that a guest prints moves the cursor, colours the screen or hides a part of a line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rig.report.sanitize import plain
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://x\x1b\\link", "link"),
+        ("\x1bP1$r\x1b\\x", "x"),
+        ("\x9b2Jgone", "gone"),
+        ("\x1bcreset", "reset"),
+        ("a\tb", "a    b"),
+        ("line\r\n", "line"),
+        ("over\rwrite", "over�write"),
+        ("\u202eright to left", "�right to left"),
+        ("zero\u200bwidth", "zero�width"),
+        ("bell\x07", "bell�"),
+        ("two\nlines", "two�lines"),
+        ("plain – ü × text", "plain – ü × text"),
+    ],
+)
+def test_controls_are_taken_out(said: str, shown: str) -> None:
+    assert plain(said) == shown
+
+
+@given(st.text())
+def test_no_control_is_left_of_any_text(text: str) -> None:
+    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in plain(text))
+
+
+def test_long_text_is_cut() -> None:
+    assert len(plain("x" * 100000)) == 4096

@@ -1,0 +1,184 @@
+"""Scenarios that are wrong are refused before a guest is started: with the file, the line, the key and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.errors import WrongCall
+from rig.scenario.load import find_scenario, list_scenarios, load_scenario
+
+GOOD = """\
+title = "A sleep"
+summary = "Sleeps."
+
+[parameters.naps]
+type = "int"
+default = 2
+min = 1
+help = "how often"
+
+[plan]
+steps = [
+  { do = "sleep", seconds = "{{ naps }}" },
+]
+
+[[claims]]
+id = "ended"
+text = "it slept {{ naps }} seconds"
+expr = "end.reason == 'plan'"
+"""
+
+
+def folder_with(tmp_path: Path, text: str) -> str:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "scenario.toml").write_text(text)
+    return str(folder)
+
+
+def refusal(tmp_path: Path, text: str) -> WrongCall:
+    with pytest.raises(WrongCall) as caught:
+        load_scenario(folder_with(tmp_path, text))
+    return caught.value
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+def test_scenario_of_ones_own_loads_from_its_folder(tmp_path: Path) -> None:
+    scenario = load_scenario(folder_with(tmp_path, GOOD))
+
+    assert scenario.name == "own"
+    assert scenario.parameters["naps"].parse("3") == 3
+
+
+def test_every_scenario_of_the_catalogue_loads_and_tells_its_story() -> None:
+    folders = list_scenarios()
+
+    assert folders
+    for folder in folders:
+        assert load_scenario(folder.name).story().startswith("# ")
+
+
+def test_unknown_scenario_names_what_was_probably_meant() -> None:
+    with pytest.raises(WrongCall) as caught:
+        find_scenario("overcommit-ops")
+
+    assert caught.value.remedy == "did you mean 'overcommit-oops'?"
+
+
+def test_folder_without_a_scenario_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongCall, match=r"no scenario\.toml in this folder"):
+        find_scenario(str(tmp_path))
+
+
+def test_path_that_is_not_there_is_refused() -> None:
+    with pytest.raises(WrongCall, match="no such folder"):
+        find_scenario("./nowhere")
+
+
+def test_broken_toml_names_line_and_column(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace("default = 2", "default = "))
+
+    assert "line 6" in error.what
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ("default = 2", "defualt = 2", "unknown key 'defualt'", "did you mean 'default'?"),
+        ('summary = "Sleeps."', 'sumary = "Sleeps."', "the key 'summary' is missing", "add it"),
+        ("[parameters.naps]", "[parameters.memory]", "'memory' is reserved", None),
+        ('do = "sleep"', 'do = "slep"', "unknown verb 'slep': did you mean 'sleep'", None),
+        ("seconds = ", "secs = ", "'sleep' has no key 'secs': did you mean", None),
+        ("default = 2", "default = 0", "0 is out of bounds: the smallest value is 1", None),
+        ("default = 2", 'default = "two"', "'two' is not a whole number", None),
+        ("min = 1", 'choices = ["1"]', "'choices' belongs to type", None),
+        ("{{ naps }} seconds", "{{ nap }} seconds", "unknown name 'nap'", "did you mean 'naps'?"),
+        ("{{ naps }} seconds", "{{ naps seconds", "the template is broken", "correct the template"),
+        ('id = "ended"', 'id = "ended"\nneeds = ["other"]', "needs 'other', which is no claim above it", None),
+    ],
+)
+def test_mistake_names_what_is_wrong_and_the_remedy(
+    tmp_path: Path, right: str, wrong: str, what: str, remedy: str | None
+) -> None:
+    error = refusal(tmp_path, GOOD.replace(right, wrong))
+
+    assert what in str(error) + (error.detail or "")
+    if remedy is not None:
+        assert remedy in (error.remedy or "") + (error.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place"),
+    [
+        ("default = 2", "defualt = 2", "defualt"),
+        ('do = "sleep"', 'do = "slep"', "slep"),
+        ("end.reason ==", "end.reason =", "expr ="),
+        ("{{ naps }} seconds", "{{ nap }} seconds", "{{ nap }}"),
+    ],
+)
+def test_mistake_names_file_and_line(tmp_path: Path, right: str, wrong: str, place: str) -> None:
+    text = GOOD.replace(right, wrong)
+
+    error = refusal(tmp_path, text)
+
+    assert f"scenario.toml:{line_of(text, place)}" in (error.where or "") + (error.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("expr", "what", "caret_under"),
+    [
+        ("len(ooms >", "does not parse", "("),
+        ("end.reasn == 'plan' and oms == ()", "unknown name 'oms'", "oms"),
+        ("legn(ooms) > 0", "unknown function 'legn'", "legn"),
+        ("params.nap > 1", "params has no 'nap'", "params.nap"),
+        ("end.__class__ == 1", "'__class__' cannot be read", "end"),
+        ("(lambda: 1)() == 1", "only functions can be called", "(lambda"),
+        ("2 ** 3 == 8", "Pow is not part of the language", None),
+        ("f'{end}' == ''", "JoinedStr is not part of the language", None),
+    ],
+)
+def test_claim_that_does_not_parse_shows_the_place_with_a_caret(
+    tmp_path: Path, expr: str, what: str, caret_under: str | None
+) -> None:
+    error = refusal(tmp_path, GOOD.replace("end.reason == 'plan'", expr))
+
+    assert what in error.what
+    assert "claim 'ended'" in (error.where or "")
+    line, caret = (error.detail or "").split("\n")
+    assert line == expr
+    assert caret.endswith("^")
+    if caret_under is not None:
+        assert line.index(caret_under) == caret.index("^")
+
+
+def test_spawn_of_an_unnamed_program_is_refused(tmp_path: Path) -> None:
+    step = '{ do = "spawn", program = "hog" },\n  { do = "sleep"'
+
+    error = refusal(tmp_path, GOOD.replace('{ do = "sleep"', step))
+
+    assert "program 'hog', which [[programs]] does not name" in error.what
+
+
+def test_step_about_a_program_that_nobody_spawns_is_refused(tmp_path: Path) -> None:
+    step = '{ do = "signal", program = "hog", signal = "CONT" },\n  { do = "sleep"'
+
+    assert "no step spawns" in refusal(tmp_path, GOOD.replace('{ do = "sleep"', step)).what
+
+
+def test_wait_without_a_bound_is_refused(tmp_path: Path) -> None:
+    step = '{ do = "wait_any", oom = true },\n  { do = "sleep"'
+
+    assert "'wait_any' needs the key 'timeout'" in refusal(tmp_path, GOOD.replace('{ do = "sleep"', step)).what
+
+
+def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "")
+    (Path(folder) / "scenario.toml").write_bytes(b'title = "\xff"')
+
+    with pytest.raises(WrongCall, match="not UTF-8 at byte 9"):
+        load_scenario(folder)

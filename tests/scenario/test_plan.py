@@ -1,0 +1,126 @@
+"""The plan is the protocol's text: escaped, bounded, and without the steps that do not apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.errors import WrongCall
+from rig.scenario.load import load_scenario
+from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
+from rig.scenario.settings import parse_settings
+
+
+def plan(*sets: str, to_the_end: bool = False) -> RenderedPlan:
+    scenario = load_scenario("overcommit-oops")
+    return render_plan(scenario, parse_settings(scenario, sets, to_the_end=to_the_end))
+
+
+def own_scenario(tmp_path: Path, programs: str, steps: str) -> str:
+    (tmp_path / "scenario.toml").write_text(
+        f'title = "t"\nsummary = "s"\n[parameters.x]\ntype = "text"\ndefault = ""\nhelp = "h"\n{programs}\n'
+        f'[plan]\nsteps = [{steps}]\n[[claims]]\nid = "c"\ntext = "t"\nexpr = "len(steps) > 0"\n'
+    )
+    return str(tmp_path)
+
+
+def test_a_value_cannot_break_out_of_its_word() -> None:
+    step = RenderedStep("mark", (("name", "a\tb\nsignal\tprogram=x\\"),))
+
+    assert step.text() == "mark\tname=a\\tb\\nsignal\\tprogram=x\\\\"
+
+
+def test_parameter_with_a_newline_stays_one_step(tmp_path: Path) -> None:
+    scenario = load_scenario(own_scenario(tmp_path, "", '{ do = "mark", name = "{{ x }}" }'))
+
+    rendered = render_plan(scenario, parse_settings(scenario, ["x=1\nend\treason=lie"]))
+
+    assert rendered.text() == "mark\tname=1\\nend\\treason=lie\n"
+
+
+def test_sysctls_and_swap_come_first() -> None:
+    lines = plan("vm.panic_on_oom=1", "swap=64M", "zram=32M").text().splitlines()
+
+    assert lines[:3] == [
+        "sysctl\tname=vm.panic_on_oom\tvalue=1",
+        "swapon\tpath=/dev/vda\tmkswap=1",
+        f"swapon\tzram={32 << 20}",
+    ]
+
+
+def test_program_is_started_from_the_payload_with_its_arguments() -> None:
+    spawn = next(step for step in plan("every=500ms").steps if step.verb == "spawn")
+
+    assert spawn.words == (
+        ("program", "cow-writer"),
+        ("arg", "{payload}/bin/cow-writer"),
+        ("arg", f"--size={200 << 20}"),
+        ("arg", f"--step={4 << 20}"),
+        ("arg", "--every=0.5"),
+    )
+
+
+def test_python_program_is_run_by_the_guests_python() -> None:
+    rendered = plan("language=python")
+
+    spawn = next(step for step in rendered.steps if step.verb == "spawn")
+    assert spawn.words[1:3] == (("arg", "/usr/bin/python3"), ("arg", "{payload}/bin/cow-writer.py"))
+    assert rendered.programs[0].language == "python"
+    assert rendered.programs[0].origin == "guest"
+
+
+def test_run_ends_when_its_claims_are_decided_unless_asked_to_go_on() -> None:
+    assert "end\treason=decided" in plan().text()
+    assert "end\treason=decided" not in plan(to_the_end=True).text()
+
+
+def test_without_a_hog_no_step_speaks_of_it() -> None:
+    assert "hog" not in plan("hog=0").text().replace("label=hogging", "")
+
+
+def test_missing_program_file_names_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "teller.py").touch()
+    programs = '[[programs]]\nname = "w"\nsource = "teler.py"'
+    scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
+
+    with pytest.raises(WrongCall) as caught:
+        render_plan(scenario, parse_settings(scenario))
+
+    assert "'teler.py' is missing" in caught.value.what
+    assert caught.value.remedy == "did you mean 'teller.py'?"
+
+
+def test_unknown_guest_program_names_what_was_probably_meant(tmp_path: Path) -> None:
+    programs = '[[programs]]\nname = "h"\nsource = "hogg"'
+    scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "h" }'))
+
+    with pytest.raises(WrongCall) as caught:
+        render_plan(scenario, parse_settings(scenario))
+
+    assert "did you mean 'hog.c'" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("source", ["../secret.py", "/etc/passwd.c"])
+def test_source_outside_the_folder_is_refused(tmp_path: Path, source: str) -> None:
+    programs = f'[[programs]]\nname = "w"\nsource = "{source}"'
+    scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
+
+    with pytest.raises(WrongCall, match="outside the scenario's folder"):
+        render_plan(scenario, parse_settings(scenario))
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "soon", "inf"])
+def test_wait_that_is_not_bounded_is_refused(tmp_path: Path, timeout: str) -> None:
+    steps = f'{{ do = "wait_any", oom = true, timeout = "{timeout}" }}'
+    scenario = load_scenario(own_scenario(tmp_path, "", steps))
+
+    with pytest.raises(WrongCall, match="not a number of seconds above zero"):
+        render_plan(scenario, parse_settings(scenario))
+
+
+def test_template_cannot_reach_into_python(tmp_path: Path) -> None:
+    scenario = load_scenario(own_scenario(tmp_path, "", '{ do = "mark", name = "{{ x.__class__.__mro__ }}" }'))
+
+    with pytest.raises(WrongCall, match="cannot be rendered"):
+        render_plan(scenario, parse_settings(scenario))
