@@ -3,26 +3,51 @@
  * hog: takes memory and keeps it. It stands for the other service on the machine, which is entitled to what it has.
  */
 #include <getopt.h>
+#include <malloc.h>
 
 #include "phases.h"
 
 static const char help[] =
-	"usage: hog [--fill word|page] [--no-stop] SIZE\n"
+	"usage: hog [--fill word|page] [--blocks BYTES] [--no-stop] SIZE\n"
 	"Takes SIZE bytes (200M), writes to every page, and keeps them until it is killed.\n"
 	"\n"
 	"  --fill HOW   what a page is filled with: word (one word, fast), page (all of it, does not compress)\n"
+	"  --blocks N   take it as a service would, by malloc in blocks of N bytes; malloc's own words before each block\n"
+	"               cost a page more a block, as they do for any program (no region line then)\n"
 	"  --no-stop    do not stop when the memory is taken, only wait\n"
 	"\n"
 	"Lines: 'region hog START LENGTH', 'hogging BYTES' (then it stops until SIGCONT, and sleeps for ever after).\n"
 	"Exit status: 64 wrong call, 71 the kernel refused the memory: 'mmap: ENOMEM'.\n";
 
+/* glibc maps each large block for itself (M_MMAP_THRESHOLD, mallopt(3)), with its header in front. */
+static size_t take_blocks(size_t size, size_t block, size_t page_size, void (*touch)(volatile uint64_t *, size_t, uint64_t))
+{
+	size_t taken = 0;
+
+	mallopt(M_MMAP_THRESHOLD, (int)page_size);
+	for (size_t left = size; left >= page_size; left -= block < left ? block : left) {
+		size_t bytes = block < left ? block : left;
+		volatile uint64_t *memory = malloc(bytes);
+
+		if (!memory)
+			refused("malloc");
+		for (size_t page = 0; page < bytes / page_size; page++)
+			touch(memory, page, 1);
+		/* The header shifted the block, so its end lies on one page more. */
+		((volatile unsigned char *)memory)[bytes - 1] = 1;
+		taken += bytes;
+	}
+	return taken;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "fill", required_argument, NULL, 'f' }, { "no-stop", no_argument, NULL, 'x' },
+		{ "fill", required_argument, NULL, 'f' }, { "blocks", required_argument, NULL, 'b' },
+		{ "no-stop", no_argument, NULL, 'x' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
-	size_t page_size = (size_t)sysconf(_SC_PAGESIZE), pages, size;
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE), pages, size, block = 0, taken;
 	bool whole_pages = false, no_stop = false;
 	volatile uint64_t *array;
 	int option;
@@ -33,6 +58,11 @@ int main(int argc, char **argv)
 			if (strcmp(optarg, "word") != 0 && strcmp(optarg, "page") != 0)
 				wrong_call("--fill: '%s' is neither word nor page", optarg);
 			whole_pages = strcmp(optarg, "page") == 0;
+			break;
+		case 'b':
+			block = size_of("--blocks", optarg);
+			if (block < page_size)
+				wrong_call("--blocks is at least a page, %zu bytes", page_size);
 			break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
@@ -46,10 +76,15 @@ int main(int argc, char **argv)
 	if (pages == 0)
 		wrong_call("SIZE is at least a page, %zu bytes", page_size);
 	take_role("hog");
-	array = map_array("hog", pages * page_size, MAP_PRIVATE);
-	for (size_t page = 0; page < pages; page++)
-		(whole_pages ? fill_page : write_page)(array, page, 1);
-	say("hogging %zu", pages * page_size);
+	if (block) {
+		taken = take_blocks(size, block, page_size, whole_pages ? fill_page : write_page);
+	} else {
+		taken = pages * page_size;
+		array = map_array("hog", taken, MAP_PRIVATE);
+		for (size_t page = 0; page < pages; page++)
+			(whole_pages ? fill_page : write_page)(array, page, 1);
+	}
+	say("hogging %zu", taken);
 	if (!no_stop)
 		stop_here();
 	for (;;)

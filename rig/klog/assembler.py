@@ -14,8 +14,10 @@ from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.starts import continues, find_start
 from rig.klog.model import Event
 from rig.klog.oneline import OneLineBuilder, find_one_line
+from rig.klog.oom.allocation import AllocationBuilder, is_allocation_failure
 from rig.klog.oom.kill import read_kill, read_reaped
 from rig.klog.oom.report import OomBuilder
+from rig.klog.oom.tasks import is_task_header
 from rig.klog.panic import PanicBuilder, is_oom_reason, panic_reason
 from rig.klog.prefix import Prefix
 
@@ -24,6 +26,8 @@ __all__ = ["Assembler"]
 _LINGER = 2000  # lines after its end within which a report's reaper and further kills are still looked for
 _MOST_OPEN = 16  # reports at once: every CPU may print one
 _NEAR = 3000  # lines within which a panic is put down to the report before it
+
+_LOADER = (b"Decompressing", b"Booting", b"Parsing", b"SeaBIOS", b"iPXE")  # what comes before a kernel speaks
 
 _Context = tuple[bool, str | None]
 
@@ -34,6 +38,11 @@ _FOLLOWS_REPORT = re.compile(
     r"Stall|kasan|panic_on_|"
     r"Oops|Fatal hardware|Aiee|Asynchronous SError|NMI"
 )
+
+
+def _begins_in_the_middle(text: str) -> bool:
+    """Whether a line is one that an OOM report has in its middle, for a log that starts there."""
+    return text.startswith(("Mem-Info:", "oom-kill:constraint=")) or is_task_header(text)
 
 
 class Assembler:
@@ -54,10 +63,13 @@ class Assembler:
             return False
         return not any(not builder.finished for builder in self._current.values())
 
-    def skip(self, line: int) -> None:
-        """Lines up to this one were passed over."""
+    def skip(self, line: int, passed: bytes) -> None:
+        """Lines up to this one were passed over: these."""
         self._line = line
-        self._started = True
+        if not self._started:
+            self._started = any(
+                text and not text.startswith(_LOADER) for text in map(bytes.strip, passed[:4096].split(b"\n"))
+            )
 
     def feed(self, prefix: Prefix, text: str, line: int) -> None:
         """Read one line."""
@@ -65,7 +77,7 @@ class Assembler:
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
-        self._started = self._started or (bool(text) and not text.startswith("Booting"))
+        self._started = self._started or (bool(text) and not text.startswith(("Booting", "Decompressing")))
         current = self._current.get(context)
         if isinstance(current, OomBuilder) and current.take_row(text, line):
             return
@@ -110,6 +122,12 @@ class Assembler:
 
     def _start(self, prefix: Prefix, text: str, current: Builder | None, context: _Context) -> Builder | None:
         if "invoked oom-killer" in text:
+            return self._open(context, OomBuilder(self._line, prefix))
+        if is_allocation_failure(text):
+            if isinstance(current, CrashBuilder) and not current.finished:
+                current.interrupted()
+            return self._open(context, AllocationBuilder(self._line, prefix))
+        if _begins_in_the_middle(text) and not (isinstance(current, OomBuilder) and not current.finished):
             return self._open(context, OomBuilder(self._line, prefix))
         found = find_start(text)
         if found is not None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rig.klog.assembler import Assembler
+from rig.klog.forms import Unpacker
 from rig.klog.model import Event
-from rig.klog.prefix import split_prefix
 from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, clean
 
@@ -42,6 +42,7 @@ class _Reader:
     def __init__(self) -> None:
         self.lines = 0
         self._assembler = Assembler()
+        self._unpack = Unpacker()
 
     def run(self, chunks: Iterable[bytes]) -> Iterator[Event]:
         for block in blocks(chunks):
@@ -57,10 +58,11 @@ class _Reader:
             if assembler.idle:
                 yield from assembler.events()
                 found = scanner.next(start)
-                skipped = block.count(b"\n", start, found if found >= 0 else length)
+                until = found if found >= 0 else length
+                skipped = block.count(b"\n", start, until)
                 if skipped:
                     self.lines += skipped
-                    assembler.skip(self.lines)
+                    assembler.skip(self.lines, block[start : min(until, start + 4096)])
                 if found < 0:
                     self.lines += not block.endswith(b"\n")
                     return
@@ -77,9 +79,5 @@ class _Reader:
         text = raw.rstrip(b"\r").decode("utf-8", "replace")
         if not text.isprintable():
             text = clean(text)
-        prefix, text = split_prefix(text)
-        if "#012" in text:
-            for part in text.split("#012"):
-                self._assembler.feed(prefix, part, self.lines)
-        else:
-            self._assembler.feed(prefix, text, self.lines)
+        for prefix, line in self._unpack(text):
+            self._assembler.feed(prefix, line, self.lines)

@@ -13,8 +13,10 @@ __all__ = ["Scanner"]
 # Every line that begins an event holds one of these; that they also occur elsewhere costs a look at the line.
 _WORDS = (
     b"BUG",
+    b"__CURSOR=",
+    b'"MESSAGE"',
     b"WARNING:",
-    b"INFO: ",
+    b"INFO:",
     b"nable to handle kernel",
     b"fault",
     b"stack segment",
@@ -39,17 +41,18 @@ _WORDS = (
     b"Mem-Info",
     b"Tasks state",
     b"total_vm",
-    b"allocation stalls",
+    b"vmalloc error",
     b"ut of memory",
 )
 _LOOK = re.compile(
-    rb"BUG|WARNING:|INFO: |nable to handle kernel|(?:protection|[Uu]nhandled|double|page) fault|stack "
+    rb"BUG|__CURSOR=|\"MESSAGE\"\s?:\s?\[|WARNING:|INFO:|nable to handle kernel|(?:protection"
+    rb"|[Uu]nhandled|double|page) fault|stack "
     rb"segment: "
     rb"|segfault at|Kernel panic|panic:|panicked|trusty: panic|(?:fatal|Internal|divide[ _]|divide) ?error:"
     rb"|divide[ _]error|invalid opcode|int3: |UBSAN: |unregister_netdevice: w|VFS: (?:Close|Busy)"
     rb"|Alignment trap"
     rb"|traps: |unhandled (?:signal|exception)|SYZF|Booting the k|Oops|hard LOCKUP|oom-killer|oom_reaper: "
-    rb"|illed process|__vm_enough_memory|llocation failure|Mem-Info|Tasks state|total_vm|allocation stalls"
+    rb"|illed process|__vm_enough_memory|llocation failure|Mem-Info|Tasks state|total_vm|vmalloc error"
     rb"|ut of memory"
 )
 

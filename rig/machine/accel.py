@@ -102,25 +102,41 @@ async def _try_kvm(store: Store, spec: GuestSpec, qemu: Qemu, deadline: float) -
     with store.workplace() as work, runtime_folder("kvm") as folder:
         blank_payload(work / "payload")
         wiring = Wiring(name="kvm-proof", folder=folder, payload=work / "payload")
-        log = work / "console.log"
-        words = work / "qemu.log"
+        said: str | None = None
         try:
             async with started(spec, wiring, qemu, work, Listeners()) as session:
                 await session.monitor.execute("cont")
-                await session.record("ready", deadline)
-                return True, "the guest's kernel boots under it"
+                try:
+                    await session.record("ready", deadline)
+                    return True, "the guest's kernel boots under it"
+                finally:
+                    # Before we end QEMU, which it would tell us of.
+                    said = session.process.words().strip()
         except RigError:
-            said = words.read_text(errors="replace").strip().splitlines() if words.is_file() else []
-            printed = log.read_bytes().decode(errors="replace").split("\n") if log.is_file() else []
-    msr = [line for line in said if "MSR" in line or "msr" in line]
-    if msr or any("abort" in line.lower() or "assert" in line.lower() for line in said):
-        return False, f"/dev/kvm opens, but QEMU aborts: {(msr or said)[0].strip()}"
-    if said and not any(line.strip() for line in printed):
-        return False, f"/dev/kvm opens, but QEMU ends: {said[-1].strip()}"
-    lines = [line.strip() for line in printed if line.strip()]
-    if not lines:
-        return False, f"/dev/kvm opens, but the kernel printed nothing within {deadline:g} s"
-    return False, f"/dev/kvm opens, but the kernel was not up within {deadline:g} s; its last line: {lines[-1][:120]}"
+            if said is None:
+                said = _read(work / "qemu.log").strip()
+        return False, "/dev/kvm opens, but " + _diagnosis(said, _read(work / "console.log"), deadline)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _diagnosis(said: str, printed: str, deadline: float) -> str:
+    """Return how it failed. said: QEMU's own words; printed: the guest's console."""
+    words = said.splitlines()
+    msr = [line for line in words if "msr" in line.lower()]
+    if msr:
+        return f"QEMU aborts on an MSR: {msr[0].strip()}"
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    if lines:
+        return f"the kernel was not up within {deadline:g} s; its last line: {lines[-1][:120]}"
+    if words:
+        return f"QEMU ends: {words[-1].strip()}"
+    return f"the kernel hangs: it printed nothing within {deadline:g} s"
 
 
 def as_record(choice: Choice) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _processor(spec: GuestSpec) -> list[str]:
     return [
         "-accel", f"tcg,thread={threads}",
         # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
-        "-cpu", "max,-erms,-fsrm",
+        "-cpu", "max,-erms,-fsrm,model=4,stepping=0",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
 

@@ -16,7 +16,8 @@ __all__ = ["Monitor"]
 
 logger = logging.getLogger(__name__)
 # Its own logger reports each lost connection as an error; a QEMU that ends is no error here.
-logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+logging.getLogger("qemu.qmp").propagate = False
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class Monitor:

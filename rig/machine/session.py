@@ -50,6 +50,7 @@ class Session:
     console: Console
     channel: Channel
     console_log: Path
+    shell: socket.socket | None = None
     bad_records: int = 0
     _waiting: list[tuple[str, asyncio.Future[dict[str, Any]]]] = field(default_factory=list)
 
@@ -152,6 +153,12 @@ async def started(
     listener.bind(str(wiring.console))
     listener.listen(1)
     console = Console(listener, out / "console.log", listeners.on_line)
+    shell = None
+    if wiring.shell:
+        # Nobody need use it; QEMU wants somebody to be there.
+        shell = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        shell.bind(str(wiring.shell_socket))
+        shell.listen(1)
     session: Session | None = None
 
     def on_line(line: bytes) -> None:
@@ -164,11 +171,13 @@ async def started(
     console.start()
     try:
         async with running_qemu(command, out / "qemu.log") as process:
-            session = Session(wiring, command, process, monitor, console, channel, out / "console.log")
+            session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
             await _connected(session)
             yield session
     finally:
         channel.close()
+        if shell is not None:
+            shell.close()
         await monitor.close()
         await asyncio.to_thread(console.close)
 

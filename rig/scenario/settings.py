@@ -18,11 +18,12 @@ from rig.units import format_size, parse_size
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
 
-__all__ = ["SMALLEST_MEMORY", "Settings", "parse_settings"]
+__all__ = ["SMALLEST_MEMORY", "Settings", "guest_settings", "parse_settings"]
 
 SMALLEST_MEMORY = 96 << 20
 """Below this a Debian kernel with our initramfs does not reach the agent."""
 LARGEST_MEMORY = 64 << 30
+DEFAULT_MEMORY = 512 << 20
 
 SYSCTL = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_/:-]+)+")
 # The first part of a sysctl's name is a folder of /proc/sys.
@@ -96,6 +97,18 @@ def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: 
     settings = replace(settings, given=given)
     _check_guest(settings)
     _run_checks(scenario, settings)
+    return settings
+
+
+def guest_settings(sets: Sequence[str] = ()) -> Settings:
+    """Return the settings of a guest without a scenario. Raises WrongCall for what is no setting of a guest."""
+    settings = Settings({}, {}, memory=DEFAULT_MEMORY, cpus=1, swap=0, zram=0)
+    for text in sets:
+        name, value = _split(text)
+        if name not in GUEST_SETTINGS:
+            raise WrongCall(f"'{name}' is no setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
+        settings = _set_guest(settings, name, value)
+    _check_guest(settings)
     return settings
 
 

@@ -12,8 +12,6 @@ from rig.klog.crash.rules import Rule
 
 __all__ = ["RULES"]
 
-_HUNG = r" blocked (?:in I/O wait )?for more than \d+ seconds"
-
 RULES = (
     Rule(
         "hung-task",
@@ -30,6 +28,16 @@ RULES = (
         (first_trace,),
         ("hang in {f}",),
         r"schedule",
+    ),
+    # A task's name may hold a line's end.
+    Rule(
+        "hung-task",
+        r"INFO: task [^:]*$",
+        "INFO: task hung in {f}",
+        (first_trace,),
+        ("hang in {f}",),
+        choose=choose.hung,
+        detail=r"INFO: task [\s\S]{0,100}? blocked (?:in I/O wait )?for more than \d+ seconds",
     ),
     Rule(
         "lockup",

@@ -39,6 +39,7 @@ class MemInfoReader:
         self.line: int | None = None
         self.last: int | None = None
         self.counters: dict[str, int] = {}
+        self.counter_lines: dict[str, int] = {}
         self.nodes: list[Node] = []
         self.zones: list[_OpenZone] = []
         self.hugepages: list[HugePages] = []
@@ -55,6 +56,11 @@ class MemInfoReader:
             self.last = line
         return taken
 
+    def undo_place(self, line: int) -> None:
+        """Forget the node or zone that was read from this line: it comes again, longer."""
+        self.nodes = [node for node in self.nodes if node.line != line]
+        self.zones = [zone for zone in self.zones if zone.line != line]
+
     def _take(self, text: str, line: int) -> bool:
         if text.startswith("Mem-Info"):
             self.line = line
@@ -69,7 +75,7 @@ class MemInfoReader:
             self._table = "profile"
             return True
         if text.startswith("lowmem_reserve[]"):
-            return self._take_lowmem(text)
+            return self._take_lowmem(text, line)
         if text.startswith("Node ") or (self.line is not None and _looks_like_zone(text)):
             return self._take_place(text, line)
         if text.startswith("CPU ") and _PCP.match(text):
@@ -85,14 +91,15 @@ class MemInfoReader:
         huge = _HUGE.match(text) if text.startswith("hugepages_total") else None
         if huge is not None:
             return self._take_huge(huge, line)
-        return self.line is not None and self._take_counters(text)
+        return self.line is not None and self._take_counters(text, line)
 
-    def _take_counters(self, text: str) -> bool:
+    def _take_counters(self, text: str, line: int) -> bool:
         pairs = _PAIR.findall(text)
-        if not pairs or _PAIR.sub("", text).strip():
+        if not pairs or "kB" in text or _PAIR.sub("", text).strip():
             return False
         for name, value in pairs:
             self.counters[name] = int(value)
+            self.counter_lines[name] = line
         return True
 
     def _take_place(self, text: str, line: int) -> bool:
@@ -133,11 +140,12 @@ class MemInfoReader:
         zone.buddy, zone.buddy_total_kb, zone.buddy_line = orders, int(total[1]), line
         return True
 
-    def _take_lowmem(self, text: str) -> bool:
+    def _take_lowmem(self, text: str, line: int) -> bool:
         match = _LOWMEM.match(text)
         if match is None:
             return False
         if self.zones:
+            self.zones[-1].reserve_line = line
             self.zones[-1].lowmem_reserve = tuple(int(word) for word in match[1].split())
         return True
 
@@ -191,6 +199,7 @@ class _OpenZone:
         self.buddy: tuple[BuddyOrder, ...] = ()
         self.buddy_total_kb: int | None = None
         self.buddy_line: int | None = None
+        self.reserve_line: int | None = None
 
     def close(self) -> Zone:
         return Zone(
@@ -207,6 +216,7 @@ class _OpenZone:
             buddy_total_kb=self.buddy_total_kb,
             line=self.line,
             buddy_line=self.buddy_line,
+            reserve_line=self.reserve_line,
         )
 
 

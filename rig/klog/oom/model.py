@@ -51,6 +51,7 @@ class Zone:
     buddy_total_kb: int | None = None
     line: int = 0
     buddy_line: int | None = None
+    reserve_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ class OomEvent(Event):
     workqueue: str | None = None
     mem_info: dict[str, int] = field(default_factory=dict)
     mem_info_line: int | None = None
+    mem_info_lines: dict[str, int] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     zones: tuple[Zone, ...] = ()
     hugepages: tuple[HugePages, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from rig.klog.builder import Builder
 from rig.klog.model import Event, Task, TextLine
@@ -56,6 +57,7 @@ class OomBuilder(Builder):
         self.group: str | None = None
         self.notes: list[TextLine] = []
         self._in_table = False
+        self._before = ("", 0)
 
     def take_row(self, text: str, line: int) -> bool:
         """Read a line that can be nothing but a row of the open table. Returns whether it was one."""
@@ -70,10 +72,41 @@ class OomBuilder(Builder):
     def take(self, text: str, line: int) -> bool:
         if self.take_row(text, line):
             return True
-        taken = self._take(text.rstrip(), line)
+        text = text.rstrip()
+        taken = self._take(text, line) or self._take_cut(text, line) or self._take_wrapped(text, line)
         if taken:
             self.last_line = line
+            self._before = (text, line)
         return taken
+
+    def leave_unknown(self, text: str, line: int) -> None:
+        super().leave_unknown(text, line)
+        self._before = (text.rstrip(), line)
+
+    def _take_cut(self, text: str, line: int) -> bool:
+        """A pager cuts lines at the terminal's width and marks them with `>`."""
+        if not text.endswith(">") or len(text) < 40 or not self._take(text[:-1].rpartition(" ")[0], line):
+            return False
+        self.corrupt("lines are cut at a terminal's width")
+        return True
+
+    def _take_wrapped(self, text: str, line: int) -> bool:
+        """A mail client wraps lines: this one may be the rest of the one before."""
+        before, at = self._before
+        if not before or not text or text[0] == " " or len(before) < 40:
+            return False
+        joined = f"{before} {text}"
+        known = len(self.kills)
+        if not (self.take_row(joined, at) or self._take(joined, at)):
+            return False
+        if before.startswith("Node "):
+            self.memory.undo_place(at)
+            self._take(joined, at)
+        if len(self.kills) > known and known and self.kills[known - 1].line == at:
+            del self.kills[known - 1]
+        self.unknown = [left for left in self.unknown if left.line != at]
+        self._before = (joined, at)
+        return True
 
     def _take(self, text: str, line: int) -> bool:
         return (
@@ -89,11 +122,9 @@ class OomBuilder(Builder):
         )
 
     def _take_invocation(self, text: str) -> bool:
-        if self.invocation is not None or "invoked oom-killer" not in text:
+        if "invoked oom-killer" not in text or (self.invocation is not None and self.invocation.complete):
             return False
         self.invocation = read_invocation(text)
-        if self.invocation is not None and not self.invocation.complete:
-            self.corrupt("the invocation's line is cut")
         return self.invocation is not None
 
     def _take_table(self, text: str, line: int) -> bool:
@@ -165,6 +196,11 @@ class OomBuilder(Builder):
         return any(kill.pid == pid for kill in self.kills)
 
     def close(self) -> Event:
+        self._check_whole()
+        return OomEvent(**self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """Return what an OomEvent is made of."""
         invocation, memory, cgroup = self.invocation, self.memory, self.cgroup
         fields = self.constraint or {}
         constraint = fields.get("constraint")
@@ -172,15 +208,14 @@ class OomBuilder(Builder):
         page_kb = next((zone.buddy[0].size_kb for zone in zones if zone.buddy), 4)
         scope = self._scope(constraint)
         mems = fields.get("mems_allowed") or (self.cpuset[1] if self.cpuset else None)
-        self._check_whole()
         task = self.header.task
         invoker = None
         if invocation is not None:
             pid = task.pid if task is not None and task.comm == invocation.comm else None
             invoker = Task(invocation.comm, pid)
-        base = self.base()
-        return OomEvent(
-            **base,
+        return dict(
+            **self.base(),
+            kind=self.kind if self._is_oom() else "memory-info",
             title=self._title(scope),
             function=None,
             invoker=invoker,
@@ -201,6 +236,7 @@ class OomBuilder(Builder):
             workqueue=self.header.workqueue,
             mem_info=memory.counters,
             mem_info_line=memory.line,
+            mem_info_lines=memory.counter_lines,
             nodes=tuple(memory.nodes),
             zones=zones,
             hugepages=tuple(memory.hugepages),
@@ -226,6 +262,10 @@ class OomBuilder(Builder):
             notes=tuple(self.notes),
         )
 
+    def _is_oom(self) -> bool:
+        """Whether memory ran out: SysRq m and others print Mem-Info too."""
+        return any((self.invocation, self.table, self.constraint, self.kills, not self.killable))
+
     def _scope(self, constraint: str | None) -> str | None:
         if self.invocation is not None and self.invocation.order == -1:
             return "sysrq"
@@ -237,7 +277,11 @@ class OomBuilder(Builder):
 
     def _title(self, scope: str | None) -> str:
         """One title for the same kind of death: whose memory ran out, and which program died for it."""
-        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(scope or "", "out of memory")
+        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(
+            scope or "", "out of memory"
+        )
+        if not self._is_oom():
+            return "memory information"
         if self.kills:
             return f"{where}: killed {self.kills[0].comm}"
         if not self.killable:
@@ -245,7 +289,11 @@ class OomBuilder(Builder):
         return where
 
     def _check_whole(self) -> None:
+        if not self._is_oom():
+            return
         if self.invocation is None and (self.memory.line is not None or self.table is not None):
             self.corrupt("the report's beginning is missing")
+        elif self.invocation is not None and not self.invocation.complete:
+            self.corrupt("the invocation's line is cut")
         elif self.table is not None and not self.tasks:
             self.corrupt("the task table is empty")

@@ -1,0 +1,27 @@
+"""`rig clean`: end and remove what a killed rig left behind."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer()
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the one command below a command of a group."""
+
+
+@app.command()
+def clean() -> None:
+    """End QEMUs that nobody watches any more, and remove unfinished folders. Runs and images stay."""
+    from rig.image.store import Store
+    from rig.machine.leftovers import find_leftovers, remove_runtime_folders
+    from rig.run.folder import remove_leftovers
+
+    left = find_leftovers()
+    for process in left:
+        process.end()
+        print(f"ended QEMU {process.pid} ({process.name})")
+    folders = len(remove_leftovers()) + remove_runtime_folders() + Store().sweep_leftovers()
+    print(f"{len(left)} processes ended, {folders} folders removed")

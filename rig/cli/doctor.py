@@ -1,0 +1,48 @@
+"""`rig doctor`: what this host has and lacks."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer()
+SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red")}
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the one command below a command of a group."""
+
+
+@app.command()
+def doctor(
+    ci: bool = typer.Option(False, "--ci", help="For a runner: also say which lines its configuration needs."),
+    require_kvm: bool = typer.Option(False, "--require-kvm", help="Fail where KVM does not boot a kernel."),
+    again: bool = typer.Option(False, "--again", help="Try KVM again instead of remembering."),
+) -> None:
+    """Say whether rig can run here, what is missing, and what KVM is worth. Exit 1 when the main job cannot run."""
+    import asyncio
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rig.experiment.doctor import examine, examine_kvm
+
+    findings = list(examine())
+    broken = any(finding.level == "bad" for finding in findings)
+    if not broken:
+        findings.append(asyncio.run(examine_kvm(again=again)))
+    kvm = any(finding.what == "kvm" and finding.level == "ok" for finding in findings)
+    table = Table.grid(padding=(0, 1))
+    for finding in findings:
+        sign, style = SIGNS[finding.level]
+        table.add_row(Text(sign, style), Text(finding.what, "bold"), Text(finding.saw))
+        if finding.remedy:
+            table.add_row("", "", Text(f"try: {finding.remedy}" if finding.level == "bad" else finding.remedy, "dim"))
+    console = Console()
+    console.print(table)
+    if ci and not kvm:
+        console.print("A runner with KVM needs /dev/kvm open to its user: a udev rule", style="dim")
+        console.print('  KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"', style="dim")
+    console.print("The main job cannot run here." if broken else "The main job can run here.")
+    raise typer.Exit(1 if broken or (require_kvm and not kvm) else 0)

@@ -1,0 +1,117 @@
+"""`rig run`: run a scenario and judge its claims."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rig.errors import WrongCall
+
+if TYPE_CHECKING:
+    from rig.run.model import Run
+
+app = typer.Typer()
+
+VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the one command below a command of a group."""
+
+
+@app.command()
+def run(
+    scenario: str = typer.Argument(help="A name (see `rig list`) or a folder."),
+    sets: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="A parameter, a sysctl (with a dot), or memory, cpus, swap, kernel, …"
+    ),
+    sysctl: list[str] = typer.Option([], metavar="NAME=VALUE", help="Short for --set with a sysctl."),
+    memory: str = typer.Option(None, help="The guest's memory, as in 384M."),
+    cpus: str = typer.Option(None, help="The guest's processors."),
+    swap: str = typer.Option(None, help="Swap on a second disk, as in 256M."),
+    kernel: str = typer.Option(None, help="debian:SUITE, or the path of a bzImage."),
+    image: str = typer.Option(None, help="quick, or the path of an image."),
+    clock: str = typer.Option(None, help="warp: guest time jumps over idleness; live: guest time is the host's."),
+    accel: str = typer.Option(None, help="auto, kvm or tcg."),
+    append: list[str] = typer.Option([], help="Words for the kernel's command line."),
+    qemu_arg: list[str] = typer.Option([], help="Words for QEMU's command line, one each."),
+    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+    repeat: int = typer.Option(1, min=1, max=1000, help="Run it so many times; the worst verdict counts."),
+    expect: str = typer.Option(None, help="The verdict that makes the exit status 0."),
+    to_the_end: bool = typer.Option(False, "--to-the-end", help="Run on after the claims are decided."),
+    no_record: bool = typer.Option(False, "--no-record", help="Do not record a warp run."),
+    print_qemu: bool = typer.Option(False, "--print-qemu", help="Print QEMU's command line and stop."),
+    as_json: bool = typer.Option(False, "--json", help="Print run.json."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the verdict."),
+    show_traceback: bool = typer.Option(False, "--traceback", help="Show where in rig an error came from."),
+) -> None:
+    """Run a scenario in a guest, capture what the kernel does, and judge the scenario's claims.
+
+    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call.
+    """
+    import asyncio
+
+    from rig.experiment.run import Request
+    from rig.experiment.run import print_qemu as qemu_command
+
+    if expect is not None and expect not in VERDICTS:
+        raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
+    if sum((as_json, quiet, print_qemu)) > 1:
+        raise WrongCall("two outputs on standard output", where="--json, -q, --print-qemu", remedy="choose one")
+    for text in sysctl:
+        if "." not in text.partition("=")[0]:
+            raise WrongCall(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
+    named = {
+        "memory": memory, "cpus": cpus, "swap": swap, "kernel": kernel, "image": image, "clock": clock, "accel": accel,
+    }  # fmt: skip
+    request = Request(
+        scenario=scenario,
+        sets=(*sets, *sysctl, *(f"{name}={value}" for name, value in named.items() if value is not None)),
+        to_the_end=to_the_end,
+        record=not no_record,
+        append=tuple(word for text in append for word in text.split()),
+        qemu_args=tuple(qemu_arg),
+        timeout_scale=timeout_scale,
+    )
+    if print_qemu:
+        print(asyncio.run(qemu_command(request)))
+        return
+    runs = [_one(request, quiet=quiet, as_json=as_json, number=number, of=repeat) for number in range(repeat)]
+    if repeat > 1 and not as_json:
+        counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
+        print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
+    if expect is not None:
+        raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
+    raise typer.Exit(max(each.exit_status for each in runs))
+
+
+def _one(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:
+    import asyncio
+
+    from rich.console import Console
+
+    from rig.experiment.run import Request, run_scenario
+    from rig.report.live import progress_for
+
+    assert isinstance(request, Request)
+    console = Console()
+    errors = Console(stderr=True)
+    with progress_for(errors, quiet=quiet or as_json) as progress:
+        result, folder = asyncio.run(run_scenario(request, progress))
+    if as_json:
+        sys.stdout.write((folder / "run.json").read_text())
+    elif quiet:
+        from rig.report.terminal import print_verdict
+
+        print_verdict(console, result)
+    else:
+        from rig.report.terminal import print_run
+
+        if of > 1:
+            console.print(f"run {number + 1} of {of}", style="dim")
+        print_run(console, result, Path(folder))
+    return result

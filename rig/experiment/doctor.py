@@ -1,0 +1,127 @@
+"""What this host has and lacks for rig, found by looking, each finding with its remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rig.errors import RigError
+from rig.image.apt import host_mirror, host_suite
+from rig.image.hosttools import PACKAGES, tool
+from rig.image.store import Store
+from rig.machine.accel import KVM, prove_kvm
+from rig.machine.qemu import find_qemu
+
+__all__ = ["Finding", "examine", "examine_kvm"]
+
+Level = Literal["ok", "note", "bad"]
+NEEDED_TOOLS = ("cc", "make", "cpio", "depmod", "mke2fs", "debugfs", "xz", "zstd", "apt-get", "dpkg-deb", "mmdebstrap")
+ROOM = 2 << 30
+DEFAULT_GUEST = 512 << 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level `bad`: the main job cannot run here."""
+
+    level: Level
+    what: str
+    saw: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Yield one finding after the other; nothing is started but QEMU's --version."""
+    yield Finding("ok", "python", sys.version.split()[0])
+    try:
+        qemu = find_qemu()
+        yield Finding("ok", "qemu", f"{qemu.text} ({qemu.path})")
+    except RigError as error:
+        yield Finding("bad", "qemu", str(error.what), error.remedy or "")
+    missing = []
+    for name in NEEDED_TOOLS:
+        try:
+            tool(name)
+        except RigError:
+            missing.append(name)
+    if missing:
+        packages = " ".join(sorted({PACKAGES.get(name, name) for name in missing}))
+        yield Finding("bad", "tools", f"missing: {', '.join(missing)}", f"apt-get install {packages}")
+    else:
+        yield Finding("ok", "tools", f"{len(NEEDED_TOOLS)} found")
+    try:
+        yield Finding("ok", "mirror", f"{host_mirror()} {host_suite()}")
+    except RigError as error:
+        yield Finding("bad", "mirror", error.what, error.remedy or "")
+    yield _place("cache", Store().root, "RIG_CACHE")
+    from rig.run.folder import runs_folder
+
+    yield _place("runs", runs_folder(), "RIG_RUNS")
+    yield _memory()
+    yield from _other_rig()
+
+
+def _place(what: str, folder: Path, variable: str) -> Finding:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        return Finding("bad", what, f"{folder} cannot be written", f"set {variable} to a folder of yours")
+    free = shutil.disk_usage(existing).free
+    saw = f"{folder}, {free >> 30} GB free"
+    if free < ROOM:
+        return Finding("bad", what, saw, f"free {ROOM >> 30} GB, or set {variable} to another disk")
+    return Finding("ok", what, saw)
+
+
+def _memory() -> Finding:
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(fields["MemAvailable"].split()[0]) << 10
+    saw = f"{available >> 20} MB available, {os.cpu_count()} processors"
+    if available < DEFAULT_GUEST * 3 // 2:
+        return Finding("bad", "memory", saw, "a guest of 512 MB needs 768 MB on the host")
+    return Finding("ok", "memory", saw)
+
+
+def _other_rig() -> Iterator[Finding]:
+    found = shutil.which("rig")
+    if found is None:
+        yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin folder on it")
+        return
+    try:
+        ours = b"python" in Path(found).read_bytes()[:200]
+    except OSError:
+        ours = True
+    if not ours:
+        yield Finding(
+            "note", "PATH", f"{found} is another program: Debian has a package rig", "put ours before it on PATH"
+        )
+
+
+async def examine_kvm(*, again: bool = False) -> Finding:
+    """Say what /dev/kvm is worth: absent, closed to us, opened but without a kernel that boots, or working."""
+    if not KVM.exists():
+        return Finding("note", "kvm", "there is no /dev/kvm", "none needed: the warp clock runs on TCG")
+    from rig.experiment.prepare import find_parts, guest_spec
+    from rig.scenario.settings import guest_settings
+
+    try:
+        store, qemu = Store(), find_qemu()
+        parts = await asyncio.to_thread(find_parts, store, None, None)
+        spec = guest_spec(parts, guest_settings(["clock=live"]))
+        works, why = await prove_kvm(store, spec, qemu, again=again)
+    except RigError as error:
+        return Finding("note", "kvm", f"not tried: {error.what}", error.remedy or "")
+    if works:
+        return Finding("ok", "kvm", why)
+    return Finding(
+        "note",
+        "kvm",
+        why,
+        "live guests run on TCG instead, ten times slower; the warp clock, the default, is not affected."
+        " Nested virtualisation has to be allowed by the machine's host",
+    )

@@ -1,0 +1,48 @@
+"""A live guest for a person: restored from its snapshot, with a shell on its second console."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rig.experiment.conduct import Conducted, Deadlines, ensure_snapshot
+from rig.experiment.prepare import find_parts, guest_spec
+from rig.image.payload import blank_payload
+from rig.image.store import Store
+from rig.machine.accel import choose_accel
+from rig.machine.qemu import find_qemu
+from rig.machine.session import Listeners, runtime_folder, started
+from rig.machine.snapshot import restore
+from rig.machine.spec import Wiring
+from rig.machine.terminal import attach, wait_for_prompt
+from rig.report.live import Progress
+from rig.scenario.settings import Settings
+
+__all__ = ["shell"]
+
+
+async def shell(settings: Settings, progress: Progress, *, timeout_scale: float = 1.0) -> None:
+    """Open a shell in a live guest of these settings, and end the guest when the person leaves."""
+    store, qemu = Store(), find_qemu()
+    progress.phase("prepare")
+    parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
+    spec = guest_spec(parts, settings)
+    choice = await choose_accel(store, spec, qemu, settings.accel, timeout_scale=timeout_scale, tell=progress.phase)
+    spec = replace(spec, accel=choice.accel)
+    deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, Conducted(), progress)
+    with runtime_folder("shell") as folder, TemporaryDirectory(prefix="rig-shell-") as out:
+        blank_payload(folder / "payload")
+        wiring = Wiring("shell", folder, folder / "payload", incoming=True, shell=True)
+        async with started(spec, wiring, qemu, Path(out), Listeners(), said_before=snapshot.said) as session:
+            await restore(session, snapshot)
+            assert session.shell is not None
+            connection, _ = session.shell.accept()
+            with connection:
+                await session.monitor.execute("cont")
+                await asyncio.to_thread(wait_for_prompt, connection, 20 * timeout_scale)
+                progress.phase("shell: leave with Ctrl-]")
+                progress.__exit__(None, None, None)
+                await asyncio.to_thread(attach, connection)

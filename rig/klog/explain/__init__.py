@@ -1,0 +1,33 @@
+"""Events in words that a tired person understands, each sentence with the lines that prove it."""
+
+from __future__ import annotations
+
+from rig.klog.crash.model import CrashEvent
+from rig.klog.explain.crash import explain_crash
+from rig.klog.explain.model import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
+from rig.klog.explain.oom import explain_allocation_failure, explain_oom
+from rig.klog.explain.others import explain_other
+from rig.klog.explain.silent import SILENT_KILLERS
+from rig.klog.model import Event
+from rig.klog.oom.model import OomEvent
+
+__all__ = [
+    "SILENT_KILLERS",
+    "Bar",
+    "Check",
+    "Explanation",
+    "Picture",
+    "Remedy",
+    "Section",
+    "Sentence",
+    "explain",
+]
+
+
+def explain(event: Event) -> Explanation:
+    """Explain any event."""
+    if isinstance(event, OomEvent):
+        return explain_oom(event) if event.kind == "oom" else explain_allocation_failure(event)
+    if isinstance(event, CrashEvent):
+        return explain_crash(event)
+    return explain_other(event)

@@ -1,0 +1,188 @@
+"""Where the memory is: processes, what they share, and what belongs to no process."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rig.klog.explain.model import Bar, Picture, Section, Sentence
+from rig.klog.explain.words import count, size
+from rig.klog.oom.badness import page_table_pages
+from rig.klog.oom.model import OomEvent, TaskRow
+
+__all__ = ["held_outside", "holders", "pictures"]
+
+_TOP = 5
+
+
+def holders(event: OomEvent) -> Section:
+    """Return who held the memory, largest first, and what the sums say."""
+    sentences: list[Sentence] = []
+    kb = event.page_kb
+    ranked = sorted(event.tasks, key=lambda row: row.rss + (row.swapents or 0), reverse=True)
+    for row in ranked[:_TOP]:
+        if row.rss + (row.swapents or 0) == 0:
+            break
+        swap = f" and {size(row.swapents * kb)} in swap" if row.swapents else ""
+        sentences.append(
+            Sentence(
+                f"{row.name} (pid {row.pid}): {size(row.rss * kb)} in memory{swap}{_parts(row, kb)}.",
+                (row.line,),
+            )
+        )
+    rest = sum(row.rss for row in ranked[_TOP:]) * kb
+    if rest:
+        others = count(len(ranked) - _TOP, "other task")
+        sentences.append(Sentence(f"{others} together: {size(rest)}.", (ranked[_TOP].line,)))
+    sentences += _shared(event)
+    sentences += _families(event)
+    for label, value, line in held_outside(event):
+        if value >= 1024:
+            sentences.append(Sentence(f"{label}: {size(value)}.", (line,)))
+    return Section("Where the memory is", tuple(sentences))
+
+
+def _parts(row: TaskRow, kb: int) -> str:
+    if row.rss_anon is None or row.rss_file is None or row.rss_shmem is None:
+        return ""
+    parts = [
+        ("its own", row.rss_anon),
+        ("from files", row.rss_file),
+        ("shared memory or tmpfs", row.rss_shmem),
+    ]
+    named = [f"{size(pages * kb)} {label}" for label, pages in parts if pages * kb >= 1024]
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _shared(event: OomEvent) -> list[Sentence]:
+    """What the table's sum holds more than once."""
+    if not event.tasks or not event.mem_info:
+        return []
+    rows = [row for row in event.tasks if row.rss_anon is not None]
+    info = event.mem_info
+    anon_keys = ("active_anon", "inactive_anon", "isolated_anon", "unevictable")
+    present = sum(info.get(key, 0) for key in anon_keys)
+    line = event.mem_info_line or event.line
+    if rows and len(rows) == len(event.tasks):
+        claimed = sum(row.rss_anon or 0 for row in rows)
+        if claimed > present * 1.05 and claimed - present > 256:
+            return [
+                Sentence(
+                    f"The tasks' own memory adds up to {size(claimed * event.page_kb)}, but only "
+                    f"{size(present * event.page_kb)} of anonymous memory exists: at least "
+                    f"{size((claimed - present) * event.page_kb)} is counted more than once. Pages that "
+                    f"a fork left "
+                    "shared stand in the rows of both parent and child.",
+                    (event.tasks_line or event.line, line),
+                )
+            ]
+        return []
+    claimed = sum(row.rss for row in event.tasks)
+    total = event.totals.get("pages_ram", 0)
+    if total and claimed > total:
+        return [
+            Sentence(
+                f"The rows add up to {size(claimed * event.page_kb)}, more than the machine has: shared "
+                f"pages are counted "
+                "once for each task that maps them.",
+                (event.tasks_line or event.line, event.totals_lines["pages_ram"]),
+            )
+        ]
+    return []
+
+
+def _families(event: OomEvent) -> list[Sentence]:
+    """Rows that look like forks of one another: the same name, almost the same size."""
+    groups: dict[str, list[TaskRow]] = defaultdict(list)
+    for row in event.tasks:
+        if row.rss * event.page_kb >= 4096:
+            groups[row.name].append(row)
+    sentences = []
+    for name, rows in groups.items():
+        sizes = [row.total_vm for row in rows]
+        if len(rows) > 1 and max(sizes) <= min(sizes) * 1.25:
+            together = sum(row.rss for row in rows) * event.page_kb
+            sentences.append(
+                Sentence(
+                    f"{count(len(rows), 'row')} named {name} have nearly the same address space: likely "
+                    f"forks of one "
+                    f"another. Their {size(together)} may be the same pages, counted {len(rows)} times.",
+                    tuple(row.line for row in rows[:8]),
+                )
+            )
+    return sentences
+
+
+def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
+    """Return (what, kB, line) of memory that no task's row shows."""
+    kb, info = event.page_kb, event.mem_info
+    line = event.mem_info_line or event.line
+    found = []
+    if info:
+        found.append(
+            ("Page cache (files)", (info.get("active_file", 0) + info.get("inactive_file", 0)) * kb, line)
+        )
+        found.append(("Shared memory and tmpfs", info.get("shmem", 0) * kb, line))
+        found.append(("Kernel slabs that can be reclaimed", info.get("slab_reclaimable", 0) * kb, line))
+        found.append(("Kernel slabs that cannot", info.get("slab_unreclaimable", 0) * kb, line))
+        found.append(("Page tables", info.get("pagetables", 0) * kb, line))
+        found.append(("Free", info.get("free", 0) * kb, line))
+    elif event.cgroup_stats:
+        stats_line = event.cgroup_stats_line or event.line
+        for label, key in (
+            ("Page cache (files)", "file"),
+            ("of it shared memory and tmpfs", "shmem"),
+            ("Kernel slabs", "slab"),
+            ("Page tables", "pagetables"),
+            ("Kernel stacks", "kernel_stack"),
+            ("Network buffers", "sock"),
+        ):
+            if key in event.cgroup_stats:
+                found.append((label, event.cgroup_stats[key] // 1024, stats_line))
+    else:
+        tables = sum(page_table_pages(row, kb) for row in event.tasks) * kb
+        if tables:
+            found.append(("Page tables", tables, event.tasks_line or event.line))
+    stacks = sum(node.values.get("kernel_stack", 0) for node in event.nodes)
+    if stacks:
+        found.append(("Kernel stacks", stacks, event.nodes[0].line))
+    huge = sum(pool.total * pool.size_kb for pool in event.hugepages)
+    if huge:
+        found.append(("Huge pages set aside (hugetlb)", huge, event.hugepages[0].line))
+    if event.slabs:
+        largest = max(event.slabs, key=lambda row: row.total_kb)
+        found.append((f"Largest unreclaimable slab, {largest.name}", largest.total_kb, largest.line))
+    if event.allocations:
+        site = max(event.allocations, key=lambda entry: entry.size_bytes)
+        found.append((f"Largest allocation site, {site.site}", site.size_bytes // 1024, site.line))
+    return found
+
+
+def pictures(event: OomEvent) -> tuple[Picture, ...]:
+    """Return memory by holder, and zones against their watermarks."""
+    kb = event.page_kb
+    drawn = []
+    ranked = sorted(event.tasks, key=lambda row: row.rss, reverse=True)
+    bars = [Bar(f"{row.name} [{row.pid}]", row.rss * kb, lines=(row.line,)) for row in ranked[:8] if row.rss]
+    rest = sum(row.rss for row in ranked[8:]) * kb
+    if rest:
+        bars.append(Bar(f"{len(ranked) - 8} more tasks", rest, lines=(ranked[8].line,)))
+    bars += [Bar(label, value, lines=(line,)) for label, value, line in held_outside(event) if value >= 1024]
+    if bars:
+        limit = next((usage.limit_kb for usage in event.cgroup if usage.name == "memory"), None)
+        ram = event.totals.get("pages_ram", 0) * kb or None
+        whole = limit if event.scope == "memcg" else ram
+        largest = max(bar.value_kb for bar in bars)
+        drawn.append(Picture("Memory by holder", tuple(bars), max(whole, largest) if whole else None))
+    zones = [
+        Bar(
+            f"node {zone.node} {zone.name}",
+            zone.free,
+            (("min", zone.min), ("low", zone.low), ("high", zone.high)),
+            (zone.line,),
+        )
+        for zone in event.zones
+        if zone.values.get("present", 1)
+    ]
+    if zones:
+        drawn.append(Picture("Free memory by zone, against the watermarks", tuple(zones)))
+    return tuple(drawn)

@@ -1,0 +1,176 @@
+"""Why this victim: badness recomputed, the ranking, and whether the kernel chose as it should."""
+
+from __future__ import annotations
+
+from rig.klog.explain.model import Section, Sentence
+from rig.klog.explain.words import size
+from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages
+from rig.klog.oom.model import OomEvent, TaskRow
+
+__all__ = ["chosen_otherwise", "ranking", "victim"]
+
+
+def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
+    """Return (points in pages, row), worst first; rows whose points cannot be derived are left out."""
+    scored = []
+    for row in event.tasks:
+        points = event.badness(row)
+        if points is not None:
+            scored.append((points, row))
+    return sorted(scored, key=lambda entry: entry[0], reverse=True)
+
+
+def chosen_otherwise(event: OomEvent) -> bool:
+    """Whether the kernel killed another than the table's figures say, where it had the choice."""
+    ranked = ranking(event)
+    if (
+        not ranked
+        or event.victim is None
+        or any(row.oom_score_adj and event.totalpages is None for row in event.tasks)
+    ):
+        return False
+    best = ranked[0][0]
+    own = next((points for points, row in ranked if row.pid == event.victim.pid), None)
+    # Between two looks at a running task a few pages come and go.
+    return own is None or own < best - max(64, best // 100)
+
+
+def victim(event: OomEvent) -> Section:
+    """Return how the victim was chosen."""
+    sentences: list[Sentence] = []
+    kill = event.victim
+    if kill is None:
+        if not event.killable:
+            sentences.append(
+                Sentence(
+                    "Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,)
+                )
+            )
+        else:
+            sentences.append(Sentence("The log does not show that anybody was killed for this."))
+        return Section("Why this victim", tuple(sentences))
+    parts = [("its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
+    held = ", ".join(f"{size(kb)} {label}" for label, kb in parts if kb)
+    sentences.append(
+        Sentence(
+            f"{kill.comm} (pid {kill.pid}) was killed; it held {held or 'next to nothing'}.", (kill.line,)
+        )
+    )
+    if "oom_kill_allocating_task" in kill.reason:
+        sentences.append(
+            Sentence(
+                "No victim was chosen: with vm.oom_kill_allocating_task the one who asks dies.", (kill.line,)
+            )
+        )
+        return Section("Why this victim", tuple(sentences))
+    ranked = ranking(event)
+    row = next((row for row in event.tasks if row.pid == kill.pid), None)
+    if row is not None:
+        sentences.append(_sum(event, row))
+    sentences += _order(event, ranked)
+    if len(event.kills) > 1:
+        names = ", ".join(f"{other.comm} (pid {other.pid})" for other in event.kills[1:6])
+        why = (
+            "memory.oom.group is set: the whole cgroup goes"
+            if event.oom_group
+            else "they shared its memory, or it was not enough"
+        )
+        sentences.append(
+            Sentence(
+                f"{len(event.kills) - 1} more were killed: {names}. {why.capitalize()}.",
+                tuple(k.line for k in event.kills[1:6]),
+            )
+        )
+    for reaped in event.reaped:
+        if reaped.done:
+            left = (reaped.anon_rss_kb or 0) + (reaped.shmem_rss_kb or 0)
+            sentences.append(
+                Sentence(
+                    f"The reaper took back the memory of {reaped.comm} at once; {size(left)} stayed.",
+                    (reaped.line,),
+                )
+            )
+        else:
+            sentences.append(
+                Sentence(
+                    f"The reaper could not take back the memory of {reaped.comm}: it was stuck in the "
+                    f"kernel.",
+                    (reaped.line,),
+                )
+            )
+    return Section("Why this victim", tuple(sentences))
+
+
+def _sum(event: OomEvent, row: TaskRow) -> Sentence:
+    tables = page_table_pages(row, event.page_kb)
+    points = event.badness(row)
+    text = f"Its points: {row.rss} pages in memory + {row.swapents or 0} in swap + {tables} of page tables"
+    if row.oom_score_adj:
+        if event.totalpages is None:
+            return Sentence(
+                f"{text}, and an oom_score_adj of {row.oom_score_adj} whose weight the log does not tell.",
+                (row.line,),
+            )
+        text += f" + {row.oom_score_adj} × {event.totalpages // 1000} for its oom_score_adj"
+    return Sentence(f"{text} = {points}.", (row.line,))
+
+
+def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]:
+    kill = event.victim
+    if not ranked or kill is None:
+        return []
+    sentences = []
+    place = next((index for index, (_points, row) in enumerate(ranked) if row.pid == kill.pid), None)
+    if chosen_otherwise(event):
+        points, best = ranked[0]
+        if place is None:
+            text = (
+                f"The table has {best.name} (pid {best.pid}) first with {points} points, and no row for "
+                f"the victim that "
+                "could have been chosen: the kernel chose otherwise than the table says."
+            )
+        else:
+            text = (
+                f"By the table {best.name} (pid {best.pid}) was worse: {points} points against "
+                f"{ranked[place][0]}. The kernel "
+                "chose otherwise: the table was printed after the choice, tasks had moved, or it passed "
+                "over a task that "
+                "was dying already."
+            )
+        sentences.append(Sentence(text, (best.line, kill.line)))
+    elif place == 0 and len(ranked) > 1:
+        points, second = ranked[1]
+        sentences.append(
+            Sentence(
+                f"That is the most of all; next came {second.name} (pid {second.pid}) with {points}.",
+                (ranked[0][1].line, second.line),
+            )
+        )
+    elif place is not None:
+        sentences.append(
+            Sentence(
+                f"It stands {place + 1}. in the ranking, within what a running task gains or loses meanwhile."
+            )
+        )
+    exempt = [row for row in event.tasks if row.oom_score_adj == OOM_SCORE_ADJ_MIN]
+    big = max(exempt, key=lambda row: row.rss, default=None)
+    if big is not None:
+        sentences.append(
+            Sentence(
+                f"{len(exempt)} of {len(event.tasks)} tasks are exempt (oom_score_adj -1000); the "
+                f"largest of them, {big.name}, "
+                f"holds {size(big.rss * event.page_kb)}.",
+                (big.line,),
+            )
+        )
+    if kill.score is not None and event.totalpages:
+        own = next((points for points, row in ranked if row.pid == kill.pid), None)
+        if own is not None:
+            sentences.append(
+                Sentence(
+                    f"The kernel printed a score of {kill.score}; recomputed it is "
+                    f"{own * 1000 // event.totalpages}.",
+                    (kill.line - 1, kill.line),
+                )
+            )
+    return sentences

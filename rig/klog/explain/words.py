@@ -1,0 +1,20 @@
+"""Sizes and counts in words."""
+
+from __future__ import annotations
+
+__all__ = ["count", "size"]
+
+
+def size(kb: float) -> str:
+    """Return 812 kB, 12.4 MB, 3.1 GB: binary units, as free(1) counts."""
+    if abs(kb) < 1024:
+        return f"{kb:.0f} kB"
+    for unit, scale in (("MB", 1024), ("GB", 1024**2), ("TB", 1024**3)):
+        if abs(kb) < 1024 * scale:
+            return f"{kb / scale:.1f} {unit}"
+    return f"{kb / 1024**3:.0f} TB"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return `1 page`, `2 pages`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,84 @@
+"""One line of the input to the kernel's lines in it, whatever it travelled in.
+
+A journal's JSON or export record holds one message; rsyslog writes line ends as #012; a mail client or a web
+page may have escaped what stands there.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+from rig.klog.prefix import Prefix, split_prefix
+
+__all__ = ["Unpacker"]
+
+_OCTAL = re.compile(r"#(0\d\d)")
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,4}|#x[0-9a-f]{1,4});")
+_EXPORT = re.compile(r"(?P<key>_{0,2}[A-Z][A-Z0-9_]*)=(?P<value>.*)", re.DOTALL)
+
+
+class Unpacker:
+    """Call it with each raw line; it returns (prefix, text) pairs, none for a line that is only wrapping."""
+
+    def __init__(self) -> None:
+        self._export = False
+        self._monotonic: float | None = None
+
+    def __call__(self, raw: str) -> list[tuple[Prefix, str]]:
+        """Return the kernel's lines that a line of the input holds."""
+        if raw.startswith("{") and '"MESSAGE"' in raw:
+            record = _journal_record(raw)
+            if record is not None:
+                return record
+        if self._export or raw.startswith("__CURSOR="):
+            return self._export_line(raw)
+        if "&" in raw and _ENTITY.search(raw):
+            raw = html.unescape(raw)
+        prefix, text = split_prefix(raw)
+        if "#0" in text and _OCTAL.search(text):
+            text = _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+            return [(prefix, part) for part in text.split("\n")]
+        return [(prefix, text)]
+
+    def _export_line(self, raw: str) -> list[tuple[Prefix, str]]:
+        """journalctl -o export: fields one a line, an empty line between records."""
+        self._export = True
+        match = _EXPORT.match(raw)
+        if match is None:
+            return []
+        if (
+            match["key"] in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
+            and match["value"].isdigit()
+        ):
+            self._monotonic = int(match["value"]) / 1e6
+        if match["key"] != "MESSAGE":
+            return []
+        return [(Prefix(time=self._monotonic, present=True), match["value"])]
+
+
+def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
+    """Return the message of a journal's JSON record; nothing for one that the kernel did not write."""
+    try:
+        record = json.loads(raw)
+    except ValueError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    message = record.get("MESSAGE")
+    if isinstance(message, list):  # bytes that are not text, or not printable
+        message = bytes(item & 255 for item in message if isinstance(item, int)).decode("utf-8", "replace")
+    source = record.get("_TRANSPORT", record.get("SYSLOG_IDENTIFIER", "kernel"))
+    if not isinstance(message, str) or source not in ("kernel", "syslog"):
+        return []
+    time = record.get("_SOURCE_MONOTONIC_TIMESTAMP") or record.get("__MONOTONIC_TIMESTAMP")
+    wall = record.get("__REALTIME_TIMESTAMP")
+    level = record.get("PRIORITY")
+    prefix = Prefix(
+        time=int(time) / 1e6 if isinstance(time, str) and time.isdigit() else None,
+        wall=wall if isinstance(wall, str) else None,
+        level=int(level) & 7 if isinstance(level, str) and level.isdigit() else None,
+        present=True,
+    )
+    return [(prefix, part) for part in message.split("\n")]

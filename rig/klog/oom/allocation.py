@@ -1,0 +1,82 @@
+"""An allocation that failed without an OOM kill: warn_alloc() in mm/page_alloc.c, and the old allocation
+stalls.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rig.klog.crash.roles import without_roles
+from rig.klog.crash.titles import short_name
+from rig.klog.model import Event
+from rig.klog.oom.invocation import Invocation
+from rig.klog.oom.model import OomEvent
+from rig.klog.oom.report import OomBuilder
+
+__all__ = ["AllocationBuilder", "AllocationEvent", "is_allocation_failure"]
+
+_FAILED = re.compile(
+    r"(?:warn_alloc: )?(?P<comm>.*?): (?P<what>page allocation failure|page allocation stalls for \d+ms"
+    r"|vmalloc: allocation failure|vmalloc error|vmap allocation)\b(?P<fields>.*)$"
+)
+_ORDER = re.compile(r"order[:=] ?(\d+)")
+_MODE = re.compile(r"mode:0x(?P<mask>[0-9a-f]+)(?:\((?P<flags>[^)]*)\)?)?")
+_NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,-]*)")
+_CPUSET = re.compile(r"cpuset=(?P<cpuset>\S*?),? ?mems_allowed=(?P<mems>[\d,-]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationEvent(OomEvent):
+    """what: `page allocation failure`, `vmalloc error`, ... Nobody was killed; the caller was told."""
+
+    kind: str = "allocation-failure"
+    what: str = ""
+
+
+def is_allocation_failure(text: str) -> bool:
+    """Whether a line begins such a report."""
+    return ("llocation " in text and _FAILED.match(text) is not None) or "vmalloc error" in text
+
+
+class AllocationBuilder(OomBuilder):
+    """Takes the trace and the Mem-Info that follow."""
+
+    kind = "allocation-failure"
+    what = ""
+
+    def _take_invocation(self, text: str) -> bool:
+        match = _FAILED.match(text)
+        if match is None or self.invocation is not None:
+            return False
+        self.what = match["what"]
+        fields = match["fields"]
+        mode, order, nodemask = _MODE.search(fields), _ORDER.search(fields), _NODEMASK.search(fields)
+        self.invocation = Invocation(
+            comm=match["comm"],
+            gfp_mask=None if mode is None else int(mode["mask"], 16),
+            gfp_flags=tuple(mode["flags"].split("|")) if mode is not None and mode["flags"] else (),
+            order=None if order is None else int(order[1]),
+            oom_score_adj=None,
+            oom_adj=None,
+            nodemask=None if nodemask is None else nodemask[1],
+            complete=mode is not None,
+        )
+        cpuset = _CPUSET.search(fields)
+        if cpuset is not None:
+            self.cpuset = (cpuset["cpuset"], cpuset["mems"])
+        return True
+
+    def close(self) -> Event:
+        functions = [frame.function.split(".")[0] for frame in self.trace.frames if frame.reliable]
+        to_blame = without_roles(functions, r"alloc|_folio|vmap")
+        function = short_name(to_blame[0]) if to_blame else None
+        what = re.sub(r" for \d+ms", "", self.what)
+        order = (
+            ""
+            if self.invocation is None or self.invocation.order is None
+            else f" of order {self.invocation.order}"
+        )
+        title = f"{what}{order}" + (f" in {function}" if function else "")
+        fields = {**self.fields(), "kind": self.kind, "title": title, "function": function, "what": self.what}
+        return AllocationEvent(**fields)
