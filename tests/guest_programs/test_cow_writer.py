@@ -59,7 +59,7 @@ def test_touch_prefaults_before_ready(cow_writer, touch):
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--size", "big"], ["--size", "-1M"], 
+    [["--size", "big"], ["--size", "-1M"],
      ["--every", "often"], ["--size", "1"], ["--step", "5000"], ["--touch", "me"],
      ["--steps", "-1"], ["--nonsense"], ["stray"]],
 )  # fmt: skip
