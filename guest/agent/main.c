@@ -2,10 +2,12 @@
 /* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
 #include <errno.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -39,6 +41,23 @@ static int load(const char *path, void (*problem)(int line, const char *text))
 	return problems < 0 ? 2 : problems ? 1 : 0;
 }
 
+/* A guest takes its programs along when it is powered off; here they must not be left behind. */
+static void end_programs(void)
+{
+	for (;;) {
+		int killed = 0;
+
+		members_refresh();
+		for (int i = 0; i < MAX_MEMBERS; i++)
+			if (members[i].pid && !members[i].ended && kill(members[i].pid, SIGKILL) == 0)
+				killed++;
+		if (!killed)
+			return;
+		while (killed && waitpid(-1, NULL, 0) > 0)
+			killed--;
+	}
+}
+
 static int run_here(const char *path)
 {
 	int status = load(path, print_problem);
@@ -49,7 +68,10 @@ static int run_here(const char *path)
 	port_set(STDOUT_FILENO, true);
 	loop_open();
 	kmsg_open();
-	return run_plan();
+	status = run_plan();
+	port_set(-1, false);
+	end_programs();
+	return status;
 }
 
 static void run_as_init(void)

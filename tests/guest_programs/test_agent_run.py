@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -326,3 +327,12 @@ def test_write_reads_back(run_plan, tmp_path):
 
     assert (run.of("write")[0]["asked"], run.of("write")[0]["got"]) == ("new", "new")
     assert target.read_text() == "new"
+
+
+def test_programs_do_not_outlive_a_plan_that_runs_here(run_plan):
+    run = run_plan(shell("sleep 1000 & sleep 1000"), step("sleep", "seconds=0.2"), step("tree"))
+
+    pids = [process["pid"] for process in run.of("tree")[0]["procs"]]
+    assert len(pids) == 3
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists()
