@@ -42,17 +42,11 @@ def _buddies(event: OomEvent) -> list[Check]:
         seen += 1
         total = sum(order.count * order.size_kb for order in zone.buddy)
         if total != zone.buddy_total_kb:
-            wrong.append(
-                f"{zone.name} of node {zone.node}: {total} kB counted, {zone.buddy_total_kb} kB printed"
-            )
+            wrong.append(f"{zone.name} of node {zone.node}: {total} kB counted, {zone.buddy_total_kb} kB printed")
             lines.append(zone.buddy_line)
     if not seen:
         return []
-    return [
-        Check(
-            "buddy lists add up to their sums", not wrong, "; ".join(wrong) or f"{seen} zones", tuple(lines)
-        )
-    ]
+    return [Check("buddy lists add up to their sums", not wrong, "; ".join(wrong) or f"{seen} zones", tuple(lines))]
 
 
 def _rss_parts(event: OomEvent) -> list[Check]:
@@ -68,11 +62,7 @@ def _rss_parts(event: OomEvent) -> list[Check]:
             lines.append(row.line)
     if not seen:
         return []
-    return [
-        Check(
-            "rss is the sum of its parts", not wrong, "; ".join(wrong[:5]) or f"{seen} rows", tuple(lines[:8])
-        )
-    ]
+    return [Check("rss is the sum of its parts", not wrong, "; ".join(wrong[:5]) or f"{seen} rows", tuple(lines[:8]))]
 
 
 def _constraint(event: OomEvent) -> list[Check]:

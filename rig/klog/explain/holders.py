@@ -118,9 +118,7 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
     line = event.mem_info_line or event.line
     found = []
     if info:
-        found.append(
-            ("Page cache (files)", (info.get("active_file", 0) + info.get("inactive_file", 0)) * kb, line)
-        )
+        found.append(("Page cache (files)", (info.get("active_file", 0) + info.get("inactive_file", 0)) * kb, line))
         found.append(("Shared memory and tmpfs", info.get("shmem", 0) * kb, line))
         found.append(("Kernel slabs that can be reclaimed", info.get("slab_reclaimable", 0) * kb, line))
         found.append(("Kernel slabs that cannot", info.get("slab_unreclaimable", 0) * kb, line))
@@ -184,5 +182,5 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
         if zone.values.get("present", 1)
     ]
     if zones:
-        drawn.append(Picture("Free memory by zone, against the watermarks", tuple(zones)))
+        drawn.append(Picture("Free memory by zone, against its watermarks (| min, low, high)", tuple(zones)))
     return tuple(drawn)

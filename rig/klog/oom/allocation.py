@@ -72,11 +72,7 @@ class AllocationBuilder(OomBuilder):
         to_blame = without_roles(functions, r"alloc|_folio|vmap")
         function = short_name(to_blame[0]) if to_blame else None
         what = re.sub(r" for \d+ms", "", self.what)
-        order = (
-            ""
-            if self.invocation is None or self.invocation.order is None
-            else f" of order {self.invocation.order}"
-        )
+        order = "" if self.invocation is None or self.invocation.order is None else f" of order {self.invocation.order}"
         title = f"{what}{order}" + (f" in {function}" if function else "")
         fields = {**self.fields(), "kind": self.kind, "title": title, "function": function, "what": self.what}
         return AllocationEvent(**fields)

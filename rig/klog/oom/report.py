@@ -277,9 +277,7 @@ class OomBuilder(Builder):
 
     def _title(self, scope: str | None) -> str:
         """One title for the same kind of death: whose memory ran out, and which program died for it."""
-        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(
-            scope or "", "out of memory"
-        )
+        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(scope or "", "out of memory")
         if not self._is_oom():
             return "memory information"
         if self.kills:
