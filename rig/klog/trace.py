@@ -32,6 +32,8 @@ _ARM = re.compile(
     r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
     r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
 )
+# Some arm kernels print no `Backtrace:` above it.
+_ARM_BEGINS = re.compile(r"\s*(?:unwind|dump)_backtrace from ")
 _STARTS = re.compile(
     r"\s*(?:Call [Tt]race|Call Trace|Backtrace|Krnl Code|Stack ?"
     r"(?:trace)?)\s*:?",
@@ -135,6 +137,9 @@ class TraceReader:
                 return True
             if _CONTEXT.match(text) or _EXCEPTION.match(text):
                 return True
+        if not self._open and _ARM_BEGINS.match(text):
+            self.begin(line)
+            return self.take(text, line)
         if _STARTS.fullmatch(text):
             if self.line is None:
                 self.line = line

@@ -101,7 +101,7 @@ def _kill_and_row(event: OomEvent) -> list[Check]:
         wrong.append(f"total_vm {row.total_vm * event.page_kb} kB against {kill.total_vm_kb} kB")
     parts = [kill.anon_rss_kb, kill.file_rss_kb, kill.shmem_rss_kb]
     held = sum(part or 0 for part in parts)
-    if parts[0] is not None and abs(held - row.rss * event.page_kb) > max(1024, held // 20):
+    if parts[0] is not None and abs(held - row.rss * event.page_kb) > max(2048, held // 20):
         wrong.append(f"rss {row.rss * event.page_kb} kB against {held} kB")
     return [
         Check(

@@ -67,6 +67,9 @@ class AllocationBuilder(OomBuilder):
             self.cpuset = (cpuset["cpuset"], cpuset["mems"])
         return True
 
+    def _is_oom(self) -> bool:
+        return False
+
     def close(self) -> Event:
         functions = [frame.function.split(".")[0] for frame in self.trace.frames if frame.reliable]
         to_blame = without_roles(functions, r"alloc|_folio|vmap")

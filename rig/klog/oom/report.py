@@ -77,7 +77,13 @@ class OomBuilder(Builder):
         if taken:
             self.last_line = line
             self._before = (text, line)
+        elif self._says_no_more():
+            self.finished = True
         return taken
+
+    def _says_no_more(self) -> bool:
+        """Whether a memory dump that is no OOM report has come to its end."""
+        return "pages_reserved" in self.memory.totals and not self._is_oom()
 
     def leave_unknown(self, text: str, line: int) -> None:
         super().leave_unknown(text, line)
@@ -248,6 +254,7 @@ class OomBuilder(Builder):
             cgroup_path=cgroup.path,
             cgroup_stats=cgroup.stats,
             cgroup_stats_line=cgroup.line,
+            cgroup_protection=cgroup.protection,
             tasks=tuple(self.tasks),
             task_columns=() if self.table is None else self.table.columns,
             tasks_line=self.tasks_line,
