@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.hosttools import disk_full
 from rig.units import format_size, parse_size
 
 __all__ = ["Entry", "Store", "digest_file", "digest_text"]
@@ -231,11 +232,7 @@ class Store:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RigError(
-                    "the disk is full",
-                    where=self.root,
-                    remedy="free some space, `rig image rm --all`, or set RIG_CACHE to another disk",
-                ) from error
+                raise disk_full(self.root) from error
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",

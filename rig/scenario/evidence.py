@@ -122,7 +122,7 @@ class Evidence:
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
             self.exit_of, self.check_of,
-            self.lines_of, self.pagemap, self.look, self.sysctl,
+            self.lines_of, self.said, self.pagemap, self.look, self.sysctl,
             self.faulted, self.before_oom, self.copied,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
@@ -197,6 +197,10 @@ class Evidence:
     def lines_of(self, program: str) -> tuple[str, ...]:
         """What a program printed: for showing, and for what nobody else knows."""
         return tuple(str(line.get("text", "")) for line in self.records.of("line") if line.get("program") == program)
+
+    def said(self, program: str, prefix: str) -> tuple[str, ...]:
+        """What stands after `prefix` in the lines of a program that begin with it."""
+        return tuple(text[len(prefix) :].strip() for text in self.lines_of(program) if text.startswith(prefix))
 
     def pagemap(self, label: str) -> Any:
         for record in self.records.of("pagemap"):
