@@ -14,8 +14,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,17 @@ class Store:
         with self._on_full_disk():
             path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path):
+            yield
+
+    @asynccontextmanager
+    async def lock_async(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock of that name, waiting for it without stopping what else this process does."""
+        from filelock import AsyncFileLock
+
+        path = self.root / "locks" / (name.replace("/", "@") + ".lock")
+        with self._on_full_disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        async with AsyncFileLock(path, is_singleton=False):
             yield
 
     @contextmanager
