@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "runs",
     "image": "image",
     "kernel": "image",
+    "replay": "replay",
     "shell": "shell",
     "doctor": "doctor",
     "clean": "clean",
