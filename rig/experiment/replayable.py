@@ -1,4 +1,4 @@
-"""Whether a run can be replayed here: every part that shaped it is looked for, and checked by hash, before it starts."""
+"""Whether a run can be replayed here: every part that shaped it is found, and checked by hash, before it starts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
     guest = _recorded(run, folder)
     if qemu.text != run.environment.qemu:
         raise RigError(
-            f"the run was recorded with QEMU {run.environment.qemu}, here is {qemu.text}: a replay would not be faithful",
+            f"recorded with QEMU {run.environment.qemu}; a replay with {qemu.text} would not be faithful",
             where=qemu.path,
             remedy="name that version's program in RIG_QEMU",
         )
@@ -172,7 +172,9 @@ def unpack_payload(replayable: Replayable, into: Path) -> Path:
     size = replayable.spec.payload_size
     with target.open("wb") as file:
         # A file of another's may unpack to anything: no more than a payload's size is read.
-        unpack = subprocess.Popen([tool("zstd"), "-q", "-d", "-c", packed], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        unpack = subprocess.Popen(
+            [tool("zstd"), "-q", "-d", "-c", packed], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert unpack.stdout is not None
         with unpack.stdout as stream:
             left = size

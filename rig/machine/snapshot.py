@@ -58,9 +58,7 @@ def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
 
 def _from_entry(entry: Entry) -> Snapshot:
     said = entry.file(READY).read_bytes()
-    return Snapshot(
-        entry.key, entry.file(STATE), entry.files[STATE], entry.file(BOOT_LOG), json.loads(said), said
-    )
+    return Snapshot(entry.key, entry.file(STATE), entry.files[STATE], entry.file(BOOT_LOG), json.loads(said), said)
 
 
 async def make_snapshot(
