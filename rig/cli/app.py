@@ -31,6 +31,7 @@ COMMANDS = {
     "replay": "replay",
     "export": "parcel",
     "import": "parcel",
+    "post-mortem": "postmortem",
     "symbols": "symbols",
     "shell": "shell",
     "doctor": "doctor",

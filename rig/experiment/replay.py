@@ -22,7 +22,7 @@ from rig.run.comparison import Comparison, Replayed
 
 __all__ = ["Bounds", "instruction", "replay", "replaying"]
 
-OVER = "replay file is over"
+OVER = ("replay file is over", "error reading the replay data")
 """What QEMU says at the end of a recording that has no end (replay/replay-internal.c)."""
 
 
@@ -118,7 +118,7 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             await asyncio.wait({ended, differs}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() or differs.done():
                 return "" if differs.done() else _how_it_ended(session, ended.result())
-            if OVER in session.process.words():
+            if _is_over(session):
                 return "the recording ends here"
             now = time.monotonic()
             # A replay that waits for an event that never comes may keep the monitor waiting too.
@@ -135,9 +135,14 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
         differs.cancel()
 
 
+def _is_over(session: Session) -> bool:
+    words = session.process.words()
+    return any(each in words for each in OVER)
+
+
 def _how_it_ended(session: Session, status: int) -> str:
     words = session.process.words()
-    if OVER in words:
+    if _is_over(session):
         return "the recording ends here"
     if status < 0:
         return f"QEMU was ended by signal {-status}"
