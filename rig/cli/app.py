@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "parcel",
     "import": "parcel",
     "post-mortem": "postmortem",
+    "debug": "debug",
     "symbols": "symbols",
     "shell": "shell",
     "doctor": "doctor",

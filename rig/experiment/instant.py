@@ -143,8 +143,11 @@ async def at_place(
     progress: Progress,
     *,
     bounds: Bounds,
+    debugger_port: int | None = None,
 ) -> AsyncIterator[Instant]:
     """Replay up to the place and yield the stopped replay.
+
+    debugger_port: let QEMU's debugger port be this one of 127.0.0.1.
 
     Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
     """
@@ -161,8 +164,8 @@ async def at_place(
     )
     progress.phase(f"replay to {place}")
     async with (
-        replaying(replayable, qemu, out, listeners, debugger=True) as session,
-        debug_port(session.wiring.gdb) as port,
+        replaying(replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port) as session,
+        debug_port(session.wiring.gdb, debugger_port) as port,
     ):
         began = time.monotonic()
         if function:

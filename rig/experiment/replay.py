@@ -42,7 +42,13 @@ class Bounds:
 
 @asynccontextmanager
 async def replaying(
-    replayable: Replayable, qemu: Qemu, out: Path, listeners: Listeners, *, debugger: bool = False
+    replayable: Replayable,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    *,
+    debugger: bool = False,
+    debugger_port: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start the guest of a recording, restored and stopped before its first instruction, and yield it."""
     name = f"replay-{replayable.run.id[-4:]}"
@@ -56,6 +62,7 @@ async def replaying(
             rr="replay",
             recording=replayable.recording.resolve(),
             debugger=debugger,
+            debugger_port=debugger_port,
         )
         said = replayable.snapshot.said
         async with started(replayable.spec, wiring, qemu, out, listeners, said_before=said) as session:

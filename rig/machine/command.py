@@ -158,7 +158,10 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
 def _debugger(wiring: Wiring) -> list[str]:
     if not wiring.debugger:
         return []
-    return ["-chardev", f"socket,id=gdb,path={_escaped(wiring.gdb)},server=on,wait=off", "-gdb", "chardev:gdb"]
+    where = f"path={_escaped(wiring.gdb)}"
+    if wiring.debugger_port is not None:
+        where = f"host=127.0.0.1,port={wiring.debugger_port}"
+    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb"]
 
 
 def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:

@@ -53,6 +53,10 @@ class DebugPort:
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise RigError("the guest ended before it came to that place", where="replay") from error
 
+    def close(self) -> None:
+        """End the connection, for another debugger to come; the guest stands where it stands."""
+        self._writer.close()
+
     async def begin(self) -> None:
         """Stop the guest, as a debugger that attaches does."""
         await self._ask("?")
@@ -105,10 +109,13 @@ class DebugPort:
 
 
 @asynccontextmanager
-async def debug_port(path: Path) -> AsyncIterator[DebugPort]:
-    """Connect to QEMU's debugger socket; at the end of the block the guest stands where it stands."""
+async def debug_port(path: Path, tcp: int | None = None) -> AsyncIterator[DebugPort]:
+    """Connect to QEMU's debugger socket, or its port on 127.0.0.1; at the end of the block the guest stands still."""
     try:
-        reader, writer = await asyncio.open_unix_connection(str(path))
+        if tcp is None:
+            reader, writer = await asyncio.open_unix_connection(str(path))
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", tcp)
     except OSError as error:
         raise RigError(f"QEMU's debugger port does not answer: {error.strerror}", where=path) from error
     try:

@@ -52,7 +52,7 @@ class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
     recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests;
-    debugger: QEMU listens for one on a socket.
+    debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Wiring:
     run_as: str | None = None
     shell: bool = False
     debugger: bool = False
+    debugger_port: int | None = None
 
     @property
     def qmp(self) -> Path:
