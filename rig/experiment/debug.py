@@ -62,6 +62,7 @@ async def debug(
     commands: tuple[str, ...] = (),
     batch: bool = False,
     server: int | None = None,
+    reversible: bool = True,
     tell: Callable[[str], None] = print,
 ) -> int:
     """Replay to the place and hand over; return gdb's exit status.
@@ -72,7 +73,17 @@ async def debug(
     if server is None:
         tool("gdb")
     with TemporaryDirectory(prefix="rig-debug-") as name:
-        context = at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds, debugger_port=server)
+        context = at_place(
+            replayable,
+            qemu,
+            symbols,
+            place,
+            Path(name),
+            progress,
+            bounds=bounds,
+            debugger_port=server,
+            reversible=reversible,
+        )
         async with context as instant:
             progress.__exit__(None, None, None)
             where = f" ({instant.function})" if instant.function else ""

@@ -19,8 +19,9 @@ from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols
 from rig.machine.gdbstub import DebugPort, debug_port
+from rig.machine.history import take_first_snapshot, write_empty_qcow2
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session
+from rig.machine.session import Listeners, Session, confinement_user
 from rig.report.live import Progress
 from rig.run.model import Run
 from rig.units import parse_duration
@@ -144,10 +145,12 @@ async def at_place(
     *,
     bounds: Bounds,
     debugger_port: int | None = None,
+    reversible: bool = False,
 ) -> AsyncIterator[Instant]:
     """Replay up to the place and yield the stopped replay.
 
-    debugger_port: let QEMU's debugger port be this one of 127.0.0.1.
+    debugger_port: let QEMU's debugger port be this one of 127.0.0.1; reversible: take a snapshot at the start, so
+    that a debugger can go back from there.
 
     Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
     """
@@ -163,11 +166,19 @@ async def at_place(
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
     )
     progress.phase(f"replay to {place}")
+    disk = None
+    if reversible:
+        disk = out / "history.qcow2"
+        write_empty_qcow2(disk, confinement_user())
     async with (
-        replaying(replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port) as session,
+        replaying(
+            replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port, history=disk
+        ) as session,
         debug_port(session.wiring.gdb, debugger_port) as port,
     ):
         began = time.monotonic()
+        if reversible:
+            await take_first_snapshot(session.monitor)
         if function:
             here = _condition(replayable, place, marks, addresses, symbols)
             await _go_until(port, addresses[function], here, place, bounds)
@@ -178,7 +189,13 @@ async def at_place(
 Condition = Callable[[DebugPort], Awaitable[bool]]
 
 
-async def _go_until(port: DebugPort, address: int, here: Condition, place: Place, bounds: Bounds) -> None:
+async def _go_until(
+    port: DebugPort,
+    address: int,
+    here: Condition,
+    place: Place,
+    bounds: Bounds,
+) -> None:
     deadline = time.monotonic() + bounds.total
     await port.break_at(address)
     while True:

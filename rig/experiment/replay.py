@@ -49,6 +49,7 @@ async def replaying(
     *,
     debugger: bool = False,
     debugger_port: int | None = None,
+    history: Path | None = None,
 ) -> AsyncIterator[Session]:
     """Start the guest of a recording, restored and stopped before its first instruction, and yield it."""
     name = f"replay-{replayable.run.id[-4:]}"
@@ -63,6 +64,7 @@ async def replaying(
             recording=replayable.recording.resolve(),
             debugger=debugger,
             debugger_port=debugger_port,
+            history=history,
         )
         said = replayable.snapshot.said
         async with started(replayable.spec, wiring, qemu, out, listeners, said_before=said) as session:

@@ -91,6 +91,8 @@ def _processor(spec: GuestSpec) -> list[str]:
         "-accel", f"tcg,thread={threads}",
         # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
         "-cpu", "max,-erms,-fsrm,model=4,stepping=0",
+        # It patches guests of another maker; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
+        "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
 
@@ -158,10 +160,13 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
 def _debugger(wiring: Wiring) -> list[str]:
     if not wiring.debugger:
         return []
+    disk = []
+    if wiring.history is not None:
+        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.history)}"]
     where = f"path={_escaped(wiring.gdb)}"
     if wiring.debugger_port is not None:
         where = f"host=127.0.0.1,port={wiring.debugger_port}"
-    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb"]
+    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb", *disk]
 
 
 def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:

@@ -73,6 +73,10 @@ class DebugPort:
         if (answer := await self._ask(packet)) != "OK":
             raise RigError(f"QEMU's debugger port answered '{answer}' to {packet}", where="gdbstub")
 
+    async def stopped(self, timeout: float) -> None:
+        """Take note of a stop that another than this debugger brought about."""
+        await self._answer(timeout)
+
     async def go(self, timeout: float) -> None:
         """Let the guest run until it stops. Raises TimeoutError, or RigError when the guest ended instead."""
         answer = await self._ask("c", timeout)

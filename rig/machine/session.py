@@ -26,7 +26,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "runtime_folder", "started"]
+__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
