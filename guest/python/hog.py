@@ -19,14 +19,30 @@ def main():
     parser.add_argument(
         "--no-stop", action="store_true", help="do not stop when the memory is taken, only wait"
     )
+    parser.add_argument(
+        "--blocks", type=phases.size_of, metavar="N",
+        help="take it as a service would, in blocks of N bytes; each costs a page more (no region line then)",
+    )
     options = parser.parse_args()
     if options.size < phases.PAGE:
         parser.error(f"SIZE is at least a page, {phases.PAGE} bytes")
     phases.take_role("hog")
-    pages = phases.Pages("hog", options.size)
-    for page in range(pages.count):
-        pages.write(page, 1)
-    phases.say(f"hogging {pages.count * phases.PAGE}")
+    held = []
+    if options.blocks:
+        for start in range(0, options.size, options.blocks):
+            # bytearray() of zeros is calloc(): its pages are there once they are written to.
+            block = bytearray(min(options.blocks, options.size - start))
+            for offset in range(0, len(block), phases.PAGE):
+                block[offset] = 1
+            block[-1] = 1
+            held.append(block)
+        taken = sum(map(len, held))
+    else:
+        pages = phases.Pages("hog", options.size)
+        for page in range(pages.count):
+            pages.write(page, 1)
+        taken = pages.count * phases.PAGE
+    phases.say(f"hogging {taken}")
     if not options.no_stop:
         phases.stop_here()
     while True:

@@ -202,7 +202,7 @@ class Assembler:
         """A kill whose report is not there: dump_header() is rate-limited, the kill's line is not."""
         if "illed process" not in text:
             return False
-        if isinstance(current, OomBuilder) and (not current.finished or current.group is not None):
+        if isinstance(current, OomBuilder) and current.awaits_kill:
             return False
         return read_kill(text, self._line) is not None
 

@@ -48,10 +48,7 @@ class Unpacker:
         match = _EXPORT.match(raw)
         if match is None:
             return []
-        if (
-            match["key"] in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
-            and match["value"].isdigit()
-        ):
+        if match["key"] in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP") and match["value"].isdigit():
             self._monotonic = int(match["value"]) / 1e6
         if match["key"] != "MESSAGE":
             return []

@@ -35,8 +35,8 @@ _ARM64 = re.compile(r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: unhandled (?:signal|ex
 # 6.11 names bytes and the reason; before, pages: `__vm_enough_memory: pid: 70, comm: a, no enough memory for
 # the allocation`.
 _REFUSED = re.compile(
-    r"__vm_enough_memory: pid: ?(?P<pid>\d+), comm: ?(?P<comm>.*?),? (?P<what>(?:not"
-    r"|no) enough memory for the allocation)"
+    r"__vm_enough_memory: pid: ?(?P<pid>\d+), comm: ?(?P<comm>.*?),?(?: bytes: ?\d+)? "
+    r"(?P<what>(?:not|no) enough memory for the allocation)"
 )
 _BYTES = re.compile(r"bytes: ?(?P<bytes>\d+)")
 

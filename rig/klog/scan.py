@@ -43,6 +43,7 @@ _WORDS = (
     b"total_vm",
     b"vmalloc error",
     b"ut of memory",
+    b"going to be killed",
 )
 _LOOK = re.compile(
     rb"BUG|__CURSOR=|\"MESSAGE\"\s?:\s?\[|WARNING:|INFO:|nable to handle kernel|(?:protection"
@@ -53,7 +54,7 @@ _LOOK = re.compile(
     rb"|Alignment trap"
     rb"|traps: |unhandled (?:signal|exception)|SYZF|Booting the k|Oops|hard LOCKUP|oom-killer|oom_reaper: "
     rb"|illed process|__vm_enough_memory|llocation failure|Mem-Info|Tasks state|total_vm|vmalloc error"
-    rb"|ut of memory"
+    rb"|ut of memory|going to be killed"
 )
 
 

@@ -21,8 +21,8 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in blocks of at most BLOCK that end with a line's end, but for the last.
 
     Chunks may be lines with or without a newline inside, or pieces of any size: an iterable of `bytes` lines
-    without line ends is not one, so its pieces are joined as they are. Of a line longer than a block the
-    first LONGEST_LINE bytes are kept: such a block does not end with a line's end, the next begins with it.
+    without line ends is not one, so its pieces are joined as they are. Of a line longer than a block the first
+    LONGEST_LINE bytes are kept.
     """
     pending: list[bytes] = []
     size = 0
@@ -32,7 +32,7 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
             end = chunk.find(b"\n")
             if end < 0:
                 continue
-            chunk, dropping = chunk[end:], False
+            chunk, dropping = chunk[end + 1 :], False
         pending.append(chunk)
         size += len(chunk)
         if size < BLOCK:
@@ -42,10 +42,10 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while len(whole) - start >= BLOCK:
             end = whole.rfind(b"\n", start, start + BLOCK) + 1
             if not end:  # one line fills the block
-                yield whole[start : start + LONGEST_LINE]
+                yield whole[start : start + LONGEST_LINE] + b"\n"
                 end = whole.find(b"\n", start + LONGEST_LINE)
                 dropping = end < 0
-                start = len(whole) if dropping else end
+                start = len(whole) if dropping else end + 1
             else:
                 yield whole[start:end]
                 start = end

@@ -32,6 +32,8 @@ _ARM = re.compile(
     r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
     r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
 )
+# Some arm kernels print no `Backtrace:` above it.
+_ARM_BEGINS = re.compile(r"\s*(?:unwind|dump)_backtrace from ")
 _STARTS = re.compile(
     r"\s*(?:Call [Tt]race|Call Trace|Backtrace|Krnl Code|Stack ?"
     r"(?:trace)?)\s*:?",
@@ -46,6 +48,10 @@ _EXCEPTION = re.compile(
     r"|--- interrupt)"
 )
 
+# arm and arm64 dump the registers that an exception saved.
+_EXCEPTION_STACK = re.compile(
+    r"\s*(?:Exception stack\(0x[0-9a-f]+ to 0x[0-9a-f]+\)|[0-9a-f]{4}:(?:\s+[0-9a-f]{8,16})+)$"
+)
 _WHERE = re.compile(r"\s*(?:RIP|EIP|pc|PC is at|epc|NIP|PSW|Krnl PSW|LR is at)\b ?:? ?(?P<where>.*)$")
 _REGISTER = re.compile(
     r"\b([A-Za-z][A-Za-z0-9_]{1,7}|[xrstafR]\d{1,2}"
@@ -135,6 +141,9 @@ class TraceReader:
                 return True
             if _CONTEXT.match(text) or _EXCEPTION.match(text):
                 return True
+        if not self._open and _ARM_BEGINS.match(text):
+            self.begin(line)
+            return self.take(text, line)
         if _STARTS.fullmatch(text):
             if self.line is None:
                 self.line = line
@@ -160,6 +169,8 @@ class TraceReader:
 
     def _take_stack_words(self, text: str) -> bool:
         """Raw stack contents, as kernels before 4.9 print them under `Stack:` or before `Call Trace:`."""
+        if _EXCEPTION_STACK.match(text):
+            return True
         words = text.split()
         return len(words) >= 2 and all(len(word) in (8, 16) and _is_hex(word) for word in words)
 

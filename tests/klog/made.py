@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["MadeTask", "journal_line", "oom_report", "panic", "serial"]
+__all__ = ["MadeTask", "journal_line", "oom_report", "oops", "panic", "serial", "warning"]
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,57 @@ def panic(reason: str = "Out of memory: compulsory panic_on_oom is enabled") -> 
         " </TASK>",
         "Kernel Offset: disabled",
         f"---[ end Kernel panic - not syncing: {reason} ]---",
+    ]
+
+
+def oops(function: str = "made_release", *, kernel: str = "6.12.9-cloud-amd64") -> list[str]:
+    """Return the lines of a NULL pointer dereference in a function, below a function that locks."""
+    return [
+        "BUG: kernel NULL pointer dereference, address: 0000000000000028",
+        "#PF: supervisor read access in kernel mode",
+        "#PF: error_code(0x0000) - not-present page",
+        "PGD 0 P4D 0",
+        "Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI",
+        f"CPU: 1 UID: 0 PID: 77 Comm: worker Tainted: G        W  O       {kernel} #1  Debian",
+        "Tainted: [W]=WARN, [O]=OOT_MODULE",
+        "Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014",
+        "RIP: 0010:mutex_lock+0x1f/0x50",
+        "Code: 90 90 90 0f 1f 44 00 00 53 48 89 fb <48> 8b 47 28 c3 90 90 90",
+        "RSP: 0018:ffffb6c0c0123e28 EFLAGS: 00010246",
+        "RAX: 0000000000000000 RBX: 0000000000000028 RCX: 0000000000000000",
+        "CR2: 0000000000000028 CR3: 0000000102e2a000 CR4: 00000000003506f0",
+        "Call Trace:",
+        " <TASK>",
+        " ? __die+0x23/0x70",
+        f" {function}+0x3c/0xa0 [made]",
+        " __fput+0xe5/0x2b0",
+        " do_syscall_64+0x82/0x190",
+        " entry_SYSCALL_64_after_hwframe+0x76/0x7e",
+        " </TASK>",
+        "Modules linked in: made(O)",
+        "CR2: 0000000000000028",
+        "---[ end trace 0000000000000000 ]---",
+    ]
+
+
+def warning(function: str = "made_probe") -> list[str]:
+    """Return the lines of a WARN in a function."""
+    return [
+        "------------[ cut here ]------------",
+        f"WARNING: CPU: 0 PID: 12 at drivers/made/made.c:99 {function}+0x1b/0x40 [made]",
+        "Modules linked in: made(O)",
+        "CPU: 0 UID: 0 PID: 12 Comm: kworker/0:1 Not tainted 6.12.9-cloud-amd64 #1  Debian",
+        "Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014",
+        f"RIP: 0010:{function}+0x1b/0x40 [made]",
+        "RSP: 0018:ffffb6c0c0123e28 EFLAGS: 00010246",
+        "RAX: 0000000000000000 RBX: 0000000000000028 RCX: 0000000000000000",
+        "Call Trace:",
+        " <TASK>",
+        " made_init+0x12/0x30 [made]",
+        " process_one_work+0x17c/0x390",
+        " worker_thread+0x251/0x360",
+        " </TASK>",
+        "---[ end trace 0000000000000000 ]---",
     ]
 
 

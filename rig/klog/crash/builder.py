@@ -178,6 +178,7 @@ def _traces(report: Report) -> list[LabelledTrace]:
             reader = TraceReader()
             reader.begin(number)
             label = text.strip().rstrip(":")
+            reader.take(text, number)
         else:
             reader.take(text, number)
     close()

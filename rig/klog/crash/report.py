@@ -9,7 +9,8 @@ from rig.klog.trace import read_frames
 __all__ = ["Report", "base_name", "is_trace_start"]
 
 _TRACE_START = re.compile(
-    r"Call [Tt]race|Allocated:|Allocated by task \d+:|Freed:|Freed by task \d+:|(?:^|[^k]) backtrace(?: "
+    r"Call [Tt]race|^\s*(?:unwind|dump)_backtrace from |Allocated:|Allocated by task \d+:|Freed:|Freed by task \d+:"
+    r"|(?:^|[^k]) backtrace(?: "
     r"\(crc \w+\))?:"
     r"|Backtrace:|Uninit was stored to memory at|status: [0-9a-f]{16} badaddr: [0-9a-f]{16} cause: "
     r"[0-9a-f]{16}"
@@ -94,4 +95,4 @@ class Report:
         return None
 
 
-_CALL_TRACE = re.compile(r"Call [Tt]race:|Backtrace:")
+_CALL_TRACE = re.compile(r"Call [Tt]race:|Backtrace:|^\s*(?:unwind|dump)_backtrace from ")

@@ -58,9 +58,7 @@ def asked(event: OomEvent) -> Section:
         return Section("What asked for memory", tuple(sentences))
     who = event.invoker.comm + (f" (pid {event.invoker.pid})" if event.invoker.pid is not None else "")
     if event.scope == "sysrq":
-        sentences.append(
-            Sentence("Nothing lacked memory: the OOM killer was called by hand (SysRq f).", (event.line,))
-        )
+        sentences.append(Sentence("Nothing lacked memory: the OOM killer was called by hand (SysRq f).", (event.line,)))
         return Section("What asked for memory", tuple(sentences))
     order = event.order or 0
     amount = size(event.page_kb << order)
@@ -123,7 +121,5 @@ def _conditions(flags: tuple[str, ...], event: OomEvent) -> list[Sentence]:
     if any(flag.startswith("GFP_ATOMIC") for flag in flags):
         sentences.append(Sentence("It could not wait for memory to be freed (GFP_ATOMIC).", (event.line,)))
     if "__GFP_NOFAIL" in flags:
-        sentences.append(
-            Sentence("It must not fail (__GFP_NOFAIL): the kernel had to kill or wait.", (event.line,))
-        )
+        sentences.append(Sentence("It must not fail (__GFP_NOFAIL): the kernel had to kill or wait.", (event.line,)))
     return sentences

@@ -42,17 +42,11 @@ def _buddies(event: OomEvent) -> list[Check]:
         seen += 1
         total = sum(order.count * order.size_kb for order in zone.buddy)
         if total != zone.buddy_total_kb:
-            wrong.append(
-                f"{zone.name} of node {zone.node}: {total} kB counted, {zone.buddy_total_kb} kB printed"
-            )
+            wrong.append(f"{zone.name} of node {zone.node}: {total} kB counted, {zone.buddy_total_kb} kB printed")
             lines.append(zone.buddy_line)
     if not seen:
         return []
-    return [
-        Check(
-            "buddy lists add up to their sums", not wrong, "; ".join(wrong) or f"{seen} zones", tuple(lines)
-        )
-    ]
+    return [Check("buddy lists add up to their sums", not wrong, "; ".join(wrong) or f"{seen} zones", tuple(lines))]
 
 
 def _rss_parts(event: OomEvent) -> list[Check]:
@@ -68,11 +62,7 @@ def _rss_parts(event: OomEvent) -> list[Check]:
             lines.append(row.line)
     if not seen:
         return []
-    return [
-        Check(
-            "rss is the sum of its parts", not wrong, "; ".join(wrong[:5]) or f"{seen} rows", tuple(lines[:8])
-        )
-    ]
+    return [Check("rss is the sum of its parts", not wrong, "; ".join(wrong[:5]) or f"{seen} rows", tuple(lines[:8]))]
 
 
 def _constraint(event: OomEvent) -> list[Check]:
@@ -111,7 +101,7 @@ def _kill_and_row(event: OomEvent) -> list[Check]:
         wrong.append(f"total_vm {row.total_vm * event.page_kb} kB against {kill.total_vm_kb} kB")
     parts = [kill.anon_rss_kb, kill.file_rss_kb, kill.shmem_rss_kb]
     held = sum(part or 0 for part in parts)
-    if parts[0] is not None and abs(held - row.rss * event.page_kb) > max(1024, held // 20):
+    if parts[0] is not None and abs(held - row.rss * event.page_kb) > max(2048, held // 20):
         wrong.append(f"rss {row.rss * event.page_kb} kB against {held} kB")
     return [
         Check(

@@ -72,9 +72,7 @@ def _summary(event: CrashEvent) -> tuple[Sentence, ...]:
     blame = f"; {event.function}() is to blame, as far as the trace tells" if event.function else ""
     sentences = [Sentence(f"{event.title}{who}{blame}.", (event.line,))]
     if event.corrupted:
-        sentences.append(
-            Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line))
-        )
+        sentences.append(Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line)))
     return tuple(sentences)
 
 
@@ -120,20 +118,14 @@ def _address(event: CrashEvent) -> list[Sentence]:
             )
         ]
     if 0x0000_8000_0000_0000 <= address < 0xFFFF_8000_0000_0000:
-        return [
-            Sentence(
-                f"The address 0x{address:x} is not canonical: no pointer can look like it.", (event.line,)
-            )
-        ]
+        return [Sentence(f"The address 0x{address:x} is not canonical: no pointer can look like it.", (event.line,))]
     return [Sentence(f"The address was 0x{address:x}.", (event.line,))]
 
 
 def _where(event: CrashEvent) -> list[Sentence]:
     sentences = []
     if event.cpu is not None and event.task is not None:
-        sentences.append(
-            Sentence(f"On CPU {event.cpu}, for {event.task.comm} (pid {event.task.pid}).", (event.line,))
-        )
+        sentences.append(Sentence(f"On CPU {event.cpu}, for {event.task.comm} (pid {event.task.pid}).", (event.line,)))
     if event.workqueue:
         sentences.append(Sentence(f"In a work item: {event.workqueue}.", (event.line,)))
     if event.kernel:
@@ -143,9 +135,7 @@ def _where(event: CrashEvent) -> list[Sentence]:
     sentences += [Sentence(words, (event.line,)) for words in taints(event.taint)]
     modules = sorted({frame.module for frame in event.trace.frames if frame.module and frame.reliable})
     if modules:
-        sentences.append(
-            Sentence(f"Modules on the stack: {', '.join(modules)}.", (event.trace.line or event.line,))
-        )
+        sentences.append(Sentence(f"Modules on the stack: {', '.join(modules)}.", (event.trace.line or event.line,)))
     return sentences or [Sentence("The report does not tell.", (event.line,))]
 
 

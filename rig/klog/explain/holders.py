@@ -118,14 +118,16 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
     line = event.mem_info_line or event.line
     found = []
     if info:
-        found.append(
-            ("Page cache (files)", (info.get("active_file", 0) + info.get("inactive_file", 0)) * kb, line)
-        )
-        found.append(("Shared memory and tmpfs", info.get("shmem", 0) * kb, line))
-        found.append(("Kernel slabs that can be reclaimed", info.get("slab_reclaimable", 0) * kb, line))
-        found.append(("Kernel slabs that cannot", info.get("slab_unreclaimable", 0) * kb, line))
-        found.append(("Page tables", info.get("pagetables", 0) * kb, line))
-        found.append(("Free", info.get("free", 0) * kb, line))
+        for label, keys in (
+            ("Page cache (files)", ("active_file", "inactive_file")),
+            ("Shared memory and tmpfs", ("shmem",)),
+            ("Kernel slabs that can be reclaimed", ("slab_reclaimable",)),
+            ("Kernel slabs that cannot", ("slab_unreclaimable",)),
+            ("Page tables", ("pagetables",)),
+            ("Free", ("free",)),
+        ):
+            value = sum(info.get(key, 0) for key in keys) * kb
+            found.append((label, value, event.mem_info_lines.get(keys[0], line)))
     elif event.cgroup_stats:
         stats_line = event.cgroup_stats_line or event.line
         for label, key in (
@@ -184,5 +186,5 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
         if zone.values.get("present", 1)
     ]
     if zones:
-        drawn.append(Picture("Free memory by zone, against the watermarks", tuple(zones)))
+        drawn.append(Picture("Free memory by zone, against its watermarks (| min, low, high)", tuple(zones)))
     return tuple(drawn)

@@ -76,9 +76,7 @@ def _summary(event: OomEvent) -> tuple[Sentence, ...]:
     if chosen_otherwise(event):
         sentences.append(Sentence("By the task table another task was worse: see below.", (kill.line,)))
     if event.corrupted:
-        sentences.append(
-            Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line))
-        )
+        sentences.append(Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line)))
     return tuple(sentences)
 
 
@@ -94,8 +92,7 @@ def _limits(event: OomEvent) -> tuple[str, ...]:
         limits.append("How the machine as a whole stood: a cgroup's report shows the cgroup alone.")
         if event.totalpages is None and event.tasks:
             limits.append(
-                "The weight of oom_score_adj: the cgroup's swap limit is the machine's swap, whose size "
-                "is not told."
+                "The weight of oom_score_adj: the cgroup's swap limit is the machine's swap, whose size is not told."
             )
     if not event.tasks:
         limits.append("Who held the memory: there is no task table (vm.oom_dump_tasks=0, or it is cut off).")

@@ -20,9 +20,7 @@ def explain_other(event: Event) -> Explanation:
         amount = f"{size(int(wanted) / 1024)} " if wanted else "memory "
         text = f"The kernel refused {who} the promise of {amount}(ENOMEM): what is promised leaves no room."
         sentences.append(
-            Sentence(
-                "Nothing was killed, and memory may be free: what is counted are promises.", (event.line,)
-            )
+            Sentence("Nothing was killed, and memory may be free: what is counted are promises.", (event.line,))
         )
         remedies = (
             Remedy(

@@ -25,8 +25,7 @@ def remedies(event: OomEvent) -> tuple[Remedy, ...]:
         found.append(
             Remedy(
                 f"oom_score_adj lower for {kill.comm} (OOMScoreAdjust= in its unit): {_spared(event)}",
-                "memory is as short as before: another process dies, or, with -1000 for all, the kernel "
-                "panics",
+                "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
             )
         )
     if event.scope in ("cpuset", "mempolicy"):
@@ -44,6 +43,8 @@ def _spared(event: OomEvent) -> str:
     """How far down the victim would have had to go for the next to be chosen."""
     ranked = ranking(event)
     kill = event.victim
+    if len(ranked) == 1:
+        return "with -1000 nobody would have been left to kill"
     if len(ranked) < 2 or event.totalpages is None or kill is None or ranked[0][1].pid != kill.pid:
         return "another would have been chosen"
     step = max(event.totalpages // 1000, 1)
@@ -111,8 +112,7 @@ def _machine(event: OomEvent) -> list[Remedy]:
         )
     found.append(
         Remedy(
-            "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead "
-            "of broken",
+            "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead of broken",
             "fork and mmap fail with ENOMEM while memory is still free; programs must cope",
         )
     )

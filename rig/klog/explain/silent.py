@@ -20,8 +20,7 @@ SILENT_KILLERS: tuple[tuple[str, str], ...] = (
         "prlimit -p PID",
     ),
     (
-        "overcommit refused (vm.overcommit_memory=2): fork and malloc fail, and the kernel mostly says "
-        "nothing",
+        "overcommit refused (vm.overcommit_memory=2): fork and malloc fail, and the kernel mostly says nothing",
         "grep -E 'Commit' /proc/meminfo",
     ),
     (

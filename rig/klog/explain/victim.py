@@ -23,11 +23,7 @@ def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
 def chosen_otherwise(event: OomEvent) -> bool:
     """Whether the kernel killed another than the table's figures say, where it had the choice."""
     ranked = ranking(event)
-    if (
-        not ranked
-        or event.victim is None
-        or any(row.oom_score_adj and event.totalpages is None for row in event.tasks)
-    ):
+    if not ranked or event.victim is None or any(row.oom_score_adj and event.totalpages is None for row in event.tasks):
         return False
     best = ranked[0][0]
     own = next((points for points, row in ranked if row.pid == event.victim.pid), None)
@@ -42,9 +38,7 @@ def victim(event: OomEvent) -> Section:
     if kill is None:
         if not event.killable:
             sentences.append(
-                Sentence(
-                    "Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,)
-                )
+                Sentence("Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,))
             )
         else:
             sentences.append(Sentence("The log does not show that anybody was killed for this."))
@@ -52,15 +46,11 @@ def victim(event: OomEvent) -> Section:
     parts = [("its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
     held = ", ".join(f"{size(kb)} {label}" for label, kb in parts if kb)
     sentences.append(
-        Sentence(
-            f"{kill.comm} (pid {kill.pid}) was killed; it held {held or 'next to nothing'}.", (kill.line,)
-        )
+        Sentence(f"{kill.comm} (pid {kill.pid}) was killed; it held {held or 'next to nothing'}.", (kill.line,))
     )
     if "oom_kill_allocating_task" in kill.reason:
         sentences.append(
-            Sentence(
-                "No victim was chosen: with vm.oom_kill_allocating_task the one who asks dies.", (kill.line,)
-            )
+            Sentence("No victim was chosen: with vm.oom_kill_allocating_task the one who asks dies.", (kill.line,))
         )
         return Section("Why this victim", tuple(sentences))
     ranked = ranking(event)
@@ -93,8 +83,7 @@ def victim(event: OomEvent) -> Section:
         else:
             sentences.append(
                 Sentence(
-                    f"The reaper could not take back the memory of {reaped.comm}: it was stuck in the "
-                    f"kernel.",
+                    f"The reaper could not take back the memory of {reaped.comm}: it was stuck in the kernel.",
                     (reaped.line,),
                 )
             )
@@ -146,11 +135,11 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
                 (ranked[0][1].line, second.line),
             )
         )
+    elif place == 0:
+        sentences.append(Sentence("No other task could be killed.", (ranked[0][1].line,)))
     elif place is not None:
         sentences.append(
-            Sentence(
-                f"It stands {place + 1}. in the ranking, within what a running task gains or loses meanwhile."
-            )
+            Sentence(f"It stands {place + 1}. in the ranking, within what a running task gains or loses meanwhile.")
         )
     exempt = [row for row in event.tasks if row.oom_score_adj == OOM_SCORE_ADJ_MIN]
     big = max(exempt, key=lambda row: row.rss, default=None)
@@ -168,8 +157,7 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
         if own is not None:
             sentences.append(
                 Sentence(
-                    f"The kernel printed a score of {kill.score}; recomputed it is "
-                    f"{own * 1000 // event.totalpages}.",
+                    f"The kernel printed a score of {kill.score}; recomputed it is {own * 1000 // event.totalpages}.",
                     (kill.line - 1, kill.line),
                 )
             )

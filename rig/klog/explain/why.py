@@ -57,9 +57,7 @@ def held_back_kb(event: OomEvent, zone: Zone) -> int:
     """Return what the zone keeps from this request for others (lowmem_reserve), in kB."""
     if not zone.lowmem_reserve:
         return 0
-    names = [
-        name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)
-    ]
+    names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)]
     if len(zone.lowmem_reserve) < len(names) and not any(z.name == "DMA32" for z in event.zones):
         names.remove("DMA32")
     movable = any("MOVABLE" in flag for flag in event.gfp_flags)
@@ -100,8 +98,7 @@ def _zones(event: OomEvent) -> list[Sentence]:
         sentences += _fragmentation(event, enough, order)
     elif enough:
         named = ", ".join(
-            f"{zone.name} of node {zone.node} ({size(zone.free)} free, min {size(zone.min)})"
-            for zone in enough
+            f"{zone.name} of node {zone.node} ({size(zone.free)} free, min {size(zone.min)})" for zone in enough
         )
         sentences.append(
             Sentence(
@@ -201,8 +198,7 @@ def _cgroup(event: OomEvent) -> list[Sentence]:
     if event.task_memcg and event.oom_memcg and event.task_memcg != event.oom_memcg:
         sentences.append(
             Sentence(
-                f"The limit is not the victim's own cgroup's ({event.task_memcg}) but one above it: "
-                f"{event.oom_memcg}.",
+                f"The limit is not the victim's own cgroup's ({event.task_memcg}) but one above it: {event.oom_memcg}.",
                 _lines(event.constraint_line),
             )
         )

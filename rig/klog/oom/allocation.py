@@ -67,16 +67,15 @@ class AllocationBuilder(OomBuilder):
             self.cpuset = (cpuset["cpuset"], cpuset["mems"])
         return True
 
+    def _is_oom(self) -> bool:
+        return False
+
     def close(self) -> Event:
         functions = [frame.function.split(".")[0] for frame in self.trace.frames if frame.reliable]
         to_blame = without_roles(functions, r"alloc|_folio|vmap")
         function = short_name(to_blame[0]) if to_blame else None
         what = re.sub(r" for \d+ms", "", self.what)
-        order = (
-            ""
-            if self.invocation is None or self.invocation.order is None
-            else f" of order {self.invocation.order}"
-        )
+        order = "" if self.invocation is None or self.invocation.order is None else f" of order {self.invocation.order}"
         title = f"{what}{order}" + (f" in {function}" if function else "")
         fields = {**self.fields(), "kind": self.kind, "title": title, "function": function, "what": self.what}
         return AllocationEvent(**fields)

@@ -15,7 +15,7 @@ __all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_sc
 _KILL = re.compile(
     r"(?:(?P<reason>.*?): )?Killed process (?P<pid>\d+)(?: \((?P<comm>.*?)\)|, (?:UID "
     r"(?P<olduid>\d+), )?\((?P<oldcomm>.*?)\))"
-    r",? (?P<sizes>(?:total-vm|vsz).*)$"
+    r",? (?P<sizes>(?:total-vm|vsz):\d+(?:kB)?(?:,? +[A-Za-z][\w-]*:-?\d+(?:kB)?)*),?$"
 )
 _SCORE = re.compile(
     r"(?P<reason>.*?): Kill process (?P<pid>\d+) \((?P<comm>.*)\) score (?P<score>\d+) or sacrifice child$"

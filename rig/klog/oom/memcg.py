@@ -19,6 +19,8 @@ _USAGE = re.compile(
 _STATS = re.compile(r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<rest>(?: [a-z_()]+:\d+[kK]B)*)\s*$")
 _STAT = re.compile(r"\s*(?P<key>[a-z][\w.()]*) (?P<value>\d+)$")
 _PAIR = re.compile(r"([a-z_()]+):(\d+)([kK]B)")
+# Since 7.0: what the cgroups have asked to be spared.
+_PROTECTION = re.compile(r"Memory cgroup min protection (?P<min>\d+)kB -- low protection (?P<low>\d+)kB$")
 _KILLED_BY_LIMIT = re.compile(r"Task in (?P<task>.*) killed as a result of limit of (?P<limit>.*)$")
 # PAGE_COUNTER_MAX (include/linux/page_counter.h) pages in kB, for 4 kB to 64 kB pages: a limit of `max`.
 _MAX_KB = 1 << 52
@@ -33,6 +35,7 @@ class CgroupReader:
         self.task_path: str | None = None
         self.limit_path: str | None = None
         self.stats: dict[str, int] = {}
+        self.protection: dict[str, int] = {}
         self.line: int | None = None
         self.last: int | None = None
         self._open = False
@@ -68,6 +71,10 @@ class CgroupReader:
                 self.path = stats["path"]
                 for key, value, _unit in _PAIR.findall(stats["rest"]):
                     self.stats[key] = int(value) * 1024
+            return True
+        protection = _PROTECTION.match(text)
+        if protection is not None:
+            self.protection = {"min_kb": int(protection["min"]), "low_kb": int(protection["low"])}
             return True
         killed = _KILLED_BY_LIMIT.match(text)
         if killed is not None:

@@ -91,7 +91,7 @@ class MemInfoReader:
         huge = _HUGE.match(text) if text.startswith("hugepages_total") else None
         if huge is not None:
             return self._take_huge(huge, line)
-        return self.line is not None and self._take_counters(text, line)
+        return self.line is not None and not self.zones and self._take_counters(text, line)
 
     def _take_counters(self, text: str, line: int) -> bool:
         pairs = _PAIR.findall(text)

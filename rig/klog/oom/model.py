@@ -213,6 +213,7 @@ class OomEvent(Event):
     cgroup_path: str | None = None
     cgroup_stats: dict[str, int] = field(default_factory=dict)
     cgroup_stats_line: int | None = None
+    cgroup_protection: dict[str, int] = field(default_factory=dict)
     tasks: tuple[TaskRow, ...] = ()
     task_columns: tuple[str, ...] = ()
     tasks_line: int | None = None

@@ -19,6 +19,7 @@ from rig.klog.prefix import Prefix
 
 __all__ = ["OomBuilder"]
 
+_AFTER_KILL = 3  # lines within which the kill's own line may go on (wrapped), or memory.oom.group's begin
 _TABLE_TITLE = "Tasks state (memory values in pages):"
 _NONE_KILLABLE = re.compile(r"(?:Memory cgroup out of memory|Out of memory and) ?:? ?no killable process")
 _NOTES = re.compile(
@@ -58,6 +59,7 @@ class OomBuilder(Builder):
         self.notes: list[TextLine] = []
         self._in_table = False
         self._before = ("", 0)
+        self._since_kill = 0
 
     def take_row(self, text: str, line: int) -> bool:
         """Read a line that can be nothing but a row of the open table. Returns whether it was one."""
@@ -73,13 +75,26 @@ class OomBuilder(Builder):
         if self.take_row(text, line):
             return True
         text = text.rstrip()
-        taken = self._take(text, line) or self._take_cut(text, line) or self._take_wrapped(text, line)
+        taken = self._take(text, line) or self._take_cut(text, line)
+        if taken:
+            self._before = (text, line)
+        taken = taken or self._take_wrapped(text, line)
         if taken:
             self.last_line = line
-            self._before = (text, line)
+        elif self._says_no_more():
+            self.finished = True
+        elif self.kills:
+            self._since_kill += 1
+            self.finished = self._since_kill > _AFTER_KILL
         return taken
 
+    def _says_no_more(self) -> bool:
+        """Whether a memory dump that is no OOM report has come to its end."""
+        return "pages_reserved" in self.memory.totals and not self._is_oom()
+
     def leave_unknown(self, text: str, line: int) -> None:
+        if self.kills:
+            return  # what follows the kill is no part of the report
         super().leave_unknown(text, line)
         self._before = (text.rstrip(), line)
 
@@ -93,7 +108,7 @@ class OomBuilder(Builder):
     def _take_wrapped(self, text: str, line: int) -> bool:
         """A mail client wraps lines: this one may be the rest of the one before."""
         before, at = self._before
-        if not before or not text or text[0] == " " or len(before) < 40:
+        if not before or not text or text[0] == " " or len(before) < 20:
             return False
         joined = f"{before} {text}"
         known = len(self.kills)
@@ -169,7 +184,6 @@ class OomBuilder(Builder):
             reason, pid, _comm, score = self.scored
             kill = replace(kill, reason=kill.reason or reason, score=score if pid == kill.pid else None)
         self.kills.append(kill)
-        self.finished = True
         return True
 
     def _take_reaped(self, text: str, line: int) -> bool:
@@ -190,6 +204,11 @@ class OomBuilder(Builder):
             return False
         self.notes.append(TextLine(line, text))
         return True
+
+    @property
+    def awaits_kill(self) -> bool:
+        """Whether the next kill is this report's: its first, or another of the same cgroup."""
+        return self.group is not None or (not self.kills and not self.finished)
 
     def killed(self, pid: int) -> bool:
         """Whether this report killed that process."""
@@ -248,6 +267,7 @@ class OomBuilder(Builder):
             cgroup_path=cgroup.path,
             cgroup_stats=cgroup.stats,
             cgroup_stats_line=cgroup.line,
+            cgroup_protection=cgroup.protection,
             tasks=tuple(self.tasks),
             task_columns=() if self.table is None else self.table.columns,
             tasks_line=self.tasks_line,
@@ -277,9 +297,7 @@ class OomBuilder(Builder):
 
     def _title(self, scope: str | None) -> str:
         """One title for the same kind of death: whose memory ran out, and which program died for it."""
-        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(
-            scope or "", "out of memory"
-        )
+        where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(scope or "", "out of memory")
         if not self._is_oom():
             return "memory information"
         if self.kills:

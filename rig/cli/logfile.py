@@ -1,0 +1,96 @@
+"""Opens what people keep kernel logs in: plain files, .gz, .xz, .bz2 and .zst, standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from rig.errors import RigError, WrongCall
+
+__all__ = ["open_log"]
+
+_CHUNK = 1 << 18
+_MAGIC = (
+    (b"\x1f\x8b", "gz"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"BZh", "bz2"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+)
+
+
+@contextmanager
+def open_log(source: str) -> Iterator[Iterator[bytes]]:
+    """Give the log's bytes in chunks; `-` is standard input. The content decides about compression, not the name.
+
+    Raises WrongCall for a source that cannot be opened, RigError for one that cannot be decompressed.
+    """
+    if source == "-":
+        yield _chunks(_decompressed(sys.stdin.buffer, "standard input"), "standard input")
+        return
+    path = Path(source)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise WrongCall(
+            f"the log cannot be opened: {error.strerror}",
+            where=path,
+            remedy="give a file, a run's folder, or - for standard input",
+        ) from error
+    with file:
+        yield _chunks(_decompressed(file, source), source)
+
+
+def _decompressed(file: IO[bytes], name: str) -> IO[bytes]:
+    head = file.peek(6)[:6] if hasattr(file, "peek") else b""
+    form = next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    stream: Any = file
+    if form == "gz":
+        import gzip
+
+        stream = gzip.GzipFile(fileobj=file)
+    elif form == "xz":
+        import lzma
+
+        stream = lzma.LZMAFile(file)  # noqa: SIM115 -- lives as long as the file below it
+    elif form == "bz2":
+        import bz2
+
+        stream = bz2.BZ2File(file)
+    elif form == "zst":
+        stream = _zstd(file, name)
+    opened: IO[bytes] = stream
+    return opened
+
+
+def _zstd(file: IO[bytes], name: str) -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # part of Python since 3.14
+
+        return zstd.ZstdFile(file)
+    try:
+        import zstandard
+    except ImportError as error:
+        raise RigError(
+            "this Python cannot read zstd",
+            where=name,
+            remedy="pip install zstandard, or decompress it: zstdcat FILE | rig explain",
+        ) from error
+    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+
+
+def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    # A pipe gives what it has: a log that is still being written is read as it comes.
+    read = getattr(stream, "read1", stream.read)
+    while True:
+        try:
+            chunk = read(_CHUNK)
+        except Exception as error:  # every decompressor has an exception of its own
+            raise RigError(
+                f"the log cannot be read: {error}", where=name, remedy="check that the file is whole"
+            ) from error
+        if not chunk:
+            return
+        yield chunk

@@ -1,0 +1,109 @@
+"""A log that can be shared: names, paths and addresses hidden, figures and functions kept.
+
+A name becomes `task-1`, `task-2`, ... and stays the same throughout, so that what belongs together can still be
+seen. Lines that were not understood are emptied: nobody knows what stands in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from rig.klog.model import Event, Registers, Task, TextLine
+from rig.klog.oom.model import Kill, Reaped, TaskRow
+
+__all__ = ["Redactor"]
+
+# Kernel threads are the same everywhere.
+_KERNEL = re.compile(
+    r"(?:kworker|ksoftirqd|kswapd|kthreadd|khugepaged|kcompactd|migration|rcu_|swapper|oom_reaper|init\b)"
+)
+_ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
+_PATHS = {"oom_memcg", "task_memcg", "cgroup_path", "cpuset", "object"}
+_DROPPED = {"hardware", "wall", "workqueue"}
+
+
+class Redactor:
+    """Hides, with one set of stand-ins for all events that it is given."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._paths: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> Event:
+        """Return the event with nothing in it that tells whose machine it was."""
+        self._collect(event)
+        hidden = self._walk(event)
+        assert isinstance(hidden, Event)
+        return hidden
+
+    def name(self, name: str) -> str:
+        """Return the stand-in of a task's name."""
+        if not name or _KERNEL.match(name):
+            return name
+        return self._names.setdefault(name, f"task-{len(self._names) + 1}")
+
+    def path(self, path: str) -> str:
+        """Return the stand-in of a path; `/` stands for itself."""
+        return path if path in ("/", "") else self._paths.setdefault(path, f"/path-{len(self._paths) + 1}")
+
+    def _collect(self, value: Any) -> None:
+        """Learn the names before any text is changed."""
+        if isinstance(value, (Task, Kill, Reaped)):
+            self.name(value.comm)
+        elif isinstance(value, TaskRow):
+            self.name(value.name)
+        elif isinstance(value, tuple):
+            for item in value:
+                self._collect(item)
+        elif is_dataclass(value):
+            for field in fields(value):
+                self._collect(getattr(value, field.name))
+
+    def _walk(self, value: Any, key: str = "") -> Any:
+        if isinstance(value, Registers):
+            return replace(value, values=dict.fromkeys(value.values, 0), code=None, where=self._text(value.where or ""))
+        if isinstance(value, TextLine):
+            return replace(value, text="(hidden)")
+        if isinstance(value, (Task, Kill, Reaped)):
+            return replace(value, comm=self.name(value.comm))
+        if isinstance(value, TaskRow):
+            return replace(value, name=self.name(value.name))
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(
+                value, **{field.name: self._walk(getattr(value, field.name), field.name) for field in fields(value)}
+            )
+        if isinstance(value, tuple):
+            return tuple(self._walk(item, key) for item in value)
+        if isinstance(value, dict):
+            return {name: self._entry(name, item) for name, item in value.items()}
+        return self._scalar(value, key)
+
+    def _entry(self, name: str, value: Any) -> Any:
+        if name == "task":
+            return self.name(value)
+        if name in ("address", "ip", "sp", "base") and isinstance(value, str):
+            return "0"
+        return self._walk(value, name)
+
+    def _scalar(self, value: Any, key: str) -> Any:
+        if key in _DROPPED:
+            return None
+        if key == "address":
+            return None
+        if isinstance(value, str):
+            return self.path(value) if key in _PATHS else self._text(value)
+        return value
+
+    def _text(self, text: str) -> str:
+        for names in (self._names, self._paths):
+            for name in sorted(names, key=len, reverse=True):
+                text = _word(name)(names[name], text)
+        return _ADDRESS.sub("ADDR", text)
+
+
+def _word(name: str) -> Callable[[str, str], str]:
+    pattern = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    return lambda stand_in, text: pattern.sub(stand_in.replace("\\", "\\\\"), text)

@@ -1,0 +1,48 @@
+"""Frames with files and lines, from whatever knows them: the reader asks, somebody else opens the vmlinux."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from rig.klog.crash.model import CrashEvent, LabelledTrace
+from rig.klog.model import Event, Frame, Trace
+
+__all__ = ["Place", "Symbolizer", "symbolize"]
+
+Place = tuple[str, str]  # function, `file:line`
+
+
+class Symbolizer(Protocol):
+    """Knows where a kernel's code came from."""
+
+    def places(self, function: str, offset: int, size: int, module: str | None) -> list[Place]:
+        """Return the places of an address, innermost inlined function first; none where it is not known."""
+        ...
+
+
+def symbolize(event: Event, symbolizer: Symbolizer) -> Event:
+    """Return the event with the files and lines that the symbolizer knows; inlined frames are inserted."""
+    changes: dict[str, object] = {"trace": _trace(event.trace, symbolizer)}
+    if isinstance(event, CrashEvent):
+        changes["traces"] = tuple(
+            LabelledTrace(labelled.label, _trace(labelled.trace, symbolizer)) for labelled in event.traces
+        )
+    return replace(event, **changes)  # type: ignore[arg-type] # the names are Event's own
+
+
+def _trace(trace: Trace, symbolizer: Symbolizer) -> Trace:
+    frames: list[Frame] = []
+    for index, frame in enumerate(trace.frames):
+        if frame.offset is None or frame.size is None or frame.inlined:
+            frames.append(frame)
+            continue
+        # All but the innermost are return addresses: the call is before them.
+        offset = frame.offset - 1 if index and frame.offset else frame.offset
+        places = symbolizer.places(frame.function, offset, frame.size, frame.module)
+        for name, source in places[:-1]:
+            frames.append(
+                replace(frame, function=name, offset=None, size=None, source=source, inlined=True, address=None)
+            )
+        frames.append(replace(frame, source=places[-1][1]) if places else frame)
+    return replace(trace, frames=tuple(frames))

@@ -1,0 +1,46 @@
+"""Pictures of an explanation in the terminal: memory by holder, zones against their watermarks."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from rig.klog.explain.model import Bar, Picture
+from rig.klog.explain.words import size
+from rig.report.sanitize import plain
+
+__all__ = ["picture_table"]
+
+_WIDTH = 26
+_LABEL = 30
+
+
+def picture_table(picture: Picture) -> Table:
+    """Return a picture as a table: label, bar, size. Marks stand on the bar as |; the first is named."""
+    largest = max((_reach(bar) for bar in picture.bars), default=0)
+    table = Table(title=picture.title, title_justify="left", box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, max_width=_LABEL)
+    table.add_column(no_wrap=True, width=_WIDTH)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    for bar in picture.bars:
+        # Zones differ by orders of magnitude: each stands against its own watermarks.
+        whole = _reach(bar) if bar.marks else (picture.whole_kb or largest)
+        marks = "".join(f"{name} {size(value)}" for name, value in bar.marks[:1])
+        table.add_row(Text(plain(bar.label)), _bar(bar, whole), size(bar.value_kb), marks)
+    return table
+
+
+def _reach(bar: Bar) -> int:
+    return max([bar.value_kb, *(value for _name, value in bar.marks)])
+
+
+def _bar(bar: Bar, whole: int) -> Text:
+    if whole <= 0:
+        return Text("")
+    filled = min(round(bar.value_kb * _WIDTH / whole), _WIDTH)
+    cells = ["█"] * filled + ["·"] * (_WIDTH - filled)
+    for _name, value in bar.marks:
+        cells[min(value * _WIDTH // whole, _WIDTH - 1)] = "|"
+    low = bool(bar.marks) and bar.value_kb <= bar.marks[0][1]
+    return Text("".join(cells), style="red" if low else "cyan")
