@@ -91,8 +91,8 @@ def test_exit_tells_code_or_signal(run_plan):
 
     assert run.of("exit")[0]["code"] == 7
     assert run.of("exit")[1]["signal"] == "SEGV"
-    assert run.step(1)["saw"] == "exit a/a code 7"
-    assert run.step(3)["saw"] == "exit b/b signal SEGV"
+    assert run.step(1)["saw"] == "exit a code 7"
+    assert run.step(3)["saw"] == "exit b signal SEGV"
 
 
 def test_orphans_are_reaped_and_belong_to_their_program(run_plan):

@@ -7,7 +7,9 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,24 @@ def call(build):
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(params=["c", "python"])
+def shared_offset(request, build):
+    if request.param == "c":
+        return [build / "programs" / "fd-shared-offset"]
+    return [sys.executable, build / "python" / "fd_shared_offset.py"]
+
+
+@pytest.fixture(params=["c", "python"])
+def respawn_program(request, build):
+    if request.param == "c":
+        return [build / "programs" / "respawn"]
+    return [sys.executable, build / "python" / "respawn.py"]
+
+
+def run(*argv):
+    return subprocess.run([*argv], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -118,8 +138,8 @@ def test_process_limit_refuses_with_eagain(build):
     assert (done.returncode, done.stdout.splitlines()[-2:]) == (71, ["forked 2", "fork: EAGAIN"])
 
 
-def test_child_reads_on_where_the_parent_stopped(call, text_file):
-    done = call("fd-shared-offset", "--no-stop", text_file)
+def test_child_reads_on_where_the_parent_stopped(shared_offset, text_file):
+    done = run(*shared_offset, "--no-stop", text_file)
 
     assert f"parent read {ALPHABET[:29]}" in done.stdout
     assert f"child read {ALPHABET[29:58]}" in done.stdout
@@ -127,8 +147,8 @@ def test_child_reads_on_where_the_parent_stopped(call, text_file):
     assert "parent flags NONBLOCK" in done.stdout
 
 
-def test_file_opened_after_the_fork_is_not_shared(call, text_file):
-    done = call("fd-shared-offset", "--no-stop", "--reopen", text_file)
+def test_file_opened_after_the_fork_is_not_shared(shared_offset, text_file):
+    done = run(*shared_offset, "--no-stop", "--reopen", text_file)
 
     assert f"child read {ALPHABET[:29]}" in done.stdout
     assert "parent flags none" in done.stdout
@@ -175,8 +195,8 @@ def test_signals_that_are_not_queued_may_be_lost_but_changes_are_not(call):
 class Respawn:
     """The program, its lines read as they come."""
 
-    def __init__(self, build, *args):
-        self.process = subprocess.Popen([build / "programs" / "respawn", *args], stdout=subprocess.PIPE, text=True)
+    def __init__(self, program, *args):
+        self.process = subprocess.Popen([*program, *args], stdout=subprocess.PIPE, text=True)
 
     def until(self, *patterns):
         """Read until each pattern has matched a line, in whatever order; return the last pattern's match."""
@@ -201,8 +221,8 @@ class Respawn:
     ("sent", "told"),
     [(signal.SIGKILL, "killed KILL"), (signal.SIGSEGV, "killed SEGV"), (signal.SIGUSR1, "exited 3")],
 )
-def test_task_is_born_again_in_its_slot(build, sent, told):
-    with Respawn(build, "--tasks", "2") as respawn:
+def test_task_is_born_again_in_its_slot(respawn_program, sent, told):
+    with Respawn(respawn_program, "--tasks", "2") as respawn:
         first = int(respawn.until("task 2 ready", r"born 2 (\d+)")[1])
 
         os.kill(first, sent)
@@ -211,8 +231,8 @@ def test_task_is_born_again_in_its_slot(build, sent, told):
         assert int(respawn.until(r"born 2 (\d+)")[1]) != first
 
 
-def test_term_stops_all_tasks(build):
-    with Respawn(build, "--tasks", "3") as respawn:
+def test_term_stops_all_tasks(respawn_program):
+    with Respawn(respawn_program, "--tasks", "3") as respawn:
         pids = [int(respawn.until(rf"born {slot} (\d+)")[1]) for slot in (1, 2, 3)]
 
         respawn.process.terminate()
@@ -225,8 +245,8 @@ def test_term_stops_all_tasks(build):
             os.kill(pid, 0)
 
 
-def test_task_grows_when_asked(build):
-    with Respawn(build, "--tasks", "1", "--grow", "1M") as respawn:
+def test_task_grows_when_asked(respawn_program):
+    with Respawn(respawn_program, "--tasks", "1", "--grow", "1M") as respawn:
         pid = int(respawn.until("task 1 ready", r"born 1 (\d+)")[1])
 
         os.kill(pid, signal.SIGUSR2)
@@ -260,3 +280,59 @@ def test_wrong_values_are_64(call, argv):
 
     assert done.returncode == 64
     assert done.stderr
+
+
+def anonymous_kb(pid):
+    """Private dirty memory of a process: what fork no longer shares."""
+    return int(re.search(r"Private_Dirty:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
+
+
+def snapshot_cost(build, *options):
+    """kB that the child of snapshot_server.py holds alone after its snapshot."""
+    process = subprocess.Popen(
+        [sys.executable, build / "python" / "snapshot_server.py", "--size", "32M", *options],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    child = None
+    try:
+        for line in process.stdout:
+            if line.startswith("forked"):
+                child = int(line.split()[1])
+            if line.startswith("snapshot"):
+                wait_stopped(child)
+                return anonymous_kb(child)
+            if line.startswith("filled"):
+                wait_stopped(process.pid)
+                os.kill(process.pid, signal.SIGCONT)
+            if line.startswith("child ready"):
+                child = child or int(process.stdout.readline().split()[1])
+                wait_stopped(child)
+                os.kill(child, signal.SIGCONT)
+    finally:
+        for pid in filter(None, (child, process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+    raise AssertionError("the program ended without its snapshot")
+
+
+def wait_stopped(pid):
+    for _ in range(1000):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{pid} did not stop")
+
+
+def test_walking_python_objects_copies_them_and_walking_bytes_does_not(build):
+    walked, nothing = snapshot_cost(build), snapshot_cost(build, "--how", "nothing")
+    as_bytes = snapshot_cost(build, "--bytes")
+
+    assert walked > nothing + 8 * 1024
+    assert as_bytes < nothing + 4 * 1024
+
+
+def test_freeze_keeps_the_collector_away_from_the_table(build):
+    collected = snapshot_cost(build, "--how", "collect")
+    frozen = snapshot_cost(build, "--how", "collect", "--freeze")
+
+    assert collected > frozen + 8 * 1024
