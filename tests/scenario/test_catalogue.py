@@ -231,9 +231,9 @@ def _killed(run: Recorded, killed: str, instead: str) -> Recorded:
 
 def _outsider_killed(run: Recorded) -> Recorded:
     outsider = next(each["pid"] for each in run.records if each["ev"] == "spawn" and each["program"] == "outsider")
-    child = next(each for each in run.records[-1::-1] if each["ev"] == "sample")["procs"]
-    pid = next(proc["pid"] for proc in child if proc["comm"] == "child")
-    return run.printed(f"Killed process {pid} (child)", f"Killed process {outsider} (hog)")
+    procs = [proc for each in run.records if each["ev"] == "sample" for proc in each["procs"]]
+    child = next(proc["pid"] for proc in procs if proc["comm"] == "child")
+    return run.printed(f"Killed process {child} (child)", f"Killed process {outsider} (hog)")
 
 
 def _still_there(run: Recorded) -> Recorded:
