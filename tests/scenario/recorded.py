@@ -30,7 +30,7 @@ Change = Callable[[dict[str, Any]], None]
 VARIANTS: dict[str, dict[str, str]] = {
     "cow-cost": {"default": ""},
     "fd-passing": {"default": "", "number": "send=number"},
-    "fd-shared-offset": {"default": "", "reopen": "reopen=yes"},
+    "fd-shared-offset": {"default": "", "reopen": "reopen=yes", "python": "language=python"},
     "fork-fails": {
         "default": "", "pids": "by=pids", "pid-max": "by=pid_max", "threads-max": "by=threads_max", "never": "by=never",
         "vfork": "by=never method=vfork", "half": "by=half",
@@ -49,8 +49,10 @@ VARIANTS: dict[str, dict[str, str]] = {
     "prefault": {
         "default": "every=1s step=20M", "read": "every=1s touch=read", "touching": "every=1s parent=240M hog=40M",
     },
-    "respawn": {"default": "", "group": "group=yes"},
-    "snapshot-by-fork": {"default": "", "collect": "child=collect", "frozen": "child=collect freeze=yes"},
+    "respawn": {"default": "", "group": "group=yes", "python": "language=python"},
+    "snapshot-by-fork": {
+        "default": "", "collect": "child=collect", "frozen": "child=collect freeze=yes", "writes": "writes=100000",
+    },
 }  # fmt: skip
 
 

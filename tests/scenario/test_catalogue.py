@@ -200,9 +200,12 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("respawn", "default", "supervisor-survived", in_tree("after-the-oom", "main", pid=4000)),
     ("respawn", "group", "all-went-together", lambda run: _still_there(run)),
     ("snapshot-by-fork", "default", "server-is-filled", process("parent", "filled", anon_kb=9000)),
-    ("snapshot-by-fork", "default", "fork-cost-little", meminfo("forked", "MemAvailable", -9000)),
+    ("snapshot-by-fork", "default", "fork-cost-little", meminfo("forked", "MemAvailable", -90000)),
     ("snapshot-by-fork", "default", "kernel-counts-the-copies", meminfo("done", "MemAvailable", 20000)),
+    ("snapshot-by-fork", "default", "collector-copies", process("parent", "forked", minflt=1)),
+    ("snapshot-by-fork", "frozen", "collector-copies", process("parent", "forked", minflt=90000)),
     ("snapshot-by-fork", "default", "copied", process("child", "done", minflt=100)),
+    ("snapshot-by-fork", "writes", "writes-copy-too", process("parent", "forked", minflt=1)),
     ("snapshot-by-fork", "frozen", "copied", process("child", "done", minflt=9000)),
 ]
 
