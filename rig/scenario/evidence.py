@@ -123,7 +123,7 @@ class Evidence:
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
             self.exit_of, self.check_of,
             self.lines_of, self.said, self.pagemap, self.look, self.sysctl,
-            self.faulted, self.before_oom, self.copied,
+            self.faulted, self.before_oom, self.copied, self.anon_grown,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -242,6 +242,17 @@ class Evidence:
         """Bytes that a process has copied by writing: its minor faults, a page each."""
         return self.faulted(role, since) * self.page_size()
 
+    def anon_grown(self, label: str) -> int:
+        """Bytes by which anonymous memory, swapped out or not, had grown from a sample to the first OOM's report."""
+        oom, meminfo = self._oom(), self._sample(label).get("meminfo", {})
+        parts = ("active_anon", "inactive_anon", "isolated_anon")
+        if "inactive_anon" not in oom.mem_info:
+            raise Missing("the OOM report does not tell how much memory is anonymous")
+        now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
+        before = _number(meminfo, "Active(anon)", label) + _number(meminfo, "Inactive(anon)", label)
+        swapped = _number(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
+        return (now - before + swapped) * KIB
+
     def page_tables_grown(self, role: str, since: str) -> int:
         """Bytes of page tables that a process has got from a sample to the OOM."""
         before = self.proc(role, since)
@@ -295,7 +306,10 @@ class Evidence:
         zones = tuple(_event(oom).zones)
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
+        # The printed marks contain the boost, which reclaim adds for a while and takes back before an OOM.
+        boost = sum(int(zone.values.get("boost", 0)) for zone in zones)
         marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
+        marks = {field: value if field == "free" else value - boost for field, value in marks.items()}
         # Held back from an allocation that could use the highest zone: the last of the numbers (mm/page_alloc.c).
         held = sum(zone.lowmem_reserve[-1] for zone in zones if zone.lowmem_reserve)
         return {**marks, "reserve": held * _event(oom).page_kb}
