@@ -46,9 +46,10 @@ class DaskExecutor:
         Raises RigError for a scheduler that is not there, one without workers, and a worker with another rig.
         """
         try:
-            import distributed
+            import distributed as library
         except ImportError as error:
             raise RigError(f"dask is not installed: {error}", remedy="pip install 'rig[sweep]'") from None
+        distributed: Any = library  # typed in part only
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)

@@ -6,21 +6,24 @@ Columns, one row a run, ordered by point and repeat:
 |---|---|---|
 | point, repeat | int32 | number of the point and of its run, from 0 |
 | scenario | string | |
-| one column an axis, by its name | int64 (sizes in bytes, whole numbers), double (durations in seconds, numbers), bool or string; null where an explicit point does not set it | value at this point |
+| one column an axis, by its name | see below | value at this point |
 | verdict | string | reproduced, not-reproduced, invalid, error |
 | unstable | bool | the runs of this point do not agree on the verdict |
 | agreed | double | share of this point's runs with its most frequent verdict |
 | reason | string | why it is invalid or error |
 | run | string | id of the run (`rig runs`); empty where none was made |
 | kernel, kernel_package, kernel_hash, image_hash | string | what the guest booted |
-| host_seconds, overhead_seconds, guest_seconds | double | whole run; the part that was the rig's own; on the guest's clock |
+| host_seconds, overhead_seconds, guest_seconds | double | whole run; the rig's own part; on the guest's clock |
 | oom_count | int32 | OOM reports in the kernel's log; the next five speak of the first |
 | oom_time | double | guest seconds |
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
 | panic | string | the panic's reason; empty where there was none |
 | worker | string | where it ran; empty: in this process |
 | claims | map(string, string) | claim -> held, failed, not-applicable, invalid |
-| values | map(string, double) | claim.value -> the number that it was judged on, in bytes, kB, pages or seconds as the scenario says |
+| values | map(string, double) | claim.value -> number it was judged on, in the scenario's unit |
+
+An axis is int64 where it is a size (bytes) or a whole number, double where it is a duration (seconds) or another number,
+bool, or string; null where an explicit point does not set it.
 
 The file's metadata holds `rig.sweep.schema`, the version of this table.
 """
@@ -147,7 +150,7 @@ def query(table: Any, sql: str) -> Any:
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         connection.register("results", table)
         try:
-            return connection.execute(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise WrongCall(
                 "the query is not accepted", where="--sql", remedy="the table is called results", detail=str(error)
