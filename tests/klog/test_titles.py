@@ -140,17 +140,42 @@ def test_title_is_the_same_for_other_addresses_offsets_and_cpus(title: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("lines", "title"),
+    ("lines", "machine"),
     [
-        ([" pc : made_fault+0x10/0x20 [made]", "lr : made_ioctl+0x30/0x40", "Call trace:", " made_fault+0x10/0x20"], "arm64"),
-        (["PC is at made_fault+0x10/0x20", "LR is at made_ioctl+0x30/0x40", "Backtrace: ", "[<c0100000>] "
-            "(made_fault) from [<c0200000>] (made_ioctl+0x10/0x20)"], "arm"),
-        (["NIP [c000000000100000] made_fault+0x10/0x20", "LR [c000000000200000] made_ioctl+0x30/0x40", "Call Trace:", "[c000000000300000] [c000000000100000] made_fault+0x10/0x20"], "powerpc"),
-        (["epc : made_fault+0x10/0x20", " ra : made_ioctl+0x30/0x40", "Call Trace:", "[<ffffffff80001000>] "
-            "made_fault+0x10/0x20"], "riscv"),
+        (
+            [" pc : made_fault+0x10/0x20 [made]", "lr : made_ioctl+0x30/0x40", "Call trace:", " made_fault+0x10/0x20"],
+            "arm64",
+        ),
+        (
+            [
+                "PC is at made_fault+0x10/0x20",
+                "LR is at made_ioctl+0x30/0x40",
+                "Backtrace: ",
+                "[<c0100000>] (made_fault) from [<c0200000>] (made_ioctl+0x10/0x20)",
+            ],
+            "arm",
+        ),
+        (
+            [
+                "NIP [c000000000100000] made_fault+0x10/0x20",
+                "LR [c000000000200000] made_ioctl+0x30/0x40",
+                "Call Trace:",
+                "[c000000000300000] [c000000000100000] made_fault+0x10/0x20",
+            ],
+            "powerpc",
+        ),
+        (
+            [
+                "epc : made_fault+0x10/0x20",
+                " ra : made_ioctl+0x30/0x40",
+                "Call Trace:",
+                "[<ffffffff80001000>] made_fault+0x10/0x20",
+            ],
+            "riscv",
+        ),
     ],
     ids=["arm64", "arm", "powerpc", "riscv"],
-)  # fmt: skip
+)
 def test_every_architecture_names_the_function(lines: list[str], title: str) -> None:
     event = first(
         [
@@ -214,9 +239,11 @@ def test_alternatives_hold_other_spellings_of_a_system_call() -> None:
         "perf: interrupt took too long (2503 > 2500), lowering kernel.perf_event_max_sample_rate to 79750",
         "traps: made[77] general protection fault ip:401000 sp:7ffd0000 error:0 in made[400000+1000]",
         "Kernel command line: panic=-1 oops=panic softlockup_panic=1",
-        "DEBUG: nothing", "ODEBUG: enabled", "usb 1-1: reset high-speed USB device",
+        "DEBUG: nothing",
+        "ODEBUG: enabled",
+        "usb 1-1: reset high-speed USB device",
     ],
-)  # fmt: skip
+)
 def test_harmless_words_begin_no_crash(line: str) -> None:
     crashes = [event for event in read([made.serial([line])]).events if isinstance(event, CrashEvent)]
 
