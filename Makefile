@@ -1,15 +1,68 @@
 # Targets explain themselves: make help
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
+RIG := $(VENV)/bin/rig
+# What the host must have: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
+PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc libc6-dev make python3 python3-venv ca-certificates
+# And for the tests: ours of the debugger and of the log reader.
+TEST_PACKAGES :=
+SAMPLES ?=
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-check: ## Style, types, layers and unit tests: under 90 s
+run: venv ## Install what is missing, build the image, run the main job
+	@$(MAKE) --no-print-directory link
+	$(RIG) image build
+	$(RIG) run overcommit-oops
+
+packages: ## Install the Debian packages that are missing (as root or with sudo)
+	@missing=$$(for package in $(PACKAGES) $(TEST_PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q '^install ok installed$$' || echo $$package; done); \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then sudo=sudo; \
+	else echo "Missing packages, and no sudo to install them with. As root:"; \
+		echo "  apt-get install --no-install-recommends" $$missing; exit 1; fi; \
+	echo "installing:" $$missing; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
+
+venv: packages $(VENV)/ready ## The virtual environment with rig in it
+
+$(VENV)/ready: pyproject.toml
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[debug,dev]'
+	touch $@
+
+link: ## Put rig on PATH, where nothing of that name is in the way
+	@for folder in /usr/local/bin $(HOME)/.local/bin; do \
+		[ -d $$folder ] && [ -w $$folder ] || continue; \
+		if [ -e $$folder/rig ] && [ "$$(readlink $$folder/rig)" != "$(CURDIR)/$(RIG)" ]; then \
+			case "$$(readlink $$folder/rig)" in */.venv/bin/rig) ;; *) continue;; esac; fi; \
+		ln -sfn $(CURDIR)/$(RIG) $$folder/rig && echo "rig is $$folder/rig" && exit 0; done; \
+	echo "rig is $(CURDIR)/$(RIG): put that folder on PATH"
+
+check: venv ## Style, types, layers and unit tests: under 90 s
 	$(VENV)/bin/ruff check rig tests
+	$(VENV)/bin/ruff format --check --quiet rig tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q -n 2 -m "not guest" tests
 
-.PHONY: help check
+test: check ## All tests: the fast ones, then those that boot guests
+	$(PY) -m pytest -m guest tests
+
+bench: venv ## The numbers, each with its reference from the same run
+	$(PY) -m tests.benchmarks.image_build
+	$(PY) -m tests.benchmarks.main_job
+
+klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
+	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
+
+clean: ## End and remove what a killed rig left behind
+	$(RIG) clean
+
+.PHONY: help run packages venv link check test bench klog-bench clean

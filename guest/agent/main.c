@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT
 /* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
 
 static const char usage[] =
 	"usage: rig-agent --check PLAN            say what is wrong with a plan, with line numbers\n"
-	"       rig-agent --run PLAN [PAYLOAD]    run a plan here, records to standard output\n"
+	"       rig-agent --run PLAN [PAYLOAD [PORT]]\n"
+	"                                         run a plan here, records to standard output, or to PORT as in a guest:\n"
+	"                                         what it does not take is dropped and counted\n"
 	"       rig-agent --version\n"
 	"As PID 1 it is the guest's /init and takes no arguments. Exit status: 0 done, 1 the plan is wrong or its\n"
 	"step failed, 2 the plan cannot be read, 64 wrong call.\n";
@@ -39,17 +44,42 @@ static int load(const char *path, void (*problem)(int line, const char *text))
 	return problems < 0 ? 2 : problems ? 1 : 0;
 }
 
-static int run_here(const char *path)
+/* A guest takes its programs along when it is powered off; here they must not be left behind. */
+static void end_programs(void)
 {
-	int status = load(path, print_problem);
+	for (;;) {
+		int killed = 0;
+
+		members_refresh();
+		for (int i = 0; i < MAX_MEMBERS; i++)
+			if (members[i].pid && !members[i].ended && kill(members[i].pid, SIGKILL) == 0)
+				killed++;
+		if (!killed)
+			return;
+		while (killed && waitpid(-1, NULL, 0) > 0)
+			killed--;
+	}
+}
+
+static int run_here(const char *path, const char *port)
+{
+	int status = load(path, print_problem), fd = STDOUT_FILENO;
 
 	if (status)
 		return status;
+	if (port && (fd = open(port, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+		fprintf(stderr, "%s: %s\n", port, strerrorname_np(errno));
+		return 2;
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	port_set(STDOUT_FILENO, true);
+	port_set(fd, !port);
 	loop_open();
 	kmsg_open();
-	return run_plan();
+	status = run_plan();
+	port_drain(5 * NSEC);
+	port_set(-1, false);
+	end_programs();
+	return status;
 }
 
 static void run_as_init(void)
@@ -90,9 +120,9 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0;
 	if (argc == 3 && strcmp(argv[1], "--check") == 0)
 		return load(argv[2], print_problem);
-	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--run") == 0) {
-		payload_dir = argc == 4 ? argv[3] : ".";
-		return run_here(argv[2]);
+	if (argc >= 3 && argc <= 5 && strcmp(argv[1], "--run") == 0) {
+		payload_dir = argc > 3 ? argv[3] : ".";
+		return run_here(argv[2], argc > 4 ? argv[4] : NULL);
 	}
 	fputs(usage, stderr);
 	return 64;

@@ -166,12 +166,14 @@ void describe_members(struct step *step)
 
 static void describe_end(const char *program, const char *comm, int status)
 {
+	const char *slash = *comm ? "/" : "";
+
 	if (status < 0)
-		saw("exit %s/%s", program, comm);
+		saw("exit %s%s%s", program, slash, comm);
 	else if (WIFSIGNALED(status))
-		saw("exit %s/%s signal %s", program, comm, sigabbrev_np(WTERMSIG(status)) ?: "?");
+		saw("exit %s%s%s signal %s", program, slash, comm, sigabbrev_np(WTERMSIG(status)) ?: "?");
 	else
-		saw("exit %s/%s code %d", program, comm, WEXITSTATUS(status));
+		saw("exit %s%s%s code %d", program, slash, comm, WEXITSTATUS(status));
 }
 
 static int ended_members(const struct program *program, const char *comm)
@@ -203,7 +205,7 @@ enum outcome check_wait_exit(struct step *step)
 	if (!comm) {
 		if (program->alive)
 			return STEP_WAITING;
-		describe_end(program->name, program->name, program->status);
+		describe_end(program->name, "", program->status);
 		return STEP_DONE;
 	}
 	if (ended_members(program, comm) >= count_of(step))

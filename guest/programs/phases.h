@@ -77,6 +77,15 @@ static void take_role(const char *name)
 	prctl(PR_SET_NAME, name);
 }
 
+/* Ends with its parent, whose pid it was before the fork: that parent may be gone before prctl(2) could say so. */
+__attribute__((unused))
+static void end_with_parent(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+}
+
 /* 4096, 64K, 200M, 1G */
 __attribute__((unused))
 static size_t size_of(const char *option, const char *text)

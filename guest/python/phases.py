@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What the Python programs share with the C ones (programs/phases.h): lines, phases, sizes, exit statuses.
 
-Only what Debian's python3-minimal has: no mmap, no ctypes, no resource.
+Only what Debian's python3-minimal has: no mmap, no ctypes, no resource. And only what costs little to import: its
+modules come as source and are compiled at each start, and an emulated guest took 3.2 s for argparse, re and signal
+(which brings enum). So the options are read here, and signals come from the interpreter's own _signal.
 """
 
-import argparse
+import _signal as signal
 import errno
 import os
-import re
-import signal
 import sys
 import time
 from array import array
@@ -38,6 +38,11 @@ def refused(call, error):
     os._exit(EXIT_REFUSED)
 
 
+def wrong_call(message):
+    sys.stderr.write(f"{message}; --help says more\n")
+    sys.exit(EXIT_USAGE)
+
+
 def take_role(name):
     """Set the name that the kernel's report will show: PR_SET_NAME needs ctypes, this file does the same."""
     comm = os.open("/proc/self/comm", os.O_WRONLY)
@@ -45,30 +50,79 @@ def take_role(name):
     os.close(comm)
 
 
-def size_of(text):
-    match = re.fullmatch(r"(\d+)([KMGT]?)", text, re.IGNORECASE)
-    if not match:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a size: write a number and one of K, M, G or T, as in 200M"
-        )
-    return int(match[1]) << _SHIFTS[match[2].upper()]
+def signal_name(number):
+    """Return KILL for 9."""
+    for name in dir(signal):
+        if name.startswith("SIG") and not name.startswith("SIG_") and getattr(signal, name) == number:
+            return name[3:]
+    return str(number)
 
 
-def duration_of(text):
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ns|us|ms|s|min|m|h|)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a duration: write a number and one of ms, s, min or h, as in 30s"
-        )
-    return float(match[1]) * _SECONDS[match[2]]
+def _split(text):
+    """Return the number and the unit of 200M."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return digits, text[len(digits) :]
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse exits with 2 on a wrong call; sysexits.h calls that 64."""
+def size_of(option, text):
+    """Return bytes for 4096, 64K, 200M, 1G."""
+    digits, unit = _split(text)
+    if not (digits.isascii() and digits.isdigit()) or unit.upper() not in _SHIFTS:
+        wrong_call(f"{option}: '{text}' is not a size: write a number and one of K, M, G or T, as in 200M")
+    return int(digits) << _SHIFTS[unit.upper()]
 
-    def error(self, message):
-        sys.stderr.write(f"{message}; --help says more\n")
-        sys.exit(EXIT_USAGE)
+
+def duration_of(option, text):
+    """Return seconds for 30s, 500ms, 2min, 1.5."""
+    digits, unit = _split(text)
+    if not digits.replace(".", "", 1).isdigit() or unit not in _SECONDS:
+        wrong_call(f"{option}: '{text}' is not a duration: write a number and one of ms, s, min or h, as in 30s")
+    return float(digits) * _SECONDS[unit]
+
+
+def number_of(option, text):
+    if not text.isdigit():
+        wrong_call(f"{option}: '{text}' is not a number")
+    return int(text)
+
+
+def choice_of(*choices):
+    def read(option, text):
+        if text not in choices:
+            wrong_call(f"{option}: '{text}' is none of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def read_options(help_text, options, operands=0):
+    """Return ({name: value}, [operand]) of the command line.
+
+    options: name -> (reader, default), or (None, False) for one without a value. A reader takes the option's name
+    and its text. `--name VALUE` and `--name=VALUE` are the same.
+    """
+    values = {name: default for name, (_, default) in options.items()}
+    rest = []
+    words = sys.argv[1:]
+    while words:
+        word = words.pop(0)
+        name, equals, text = word[2:].partition("=")
+        if word == "--help":
+            sys.stdout.write(help_text)
+            sys.exit(0)
+        if not word.startswith("--"):
+            rest.append(word)
+        elif name not in options:
+            wrong_call(f"there is no option --{name}")
+        elif options[name][0] is None:
+            values[name] = True
+        elif equals or words:
+            values[name] = options[name][0](f"--{name}", text if equals else words.pop(0))
+        else:
+            wrong_call(f"--{name} needs a value")
+    if len(rest) != operands:
+        wrong_call(f"{len(rest)} operands where there should be {operands}")
+    return values, rest
 
 
 class Pages:

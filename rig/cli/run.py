@@ -25,7 +25,9 @@ def _group() -> None:
 
 @app.command()
 def run(
-    scenario: str = typer.Argument(help="A name (see `rig list`) or a folder."),
+    scenario: str = typer.Argument(None, help="A name (see `rig list`) or a folder."),
+    all_: bool = typer.Option(False, "--all", help="The whole catalogue, as many at once as there are processors."),
+    jobs: int = typer.Option(None, min=1, help="With --all: how many at once."),
     sets: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="A parameter, a sysctl (with a dot), or memory, cpus, swap, kernel, …"
     ),
@@ -68,8 +70,10 @@ def run(
     named = {
         "memory": memory, "cpus": cpus, "swap": swap, "kernel": kernel, "image": image, "clock": clock, "accel": accel,
     }  # fmt: skip
+    if (scenario is None) != all_:
+        raise WrongCall("name one scenario, or --all", where="rig run", remedy="see `rig list`")
     request = Request(
-        scenario=scenario,
+        scenario=scenario or "",
         sets=(*sets, *sysctl, *(f"{name}={value}" for name, value in named.items() if value is not None)),
         to_the_end=to_the_end,
         record=not no_record,
@@ -77,6 +81,10 @@ def run(
         qemu_args=tuple(qemu_arg),
         timeout_scale=timeout_scale,
     )
+    if all_:
+        if as_json or print_qemu or repeat > 1:
+            raise WrongCall("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
+        raise typer.Exit(_whole_catalogue(request, jobs, quiet=quiet))
     if print_qemu:
         print(asyncio.run(qemu_command(request)))
         return
@@ -87,6 +95,36 @@ def run(
     if expect is not None:
         raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
     raise typer.Exit(max(each.exit_status for each in runs))
+
+
+def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> int:
+    import asyncio
+    import time
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from rig.experiment.catalogue import run_all
+    from rig.experiment.run import Request
+    from rig.report.progress_table import ProgressTable
+    from rig.scenario.load import list_scenarios
+
+    assert isinstance(request, Request)
+    requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
+    began = time.monotonic()
+    with ProgressTable(Console(), [each.scenario for each in requests], quiet=quiet) as table:
+        finished = asyncio.run(
+            run_all(
+                requests,
+                jobs=jobs,
+                began=lambda each: table.began(each.scenario),
+                ended=lambda each: table.ended(each.request.scenario, each.run, each.error),
+            )
+        )
+    worst = max((each.status for each in finished), key=lambda status: (status == 64, status), default=0)
+    held = sum(each.status == 0 for each in finished)
+    print(f"{held} of {len(finished)} reproduced in {time.monotonic() - began:.1f} s")
+    return worst
 
 
 def _one(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:

@@ -70,7 +70,7 @@ async def ensure_snapshot(
     """Return the guest's snapshot, made where there is none. Two rigs make it once."""
     found = find_snapshot(store, spec, qemu)
     if found is None:
-        with store.lock(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
+        async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
             found = find_snapshot(store, spec, qemu)
             if found is None:
                 with conducted.phase("boot", progress):

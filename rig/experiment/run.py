@@ -130,11 +130,12 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
+    from rig.telemetry.timeline import write_timeline
 
     with (opened.folder / "console.log").open("rb") as console:
         log = read(console)
     records = read_records(opened.folder / "events.jsonl")
-
+    write_timeline(records, opened.folder / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log)
     judgement = judge(ready.scenario, evidence)
     problem = conducted.problem

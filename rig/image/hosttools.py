@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["PACKAGES", "run_tool", "tool"]
+__all__ = ["PACKAGES", "disk_full", "run_tool", "tool"]
 
 # Program -> Debian package.
 PACKAGES = {
@@ -28,6 +28,15 @@ PACKAGES = {
     "xz": "xz-utils",
     "zstd": "zstd",
 }
+
+
+def disk_full(where: str | Path) -> RigError:
+    """Return the error for a disk without room."""
+    return RigError(
+        "the disk is full",
+        where=where,
+        remedy="free some space, `rig image rm --all`, or set RIG_CACHE to a folder on another disk",
+    )
 
 
 def tool(name: str) -> str:
@@ -66,6 +75,8 @@ def run_tool(
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
+        if "No space left on device" in words:
+            raise disk_full(cwd or "the cache")
         raise RigError(
             f"{what} failed: {argv[0]} ended with status {done.returncode}",
             where=" ".join(map(str, argv)),

@@ -14,13 +14,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.hosttools import disk_full
 from rig.units import format_size, parse_size
 
 __all__ = ["Entry", "Store", "digest_file", "digest_text"]
@@ -153,6 +154,17 @@ class Store:
         with FileLock(path):
             yield
 
+    @asynccontextmanager
+    async def lock_async(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock of that name, waiting for it without stopping what else this process does."""
+        from filelock import AsyncFileLock
+
+        path = self.root / "locks" / (name.replace("/", "@") + ".lock")
+        with self._on_full_disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        async with AsyncFileLock(path, is_singleton=False):
+            yield
+
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
@@ -231,11 +243,7 @@ class Store:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RigError(
-                    "the disk is full",
-                    where=self.root,
-                    remedy="free some space, `rig image rm --all`, or set RIG_CACHE to another disk",
-                ) from error
+                raise disk_full(self.root) from error
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",

@@ -102,7 +102,7 @@ async def _try_kvm(store: Store, spec: GuestSpec, qemu: Qemu, deadline: float) -
     with store.workplace() as work, runtime_folder("kvm") as folder:
         blank_payload(work / "payload")
         wiring = Wiring(name="kvm-proof", folder=folder, payload=work / "payload")
-        said = ""
+        said: str | None = None
         try:
             async with started(spec, wiring, qemu, work, Listeners()) as session:
                 await session.monitor.execute("cont")
@@ -113,7 +113,8 @@ async def _try_kvm(store: Store, spec: GuestSpec, qemu: Qemu, deadline: float) -
                     # Before we end QEMU, which it would tell us of.
                     said = session.process.words().strip()
         except RigError:
-            said = said or _read(work / "qemu.log").strip()
+            if said is None:
+                said = _read(work / "qemu.log").strip()
         return False, "/dev/kvm opens, but " + _diagnosis(said, _read(work / "console.log"), deadline)
 
 

@@ -16,7 +16,7 @@ from rig.errors import RigError
 __all__ = ["QemuProcess", "running_qemu"]
 
 # The guardian reads a pipe that only the rig holds open. End of file means that the rig is gone.
-GUARDIAN = 'read -r word || kill -9 -- -"$0" 2>/dev/null'
+GUARDIAN = 'read -r word || kill -s KILL -- -"$0" 2>/dev/null'
 
 
 class QemuProcess:

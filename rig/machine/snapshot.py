@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.store import Entry, Store, digest_text
 from rig.machine.command import spec_key_text
@@ -100,11 +101,7 @@ async def _save(session: Session, state: Path) -> None:
             await session.monitor.migrate("out", descriptor)
         except RigError as error:
             if "No space left" in str(error) or _full(state):
-                raise RigError(
-                    "the disk is full: the snapshot could not be saved",
-                    where=state.parent.parent.parent,
-                    remedy="free some space, `rig image rm --all`, or set RIG_CACHE to another disk",
-                ) from error
+                raise disk_full(state.parent.parent.parent) from error
             raise
     finally:
         os.close(descriptor)

@@ -122,8 +122,8 @@ class Evidence:
         own: tuple[Callable[..., Any], ...] = (
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
             self.exit_of, self.check_of,
-            self.lines_of, self.pagemap, self.look, self.sysctl,
-            self.faulted, self.before_oom, self.copied,
+            self.lines_of, self.said, self.pagemap, self.look, self.sysctl,
+            self.faulted, self.before_oom, self.copied, self.anon_grown,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -198,6 +198,10 @@ class Evidence:
         """What a program printed: for showing, and for what nobody else knows."""
         return tuple(str(line.get("text", "")) for line in self.records.of("line") if line.get("program") == program)
 
+    def said(self, program: str, prefix: str) -> tuple[str, ...]:
+        """What stands after `prefix` in the lines of a program that begin with it."""
+        return tuple(text[len(prefix) :].strip() for text in self.lines_of(program) if text.startswith(prefix))
+
     def pagemap(self, label: str) -> Any:
         for record in self.records.of("pagemap"):
             if record.get("label") == label:
@@ -237,6 +241,17 @@ class Evidence:
     def copied(self, role: str, since: str) -> int:
         """Bytes that a process has copied by writing: its minor faults, a page each."""
         return self.faulted(role, since) * self.page_size()
+
+    def anon_grown(self, label: str) -> int:
+        """Bytes by which anonymous memory, swapped out or not, had grown from a sample to the first OOM's report."""
+        oom, meminfo = self._oom(), self._sample(label).get("meminfo", {})
+        parts = ("active_anon", "inactive_anon", "isolated_anon")
+        if "inactive_anon" not in oom.mem_info:
+            raise Missing("the OOM report does not tell how much memory is anonymous")
+        now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
+        before = _number(meminfo, "Active(anon)", label) + _number(meminfo, "Inactive(anon)", label)
+        swapped = _number(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
+        return (now - before + swapped) * KIB
 
     def page_tables_grown(self, role: str, since: str) -> int:
         """Bytes of page tables that a process has got from a sample to the OOM."""
@@ -291,7 +306,10 @@ class Evidence:
         zones = tuple(_event(oom).zones)
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
+        # The printed marks contain the boost, which reclaim adds for a while and takes back before an OOM.
+        boost = sum(int(zone.values.get("boost", 0)) for zone in zones)
         marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
+        marks = {field: value if field == "free" else value - boost for field, value in marks.items()}
         # Held back from an allocation that could use the highest zone: the last of the numbers (mm/page_alloc.c).
         held = sum(zone.lowmem_reserve[-1] for zone in zones if zone.lowmem_reserve)
         return {**marks, "reserve": held * _event(oom).page_kb}

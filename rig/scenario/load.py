@@ -221,9 +221,11 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
     programs = {program.name for program in file.programs}
     spawned = {str(step.keys["program"]) for step in file.plan.steps if step.do == "spawn"}
     for index, step in enumerate(file.plan.steps):
+        known = names | {"item"} if step.repeat is not None else names
+        check_template(str(step.repeat or ""), where=place("plan", "steps", index, "repeat"), names=names)
         for key, value in step.keys.items():
             for item in value if isinstance(value, list) else [value]:
-                check_template(str(item), where=place("plan", "steps", index, key), names=names)
+                check_template(str(item), where=place("plan", "steps", index, key), names=known)
         if step.do == "spawn":
             run = str(step.keys.get("run", step.keys["program"]))
             if run not in programs and "{" not in run:
@@ -234,7 +236,7 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
                 )
         elif "program" in step.keys and "{" not in str(step.keys["program"]):
             name = str(step.keys["program"])
-            if name not in spawned:
+            if name not in spawned and not any("{" in each for each in spawned):
                 raise WrongCall(
                     f"'{step.do}' speaks of the program '{name}', which no step spawns",
                     where=place("plan", "steps", index),

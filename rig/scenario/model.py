@@ -57,6 +57,8 @@ class Step(Strict):
     when: str | None = None
     id: str | None = None
     """What claims call this step."""
+    repeat: str | int | None = None
+    """How often the step is done, a template; the step's own templates see which time it is as `item`, from 1."""
 
     @property
     def keys(self) -> dict[str, Raw | list[Raw]]:

@@ -17,7 +17,7 @@ Value = bool | int | float | str
 """What a parameter is worth: size in bytes (int), duration in seconds (float), or the value itself."""
 
 GUEST_SETTINGS = ("memory", "cpus", "swap", "zram", "kernel", "image", "clock", "accel")
-TEMPLATE_NAMES = ("params", "guest", "to_the_end", "sysctl", "sysctls", "payload")
+TEMPLATE_NAMES = ("params", "guest", "to_the_end", "sysctl", "sysctls", "payload", "item")
 RESERVED = frozenset(GUEST_SETTINGS + TEMPLATE_NAMES)
 """Names that no parameter may have: settings of the guest, and what templates see beside parameters."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rig.assets import assets
 from rig.errors import WrongCall
@@ -16,12 +16,14 @@ from rig.scenario.templates import render
 
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
+    from rig.scenario.parameter import Raw
 
 __all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
 
 PROGRAM_FOLDER = "bin"
 """Folder of the payload that holds the programs, each by its name (and `.py` for Python)."""
 PYTHON = "/usr/bin/python3"
+MOST_REPEATS = 1000
 SWAP_DEVICE = "/dev/vda"
 """The first virtio disk of a guest whose root filesystem is an NVDIMM."""
 
@@ -108,13 +110,31 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
                     continue
             except (CannotSay, NotThere) as error:
                 raise WrongCall(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
-        words: list[tuple[str, str]] = []
-        for key, value in step.keys.items():
-            for item in value if isinstance(value, list) else [value]:
-                words.append((key, render(_plain(item), context, where=f"{where}, key '{key}'")))
-        if step.do == "spawn":
-            words = _command(words, programs, where)
-        yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+        for item in range(1, _times(step.repeat, context, where) + 1):
+            words = _words(step.keys, {**context, "item": item}, where)
+            if step.do == "spawn":
+                words = _command(words, programs, where)
+            yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+
+
+def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> int:
+    if repeat is None:
+        return 1
+    text = render(str(repeat), context, where=f"{where}, key 'repeat'")
+    if not text.isdecimal() or int(text) > MOST_REPEATS:
+        raise WrongCall(f"repeat={text} is not a number from 0 to {MOST_REPEATS}", where=where)
+    return int(text)
+
+
+def _words(keys: Mapping[str, Raw | list[Raw]], context: Mapping[str, Any], where: str) -> list[tuple[str, str]]:
+    """Render a step's keys. An item of a list that a template makes empty is left out: an option that is off."""
+    words: list[tuple[str, str]] = []
+    for key, value in keys.items():
+        for each in value if isinstance(value, list) else [value]:
+            text = render(_plain(each), context, where=f"{where}, key '{key}'")
+            if text or not (isinstance(value, list) and each):
+                words.append((key, text))
+    return words
 
 
 def _plain(value: object) -> str:

@@ -56,7 +56,7 @@ class Settings:
         return {
             **self.parameters,
             "params": dict(self.parameters),
-            "guest": self.guest(),
+            "guest": {**self.guest(), "clock": self.clock},
             "to_the_end": self.to_the_end,
         }
 
@@ -67,7 +67,7 @@ class Settings:
         """Return what expressions see before the run: `params`, `guest` and `to_the_end`."""
         return {
             "params": view(dict(self.parameters), "params"),
-            "guest": view(self.guest(), "guest"),
+            "guest": view({**self.guest(), "clock": self.clock}, "guest"),
             "to_the_end": self.to_the_end,
         }
 

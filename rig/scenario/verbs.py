@@ -57,7 +57,7 @@ VERBS = {
     "mark": _verb("name", ""),
     "end": _verb("", "reason"),
 }
-EVERY = frozenset({"do", "when", "id", "on_error", "timeout"})
+EVERY = frozenset({"do", "when", "id", "repeat", "on_error", "timeout"})
 
 
 def check_step(name: str, keys: dict[str, Any]) -> None:

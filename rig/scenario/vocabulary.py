@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+from rig.scenario.expressions import FUNCTIONS
+
 __all__ = ["BEFORE", "FROM_RECORDS", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "RUN_FUNCTIONS", "RUN_NAMES"]
 
-GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram"})
-"""Fields of `guest`: sizes in bytes."""
+GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram", "clock"})
+"""Fields of `guest`: sizes in bytes, a number, and `warp` or `live`."""
 
 BEFORE = frozenset({"params", "guest", "to_the_end"})
 """Known before the guest is started: for checks and for `when` of a step."""
 
-PLAIN_FUNCTIONS = frozenset({"min", "max", "abs", "len", "any", "all", "sum", "sorted", "round", "set", "int"})
+PLAIN_FUNCTIONS = frozenset(FUNCTIONS)
 
 RECORD_NAMES = frozenset(
     {
-        "steps",
-        "lines",
-        "samples",
-        "exits",
-        "checks",
-        "marks",
-        "spawns",
-        "pagemaps",
-        "writes",
-        "cgroups",
-        "looks",
-        "ready",
-        "end",
+        "ready", "end", "steps", "lines", "samples", "exits", "checks", "marks", "spawns", "pagemaps", "writes",
+        "cgroups", "looks",
     }
-)
+)  # fmt: skip
 RECORD_FUNCTIONS = frozenset(
     {
-        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of", "check_of",
-        "lines_of", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "page_tables_grown", "available_at",
+        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
+        "check_of", "lines_of", "said", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "anon_grown",
+        "page_tables_grown", "available_at",
     }
 )  # fmt: skip
 LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -90,8 +94,8 @@ def test_exit_tells_code_or_signal(run_plan):
 
     assert run.of("exit")[0]["code"] == 7
     assert run.of("exit")[1]["signal"] == "SEGV"
-    assert run.step(1)["saw"] == "exit a/a code 7"
-    assert run.step(3)["saw"] == "exit b/b signal SEGV"
+    assert run.step(1)["saw"] == "exit a code 7"
+    assert run.step(3)["saw"] == "exit b signal SEGV"
 
 
 def test_orphans_are_reaped_and_belong_to_their_program(run_plan):
@@ -326,3 +330,32 @@ def test_write_reads_back(run_plan, tmp_path):
 
     assert (run.of("write")[0]["asked"], run.of("write")[0]["got"]) == ("new", "new")
     assert target.read_text() == "new"
+
+
+def test_programs_do_not_outlive_a_plan_that_runs_here(run_plan):
+    run = run_plan(shell("sleep 1000 & sleep 1000"), step("sleep", "seconds=0.2"), step("tree"))
+
+    pids = [process["pid"] for process in run.of("tree")[0]["procs"]]
+    assert len(pids) == 3
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_path):
+    port, plan = tmp_path / "port", tmp_path / "plan"
+    os.mkfifo(port)
+    plan.write_text(step("sample") * 300 + step("sleep", "seconds=2") + step("mark", "name=late", "on_error=go"))
+    reader = os.open(port, os.O_RDONLY | os.O_NONBLOCK)
+
+    process = subprocess.Popen([build / "rig-agent", "--run", plan, build, port])
+    time.sleep(1)
+    os.set_blocking(reader, True)
+    with os.fdopen(reader) as file:
+        records = [json.loads(line) for line in file]
+
+    assert process.wait(10) == 0
+    missing = records[-1]["n"] + 1 - len(records)
+    assert missing > 0
+    assert records[-1]["dropped"] == missing
+    said = [record["dropped"] for record in records if "dropped" in record]
+    assert said == sorted(said)

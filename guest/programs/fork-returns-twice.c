@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fork-returns-twice: one call, two returns. What stands after it is executed by both processes, so 'bye' is said twice.
+ */
+#include <getopt.h>
+#include <sched.h>
+#include <sys/wait.h>
+
+#include "phases.h"
+
+static const char help[] =
+	"usage: fork-returns-twice [options]\n"
+	"Calls fork once. The call returns in the parent, with the child's pid, and in the child, with 0.\n"
+	"\n"
+	"  --method HOW   fork (default): the child counts in its own copy of a variable\n"
+	"                 clone-vm: clone with CLONE_VM, the child counts in the parent's own variable\n"
+	"  --buffered     leave a line in stdio's buffer when forking: the buffer is memory like any other, so it is\n"
+	"                 copied, and both processes write it out\n"
+	"  --no-stop      do not stop after each phase\n"
+	"\n"
+	"Phases, each a line after which the process stops until SIGCONT:\n"
+	"  parent: 'parent returned PID' (stops), waits for the child, 'counter VALUE', 'bye'\n"
+	"  child:  'child returned 0' (stops), 'bye'\n"
+	"Exit status: 0 done, 64 wrong call, 71 the kernel refused: 'fork: EAGAIN'.\n";
+
+static volatile int counter;	/* global on purpose: is there one of it, or are there two? */
+static bool no_stop;
+
+static void stop_unless_told(void)
+{
+	if (!no_stop)
+		stop_here();
+}
+
+static void as_child(pid_t returned)
+{
+	take_role("child");
+	say("child returned %d", returned);
+	stop_unless_told();
+	counter++;
+}
+
+static int cloned(void *unused)
+{
+	(void)unused;
+	as_child(0);
+	say("bye");
+	_exit(0);
+}
+
+static void as_parent(pid_t returned)
+{
+	take_role("parent");
+	say("parent returned %d", returned);
+	stop_unless_told();
+	if (waitpid(returned, NULL, 0) < 0)
+		refused("waitpid");
+	say("counter %d", counter);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "method", required_argument, NULL, 'm' }, { "buffered", no_argument, NULL, 'b' },
+		{ "no-stop", no_argument, NULL, 'x' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	bool share = false, buffered = false;
+	int option;
+	pid_t pid;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'm':
+			if (strcmp(optarg, "fork") != 0 && strcmp(optarg, "clone-vm") != 0)
+				wrong_call("--method: '%s' is neither fork nor clone-vm", optarg);
+			share = strcmp(optarg, "clone-vm") == 0;
+			break;
+		case 'b': buffered = true; break;
+		case 'x': no_stop = true; break;
+		case 'h': fputs(help, stdout); return 0;
+		default: wrong_call("fork-returns-twice takes no such option");
+		}
+	}
+	if (optind != argc)
+		wrong_call("'%s' is not an option", argv[optind]);
+	if (buffered)
+		printf("buffered\n");	/* to a pipe stdio keeps it until exit */
+	if (share) {
+		pid = clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+		if (pid < 0)
+			refused("clone");
+	} else {
+		pid = fork();
+		if (pid < 0)
+			refused("fork");
+	}
+	if (pid == 0)
+		as_child(pid);
+	else
+		as_parent(pid);
+	say("bye");
+	return 0;
+}
