@@ -74,13 +74,20 @@ class Assembler:
     def feed(self, prefix: Prefix, text: str, line: int) -> None:
         """Read one line."""
         self._line = line
+        last = self._last
+        if (
+            isinstance(last, OomBuilder)
+            and text[:1] == "["
+            and last.prefix.caller == prefix.caller
+            and last.prefix.present == prefix.present
+            and last.take_row(text, line)
+        ):
+            return
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
         self._started = self._started or (bool(text) and not text.startswith(("Booting", "Decompressing")))
         current = self._current.get(context)
-        if isinstance(current, OomBuilder) and current.take_row(text, line):
-            return
         if current is None and not prefix.present:
             current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
         started = self._start(prefix, text, current, context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -190,7 +191,7 @@ def test_no_mixture_of_lines_makes_it_raise(lines: list[str], prefix: str) -> No
         explain(event)
         explain(redactor(event))
     assert [event.number for event in events] == list(range(1, len(events) + 1))
-    assert all(earlier.line <= later.line for earlier, later in zip(events, events[1:], strict=False))
+    assert all(earlier.line <= later.line for earlier, later in pairwise(events))
 
 
 @given(st.data())
