@@ -197,6 +197,12 @@ def _check_guest(settings: Settings) -> None:
             where="memory",
             remedy="write it as in 384M",
         )
+    if settings.clock == "warp" and settings.cpus > 1:
+        raise WrongCall(
+            "the warp clock has one processor: QEMU never starts a second one while it counts instructions",
+            where="cpus",
+            remedy="leave cpus out, or take --clock live",
+        )
     if settings.clock == "warp" and settings.accel == "kvm":
         raise WrongCall(
             "the warp clock needs TCG: KVM runs on the host's time",
