@@ -26,10 +26,12 @@ class Unpacker:
         self._export = False
         self._monotonic: float | None = None
 
+    def plain(self, raw: str) -> bool:
+        """Whether a line has nothing to unpack."""
+        return not self._export and "&" not in raw and "#0" not in raw
+
     def __call__(self, raw: str) -> list[tuple[Prefix, str]]:
         """Return the kernel's lines that a line of the input holds."""
-        if raw[:1] == "[" and not self._export and "&" not in raw and "#0" not in raw:
-            return [split_prefix(raw)]
         if raw.startswith("{") and '"MESSAGE"' in raw:
             record = _journal_record(raw)
             if record is not None:
