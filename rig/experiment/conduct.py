@@ -74,7 +74,7 @@ async def ensure_snapshot(
             found = find_snapshot(store, spec, qemu)
             if found is None:
                 with conducted.phase("boot", progress):
-                    listeners = Listeners(on_line=lambda line: progress.line(line.decode(errors="replace")))
+                    listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
     return found
 
@@ -116,7 +116,7 @@ async def conduct(
         conducted.payload_hash = digest_file(wiring.payload)
         conducted.recorded = wiring.rr is not None
         listeners = Listeners(
-            on_line=lambda line: progress.line(line.decode(errors="replace")),
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
         with conducted.phase("restore", progress):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SMALLEST_MEMORY", "Settings", "guest_settings", "parse_settings"]
 
 SMALLEST_MEMORY = 96 << 20
-"""Below this a Debian kernel with our initramfs does not reach the agent."""
+"""Measured with Debian's 6.1: a guest of 80M reaches the agent, one of 72M does not. Some room for other kernels."""
 LARGEST_MEMORY = 64 << 30
 DEFAULT_MEMORY = 512 << 20
 
