@@ -182,6 +182,8 @@ def test_tmpfs_is_named_among_the_holders() -> None:
     )
     assert event.mem_info["shmem"] * 4 >= 60 * 1024
     assert shared.lines == (event.mem_info_lines["shmem"],)
+    assert "no kill gives it back" in str(explain(event).sections)
+    assert "no kill gives it back" not in str(explain(first_oom("amd64-trixie-oom")).sections)
 
 
 @pytest.mark.parametrize(
