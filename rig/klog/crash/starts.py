@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
 from rig.klog.crash.rules import Rule
 
 __all__ = ["continues", "find_start"]
@@ -27,7 +26,9 @@ _WORDS = re.compile(
 
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], Rule], ...]:
-    """The rules with their patterns compiled: the first crash needs them, a log of OOM reports does not."""
+    """The rules, read and compiled when the first crash needs them: a log of OOM reports does not."""
+    from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
+
     tables = (
         sanitizers.RULES,
         faults.RULES,
