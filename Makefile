@@ -56,7 +56,8 @@ test: check ## All tests: the fast ones, then those that boot guests
 	$(PY) -m pytest -m guest tests
 
 bench: venv ## The numbers, each with its reference from the same run
-	$(PY) -m pytest -q -s -p no:timeout tests/benchmarks --benchmarks
+	$(PY) -m tests.benchmarks.image_build
+	$(PY) -m tests.benchmarks.main_job
 
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)

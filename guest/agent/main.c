@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +15,9 @@
 
 static const char usage[] =
 	"usage: rig-agent --check PLAN            say what is wrong with a plan, with line numbers\n"
-	"       rig-agent --run PLAN [PAYLOAD]    run a plan here, records to standard output\n"
+	"       rig-agent --run PLAN [PAYLOAD [PORT]]\n"
+	"                                         run a plan here, records to standard output, or to PORT as in a guest:\n"
+	"                                         what it does not take is dropped and counted\n"
 	"       rig-agent --version\n"
 	"As PID 1 it is the guest's /init and takes no arguments. Exit status: 0 done, 1 the plan is wrong or its\n"
 	"step failed, 2 the plan cannot be read, 64 wrong call.\n";
@@ -58,17 +61,22 @@ static void end_programs(void)
 	}
 }
 
-static int run_here(const char *path)
+static int run_here(const char *path, const char *port)
 {
-	int status = load(path, print_problem);
+	int status = load(path, print_problem), fd = STDOUT_FILENO;
 
 	if (status)
 		return status;
+	if (port && (fd = open(port, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+		fprintf(stderr, "%s: %s\n", port, strerrorname_np(errno));
+		return 2;
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	port_set(STDOUT_FILENO, true);
+	port_set(fd, !port);
 	loop_open();
 	kmsg_open();
 	status = run_plan();
+	port_drain(5 * NSEC);
 	port_set(-1, false);
 	end_programs();
 	return status;
@@ -112,9 +120,9 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0;
 	if (argc == 3 && strcmp(argv[1], "--check") == 0)
 		return load(argv[2], print_problem);
-	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--run") == 0) {
-		payload_dir = argc == 4 ? argv[3] : ".";
-		return run_here(argv[2]);
+	if (argc >= 3 && argc <= 5 && strcmp(argv[1], "--run") == 0) {
+		payload_dir = argc > 3 ? argv[3] : ".";
+		return run_here(argv[2], argc > 4 ? argv[4] : NULL);
 	}
 	fputs(usage, stderr);
 	return 64;

@@ -4,36 +4,48 @@
 import phases
 
 HELP = """\
-usage: hog.py [--blocks N] [--no-stop] SIZE
+usage: hog.py [--blocks BYTES] [--no-stop] SIZE
 Takes SIZE bytes (200M), writes to every page, and keeps them until it is killed.
 
-  --blocks N  take it as a service would, in blocks of N bytes; each costs a page more (no region line then)
-  --no-stop   do not stop when the memory is taken, only wait
+  --blocks N   take it as a service would, in blocks of N bytes; each costs a page more (no region line then)
+  --no-stop    do not stop when the memory is taken, only wait
 
 Lines: 'region hog START LENGTH', 'hogging BYTES' (then it stops until SIGCONT, and sleeps for ever after).
 Exit status: 64 wrong call, 71 the kernel refused the memory: 'mmap: ENOMEM'.
 """
 
-options, operands = phases.read_options(HELP, {"no-stop": (None, False), "blocks": (phases.size_of, 0)}, operands=1)
-size = phases.size_of("SIZE", operands[0])
-if size < phases.PAGE:
-    phases.wrong_call(f"SIZE is at least a page, {phases.PAGE} bytes")
-phases.take_role("hog")
-held = []
-if options["blocks"]:
-    for start in range(0, size, options["blocks"]):
-        # A bytearray of zeros is calloc(): its pages are there once they are written to.
-        block = bytearray(min(options["blocks"], size - start))
+OPTIONS = {"blocks": (phases.size_of, None), "no-stop": (None, False)}
+
+
+def take_blocks(size, bytes_a_block):
+    held = []
+    for start in range(0, size, bytes_a_block):
+        # bytearray() of zeros is calloc(): its pages are there once they are written to.
+        block = bytearray(min(bytes_a_block, size - start))
         for offset in range(0, len(block), phases.PAGE):
             block[offset] = 1
         block[-1] = 1
         held.append(block)
-    taken = sum(map(len, held))
-else:
+    return held, size
+
+
+def take_pages(size):
     pages = phases.Pages("hog", size)
     for page in range(pages.count):
         pages.write(page, 1)
-    taken = pages.count * phases.PAGE
+    return pages, pages.count * phases.PAGE
+
+
+options, operands = phases.read_options(HELP, OPTIONS, operands=1)
+size = phases.size_of("SIZE", operands[0])
+for option in (size, options["blocks"]):
+    if option is not None and option < phases.PAGE:
+        phases.wrong_call(f"SIZE and --blocks are at least a page, {phases.PAGE} bytes")
+phases.take_role("hog")
+try:
+    held, taken = take_blocks(size, options["blocks"]) if options["blocks"] else take_pages(size)
+except MemoryError as error:
+    phases.refused("mmap", error)
 phases.say(f"hogging {taken}")
 if not options["no-stop"]:
     phases.stop_here()

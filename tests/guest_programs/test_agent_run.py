@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -336,3 +339,23 @@ def test_programs_do_not_outlive_a_plan_that_runs_here(run_plan):
     assert len(pids) == 3
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_path):
+    port, plan = tmp_path / "port", tmp_path / "plan"
+    os.mkfifo(port)
+    plan.write_text(step("sample") * 300 + step("sleep", "seconds=2") + step("mark", "name=late", "on_error=go"))
+    reader = os.open(port, os.O_RDONLY | os.O_NONBLOCK)
+
+    process = subprocess.Popen([build / "rig-agent", "--run", plan, build, port])
+    time.sleep(1)
+    os.set_blocking(reader, True)
+    with os.fdopen(reader) as file:
+        records = [json.loads(line) for line in file]
+
+    assert process.wait(10) == 0
+    missing = records[-1]["n"] + 1 - len(records)
+    assert missing > 0
+    assert records[-1]["dropped"] == missing
+    said = [record["dropped"] for record in records if "dropped" in record]
+    assert said == sorted(said)

@@ -213,8 +213,12 @@ class Respawn:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        self.process.terminate()  # it takes its tasks along; SIGKILL would leave them behind
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,17 @@ def test_hog_says_what_it_holds_and_stays(hog):
         process.wait()
 
 
-@pytest.mark.parametrize("wrong", [[], ["lots"], ["1"], ["1M", "2M"], ["--nonsense", "1M"]])
+def test_hog_takes_blocks_as_a_service_does(hog):
+    process = subprocess.Popen([*hog, "--no-stop", "--blocks", "64K", "4M"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hogging 4194304\n"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("wrong", [[], ["lots"], ["1"], ["--blocks", "1", "1M"], ["1M", "2M"], ["--nonsense", "1M"]])
 def test_wrong_hog_is_64(hog, wrong):
     done = run(*hog, *wrong)
 
