@@ -50,7 +50,7 @@ def row(point: int = 0, repeat: int = 0, verdict: Verdict = "reproduced", **chan
         values=(Shown(name="total", value=500, unit="kB", shown="500 kB"),),
     )
     fields: dict[str, Any] = {
-        "point": point, "repeat": repeat, "settings": {"size": "4M"}, "verdict": verdict, "run": f"run-{point}-{repeat}",
+        "point": point, "repeat": repeat, "settings": {"size": "4M"}, "verdict": verdict, "run": f"{point}-{repeat}",
         "host_seconds": 1.5, "guest_seconds": 10.0, "claims": (claim,),
     }  # fmt: skip
     return Row(**(fields | changes))

@@ -22,7 +22,7 @@ Columns, one row a run, ordered by point and repeat:
 | claims | map(string, string) | claim -> held, failed, not-applicable, invalid |
 | values | map(string, double) | claim.value -> number it was judged on, in the scenario's unit |
 
-An axis is int64 where it is a size (bytes) or a whole number, double where it is a duration (seconds) or another number,
+An axis is int64 where it is a size (bytes) or a whole number, double where it is a duration (seconds) or a fraction,
 bool, or string; null where an explicit point does not set it.
 
 The file's metadata holds `rig.sweep.schema`, the version of this table.
