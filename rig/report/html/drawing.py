@@ -104,12 +104,15 @@ def _stacked(panel: Panel, places: Sequence[float], height: Callable[[float], fl
 def _curves(panel: Panel, places: Sequence[float], height: Callable[[float], float]) -> list[DrawnSeries]:
     drawn = []
     for index, series in enumerate(panel.series):
-        path, run = "", []
+        path, before = "", 0.0
+        run: list[tuple[float, float]] = []
         for x, value in zip(places, series.values, strict=True):
             if value is None:
                 path, run = path + _line(run), []
             else:
+                run += [(before, height(value))] if panel.stepped else []
                 run.append((x, height(value)))
+            before = x
         drawn.append(_drawn(series, f"curve c{index}", path + _line(run)))
     return drawn
 

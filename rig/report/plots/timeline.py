@@ -42,7 +42,8 @@ class Limit:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of the timeline. Stacked series add up; log: the scale is logarithmic."""
+    """One picture of the timeline. Stacked series add up; log: the scale is logarithmic; stepped: a value holds
+    for the time since the sample before."""
 
     id: str
     title: str
@@ -50,6 +51,7 @@ class Panel:
     series: tuple[Series, ...]
     stacked: bool = False
     log: bool = False
+    stepped: bool = False
     limits: tuple[Limit, ...] = ()
     note: str = ""
 
@@ -108,7 +110,7 @@ def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | Non
         _holders([shares.get(float(row["t"] or 0)) for row in kept]),
         _free(kept, oom),
         _commit(kept),
-        _lines("faults", "Page faults", "a second", kept, {"pgfault_per_s": "faults"}),
+        _lines("faults", "Page faults", "a second", kept, {"pgfault_per_s": "faults"}, stepped=True),
         _lines(
             "psi",
             "Pressure: share of the last 10 s in which tasks waited for memory",
@@ -194,10 +196,11 @@ def _commit(table: Sequence[Row]) -> Panel:
     )
 
 
-def _lines(id_: str, title: str, unit: str, table: Sequence[Row], names: dict[str, str]) -> Panel:
-    return Panel(
-        id_, title, unit, tuple(Series(name, _column(table, column)) for column, name in names.items())
-    )
+def _lines(
+    id_: str, title: str, unit: str, table: Sequence[Row], names: dict[str, str], *, stepped: bool = False
+) -> Panel:
+    series = tuple(Series(name, _column(table, column)) for column, name in names.items())
+    return Panel(id_, title, unit, series, stepped=stepped)
 
 
 def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Value, ...]:
