@@ -15,8 +15,12 @@ __all__ = ["html_report"]
 def html_report(events: Sequence[Event], explanations: Sequence[Explanation], *, heading: str) -> str:
     """Return the page: a table of all events, then the explanations given."""
     by_number = {event.number: event for event in events}
-    return environment().get_template("explain.html.j2").render(
-        heading=plain(heading),
-        events=events,
-        explained=[(explanation, by_number[explanation.number]) for explanation in explanations],
+    return (
+        environment()
+        .get_template("explain.html.j2")
+        .render(
+            heading=plain(heading),
+            events=events,
+            explained=[(explanation, by_number[explanation.number]) for explanation in explanations],
+        )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = 
 def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = time.sleep) -> None:
     """Play a finished run's records in `seconds` of the host's; the guest's long waits are shortened most."""
     items = read_records(events).items
-    gaps = [max(0.0, now["t"] - before["t"]) ** 0.5 for before, now in zip(items, items[1:], strict=False)]
+    gaps = [max(0.0, now["t"] - before["t"]) ** 0.5 for before, now in pairwise(items)]
     whole = sum(gaps) or 1.0
     for record, gap in zip(items, [0.0, *gaps], strict=True):
         sleep(seconds * gap / whole)

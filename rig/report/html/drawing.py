@@ -1,8 +1,8 @@
 """A panel of the timeline as SVG that fits any width: curves in the SVG, all text beside it as text.
 
-The SVG is stretched to its box (preserveAspectRatio="none") and its strokes are not; ticks and labels are HTML placed in
-percent, so that they keep their size on a telephone and on paper. Colours are classes: the style sheet has them for
-light and dark.
+The SVG is stretched to its box (preserveAspectRatio="none") and its strokes are not; ticks and labels are HTML
+placed in percent, so that they keep their size on a telephone and on paper. Colours are classes: the style sheet has
+them for light and dark.
 """
 
 from __future__ import annotations

@@ -89,37 +89,41 @@ def report(source: Source) -> str:
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     explained = _explained(source.events)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment().get_template("report.html.j2").render(
-        run=run,
-        signs=SIGNS,
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=Markup(f"sha256-{digest}"),
-        data=_json(_data(run, drawn)),
-        headline=explained[0][0].summary[0].text if explained and explained[0][0].summary else "",
-        contents=_contents(source, drawn, pages, explained),
-        what=_what(run),
-        timeline=drawn,
-        panels=draw(drawn) if drawn else [],
-        ticks=drawn.scale.ticks([mark.time for mark in drawn.marks]) if drawn else [],
-        number=number,
-        pages=pages,
-        page_png=lambda page: Markup(png(page)),
-        map_cost=_map_cost(pages),
-        oom=oom,
-        layers=layers(oom.frames) if oom else [],
-        link=lambda function: source_link(function, run.environment.kernel),
-        ranking=oom.ranking[:MOST_RANKED] if oom else (),
-        left_out_tasks=max(0, len(oom.ranking) - MOST_RANKED) if oom else 0,
-        badness_bar=lambda row: _badness_bar(row, oom),
-        explanations=explained,
-        processes=_processes(source.records),
-        environment=_environment(run),
-        steps=run.steps[:MOST_STEPS],
-        command=shlex.join(run.command) if run.command else "",
-        reproduce=_reproduce(run),
-        console=source.console,
-        console_cut=source.cut,
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            signs=SIGNS,
+            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=Markup(f"sha256-{digest}"),
+            data=_json(_data(run, drawn)),
+            headline=explained[0][0].summary[0].text if explained and explained[0][0].summary else "",
+            contents=_contents(source, drawn, pages, explained),
+            what=_what(run),
+            timeline=drawn,
+            panels=draw(drawn) if drawn else [],
+            ticks=drawn.scale.ticks([mark.time for mark in drawn.marks]) if drawn else [],
+            number=number,
+            pages=pages,
+            page_png=lambda page: Markup(png(page)),
+            map_cost=_map_cost(pages),
+            oom=oom,
+            layers=layers(oom.frames) if oom else [],
+            link=lambda function: source_link(function, run.environment.kernel),
+            ranking=oom.ranking[:MOST_RANKED] if oom else (),
+            left_out_tasks=max(0, len(oom.ranking) - MOST_RANKED) if oom else 0,
+            badness_bar=lambda row: _badness_bar(row, oom),
+            explanations=explained,
+            processes=_processes(source.records),
+            environment=_environment(run),
+            steps=run.steps[:MOST_STEPS],
+            command=shlex.join(run.command) if run.command else "",
+            reproduce=_reproduce(run),
+            console=source.console,
+            console_cut=source.cut,
+        )
     )
 
 
@@ -134,7 +138,8 @@ def _contents(
         ("what", "What was run", True), ("claims", "Claims", True), ("timeline-section", "Timeline", drawn is not None),
         ("pages", "Page map", bool(pages)), ("trace", "Trace", ooms), ("badness", "Who had to go", ooms),
         ("explanation-1", "Explanation", bool(explained)), ("processes", "Processes", processes),
-        ("environment", "Environment", True), ("reproduce", "Reproduce", True), ("console", "Console", bool(source.console)),
+        ("environment", "Environment", True), ("reproduce", "Reproduce", True),
+        ("console", "Console", bool(source.console)),
     ]  # fmt: skip
     return [(id_, title) for id_, title, there in parts if there]
 
@@ -213,7 +218,9 @@ def _processes(records: Records) -> list[dict[str, str]]:
             if not isinstance(proc, Mapping) or type(proc.get("pid")) is not int:
                 continue
             row = found.setdefault(proc["pid"], dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
-            row |= {name: plain(proc.get(name, ""), longest=48) for name in ("comm", "program", "pid", "minflt", "majflt")}
+            row |= {
+                name: plain(proc.get(name, ""), longest=48) for name in ("comm", "program", "pid", "minflt", "majflt")
+            }
             for name in ("ppid", "rss_kb"):
                 if name in proc:
                     row[name] = plain(proc[name], longest=20)

@@ -41,7 +41,7 @@ def plot(source: Source, picture: str, path: Path) -> None:
     except ImportError as error:
         raise RigError("matplotlib is not installed", remedy="pip install 'rig[plot]'") from error
     run = source.run
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": run.id, "font.size": 9, "text.color": INK, "axes.edgecolor": RULE,
         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.parse_math": False,
     }  # fmt: skip
@@ -102,8 +102,9 @@ def _panel(ax: Any, panel: Panel, drawn: Timeline) -> None:
             )  # fmt: skip
         if panel.log:
             ax.set_yscale("log")
+            ax.yaxis.set_major_formatter("{x:g}")
         else:
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, panel.top * 1.05)
     for limit in panel.limits:
         ax.axhline(limit.value, color=BAD, lw=0.8, ls=(0, (2, 3)))
     handles, labels = ax.get_legend_handles_labels()
@@ -147,7 +148,7 @@ def _zones(source: Source, figure: Any) -> None:
         ax.barh([0], [zone.free], color=BAD if zone.free <= zone.min else STACK[2])
         for name in ("min", "low", "high"):
             ax.axvline(getattr(zone, name), color=INK, lw=1)
-            ax.annotate(name, (getattr(zone, name), 1.0), xycoords=("data", "axes fraction"), fontsize=7, ha="center", va="bottom")
+        ax.set_title(f"free {zone.free}; min {zone.min}, low {zone.low}, high {zone.high}", loc="right", fontsize=8)
         ax.set_yticks([0], [f"node {zone.node} {plain(zone.name, longest=12)}"])
         ax.set_xlim(0, max(zone.free, zone.high) * 1.15)
     axes[-1].set_xlabel("kB free at the OOM, and the zone's watermarks; each zone has a scale of its own")
@@ -166,7 +167,11 @@ def _badness(source: Source, figure: Any) -> None:
         ("resident", [row.rss for row in rows], STACK[2]),
         ("swapped", [row.swap for row in rows], STACK[3]),
         ("page tables", [row.page_tables for row in rows], STACK[1]),
-        ("oom_score_adj", [max(0, (row.points or 0) - row.rss - row.swap - row.page_tables) for row in rows], "#6b7580"),
+        (
+            "oom_score_adj",
+            [max(0, (row.points or 0) - row.rss - row.swap - row.page_tables) for row in rows],
+            "#6b7580",
+        ),
     )
     for name, sizes, colour in parts:
         ax.barh(range(len(rows)), sizes, left=left, label=name, color=colour)

@@ -60,7 +60,7 @@ _TABLE = {
     "do_mem_abort": Known("entry", "arch/arm64/mm/fault.c", "arm64: the processor's data abort"),
     "entry_SYSCALL_64_after_hwframe": Known("syscall", "arch/x86/entry/entry_64.S", "a system call enters the kernel"),
     "do_syscall_64": Known("syscall", "arch/x86/entry/common.c", "looks up the system call by its number"),
-    "handle_mm_fault": Known("mm", _MEMORY, "the fault is handled for this process; its cgroup is charged"),
+    "handle_mm_fault": Known("mm", _MEMORY, "the fault is counted (pgfault) and handled for this process"),
     "__handle_mm_fault": Known("mm", _MEMORY, "walks the page table down to the entry"),
     "handle_pte_fault": Known("mm", _MEMORY, "decides by the entry: missing, swapped out, or write-protected"),
     "do_wp_page": Known("mm", _MEMORY, "a write to a page that is shared: it must be copied"),

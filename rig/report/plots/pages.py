@@ -64,7 +64,7 @@ class PagesPicture:
 
 
 def pages_pictures(records: Records) -> list[PagesPicture]:
-    """Return the maps of the run in order of time, at most MOST_SNAPSHOTS: the first, the last, those of an OOM stay."""
+    """Return the maps of the run in order of time, at most MOST_SNAPSHOTS; the last and those of an OOM stay."""
     taken = snapshots(page_maps(records))
     # One array is followed: the one with the most maps.
     starts = [(each.maps[0].program, each.maps[0].start) for each in taken]
@@ -76,9 +76,7 @@ def pages_pictures(records: Records) -> list[PagesPicture]:
     pictures: list[PagesPicture] = []
     for each in taken:
         now = _faults(records, each.time)
-        since = {
-            one.comm: now[one.pid] - before[one.pid] for one in each.maps if one.pid in now and one.pid in before
-        }
+        since = {one.comm: now[one.pid] - before[one.pid] for one in each.maps if one.pid in now and one.pid in before}
         pictures.append(_picture(each, since if len(each.maps) > 1 else {}))
     return pictures
 
@@ -118,9 +116,8 @@ def _writer(faults: Mapping[str, int], copied: int) -> str | None:
     """Who wrote, where the minor faults leave no doubt: all others had next to none."""
     if len(faults) != 2 or not copied:
         return None
-    (first, few), (second, many) = sorted(faults.items(), key=lambda item: item[1])
-    del first
-    return f"the {plain(second, longest=16)}" if many and few * 100 <= many else None
+    (_, few), (writer, many) = sorted(faults.items(), key=lambda item: item[1])
+    return f"the {plain(writer, longest=16)}" if many and few * 100 <= many else None
 
 
 def _faults(records: Records, time: float) -> dict[int, int]:

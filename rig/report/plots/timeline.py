@@ -59,7 +59,9 @@ class Panel:
     def top(self) -> float:
         """The largest value that the scale must hold."""
         if self.stacked:
-            sums = [sum(value or 0 for value in column) for column in zip(*(s.values for s in self.series), strict=True)]
+            sums = [
+                sum(value or 0 for value in column) for column in zip(*(s.values for s in self.series), strict=True)
+            ]
             return max(sums, default=0) or 1
         values = [value for series in self.series for value in series.values if value is not None]
         return max([*values, *(limit.value for limit in self.limits)], default=0) or 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["TimeScale", "time_scale"]
 
@@ -66,7 +67,7 @@ def time_scale(start: float, end: float, marks: Iterable[float]) -> TimeScale:
     """Return the axis from `start` to `end` seconds with room around each of `marks`."""
     end = max(end, start + 1e-3)
     times = sorted({start, end, *(time for time in marks if start < time < end)})
-    spans = [right - left for left, right in zip(times, times[1:], strict=False)]
+    spans = [right - left for left, right in pairwise(times)]
     floor = min(NARROWEST, FOR_ALL / len(spans))
     shares = [span / (end - start) for span in spans]
     narrow = sum(share < floor for share in shares)
