@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
+NEEDED_AFTERWARDS = (
+    "rig.klog",
+    "rig.scenario.account",
+    "rig.scenario.judge",
+    "rig.telemetry.timeline",
+    "rig.report.terminal",
+    "rich.table",
+)
 RECORDING = "recording"
 
 
@@ -74,7 +83,7 @@ async def ensure_snapshot(
             found = find_snapshot(store, spec, qemu)
             if found is None:
                 with conducted.phase("boot", progress):
-                    listeners = Listeners(on_line=lambda line: progress.line(line.decode(errors="replace")))
+                    listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
     return found
 
@@ -116,7 +125,7 @@ async def conduct(
         conducted.payload_hash = digest_file(wiring.payload)
         conducted.recorded = wiring.rr is not None
         listeners = Listeners(
-            on_line=lambda line: progress.line(line.decode(errors="replace")),
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
         with conducted.phase("restore", progress):
@@ -127,9 +136,13 @@ async def conduct(
         with conducted.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
+            # What judges and renders is read while the guest runs: it has nothing else to wait for.
+            imports = asyncio.to_thread(lambda: [import_module(name) for name in NEEDED_AFTERWARDS])
+            reading = asyncio.ensure_future(imports)
             if key is not None:
                 await _push(session, payload, key, deadlines)
             conducted.problem = await _to_the_end(session, ended, deadlines)
+            await reading
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)

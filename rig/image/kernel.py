@@ -21,6 +21,7 @@ from rig.image.store import Entry, Store, digest_file, digest_text
 __all__ = ["Kernel", "build_debian_kernel", "find_kernel", "kernel_version"]
 
 BZIMAGE = "bzImage"
+LAYOUT = "2"  # counts up when other files of a package are kept
 IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 # Our flavour first: it is small and boots in half the time of the general one.
 FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
@@ -125,26 +126,27 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
             "release": release,
             "package": f"{packages[0].name} {packages[0].version}",
         }
-        entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe())), result, about)
+        entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe()), LAYOUT), result, about)
         store.set_ref(_ref(suite), entry.key)
         return _from_entry(entry)
 
 
 def _ref(suite: str) -> str:
     # With the recipe in it: when other modules are wanted, the kernel is unpacked anew.
-    return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()))[:12]}"
+    return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
 def _keep_modules(source: Path, target: Path) -> None:
     """Copy the modules that guests use and the lists about them; a distribution has thousands more."""
     recipe = quick_recipe()
     tree = ModuleTree(source)
-    names = (*recipe.required, *recipe.wanted, *recipe.optional)
+    # A kernel that no guest could boot must not get into the cache.
+    tree.order(recipe.required, required=True)
     target.mkdir(parents=True)
     for name in ("modules.dep", "modules.softdep", "modules.builtin"):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
-    for name in tree.order(names, required=False):
+    for name in tree.order(recipe.modules, required=False):
         file = tree.file(name)
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.starts import continues, find_start
 from rig.klog.model import Event
 from rig.klog.oneline import OneLineBuilder, find_one_line
-from rig.klog.oom.allocation import AllocationBuilder, is_allocation_failure
+from rig.klog.oom.invocation import is_allocation_failure
 from rig.klog.oom.kill import read_kill, read_reaped
 from rig.klog.oom.report import OomBuilder
 from rig.klog.oom.tasks import is_task_header
@@ -131,6 +131,8 @@ class Assembler:
         if "invoked oom-killer" in text:
             return self._open(context, OomBuilder(self._line, prefix))
         if is_allocation_failure(text):
+            from rig.klog.oom.allocation import AllocationBuilder  # its classes take a while to make
+
             if isinstance(current, CrashBuilder) and not current.finished:
                 current.interrupted()
             return self._open(context, AllocationBuilder(self._line, prefix))

@@ -56,12 +56,15 @@ def pieces(path: Path) -> Iterator[bytes]:
 
 
 def rate(path: Path, *, rounds: int = 3) -> tuple[float, int]:
-    """Return the best MB/s of some rounds, and the number of events."""
+    """Return the best MB per second of processor time of some rounds, and the number of events.
+
+    Processor time: the machine may be shared, and the reader waits for nothing.
+    """
     best, events = 0.0, 0
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         events = sum(1 for _ in read_events(pieces(path)))
-        best = max(best, path.stat().st_size / (time.perf_counter() - start) / 1e6)
+        best = max(best, path.stat().st_size / (time.process_time() - start) / 1e6)
     return best, events
 
 
@@ -70,7 +73,8 @@ def shell(command: list[str], *, rounds: int = 5) -> float:
     best = float("inf")
     for _ in range(rounds):
         start = time.perf_counter()
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Into a pipe: grep stops at its first match when it sees /dev/null.
+        subprocess.run(command, check=False, capture_output=True)
         best = min(best, time.perf_counter() - start)
     return best
 

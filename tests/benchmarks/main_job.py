@@ -73,9 +73,7 @@ def machine() -> str:
 def work_done(one: Timed) -> str:
     """Say what the guest did: the child's steps, and its minor faults by the kernel's count."""
     records = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
-    steps = sum(
-        record["ev"] == "line" and str(record.get("text", "")).startswith("step ") for record in records
-    )
+    steps = sum(record["ev"] == "line" and str(record.get("text", "")).startswith("step ") for record in records)
     exits = [record for record in records if record["ev"] == "exit" and record.get("comm") == "child"]
     samples = [proc for record in records if record["ev"] == "sample" for proc in record["procs"]]
     last = [proc["minflt"] for proc in samples if proc["comm"] == "child"]

@@ -247,3 +247,11 @@ def test_nodes_of_a_cpuset_are_parsed() -> None:
 def test_totalpages_is_unknown_where_the_log_does_not_tell() -> None:
     assert derive("global", {}, (), (), mems_allowed=None, page_kb=4) is None
     assert derive("memcg", {"pages_ram": 1000}, (), (), mems_allowed=None, page_kb=4) is None
+
+
+def test_memory_in_no_counter_is_called_out() -> None:
+    lines = made.oom_report()
+    hidden = [line.replace("130942 pages RAM", "180942 pages RAM") for line in lines]
+
+    assert "In no counter" not in text_of(explain(oom(lines)), "Where the memory is")
+    assert "In no counter (drivers, per-CPU data, a balloon): " in text_of(explain(oom(hidden)), "Where the memory is")

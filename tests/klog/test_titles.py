@@ -111,10 +111,15 @@ REPORTS = {
         "    kmalloc_trace+0x25/0x90", "    made_open+0x3c/0xa0", "    do_sys_open+0x10/0x20",
     ],
     "kernel panic: stack is corrupted in made_frame": [
-        "Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: made_frame+0x30/0x40", *trace("panic"),
+        "Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: made_frame+0x30/0x40",
+        *trace("panic"),
     ],
-    "divide error in made_ratio": ["divide error: 0000 [#1] SMP", "RIP: 0010:made_ratio+0x10/0x20", *trace("made_init")],
-    "PANIC: double fault in made_deep": ["traps: PANIC: double fault, error_code: 0x0", "RIP: 0010:made_deep+0x10/0x20"],
+    "divide error in made_ratio": [
+        "divide error: 0000 [#1] SMP", "RIP: 0010:made_ratio+0x10/0x20", *trace("made_init"),
+    ],
+    "PANIC: double fault in made_deep": [
+        "traps: PANIC: double fault, error_code: 0x0", "RIP: 0010:made_deep+0x10/0x20",
+    ],
     "BUG: Bad rss-counter state": ["BUG: Bad rss-counter state mm:ffff888012345678 type:MM_ANONPAGES val:2"],
     "unregister_netdevice: waiting for DEV to become free": [
         "unregister_netdevice: waiting for lo to become free. Usage count = 2",
@@ -139,29 +144,63 @@ def test_title_is_the_same_for_other_addresses_offsets_and_cpus(title: str) -> N
     assert first(changed).title == title
 
 
-@pytest.mark.parametrize(
-    ("lines", "title"),
-    [
-        ([" pc : made_fault+0x10/0x20 [made]", "lr : made_ioctl+0x30/0x40", "Call trace:", " made_fault+0x10/0x20"], "arm64"),
-        (["PC is at made_fault+0x10/0x20", "LR is at made_ioctl+0x30/0x40", "Backtrace: ", "[<c0100000>] "
-            "(made_fault) from [<c0200000>] (made_ioctl+0x10/0x20)"], "arm"),
-        (["NIP [c000000000100000] made_fault+0x10/0x20", "LR [c000000000200000] made_ioctl+0x30/0x40", "Call Trace:", "[c000000000300000] [c000000000100000] made_fault+0x10/0x20"], "powerpc"),
-        (["epc : made_fault+0x10/0x20", " ra : made_ioctl+0x30/0x40", "Call Trace:", "[<ffffffff80001000>] "
-            "made_fault+0x10/0x20"], "riscv"),
+MACHINES = {
+    "arm64": [" pc : made_fault+0x10/0x20 [made]", "lr : made_ioctl+0x30/0x40", "Call trace:", " made_fault+0x10/0x20"],
+    "arm": [
+        "PC is at made_fault+0x10/0x20",
+        "LR is at made_ioctl+0x30/0x40",
+        "Backtrace: ",
+        "[<c0100000>] (made_fault) from [<c0200000>] (made_ioctl+0x10/0x20)",
     ],
-    ids=["arm64", "arm", "powerpc", "riscv"],
-)  # fmt: skip
-def test_every_architecture_names_the_function(lines: list[str], title: str) -> None:
+    "powerpc": [
+        "NIP [c000000000100000] made_fault+0x10/0x20",
+        "LR [c000000000200000] made_ioctl+0x30/0x40",
+        "Call Trace:",
+        "[c000000000300000] [c000000000100000] made_fault+0x10/0x20",
+    ],
+    "riscv": [
+        "epc : made_fault+0x10/0x20",
+        " ra : made_ioctl+0x30/0x40",
+        "Call Trace:",
+        "[<ffffffff80001000>] made_fault+0x10/0x20",
+    ],
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_architecture_names_the_function(machine: str) -> None:
     event = first(
         [
             "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000028",
             "Internal error: Oops: 96000004 [#1] SMP",
-            *lines,
+            *MACHINES[machine],
         ]
     )
 
     assert event.title == "BUG: unable to handle kernel NULL pointer dereference in made_fault"
     assert event.address == 0x28
+
+
+S390 = [
+    "Unable to handle kernel pointer dereference in virtual kernel address space",
+    "Failing address: 0000000000000000 TEID: 0000000000000483",
+    "Oops: 0004 ilc:2 [#1] SMP",
+    "CPU: 1 PID: 77 Comm: made Not tainted 6.12.0 #1",
+    "Krnl PSW : 0704c00180000000 000003ff80100010 (made_fault+0x10/0x20 [made])",
+    "Krnl GPRS: 0000000000000000 0000000000000028 0000000000000000 0000000000000000",
+    "Call Trace:",
+    " [<000003ff80100010>] made_fault+0x10/0x20 [made]",
+    "([<000003ff80100000>] made_ioctl+0x10/0x20 [made])",
+    "Last Breaking-Event-Address:",
+    " [<000003ff80100000>] made_ioctl+0x0/0x20 [made]",
+]
+
+
+def test_s390_oops_names_the_function() -> None:
+    event = first(S390)
+
+    assert event.function == "made_fault"
+    assert not event.corrupted
 
 
 def test_powerpc_oops_by_its_own_words() -> None:
@@ -214,9 +253,11 @@ def test_alternatives_hold_other_spellings_of_a_system_call() -> None:
         "perf: interrupt took too long (2503 > 2500), lowering kernel.perf_event_max_sample_rate to 79750",
         "traps: made[77] general protection fault ip:401000 sp:7ffd0000 error:0 in made[400000+1000]",
         "Kernel command line: panic=-1 oops=panic softlockup_panic=1",
-        "DEBUG: nothing", "ODEBUG: enabled", "usb 1-1: reset high-speed USB device",
+        "DEBUG: nothing",
+        "ODEBUG: enabled",
+        "usb 1-1: reset high-speed USB device",
     ],
-)  # fmt: skip
+)
 def test_harmless_words_begin_no_crash(line: str) -> None:
     crashes = [event for event in read([made.serial([line])]).events if isinstance(event, CrashEvent)]
 

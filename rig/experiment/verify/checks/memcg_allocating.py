@@ -1,0 +1,22 @@
+"""vm.oom_kill_allocating_task is not heeded for a cgroup's OOM: the largest is killed."""
+
+from __future__ import annotations
+
+from rig.experiment.verify.model import Check, Saw, Source
+
+__all__ = ["CHECK"]
+
+
+def judge(saw: Saw) -> bool:
+    return saw.killed() == {"large"} and saw.text("oom_invoker") == "eater"
+
+
+CHECK = Check(
+    name="memcg-allocating",
+    batch="oom",
+    rule=__doc__,
+    sources=(
+        Source("mm/oom_kill.c", "out_of_memory"),
+    ),
+    judge=judge,
+)
