@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rig.run.model import Run
+from rig.run.model import Environment, Run
 from rig.scenario.account import account
 from tests.scenario.made import CHILD, HOG, PARENT, Made
 
@@ -72,6 +72,7 @@ def records(evil: str = "") -> list[dict[str, Any]]:
 def made_run(evil: str = "") -> Run:
     scenario, evidence = (made := Made()).evidence()
     run = account(scenario, evidence, made.judged(), id="20250131-120000-abcd", started="2025-01-31T12:00:00+00:00")
+    run = run.model_copy(update={"environment": Environment(kernel="6.1.0-40-cloud-amd64", clock="warp")})
     if not evil:
         return run
     oom = run.ooms[0]

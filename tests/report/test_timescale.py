@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def test_marks_that_lie_close_get_room() -> None:
     scale = time_scale(6.3, 251, MARKS)
 
     places = [scale.place(mark) for mark in MARKS]
-    assert all(right - left >= 0.9 * NARROWEST for left, right in zip(places[:-1], places[1:], strict=True))
+    assert all(right - left >= 0.9 * NARROWEST for left, right in pairwise(places))
     assert not scale.straight
 
 
@@ -39,4 +41,4 @@ def test_ticks_do_not_lie_on_each_other() -> None:
 
     places = [scale.place(tick) for tick in scale.ticks(MARKS)]
     assert len(places) > 4
-    assert all(right - left > 0.05 for left, right in zip(places[:-1], places[1:], strict=True))
+    assert all(right - left > 0.05 for left, right in pairwise(places))

@@ -33,7 +33,9 @@ __all__ = ["DATA_VERSION", "Source", "read_source", "report"]
 
 DATA_VERSION = 1
 """Of the JSON in the page; a later version may hold more."""
+LARGEST_READ = 8 << 20
 LARGEST_CONSOLE = 256 << 10
+LONGEST_LINE = 1000
 MOST_LINES = 4000
 MOST_RANKED = 12
 MOST_PROCESSES = 64
@@ -46,7 +48,8 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Source:
-    """All that a report is made of. console: the end of console.log where it is large (cut)."""
+    """All that a report is made of. console: the lines of console.log, bounded; cut: some are
+    left out."""
 
     run: Run
     records: Records
@@ -73,12 +76,23 @@ def read_source(folder: Path) -> Source:
         return Source(run, records, (), ())
     with console.open("rb") as file:
         events = tuple(read(file).events)
-    size = console.stat().st_size
+    shown, cut = _shown(console)
+    return Source(run, records, events, shown, cut)
+
+
+def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
+    """The console's lines as they may be shown, and whether some are left out. All of it is bounded."""
     with console.open("rb") as file:
-        head = file.read(LARGEST_CONSOLE)
-    lines = head.decode("utf-8", errors="replace").splitlines()
-    shown = tuple(plain(line, longest=1000) for line in lines[:MOST_LINES])
-    return Source(run, records, events, shown, cut=size > len(head) or len(lines) > MOST_LINES)
+        head = file.read(LARGEST_READ)
+        cut = bool(file.read(1))
+    lines: list[str] = []
+    left = LARGEST_CONSOLE
+    for line in head.decode("utf-8", errors="replace").splitlines():
+        if left <= 0 or len(lines) == MOST_LINES:
+            return tuple(lines), True
+        lines.append(plain(line, longest=LONGEST_LINE))
+        left -= len(lines[-1])
+    return tuple(lines), cut
 
 
 def report(source: Source) -> str:
