@@ -102,7 +102,9 @@ def markdown_table(verified: Sequence[_Verified]) -> str:
     for row in zip(*(each.results for each in measured), strict=True):
         words = [result.status if result.status != "pass" else "✓" for result in row]
         lines.append(f"| {row[0].check.name} | " + " | ".join(words) + f" | {row[0].check.sentence} |")
-    lines += [f"\n{plain(each.kernel)}: unavailable: {plain(each.unavailable)}" for each in verified if not each.results]
+    lines += [
+        f"\n{plain(each.kernel)}: unavailable: {plain(each.unavailable)}" for each in verified if not each.results
+    ]
     return "\n".join(lines)
 
 
