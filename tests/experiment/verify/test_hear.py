@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rig.experiment.verify.hear import facts_of, kernel_facts
 
-OOM = b"""[    8.1] eater invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
-[    8.2] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/v,task_memcg=/v,task=eater,pid=90,uid=0
-[    8.3] Memory cgroup out of memory: Killed process 90 (eater) total-vm:4kB, anon-rss:4kB, file-rss:0kB
+OOM = b"""[    8.100000] eater invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
+[    8.200000] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/v,task_memcg=/v,task=eater,pid=90,uid=0
+[    8.300000] Memory cgroup out of memory: Killed process 90 (eater) total-vm:4kB, anon-rss:4kB, file-rss:0kB
 """
 
 
 def test_oom_belongs_to_the_check_that_was_running() -> None:
     console = (
-        b"[    8.0] rig-verify: begin memcg-limit\n" + OOM + b"[    8.4] rig-verify: end memcg-limit\n"
-        b"[    9.0] rig-verify: begin sysrq-f\n[    9.1] rig-verify: end sysrq-f\n"
+        b"[    8.000000] rig-verify: begin memcg-limit\n" + OOM + b"[    8.400000] rig-verify: end memcg-limit\n"
+        b"[    9.000000] rig-verify: begin sysrq-f\n[    9.100000] rig-verify: end sysrq-f\n"
     )
 
     facts = kernel_facts(console)
@@ -28,8 +28,8 @@ def test_oom_belongs_to_the_check_that_was_running() -> None:
 
 def test_panic_belongs_to_the_check_that_has_no_end() -> None:
     console = (
-        b"[    8.0] rig-verify: begin nobody-killable\n"
-        b"[    8.5] Kernel panic - not syncing: System is deadlocked on memory\n"
+        b"[    8.000000] rig-verify: begin nobody-killable\n"
+        b"[    8.500000] Kernel panic - not syncing: System is deadlocked on memory\n"
     )
 
     assert kernel_facts(console)["nobody-killable"]["panic"] == "System is deadlocked on memory"
