@@ -7,7 +7,7 @@ RIG := $(VENV)/bin/rig
 # What the host must have: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
 PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc libc6-dev make python3 python3-venv ca-certificates
 # And for the tests: ours of the debugger and of the log reader.
-TEST_PACKAGES :=
+TEST_PACKAGES := gdb
 SAMPLES ?=
 
 help: ## This list

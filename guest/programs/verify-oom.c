@@ -89,6 +89,9 @@ static void live(const struct wants *wants)
 		for (long i = 0; i < most && !board->stop; i += PAGE) {
 			at[i] = 1;
 			board->eaten = (i + PAGE) / KB;
+			/* Lets the one who looks see a kill before this one's hunger makes another. */
+			if (i % (256 * KB) == 0)
+				sleep_for(1000000);
 		}
 	}
 	for (;;)
@@ -134,7 +137,7 @@ static void wait_for_kill(void)
 {
 	bool any = false;
 
-	for (int left = 60 * 100; left > 0; left--) {
+	for (int left = 60 * 2000; left > 0; left--) {
 		for (int i = 0; i < count; i++) {
 			int status;
 
@@ -143,11 +146,11 @@ static void wait_for_kill(void)
 			members[i].killed = true;
 			if (!any) {
 				board->stop = 1;
-				left = 50;
+				left = 1000;
 				any = true;
 			}
 		}
-		sleep_for(10000000);
+		sleep_for(500000);
 	}
 }
 

@@ -52,7 +52,8 @@ def verify(
     if list_:
         console.print(checks_table([(each.name, each.sentence, [str(one) for one in each.sources]) for each in checks]))
         return
-    verified = [asyncio.run(_one(name, checks, jobs, timeout_scale)) for name in kernel or [None]]
+    kernels: list[str | None] = [*kernel] or [None]
+    verified = [asyncio.run(_one(name, checks, jobs, timeout_scale)) for name in kernels]
     suites = suites_of(verified)
     write_outputs(suites, junit=junit, ktap=ktap)
     if markdown:
@@ -63,7 +64,9 @@ def verify(
             counts = {status: sum(result.status == status for result in each.results) for status in
                       ("pass", "fail", "not-applicable", "broken")}  # fmt: skip
             words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-            print(f"{each.kernel} {each.release}: {words or 'unavailable: ' + each.unavailable} in {each.seconds:.1f} s")
+            print(
+                f"{each.kernel} {each.release}: {words or 'unavailable: ' + each.unavailable} in {each.seconds:.1f} s"
+            )
     raise typer.Exit(_status(verified))
 
 

@@ -58,6 +58,7 @@ class Conducted:
     command: list[str] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
     snapshot: str = ""
+    snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
     problem: RigError | None = None
@@ -107,7 +108,7 @@ async def conduct(
     """
     conducted = Conducted()
     snapshot = await ensure_snapshot(store, spec, qemu, deadlines, conducted, progress)
-    conducted.snapshot = snapshot.key
+    conducted.snapshot, conducted.snapshot_digest = snapshot.key, snapshot.digest
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))

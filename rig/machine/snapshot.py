@@ -30,12 +30,13 @@ READY = "ready.jsonl"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """key: its name; state: the migration stream; ready: what the agent said, and said: the line itself;
-    boot_log: the console until then.
+    """key: its name; state: the migration stream, and digest: its SHA-256; ready: what the agent said, and said: the
+    line itself; boot_log: the console until then.
     """
 
     key: str
     state: Path
+    digest: str
     boot_log: Path
     ready: dict[str, Any]
     said: bytes
@@ -57,7 +58,7 @@ def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
 
 def _from_entry(entry: Entry) -> Snapshot:
     said = entry.file(READY).read_bytes()
-    return Snapshot(entry.key, entry.file(STATE), entry.file(BOOT_LOG), json.loads(said), said)
+    return Snapshot(entry.key, entry.file(STATE), entry.files[STATE], entry.file(BOOT_LOG), json.loads(said), said)
 
 
 async def make_snapshot(

@@ -36,7 +36,8 @@ NUMA = (
 ZRAM = 64 << 20
 BOOT, RUN = 60.0, 120.0
 PROGRAMS: dict[Batch, str] = {
-    "commit": "verify-commit", "swap": "verify-commit", "oom": "verify-oom", "numa": "verify-oom", "panic": "verify-oom",
+    "commit": "verify-commit", "swap": "verify-commit",
+    "oom": "verify-oom", "numa": "verify-oom", "panic": "verify-oom",
 }  # fmt: skip
 
 

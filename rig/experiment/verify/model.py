@@ -10,7 +10,7 @@ from typing import Literal
 __all__ = ["Batch", "Check", "NotMeasured", "Result", "Saw", "Source", "Status", "judged", "release_of"]
 
 Batch = Literal["commit", "swap", "oom", "numa", "panic"]
-"""commit: charges and refusals; swap: the same with swap; oom: out of memory, one after the other; numa: with two nodes;
+"""commit: charges and refusals; swap: the same with swap; oom: out of memory, again and again; numa: with two nodes;
 panic: a guest for each check, which does not outlive it."""
 
 Status = Literal["pass", "fail", "not-applicable", "broken"]

@@ -20,7 +20,11 @@ CHECK = Check(
     rule=__doc__,
     sources=(
         Source("Documentation/admin-guide/sysctl/vm.rst"),
-        Source("mm/util.c", "__vm_enough_memory", "4eeab4f5580d"),
+        Source(
+            "mm/util.c",
+            "__vm_enough_memory",
+            "'mm: replace hardcoded 3% with admin_reserve_pages knob' (3.10)",
+        ),
     ),
     judge=judge,
 )

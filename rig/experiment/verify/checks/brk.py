@@ -15,8 +15,6 @@ CHECK = Check(
     name="brk",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/mmap.c", "do_brk_flags"),
-    ),
+    sources=(Source("mm/mmap.c", "do_brk_flags"),),
     judge=judge,
 )

@@ -15,8 +15,6 @@ CHECK = Check(
     name="dontneed",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/madvise.c", "madvise_dontneed_single_vma"),
-    ),
+    sources=(Source("mm/madvise.c", "madvise_dontneed_single_vma"),),
     judge=judge,
 )

@@ -15,8 +15,6 @@ CHECK = Check(
     name="exit",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/mmap.c", "exit_mmap"),
-    ),
+    sources=(Source("mm/mmap.c", "exit_mmap"),),
     judge=judge,
 )

@@ -15,8 +15,6 @@ CHECK = Check(
     name="hugetlb-free",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/mmap.c", "accountable_mapping"),
-    ),
+    sources=(Source("mm/mmap.c", "accountable_mapping"),),
     judge=judge,
 )

@@ -15,8 +15,6 @@ CHECK = Check(
     name="limit-kbytes-hugetlb",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/util.c", "vm_commit_limit", "49f0ce5f9232"),
-    ),
+    sources=(Source("mm/util.c", "vm_commit_limit", "49f0ce5f9232"),),
     judge=judge,
 )

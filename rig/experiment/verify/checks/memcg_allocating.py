@@ -8,15 +8,13 @@ __all__ = ["CHECK"]
 
 
 def judge(saw: Saw) -> bool:
-    return saw.killed() == {"large"} and saw.text("oom_invoker") == "eater"
+    return "large" in saw.killed() and saw.text("oom_invoker") == "eater" and saw.text("oom_victim") == "large"
 
 
 CHECK = Check(
     name="memcg-allocating",
     batch="oom",
     rule=__doc__,
-    sources=(
-        Source("mm/oom_kill.c", "out_of_memory"),
-    ),
+    sources=(Source("mm/oom_kill.c", "out_of_memory"),),
     judge=judge,
 )

@@ -8,7 +8,7 @@ __all__ = ["CHECK"]
 
 
 def judge(saw: Saw) -> bool:
-    return saw.killed() == {"large"} and saw.text("oom_constraint") == "CONSTRAINT_MEMCG"
+    return saw.text("oom_victim") == "large" and saw.text("oom_constraint") == "CONSTRAINT_MEMCG"
 
 
 CHECK = Check(

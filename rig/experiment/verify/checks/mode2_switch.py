@@ -19,8 +19,6 @@ CHECK = Check(
     name="mode2-switch",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/util.c", "overcommit_policy_handler", "56f3547bfa4d"),
-    ),
+    sources=(Source("mm/util.c", "overcommit_policy_handler", "56f3547bfa4d"),),
     judge=judge,
 )

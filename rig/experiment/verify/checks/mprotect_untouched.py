@@ -1,4 +1,4 @@
-"""A mapping that was made writable, never touched, and made read-only again: the charge stays on kernels before 6.9,
+"""A mapping that was made writable, never touched, and made read-only again: the charge stays on kernels before 6.7,
 and is given back since.
 """
 
@@ -10,7 +10,7 @@ __all__ = ["CHECK"]
 
 
 def judge(saw: Saw) -> bool:
-    kept = 0 if saw.release >= (6, 9) else saw["mapped"]
+    kept = 0 if saw.release >= (6, 7) else saw["mapped"]
     return saw["writable"] == saw["mapped"] and saw["readonly_again"] == kept
 
 
@@ -19,7 +19,11 @@ CHECK = Check(
     batch="commit",
     rule=__doc__,
     sources=(
-        Source("mm/mprotect.c", "mprotect_fixup"),
+        Source(
+            "mm/mprotect.c",
+            "mprotect_fixup",
+            "'mm/mprotect: allow unfaulted VMAs to be unaccounted on mprotect()' (6.7)",
+        ),
     ),
     judge=judge,
 )

@@ -17,7 +17,7 @@ CHECK = Check(
     rule=__doc__,
     sources=(
         Source("Documentation/mm/overcommit-accounting.rst"),
-        Source("mm/mmap.c", "do_vmi_align_munmap"),
+        Source("mm/mmap.c", "__vm_munmap"),
     ),
     judge=judge,
 )

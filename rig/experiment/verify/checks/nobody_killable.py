@@ -15,8 +15,6 @@ CHECK = Check(
     name="nobody-killable",
     batch="panic",
     rule=__doc__,
-    sources=(
-        Source("mm/oom_kill.c", "out_of_memory"),
-    ),
+    sources=(Source("mm/oom_kill.c", "out_of_memory"),),
     judge=judge,
 )

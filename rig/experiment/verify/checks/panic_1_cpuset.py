@@ -8,7 +8,12 @@ __all__ = ["CHECK"]
 
 
 def judge(saw: Saw) -> bool:
-    return saw["ooms"] == 1 and saw["panics"] == 0 and saw.killed() == {"inside"} and saw.text("oom_constraint") == "CONSTRAINT_CPUSET"
+    return (
+        saw["ooms"] == 1
+        and saw["panics"] == 0
+        and saw.killed() == {"inside"}
+        and saw.text("oom_constraint") == "CONSTRAINT_CPUSET"
+    )
 
 
 CHECK = Check(

@@ -16,8 +16,6 @@ CHECK = Check(
     name="rlimit-as",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("mm/mmap.c", "may_expand_vm"),
-    ),
+    sources=(Source("mm/mmap.c", "may_expand_vm"),),
     judge=judge,
 )

@@ -15,8 +15,6 @@ CHECK = Check(
     name="vfork-free",
     batch="commit",
     rule=__doc__,
-    sources=(
-        Source("kernel/fork.c", "copy_mm"),
-    ),
+    sources=(Source("kernel/fork.c", "copy_mm"),),
     judge=judge,
 )
