@@ -171,6 +171,15 @@ def test_page_prints_with_every_map(opened: Open, paper: str) -> None:
     assert page.pdf(format=paper).startswith(b"%PDF")
 
 
+def test_sweep_over_one_setting_has_no_fault(opened: Open) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="there is no browser driver: axe")
+    rows = [row.model_copy(update={"settings": {"memory": row.settings["memory"]}}) for row in ROWS[:2]]
+
+    page = opened(text=sweep_report("overcommit-oops", "s", AXES[2:], {}, rows)).page
+
+    assert [each["id"] for each in axe.Axe().run(page).response["violations"]] == []
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_report_of_a_sweep_opens_fits_and_has_no_fault(opened: Open, scheme: str, width: int) -> None:
