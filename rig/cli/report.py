@@ -13,18 +13,15 @@ app = typer.Typer()
 
 @app.command()
 def report(
-    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
+    run: str = typer.Argument(
+        "last", metavar="RUN|SWEEP", help="A run or a sweep: path, id, unique prefix; or last, the last run."
+    ),
     output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="Instead of report.html in its folder."),
     open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
 ) -> None:
-    """Write a run as one HTML file that needs no network, and print its path."""
-    from rig.report.html.page import read_source
-    from rig.report.html.page import report as rendered
-    from rig.run.folder import resolve_run
-
-    folder = resolve_run(run)
+    """Write a run or a sweep as one HTML file that needs no network, and print its path."""
+    folder, text = _rendered(run)
     path = folder / "report.html" if output is None else output
-    text = rendered(read_source(folder))
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
@@ -36,6 +33,28 @@ def report(
         import webbrowser
 
         webbrowser.open(path.resolve().as_uri())
+
+
+def _rendered(run: str) -> tuple[Path, str]:
+    """The folder of a run, or else of a sweep, and its page. Raises WrongCall where there is neither."""
+    from rig.report.html.page import read_source
+    from rig.report.html.page import report as rendered
+    from rig.run.folder import resolve_run
+
+    try:
+        folder = resolve_run(run)
+    except WrongCall as no_run:
+        from rig.experiment.sweep.folder import find_sweep
+        from rig.report.html.sweep_page import sweep_report
+
+        try:
+            sweep = find_sweep(run)
+        except WrongCall:
+            raise no_run from None
+        plan = sweep.plan
+        axes = [(axis.name, axis.values) for axis in plan.axes]
+        return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), sweep.rows())
+    return folder, rendered(read_source(folder))
 
 
 @app.command()

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rig.report.html.page import read_source, report
+from rig.report.html.sweep_page import sweep_report
 from tests.report.made_folder import EVIL, write_folder
+from tests.report.test_sweep_page import AXES, ROWS
 
 pytestmark = pytest.mark.browser
 
@@ -33,9 +35,12 @@ Open = Callable[..., Opened]
 def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     contexts: list[Any] = []
 
-    def open_page(evil: str = "", console: bytes = b"", width: int = 1280, **options: Any) -> Opened:
+    def open_page(
+        evil: str = "", console: bytes = b"", width: int = 1280, text: str | None = None, **options: Any
+    ) -> Opened:
         path = tmp_path / "report.html"
-        path.write_text(report(read_source(write_folder(tmp_path / "run", evil, console))), encoding="utf-8")
+        text = report(read_source(write_folder(tmp_path / "run", evil, console))) if text is None else text
+        path.write_text(text, encoding="utf-8")
         contexts.append(context := browser.new_context(viewport={"width": width, "height": 900}, **options))
         found = Opened(context.new_page())
         found.page.on("console", lambda message: found.problems.append(message.text))
@@ -164,3 +169,26 @@ def test_page_prints_with_every_map(opened: Open, paper: str) -> None:
     assert page.locator(".maps figure:visible").count() == 7
     assert page.locator(".player:visible").count() == 0
     assert page.pdf(format=paper).startswith(b"%PDF")
+
+
+def test_sweep_over_one_setting_has_no_fault(opened: Open) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="there is no browser driver: axe")
+    rows = [row.model_copy(update={"settings": {"memory": row.settings["memory"]}}) for row in ROWS[:2]]
+
+    page = opened(text=sweep_report("overcommit-oops", "s", AXES[2:], {}, rows)).page
+
+    assert [each["id"] for each in axe.Axe().run(page).response["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_of_a_sweep_opens_fits_and_has_no_fault(opened: Open, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="there is no browser driver: axe")
+    found = opened(text=sweep_report("overcommit-oops", EVIL, AXES, {}, ROWS), width=width, color_scheme=scheme)
+
+    found.page.click("a.unstable")
+
+    assert found.page.evaluate("location.hash") == "#point-1"
+    assert (found.problems, left_the_machine(found)) == ([], [])
+    assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [each["id"] for each in axe.Axe().run(found.page).response["violations"]] == []

@@ -146,6 +146,14 @@ def test_page_map_of_noise_keeps_the_page_small(tmp_path: Path) -> None:
     assert len(report(read_source(folder)).encode()) < LARGEST
 
 
+def test_oom_that_only_the_console_tells_of_is_marked_all_the_same(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "run")
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    (folder / "events.jsonl").write_text("\n".join(line for line in lines if '"ev": "oom"' not in line) + "\n")
+
+    assert '<li class="oom">OOM: 161.000 s</li>' in report(read_source(folder))
+
+
 def test_run_without_samples_console_and_oom_is_still_a_page(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run")
     run = json.loads((folder / "run.json").read_text())

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rig.report.sanitize import plain
-from rig.run.records import Records
+from rig.run.records import Record, Records
 from rig.telemetry.pagemaps import Snapshot, page_maps, snapshots
 
 __all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "pages_pictures", "png"]
@@ -71,12 +71,11 @@ def pages_pictures(records: Records) -> list[PagesPicture]:
     main = max(starts, key=starts.count, default=None)
     taken = [each for each, start in zip(taken, starts, strict=True) if start == main]
     taken = _thinned(taken)
-    first_fork = next((each for each in taken if len(each.maps) > 1), None)
-    before = _faults(records, first_fork.time) if first_fork else {}
+    before = _faults_before_the_fork(records, next((each for each in taken if len(each.maps) > 1), None))
     pictures: list[PagesPicture] = []
     for each in taken:
         now = _faults(records, each.time)
-        since = {one.comm: now[one.pid] - before[one.pid] for one in each.maps if one.pid in now and one.pid in before}
+        since = {one.comm: now[one.pid] - before.get(one.pid, 0) for one in each.maps if one.pid in now}
         pictures.append(_picture(each, since if len(each.maps) > 1 else {}))
     return pictures
 
@@ -113,24 +112,50 @@ def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
 
 
 def _writer(faults: Mapping[str, int], copied: int) -> str | None:
-    """Who wrote, where the minor faults leave no doubt: all others had next to none."""
+    """Who wrote, where the minor faults leave no doubt: one for each copied page, and next to none of the other.
+
+    With huge pages a fault copies many pages at once, and there is doubt.
+    """
     if len(faults) != 2 or not copied:
         return None
     (_, few), (writer, many) = sorted(faults.items(), key=lambda item: item[1])
-    return f"the {plain(writer, longest=16)}" if many and few * 100 <= many else None
+    return f"the {plain(writer, longest=16)}" if many >= copied * 0.95 and few * 50 <= many else None
+
+
+def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[int, int]:
+    """Minor faults at the last sample that knows the first process and not yet the second, which begins at 0."""
+    if shared is None:
+        return {}
+    parent, child = (each.pid for each in shared.maps[:2])
+    found: dict[int, int] = {}
+    for sample in records.of("sample"):
+        faults = _minor(sample)
+        if child in faults:
+            # Nobody looked before the fork: what the parent had then is not known, only what it has now.
+            return found or {parent: faults.get(parent, 0)}
+        if parent in faults:
+            found = {parent: faults[parent]}
+    return found
 
 
 def _faults(records: Records, time: float) -> dict[int, int]:
     """Minor faults by pid of the first sample at or after a moment, or else the last before it."""
     found: dict[int, int] = {}
     for sample in records.of("sample"):
-        procs = sample.get("procs")
-        for proc in procs if isinstance(procs, list) else []:
-            if isinstance(proc, Mapping) and type(proc.get("pid")) is int and type(proc.get("minflt")) is int:
-                found[proc["pid"]] = proc["minflt"]
-        if sample["t"] >= time and procs:
+        faults = _minor(sample)
+        found |= faults
+        if sample["t"] >= time and faults:
             break
     return found
+
+
+def _minor(sample: Record) -> dict[int, int]:
+    procs = sample.get("procs")
+    return {
+        proc["pid"]: proc["minflt"]
+        for proc in (procs if isinstance(procs, list) else [])
+        if isinstance(proc, Mapping) and type(proc.get("pid")) is int and type(proc.get("minflt")) is int
+    }
 
 
 def _thinned(taken: Sequence[Snapshot]) -> list[Snapshot]:

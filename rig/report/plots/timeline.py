@@ -105,8 +105,9 @@ def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | Non
     kept = _thinned(table)
     if not kept:
         return None
-    marks = _marks(records)
-    start, end = kept[0]["t"], max(float(records.items[-1]["t"]), float(kept[-1]["t"] or 0))
+    marks = _marks(records, oom)
+    start = kept[0]["t"]
+    end = max([float(records.items[-1]["t"]), float(kept[-1]["t"] or 0), *(mark.time for mark in marks)])
     scale = time_scale(float(start or 0), end, [mark.time for mark in marks])
     panels = [
         _holders([shares.get(float(row["t"] or 0)) for row in kept]),
@@ -210,8 +211,11 @@ def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Val
     return tuple(value / divided_by if isinstance(value, int | float) else None for value in values)
 
 
-def _marks(records: Records) -> list[Mark]:
+def _marks(records: Records, oom: OomEvent | None) -> list[Mark]:
     found: dict[str, Mark] = {}
+    if oom is not None and oom.time is not None and not records.of("oom"):
+        # A kernel that panics leaves the agent no time to tell; its log has the moment, on the same clock.
+        found["oom"] = Mark(oom.time, "OOM", "oom")
     for record in records.items:
         time = float(record["t"])
         label = record.get("label") if record["ev"] == "sample" else record.get("name")
