@@ -145,7 +145,14 @@ def confinement_user() -> str | None:
 
 @asynccontextmanager
 async def started(
-    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, *, said_before: bytes = b"", state: int | None = None
+    spec: GuestSpec,
+    wiring: Wiring,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    *,
+    said_before: bytes = b"",
+    state: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
