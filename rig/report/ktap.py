@@ -22,6 +22,8 @@ def ktap_text(suites: Sequence[Suite]) -> str:
 
 def _subtests(suite: Suite) -> Iterator[str]:
     yield "KTAP version 1"
+    # By this line the kernel's own reader knows the end of the subtests (tools/testing/kunit/kunit_parser.py).
+    yield f"# Subtest: {_word(suite.name)}"
     yield f"1..{len(suite.cases)}"
     for number, case in enumerate(suite.cases, 1):
         # A diagnostic stands before the result that it belongs to.

@@ -60,7 +60,7 @@ class DaskExecutor:
                 )
                 futures[future] = task
                 began(task)
-            async for future in distributed.as_completed(futures):
+            async for future in distributed.as_completed(futures, loop=client.loop):
                 yield await _row(future, futures[future])
 
     async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
