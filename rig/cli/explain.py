@@ -152,7 +152,7 @@ def _code(found: Event) -> Sequence[Instruction]:
     from rig.klog.code import NoDisassembler, disassemble
     from rig.klog.crash.model import CrashEvent
 
-    if not isinstance(found, CrashEvent):
+    if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()
     for registers in found.trace.registers:
         where = registers.where or ""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from rig.errors import RigError
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store, digest_file
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started
-from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restore, snapshot_key
+from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 
@@ -26,6 +27,14 @@ __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
+NEEDED_AFTERWARDS = (
+    "rig.klog",
+    "rig.scenario.account",
+    "rig.scenario.judge",
+    "rig.telemetry.timeline",
+    "rig.report.terminal",
+    "rich.table",
+)
 RECORDING = "recording"
 
 
@@ -75,7 +84,7 @@ async def ensure_snapshot(
             found = find_snapshot(store, spec, qemu)
             if found is None:
                 with conducted.phase("boot", progress):
-                    listeners = Listeners(on_line=lambda line: progress.line(line.decode(errors="replace")))
+                    listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
     return found
 
@@ -112,31 +121,40 @@ async def conduct(
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         else:
             write_payload(payload, wiring.payload)
-            if wiring.rr is not None:
-                keep_payload(wiring.payload, out / RECORDING / "payload.zst")
-        conducted.payload_hash = digest_file(wiring.payload)
         conducted.recorded = wiring.rr is not None
         listeners = Listeners(
-            on_line=lambda line: progress.line(line.decode(errors="replace")),
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
         with conducted.phase("restore", progress):
-            context = started(spec, wiring, qemu, out, listeners, said_before=snapshot.said)
+            context = restored(spec, wiring, qemu, out, listeners, snapshot)
             session = await stack.enter_async_context(context)
             conducted.command = session.command
-            await restore(session, snapshot)
         with conducted.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
+            # The rig has nothing else to do while the guest runs.
+            aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
             if key is not None:
                 await _push(session, payload, key, deadlines)
             conducted.problem = await _to_the_end(session, ended, deadlines)
+            conducted.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
     return conducted
+
+
+def _aside(wiring: Wiring, out: Path) -> str:
+    """Keep the payload for a replay, read the code that judges and renders, and return the payload's hash."""
+    if wiring.rr is not None:
+        keep_payload(wiring.payload, out / RECORDING / "payload.zst")
+    digest = digest_file(wiring.payload)
+    for name in NEEDED_AFTERWARDS:
+        import_module(name)
+    return digest
 
 
 def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:

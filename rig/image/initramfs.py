@@ -50,7 +50,8 @@ def _add_modules(tree: Path, modules: ModuleTree) -> None:
     loaded = required + wanted
     # Each optional module with what it needs, in the order of loading.
     optional = {
-        wish: [name for name in modules.order([wish], required=False) if name not in loaded] for wish in recipe.optional
+        wish: [name for name in modules.order([*more, wish], required=False) if name not in loaded]
+        for wish, more in recipe.optional
     }
     for name in {*loaded, *(name for names in optional.values() for name in names)}:
         (tree / "modules" / f"{name}.ko").write_bytes(read_module(modules.file(name)))

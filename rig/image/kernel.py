@@ -21,6 +21,8 @@ from rig.image.store import Entry, Store, digest_file, digest_text
 __all__ = ["Kernel", "build_debian_kernel", "find_kernel", "kernel_version"]
 
 BZIMAGE = "bzImage"
+LAYOUT = "2"  # counts up when other files of a package are kept
+IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 # Our flavour first: it is small and boots in half the time of the general one.
 FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 
@@ -104,45 +106,47 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
         for package in packages:
             deb = apt.download(package.name, work)
             run_tool(["dpkg-deb", "-x", deb, root], what=f"unpacking {package.name}")
-        image = next(root.glob("boot/vmlinuz-*"), None)
-        if image is None:
-            raise RigError(f"{packages[0].name} holds no kernel", where=apt.mirror)
-        release = image.name.removeprefix("vmlinuz-")
+        # Debian moved modules below /usr in trixie, and the kernel beside them in 7.x.
         if (root / "usr/lib/modules").is_dir() and not (root / "lib").exists():
             (root / "lib").symlink_to("usr/lib")
+        image = next((path for place in IMAGE_PLACES for path in root.glob(place)), None)
+        release = packages[0].name.removeprefix("linux-image-")
+        if image is None:
+            raise RigError(f"{packages[0].name} holds no kernel", where=apt.mirror)
         run_tool(["depmod", "-b", root, release], what="ordering the kernel's modules")
         result = work / "result"
         result.mkdir()
         shutil.copyfile(image, result / BZIMAGE)
-        for name in (f"boot/config-{release}", f"boot/System.map-{release}"):
-            if (root / name).is_file():
-                shutil.copyfile(root / name, result / name.removeprefix("boot/").removesuffix(f"-{release}"))
+        for place in (f"boot/config-{release}", f"lib/modules/{release}/config"):
+            if (root / place).is_file():
+                shutil.copyfile(root / place, result / "config")
         _keep_modules(root / "lib/modules" / release, result / "lib/modules" / release)
         about = {
             "spec": f"debian:{suite}",
             "release": release,
             "package": f"{packages[0].name} {packages[0].version}",
         }
-        entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe())), result, about)
+        entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe()), LAYOUT), result, about)
         store.set_ref(_ref(suite), entry.key)
         return _from_entry(entry)
 
 
 def _ref(suite: str) -> str:
     # With the recipe in it: when other modules are wanted, the kernel is unpacked anew.
-    return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()))[:12]}"
+    return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
 def _keep_modules(source: Path, target: Path) -> None:
     """Copy the modules that guests use and the lists about them; a distribution has thousands more."""
     recipe = quick_recipe()
     tree = ModuleTree(source)
-    names = (*recipe.required, *recipe.wanted, *recipe.optional)
+    # A kernel that no guest could boot must not get into the cache.
+    tree.order(recipe.required, required=True)
     target.mkdir(parents=True)
-    for name in ("modules.dep", "modules.builtin"):
+    for name in ("modules.dep", "modules.softdep", "modules.builtin"):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
-    for name in tree.order(names, required=False):
+    for name in tree.order(recipe.modules, required=False):
         file = tree.file(name)
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +154,7 @@ def _keep_modules(source: Path, target: Path) -> None:
 
 
 def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
-    """Follow the meta package to the kernel itself; since 7.x the modules are a package of their own."""
+    """Follow the meta package to the kernel itself; since 7.x modules and kernel are packages of their own."""
     image = next(
         (found for name in meta.depends if name.startswith("linux-image-") and (found := apt.package(name))),
         None,
@@ -158,8 +162,8 @@ def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
     if image is None:
         raise RigError(f"{meta.name} leads to no kernel", where=apt.mirror)
     release = image.name.removeprefix("linux-image-")
-    modules = [found for name in image.depends if name == f"linux-modules-{release}" and (found := apt.package(name))]
-    return [image, *modules]
+    parts = [f"linux-{part}-{release}" for part in ("base", "modules", "binary")]
+    return [image, *(found for name in image.depends if name in parts and (found := apt.package(name)))]
 
 
 def _from_entry(entry: Entry) -> Kernel:

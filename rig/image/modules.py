@@ -1,4 +1,4 @@
-"""Which modules a guest loads and in which order (modules.dep and modules.builtin, see depmod(8))."""
+"""Which modules a guest loads and in which order (modules.dep, modules.softdep, modules.builtin: see depmod(8))."""
 
 from __future__ import annotations
 
@@ -28,8 +28,22 @@ class ModuleTree:
             path, _, needs = line.partition(":")
             self._path[_name(path)] = path
             self._needs[_name(path)] = [_name(each) for each in needs.split()]
+        self._read_softdeps()
         builtin = folder / "modules.builtin"
         self._builtin = {_name(line) for line in builtin.read_text().split()} if builtin.is_file() else set()
+
+    def _read_softdeps(self) -> None:
+        """Take the `pre` modules of modules.softdep as needed: zram names its compressor there alone."""
+        file = self.folder / "modules.softdep"
+        for line in file.read_text().splitlines() if file.is_file() else ():
+            words = line.split()
+            if words[:1] != ["softdep"] or "pre:" not in words:
+                continue
+            wishes = words[words.index("pre:") + 1 :]
+            wishes = wishes[: wishes.index("post:")] if "post:" in wishes else wishes
+            for wish in map(_name, wishes):
+                if _name(words[1]) in self._needs and wish in self._path:
+                    self._needs[_name(words[1])] += [*self._needs[wish], wish]
 
     def order(self, names: Iterable[str], *, required: bool) -> list[str]:
         """Return the modules to load for these, dependencies first, each once.

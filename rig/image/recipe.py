@@ -13,13 +13,21 @@ __all__ = ["Recipe", "quick_recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Packages and exclusions of the root filesystem; kernel modules by how much they are needed."""
+    """Packages and exclusions of the root filesystem; kernel modules by how much they are needed.
+
+    optional: module -> what it asks for by name when it is used.
+    """
 
     packages: tuple[str, ...]
     exclude: tuple[str, ...]
     required: tuple[str, ...]
     wanted: tuple[str, ...]
-    optional: tuple[str, ...]
+    optional: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """All modules that any guest may load."""
+        return (*self.required, *self.wanted, *(name for wish, more in self.optional for name in (*more, wish)))
 
 
 @cache
@@ -32,5 +40,5 @@ def quick_recipe() -> Recipe:
         exclude=tuple(rootfs["exclude"]),
         required=tuple(modules["required"]),
         wanted=tuple(modules["wanted"]),
-        optional=tuple(modules["optional"]),
+        optional=tuple((wish, tuple(more)) for wish, more in modules["optional"].items()),
     )

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rig.errors import RigError, WrongCall
 from rig.image.apt import host_mirror, host_suite
@@ -127,9 +128,10 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
             info.name = name
             info.mode &= 0o777
             members.append(info)
-        # The filter for tar files that are not trusted refuses absolute links, which packages have; apt has checked
-        # where these come from, and nothing is written as another user.
-        source.extractall(tree, members, filter="tar")
+        # Links of packages may be absolute, which the strictest filter refuses; apt has checked where they come from.
+        # Python has the filters since 3.11.4, which Debian 12 does not.
+        filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+        source.extractall(tree, members, **filters)
     _add_base(tree)
 
 

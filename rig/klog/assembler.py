@@ -14,7 +14,7 @@ from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.starts import continues, find_start
 from rig.klog.model import Event
 from rig.klog.oneline import OneLineBuilder, find_one_line
-from rig.klog.oom.allocation import AllocationBuilder, is_allocation_failure
+from rig.klog.oom.invocation import is_allocation_failure
 from rig.klog.oom.kill import read_kill, read_reaped
 from rig.klog.oom.report import OomBuilder
 from rig.klog.oom.tasks import is_task_header
@@ -74,13 +74,20 @@ class Assembler:
     def feed(self, prefix: Prefix, text: str, line: int) -> None:
         """Read one line."""
         self._line = line
+        last = self._last
+        if (
+            isinstance(last, OomBuilder)
+            and text[:1] == "["
+            and last.prefix.caller == prefix.caller
+            and last.prefix.present == prefix.present
+            and last.take_row(text, line)
+        ):
+            return
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
         self._started = self._started or (bool(text) and not text.startswith(("Booting", "Decompressing")))
         current = self._current.get(context)
-        if isinstance(current, OomBuilder) and current.take_row(text, line):
-            return
         if current is None and not prefix.present:
             current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
         started = self._start(prefix, text, current, context)
@@ -124,6 +131,8 @@ class Assembler:
         if "invoked oom-killer" in text:
             return self._open(context, OomBuilder(self._line, prefix))
         if is_allocation_failure(text):
+            from rig.klog.oom.allocation import AllocationBuilder  # its classes take a while to make
+
             if isinstance(current, CrashBuilder) and not current.finished:
                 current.interrupted()
             return self._open(context, AllocationBuilder(self._line, prefix))

@@ -6,8 +6,6 @@ page may have escaped what stands there.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 
 from rig.klog.prefix import Prefix, split_prefix
@@ -26,6 +24,10 @@ class Unpacker:
         self._export = False
         self._monotonic: float | None = None
 
+    def plain(self, raw: str) -> bool:
+        """Whether a line has nothing to unpack."""
+        return not self._export and "&" not in raw and "#0" not in raw
+
     def __call__(self, raw: str) -> list[tuple[Prefix, str]]:
         """Return the kernel's lines that a line of the input holds."""
         if raw.startswith("{") and '"MESSAGE"' in raw:
@@ -35,6 +37,8 @@ class Unpacker:
         if self._export or raw.startswith("__CURSOR="):
             return self._export_line(raw)
         if "&" in raw and _ENTITY.search(raw):
+            import html  # few logs need it, and every start would pay
+
             raw = html.unescape(raw)
         prefix, text = split_prefix(raw)
         if "#0" in text and _OCTAL.search(text):
@@ -57,6 +61,8 @@ class Unpacker:
 
 def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
     """Return the message of a journal's JSON record; nothing for one that the kernel did not write."""
+    import json
+
     try:
         record = json.loads(raw)
     except ValueError:

@@ -19,22 +19,22 @@ _WORDS = re.compile(
     r"segfault at|__vm_enough_memory|traps: |unhandled (?:signal|exception)"
     r"|unhandled page fault"
 )
-_SEGFAULT = re.compile(
+_SEGFAULT = (
     r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: segfault at (?P<address>[0-9a-f]+) ip (?P<ip>[0-9a-f]+) sp "
     r"(?P<sp>[0-9a-f]+) "
     r"error (?P<error>[0-9a-f]+)(?: in (?P<object>.*?)\[(?P<base>[0-9a-f,]+)\+(?P<size>[0-9a-f]+)\])?"
 )
-_TRAP = re.compile(
+_TRAP = (
     r"traps: (?P<comm>.{1,15}?)\[(?P<pid>\d+)\] (?P<what>general protection(?: fault)?|trap [\w ]+"
     r"|divide error"
     r"|invalid opcode|stack segment|int3|bounds|alignment check)\s?,? ip:(?P<ip>[0-9a-f]+) sp:"
     r"(?P<sp>[0-9a-f]+) "
     r"error:(?P<error>[0-9a-f]+)(?: in (?P<object>.*?)\[(?P<base>[0-9a-f,]+)\+(?P<size>[0-9a-f]+)\])?"
 )
-_ARM64 = re.compile(r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: unhandled (?:signal|exception):? (?P<what>.*)$")
+_ARM64 = r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: unhandled (?:signal|exception):? (?P<what>.*)$"
 # 6.11 names bytes and the reason; before, pages: `__vm_enough_memory: pid: 70, comm: a, no enough memory for
 # the allocation`.
-_REFUSED = re.compile(
+_REFUSED = (
     r"__vm_enough_memory: pid: ?(?P<pid>\d+), comm: ?(?P<comm>.*?),?(?: bytes: ?\d+)? "
     r"(?P<what>(?:not|no) enough memory for the allocation)"
 )
@@ -58,7 +58,7 @@ def find_one_line(text: str) -> tuple[str, re.Match[str]] | None:
         ("trap", _TRAP),
         ("trap", _ARM64),
     ):
-        match = pattern.search(text)
+        match = re.search(pattern, text)  # compiled when first needed; re keeps it
         if match is not None:
             return kind, match
     return None

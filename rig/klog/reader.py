@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rig.klog.assembler import Assembler
 from rig.klog.forms import Unpacker
 from rig.klog.model import Event
+from rig.klog.prefix import split_prefix
 from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, clean
 
@@ -79,5 +80,9 @@ class _Reader:
         text = raw.rstrip(b"\r").decode("utf-8", "replace")
         if not text.isprintable():
             text = clean(text)
+        if text[:1] == "[" and self._unpack.plain(text):  # the commonest form by the shortest way
+            prefix, text = split_prefix(text)
+            self._assembler.feed(prefix, text, self.lines)
+            return
         for prefix, line in self._unpack(text):
             self._assembler.feed(prefix, line, self.lines)

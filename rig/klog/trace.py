@@ -52,6 +52,7 @@ _EXCEPTION = re.compile(
 _EXCEPTION_STACK = re.compile(
     r"\s*(?:Exception stack\(0x[0-9a-f]+ to 0x[0-9a-f]+\)|[0-9a-f]{4}:(?:\s+[0-9a-f]{8,16})+)$"
 )
+_NAMELESS = re.compile(r"\s*(?:\? )?0x[0-9a-f]{8,16}$")  # an address on the stack in no known function
 _WHERE = re.compile(r"\s*(?:RIP|EIP|pc|PC is at|epc|NIP|PSW|Krnl PSW|LR is at)\b ?:? ?(?P<where>.*)$")
 _REGISTER = re.compile(
     r"\b([A-Za-z][A-Za-z0-9_]{1,7}|[xrstafR]\d{1,2}"
@@ -169,7 +170,7 @@ class TraceReader:
 
     def _take_stack_words(self, text: str) -> bool:
         """Raw stack contents, as kernels before 4.9 print them under `Stack:` or before `Call Trace:`."""
-        if _EXCEPTION_STACK.match(text):
+        if _EXCEPTION_STACK.match(text) or _NAMELESS.match(text):
             return True
         words = text.split()
         return len(words) >= 2 and all(len(word) in (8, 16) and _is_hex(word) for word in words)

@@ -42,6 +42,9 @@ def kernel_command_line(spec: GuestSpec) -> str:
         "psi=1",
         "rig.root=pmem", "rig.payload=pmem",
     ]  # fmt: skip
+    if spec.clock is Clock.WARP:
+        # The guest's TSC is QEMU's own clock; checking it twice a second against another would wake an idle guest.
+        words += ["tsc=reliable"]
     if spec.clock is Clock.LIVE:
         words += [f"rig.ip={GUEST_ADDRESS}", "rig.shell=1"]
     return " ".join([*words, *spec.append])
@@ -118,8 +121,11 @@ def _channels(wiring: Wiring) -> list[str]:
     """One purpose a channel. What the guest says goes through pipes: a socket is full after some 280 writes of one
     byte, QEMU then tries again when the host has read, and a recording of that cannot be replayed.
     """
+    quiet = wiring.incoming and wiring.rr != "replay"
     words = [
-        "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
+        # A monitor on a plain socket gets a thread of its own, which every timer of an idle guest would wake; one
+        # behind a multiplexer stays in the main loop, but takes no descriptors, which saving and dumping need.
+        "-chardev", f"socket,id=qmp,mux={'on' if quiet else 'off'},path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ from pathlib import Path
 import paramiko
 
 from rig.errors import GuestError, RigError
+
+# It logs each attempt while the server is not up yet, with tracebacks.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 __all__ = ["Shell", "connected", "free_port", "new_key"]
 

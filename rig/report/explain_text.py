@@ -125,7 +125,7 @@ def _sentence(sentence: Sentence, *, indent: int) -> RenderableType:
 
 
 def _indented(what: RenderableType, by: int = 2) -> Padding:
-    return Padding(what, (0, 0, 0, by))
+    return Padding(what, (0, 0, 0, by), expand=False)
 
 
 def _numbers(lines: Iterable[int]) -> str:

@@ -37,7 +37,10 @@ class Progress(Protocol):
         """A sample of the agent, as it came."""
 
     def line(self, text: str) -> None:
-        """A line worth showing: a program's, the kernel's, or the rig's own."""
+        """A line worth keeping: a program's, or the rig's own."""
+
+    def console(self, text: str) -> None:
+        """A line of the guest's console: there may be hundreds, and console.log has them."""
 
 
 class NullProgress:
@@ -61,6 +64,9 @@ class NullProgress:
         return
 
     def line(self, text: str) -> None:
+        return
+
+    def console(self, text: str) -> None:
         return
 
 
@@ -138,6 +144,9 @@ class TerminalProgress(NullProgress):
 
     def line(self, text: str) -> None:
         self._line = plain(text, longest=200)
+
+    def console(self, text: str) -> None:
+        self.line(text)
 
     def _render(self) -> Table:
         from rich.table import Table

@@ -15,6 +15,7 @@ from rig.scenario.expressions import FUNCTIONS
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
 from rig.scenario.views import Missing, Nothing, thing_of, view
+from rig.scenario.zoneinfo import read_zoneinfo
 
 __all__ = ["Evidence"]
 
@@ -123,7 +124,7 @@ class Evidence:
             self.sample, self.has_sample, self.history, self.proc, self.procs, self.pid, self.pids, self.step,
             self.exit_of, self.check_of,
             self.lines_of, self.said, self.pagemap, self.look, self.sysctl,
-            self.faulted, self.before_oom, self.copied,
+            self.faulted, self.before_oom, self.copied, self.anon_grown,
             self.page_tables_grown, self.available_at, self.role_of, self.path, self.in_path, self.badness_of,
             self.badness_slack, self.watermarks,
         )  # fmt: skip
@@ -242,19 +243,36 @@ class Evidence:
         """Bytes that a process has copied by writing: its minor faults, a page each."""
         return self.faulted(role, since) * self.page_size()
 
+    def anon_grown(self, label: str) -> int:
+        """Bytes by which anonymous memory, swapped out or not, had grown from a sample to the first OOM's report."""
+        oom, meminfo = self._oom(), self._sample(label).get("meminfo", {})
+        parts = ("active_anon", "inactive_anon", "isolated_anon")
+        if "inactive_anon" not in oom.mem_info:
+            raise Missing("the OOM report does not tell how much memory is anonymous")
+        now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
+        before = _number(meminfo, "Active(anon)", label) + _number(meminfo, "Inactive(anon)", label)
+        swapped = _number(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
+        return (now - before + swapped) * KIB
+
     def page_tables_grown(self, role: str, since: str) -> int:
         """Bytes of page tables that a process has got from a sample to the OOM."""
         before = self.proc(role, since)
         return max(int(self._last(before.pid, "pgtables_kb", role)) - int(before.pgtables_kb), 0) * KIB
 
-    def available_at(self, label: str) -> int:
-        """Bytes that could still be had at a sample before the OOM killer had to come (see MODEL.md)."""
-        marks = self._watermarks(self._oom())
+    def available_at(self, label: str, zones: str = "zones") -> int:
+        """Bytes that could be had at a sample before the OOM killer had to come (see MODEL.md).
+
+        zones is the label under which the plan read /proc/zoneinfo at the same time.
+        """
+        found = read_zoneinfo(str(self.look(zones).text))
+        if not found:
+            raise Missing(f"what was read under the label '{zones}' is no /proc/zoneinfo")
         now, first = self._sample(label).get("meminfo", {}), self.samples()[0].get("meminfo", {})
         slab = max(_slab(now, label) - _slab(first, "first"), 0)
         parts = ("MemFree", "Active(file)", "Inactive(file)", "SwapFree")
         had = sum(_number(now, part, label) for part in parts) + slab
-        return (had - marks["min"] - marks["reserve"]) * KIB
+        pages = sum(zone.per_cpu - zone.min - zone.protection for zone in found)
+        return had * KIB + pages * self.page_size()
 
     # Functions over the kernel's log
 
@@ -280,7 +298,7 @@ class Evidence:
         return self.slack()
 
     def watermarks(self, oom: Any) -> Any:
-        """The sums of the zones' free, min, low, high and reserve at an OOM, in kB."""
+        """The sums of the zones' free, min, low and high at an OOM, in kB."""
         return view(self._watermarks(oom), "watermarks")
 
     # Looking up
@@ -295,10 +313,10 @@ class Evidence:
         zones = tuple(_event(oom).zones)
         if not zones:
             raise Missing("the OOM report has no lines about the zones")
+        # The printed marks contain the boost, which reclaim adds for a while and takes back before an OOM.
+        boost = sum(int(zone.values.get("boost", 0)) for zone in zones)
         marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
-        # Held back from an allocation that could use the highest zone: the last of the numbers (mm/page_alloc.c).
-        held = sum(zone.lowmem_reserve[-1] for zone in zones if zone.lowmem_reserve)
-        return {**marks, "reserve": held * _event(oom).page_kb}
+        return {field: value if field == "free" else value - boost for field, value in marks.items()}
 
     def _sample(self, label: str) -> Record:
         for sample in self.samples():

@@ -127,10 +127,13 @@ def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> 
 
 
 def _words(keys: Mapping[str, Raw | list[Raw]], context: Mapping[str, Any], where: str) -> list[tuple[str, str]]:
+    """Render a step's keys. An item of a list that a template makes empty is left out: an option that is off."""
     words: list[tuple[str, str]] = []
     for key, value in keys.items():
         for each in value if isinstance(value, list) else [value]:
-            words.append((key, render(_plain(each), context, where=f"{where}, key '{key}'")))
+            text = render(_plain(each), context, where=f"{where}, key '{key}'")
+            if text or not (isinstance(value, list) and each):
+                words.append((key, text))
     return words
 
 

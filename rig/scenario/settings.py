@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SMALLEST_MEMORY", "Settings", "guest_settings", "parse_settings"]
 
 SMALLEST_MEMORY = 96 << 20
-"""Below this a Debian kernel with our initramfs does not reach the agent."""
+"""Measured with Debian's 6.1: a guest of 80M reaches the agent, one of 72M does not. Some room for other kernels."""
 LARGEST_MEMORY = 64 << 30
 DEFAULT_MEMORY = 512 << 20
 
@@ -196,6 +196,12 @@ def _check_guest(settings: Settings) -> None:
             f"{settings.memory} bytes of memory are not whole megabytes",
             where="memory",
             remedy="write it as in 384M",
+        )
+    if settings.clock == "warp" and settings.cpus > 1:
+        raise WrongCall(
+            "the warp clock has one processor: QEMU never starts a second one while it counts instructions",
+            where="cpus",
+            remedy="leave cpus out, or take --clock live",
         )
     if settings.clock == "warp" and settings.accel == "kvm":
         raise WrongCall(

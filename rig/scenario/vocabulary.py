@@ -23,7 +23,7 @@ RECORD_NAMES = frozenset(
 RECORD_FUNCTIONS = frozenset(
     {
         "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
-        "check_of", "lines_of", "said", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied",
+        "check_of", "lines_of", "said", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "anon_grown",
         "page_tables_grown", "available_at",
     }
 )  # fmt: skip

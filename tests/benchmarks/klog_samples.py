@@ -95,55 +95,66 @@ class Score:
         return f"{self.name:34} {self.good:4d} of {self.total:4d}  {share:5.1f} %"
 
 
+def score(folder: Path, *, show: str | None = None, only: str | None = None) -> dict[str, Score]:
+    """Score a folder of samples; print those that fail the figure named by show."""
+    names = {
+        "oom": "OOM reports complete",
+        "clean": "logs without a crash left alone",
+        "found": "crashes found",
+        "title": "exact title",
+        "any": "title or an alternative",
+        "function": "function to blame",
+        "corrupted": "cut or interleaved recognised",
+    }
+    scores = {key: Score(name) for key, name in names.items()}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.suffix == ".md" or path.name.startswith("LICENSE"):
+            continue
+        if only and not re.search(only, path.name):
+            continue
+        if path.parent.name == "oom":
+            events = read([path.read_bytes()]).events
+            good = {"oom": len(events) == 1 and isinstance(events[0], OomEvent) and complete(events[0])}
+            wanted, title = "a complete OOM report", events[0].title if events else None
+        else:
+            sample = load(path)
+            crashes = [event for event in read([sample.log]).events if event.kind in CRASH_KINDS]
+            event = crashes[0] if crashes else None
+            good = judge(sample, event)
+            wanted, title = sample.titles[0] if sample.titles else "no crash", event.title if event else None
+        for key, right in good.items():
+            scores[key].add(right)
+            if key == show and not right:
+                print(f"{path}: wanted: {wanted} | read: {title}")
+    return scores
+
+
+def judge(sample: Sample, event: Event | None) -> dict[str, bool]:
+    """Return which figures the first crash read from a sample is right by."""
+    if not sample.titles:
+        return {"clean": event is None}
+    ours = {event.title, *event.alternatives} if event is not None else set()
+    good = {
+        "found": event is not None,
+        "title": event is not None and event.title == sample.titles[0],
+        "any": bool(ours & set(sample.titles)),
+        "corrupted": event is None or event.corrupted == sample.corrupted,
+    }
+    if sample.function is not None:
+        good["function"] = event is not None and event.function == sample.function
+    return good
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--show", choices=["found", "title", "any", "function", "corrupted"])
+    parser.add_argument("--show", choices=["oom", "clean", "found", "title", "any", "function", "corrupted"])
     parser.add_argument("--only", help="score the samples whose file name matches this expression")
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is not a folder")
-
-    oom, clean = Score("OOM reports complete"), Score("logs without a crash left alone")
-    found, exact = Score("crashes found"), Score("exact title")
-    either, blamed = Score("title or an alternative"), Score("function to blame")
-    corrupted = Score("cut or interleaved recognised")
-    for path in sorted(options.folder.rglob("*")):
-        if not path.is_file() or path.suffix == ".md" or path.name.startswith("LICENSE"):
-            continue
-        if options.only and not re.search(options.only, path.name):
-            continue
-        if path.parent.name == "oom":
-            events = read([path.read_bytes()]).events
-            oom.add(len(events) == 1 and isinstance(events[0], OomEvent) and complete(events[0]))
-            continue
-        sample = load(path)
-        crashes = [event for event in read([sample.log]).events if event.kind in CRASH_KINDS]
-        if not sample.titles:
-            clean.add(not crashes)
-            if crashes and options.show == "found":
-                print(f"{path}: holds no crash, read: {crashes[0].title}")
-            continue
-        event: Event | None = crashes[0] if crashes else None
-        title = event.title if event is not None else None
-        ours = {event.title, *event.alternatives} if event is not None else set()
-        wrong = {
-            "found": event is None,
-            "title": title != sample.titles[0],
-            "any": not ours & set(sample.titles),
-            "function": sample.function is not None and (event is None or event.function != sample.function),
-            "corrupted": event is not None and event.corrupted != sample.corrupted,
-        }
-        found.add(not wrong["found"])
-        exact.add(not wrong["title"])
-        either.add(not wrong["any"])
-        corrupted.add(not wrong["corrupted"])
-        if sample.function is not None:
-            blamed.add(not wrong["function"])
-        if options.show and wrong[options.show]:
-            print(f"{path}: wanted: {sample.titles[0]} | read: {title} {event.corruption if event else ''}")
-    for score in (oom, clean, found, exact, either, blamed, corrupted):
-        print(score)
+    for figure in score(options.folder, show=options.show, only=options.only).values():
+        print(figure)
     return 0
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig.klog import OomEvent, read, read_events
+from rig.klog import Log, OomEvent, read, read_events
 from rig.klog.explain import explain
 from rig.klog.redact import Redactor
+from rig.klog.scan import Scanner
 from tests.klog import made
+from tests.klog.shape import shape
+from tests.klog.test_guest_logs import DATA
+from tests.klog.test_titles import REPORTS
 
 REPORT = made.oom_report()
 CRASH = made.oops()
@@ -190,7 +196,7 @@ def test_no_mixture_of_lines_makes_it_raise(lines: list[str], prefix: str) -> No
         explain(event)
         explain(redactor(event))
     assert [event.number for event in events] == list(range(1, len(events) + 1))
-    assert all(earlier.line <= later.line for earlier, later in zip(events, events[1:], strict=False))
+    assert all(earlier.line <= later.line for earlier, later in pairwise(events))
 
 
 @given(st.data())
@@ -202,3 +208,41 @@ def test_no_cut_within_a_line_makes_it_raise(data: st.DataObject) -> None:
 
     for event in read([whole[start:end]]).events:
         explain(event)
+
+
+@given(st.lists(st.booleans(), min_size=len(REPORT) * 2, max_size=len(REPORT) * 2))
+@settings(max_examples=60, deadline=None)
+def test_any_interleaving_of_two_callers_reads_as_the_two_reports(turns: list[bool]) -> None:
+    reports = {"T121": list(REPORT), "T300": made.oom_report(cgroup="/other", kernel="6.1.0")}
+    mixed = []
+    for turn in [*turns, *[True, False] * len(REPORT)]:
+        caller = "T121" if turn else "T300"
+        if reports[caller]:
+            mixed.append(f"[  275.000000][{caller:>6}] {reports[caller].pop(0)}\n")
+
+    events = {event.caller: event for event in read(["".join(mixed).encode()]).events}
+
+    for caller, lines in (("T121", REPORT), ("T300", made.oom_report(cgroup="/other", kernel="6.1.0"))):
+        (alone,) = shape(read([made.serial(lines)]))["events"]
+        found = shape(Log(events=(events[caller],)))["events"][0]
+        assert {**found, "number": 1} == alone
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.log")), ids=lambda path: path.stem)
+def test_passing_lines_over_loses_no_event(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = path.read_bytes()
+    quick = read([data]).events
+
+    monkeypatch.setattr(Scanner, "next", lambda self, start: start)
+    slow = read([data]).events
+
+    assert quick == slow
+
+
+@pytest.mark.parametrize("title", REPORTS)
+def test_every_kind_of_first_line_is_found_among_others(title: str) -> None:
+    quiet = ["usb 1-1: new high-speed USB device number 2 using xhci_hcd"] * 300
+
+    titles = [event.title for event in read([made.serial([*quiet, *REPORTS[title], *quiet])]).events]
+
+    assert titles[0] == title

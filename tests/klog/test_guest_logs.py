@@ -182,3 +182,56 @@ def test_tmpfs_is_named_among_the_holders() -> None:
     )
     assert event.mem_info["shmem"] * 4 >= 60 * 1024
     assert shared.lines == (event.mem_info_lines["shmem"],)
+    assert "no kill gives it back" in str(explain(event).sections)
+    assert "no kill gives it back" not in str(explain(first_oom("amd64-trixie-oom")).sections)
+
+
+@pytest.mark.parametrize(
+    ("cause", "title"),
+    [
+        ("null", "BUG: unable to handle kernel NULL pointer dereference in deref"),
+        ("paging", "BUG: unable to handle kernel paging request in deref"),
+        ("gpf", "general protection fault in deref"),
+        ("bug", "kernel BUG in made_bug"),
+        ("warn", "WARNING in made_warn"),
+        ("warn_once", "WARNING in made_warn_once"),
+        ("list", "BUG: corrupted list in made_list"),
+        ("atomic", "BUG: scheduling while atomic in msleep"),
+        ("hang", "INFO: task hung in msleep"),
+        ("panic", "kernel panic: made: a panic with words"),
+        ("recursion", "BUG: stack guard page was hit in finit_module"),
+        ("soft", "BUG: soft lockup in finit_module"),
+        ("rcu", "INFO: rcu detected stall in finit_module"),
+        ("bigalloc", "page allocation failure of order 10 in made_init"),
+    ],
+)
+def test_crash_made_on_purpose_has_the_title_of_its_cause(cause: str, title: str) -> None:
+    event = log_of(f"amd64-bookworm-crash_{cause}").events[0]
+
+    assert event.title == title
+    assert not event.corrupted
+    assert explain(event).summary
+
+
+@pytest.mark.parametrize("cause", ["recursion", "soft", "rcu"])
+def test_panic_that_a_crash_led_to_is_linked_and_whole(cause: str) -> None:
+    crash, panic = log_of(f"amd64-bookworm-crash_{cause}").events
+
+    assert panic.kind == "panic"
+    assert panic.caused_by == crash.number
+    assert not panic.corrupted
+
+
+def test_every_hung_task_is_an_event_of_its_own() -> None:
+    events = log_of("amd64-bookworm-crash_hang").events
+
+    assert [event.kind for event in events] == ["hung-task"] * 4
+    assert {event.title for event in events} == {"INFO: task hung in msleep", "INFO: task hung in hang"}
+
+
+def test_trace_of_unsure_entries_blames_nobody_and_shows_them() -> None:
+    (event,) = log_of("amd64-bookworm-crash_exec").events
+
+    assert event.function is None
+    assert event.corrupted
+    assert "made_init" in str(explain(event).sections)

@@ -45,9 +45,13 @@ PREFIXES: dict[str, Wrapper] = {
     "journalctl short-monotonic": lambda i, t: f"[{stamp(i)}] host kernel: {t}",
     "journalctl short-unix": lambda i, t: f"1755000000.{i:06d} host kernel: {t}",
     "journalctl short-full": lambda i, t: f"Tue 2025-08-12 03:54:03 CEST host kernel: {t}",
-    "journalctl json": lambda i, t: json.dumps({"_TRANSPORT": "kernel", "MESSAGE": t, "__MONOTONIC_TIMESTAMP": str(275000000 + i)}),
+    "journalctl json": lambda i, t: json.dumps(
+        {"_TRANSPORT": "kernel", "MESSAGE": t, "__MONOTONIC_TIMESTAMP": str(275000000 + i)}
+    ),
     "journalctl json, bytes": lambda i, t: json.dumps({"_TRANSPORT": "kernel", "MESSAGE": list(t.encode())}),
-    "journalctl export": lambda i, t: f"__CURSOR=s={i}\n__MONOTONIC_TIMESTAMP={275000000 + i}\n_TRANSPORT=kernel\nMESSAGE={t}\n",
+    "journalctl export": lambda i, t: (
+        f"__CURSOR=s={i}\n__MONOTONIC_TIMESTAMP={275000000 + i}\n_TRANSPORT=kernel\nMESSAGE={t}\n"
+    ),
     "/dev/kmsg": lambda i, t: f"4,{i + 100},{275000000 + i},-;{t}",
     "/dev/kmsg with a caller": lambda i, t: f"4,{i + 100},{275000000 + i},-,caller=T121;{t}",
     "quoted": lambda i, t: f"> [{stamp(i)}] {t}",

@@ -15,8 +15,43 @@ from rig.scenario.settings import parse_settings
 from rig.telemetry.records import read_records
 
 PARENT, CHILD, HOG = 120, 121, 122
-FLOOR = 92 + 2708 + 446 * 4
-"""kB below which the kernel of these reports does not go: min of both zones, and what DMA holds back."""
+FLOOR = 4 * (23 + 446 + 677 - 100)
+"""kB of MemFree at which nothing is left: min of both zones and what DMA holds back, less what a CPU's list has."""
+ZONEINFO = """\
+Node 0, zone      DMA
+  per-node stats
+      nr_inactive_anon 0
+  pages free     3808
+        boost    0
+        min      23
+        low      28
+        high     33
+        managed  3840
+        protection: (0, 446, 446, 446, 446)
+      nr_free_pages 3808
+  pagesets
+    cpu: 0
+              count:    0
+              high:     27
+Node 0, zone    DMA32
+  pages free     12000
+        boost    512
+        min      1189
+        low      1400
+        high     1500
+        managed  116231
+        protection: (0, 0, 0, 0, 0)
+  pagesets
+    cpu: 0
+              count:    60
+    cpu: 1
+              count:    40
+Node 0, zone  Movable
+  pages free     0
+        min      32
+        managed  0
+        protection: (0, 0, 0, 0, 0)
+"""
 COW_TRACE = (
     "dump_stack_lvl+0x44/0x5c",
     "dump_header+0x4a/0x211",
@@ -87,6 +122,7 @@ class Made:
             self._say("spawn", 14.2, program="hog", pid=HOG)
             self._sample("hogging", 15.0, self.available_kb + 10, [*both, hog])
             self._say("check", 15.0, program="hog", comm="hog", pid=HOG, rss_kb=self.hog_kb)
+            self._say("read", 15.1, label="zones", path="/proc/zoneinfo", text=ZONEINFO, cut=False)
             self._sample("writing-starts", 15.1, self.available_kb, [*both, hog], self.earlier_kills)
         if self.oom and self.has_child:
             late = self._proc("child", CHILD, PARENT, self.parent_kb, 40 + self.copied_kb // 4)
@@ -124,7 +160,8 @@ class Made:
             return
         meminfo = {
             "MemTotal": 477000, "MemFree": available + FLOOR, "MemAvailable": available + 4000, "SwapTotal": 0,
-            "SwapFree": 0, "Active(file)": 0, "Inactive(file)": self.file_kb, "KReclaimable": self.slab_kb,
+            "SwapFree": 0, "Active(anon)": 0, "Inactive(anon)": 400000, "Active(file)": 0,
+            "Inactive(file)": self.file_kb, "KReclaimable": self.slab_kb,
         }  # fmt: skip
         self._say("sample", t, label=label, meminfo=meminfo, vmstat={"pgfault": 1, "oom_kill": kills}, procs=procs)
 
@@ -148,6 +185,7 @@ class Made:
             "RIP: 0033:0x401b2f",
             " </TASK>",
             "Mem-Info:",
+            f"active_anon:0 inactive_anon:{(400000 + self.copied_kb) // 4} isolated_anon:0",
             " free:2300 free_pcp:0 free_cma:0",
             "Node 0 DMA free:1872kB boost:0kB min:92kB low:112kB high:132kB present:15992kB managed:15360kB",
             "lowmem_reserve[]: 0 446 446 446 446",

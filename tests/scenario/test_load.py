@@ -65,9 +65,9 @@ def test_every_scenario_of_the_catalogue_loads_and_tells_its_story() -> None:
 
 def test_unknown_scenario_names_what_was_probably_meant() -> None:
     with pytest.raises(WrongCall) as caught:
-        find_scenario("overcommit-ops")
+        find_scenario("overcommit-opps")
 
-    assert caught.value.remedy == "did you mean 'overcommit-oops'?"
+    assert caught.value.remedy == "did you mean 'overcommit-oops' or 'overcommit-in-cgroup'?"
 
 
 def test_folder_without_a_scenario_is_refused(tmp_path: Path) -> None:

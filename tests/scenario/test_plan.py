@@ -61,6 +61,28 @@ def test_program_is_started_from_the_payload_with_its_arguments() -> None:
     )
 
 
+def test_option_that_a_template_leaves_empty_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "own.py").touch()
+    programs = '[[programs]]\nname = "own"\nsource = "own.py"'
+    step = """{ do = "spawn", program = "own", arg = ["{{ '--loud' if x == 'yes' }}", "last"] }"""
+    scenario = load_scenario(own_scenario(tmp_path, programs, step))
+
+    quiet, loud = (render_plan(scenario, parse_settings(scenario, [f"x={x}"])) for x in ("no", "yes"))
+
+    assert [value for _, value in quiet.steps[0].words[3:]] == ["last"]
+    assert [value for _, value in loud.steps[0].words[3:]] == ["--loud", "last"]
+
+
+def test_step_is_repeated_with_its_number(tmp_path: Path) -> None:
+    step = '{ do = "mark", name = "{{ item }} of {{ x }}", repeat = "{{ x }}" }'
+    scenario = load_scenario(own_scenario(tmp_path, "", step))
+
+    assert render_plan(scenario, parse_settings(scenario, ["x=2"])).text() == "mark\tname=1 of 2\nmark\tname=2 of 2\n"
+    assert render_plan(scenario, parse_settings(scenario, ["x=0"])).text() == ""
+    with pytest.raises(WrongCall, match="not a number from 0 to 1000"):
+        render_plan(scenario, parse_settings(scenario, ["x=100000"]))
+
+
 def test_python_program_is_run_by_the_guests_python() -> None:
     rendered = plan("language=python")
 

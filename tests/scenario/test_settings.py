@@ -16,7 +16,14 @@ def settings(*sets: str) -> Settings:
 def test_defaults_are_the_scenarios() -> None:
     chosen = settings()
 
-    assert chosen.parameters == {"parent": 200 << 20, "hog": 200 << 20, "step": 4 << 20, "every": 30.0, "language": "c"}
+    assert chosen.parameters == {
+        "parent": 200 << 20,
+        "hog": 200 << 20,
+        "step": 4 << 20,
+        "every": 30.0,
+        "language": "c",
+        "thp": "as-is",
+    }
     assert (chosen.memory, chosen.cpus, chosen.swap, chosen.clock) == (512 << 20, 1, 0, "warp")
 
 

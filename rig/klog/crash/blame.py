@@ -15,6 +15,7 @@ __all__ = [
     "first_trace",
     "lock_cycle",
     "lock_site",
+    "pointer_first",
     "pointer_only",
     "stalled",
     "title_then",
@@ -132,6 +133,16 @@ _TIMER_INTERRUPT = re.compile(r"apic_timer_interrupt")
 _ANY_INTERRUPT = re.compile(r"apic_timer_interrupt|Exception stack|el1h_64_irq")
 
 
+def pointer_first(report: Report, match: re.Match[str]) -> list[str]:
+    """A stall whose registers come before its trace (since 5.17): the interrupted code itself, as in a fault."""
+    pointer = report.instruction_pointer()
+    head = report.find(_CALL_TRACE)
+    if pointer is None or pointer[1] is None or head is None or head[0] < pointer[0]:
+        return []
+    return fault(report, match)
+
+
+_CALL_TRACE = re.compile(r"Call [Tt]race:")
 _NMI = re.compile(r"NMI backtrace for cpu")
 
 

@@ -113,7 +113,8 @@ class CrashBuilder(Builder):
         trace = next((labelled.trace for labelled in traces if labelled.trace.frames), Trace())
         if verdict.corruption is not None:
             self.corrupt(verdict.corruption)
-        elif self.rule.needs_trace and not trace.frames:
+        elif self.rule.needs_trace and not trace.frames and self.caused_by is None:
+            # (A panic that follows a report prints no trace of its own: kernel/panic.c, oops_in_progress.)
             self.corrupt("the report has no trace")
         address = next((match for text in self.texts[:4] if (match := _ADDRESS.search(text))), None)
         oops = next((match for text in self.texts[:30] if (match := _OOPS.search(text))), None)

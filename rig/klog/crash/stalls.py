@@ -7,7 +7,7 @@ kernel/rcu/tree_stall.h, kernel/workqueue.c, kernel/sched/core.c.
 from __future__ import annotations
 
 from rig.klog.crash import choose
-from rig.klog.crash.blame import asked_by_nmi, fault, first_trace, stalled
+from rig.klog.crash.blame import asked_by_nmi, fault, first_trace, pointer_first, stalled
 from rig.klog.crash.rules import Rule
 
 __all__ = ["RULES"]
@@ -59,7 +59,7 @@ RULES = (
         "rcu-stall",
         r"INFO: rcu_(?:preempt|sched|bh|tasks) (?:self-)?detected(?: expedited)? stall",
         "INFO: rcu detected stall in {f}",
-        (stalled, asked_by_nmi),
+        (stalled, pointer_first, asked_by_nmi),
         ("stall in {f}",),
         r"apic_timer_interrupt|rcu",
         choose=choose.looping,

@@ -6,8 +6,8 @@ The order of the tables matters: the first rule whose start is found in the line
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
 from rig.klog.crash.rules import Rule
 
 __all__ = ["continues", "find_start"]
@@ -22,9 +22,14 @@ _WORDS = re.compile(
     r"kernel|Oops"
     r"|hard LOCKUP"
 )
-_RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
-    (re.compile(rule.start), rule)
-    for table in (
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], Rule], ...]:
+    """The rules, read and compiled when the first crash needs them: a log of OOM reports does not."""
+    from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
+
+    tables = (
         sanitizers.RULES,
         faults.RULES,
         locks.RULES,
@@ -34,8 +39,9 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         panics.RULES,
         (Rule("bug", r"^(?P<what>BUG: .+)", "{what}"),),
     )
-    for rule in table
-)
+    return tuple((re.compile(rule.start), rule) for table in tables for rule in table)
+
+
 # Words of programs and of kernel messages that report nothing.
 _HARMLESS = re.compile(
     r"[A-Za-z_]BUG:|[A-Za-z_]INFO:|_panic:|xlog_status:|evtlog_status:|onpanic:|lockdep is turned off"
@@ -62,7 +68,7 @@ def find_start(text: str) -> tuple[Rule, re.Match[str]] | None:
     """Return the rule of the report that a line begins, and the match; None for a line that begins none."""
     if _WORDS.search(text) is None or _HARMLESS.search(text) is not None:
         return None
-    for pattern, rule in _RULES:
+    for pattern, rule in _rules():
         match = pattern.search(text)
         if match is not None:
             return rule, match

@@ -11,15 +11,15 @@ __all__ = ["short_name", "spellings", "stable"]
 
 _LONGEST = 120
 
-_REPLACEMENTS = (
-    (re.compile(r"syz-executor\.?\d+(?:[/:]\d+)?"), "syz-executor"),
-    (re.compile(r"syzkaller\d+(?:[/:]\d+)?"), "syzkaller"),
-    (re.compile(r"([^a-zA-Z0-9])(?:0x)?[0-9a-f]{6,}"), r"\1ADDR"),
-    (re.compile(r"\d{1,3}(?:\.\d{1,3}){3}"), "IP"),
-    (re.compile(r"(\.\w+)(?::\d+)+"), r"\1:LINE"),
-    (re.compile(r"([a-zA-Z][\w.]+)\+0x[0-9a-z]+/0x[0-9a-z]+"), r"\1"),
+# Applied in this order: what an address was must not become a number.
+_UNSTABLE = (
+    (re.compile(r"\b([A-Za-z][A-Za-z-]*[A-Za-z])\.?\d+(?:[/:]\d+)\b"), r"\1"),  # name3/77: a worker and its pid
+    (re.compile(r"(?<=[^0-9A-Za-z])(?:0x)?[0-9a-f]{6,}"), "ADDR"),
+    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}"), "IP"),
+    (re.compile(r"(?<=\.)([a-z]+):\d[\d:]*"), r"\1:LINE"),
+    (re.compile(r"(?<=\w)\+0x[0-9a-f]+/0x[0-9a-f]+"), ""),
     (re.compile(r"CPU#\d+"), "CPU"),
-    (re.compile(r"(\W)(\d+)(?=\W|$)"), r"\1NUM"),
+    (re.compile(r"(?<=\W)\d+(?!\w)"), "NUM"),
     (re.compile(r"\d{8,}"), "NUM"),
 )
 
@@ -32,7 +32,7 @@ _ENTRIES = (
 
 def stable(title: str) -> str:
     """Return the title without what differs from run to run."""
-    for pattern, replacement in _REPLACEMENTS:
+    for pattern, replacement in _UNSTABLE:
         title = pattern.sub(replacement, title)
     title = "".join(ch for ch in title.replace("\t", " ") if " " <= ch <= "~")
     return re.sub(r" +", " ", title)[:_LONGEST].strip()

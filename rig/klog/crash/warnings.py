@@ -79,5 +79,5 @@ RULES = (
         needs_trace=False,
     ),
     # Since 6.19 the line is `WARNING: file:line at condition, CPU#n: comm/pid`.
-    Rule("warning", rf"WARNING: (?:\[.*\] |.* at )?{_SOURCE}", "WARNING in {f}", (warned, first_trace)),
+    Rule("warning", rf"WARNING: (?:\[.*\] |(?:.* )?at )?{_SOURCE}", "WARNING in {f}", (warned, first_trace)),
 )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from rig.klog.crash.model import CrashEvent
-from rig.klog.explain.crash import explain_crash
 from rig.klog.explain.model import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
-from rig.klog.explain.oom import explain_allocation_failure, explain_oom
-from rig.klog.explain.others import explain_other
 from rig.klog.explain.silent import SILENT_KILLERS
 from rig.klog.model import Event
 from rig.klog.oom.model import OomEvent
@@ -25,9 +22,15 @@ __all__ = [
 
 
 def explain(event: Event) -> Explanation:
-    """Explain any event."""
+    """Explain any event. Each family's words are read when one of its events needs them."""
     if isinstance(event, OomEvent):
+        from rig.klog.explain.oom import explain_allocation_failure, explain_oom
+
         return explain_oom(event) if event.kind == "oom" else explain_allocation_failure(event)
     if isinstance(event, CrashEvent):
+        from rig.klog.explain.crash import explain_crash
+
         return explain_crash(event)
+    from rig.klog.explain.others import explain_other
+
     return explain_other(event)

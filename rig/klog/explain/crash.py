@@ -57,6 +57,11 @@ def explain_crash(event: CrashEvent) -> Explanation:
                 ),
             )
         )
+        if not path:
+            maybe = event.trace.frames[:6]
+            words = "The unwinder is sure of none of the entries; found on the stack, perhaps left over, were: "
+            found = Sentence(words + ", ".join(frame.function for frame in maybe), tuple(frame.line for frame in maybe))
+            sections[-1] = Section("The way there", (found,))
     return Explanation(
         number=event.number,
         kind=event.kind,

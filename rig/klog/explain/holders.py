@@ -12,6 +12,12 @@ from rig.klog.oom.model import OomEvent, TaskRow
 __all__ = ["held_outside", "holders", "pictures"]
 
 _TOP = 5
+# The counters of Mem-Info that do not overlap (mapped and shmem are within the lists, dirty within the cache).
+_COUNTED = (
+    "active_anon", "inactive_anon", "isolated_anon", "active_file", "inactive_file", "isolated_file", "unevictable",
+    "slab_reclaimable", "slab_unreclaimable", "pagetables", "sec_pagetables", "kernel_misc_reclaimable", "bounce",
+    "free", "free_pcp",
+)  # fmt: skip
 
 
 def holders(event: OomEvent) -> Section:
@@ -38,7 +44,37 @@ def holders(event: OomEvent) -> Section:
     for label, value, line in held_outside(event):
         if value >= 1024:
             sentences.append(Sentence(f"{label}: {size(value)}.", (line,)))
+    sentences += _in_files_of_memory(event)
     return Section("Where the memory is", tuple(sentences))
+
+
+def _in_files_of_memory(event: OomEvent) -> list[Sentence]:
+    """tmpfs and shared memory outlive whoever filled them."""
+    shmem = event.mem_info.get("shmem", 0)
+    ram = event.totals.get("pages_ram", 0)
+    mapped = sum(row.rss_shmem or 0 for row in event.tasks)
+    if not ram or shmem * 20 < ram or mapped * 2 > shmem:
+        return []
+    return [
+        Sentence(
+            f"Most of the {size(shmem * event.page_kb)} in tmpfs and shared memory is in no task's row: no kill "
+            f"gives it "
+            "back. It goes when the files are deleted (look at /tmp, /dev/shm, /run), or to swap where there is some.",
+            (event.mem_info_lines.get("shmem", event.line),),
+        )
+    ]
+
+
+def _unaccounted_kb(event: OomEvent) -> int:
+    """What no counter of the report shows: drivers' pages, per-CPU data, a balloon."""
+    info, kb = event.mem_info, event.page_kb
+    ram, reserved = event.totals.get("pages_ram"), event.totals.get("pages_reserved")
+    if ram is None or reserved is None or "free" not in info:
+        return 0
+    counted = sum(info.get(key, 0) for key in _COUNTED) * kb
+    counted += sum(node.values.get("kernel_stack", 0) for node in event.nodes)
+    counted += sum(pool.total * pool.size_kb for pool in event.hugepages)
+    return (ram - reserved) * kb - counted
 
 
 def _parts(row: TaskRow, kb: int) -> str:
@@ -150,6 +186,10 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
     huge = sum(pool.total * pool.size_kb for pool in event.hugepages)
     if huge:
         found.append(("Huge pages set aside (hugetlb)", huge, event.hugepages[0].line))
+    rest = _unaccounted_kb(event)
+    if rest > 16 * 1024:
+        label = "In no counter (drivers, per-CPU data, a balloon)"
+        found.append((label, rest, event.totals_lines.get("pages_ram", line)))
     if event.slabs:
         largest = max(event.slabs, key=lambda row: row.total_kb)
         found.append((f"Largest unreclaimable slab, {largest.name}", largest.total_kb, largest.line))
@@ -186,5 +226,5 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
         if zone.values.get("present", 1)
     ]
     if zones:
-        drawn.append(Picture("Free memory by zone, against its watermarks (| min, low, high)", tuple(zones)))
+        drawn.append(Picture("Free by zone (| min, low, high watermark)", tuple(zones)))
     return tuple(drawn)

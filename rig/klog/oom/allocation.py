@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name
 from rig.klog.model import Event
-from rig.klog.oom.invocation import Invocation
+from rig.klog.oom.invocation import FAILED, Invocation
 from rig.klog.oom.model import OomEvent
 from rig.klog.oom.report import OomBuilder
 
-__all__ = ["AllocationBuilder", "AllocationEvent", "is_allocation_failure"]
+__all__ = ["AllocationBuilder", "AllocationEvent"]
 
-_FAILED = re.compile(
-    r"(?:warn_alloc: )?(?P<comm>.*?): (?P<what>page allocation failure|page allocation stalls for \d+ms"
-    r"|vmalloc: allocation failure|vmalloc error|vmap allocation)\b(?P<fields>.*)$"
-)
 _ORDER = re.compile(r"order[:=] ?(\d+)")
 _MODE = re.compile(r"mode:0x(?P<mask>[0-9a-f]+)(?:\((?P<flags>[^)]*)\)?)?")
 _NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,-]*)")
@@ -34,11 +30,6 @@ class AllocationEvent(OomEvent):
     what: str = ""
 
 
-def is_allocation_failure(text: str) -> bool:
-    """Whether a line begins such a report."""
-    return ("llocation " in text and _FAILED.match(text) is not None) or "vmalloc error" in text
-
-
 class AllocationBuilder(OomBuilder):
     """Takes the trace and the Mem-Info that follow."""
 
@@ -46,7 +37,7 @@ class AllocationBuilder(OomBuilder):
     what = ""
 
     def _take_invocation(self, text: str) -> bool:
-        match = _FAILED.match(text)
+        match = FAILED.match(text)
         if match is None or self.invocation is not None:
             return False
         self.what = match["what"]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Invocation", "read_cpuset", "read_invocation"]
+__all__ = ["FAILED", "Invocation", "is_allocation_failure", "read_cpuset", "read_invocation"]
 
 _INVOKED = re.compile(r"(?P<comm>.*?) invoked oom-killer:\s*(?P<fields>.*)$")
 _MASK = re.compile(r"gfp_mask=(?:0x)?(?P<mask>[0-9a-fA-F]+)(?:\((?P<flags>[^)]*)\)?)?")
 _NODEMASK = re.compile(r"nodemask=(?P<nodemask>\(null\)|[\d,\-]*)")
+FAILED = re.compile(
+    r"(?:warn_alloc: )?(?P<comm>.*?): (?P<what>page allocation failure|page allocation stalls for \d+ms"
+    r"|vmalloc: allocation failure|vmalloc error|vmap allocation)\b(?P<fields>.*)$"
+)
 _NUMBER = {
     "order": re.compile(r"order=(-?\d+)"),
     "oom_score_adj": re.compile(r"oom_score_adj=(-?\d+)"),
@@ -68,3 +72,8 @@ def read_cpuset(text: str) -> tuple[str, str] | None:
 def _number(pattern: re.Pattern[str], text: str) -> int | None:
     match = pattern.search(text)
     return None if match is None else int(match[1])
+
+
+def is_allocation_failure(text: str) -> bool:
+    """Whether a line begins such a report."""
+    return ("llocation " in text and FAILED.match(text) is not None) or "vmalloc error" in text

@@ -1,0 +1,112 @@
+"""Find where the verdict changes along one axis: a coarse scan, then bisection of every change, then a second look.
+
+Pure: what a value's verdict is comes from a function, so the search is tested without a guest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+__all__ = ["Edge", "Found", "find_edges"]
+
+Judge = Callable[[int, int], Awaitable[str]]
+"""(step, repeat) -> verdict. Steps are whole multiples of the resolution above the range's low end."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A change of verdict between two neighbouring steps.
+
+    noisy: a repeat on one of the sides did not give that side's verdict; then the edge is where most of them change.
+    """
+
+    low: int
+    high: int
+    below: str
+    above: str
+    noisy: bool = False
+    runs_below: tuple[str, ...] = ()
+    runs_above: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """What a search has seen: verdicts of each step, in the order in which they came, and the edges."""
+
+    seen: dict[int, list[str]] = field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+
+    def verdict(self, step: int) -> str:
+        """Return the step's most frequent verdict; of equally frequent ones the first seen."""
+        return Counter(self.seen[step]).most_common(1)[0][0]
+
+
+async def find_edges(judge: Judge, steps: int, *, scan: int = 9, repeat: int = 3) -> Found:
+    """Search the steps 0 to `steps` and return every edge that a scan of so many points can see.
+
+    An island of another verdict that is narrower than steps / (scan - 1) may lie between two points of the scan; a
+    bisection that comes upon a third verdict searches both of its sides. repeat: runs of each side of an edge.
+    """
+    found = Found()
+    count = min(max(scan, 2), steps + 1)
+    places = sorted({round(index * steps / (count - 1)) for index in range(count)}) if steps else [0]
+
+    async def look(step: int) -> str:
+        if step not in found.seen:
+            found.seen[step] = [await judge(step, 0)]
+        return found.seen[step][0]
+
+    await asyncio.gather(*(look(step) for step in places))
+    changes = [(a, b) for a, b in pairwise(places) if found.seen[a][0] != found.seen[b][0]]
+    narrowed = await asyncio.gather(*(_narrow(look, found, a, b) for a, b in changes))
+    edges = [await _look_again(judge, found, a, b, repeat) for pairs in narrowed for a, b in pairs]
+    found.edges = tuple(edge for edge in edges if edge is not None)
+    return found
+
+
+async def _narrow(look: Callable[[int], Awaitable[str]], found: Found, low: int, high: int) -> list[tuple[int, int]]:
+    """Return the pairs of neighbouring steps between low and high whose verdicts differ, as bisection finds them."""
+    if high - low <= 1:
+        return [(low, high)]
+    middle = (low + high) // 2
+    verdict = await look(middle)
+    pairs = []
+    if verdict != found.seen[low][0]:
+        pairs += await _narrow(look, found, low, middle)
+    if verdict != found.seen[high][0]:
+        pairs += await _narrow(look, found, middle, high)
+    return pairs
+
+
+async def _look_again(judge: Judge, found: Found, low: int, high: int, repeat: int) -> Edge | None:
+    """Repeat both sides; walk to where most runs change when the noise has put the edge elsewhere."""
+    below, _above = found.seen[low][0], found.seen[high][0]
+    for _ in range(8):
+        await _fill(judge, found, low, repeat)
+        await _fill(judge, found, high, repeat)
+        at_low, at_high = found.verdict(low), found.verdict(high)
+        if at_low != at_high:
+            break
+        # Both sides are of one verdict: the edge lies on the other one's side.
+        if at_low == below:
+            low, high = high, high + 1
+        else:
+            low, high = low - 1, low
+        if low < 0 or (high not in found.seen and high > max(found.seen)):
+            return None
+    else:
+        return None
+    noisy = len(set(found.seen[low])) > 1 or len(set(found.seen[high])) > 1
+    return Edge(
+        low, high, found.verdict(low), found.verdict(high), noisy, tuple(found.seen[low]), tuple(found.seen[high])
+    )
+
+
+async def _fill(judge: Judge, found: Found, step: int, repeat: int) -> None:
+    runs = found.seen.setdefault(step, [])
+    missing = range(len(runs), repeat)
+    runs += await asyncio.gather(*(judge(step, number) for number in missing))

@@ -1,0 +1,95 @@
+"""The pytest plugin: guests and runs as fixtures, console and kernel log in the report of a test that fails.
+
+Markers: `rig_kernel("debian:trixie")`, `rig_memory("384M")`, `rig_cpus(2)` choose the guest of a test;
+`rig_expects_oops` lets the kernel report an oops, a warning or a panic, which fails a test otherwise.
+
+Fixtures: `rig_run` runs a scenario and returns its run; `rig_guest` runs a plan in a guest, restored for this test from
+the snapshot that all tests of these settings share; `rig_console` and `rig_klog` are what the guests of this test said.
+Nothing of rig is imported before a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rig.experiment.bench import Guest, Guests
+    from rig.klog import Log
+    from rig.run.model import Run
+
+__all__ = ["rig_console", "rig_guest", "rig_klog", "rig_run"]
+
+GUESTS = pytest.StashKey["Guests"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, so that --strict-markers knows them."""
+    for line in (
+        "rig_kernel(spec): the guest's kernel, as in debian:trixie",
+        "rig_memory(size): the guest's memory, as in 384M",
+        "rig_cpus(count): the guest's processors",
+        "rig_expects_oops: the kernel may report an oops, a warning or a panic",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.fixture
+def rig_guests(request: pytest.FixtureRequest) -> Iterator[Guests]:
+    """All guests of this test."""
+    from rig.experiment.bench import Guests
+
+    sets = [
+        f"{name}={marker.args[0]}"
+        for name in ("kernel", "memory", "cpus")
+        if (marker := request.node.get_closest_marker(f"rig_{name}")) is not None
+    ]
+    guests = Guests(tuple(sets))
+    request.node.stash[GUESTS] = guests
+    yield guests
+    guests.close()
+
+
+@pytest.fixture
+def rig_guest(rig_guests: Guests) -> Guest:
+    """A guest: `rig_guest(plan)` runs a plan to its end and returns what the agent said."""
+    return rig_guests.guest()
+
+
+@pytest.fixture
+def rig_run(rig_guests: Guests) -> Callable[..., Run]:
+    """Run a scenario: `rig_run("overcommit-oops", every="5s")` returns its run."""
+    return rig_guests.run
+
+
+@pytest.fixture
+def rig_console(rig_guests: Guests) -> Callable[[], str]:
+    """What the consoles of this test's guests printed so far."""
+    return rig_guests.console
+
+
+@pytest.fixture
+def rig_klog(rig_guests: Guests) -> Callable[[], Log]:
+    """The kernel's log of this test's guests, read into events."""
+    return rig_guests.klog
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Fail a test in whose guest the kernel broke, and show console and events where a test failed."""
+    report = yield
+    guests = item.stash.get(GUESTS, None)
+    if guests is None or call.when != "call":
+        return report
+    broke = guests.oopses()
+    if report.passed and broke and item.get_closest_marker("rig_expects_oops") is None:
+        report.outcome = "failed"
+        report.longrepr = "\n".join(
+            ["the kernel reported what the test does not expect; mark it rig_expects_oops if it should:", *broke]
+        )
+    if report.failed:
+        report.sections.append(("rig: kernel log", "\n".join(guests.events()) or "no event"))
+        report.sections.append(("rig: console", guests.console()[-8000:]))
+    return report

@@ -1,0 +1,43 @@
+"""A pyarrow.Table for people: a table on the terminal, or comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from rig.report.sanitize import plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["arrow_csv", "arrow_table"]
+
+
+def arrow_table(table: Any) -> Table:
+    """Return the rows under their columns' names."""
+    from rich.table import Table
+
+    shown = Table(box=None, header_style="dim", pad_edge=False)
+    for field in table.schema:
+        shown.add_column(plain(field.name))
+    for row in table.to_pylist():
+        shown.add_row(*(plain(_text(value)) for value in row.values()))
+    return shown
+
+
+def arrow_csv(table: Any) -> str:
+    """Return the rows with a header line; maps as JSON-like `key=value` pairs."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(table.schema.names)
+    writer.writerows([_text(value) for value in row.values()] for row in table.to_pylist())
+    return target.getvalue()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        return " ".join(f"{key}={_text(each)}" for key, each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,68 @@
+"""Suites as JUnit XML: the form that Jenkins' xUnit plugin and the reporters of GitHub and GitLab read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rig.errors import RigError
+from rig.report.suite import Case, Suite
+
+__all__ = ["junit_xml"]
+
+
+def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
+    """Return the document. Raises RigError when junitparser is not installed."""
+    try:
+        import junitparser
+    except ImportError as error:
+        raise RigError(f"junitparser is not installed: {error}", remedy="pip install 'rig[sweep]'") from None
+    # The library is typed in part only.
+    library: Any = junitparser
+    document = library.JUnitXml(name)
+    for suite in suites:
+        element = library.TestSuite(_xml(suite.name))
+        for key, value in suite.properties:
+            element.add_property(_xml(key), _xml(value))
+        for case in suite.cases:
+            element.add_testcase(_case(suite, case))
+        element.update_statistics()
+        if suite.seconds is not None:
+            element.time = round(suite.seconds, 3)
+        properties = element.child(library.Properties)
+        if properties is not None:
+            # The schema wants properties in front of the cases.
+            element._elem.remove(properties._elem)
+            element._elem.insert(0, properties._elem)
+        document.add_testsuite(element)
+    document.update_statistics()
+    # The schema of Jenkins' xUnit plugin (junit-10.xsd) knows no such attribute there.
+    document._elem.attrib.pop("skipped", None)
+    text: bytes = document.tostring()
+    return text.decode()
+
+
+def _case(suite: Suite, case: Case) -> Any:
+    from junitparser import Error, Failure, Skipped, TestCase
+
+    element = TestCase(_xml(case.name), classname=_xml(f"rig.{suite.name}"), time=round(case.seconds or 0.0, 3))
+    numbers = "\n".join(case.numbers)
+    kinds = {"failed": (Failure, "claim"), "broken": (Error, "condition"), "skipped": (Skipped, "not-applicable")}
+    if case.status in kinds:
+        kind, word = kinds[case.status]
+        result = kind(_xml(case.message), word)
+        if case.status != "skipped" and numbers:
+            result.text = _xml(numbers)
+        element.result = [result]
+    elif numbers:
+        element.system_out = _xml(numbers)
+    return element
+
+
+# What XML 1.0 has no place for, escaped or not (its production Char).
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)

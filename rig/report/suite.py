@@ -1,0 +1,83 @@
+"""Runs, points and checks as the tests that CI systems know: suites of cases, each with one of four ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rig.report.sanitize import plain
+from rig.run.model import Claimed, Run
+
+__all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_error", "suite_of_run"]
+
+CaseStatus = Literal["passed", "failed", "skipped", "broken"]
+STATUS_OF_CLAIM: dict[str, CaseStatus] = {
+    "held": "passed", "failed": "failed", "not-applicable": "skipped", "invalid": "broken",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One claim or check. message: why it is not passed, on one line; numbers: what it was judged on."""
+
+    name: str
+    status: CaseStatus
+    message: str = ""
+    numbers: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One run, point or kernel. file, line: where the source stands, for annotations; system_out: what it printed."""
+
+    name: str
+    cases: tuple[Case, ...]
+    seconds: float | None = None
+    file: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def status(self) -> CaseStatus:
+        """The worst of its cases; `skipped` when it has no other."""
+        order: tuple[CaseStatus, ...] = ("broken", "failed", "passed")
+        there = {case.status for case in self.cases}
+        return next((status for status in order if status in there), "skipped")
+
+
+def cases_of_claims(claims: Sequence[Claimed], verdict: str, reason: str) -> tuple[Case, ...]:
+    """Return a case a claim, and one for a verdict that no claim explains."""
+    cases = []
+    for claim in claims:
+        status = STATUS_OF_CLAIM[claim.verdict]
+        if claim.kind == "condition" and status == "failed":
+            status = "broken"
+        message = "" if status == "passed" else plain(claim.reason or claim.text)
+        numbers = tuple(f"{plain(value.name)}: {plain(value.shown)}" for value in claim.values)
+        cases.append(Case(claim.id, status, message, numbers))
+    if verdict == "error" or (verdict == "invalid" and not any(case.status == "broken" for case in cases)):
+        cases.append(Case("run", "broken", plain(reason) or verdict))
+    return tuple(cases)
+
+
+def suite_of_error(name: str, error: Exception | None) -> Suite:
+    """Return the suite of what could not be run at all."""
+    return Suite(name, (Case("run", "broken", plain(f"{error}")),))
+
+
+def suite_of_run(run: Run) -> Suite:
+    """Return the suite of a run: its claims are the cases."""
+    return Suite(
+        name=run.scenario,
+        cases=cases_of_claims(run.claims, run.verdict, run.reason),
+        seconds=run.host_seconds,
+        file=f"{run.scenario_folder}/scenario.toml" if run.scenario_folder else "",
+        properties=(
+            ("run", run.id),
+            ("verdict", run.verdict),
+            ("kernel", run.environment.kernel),
+            ("kernel_package", run.environment.kernel_package),
+            *((f"set.{name}", value) for name, value in run.settings.items()),
+        ),
+    )

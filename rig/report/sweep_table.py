@@ -1,0 +1,140 @@
+"""A sweep as it goes and as it stands: a row a point, with the spread of its runs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from rig.report.progress_table import STYLES
+from rig.report.sanitize import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["SweepRow", "SweepTable", "points_table"]
+
+MOST_ROWS = 40
+
+
+class SweepRow(Protocol):
+    """What this page reads of a row."""
+
+    @property
+    def point(self) -> int: ...
+    @property
+    def repeat(self) -> int: ...
+    @property
+    def settings(self) -> dict[str, str]: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def host_seconds(self) -> float | None: ...
+    @property
+    def guest_seconds(self) -> float | None: ...
+    @property
+    def oom_invoker(self) -> str: ...
+    @property
+    def oom_victim(self) -> str: ...
+
+
+def points_table(names: Sequence[str], rows: Sequence[SweepRow], *, newest: int | None = None) -> Table:
+    """Return a table with a row a point; a point whose runs do not agree is marked `unstable`."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="right")
+    for title in ("verdict", "runs", "OOM", "guest", "host"):
+        table.add_column(title, justify="right" if title in ("guest", "host") else "left")
+    points: dict[int, list[SweepRow]] = {}
+    for row in rows:
+        points.setdefault(row.point, []).append(row)
+    shown = sorted(points) if newest is None else sorted(list(points)[-newest:])
+    for point in shown:
+        runs = points[point]
+        counts = Counter(row.verdict for row in runs)
+        verdict, count = counts.most_common(1)[0]
+        spread = f"{count} of {len(runs)}"
+        if len(counts) > 1:
+            spread += " unstable: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
+        ooms = Counter(f"{row.oom_invoker} → {row.oom_victim or 'panic'}" for row in runs if row.oom_invoker)
+        what = "; ".join(plain(pair) for pair, _ in ooms.most_common(2)) or plain(runs[0].reason, longest=60)
+        table.add_row(
+            *(plain(runs[0].settings.get(name, "–")) for name in names),
+            Text(verdict, STYLES.get(verdict, "")),
+            Text(spread, "bold magenta" if len(counts) > 1 else "dim"),
+            what,
+            _spread([row.guest_seconds for row in runs]),
+            _spread([row.host_seconds for row in runs]),
+        )
+    return table
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    if len(known) == 1:
+        return f"{known[0]:.1f} s"
+    return f"{median(known):.1f} s ({min(known):.1f}–{max(known):.1f})"
+
+
+class SweepTable:
+    """Rows as they come: a live table on a terminal, a line each elsewhere. quiet: nothing."""
+
+    def __init__(self, console: Console, names: Sequence[str], total: int, *, quiet: bool = False) -> None:
+        self._console = console
+        self._names = names
+        self._total = total
+        self._quiet = quiet
+        self._rows: list[SweepRow] = []
+        self._running = 0
+        self._live: Any = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, value, traceback)
+
+    def began(self, task: object) -> None:
+        """A run has begun."""
+        self._running += 1
+        self._refresh()
+
+    def ended(self, row: SweepRow) -> None:
+        """A run is over, or was found finished."""
+        self._rows.append(row)
+        self._running = max(0, self._running - 1)
+        self._refresh()
+        if self._live is None and not self._quiet:
+            where = " ".join(f"{name}={plain(value)}" for name, value in row.settings.items())
+            took = "" if row.host_seconds is None else f"{row.host_seconds:.1f} s"
+            words = plain(row.reason, longest=120)
+            print(f"[{len(self._rows)}/{self._total}] {row.verdict:<15} {took:>7}  {where}  {words}".rstrip(),
+                  file=sys.stdout, flush=True)  # fmt: skip
+
+    def _refresh(self) -> None:
+        if self._live is None:
+            return
+        from rich.console import Group
+        from rich.text import Text
+
+        done = Text(f"{len(self._rows)} of {self._total} runs, {self._running} running", "dim")
+        self._live.update(Group(points_table(self._names, self._rows, newest=MOST_ROWS), done))

@@ -1,0 +1,128 @@
+"""Kernels by checks: on the terminal, as Markdown, and as suites for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from rig.report.sanitize import plain
+from rig.report.suite import Case, CaseStatus, Suite
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["checks_table", "kernels_table", "markdown_table", "suites_of"]
+
+MARKS = {"pass": "✓", "fail": "✗", "not-applicable": "–", "broken": "!"}
+STYLES = {"pass": "green", "fail": "bold red", "not-applicable": "dim", "broken": "magenta"}
+CASES: dict[str, CaseStatus] = {
+    "pass": "passed", "fail": "failed", "not-applicable": "skipped", "broken": "broken",
+}  # fmt: skip
+
+
+class _Check(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def sentence(self) -> str: ...
+
+
+class _Result(Protocol):
+    @property
+    def check(self) -> _Check: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def numbers(self) -> Mapping[str, str]: ...
+
+
+class _Verified(Protocol):
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def release(self) -> str: ...
+    @property
+    def package(self) -> str: ...
+    @property
+    def results(self) -> Sequence[_Result]: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def unavailable(self) -> str: ...
+
+
+def checks_table(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Table:
+    """Return the checks with their rules and sources."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("check", "rule", "source"):
+        table.add_column(title)
+    for name, rule, sources in rows:
+        table.add_row(name, rule, "\n".join(sources))
+    return table
+
+
+def kernels_table(verified: Sequence[_Verified], *, everything: bool = True) -> Table:
+    """Return a row a check and a column a kernel; with one kernel the numbers stand beside the mark."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("check")
+    measured = [each for each in verified if each.results]
+    for each in measured:
+        table.add_column(_version(each))
+    table.add_column("judged on")
+    for row in zip(*(each.results for each in measured), strict=True):
+        bad = [result for result in row if result.status in ("fail", "broken")]
+        if not everything and not bad:
+            continue
+        marks = [Text(f"{MARKS[result.status]} {result.status}", STYLES[result.status]) for result in row]
+        said = [result.why for result in bad if result.why] + [_numbers(result) for result in (bad or row[:1])]
+        table.add_row(row[0].check.name, *marks, plain("; ".join(text for text in said if text), longest=400))
+    return table
+
+
+def _version(verified: _Verified) -> str:
+    return plain(verified.release.split("-")[0] or verified.kernel)
+
+
+def _numbers(result: _Result) -> str:
+    return plain(" ".join(f"{name}={value}" for name, value in result.numbers.items()), longest=400)
+
+
+def markdown_table(verified: Sequence[_Verified]) -> str:
+    """Return the table for a README: checks by kernels, and the kernels that could not be had."""
+    measured = [each for each in verified if each.results]
+    lines = ["| check | " + " | ".join(_version(each) for each in measured) + " | rule |"]
+    lines.append("|---" * (len(measured) + 2) + "|")
+    for row in zip(*(each.results for each in measured), strict=True):
+        words = [result.status if result.status != "pass" else "✓" for result in row]
+        lines.append(f"| {row[0].check.name} | " + " | ".join(words) + f" | {row[0].check.sentence} |")
+    lines += [
+        f"\n{plain(each.kernel)}: unavailable: {plain(each.unavailable)}" for each in verified if not each.results
+    ]
+    return "\n".join(lines)
+
+
+def suites_of(verified: Sequence[_Verified]) -> list[Suite]:
+    """Return a suite a kernel; one that could not be had is a suite with one skipped case."""
+    suites = []
+    for each in verified:
+        name = f"verify overcommit {each.kernel} {each.release}".strip()
+        cases = tuple(
+            Case(
+                result.check.name,
+                CASES[result.status],
+                plain(result.why),
+                tuple(f"{plain(key)}: {plain(value)}" for key, value in result.numbers.items()),
+            )
+            for result in each.results
+        )
+        if each.unavailable:
+            cases = (Case("kernel", "skipped", plain(f"unavailable: {each.unavailable}")),)
+        suites.append(Suite(name, cases, each.seconds, properties=(("kernel_package", each.package),)))
+    return suites

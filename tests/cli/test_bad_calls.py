@@ -1,0 +1,128 @@
+"""Wrong calls: each names the place and the remedy, exits 64, shows no traceback and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BROKEN_CLAIM = """\
+title = "broken"
+summary = "a claim that does not parse"
+[plan]
+steps = [ { do = "end", reason = "done" } ]
+[[claims]]
+id = "first"
+text = "first"
+expr = "len(lines >"
+"""
+BROKEN_TEMPLATE = """\
+title = "broken"
+summary = "a template that names nothing"
+[plan]
+steps = [ { do = "mark", name = "{{ nobody }}" } ]
+[[claims]]
+id = "first"
+text = "first"
+expr = "True"
+"""
+
+
+def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rig", *words],
+        env={**os.environ, "RIG_RUNS": str(runs), "COLUMNS": "200", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "overcommit-oop"], "overcommit-oops"),
+        (["run", "./nowhere"], "there is no such folder"),
+        (["run"], "name one scenario, or --all"),
+        (["run", "overcommit-oops", "--set", "evry=5s"], "every"),
+        (["run", "overcommit-oops", "--set", "every=5 parsecs"], "30s"),
+        (["run", "overcommit-oops", "--set", "parent=lots"], "200M"),
+        (["run", "overcommit-oops", "--set", "parent=700M"], "larger than the guest's memory"),
+        (["run", "overcommit-oops", "--memory", "64M"], "96M"),
+        (["run", "overcommit-oops", "--sysctl", "panic_on_oom=1"], "vm.panic_on_oom=1"),
+        (["run", "overcommit-oops", "--sysctl", "vn.panic_on_oom=1"], "vm"),
+        (["run", "overcommit-oops", "--kernel", "debain:bookworm"], "debian:bookworm"),
+        (["run", "overcommit-oops", "--kernel", "/nowhere/bzImage"], "there is no file"),
+        (["run", "overcommit-oops", "--image", "fast"], "quick"),
+        (["run", "overcommit-oops", "--clock", "slow"], "warp, live"),
+        (["run", "overcommit-oops", "--clock", "warp", "--accel", "kvm"], "--clock live"),
+        (["run", "overcommit-oops", "--json", "-q"], "choose one"),
+        (["run", "overcommit-oops", "--expect", "fine"], "not-reproduced"),
+        (["run", "overcommit-oops", "--repeat", "0"], "--repeat"),
+        (["run", "--nonsense"], "--help"),
+        (["nonsense"], "nonsense"),
+        (["show", "nobody"], "unknown scenario"),
+        (["image", "rm"], "--all"),
+        (["image", "rm", "zz"], "no entry 'zz'"),
+        (["image", "build", "--builder", "lfs"], "quick"),
+        (["kernel", "build", "linux"], "debian:bookworm"),
+        (["compare", "last", "last"], "rig run overcommit-oops"),
+        (["shell", "--set", "every=5s"], "no setting of a guest"),
+    ],
+)
+def test_wrong_call_names_the_remedy(words: list[str], expected: str, tmp_path: Path) -> None:
+    done = call(*words, runs=tmp_path / "runs")
+
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("text", "expected"), [(BROKEN_CLAIM, "first"), (BROKEN_TEMPLATE, "nobody")])
+def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "scenario.toml").write_text(text)
+
+    done = call("run", str(folder), runs=tmp_path / "runs")
+
+    assert done.returncode == 64
+    assert "scenario.toml" in done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_traceback_is_shown_on_request(tmp_path: Path) -> None:
+    done = call("run", "nobody", "--traceback", runs=tmp_path / "runs")
+
+    assert done.returncode == 64
+    assert "Traceback" in done.stderr
+
+
+def test_list_of_an_empty_place_is_empty(tmp_path: Path) -> None:
+    done = call("runs", runs=tmp_path / "runs")
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m rig list | head -1",
+        shell=True, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ),
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr
+
+
+def test_plain_output_has_no_control_codes(tmp_path: Path) -> None:
+    done = call("show", "overcommit-oops", runs=tmp_path / "runs")
+
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout

@@ -1,0 +1,35 @@
+"""Skips are counted: one whose reason is not in skips.txt fails the suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ALLOWED = Path(__file__).with_name("skips.txt")
+_unexpected: list[str] = []
+
+
+def _allowed() -> list[str]:
+    lines = (line.strip() for line in ALLOWED.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not any(reason.startswith(allowed) for allowed in _allowed()):
+            _unexpected.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _unexpected:
+        terminalreporter.section("skips that tests/skips.txt does not allow", red=True)
+        for line in _unexpected:
+            terminalreporter.line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _unexpected and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,60 @@
+"""What the log reader makes of a report, beside what the agent saw in /proc of the same guest at that time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.klog import OomEvent, read
+from tests.guest.conftest import Rig
+
+pytestmark = pytest.mark.guest
+
+# What can change between the report and the agent's sample: the child goes on writing, at most a step, and the
+# counters of a task lag by up to 64 pages of each kind.
+STEP_KB = 4 << 10
+SLACK_KB = 4 * 64 * 4
+
+
+def _run(rig: Rig, tmp_path: Path, scenario: str, kernel: str) -> tuple[OomEvent, list[dict[str, Any]]]:
+    called = rig("run", scenario, "--kernel", kernel, "--json")
+    if called.status == 3 and "the mirror does not serve" in called.err:
+        pytest.skip(f"the mirror does not serve {kernel}")
+    folder = tmp_path / "runs" / called.run()["id"]
+    with (folder / "console.log").open("rb") as console:
+        log = read(console)
+    report = next(event for event in log.events if isinstance(event, OomEvent))
+    records = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return report, [record for record in records if record["ev"] == "sample"]
+
+
+@pytest.mark.parametrize("kernel", ["debian:bullseye", "debian:bookworm", "debian:trixie", "debian:sid"])
+@pytest.mark.parametrize("scenario", ["overcommit-oops", "overcommit-in-cgroup"])
+def test_report_is_read_whole_and_agrees_with_proc(rig: Rig, tmp_path: Path, scenario: str, kernel: str) -> None:
+    report, samples = _run(rig, tmp_path, scenario, kernel)
+
+    sample = next(each for each in samples if each["label"] == "oom")
+    before = samples[samples.index(sample) - 1]
+    assert not report.unknown
+    assert not report.corrupted
+    assert report.scope == ("memcg" if scenario == "overcommit-in-cgroup" else "global")
+    procs = {proc["pid"]: proc for proc in before["procs"]}
+    rows = {row.pid: row for row in report.tasks}
+    # A group's report lists the group's tasks alone.
+    shared = procs.keys() & rows.keys() if report.scope == "memcg" else procs.keys()
+    assert len(shared) >= 2
+    for pid in shared:
+        row, proc = rows[pid], procs[pid]
+        assert row.name == proc["comm"]
+        assert abs(row.rss * 4 - proc["rss_kb"]) <= STEP_KB + SLACK_KB
+        assert row.oom_score_adj == proc["oom_score_adj"]
+    if report.scope == "global":
+        free = sum(zone.free for zone in report.zones)
+        # The child's last step, and what the reader of its own report freed meanwhile.
+        assert free <= before["meminfo"]["MemFree"]
+        anonymous = before["meminfo"]["AnonPages"]
+        told = (report.mem_info["active_anon"] + report.mem_info["inactive_anon"]) * 4
+        assert abs(told - anonymous) <= 2 * STEP_KB + SLACK_KB

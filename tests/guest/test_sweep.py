@@ -1,0 +1,212 @@
+"""Sweeps, frontiers and checks in guests, on this machine and on Dask's workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import Rig, qemus
+
+pytestmark = pytest.mark.guest
+
+# Small and quick: 96 MB to fill, and a child that does not wait.
+SMALL = ("--set", "parent=40M", "--set", "every=1ms", "--set", "memory=192M")
+POINTS = ("--over", "hog=1M,70M", *SMALL)
+
+
+def table(out: str) -> list[dict[str, Any]]:
+    """The rows of a sweep without what differs between two runs of one point."""
+    kept = ("point", "repeat", "settings", "verdict", "oom_invoker", "oom_victim", "oom_scope", "kernel_hash")
+    return [{key: row[key] for key in kept} for row in json.loads(out)]
+
+
+def test_verdicts_follow_the_axis(rig: Rig) -> None:
+    called = rig("sweep", "overcommit-oops", *POINTS, "--json")
+
+    assert [row["verdict"] for row in table(called.out)] == ["not-reproduced", "reproduced"], called.err
+    assert called.status == 1
+
+
+def test_point_that_cannot_be_run_does_not_stop_the_others(rig: Rig) -> None:
+    called = rig("sweep", "overcommit-oops", "--over", "hog=1M,4G", *SMALL, "--json")
+
+    rows = json.loads(called.out)
+    assert [row["verdict"] for row in rows] == ["not-reproduced", "error"]
+    assert "larger than" in rows[1]["reason"]
+    assert called.status == 3
+
+
+def test_killed_sweep_is_resumed_without_running_a_point_again(rig: Rig, environment: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "rig", "sweep", "overcommit-oops", *POINTS, "--repeat", "3", "--jobs", "1"]
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = journal(environment)
+
+    called = rig("sweep", "--resume", "last", "--json")
+
+    assert first.startswith("[1/6]")
+    rows = json.loads(called.out)
+    assert len(rows) == 6
+    assert [row["run"] for row in rows][: len(before)] == [row["run"] for row in before]
+    deadline = time.monotonic() + 10
+    while qemus(environment) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def journal(environment: dict[str, str]) -> list[dict[str, Any]]:
+    (path,) = Path(environment["RIG_RUNS"]).glob("sweeps/*/rows.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def test_results_are_asked_in_sql(rig: Rig) -> None:
+    rig("sweep", "overcommit-oops", *POINTS, "-q")
+
+    called = rig("results", "last", "--sql", "select hog, verdict from results order by hog", "--csv")
+
+    assert called.out.splitlines() == ["hog,verdict", "1048576,not-reproduced", "73400320,reproduced"], called.err
+
+
+def test_local_cluster_gives_the_table_of_this_machine(rig: Rig, environment: dict[str, str]) -> None:
+    here = rig("sweep", "overcommit-oops", *POINTS, "--json")
+
+    there = rig("sweep", "overcommit-oops", *POINTS, "--json", "--executor", "dask", "--jobs", "2")
+
+    assert table(there.out) == table(here.out), there.err
+    rows = json.loads(there.out)
+    assert all(row["worker"].startswith("tcp://127.0.0.1:") for row in rows)
+    assert all((Path(environment["RIG_RUNS"]) / row["run"] / "console.log").is_file() for row in rows)
+
+
+class Cluster:
+    """A scheduler and workers started by hand, on loopback."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment = environment | {"DASK_LOGGING__DISTRIBUTED": "error"}
+        self._folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
+        with (self._folder / f"dask-{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *words],
+                env=self._environment | variables,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def worker(self, **variables: str) -> subprocess.Popen[bytes]:
+        words = ("--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--no-nanny", "--death-timeout", "30")
+        return self.start("worker", self.address, *words, **variables)
+
+
+@pytest.fixture
+def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(environment, tmp_path)
+    yield made
+    for process in reversed(made.processes):
+        process.kill()
+        process.wait()
+
+
+def test_worker_that_is_killed_loses_no_point_and_doubles_none(rig: Rig, cluster: Cluster) -> None:
+    first = cluster.worker()
+    sweep = ("sweep", "overcommit-oops", "--over", "hog=1M,2M,3M,70M", *SMALL, "--json")
+    here = rig(*sweep)
+    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
+    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not qemus(cluster._environment) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    first.kill()
+    cluster.worker()
+    out, _ = process.communicate(timeout=200)
+
+    assert table(out) == table(here.out)
+
+
+def test_worker_with_another_rig_is_refused(rig: Rig, cluster: Cluster, tmp_path: Path) -> None:
+    import shutil
+
+    import rig as package
+
+    other = tmp_path / "other"
+    shutil.copytree(Path(package.__file__).parent, other / "rig", ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "rig" / "units.py").open("a").write("# changed\n")
+    cluster.worker(PYTHONPATH=str(other))
+
+    called = rig("sweep", "overcommit-oops", *POINTS, "--executor", "dask", "--scheduler", cluster.address)
+
+    assert called.status == 3
+    assert "a worker has another rig" in called.err
+    assert "install the same rig" in called.err
+
+
+def test_scheduler_without_a_worker_is_an_error(rig: Rig, cluster: Cluster) -> None:
+    called = rig("sweep", "overcommit-oops", *POINTS, "--executor", "dask", "--scheduler", cluster.address)
+
+    assert called.status == 3
+    assert "the scheduler has no worker" in called.err
+
+
+def test_scheduler_that_is_not_there_is_an_error(rig: Rig) -> None:
+    called = rig("sweep", "overcommit-oops", *POINTS, "--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")
+
+    assert called.status == 3
+    assert "no scheduler answers" in called.err
+    assert "Traceback" not in called.err
+
+
+def test_frontier_is_bisected_and_predicted(rig: Rig) -> None:
+    called = rig(
+        "frontier", "overcommit-oops", "--over", "hog=0M..80M", *SMALL, "--find", "reproduced", "--repeat", "1",
+        "--resolution", "2M", "--scan", "5", "--json",
+    )  # fmt: skip
+
+    edges = json.loads(called.out)
+    assert called.status == 0, called.err
+    assert ("not-reproduced", "reproduced") in [(edge["from"], edge["to"]) for edge in edges]
+    assert all(edge["predicted"] for edge in edges if edge["from"] == "not-reproduced")
+
+
+def test_frontier_without_a_change_says_what_it_saw(rig: Rig) -> None:
+    called = rig("frontier", "overcommit-oops", "--over", "hog=0M..2M", *SMALL, "--scan", "2", "--repeat", "1", "-q")
+
+    assert called.status == 1
+    assert "no change of verdict in the range" in called.out
+
+
+def test_rules_of_overcommit_hold_on_this_kernel(rig: Rig) -> None:
+    called = rig("verify", "overcommit", "--ktap", "-")
+
+    assert called.status == 0, called.out
+    assert called.out.count("\n  ok ") >= 34
+
+
+def test_suite_that_the_mirror_does_not_serve_is_unavailable(rig: Rig) -> None:
+    called = rig("verify", "overcommit", "--kernel", "debian:nosuchsuite", "--check", "brk", "--ktap", "-")
+
+    assert called.status == 0, called.err
+    assert "# SKIP unavailable" in called.out

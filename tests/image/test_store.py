@@ -1,0 +1,140 @@
+"""The cache: whole or not there, checked by hash, bounded."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rig.errors import RigError
+from rig.image.store import Entry, Store, digest_text
+
+
+def _add(store: Store, kind: str, key: str, content: bytes = b"content") -> Entry:
+    with store.workplace() as work:
+        result = work / "result"
+        result.mkdir()
+        (result / "file").write_bytes(content)
+        return store.add(kind, key, result, {"spec": key})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+def test_entry_that_was_added_is_found_with_its_hashes(store: Store) -> None:
+    added = _add(store, "kernel", "k1")
+
+    found = store.get("kernel", "k1")
+
+    assert found == added
+    assert found.damaged() == []
+
+
+def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    entry = _add(store, "kernel", "k1")
+    entry.file("file").write_bytes(b"cOntent")
+
+    found = store.whole("kernel", "k1")
+
+    assert found is None
+    assert not entry.path.exists()
+    assert "damaged on disk (file)" in caplog.text
+
+
+def test_half_built_entry_is_not_there(store: Store) -> None:
+    folder = store.root / "kernel" / "k1"
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"half")
+
+    assert store.get("kernel", "k1") is None
+    assert store.entries() == []
+
+
+def test_failed_build_leaves_nothing(store: Store) -> None:
+    def build() -> None:
+        with store.workplace() as work:
+            (work / "file").write_bytes(b"half")
+            raise ValueError("broke")
+
+    with pytest.raises(ValueError, match="broke"):
+        build()
+
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_least_recently_used_goes_first_when_the_bound_is_reached(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, newer = _add(store, "snapshot", "s1", bytes(1 << 20)), _add(store, "snapshot", "s2", bytes(1 << 20))
+    long_ago = time.time() - 7200
+    os.utime(old.path / "manifest.json", (long_ago - 60, long_ago - 60))
+    os.utime(newer.path / "manifest.json", (long_ago, long_ago))
+    monkeypatch.setenv("RIG_CACHE_SIZE", "2500K")
+
+    _add(store, "snapshot", "s3", bytes(1 << 20))
+
+    assert {entry.key for entry in store.entries()} == {"s2", "s3"}
+
+
+def test_what_was_just_used_is_not_evicted_under_a_running_guest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add(store, "snapshot", "s1", bytes(1 << 20))
+    monkeypatch.setenv("RIG_CACHE_SIZE", "1K")
+
+    _add(store, "snapshot", "s2", bytes(1 << 20))
+
+    assert {entry.key for entry in store.entries()} == {"s1", "s2"}
+
+
+def test_bound_that_is_no_size_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIG_CACHE_SIZE", "much")
+
+    with pytest.raises(RigError, match=r"RIG_CACHE_SIZE.*'much' is not a size"):
+        _add(store, "kernel", "k1")
+
+
+def test_two_builders_of_one_thing_take_turns(store: Store) -> None:
+    order = []
+
+    def build(name: str) -> None:
+        with store.lock("image"):
+            order.append(f"{name} begins")
+            time.sleep(0.05)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=build, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [line.split()[1] for line in order] == ["begins", "ends", "begins", "ends"]
+    assert order[0][0] == order[1][0]
+
+
+def test_leftovers_of_dead_builders_are_swept_and_those_of_living_ones_stay(store: Store) -> None:
+    with store.workplace() as alive:
+        dead = store.root / "tmp" / "4194304-dead"  # above pid_max
+        dead.mkdir()
+
+        swept = store.sweep_leftovers()
+
+        assert swept == 1
+        assert alive.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+
+    with pytest.raises(RigError, match="set RIG_CACHE"), Store(locked / "cache").workplace():
+        pass
+
+
+def test_key_of_two_texts_is_not_that_of_their_sum() -> None:
+    assert digest_text("ab", "c") != digest_text("a", "bc")

@@ -1,0 +1,109 @@
+"""QEMU's command line as data, and the name of a snapshot that comes from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rig.machine.command import build_command, kernel_command_line, printable
+from rig.machine.qemu import Qemu
+from rig.machine.snapshot import snapshot_key
+from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+
+QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), (7, 2), "version 7.2")
+SPEC = GuestSpec(
+    memory=512 << 20,
+    cpus=1,
+    clock=Clock.WARP,
+    accel=Accel.TCG,
+    kernel=Path("/cache/bzImage"),
+    kernel_digest="k",
+    initramfs=Path("/cache/initramfs"),
+    initramfs_digest="i",
+    rootfs=Path("/cache/root"),
+    rootfs_digest="r",
+    payload_size=34 << 20,
+)
+WIRING = Wiring(name="test", folder=Path("/tmp/rig-test"), payload=Path("/tmp/rig-test/payload"))
+
+
+def words(spec: GuestSpec = SPEC, wiring: Wiring = WIRING, qemu: Qemu = QEMU) -> str:
+    return " ".join(build_command(spec, wiring, qemu))
+
+
+def test_warp_guest_has_no_disk_and_no_network() -> None:
+    command = words()
+
+    assert "virtio-blk" not in command
+    assert "netdev" not in command
+    assert "sleep=off" in command
+
+
+def test_live_guest_has_one_way_in_on_loopback_and_none_out() -> None:
+    command = words(replace(SPEC, clock=Clock.LIVE), replace(WIRING, ssh_port=2222))
+
+    assert "restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in command
+    assert "icount" not in command
+
+
+def test_recording_and_replay_name_the_same_file() -> None:
+    recorded = words(wiring=replace(WIRING, rr="record", recording=Path("/runs/replay.bin")))
+
+    assert "rr=record,rrfile=/runs/replay.bin" in recorded
+
+
+def test_comma_in_a_path_is_doubled() -> None:
+    command = words(wiring=replace(WIRING, payload=Path("/tmp/a,b")))
+
+    assert "mem-path=/tmp/a,,b" in command
+
+
+@pytest.mark.parametrize(("version", "option"), [((7, 2), "-runas nobody"), ((9, 1), "-run-with user=nobody")])
+def test_root_is_dropped_in_the_words_of_that_qemu(version: tuple[int, int], option: str) -> None:
+    command = words(wiring=replace(WIRING, run_as="nobody"), qemu=replace(QEMU, version=version))
+
+    assert option in command
+    assert "spawn=deny" in command
+
+
+def test_nothing_silences_the_kernel() -> None:
+    line = kernel_command_line(SPEC).split()
+
+    assert "ignore_loglevel" in line
+    assert not {"quiet", "loglevel=0"} & set(line)
+
+
+def test_printed_command_has_an_option_and_its_value_on_a_line() -> None:
+    lines = printable(build_command(SPEC, WIRING, QEMU)).splitlines()
+
+    assert any(line.strip().startswith("-m 512M") for line in lines)
+    assert all(line.endswith("\\") for line in lines[:-1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SPEC, memory=384 << 20),
+        replace(SPEC, cpus=2),
+        replace(SPEC, kernel_digest="other"),
+        replace(SPEC, rootfs_digest="other"),
+        replace(SPEC, initramfs_digest="other"),
+        replace(SPEC, append=("slub_debug",)),
+        replace(SPEC, clock=Clock.LIVE),
+        replace(SPEC, swap=64 << 20),
+    ],
+)
+def test_snapshot_of_another_guest_has_another_name(other: GuestSpec) -> None:
+    assert snapshot_key(other, QEMU) != snapshot_key(SPEC, QEMU)
+
+
+def test_snapshot_of_another_qemu_has_another_name() -> None:
+    assert snapshot_key(SPEC, replace(QEMU, text="version 9.2")) != snapshot_key(SPEC, QEMU)
+
+
+def test_snapshot_does_not_depend_on_where_the_cache_lies() -> None:
+    moved = replace(SPEC, kernel=Path("/else/bzImage"), rootfs=Path("/else/root"), initramfs=Path("/else/initramfs"))
+
+    assert snapshot_key(moved, QEMU) == snapshot_key(SPEC, QEMU)
