@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store, digest_file
+from rig.machine.command import DUMP_SET
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
@@ -27,6 +29,7 @@ __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
+PANIC_DUMP = "panic.kdump"
 NEEDED_AFTERWARDS = (
     "rig.klog",
     "rig.scenario.account",
@@ -61,6 +64,7 @@ class Conducted:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panic_dump: str | None = None
     problem: RigError | None = None
 
     @contextmanager
@@ -112,7 +116,8 @@ async def conduct(
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
-        wiring = _wiring(spec, name, folder, out, record)
+        held = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP))
+        wiring = replace(_wiring(spec, name, folder, out, record), dump=held)
         key = None
         if spec.clock is Clock.LIVE:
             from rig.machine.ssh import new_key
@@ -137,7 +142,14 @@ async def conduct(
             aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
             if key is not None:
                 await _push(session, payload, key, deadlines)
+            panic = asyncio.ensure_future(_hold_panic(session))
             conducted.problem = await _to_the_end(session, ended, deadlines)
+            if not panic.done():
+                panic.cancel()
+            elif panic.exception() is None:
+                conducted.panic_dump = PANIC_DUMP
+            else:
+                logger.warning("the guest that panicked could not be dumped: %s", panic.exception())
             conducted.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
@@ -214,6 +226,31 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
             shell.run("touch /run/rig/go")
 
     await asyncio.to_thread(push)
+
+
+@contextmanager
+def _room_for_a_dump(path: Path) -> Iterator[int]:
+    """Yield an open file for QEMU, which may open none itself; gone when nothing was written."""
+    with path.open("wb") as file:
+        yield file.fileno()
+    if not path.stat().st_size:
+        path.unlink()
+
+
+async def _hold_panic(session: Session) -> None:
+    """Wait for a panic; QEMU then holds the guest. Dump its memory, and end it."""
+    await session.monitor.next_event("GUEST_PANICKED")
+    try:
+        await session.monitor.execute(
+            "dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}", format="kdump-zlib"
+        )
+    except RigError:
+        # Half a dump is none.
+        os.truncate(session.console_log.with_name(PANIC_DUMP), 0)
+        raise
+    finally:
+        with contextlib.suppress(RigError):
+            await session.monitor.execute("quit")
 
 
 async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:

@@ -162,7 +162,7 @@ async def at_place(
     if names and not function:
         raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
     listeners = Listeners(
-        on_line=lambda line: progress.line(line.decode(errors="replace")),
+        on_line=lambda line: progress.console(line.decode(errors="replace")),
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
     )
     progress.phase(f"replay to {place}")

@@ -104,6 +104,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
                 "environment": _environment(parts, spec, choice, qemu.text, conducted, run),
                 "command": tuple(conducted.command),
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in conducted.phases.items()),
+                "panic_dump": conducted.panic_dump,
                 "recording": _recording(opened.folder, request, spec, conducted),
             }
         )
