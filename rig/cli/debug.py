@@ -52,7 +52,7 @@ def debug(
         progress.phase("check")
         store, qemu = Store(), find_qemu()
         ready = replayable(store, found, folder, qemu)
-        symbols = symbols_of(store, ready)
+        symbols = symbols_of(store, found, ready.spec.kernel)
         status = asyncio.run(
             debug_run(
                 ready,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from rig.errors import RigError
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store, digest_file
 from rig.machine.command import DUMP_SET
+from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
@@ -29,7 +29,7 @@ __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
-PANIC_DUMP = "panic.kdump"
+PANIC_DUMP = "panic.elf"
 NEEDED_AFTERWARDS = (
     "rig.klog",
     "rig.scenario.account",
@@ -147,7 +147,7 @@ async def conduct(
             if not panic.done():
                 panic.cancel()
             elif panic.exception() is None:
-                conducted.panic_dump = PANIC_DUMP
+                conducted.panic_dump = f"{PANIC_DUMP}.zst"
             else:
                 logger.warning("the guest that panicked could not be dumped: %s", panic.exception())
             conducted.payload_hash = await aside
@@ -233,20 +233,20 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
     """Yield an open file for QEMU, which may open none itself; gone when nothing was written."""
     with path.open("wb") as file:
         yield file.fileno()
-    if not path.stat().st_size:
+    if path.exists() and not path.stat().st_size:
         path.unlink()
 
 
 async def _hold_panic(session: Session) -> None:
     """Wait for a panic; QEMU then holds the guest. Dump its memory, and end it."""
     await session.monitor.next_event("GUEST_PANICKED")
+    dump = session.console_log.with_name(PANIC_DUMP)
     try:
-        await session.monitor.execute(
-            "dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}", format="kdump-zlib"
-        )
+        await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
+        await asyncio.to_thread(pack_dump, dump)
     except RigError:
         # Half a dump is none.
-        os.truncate(session.console_log.with_name(PANIC_DUMP), 0)
+        dump.unlink(missing_ok=True)
         raise
     finally:
         with contextlib.suppress(RigError):

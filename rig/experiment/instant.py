@@ -89,19 +89,19 @@ def parse_place(text: str) -> Place:
 
 def default_place(run: Run) -> Place:
     """Return where a run is worth stopping: at its OOM, else at its panic, else at its start."""
-    if run.ooms:
+    if run.ooms and not (run.panic and run.recording.path is None):
         return Place("oom")
     return Place("panic") if run.panic else Place("start")
 
 
-def symbols_of(store: Store, replayable: Replayable) -> Symbols:
-    """Return the symbols of the run's kernel. Raises RigError where they are not here."""
-    found = find_symbols(store, replayable.spec.kernel)
+def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
+    """Return the symbols of the run's kernel, a bzImage. Raises RigError where they are not here."""
+    found = find_symbols(store, kernel)
     if found is None:
-        name = replayable.run.environment.kernel_name
+        name = run.environment.kernel_name
         spec = name if name.startswith("debian:") else f"VMLINUX --kernel {name or 'KERNEL'}"
         raise RigError(
-            f"the debug symbols of {replayable.run.environment.kernel} are not here",
+            f"the debug symbols of {run.environment.kernel} are not here",
             where=store.root / "symbols",
             remedy=f"rig symbols add {spec}",
         )

@@ -258,7 +258,7 @@ class Run(Model):
     ooms: tuple[OomReport, ...] = ()
     panic: str | None = None
     panic_dump: str | None = None
-    """The memory of the guest that panicked: a file of the run's folder (kdump), for drgn or crash."""
+    """The memory of the guest that panicked: a file of the run's folder (ELF, zstd)."""
 
     @property
     def exit_status(self) -> int:
