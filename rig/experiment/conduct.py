@@ -104,6 +104,7 @@ async def conduct(
     deadlines: Deadlines,
     progress: Progress,
     record: bool,
+    dump_panics: bool = False,
 ) -> Conducted:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
@@ -116,8 +117,9 @@ async def conduct(
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
-        held = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP))
-        wiring = replace(_wiring(spec, name, folder, out, record), dump=held)
+        wiring = _wiring(spec, name, folder, out, record)
+        if dump_panics:
+            wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
         key = None
         if spec.clock is Clock.LIVE:
             from rig.machine.ssh import new_key
@@ -142,14 +144,9 @@ async def conduct(
             aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
             if key is not None:
                 await _push(session, payload, key, deadlines)
-            panic = asyncio.ensure_future(_hold_panic(session))
+            panic = asyncio.ensure_future(_hold_panic(session, conducted))
             conducted.problem = await _to_the_end(session, ended, deadlines)
-            if not panic.done():
-                panic.cancel()
-            elif panic.exception() is None:
-                conducted.panic_dump = f"{PANIC_DUMP}.zst"
-            else:
-                logger.warning("the guest that panicked could not be dumped: %s", panic.exception())
+            panic.cancel()
             conducted.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
@@ -237,17 +234,23 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
         path.unlink()
 
 
-async def _hold_panic(session: Session) -> None:
-    """Wait for a panic; QEMU then holds the guest. Dump its memory, and end it."""
-    await session.monitor.next_event("GUEST_PANICKED")
+async def _hold_panic(session: Session, conducted: Conducted) -> None:
+    """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
+    try:
+        await session.monitor.next_event("GUEST_PANICKED")
+    except RigError:
+        # It ended without one.
+        return
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
+        if session.wiring.dump is None:
+            return
         await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
-        await asyncio.to_thread(pack_dump, dump)
-    except RigError:
+        conducted.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+    except RigError as error:
+        logger.warning("the guest that panicked could not be dumped: %s", error)
         # Half a dump is none.
         dump.unlink(missing_ok=True)
-        raise
     finally:
         with contextlib.suppress(RigError):
             await session.monitor.execute("quit")
