@@ -30,6 +30,8 @@ def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -
         # Files that lie beside the kernel's, and the user's own, are not to run here.
         "set auto-load off", "set confirm off", "set pagination off", "set style enabled off",
         "set architecture i386:x86-64",
+        # A packet that is sent again, as after gdb's usual two seconds, is answered twice by QEMU.
+        "set remotetimeout 60",
     )  # fmt: skip
     after = (f"target remote {target}", f"source {HELPERS}", *commands)
     words = [word for command in before for word in ("-iex", command)]

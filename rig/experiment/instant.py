@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
-from rig.experiment.replay import Bounds, instruction, replaying
+from rig.experiment.replay import Bounds, how_it_ended, instruction, replaying
 from rig.experiment.replayable import Replayable
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols
-from rig.machine.gdbstub import DebugPort, debug_port
+from rig.machine.gdbstub import DebugPort, GuestEnded, debug_port
 from rig.machine.history import take_first_snapshot, write_empty_qcow2
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, confinement_user
@@ -181,7 +181,15 @@ async def at_place(
             await take_first_snapshot(session.monitor)
         if function:
             here = _condition(replayable, place, marks, addresses, symbols)
-            await _go_until(port, addresses[function], here, place, bounds)
+            try:
+                await _go_until(port, addresses[function], here, place, bounds)
+            except GuestEnded:
+                how = how_it_ended(session, await session.process.wait())
+                raise RigError(
+                    f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
+                    where="replay",
+                    remedy="rig replay says whether the recording is whole",
+                ) from None
         count = await instruction(session)
         yield Instant(place, session, port, symbols, count, function, time.monotonic() - began)
 

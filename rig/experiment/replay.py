@@ -21,7 +21,7 @@ from rig.machine.spec import Wiring
 from rig.report.live import Progress
 from rig.run.comparison import Comparison, Replayed
 
-__all__ = ["Bounds", "instruction", "replay", "replaying"]
+__all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
 
 OVER = ("replay file is over", "error reading the replay data")
 """What QEMU says at the end of a recording that has no end (replay/replay-internal.c)."""
@@ -129,7 +129,7 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
                 waiting.add(panicked)
             await asyncio.wait(waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() or differs.done():
-                return "" if differs.done() else _how_it_ended(session, ended.result())
+                return "" if differs.done() else how_it_ended(session, ended.result())
             if panicked.done() and panicked.exception() is None:
                 # It is held, as it was when it was recorded.
                 return ""
@@ -155,7 +155,8 @@ def _is_over(session: Session) -> bool:
     return any(each in words for each in OVER)
 
 
-def _how_it_ended(session: Session, status: int) -> str:
+def how_it_ended(session: Session, status: int) -> str:
+    """Return why QEMU ended with that exit status, or '' where it did as it should."""
     words = session.process.words()
     if _is_over(session):
         return "the recording ends here"
