@@ -7,7 +7,7 @@ RIG := $(VENV)/bin/rig
 # What the host must have: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
 PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc libc6-dev make python3 python3-venv ca-certificates
 # And for the tests: ours of the debugger and of the log reader.
-TEST_PACKAGES :=
+TEST_PACKAGES := gdb chromium
 SAMPLES ?=
 
 help: ## This list
@@ -18,8 +18,11 @@ run: venv ## Install what is missing, build the image, run the main job
 	$(RIG) image build
 	$(RIG) run overcommit-oops
 
-packages: ## Install the Debian packages that are missing (as root or with sudo)
-	@missing=$$(for package in $(PACKAGES) $(TEST_PACKAGES); do \
+packages: MISSING_OF = $(PACKAGES)
+test-packages: MISSING_OF = $(TEST_PACKAGES)
+test-packages: ## Install what only the tests need
+packages test-packages: ## Install the Debian packages that are missing (as root or with sudo)
+	@missing=$$(for package in $(MISSING_OF); do \
 		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q '^install ok installed$$' || echo $$package; done); \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; \
@@ -50,10 +53,11 @@ check: venv ## Style, types, layers and unit tests: under 90 s
 	$(VENV)/bin/ruff format --check --quiet rig tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not guest" tests
+	$(PY) -m pytest -q -n 2 -m "not guest and not browser" tests
 
-test: check ## All tests: the fast ones, then those that boot guests
-	$(PY) -m pytest -m guest tests
+test: check test-packages ## All tests: the fast ones, then those that open a browser, then those that boot guests
+	$(PY) -m pytest -q -m browser tests
+	$(PY) -m pytest -q -m guest tests
 
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
@@ -65,4 +69,4 @@ klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages venv link check test bench klog-bench clean
+.PHONY: help run packages test-packages venv link check test bench klog-bench clean

@@ -200,6 +200,9 @@ int64_t own_rss_kb(void);
 
 /* pagemap.c and look.c: what the kernel says about one process. */
 enum outcome begin_pagemap(struct step *step);
+void take_pagemaps(const char *label);
+int64_t pagemap_due(void);
+void pagemap_if_due(int64_t now);
 struct member *one_member(const struct step *step);
 enum outcome no_member(const struct step *step);
 void say_label(const struct step *step);

@@ -36,6 +36,7 @@ static void said_oom(void)
 	rec_int("oom_kill", count);
 	rec_end();
 	take_sample("oom", false);
+	take_pagemaps("oom");
 	count_oom();
 }
 

@@ -15,7 +15,7 @@
 #define PM_EXCLUSIVE (1ULL << 56)
 #define PM_FRAME ((1ULL << 55) - 1)
 
-enum { ENTRIES = 1024, MAX_PFNS = 1024 };
+enum { ENTRIES = 1024, MAX_PFNS = 1024, MAX_PERIODIC_MAPS = 8 };
 
 /*
  * The frame of the shared zero page: what a page is mapped to that was read and never written. Small pages only: the
@@ -59,7 +59,7 @@ static const char *page_state(uint64_t entry, uint64_t zero)
 }
 
 struct map_record {
-	const struct step *step;
+	const char *label;	/* or NULL */
 	const struct member *member;
 	uint64_t zero, page_size;
 	const char *state;	/* of the run in progress */
@@ -70,7 +70,10 @@ struct map_record {
 static void map_open(struct map_record *map, uint64_t start)
 {
 	rec_begin("pagemap");
-	say_label(map->step);
+	if (map->label)
+		rec_str("label", map->label);
+	else
+		rec_null("label");
 	say_member(map->member);
 	rec_hex("start", start);
 	rec_int("page_size", (int64_t)map->page_size);
@@ -141,52 +144,161 @@ static bool map_bounds(const struct step *step, const struct program *program, u
 	return true;
 }
 
-enum outcome begin_pagemap(struct step *step)
+/* Reads the whole map from an open /proc/PID/pagemap and says it; 0, or the errno of the read that failed. */
+static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t length, bool with_pfns)
 {
 	static uint64_t entries[ENTRIES];
-	struct map_record map = { .step = step, .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
-	const char *pfns = word(step, "pfns");
-	uint64_t start, length, pages;
-	struct member *m = one_member(step);
+	uint64_t pages = (length + map->page_size - 1) / map->page_size;
+	int64_t began = now_ns();
+	int err = 0;
+
+	map->next = start & ~(map->page_size - 1);
+	for (uint64_t done = 0; done < pages && !err;) {
+		size_t want = pages - done < ENTRIES ? (size_t)(pages - done) : ENTRIES;
+		ssize_t got = pread(fd, entries, want * 8, (off_t)(map->next / map->page_size * 8));
+
+		if (got < 8) {
+			err = got < 0 ? errno : ESRCH;	/* nothing: the process has no memory any more */
+			break;
+		}
+		for (ssize_t i = 0; i < got / 8; i++)
+			map_page(map, entries[i]);
+		done += (uint64_t)got / 8;
+	}
+	if (err && !map->open && map->run == 0)
+		return err;
+	end_run(map);
+	if (!map->open)
+		map_open(map, map->next);
+	map_close(map, true);
+	if (with_pfns && !err)
+		say_pfns(entries, (size_t)pages);
+	rec_time("took", now_ns() - began);
+	rec_end();
+	return err;
+}
+
+static int open_pagemap(pid_t pid)
+{
 	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* ---- maps that are taken again and again ---- */
+
+/* The file stays open: at the moment when there is no memory left, opening one would ask for some. */
+static struct periodic {
+	struct step *step;	/* NULL: free */
+	struct member member;
+	uint64_t start, length;
+	int64_t period, due;
 	int fd;
+} periodic[MAX_PERIODIC_MAPS];
+
+static void stop_periodic(struct periodic *map)
+{
+	close(map->fd);
+	map->step = NULL;
+}
+
+static void stop_same(const struct step *step, const struct member *m)
+{
+	for (int i = 0; i < MAX_PERIODIC_MAPS; i++) {
+		struct periodic *map = &periodic[i];
+		const char *old = map->step ? word(map->step, "region") : NULL, *new = word(step, "region");
+
+		if (map->step && map->member.pid == m->pid && (old && new ? strcmp(old, new) == 0 : old == new))
+			stop_periodic(map);
+	}
+}
+
+static enum outcome start_periodic(struct step *step, const struct member *m, uint64_t start, uint64_t length)
+{
+	int64_t period = 0;
+
+	parse_seconds(word(step, "every"), &period);
+	stop_same(step, m);
+	if (!period)
+		return STEP_DONE;
+	for (int i = 0; i < MAX_PERIODIC_MAPS; i++) {
+		int fd;
+
+		if (periodic[i].step)
+			continue;
+		fd = open_pagemap(m->pid);
+		if (fd < 0)
+			return fail(errno, "open of /proc/%d/pagemap failed", m->pid);
+		zero_frame();
+		periodic[i] = (struct periodic){ .step = step, .member = *m, .start = start, .length = length,
+						 .period = period, .due = now_ns() + period, .fd = fd };
+		return STEP_DONE;
+	}
+	return fail(ENOSPC, "at most %d page maps are taken again and again", MAX_PERIODIC_MAPS);
+}
+
+static void take_periodic(struct periodic *map, const char *label)
+{
+	struct map_record record = { .label = label, .member = &map->member,
+				     .page_size = (uint64_t)sysconf(_SC_PAGESIZE), .zero = zero_frame() };
+
+	if (say_map(&record, map->fd, map->start, map->length, false))
+		stop_periodic(map);
+}
+
+/* All of them now, whatever their time: at an OOM, before the victim's memory is gone. */
+void take_pagemaps(const char *label)
+{
+	for (int i = 0; i < MAX_PERIODIC_MAPS; i++)
+		if (periodic[i].step)
+			take_periodic(&periodic[i], label);
+}
+
+int64_t pagemap_due(void)
+{
+	int64_t due = INT64_MAX;
+
+	for (int i = 0; i < MAX_PERIODIC_MAPS; i++)
+		if (periodic[i].step && periodic[i].due < due)
+			due = periodic[i].due;
+	return due;
+}
+
+void pagemap_if_due(int64_t now)
+{
+	for (int i = 0; i < MAX_PERIODIC_MAPS; i++) {
+		struct periodic *map = &periodic[i];
+
+		if (!map->step || now < map->due)
+			continue;
+		map->due += (1 + (now - map->due) / map->period) * map->period;
+		take_periodic(map, word(map->step, "label"));
+	}
+}
+
+enum outcome begin_pagemap(struct step *step)
+{
+	struct map_record map = { .label = word(step, "label"), .page_size = (uint64_t)sysconf(_SC_PAGESIZE) };
+	bool pfns = word(step, "pfns") && strcmp(word(step, "pfns"), "1") == 0;
+	uint64_t start, length;
+	struct member *m = one_member(step);
+	int fd, err;
 
 	if (!m)
 		return no_member(step);
 	if (!map_bounds(step, m->program, &start, &length))
 		return fail(ENOENT, "%s printed no region named %s", m->program->name, word(step, "region"));
-	pages = (length + map.page_size - 1) / map.page_size;
-	if (pfns && strcmp(pfns, "1") == 0 && pages > MAX_PFNS)
+	if (word(step, "every"))
+		return start_periodic(step, m, start, length);
+	if (pfns && (length + map.page_size - 1) / map.page_size > MAX_PFNS)
 		return fail(EINVAL, "frames are listed of at most %d pages at once", MAX_PFNS);
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", m->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open_pagemap(m->pid);
 	if (fd < 0)
-		return fail(errno, "open of %s failed", path);
+		return fail(errno, "open of /proc/%d/pagemap failed", m->pid);
 	map.member = m;
 	map.zero = zero_frame();
-	map.next = start & ~(map.page_size - 1);
-	map_open(&map, map.next);
-	for (uint64_t done = 0; done < pages;) {
-		size_t want = pages - done < ENTRIES ? (size_t)(pages - done) : ENTRIES;
-		ssize_t got = pread(fd, entries, want * 8, (off_t)(map.next / map.page_size * 8));
-
-		if (got < 8) {
-			int err = got < 0 ? errno : EIO;
-
-			close(fd);
-			return fail(err, "read of %s at %llx failed", path, (unsigned long long)map.next);
-		}
-		for (ssize_t i = 0; i < got / 8; i++)
-			map_page(&map, entries[i]);
-		done += (uint64_t)got / 8;
-	}
+	err = say_map(&map, fd, start, length, pfns);
 	close(fd);
-	end_run(&map);
-	if (!map.open)
-		map_open(&map, map.next);
-	map_close(&map, true);
-	if (pfns && strcmp(pfns, "1") == 0)
-		say_pfns(entries, (size_t)pages);
-	rec_end();
-	return STEP_DONE;
+	return err ? fail(err, "read of /proc/%d/pagemap failed", m->pid) : STEP_DONE;
 }

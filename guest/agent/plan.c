@@ -27,7 +27,7 @@ const struct verb verbs[] = {
 	{ "signal", "program signal", "comm timeout", false, begin_signal, check_signal, describe_members },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
 	{ "sample", "", "every now label pss", false, begin_sample, NULL, NULL },
-	{ "pagemap", "program", "comm start length region label pfns", false, begin_pagemap, NULL, NULL },
+	{ "pagemap", "program", "comm start length region label pfns every", false, begin_pagemap, NULL, NULL },
 	{ "check_rss", "program", "comm min max", false, begin_check_rss, NULL, NULL },
 	{ "fds", "program", "comm label fd*", false, begin_fds, NULL, NULL },
 	{ "kcmp", "a b", "type a_fd b_fd label", false, begin_kcmp, NULL, NULL },

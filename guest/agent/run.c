@@ -122,11 +122,13 @@ static void serve(const struct watch *ready)
 void loop_once(int64_t until)
 {
 	struct timespec timeout, *limit = NULL;
-	int64_t due = sample_due(), now = now_ns();
+	int64_t due = sample_due(), map_due = pagemap_due(), now = now_ns();
 	int ready;
 
 	if (due < until)
 		until = due;
+	if (map_due < until)
+		until = map_due;
 	if (until != INT64_MAX) {
 		int64_t left = until > now ? until - now : 0;
 
@@ -141,6 +143,7 @@ void loop_once(int64_t until)
 			ready--;
 		}
 	sample_if_due(now_ns());
+	pagemap_if_due(now_ns());
 }
 
 static void say_step(int index, const struct step *step, enum outcome outcome, int64_t took)

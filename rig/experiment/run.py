@@ -14,14 +14,14 @@ import rig
 from rig.errors import RigError
 from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
-from rig.image.store import Store
+from rig.image.store import Store, digest_file
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
 from rig.machine.qemu import find_qemu
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 from rig.run.folder import OpenRun, open_run
-from rig.run.model import Environment, Phase, Recording, Run
+from rig.run.model import Environment, Phase, RecordedGuest, Recording, Run
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
@@ -172,7 +172,27 @@ def _environment(
 def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Conducted) -> Recording:
     file = folder / RECORDING / "replay.bin"
     if conducted.recorded and file.is_file():
-        return Recording(path=str(file.relative_to(folder)), size=file.stat().st_size)
+        return Recording(
+            path=str(file.relative_to(folder)),
+            size=file.stat().st_size,
+            sha256=digest_file(file),
+            console_sha256=digest_file(folder / "console.log"),
+            events_sha256=digest_file(folder / "events.jsonl"),
+            guest=RecordedGuest(
+                memory=spec.memory,
+                cpus=spec.cpus,
+                payload_size=spec.payload_size,
+                append=spec.append,
+                qemu_args=spec.qemu_args,
+                kernel=spec.kernel_digest,
+                kernel_path=str(spec.kernel),
+                initramfs=spec.initramfs_digest,
+                initramfs_path=str(spec.initramfs),
+                rootfs=spec.rootfs_digest,
+                rootfs_path=str(spec.rootfs),
+                snapshot=conducted.snapshot_digest,
+            ),
+        )
     return Recording(reason=why_not_recorded(request, spec))
 
 

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from rig.machine.pipe import ReadEnd
+
 __all__ = ["Channel"]
 
 # PROTOCOL.md bounds a record at 64 KiB; the guest is not trusted to keep to it.
@@ -16,40 +18,54 @@ LONGEST_RECORD = 256 << 10
 class Channel:
     """Reads the agent's records from QEMU's connection to its end.
 
-    on_line: called with each line; before: what the agent said before the snapshot, which the file begins with.
+    on_line: called with each line; before: what the agent said before the snapshot, which the file begins with;
+    on_data: called with all bytes of the file as they come.
     """
 
-    def __init__(self, log: Path, on_line: Callable[[bytes], None], before: bytes = b"") -> None:
+    def __init__(
+        self,
+        log: Path,
+        on_line: Callable[[bytes], None],
+        before: bytes = b"",
+        on_data: Callable[[bytes], None] = lambda data: None,
+    ) -> None:
         self._log = log
         self._before = before
         self._on_line = on_line
-        self._server: asyncio.Server | None = None
+        self._on_data = on_data
+        self._end: ReadEnd | None = None
+        self._transport: asyncio.BaseTransport | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
 
     async def listen(self, path: Path) -> None:
-        """Begin to listen on a unix socket; QEMU connects."""
-        self._server = await asyncio.start_unix_server(self._read, path=str(path))
+        """Begin to read from a pipe; QEMU opens the other end."""
+        self._end = ReadEnd(path)
+        reader = asyncio.StreamReader()
+        self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self._end.file()
+        )
+        self._reading = asyncio.create_task(self._read(reader))
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         tail = b""
         try:
             with self._log.open("wb", buffering=0) as log:
                 log.write(self._before)
+                self._on_data(self._before)
                 while data := await reader.read(65536):
                     log.write(data)
+                    self._on_data(data)
                     *lines, tail = (tail + data).split(b"\n")
                     for line in lines:
                         self._on_line(line)
                     if len(tail) > LONGEST_RECORD:
                         self._on_line(tail)
                         tail = b""
-        except ConnectionError:
-            pass
         finally:
             if tail:
                 self._on_line(tail)
             self._ended.set()
-            writer.close()
 
     async def drain(self, timeout: float) -> bool:
         """Wait until QEMU has closed the port; say whether it did in that time (seconds)."""
@@ -58,6 +74,8 @@ class Channel:
         return self._ended.is_set()
 
     def close(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
+        """Stop reading."""
+        if self._transport is not None:
+            self._transport.close()
+        if self._reading is not None:
+            self._reading.cancel()

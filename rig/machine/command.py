@@ -68,6 +68,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         *_channels(wiring),
         *_disks(spec, wiring),
         *_network(spec, wiring),
+        *_debugger(wiring),
         *_confinement(wiring, qemu),
         # The readers run before the first instruction: no byte is lost.
         "-S",
@@ -115,14 +116,19 @@ def _backend(name: str, path: Path, size: int) -> str:
 
 
 def _channels(wiring: Wiring) -> list[str]:
-    """One purpose a channel; the rig listens and QEMU connects."""
+    """One purpose a channel. What the guest says goes through pipes: a socket is full after some 280 writes of one
+    byte, QEMU then tries again when the host has read, and a recording of that cannot be replayed.
+    """
+    quiet = wiring.incoming and wiring.rr != "replay"
     words = [
-        "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
+        # A monitor on a plain socket gets a thread of its own, which every timer of an idle guest would wake; one
+        # behind a multiplexer stays in the main loop, but takes no descriptors, which saving and dumping need.
+        "-chardev", f"socket,id=qmp,mux={'on' if quiet else 'off'},path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
-        "-chardev", f"socket,id=console,path={_escaped(wiring.console)}",
+        "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci,id=vs",
-        "-chardev", f"socket,id=events,path={_escaped(wiring.events)}",
+        "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
         # Tells the host of a panic at once.
         "-device", "pvpanic",
@@ -153,6 +159,15 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
         return []
     forward = f",hostfwd=tcp:127.0.0.1:{wiring.ssh_port}-:22" if wiring.ssh_port is not None else ""
     return ["-netdev", f"user,id=net,restrict=on{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
+
+
+def _debugger(wiring: Wiring) -> list[str]:
+    if not wiring.debugger:
+        return []
+    where = f"path={_escaped(wiring.gdb)}"
+    if wiring.debugger_port is not None:
+        where = f"host=127.0.0.1,port={wiring.debugger_port}"
+    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb"]
 
 
 def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
-from pexpect.socket_pexpect import SocketSpawn
+from pexpect.fdpexpect import fdspawn
+
+from rig.machine.pipe import ReadEnd
 
 __all__ = ["Console"]
 
@@ -20,29 +20,34 @@ LONGEST_LINE = 64 << 10
 class Console:
     """Reads ttyS0 from QEMU's connection to its end, in a thread of its own.
 
-    on_line: called in that thread with each line (bytes, without its end).
+    on_line: called in that thread with each line (bytes, without its end); on_data: with all bytes as they come.
     """
 
-    def __init__(self, listener: socket.socket, log: Path, on_line: Callable[[bytes], None]) -> None:
-        self._listener = listener
+    def __init__(
+        self,
+        end: ReadEnd,
+        log: Path,
+        on_line: Callable[[bytes], None],
+        on_data: Callable[[bytes], None] = lambda data: None,
+    ) -> None:
+        self._end = end
         self._log = log
         self._on_line = on_line
+        self._on_data = on_data
         self._tail = b""
         self.lines_seen = 0
         self.bytes_seen = 0
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
 
     def start(self) -> None:
-        """Begin to accept and read."""
+        """Begin to read."""
         self._thread.start()
 
     def _run(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        with connection, self._log.open("wb", buffering=0) as log:
-            spawn: SocketSpawn[bytes] = SocketSpawn(connection, timeout=None, maxread=65536, searchwindowsize=4096)
+        with self._end, self._log.open("wb", buffering=0) as log:
+            spawn: fdspawn[bytes] = fdspawn(
+                self._end.descriptor, timeout=None, maxread=65536, searchwindowsize=4096, use_poll=True
+            )
             spawn.delaybeforesend = None
             while True:
                 try:
@@ -50,6 +55,7 @@ class Console:
                 except (pexpect.EOF, OSError):
                     break
                 log.write(data)
+                self._on_data(data)
                 self._feed(data)
         if self._tail:
             self._tell(self._tail)
@@ -73,9 +79,6 @@ class Console:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop listening; a connection that was accepted is read to its end."""
-        # accept() in another thread does not wake on close(); shutdown() wakes it.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        """Stop waiting for a QEMU that did not come; what one wrote is read to its end."""
+        self._end.release()
         self._thread.join(1)

@@ -20,6 +20,7 @@ from rig.errors import GuestError, RigError
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
+from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
@@ -33,10 +34,15 @@ START_DEADLINE = 20.0
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who hears what the guest says. on_line: console, in the console's thread; on_record: the agent."""
+    """Who hears what the guest says. on_line: console, in the console's thread; on_record: the agent.
+
+    on_console and on_events get every byte as it comes, on_console in the console's thread.
+    """
 
     on_line: Callable[[bytes], None] = lambda line: None
     on_record: Callable[[dict[str, Any]], None] = lambda record: None
+    on_console: Callable[[bytes], None] = lambda data: None
+    on_events: Callable[[bytes], None] = lambda data: None
 
 
 @dataclass
@@ -139,20 +145,25 @@ def confinement_user() -> str | None:
 
 @asynccontextmanager
 async def started(
-    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, *, said_before: bytes = b""
+    spec: GuestSpec,
+    wiring: Wiring,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    *,
+    said_before: bytes = b"",
+    state: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
-    that is about to be restored. Raises RigError when QEMU does not start.
+    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from.
+    Raises RigError when QEMU does not start.
     """
     wiring = replace(wiring, run_as=confinement_user())
     command = build_command(spec, wiring, qemu)
     monitor = Monitor(wiring.name)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(wiring.console))
-    listener.listen(1)
-    console = Console(listener, out / "console.log", listeners.on_line)
+    console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)
     shell = None
     if wiring.shell:
         # Nobody need use it; QEMU wants somebody to be there.
@@ -165,12 +176,12 @@ async def started(
         if session is not None:
             session.hear(line, listeners)
 
-    channel = Channel(out / "events.jsonl", on_line, said_before)
+    channel = Channel(out / "events.jsonl", on_line, said_before, listeners.on_events)
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()
     try:
-        async with running_qemu(command, out / "qemu.log") as process:
+        async with running_qemu(command, out / "qemu.log", () if state is None else (state,)) as process:
             session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
             await _connected(session)
             yield session

@@ -51,7 +51,8 @@ class GuestSpec:
 class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
-    recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests.
+    recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests;
+    debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1.
     """
 
     name: str
@@ -64,6 +65,8 @@ class Wiring:
     ssh_port: int | None = None
     run_as: str | None = None
     shell: bool = False
+    debugger: bool = False
+    debugger_port: int | None = None
 
     @property
     def qmp(self) -> Path:
@@ -72,13 +75,18 @@ class Wiring:
 
     @property
     def console(self) -> Path:
-        """The socket on which the rig listens for ttyS0."""
+        """The pipe of ttyS0: QEMU adds .in and .out to its name."""
         return self.folder / "console"
 
     @property
     def events(self) -> Path:
-        """The socket on which the rig listens for the agent's records."""
+        """The pipe of the agent's records."""
         return self.folder / "events"
+
+    @property
+    def gdb(self) -> Path:
+        """The socket on which QEMU listens for a debugger."""
+        return self.folder / "gdb"
 
     @property
     def shell_socket(self) -> Path:

@@ -20,6 +20,7 @@ __all__ = [
     "OomReport",
     "Phase",
     "Ranked",
+    "RecordedGuest",
     "Recording",
     "Run",
     "Shown",
@@ -67,12 +68,35 @@ class Environment(Model):
     payload_hash: str = ""
 
 
+class RecordedGuest(Model):
+    """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
+
+    memory: int
+    """Bytes."""
+    cpus: int
+    payload_size: int
+    append: tuple[str, ...] = ()
+    qemu_args: tuple[str, ...] = ()
+    kernel: str
+    kernel_path: str = ""
+    initramfs: str
+    initramfs_path: str = ""
+    rootfs: str
+    rootfs_path: str = ""
+    snapshot: str
+    """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
+
+
 class Recording(Model):
-    """Where the recording lies in the run's folder, or why there is none."""
+    """Where the recording lies in the run's folder, or why there is none, and what a replay must match."""
 
     path: str | None = None
     size: int | None = None
     reason: str | None = None
+    sha256: str = ""
+    console_sha256: str = ""
+    events_sha256: str = ""
+    guest: RecordedGuest | None = None
 
 
 class Phase(Model):

@@ -47,7 +47,7 @@ VERBS = {
     "signal": _verb("program signal", "comm timeout"),
     "sleep": _verb("seconds", ""),
     "sample": _verb("", "every now label pss"),
-    "pagemap": _verb("program", "comm start length region label pfns"),
+    "pagemap": _verb("program", "comm start length region label pfns every"),
     "check_rss": _verb("program", "comm min max"),
     "fds": _verb("program", "comm label fd*"),
     "kcmp": _verb("a b", "type a_fd b_fd label"),

@@ -192,9 +192,7 @@ def test_frontier_is_bisected_and_predicted(rig: Rig) -> None:
 
 
 def test_frontier_without_a_change_says_what_it_saw(rig: Rig) -> None:
-    called = rig(
-        "frontier", "overcommit-oops", "--over", "hog=0M..2M", *SMALL, "--scan", "2", "--repeat", "1", "-q"
-    )
+    called = rig("frontier", "overcommit-oops", "--over", "hog=0M..2M", *SMALL, "--scan", "2", "--repeat", "1", "-q")
 
     assert called.status == 1
     assert "no change of verdict in the range" in called.out

@@ -241,6 +241,42 @@ def test_pagemap_shows_what_the_fork_shares_and_what_a_write_copies(run_plan):
     assert before["last"] is True
 
 
+def test_pagemap_every_shows_the_copying_go_on_until_the_process_is_gone(run_plan):
+    run = run_plan(
+        spawn_cow_writer("--size", "8M", "--step", "2M", "--every", "300ms", "--advise", "nothuge"),
+        step("wait_line", "program=w", "text=filled", "timeout=5"),
+        step("signal", "program=w", "signal=CONT"),
+        step("wait_line", "program=w", "text=child ready", "timeout=5"),
+        step("pagemap", "program=w", "comm=child", "region=array", "label=each", "every=0.2"),
+        step("signal", "program=w", "comm=child", "signal=CONT"),
+        step("wait_exit", "program=w", "timeout=20"),
+        step("sleep", "seconds=0.5"),
+    )
+
+    maps = run.of("pagemap")
+    private = [sum(count for count, state in each["runs"] if state == "private") for each in maps]
+    assert run.of("end")[0]["reason"] == "plan"
+    assert {each["label"] for each in maps} == {"each"}
+    assert private[0] == 0
+    assert private == sorted(private)
+    assert private[-1] >= 512
+    assert all(each["took"] >= 0 for each in maps)
+
+
+def test_pagemap_every_0_stops_it(run_plan):
+    run = run_plan(
+        step("spawn", "program=hog", f"arg={HOG}", "arg=1M"),
+        step("wait_state", "program=hog", "comm=hog", "state=T", "timeout=5"),
+        step("pagemap", "program=hog", "region=hog", "every=0.1"),
+        step("sleep", "seconds=0.25"),
+        step("pagemap", "program=hog", "region=hog", "every=0"),
+        step("sleep", "seconds=0.5"),
+        step("signal", "program=hog", "signal=KILL"),
+    )
+
+    assert 1 <= len(run.of("pagemap")) <= 2
+
+
 def test_pagemap_of_an_unknown_region_says_so(run_plan):
     run = run_plan(
         step("spawn", "program=hog", f"arg={HOG}", "arg=1M"),

@@ -216,7 +216,17 @@ def test_run_without_an_end_is_an_error() -> None:
 
 
 def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> None:
-    step = {"i": 9, "verb": "wait_state", "ok": False, "errno": "ETIMEDOUT", "error": "time-out", "saw": "hog 122 R"}
+    _, evidence = Made().evidence()
+    steps = evidence.plan.steps
+    waits = next(number for number, step in enumerate(steps) if step.text().startswith("wait_state\tprogram=hog"))
+    step = {
+        "i": waits,
+        "verb": "wait_state",
+        "ok": False,
+        "errno": "ETIMEDOUT",
+        "error": "time-out",
+        "saw": "hog 122 R",
+    }
 
     judgement = Made(end="step-failed", step=step, oom=False).judged()
 

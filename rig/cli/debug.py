@@ -1,0 +1,68 @@
+"""`rig debug`: gdb on a replay, stopped where it matters."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer()
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the one command below a command of a group."""
+
+
+@app.command()
+def debug(
+    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
+    at: str = typer.Option(None, help="oom, panic, fork, start, mark:NAME, t=TIME; default: the OOM, else the panic."),
+    execute: list[str] = typer.Option([], "-x", "--ex", help="gdb commands to begin with."),
+    batch: bool = typer.Option(False, "--batch", help="End after these commands."),
+    gdb_server: bool = typer.Option(False, "--gdb-server", help="Wait for your own debugger on 127.0.0.1 instead."),
+    port: int = typer.Option(None, min=1024, max=65535, help="With --gdb-server: the port."),
+    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+) -> None:
+    """Attach gdb to a replay that stands at the OOM, the panic, the fork, a mark or a time.
+
+    Commands of rig's in gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
+    """
+    import asyncio
+
+    from rich.console import Console
+
+    from rig.experiment.debug import debug as debug_run
+    from rig.experiment.instant import default_place, parse_place, symbols_of
+    from rig.experiment.replay import Bounds
+    from rig.experiment.replayable import replayable
+    from rig.image.hosttools import tool
+    from rig.image.store import Store
+    from rig.machine.qemu import find_qemu
+    from rig.machine.ssh import free_port
+    from rig.report.live import progress_for
+    from rig.run.folder import read_run, resolve_run
+
+    folder = resolve_run(run)
+    found = read_run(folder)
+    place = parse_place(at) if at is not None else default_place(found)
+    if not gdb_server:
+        tool("gdb")
+    with progress_for(Console(stderr=True), quiet=batch) as progress:
+        progress.phase("check")
+        store, qemu = Store(), find_qemu()
+        ready = replayable(store, found, folder, qemu)
+        symbols = symbols_of(store, ready)
+        status = asyncio.run(
+            debug_run(
+                ready,
+                qemu,
+                symbols,
+                place,
+                progress,
+                bounds=Bounds.of(ready, timeout_scale),
+                commands=tuple(execute) or ("bt",),
+                batch=batch,
+                server=(port or free_port()) if gdb_server else None,
+                tell=lambda text: print(text, flush=True),
+            )
+        )
+    raise typer.Exit(3 if status else 0)

@@ -1,0 +1,67 @@
+"""`rig post-mortem`: the guest's memory at an instant of a run, read with the kernel's own types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer()
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the one command below a command of a group."""
+
+
+@app.command("post-mortem")
+def post_mortem(
+    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
+    at: str = typer.Option(None, help="oom, panic, fork, start, mark:NAME, t=TIME; default: the OOM, else the panic."),
+    as_json: bool = typer.Option(False, "--json", help="Print all of it as JSON."),
+    frames: bool = typer.Option(False, "--frames", help="With --json: the frame number of each page."),
+    without_symbols: bool = typer.Option(
+        False, "--without-symbols", help="Only what the guest said itself: the OOM report and its page maps."
+    ),
+    dump: Path = typer.Option(None, help="Keep the memory in this file, for crash or drgn (kdump, compressed)."),
+    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+) -> None:
+    """Replay a run up to an instant and read the guest's memory there.
+
+    Numbers that the kernel's OOM report gives too are compared with it.
+    """
+    import asyncio
+    import sys
+
+    from rich.console import Console
+
+    from rig.experiment.instant import default_place, parse_place, symbols_of
+    from rig.experiment.postmortem.conduct import post_mortem as read_memory
+    from rig.experiment.postmortem.conduct import post_mortem_without_symbols
+    from rig.experiment.replay import Bounds
+    from rig.experiment.replayable import replayable
+    from rig.image.store import Store
+    from rig.machine.qemu import find_qemu
+    from rig.report.live import progress_for
+    from rig.report.postmortem import print_post_mortem
+    from rig.run.folder import read_run, resolve_run
+
+    folder = resolve_run(run)
+    found = read_run(folder)
+    if without_symbols:
+        result = post_mortem_without_symbols(found, folder, "asked for: --without-symbols")
+    else:
+        place = parse_place(at) if at is not None else default_place(found)
+        with progress_for(Console(stderr=True), quiet=as_json) as progress:
+            progress.phase("check")
+            store, qemu = Store(), find_qemu()
+            ready = replayable(store, found, folder, qemu)
+            symbols = symbols_of(store, ready)
+            bounds = Bounds.of(ready, timeout_scale)
+            result = asyncio.run(
+                read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
+            )
+    if as_json:
+        sys.stdout.write(result.model_dump_json(indent=1) + "\n")
+    else:
+        print_post_mortem(Console(), result)

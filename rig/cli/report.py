@@ -1,0 +1,120 @@
+"""`rig report`, `rig plot` and `rig watch`: a run to look at, as a page, as a picture, and as it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from rig.errors import RigError, WrongCall
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    run: str = typer.Argument(
+        "last", metavar="RUN|SWEEP", help="A run or a sweep: path, id, unique prefix; or last, the last run."
+    ),
+    output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="Instead of report.html in its folder."),
+    open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
+) -> None:
+    """Write a run or a sweep as one HTML file that needs no network, and print its path."""
+    folder, text = _rendered(run)
+    path = folder / "report.html" if output is None else output
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RigError(
+            f"the report cannot be written: {error.strerror}", where=path, remedy="name another file with -o"
+        ) from error
+    print(path)
+    if open_it:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+
+
+def _rendered(run: str) -> tuple[Path, str]:
+    """The folder of a run, or else of a sweep, and its page. Raises WrongCall where there is neither."""
+    from rig.report.html.page import read_source
+    from rig.report.html.page import report as rendered
+    from rig.run.folder import resolve_run
+
+    try:
+        folder = resolve_run(run)
+    except WrongCall as no_run:
+        from rig.experiment.sweep.folder import find_sweep
+        from rig.report.html.sweep_page import sweep_report
+
+        try:
+            sweep = find_sweep(run)
+        except WrongCall:
+            raise no_run from None
+        plan = sweep.plan
+        axes = [(axis.name, axis.values) for axis in plan.axes]
+        return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), sweep.rows())
+    return folder, rendered(read_source(folder))
+
+
+@app.command()
+def plot(
+    run: str = typer.Argument(help="A run: path, id, unique prefix, or last."),
+    picture: str = typer.Argument(help="timeline, pages, zones, badness or trace."),
+    output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="x.svg or x.png; default: PICTURE.svg."),
+) -> None:
+    """Draw one picture of a run, for papers and slides. Needs rig[plot]."""
+    from rig.report.html.page import read_source
+    from rig.report.plots.figure import plot as draw
+    from rig.run.folder import resolve_run
+
+    path = Path(f"{picture}.svg") if output is None else output
+    draw(read_source(resolve_run(run)), picture, path)
+    print(path)
+
+
+@app.command()
+def watch(
+    run: str = typer.Argument("last", help="A run that goes on (id, prefix, or last); with --replay a finished one."),
+    again: bool = typer.Option(False, "--replay", help="Play a finished run."),
+    seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long it takes."),
+) -> None:
+    """Show a running run from a second terminal, or play a finished one."""
+    from rich.console import Console
+
+    from rig.report.follow import follow, replay
+    from rig.report.live import progress_for
+    from rig.report.terminal import print_run
+    from rig.run.folder import read_run, resolve_run
+
+    console = Console()
+    if again:
+        folder = resolve_run(run)
+        if not (folder / "events.jsonl").is_file():
+            raise WrongCall("this run has no events.jsonl", where=folder, remedy="'rig runs' lists the runs")
+        with progress_for(console) as progress:
+            replay(folder / "events.jsonl", progress, seconds)
+    else:
+        unfinished = _running(run)
+        folder = unfinished.parent / unfinished.name.removeprefix(_UNFINISHED)
+        with progress_for(console) as progress:
+            if not follow(unfinished, folder, progress):
+                raise RigError("the run was given up", where=folder.name, remedy="look at what `rig run` printed")
+    print_run(console, read_run(folder), folder)
+
+
+_UNFINISHED = ".unfinished-"  # as rig.run.folder names a run that is being made
+
+
+def _running(run: str) -> Path:
+    """The folder of a run that goes on: the newest for `last`. Raises WrongCall."""
+    from rig.run.folder import runs_folder
+
+    going = sorted(runs_folder().glob(f"{_UNFINISHED}*"))
+    if run != "last":
+        going = [folder for folder in going if folder.name.removeprefix(_UNFINISHED).startswith(run)]
+    if not going:
+        raise WrongCall("there is no such run going on", where=run, remedy="a finished one: rig watch RUN --replay")
+    if run != "last" and len(going) > 1:
+        raise WrongCall(f"'{run}' begins {len(going)} running runs' ids", remedy="write more of it")
+    return going[-1]

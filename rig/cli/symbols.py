@@ -1,0 +1,38 @@
+"""`rig symbols`: the kernel's debug symbols, for post-mortems and the debugger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer()
+symbols = typer.Typer(help="The kernel's debug symbols.", no_args_is_help=True)
+app.add_typer(symbols, name="symbols")
+
+
+@symbols.command()
+def add(
+    spec: str = typer.Argument(help="debian:SUITE: its debug package; or the path of a vmlinux."),
+    kernel: str = typer.Option(None, help="With a vmlinux: the kernel that it belongs to."),
+) -> None:
+    """Fetch the debug package of a kernel and keep its vmlinux, if its build id is the kernel's."""
+    from rig.experiment.prepare import default_kernel
+    from rig.image.store import Store
+    from rig.image.symbols import add_file, add_package
+
+    store = Store()
+    if spec.startswith("debian:"):
+        added = add_package(store, spec)
+    else:
+        added = add_file(store, Path(spec), kernel or default_kernel())
+    print(f"{added.build_id[:16]}  {added.source}  {added.vmlinux.stat().st_size / (1 << 20):.0f} MB")
+
+
+@symbols.command("list")
+def list_symbols() -> None:
+    """List the symbols in the cache."""
+    from rig.image.store import Store
+
+    for entry in Store().entries("symbols"):
+        print(f"{entry.key[:16]}  {entry.about.get('release')}  {entry.about.get('source')}  {entry.size >> 20} MB")

@@ -1,0 +1,68 @@
+"""The memory against the kernel's own OOM report of the same run: every number that both give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rig.run.postmortem import Allocation, Disagreement, TaskMemory, ZoneState
+
+if TYPE_CHECKING:
+    from rig.klog import OomEvent
+
+__all__ = ["compare"]
+
+Pair = tuple[str, object, object]
+PAGE_KB = 4
+
+
+def compare(
+    report: OomEvent,
+    allocation: Allocation | None,
+    zones: tuple[ZoneState, ...],
+    tasks: tuple[TaskMemory, ...],
+    task_pid: int | None,
+) -> tuple[int, tuple[Disagreement, ...]]:
+    """Return how many numbers were compared, and those that differ. What either lacks is not compared."""
+    pairs = [*_allocation(report, allocation, task_pid), *_zones(report, zones), *_tasks(report, tasks)]
+    pairs = [pair for pair in pairs if pair[1] is not None and pair[2] is not None]
+    return len(pairs), tuple(
+        Disagreement(what=what, report=str(said), memory=str(found)) for what, said, found in pairs if said != found
+    )
+
+
+def _allocation(report: OomEvent, allocation: Allocation | None, task_pid: int | None) -> Iterator[Pair]:
+    if report.invoker is not None:
+        yield "the invoker's pid", report.invoker.pid, task_pid
+    if allocation is None:
+        return
+    yield "gfp_mask", report.gfp_mask, allocation.gfp_mask
+    yield "order", report.order, allocation.order
+    yield "constraint", report.constraint, allocation.constraint
+
+
+def _zones(report: OomEvent, zones: tuple[ZoneState, ...]) -> Iterator[Pair]:
+    found = {(zone.node, zone.name): zone for zone in zones}
+    for said in report.zones:
+        zone = found.get((said.node, said.name))
+        if zone is None:
+            continue
+        for name in ("free", "min", "low", "high"):
+            yield f"{said.name} {name}, kB", getattr(said, name), getattr(zone, name) * PAGE_KB
+
+
+def _tasks(report: OomEvent, tasks: tuple[TaskMemory, ...]) -> Iterator[Pair]:
+    found = {task.pid: task for task in tasks}
+    for said in report.tasks:
+        task = found.get(said.pid)
+        if task is None:
+            yield f"process {said.pid}", said.name, "is not there"
+            continue
+        who = f"{said.name} ({said.pid})"
+        yield f"{who} rss, pages", said.rss, task.rss
+        yield f"{who} anonymous, pages", said.rss_anon, task.anon
+        yield f"{who} file, pages", said.rss_file, task.file
+        yield f"{who} shmem, pages", said.rss_shmem, task.shmem
+        yield f"{who} swap entries", said.swapents, task.swap
+        yield f"{who} page tables, bytes", said.pgtables_bytes, task.page_tables_bytes
+        yield f"{who} oom_score_adj", said.oom_score_adj, task.oom_score_adj

@@ -1,0 +1,130 @@
+"""From a run to its post-mortem: replay to the instant, dump, read; or, without symbols, what the guest said itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rig.experiment.instant import Place, at_place
+from rig.experiment.postmortem.agree import compare
+from rig.experiment.postmortem.pages import read_arrays, regions_of
+from rig.experiment.postmortem.said import arrays_said, tasks_said
+from rig.experiment.postmortem.stack import read_allocation, read_stack
+from rig.experiment.postmortem.tasks import read_tasks
+from rig.experiment.postmortem.zones import read_zones
+from rig.experiment.replay import Bounds
+from rig.experiment.replayable import Replayable
+from rig.image.symbols import Symbols
+from rig.machine.memory import dump_memory, open_dump, read_vmcoreinfo
+from rig.machine.qemu import Qemu
+from rig.report.live import Progress
+from rig.run.model import Run
+from rig.run.postmortem import Disagreement, PostMortem
+
+if TYPE_CHECKING:
+    from rig.klog import OomEvent
+
+__all__ = ["post_mortem", "post_mortem_without_symbols"]
+
+
+async def post_mortem(
+    replayable: Replayable,
+    qemu: Qemu,
+    symbols: Symbols,
+    place: Place,
+    progress: Progress,
+    *,
+    bounds: Bounds,
+    frames: bool = False,
+    keep: Path | None = None,
+) -> PostMortem:
+    """Replay to the place and read the guest's memory there.
+
+    frames: give every page's frame number; keep: a file to leave the dump in. Raises as at_place() does.
+    """
+    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+        dump = Path(name) / "dump"
+        async with at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds) as instant:
+            progress.phase("dump")
+            await dump_memory(instant.session, dump)
+            vmcoreinfo = await read_vmcoreinfo(instant.port, symbols.vmlinux)
+            if keep is not None:
+                await dump_memory(instant.session, keep, compressed=True)
+        progress.phase("read")
+        return await asyncio.to_thread(
+            _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
+        )
+
+
+def _read(
+    run: Run,
+    folder: Path,
+    dump: Path,
+    vmcoreinfo: bytes,
+    symbols: Symbols,
+    place: Place,
+    instruction: int,
+    frames: bool,
+) -> PostMortem:
+    from rig.telemetry.records import read_records
+
+    program = open_dump(dump, vmcoreinfo, symbols.vmlinux)
+    pid, name, stack, trace = read_stack(program)
+    allocation = read_allocation(program, trace)
+    zones, tasks = read_zones(program), read_tasks(program)
+    records = read_records(folder / "events.jsonl")
+    arrays = read_arrays(program, regions_of(records.of("line")), with_frames=frames)
+    compared = 0
+    disagreements: tuple[Disagreement, ...] = ()
+    report = first_oom(folder) if place.kind == "oom" else None
+    if report is not None:
+        compared, disagreements = compare(report, allocation, zones, tasks, pid)
+    return PostMortem(
+        run=run.id,
+        at=str(place),
+        source="memory",
+        instruction=instruction,
+        kernel=run.environment.kernel,
+        task_pid=pid,
+        task=name,
+        stack=stack,
+        allocation=allocation,
+        zones=zones,
+        tasks=tasks,
+        arrays=arrays,
+        compared=compared,
+        disagreements=disagreements,
+    )
+
+
+def first_oom(folder: Path) -> OomEvent | None:
+    """Return the first OOM report on the run's console."""
+    from rig.klog import OomEvent, read
+
+    try:
+        with (folder / "console.log").open("rb") as console:
+            return next((event for event in read(console).events if isinstance(event, OomEvent)), None)
+    except OSError:
+        return None
+
+
+def post_mortem_without_symbols(run: Run, folder: Path, why: str) -> PostMortem:
+    """Return what the OOM report and the guest's own page maps say. why: why the memory could not be read."""
+    from rig.telemetry.records import read_records
+
+    records = read_records(folder / "events.jsonl")
+    report = first_oom(folder)
+    oom = run.ooms[0] if run.ooms else None
+    return PostMortem(
+        run=run.id,
+        at="oom" if oom else "end",
+        source="records",
+        notes=(why, "tasks are those of the OOM report; pages are the last /proc/PID/pagemap of each process"),
+        kernel=run.environment.kernel,
+        task_pid=oom.invoker_pid if oom else None,
+        task=oom.invoker if oom else "",
+        tasks=tasks_said(report) if report is not None else (),
+        arrays=arrays_said(records.of("pagemap")),
+    )

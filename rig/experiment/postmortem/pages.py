@@ -1,0 +1,173 @@
+"""Whose the pages of an array are: each process's page tables walked, frame by frame, and the frames' map counts.
+
+x86-64, four or five levels (Documentation/arch/x86/x86_64/mm.rst).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rig.run.postmortem import ArrayPages, PageRun, PageState
+from rig.run.records import Record
+
+__all__ = ["Region", "read_arrays", "regions_of"]
+
+PAGE = 4096
+ENTRIES = 512
+PRESENT = 1
+HUGE = 1 << 7
+FRAME_MASK = 0x000FFFFFFFFFF000
+SWAPPED = -1
+ABSENT = 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """An array that a program named: `region NAME START LENGTH` on its standard output."""
+
+    name: str
+    pid: int
+    start: int
+    length: int
+
+
+def regions_of(lines: Iterable[Record]) -> tuple[Region, ...]:
+    """Return the arrays that the programs' lines name, the last word on each."""
+    found: dict[tuple[str, int], Region] = {}
+    for line in lines:
+        words = str(line.get("text", "")).split()
+        pid = line.get("pid")
+        if len(words) != 4 or words[0] != "region" or not isinstance(pid, int):
+            continue
+        try:
+            start, length = int(words[2], 16), int(words[3], 16)
+        except ValueError:
+            continue
+        if 0 < length <= 1 << 36 and start + length < 1 << 57:
+            found[words[1], pid] = Region(words[1], pid, start, length)
+    return tuple(found.values())
+
+
+def read_arrays(program: Any, regions: Iterable[Region], *, with_frames: bool = False) -> tuple[ArrayPages, ...]:
+    """Return the pages of each region in its own process and in those that descend from it."""
+    arrays = []
+    for region in regions:
+        family = [task for task in _family(program, region.pid) if _has(task.mm, region.start)]
+        if family:
+            arrays.append(_array(program, region, family, with_frames))
+    return tuple(arrays)
+
+
+def _family(program: Any, pid: int) -> Iterator[Any]:
+    from drgn.helpers.linux.pid import for_each_task
+
+    for task in for_each_task(program):
+        if task.pid != task.tgid or not task.mm:
+            continue
+        above = task
+        while above.pid and above.pid != pid:
+            above = above.real_parent
+        if above.pid == pid:
+            yield task
+
+
+def _has(mm: Any, address: int) -> bool:
+    from drgn.helpers.linux.mm import vma_find
+
+    return bool(vma_find(mm, address))
+
+
+def _array(program: Any, region: Region, family: list[Any], with_frames: bool) -> ArrayPages:
+    first = region.start & ~(PAGE - 1)
+    count = -(-(region.start + region.length - first) // PAGE)
+    frames = [list(_frames(program, task.mm, first, count)) for task in family]
+    counts = _map_counts(program, {frame for each in frames for frame in each if frame > 0})
+    return ArrayPages(
+        name=region.name,
+        start=first,
+        length=region.length,
+        page_size=PAGE,
+        pids=tuple(int(task.pid) for task in family),
+        names=tuple(task.comm.string_().decode(errors="replace") for task in family),
+        runs=tuple(_runs(frames, counts)),
+        frames=tuple(tuple(max(0, frame) for frame in each) for each in frames) if with_frames else (),
+    )
+
+
+def _runs(frames: list[list[int]], counts: Mapping[int, int]) -> Iterator[PageRun]:
+    first = 0
+    for (states, count), pages in groupby(_described(page, counts) for page in zip(*frames, strict=True)):
+        length = sum(1 for _ in pages)
+        yield PageRun(first=first, count=length, states=states, map_count=count)
+        first += length
+
+
+def _described(page: tuple[int, ...], counts: Mapping[int, int]) -> tuple[tuple[PageState, ...], int | None]:
+    users = Counter(page)
+    states: list[PageState] = []
+    for frame in page:
+        if frame == ABSENT:
+            states.append("absent")
+        elif frame == SWAPPED:
+            states.append("swapped")
+        else:
+            # Another's page table may map it too: a process that is not of the family.
+            states.append("shared" if max(users[frame], counts.get(frame, 1)) > 1 else "own")
+    known = {counts.get(frame) for frame in page if frame > 0}
+    return tuple(states), known.pop() if len(known) == 1 else None
+
+
+def _frames(program: Any, mm: Any, start: int, count: int) -> Iterator[int]:
+    """Yield a frame number for each page, ABSENT, or SWAPPED."""
+    from drgn.helpers.linux.mm import virt_to_phys
+
+    levels = 5 if _five_levels(program) else 4
+    top = int(virt_to_phys(mm.pgd))
+    tables: dict[int, tuple[int, ...]] = {}
+
+    def table(at: int) -> tuple[int, ...]:
+        if at not in tables:
+            tables[at] = struct.unpack(f"<{ENTRIES}Q", program.read(at, PAGE, physical=True))
+        return tables[at]
+
+    for address in range(start, start + count * PAGE, PAGE):
+        at, frame = top, ABSENT
+        for level in range(levels, 0, -1):
+            shift = 12 + 9 * (level - 1)
+            entry = table(at)[address >> shift & (ENTRIES - 1)]
+            if not entry & PRESENT:
+                frame = SWAPPED if level == 1 and entry else ABSENT
+                break
+            if level == 1 or entry & HUGE:
+                base = (entry & FRAME_MASK) >> 12 & ~((1 << shift - 12) - 1)
+                frame = base + (address >> 12 & (1 << shift - 12) - 1)
+                break
+            at = entry & FRAME_MASK
+        yield frame
+
+
+def _five_levels(program: Any) -> bool:
+    try:
+        return bool(program["__pgtable_l5_enabled"])
+    except KeyError:
+        return False
+
+
+def _map_counts(program: Any, frames: set[int]) -> dict[int, int]:
+    """Return how many page table entries map each small page (struct page, _mapcount + 1)."""
+    page = program.type("struct page")
+    size, at = page.size, page.member("_mapcount").offset
+    base = int(program["vmemmap_base"])
+    found: dict[int, int] = {}
+    # 1024 structures at a time: they lie side by side, and most frames of an array are neighbours.
+    for block, members in groupby(sorted(frames), key=lambda frame: frame >> 10):
+        data = program.read(base + (block << 10) * size, size << 10)
+        for frame in members:
+            (count,) = struct.unpack_from("<i", data, (frame & 1023) * size + at)
+            found[frame] = count + 1
+    return found

@@ -1,0 +1,74 @@
+"""The stack of the task on the processor, and the allocation that invoked the OOM killer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rig.run.postmortem import Allocation, StackFrame
+
+__all__ = ["read_allocation", "read_stack"]
+
+# A user's address: what lies above it on the stack is not the kernel's.
+FIRST_KERNEL_ADDRESS = 1 << 63
+
+
+def read_stack(program: Any) -> tuple[int, str, tuple[StackFrame, ...], Any]:
+    """Return pid and name of the task on the first processor, its kernel frames, and drgn's own trace."""
+    from drgn.helpers.linux.sched import cpu_curr
+
+    task = cpu_curr(program, 0)
+    trace = program.stack_trace(task)
+    frames = []
+    for frame in trace:
+        if not frame.is_inline and frame.pc < FIRST_KERNEL_ADDRESS:
+            break
+        try:
+            file, line, _ = frame.source()
+        except LookupError:
+            file, line = "", None
+        frames.append(StackFrame(function=frame.name or "", inlined=frame.is_inline, file=_short(file), line=line))
+    return int(task.pid), task.comm.string_().decode(errors="replace"), tuple(frames), trace
+
+
+def _short(file: str) -> str:
+    """Some files are named with the folder in which the kernel was built."""
+    parts = file.split("/")
+    for top in ("arch", "kernel", "mm", "include", "fs", "drivers", "lib"):
+        if file.startswith("/") and top in parts:
+            return "/".join(parts[parts.index(top) :])
+    return file
+
+
+def read_allocation(program: Any, trace: Any) -> Allocation | None:
+    """Return the oom_control of the innermost frame that has one, or None where there is none."""
+    for frame in trace:
+        try:
+            control = frame["oc"]
+            control.order.value_()
+        except (LookupError, AttributeError, ValueError):
+            continue
+        return _allocation(program, control)
+    return None
+
+
+def _allocation(program: Any, control: Any) -> Allocation:
+    memcg, chosen = control.memcg, control.chosen
+    found: dict[str, Any] = {}
+    if memcg:
+        from drgn.helpers.linux.cgroup import cgroup_path
+
+        found["memcg"] = cgroup_path(memcg.css.cgroup).decode(errors="replace")
+        found["memcg_usage"] = int(memcg.memory.usage.counter)
+        found["memcg_limit"] = int(memcg.memory.max)
+    # select_bad_process() gives up with -1 where there was nobody to choose from, or somebody dies already.
+    if chosen and int(chosen) & 0xFFFFFFFFFFFFFFFF != 0xFFFFFFFFFFFFFFFF:
+        found["chosen_pid"] = int(chosen.pid)
+        found["chosen"] = chosen.comm.string_().decode(errors="replace")
+        found["chosen_points"] = int(control.chosen_points)
+    return Allocation(
+        gfp_mask=int(control.gfp_mask),
+        order=int(control.order),
+        constraint=control.constraint.format_(type_name=False),
+        total_pages=int(control.totalpages),
+        **found,
+    )

@@ -1,0 +1,78 @@
+"""The little of ELF that the rig reads itself: a kernel's build id and the addresses of its symbols (elf(5))."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from rig.errors import RigError
+
+__all__ = ["build_id", "symbol_addresses"]
+
+NT_GNU_BUILD_ID = 3
+PT_NOTE = 4
+SHT_SYMTAB = 2
+Bytes = bytes | mmap.mmap
+
+
+def _header(data: Bytes, where: str | Path) -> tuple[int, ...]:
+    if data[:6] != b"\x7fELF\x02\x01":
+        raise RigError("is no 64-bit little-endian ELF file", where=where, remedy="name a vmlinux with debug symbols")
+    return struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
+
+
+def build_id(data: Bytes, where: str | Path) -> str | None:
+    """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is no ELF."""
+    header = _header(data, where)
+    offset, size, count = header[4], header[8], header[9]
+    try:
+        for index in range(count):
+            kind, _, at, _, _, length = struct.unpack_from("<IIQQQQ", data, offset + index * size)
+            if kind == PT_NOTE and (found := _build_id_of_notes(data[at : at + length])):
+                return found
+    except struct.error:
+        raise RigError("its program headers are damaged", where=where) from None
+    return None
+
+
+def _build_id_of_notes(notes: bytes) -> str | None:
+    at = 0
+    while at + 12 <= len(notes):
+        name_size, size, kind = struct.unpack_from("<III", notes, at)
+        name = notes[at + 12 : at + 12 + name_size].rstrip(b"\0")
+        start = at + 12 + (name_size + 3 & ~3)
+        if kind == NT_GNU_BUILD_ID and name == b"GNU":
+            return notes[start : start + size].hex()
+        at = start + (size + 3 & ~3)
+    return None
+
+
+def symbol_addresses(path: Path, names: Iterable[str]) -> dict[str, int]:
+    """Return the addresses of those of the names that the file's symbol table has.
+
+    A function whose name the compiler gave a suffix (`.constprop.0`, `.isra.0`) is found by its own name.
+    """
+    wanted = {name.encode() for name in names}
+    found: dict[str, int] = {}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        header = _header(data, path)
+        offset, size, count = header[5], header[10], header[11]
+        sections = [struct.unpack_from("<IIQQQQIIQQ", data, offset + index * size) for index in range(count)]
+        for section in sections:
+            if section[1] != SHT_SYMTAB:
+                continue
+            table = data[section[4] : section[4] + section[5]]
+            strings = sections[section[6]]
+            texts = data[strings[4] : strings[4] + strings[5]]
+            for name_at, _, _, index, value, _ in struct.iter_unpack("<IBBHQQ", table):
+                if not index:
+                    continue
+                name = texts[name_at : texts.index(b"\0", name_at)]
+                base = name.split(b".", 1)[0]
+                if name in wanted:
+                    found[name.decode()] = value
+                elif base in wanted and b".cold" not in name and b".part" not in name:
+                    found.setdefault(base.decode(), value)
+    return found

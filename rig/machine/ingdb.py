@@ -1,0 +1,204 @@
+"""Commands for gdb on a guest's kernel: rig-tasks, rig-oom, rig-cow. gdb sources this file with the kernel's symbols.
+
+It runs in gdb's own Python and so imports nothing of rig. x86-64, kernels from 5.10.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import gdb
+
+PAGE = 4096
+PAGE_KB = 4
+PRESENT = 1
+HUGE = 1 << 7
+FRAME_MASK = 0x000FFFFFFFFFF000
+
+
+def evaluate(expression: str) -> Any:
+    return gdb.parse_and_eval(expression)
+
+
+def container(member: Any, kind: str, name: str) -> Any:
+    """The structure that a member lies in, as the kernel's container_of()."""
+    field = next(field for field in gdb.lookup_type(kind).fields() if field.name == name)
+    pointer = gdb.lookup_type(kind).pointer()
+    return gdb.Value(int(member.address) - field.bitpos // 8).cast(pointer).dereference()
+
+
+def processes() -> Iterator[Any]:
+    """Every process: thread group leaders, from init_task's list."""
+    first = evaluate("init_task")
+    at = first["tasks"]["next"]
+    while int(at) != int(first["tasks"].address):
+        task = container(at.dereference(), "struct task_struct", "tasks")
+        yield task
+        at = task["tasks"]["next"]
+
+
+def current() -> Any:
+    """The task on the processor. In user mode the kernel's base waits in k_gs_base."""
+    for base in ("$gs_base", "$k_gs_base"):
+        address = int(evaluate(base)) & (1 << 64) - 1
+        if address < 1 << 63:
+            continue
+        for variable in ("&current_task", "&pcpu_hot.current_task"):
+            try:
+                offset = int(evaluate(variable))
+            except gdb.error:
+                continue
+            kind = gdb.lookup_type("struct task_struct").pointer().pointer()
+            return gdb.Value((address + offset) & (1 << 64) - 1).cast(kind).dereference().dereference()
+    raise gdb.GdbError("the processor's own data are not found")
+
+
+def name_of(task: Any) -> str:
+    return str(task["comm"].string("utf-8", "replace"))
+
+
+def counters(mm: Any) -> tuple[int, int, int, int]:
+    """Pages: file, anonymous, swapped, shared memory (include/linux/mm_types_task.h)."""
+    stat = mm["rss_stat"]
+    if stat.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
+        values = [int(stat[index]["count"]) for index in range(4)]
+    else:
+        values = [int(stat["count"][index]["counter"]) for index in range(4)]
+    return values[0], values[1], values[2], values[3]
+
+
+def read(address: int, size: int) -> bytes:
+    return bytes(gdb.selected_inferior().read_memory(address, size))
+
+
+def frame_of(mm: Any, address: int) -> int | None:
+    """The page frame number behind an address of a process, or None."""
+    direct = int(evaluate("page_offset_base"))
+    try:
+        levels = 5 if int(evaluate("__pgtable_l5_enabled")) else 4
+    except gdb.error:
+        levels = 4
+    at = int(mm["pgd"])
+    for level in range(levels, 0, -1):
+        shift = 12 + 9 * (level - 1)
+        (entry,) = struct.unpack("<Q", read(at + (address >> shift & 511) * 8, 8))
+        if not entry & PRESENT:
+            return None
+        if level == 1 or entry & HUGE:
+            below = (1 << shift - 12) - 1
+            return int(((entry & FRAME_MASK) >> 12 & ~below) + (address >> 12 & below))
+        at = direct + (entry & FRAME_MASK)
+    return None
+
+
+class Tasks(gdb.Command):
+    """rig-tasks: every process with its memory by kind, in kB."""
+
+    def __init__(self) -> None:
+        super().__init__("rig-tasks", gdb.COMMAND_DATA)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        print(f"{'pid':>6} {'anon':>9} {'file':>7} {'shmem':>7} {'swap':>7} {'tables':>7} {'adj':>6}  task")
+        running = int(current()["pid"])
+        for task in processes():
+            mm = task["mm"]
+            if not int(mm):
+                continue
+            file, anon, swap, shmem = (pages * PAGE_KB for pages in counters(mm))
+            tables = int(mm["pgtables_bytes"]["counter"]) >> 10
+            adj = int(task["signal"]["oom_score_adj"])
+            mark = "  <- on the processor" if int(task["pid"]) == running else ""
+            print(
+                f"{int(task['pid']):>6} {anon:>9} {file:>7} {shmem:>7} {swap:>7} {tables:>7} {adj:>6}"
+                f"  {name_of(task)}{mark}"
+            )
+
+
+class Oom(gdb.Command):
+    """rig-oom: the oom_control of the stack, and the zones' free pages against their watermarks."""
+
+    def __init__(self) -> None:
+        super().__init__("rig-oom", gdb.COMMAND_DATA)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        control = self._control()
+        if control is None:
+            print("no function of this stack has an oom_control: stop at oom_kill_process")
+        else:
+            print(
+                f"order {int(control['order'])}, gfp_mask {int(control['gfp_mask']):#x}, {control['constraint']},"
+                f" {int(control['totalpages'])} pages in all, {'memcg' if int(control['memcg']) else 'global'}"
+            )
+            # select_bad_process() leaves -1 where somebody is dying already.
+            chosen = int(control["chosen"])
+            if chosen and chosen != (1 << 64) - 1:
+                task = control["chosen"].dereference()
+                print(f"chosen {name_of(task)} ({int(task['pid'])}), {int(control['chosen_points'])} points")
+        for zone in self._zones():
+            free = int(zone["vm_stat"][int(evaluate("NR_FREE_PAGES"))]["counter"])
+            boost = int(zone["watermark_boost"])
+            marks = [(int(zone["_watermark"][index]) + boost) * PAGE_KB for index in range(3)]
+            name = zone["name"].string()
+            print(f"zone {name:<8} free {free * PAGE_KB} kB, min {marks[0]}, low {marks[1]}, high {marks[2]}")
+
+    def _control(self) -> Any:
+        frame = gdb.newest_frame()
+        while frame is not None:
+            try:
+                value = frame.read_var("oc")
+                if not value.is_optimized_out:
+                    int(value["order"])
+                    return value.dereference()
+            except (ValueError, gdb.error):
+                pass
+            frame = frame.older()
+        return None
+
+    def _zones(self) -> Iterator[Any]:
+        node = evaluate("node_data[0]")
+        for index in range(int(node["nr_zones"])):
+            zone = node["node_zones"][index]
+            if int(zone["present_pages"]):
+                yield zone
+
+
+class Cow(gdb.Command):
+    """rig-cow ADDR [PID]: the page frame behind an address, its map count, and which processes share it.
+
+    PID: whose address it is; without it, of the task on the processor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("rig-cow", gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        words = gdb.string_to_argv(argument)
+        if not 1 <= len(words) <= 2:
+            raise gdb.GdbError("rig-cow ADDR [PID]")
+        address = int(evaluate(words[0])) & (1 << 64) - 1
+        wanted = int(words[1]) if len(words) == 2 else int(current()["tgid"])
+        frames = {}
+        for task in processes():
+            if int(task["mm"]):
+                frames[int(task["pid"])] = (name_of(task), frame_of(task["mm"].dereference(), address))
+        if wanted not in frames:
+            raise gdb.GdbError(f"there is no process {wanted} with memory of its own")
+        name, frame = frames[wanted]
+        if frame is None:
+            print(f"{name} ({wanted}) has no page at {address:#x}")
+            return
+        size = gdb.lookup_type("struct page").sizeof
+        page = gdb.Value(int(evaluate("vmemmap_base")) + frame * size).cast(gdb.lookup_type("struct page").pointer())
+        count = int(page["_mapcount"]["counter"]) + 1
+        print(f"{name} ({wanted}) {address:#x}: page frame {frame:#x}, mapped {count} times")
+        for pid, (other, its) in frames.items():
+            if pid != wanted and its is not None:
+                same = "shares it" if its == frame else f"has its own, page frame {its:#x}"
+                print(f"  {other} ({pid}) {same}")
+
+
+Tasks()
+Oom()
+Cow()

@@ -1,0 +1,93 @@
+"""A stopped guest's memory, read with drgn: the kernel's own types over a dump that QEMU wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rig.errors import RigError
+from rig.image.elf import symbol_addresses
+from rig.image.hosttools import disk_full
+from rig.machine.gdbstub import DebugPort
+from rig.machine.session import Session
+
+if TYPE_CHECKING:
+    import drgn
+
+__all__ = ["dump_memory", "open_dump", "read_vmcoreinfo", "type_program"]
+
+
+def _drgn() -> None:
+    try:
+        import drgn  # noqa: F401
+    except ImportError as error:
+        raise RigError("drgn is not installed", where="Python", remedy="pip install 'rig[debug]'") from error
+
+
+VMLINUX = "vmlinux"
+
+
+@cache
+def type_program(vmlinux: Path) -> drgn.Program:
+    """Return a program with the kernel's types and no memory."""
+    _drgn()
+    import drgn
+
+    program = drgn.Program(drgn.host_platform)
+    # A program that is nothing yet: the file is a module of its own, at no address.
+    program.extra_module(VMLINUX, create=True).try_file(str(vmlinux), force=True)
+    return program
+
+
+async def dump_memory(session: Session, target: Path, *, compressed: bool = False) -> None:
+    """Write the stopped guest's memory and registers into a file: ELF, or kdump with zlib where compressed.
+
+    Raises RigError when the disk is full or QEMU refuses.
+    """
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        await session.monitor.send_fd("dump", descriptor)
+        more = {"format": "kdump-zlib"} if compressed else {}
+        await session.monitor.execute("dump-guest-memory", paging=False, protocol="fd:dump", **more)
+    except RigError as error:
+        free = os.statvfs(target.parent)
+        full = free.f_bavail * free.f_frsize < 4 << 20
+        target.unlink(missing_ok=True)
+        if full:
+            raise disk_full(target.parent) from error
+        raise
+    finally:
+        os.close(descriptor)
+
+
+async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
+    """Return the kernel's own description of itself (kernel/crash_core.c), which drgn needs and QEMU's dump lacks."""
+    names = ("vmcoreinfo_data", "vmcoreinfo_size")
+    found = await asyncio.to_thread(symbol_addresses, vmlinux, names)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise RigError(f"the kernel has no {missing[0]}", where=vmlinux, remedy="build it with CONFIG_CRASH_CORE")
+    data, size = await port.number(found["vmcoreinfo_data"]), await port.number(found["vmcoreinfo_size"])
+    if not data or not 0 < size <= 4096:
+        raise RigError("the guest's kernel has not set up vmcoreinfo", where="the guest's memory")
+    return await port.read(data, size)
+
+
+def open_dump(dump: Path, vmcoreinfo: bytes, vmlinux: Path) -> drgn.Program:
+    """Return the program that drgn sees in a dump, with the kernel's symbols loaded."""
+    _drgn()
+    import drgn
+
+    program = drgn.Program(vmcoreinfo=vmcoreinfo)
+    try:
+        program.set_core_dump(str(dump))
+        program.load_debug_info([str(vmlinux)])
+    except drgn.MissingDebugInfoError:
+        # The modules' symbols, which nobody asked for.
+        pass
+    except (ValueError, OSError, LookupError) as error:
+        raise RigError(f"drgn cannot read the guest's memory: {error}", where=dump) from error
+    return program

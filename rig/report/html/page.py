@@ -1,0 +1,292 @@
+"""The report of a run as one HTML file: no network, readable without its script, safe with a guest that means harm.
+
+What came from the guest reaches the page through `plain` and autoescaping, the data through JSON in which `<`, `>` and
+`&` are escaped; and a Content-Security-Policy lets only the one script run whose hash it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from rig.klog.explain.model import Explanation
+from rig.klog.model import Event
+from rig.report.html.drawing import draw, number
+from rig.report.html.environment import TEMPLATES, environment
+from rig.report.plots.frames import layers, source_link
+from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, pages_pictures, png
+from rig.report.plots.timeline import Timeline, timeline
+from rig.report.sanitize import plain
+from rig.run.model import OomReport, Ranked, Run
+from rig.run.records import Records
+from rig.units import format_size
+
+__all__ = ["DATA_VERSION", "Source", "read_source", "report"]
+
+DATA_VERSION = 1
+"""Of the JSON in the page; a later version may hold more."""
+LARGEST_READ = 8 << 20
+LARGEST_CONSOLE = 256 << 10
+LONGEST_LINE = 1000
+MOST_LINES = 4000
+MOST_RANKED = 12
+MOST_PROCESSES = 64
+MOST_STEPS = 200
+SIGNS = {
+    "reproduced": "✓", "not-reproduced": "✗", "invalid": "?", "error": "!", "held": "✓", "failed": "✗",
+    "not-applicable": "–",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that a report is made of. console: the lines of console.log, bounded; cut: some are
+    left out."""
+
+    run: Run
+    records: Records
+    events: tuple[Event, ...]
+    console: tuple[str, ...]
+    cut: bool = False
+
+    @property
+    def oom_event(self) -> Any:
+        """The first OOM event of the kernel's log, or None."""
+        return next((event for event in self.events if event.kind == "oom"), None)
+
+
+def read_source(folder: Path) -> Source:
+    """Read a run's folder. Raises RigError for a run.json that cannot be read; other files may be missing."""
+    from rig.klog import read
+    from rig.run.folder import read_run
+    from rig.telemetry.records import read_records
+
+    run = read_run(folder)
+    records = read_records(folder / "events.jsonl") if (folder / "events.jsonl").is_file() else Records()
+    console = folder / "console.log"
+    if not console.is_file():
+        return Source(run, records, (), ())
+    with console.open("rb") as file:
+        events = tuple(read(file).events)
+    shown, cut = _shown(console)
+    return Source(run, records, events, shown, cut)
+
+
+def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
+    """The console's lines as they may be shown, and whether some are left out. All of it is bounded."""
+    with console.open("rb") as file:
+        head = file.read(LARGEST_READ)
+        cut = bool(file.read(1))
+    lines: list[str] = []
+    left = LARGEST_CONSOLE
+    for line in head.decode("utf-8", errors="replace").splitlines():
+        if left <= 0 or len(lines) == MOST_LINES:
+            return tuple(lines), True
+        lines.append(plain(line, longest=LONGEST_LINE))
+        left -= len(lines[-1])
+    return tuple(lines), cut
+
+
+def report(source: Source) -> str:
+    """Return the page."""
+    run, oom = source.run, next(iter(source.run.ooms), None)
+    drawn = timeline(run, source.records, source.oom_event)
+    pages = _that_fit(pages_pictures(source.records))
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    explained = _explained(source.events)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            signs=SIGNS,
+            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=Markup(f"sha256-{digest}"),
+            data=_json(_data(run, drawn)),
+            headline=explained[0][0].summary[0].text if explained and explained[0][0].summary else "",
+            contents=_contents(source, drawn, pages, explained),
+            what=_what(run),
+            timeline=drawn,
+            panels=draw(drawn) if drawn else [],
+            ticks=drawn.scale.ticks([mark.time for mark in drawn.marks]) if drawn else [],
+            number=number,
+            pages=pages,
+            page_png=lambda page: Markup(png(page)),
+            map_cost=_map_cost(pages),
+            oom=oom,
+            layers=layers(oom.frames) if oom else [],
+            link=lambda function: source_link(function, run.environment.kernel),
+            ranking=oom.ranking[:MOST_RANKED] if oom else (),
+            left_out_tasks=max(0, len(oom.ranking) - MOST_RANKED) if oom else 0,
+            badness_bar=lambda row: _badness_bar(row, oom),
+            explanations=explained,
+            processes=_processes(source.records),
+            environment=_environment(run),
+            steps=run.steps[:MOST_STEPS],
+            command=shlex.join(run.command) if run.command else "",
+            reproduce=_reproduce(run),
+            console=source.console,
+            console_cut=source.cut,
+        )
+    )
+
+
+def _contents(
+    source: Source,
+    drawn: Timeline | None,
+    pages: Sequence[PagesPicture],
+    explained: Sequence[tuple[Explanation, Event]],
+) -> list[tuple[str, str]]:
+    ooms, processes = bool(source.run.ooms), bool(_processes(source.records))
+    parts = [
+        ("what", "What was run", True), ("claims", "Claims", True), ("timeline-section", "Timeline", drawn is not None),
+        ("pages", "Page map", bool(pages)), ("trace", "Trace", ooms), ("badness", "Who had to go", ooms),
+        ("explanation-1", "Explanation", bool(explained)), ("processes", "Processes", processes),
+        ("environment", "Environment", True), ("reproduce", "Reproduce", True),
+        ("console", "Console", bool(source.console)),
+    ]  # fmt: skip
+    return [(id_, title) for id_, title, there in parts if there]
+
+
+def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
+    """The first OOM, else the first crash or panic, else the first event; with its explanation."""
+    from rig.klog.crash.model import CRASH_KINDS
+    from rig.klog.explain import explain
+
+    def gravity(event: Event) -> int:
+        return 0 if event.kind == "oom" else 1 if event.kind in CRASH_KINDS else 2
+
+    chosen = sorted(events, key=gravity)[:1]
+    return [(explain(event), event) for event in chosen]
+
+
+def _what(run: Run) -> list[tuple[str, str]]:
+    guest = {name: format_size(count) if name != "cpus" else str(count) for name, count in run.guest.items() if count}
+    rows = [
+        ("scenario", run.scenario),
+        ("parameters", " ".join(f"{name}={value}" for name, value in run.parameters_shown.items())),
+        ("kernel", run.environment.kernel),
+        ("sysctls", " ".join(f"{name}={value}" for name, value in run.sysctls.items()) or "the kernel's own"),
+        ("machine", " ".join(f"{name}={value}" for name, value in guest.items())),
+        ("clock", run.environment.clock),
+        ("started", run.started),
+        ("time", _times(run)),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _times(run: Run) -> str:
+    if run.guest_seconds is None or run.host_seconds is None:
+        return ""
+    return f"{run.guest_seconds:.1f} s on the guest's clock in {run.host_seconds:.2f} s on the host's"
+
+
+def _environment(run: Run) -> list[tuple[str, str]]:
+    kept = run.environment.model_dump()
+    rows = [(name.replace("_", " "), str(value)) for name, value in kept.items() if value]
+    footprint = {name: value for name, value in run.footprint.model_dump().items() if value is not None}
+    rows.append(("the observer", ", ".join(f"{name} {value}" for name, value in footprint.items())))
+    rows.append(("heard", f"{run.heard.records} records, {run.heard.lost} lost, {run.heard.bad_lines} not readable"))
+    rows += [(f"phase {phase.name}", f"{phase.host_seconds:.2f} s on the host's clock") for phase in run.phases]
+    return [(name, value) for name, value in rows if value]
+
+
+def _reproduce(run: Run) -> str:
+    words = ["rig", "run", run.scenario_folder if "/" in run.scenario else run.scenario]
+    for name, value in run.settings.items():
+        words += ["--set", f"{name}={value}"]
+    return shlex.join([*words, *(["--to-the-end"] if run.to_the_end else [])])
+
+
+def _badness_bar(row: Ranked, oom: OomReport | None) -> list[tuple[str, str, str]]:
+    """Parts of a task's badness as (class, left, width) in percent of the worst."""
+    worst = max((each.points or 0 for each in oom.ranking), default=0) if oom else 0
+    if not row.points or worst <= 0:
+        return []
+    parts = [("", row.rss), ("swap", row.swap), ("tables", row.page_tables)]
+    parts.append(("adj", max(0, row.points - sum(size for _, size in parts))))
+    found, left = [], 0.0
+    for kind, size in parts:
+        wide = min(100 - left, 100 * size / worst)
+        if wide > 0:
+            found.append((kind, f"{left:.2f}", f"{wide:.2f}"))
+        left += wide
+    return found
+
+
+def _processes(records: Records) -> list[dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for record in records.items:
+        procs = record.get("procs") if record["ev"] == "sample" else [record] if record["ev"] == "exit" else None
+        for proc in procs if isinstance(procs, list) else []:
+            if not isinstance(proc, Mapping) or type(proc.get("pid")) is not int:
+                continue
+            row = found.setdefault(proc["pid"], dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
+            row |= {
+                name: plain(proc.get(name, ""), longest=48) for name in ("comm", "program", "pid", "minflt", "majflt")
+            }
+            for name in ("ppid", "rss_kb"):
+                if name in proc:
+                    row[name] = plain(proc[name], longest=20)
+            if record["ev"] == "exit":
+                how = record.get("signal") or f"code {record.get('code')}"
+                row["ended"] = f"{plain(how, longest=20)} at {record['t']:.3f} s"
+    return list(found.values())[:MOST_PROCESSES]
+
+
+def _that_fit(pages: list[PagesPicture]) -> list[PagesPicture]:
+    """Every second picture is left out until the rest is small enough; the moment it stops stays."""
+    while len(pages) > 3 and sum(len(png(page)) for page in pages) > LARGEST_PICTURES:
+        pages = [page for index, page in enumerate(pages) if index % 2 == 0 or page.stopped or page is pages[-1]]
+        if all(page.stopped for page in pages):
+            return pages[:3]
+    return pages
+
+
+def _map_cost(pages: Sequence[PagesPicture]) -> str:
+    took = [page.took for page in pages if page.took is not None]
+    if not took:
+        return ""
+    return f"Reading one process's map took {max(took) * 1000:.0f} ms of the guest's clock at most."
+
+
+def _data(run: Run, drawn: Timeline | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"schema_version": DATA_VERSION, "run": run.id, "verdict": run.verdict, "timeline": None}
+    if drawn is not None:
+        data["timeline"] = {
+            "times": drawn.times,
+            "places": [round(place, 5) for place in drawn.places],
+            "panels": [
+                {
+                    "unit": panel.unit,
+                    "series": [
+                        {
+                            "id": f"v-{index}-{position}",
+                            "name": series.name,
+                            "values": [None if value is None else round(value, 3) for value in series.values],
+                        }
+                        for position, series in enumerate(panel.series)
+                    ],
+                }
+                for index, panel in enumerate(drawn.panels)
+            ],
+        }
+    return data
+
+
+def _json(data: object) -> Markup:
+    """JSON that nothing in it can end the script element with."""
+    text = json.dumps(data, separators=(",", ":"))
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)

@@ -1,0 +1,129 @@
+"""The report of a sweep as one HTML file: a map of verdicts over the axes, each cell leading to its runs below.
+
+With more than two axes there is a small map for each combination of the others, as for kernels side by side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from markupsafe import Markup
+
+from rig.report.html.environment import TEMPLATES, environment
+from rig.report.sanitize import plain
+from rig.report.sweep_table import SweepRow
+from rig.run.model import Claimed
+
+__all__ = ["Cell", "Grid", "SweptRun", "grids", "sweep_report"]
+
+LETTERS = {"reproduced": "R", "not-reproduced": "N", "invalid": "I", "error": "E"}
+MOST_RUNS = 2000
+
+Axis = tuple[str, Sequence[str]]
+
+
+class SweptRun(SweepRow, Protocol):
+    """What the page reads of a run of a sweep."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def claims(self) -> tuple[Claimed, ...]: ...
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A point: counts of its verdicts, the worst first; point is None where nothing has run."""
+
+    point: int | None
+    verdicts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def css(self) -> str:
+        return self.verdicts[0][0] if len(self.verdicts) == 1 else "unstable" if self.verdicts else "empty"
+
+    @property
+    def letters(self) -> str:
+        return "".join(LETTERS.get(verdict, "?") for verdict, _ in self.verdicts)
+
+    @property
+    def words(self) -> str:
+        return ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts) or "not run"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One map. title: what the other axes are set to; lines: (value of the axis downwards, its cells)."""
+
+    title: str
+    across: Axis
+    down: str
+    lines: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+def grids(axes: Sequence[Axis], rows: Sequence[SweptRun]) -> list[Grid]:
+    """Return the maps: the last axis to the right, the one before it downwards, a map for each value of the others."""
+    if not axes:
+        return []
+    across: Axis = axes[-1]
+    down: Axis = axes[-2] if len(axes) > 1 else ("", ("",))
+    others = axes[:-2]
+    by_settings: dict[tuple[tuple[str, str], ...], list[SweptRun]] = {}
+    for row in rows:
+        by_settings.setdefault(tuple(sorted(row.settings.items())), []).append(row)
+    found = []
+    for values in itertools.product(*(each for _, each in others)):
+        fixed = dict(zip((name for name, _ in others), values, strict=True))
+        lines = []
+        for line in down[1]:
+            wanted = [{**fixed, **({down[0]: line} if down[0] else {}), across[0]: value} for value in across[1]]
+            lines.append((line, tuple(_cell(by_settings.get(tuple(sorted(each.items())), [])) for each in wanted)))
+        title = ", ".join(f"{name}={value}" for name, value in fixed.items())
+        found.append(Grid(title, across, down[0], tuple(lines)))
+    return found
+
+
+def sweep_report(
+    scenario: str, sweep: str, axes: Sequence[Axis], fixed: Mapping[str, str], rows: Sequence[SweptRun]
+) -> str:
+    """Return the page. axes: (setting, its values); fixed: settings that all points share."""
+    counts = Counter(row.verdict for row in rows)
+    shown = sorted(rows, key=lambda row: (row.point, row.repeat))[:MOST_RUNS]
+    points = [(point, list(runs)) for point, runs in itertools.groupby(shown, key=lambda row: row.point)]
+    return environment().get_template("sweep.html.j2").render(
+        scenario=plain(scenario),
+        sweep=plain(sweep),
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        counts=[(verdict, counts[verdict]) for verdict in LETTERS if counts[verdict]],
+        letters=LETTERS,
+        grids=grids(axes, rows),
+        names=[plain(name) for name, _ in axes],
+        fixed=" ".join(f"{name}={value}" for name, value in fixed.items()),
+        points=points,
+        not_held=lambda row: [claim for claim in row.claims if claim.verdict in ("failed", "invalid")],
+        left_out=len(rows) - len(shown),
+        spread=_spread,
+    )  # fmt: skip
+
+
+def _cell(runs: Sequence[SweptRun]) -> Cell:
+    if not runs:
+        return Cell(None)
+    order = list(LETTERS)
+    counts = Counter(row.verdict for row in runs)
+    verdicts = sorted(counts.items(), key=lambda item: -order.index(item[0]) if item[0] in order else -len(order))
+    return Cell(runs[0].point, tuple(verdicts))
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    there = [value for value in values if value is not None]
+    if not there:
+        return "–"
+    low, high = min(there), max(there)
+    return f"{low:.1f} s" if high - low < 0.05 else f"{low:.1f} to {high:.1f} s"

@@ -1,0 +1,205 @@
+"""The page map as a picture, one cell a page: states, their colours, and a PNG that is as small as the map is plain."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rig.report.sanitize import plain
+from rig.run.records import Record, Records
+from rig.telemetry.pagemaps import Snapshot, page_maps, snapshots
+
+__all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "pages_pictures", "png"]
+
+MOST_SNAPSHOTS = 60
+LARGEST_PICTURES = 700_000
+"""Bytes of all pictures of a report together."""
+
+# Told apart by lightness, not by hue alone.
+COLOURS: Mapping[str, str] = {
+    "shared": "#4a7fb5",
+    "copied": "#f0a30a",
+    "alone": "#1f4468",
+    "none": "#d9dde1",
+    "zero": "#b7c0c8",
+    "file": "#7b9e6b",
+    "swap": "#7a3e8f",
+    "private": "#1f4468",
+}
+ORDER = tuple(COLOURS)
+
+
+@dataclass(frozen=True)
+class PageState:
+    """A state in a picture: how many pages, and what it means in words."""
+
+    state: str
+    meaning: str
+    pages: int
+    colour: str
+
+
+@dataclass(frozen=True)
+class PagesPicture:
+    """One moment of an array. faults: minor faults of each process since the two shared the array."""
+
+    time: float
+    label: str
+    pages: int
+    page_size: int
+    runs: tuple[tuple[int, str], ...]
+    states: tuple[PageState, ...]
+    faults: Mapping[str, int]
+    stopped: bool = False
+    took: float | None = None
+
+    @property
+    def summary(self) -> str:
+        """One sentence that stands for the picture."""
+        parts = ", ".join(f"{each.pages:,} {each.meaning}" for each in self.states)
+        return f"{self.label} at {self.time:.2f} s: of {self.pages:,} pages {parts}"
+
+
+def pages_pictures(records: Records) -> list[PagesPicture]:
+    """Return the maps of the run in order of time, at most MOST_SNAPSHOTS; the last and those of an OOM stay."""
+    taken = snapshots(page_maps(records))
+    # One array is followed: the one with the most maps.
+    starts = [(each.maps[0].program, each.maps[0].start) for each in taken]
+    main = max(starts, key=starts.count, default=None)
+    taken = [each for each, start in zip(taken, starts, strict=True) if start == main]
+    taken = _thinned(taken)
+    before = _faults_before_the_fork(records, next((each for each in taken if len(each.maps) > 1), None))
+    pictures: list[PagesPicture] = []
+    for each in taken:
+        now = _faults(records, each.time)
+        since = {one.comm: now[one.pid] - before.get(one.pid, 0) for one in each.maps if one.pid in now}
+        pictures.append(_picture(each, since if len(each.maps) > 1 else {}))
+    return pictures
+
+
+def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
+    runs = snapshot.together()
+    counts = {state: sum(count for count, other in runs if other == state) for state in ORDER}
+    names = [plain(each.comm, longest=16) for each in snapshot.maps]
+    # Each at its own count: a page that is copied costs one minor fault of the one who wrote.
+    writer = _writer(faults, counts["copied"])
+    meanings = {
+        "shared": f"shared by {' and '.join(names)}" if len(names) > 1 else "shared with another process",
+        "copied": f"copied to {writer}" if writer else "copied: each has its own",
+        "alone": f"of {names[0]} alone",
+        "none": "not present",
+        "zero": "the zero page: read, never written",
+        "file": "of a file, or shared memory",
+        "swap": "swapped out",
+        "private": f"of {names[0]} alone",
+    }
+    return PagesPicture(
+        time=snapshot.time,
+        label="OOM" if snapshot.label == "oom" else plain(snapshot.label or "map", longest=24),
+        pages=snapshot.maps[0].pages,
+        page_size=snapshot.maps[0].page_size,
+        runs=runs,
+        states=tuple(
+            PageState(state, meanings[state], count, COLOURS[state]) for state, count in counts.items() if count
+        ),
+        faults={plain(name, longest=16): count for name, count in faults.items()},
+        stopped=snapshot.label == "oom",
+        took=snapshot.maps[0].took,
+    )
+
+
+def _writer(faults: Mapping[str, int], copied: int) -> str | None:
+    """Who wrote, where the minor faults leave no doubt: one for each copied page, and next to none of the other.
+
+    With huge pages a fault copies many pages at once, and there is doubt.
+    """
+    if len(faults) != 2 or not copied:
+        return None
+    (_, few), (writer, many) = sorted(faults.items(), key=lambda item: item[1])
+    return f"the {plain(writer, longest=16)}" if many >= copied * 0.95 and few * 50 <= many else None
+
+
+def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[int, int]:
+    """Minor faults at the last sample that knows the first process and not yet the second, which begins at 0."""
+    if shared is None:
+        return {}
+    parent, child = (each.pid for each in shared.maps[:2])
+    found: dict[int, int] = {}
+    for sample in records.of("sample"):
+        faults = _minor(sample)
+        if child in faults:
+            # Nobody looked before the fork: what the parent had then is not known, only what it has now.
+            return found or {parent: faults.get(parent, 0)}
+        if parent in faults:
+            found = {parent: faults[parent]}
+    return found
+
+
+def _faults(records: Records, time: float) -> dict[int, int]:
+    """Minor faults by pid of the first sample at or after a moment, or else the last before it."""
+    found: dict[int, int] = {}
+    for sample in records.of("sample"):
+        faults = _minor(sample)
+        found |= faults
+        if sample["t"] >= time and faults:
+            break
+    return found
+
+
+def _minor(sample: Record) -> dict[int, int]:
+    procs = sample.get("procs")
+    return {
+        proc["pid"]: proc["minflt"]
+        for proc in (procs if isinstance(procs, list) else [])
+        if isinstance(proc, Mapping) and type(proc.get("pid")) is int and type(proc.get("minflt")) is int
+    }
+
+
+def _thinned(taken: Sequence[Snapshot]) -> list[Snapshot]:
+    if len(taken) <= MOST_SNAPSHOTS:
+        return list(taken)
+    labels = [each.label for each in taken]
+    named = {labels.index(label) for label in set(labels)} | {i for i, label in enumerate(labels) if label == "oom"}
+    every = -(-len(taken) // (MOST_SNAPSHOTS // 2))
+    kept = sorted({*range(0, len(taken), every), *list(named)[: MOST_SNAPSHOTS // 3], len(taken) - 1})
+    return [taken[index] for index in kept]
+
+
+def columns_of(pages: int) -> int:
+    """Return how many cells a row has: 256 for large arrays, fewer for small ones, a power of two."""
+    columns = 1
+    while columns < 256 and columns * columns < pages * 4 / 3:
+        columns *= 2
+    return columns
+
+
+def cells(picture: PagesPicture) -> list[bytes]:
+    """Return the rows of cells as indices into ORDER; len(ORDER) stands for what lies beyond the array."""
+    columns = columns_of(picture.pages)
+    flat = bytearray()
+    for count, state in picture.runs:
+        flat += bytes([ORDER.index(state)]) * count
+    flat += bytes([len(ORDER)]) * (-len(flat) % columns)
+    return [bytes(flat[at : at + columns]) for at in range(0, len(flat), columns)]
+
+
+def png(picture: PagesPicture) -> str:
+    """Return the picture as a data: URL of a palette PNG (ISO 15948), a pixel a page; beyond the array: transparent."""
+    lines = cells(picture)
+    palette = b"".join(bytes.fromhex(colour[1:]) for colour in COLOURS.values()) + b"\0\0\0"
+    header = struct.pack(">IIBBBBB", len(lines[0]), len(lines), 8, 3, 0, 0, 0)
+    data = b"".join(b"\0" + line for line in lines)
+    chunks = [
+        (b"IHDR", header),
+        (b"PLTE", palette),
+        (b"tRNS", b"\xff" * len(COLOURS) + b"\0"),
+        (b"IDAT", zlib.compress(data, 9)),
+        (b"IEND", b""),
+    ]
+    file = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    return "data:image/png;base64," + base64.b64encode(file).decode()

@@ -1,0 +1,246 @@
+"""What the timeline shows, before anybody draws it: panels of series over the guest's time, and the marks on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rig.klog.oom.model import OomEvent
+from rig.report.plots.timescale import TimeScale, time_scale
+from rig.report.sanitize import plain
+from rig.run.model import Run
+from rig.run.records import Records
+from rig.telemetry.holders import Held, held
+from rig.telemetry.timeline import Row, rows
+
+__all__ = ["Limit", "Mark", "Panel", "Series", "Timeline", "timeline"]
+
+MOST_SAMPLES = 600
+MOST_MARKS = 14
+MOST_WORK = 60
+Value = float | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A name and a value for each of the timeline's times; None where nothing was said."""
+
+    name: str
+    values: tuple[Value, ...]
+    kind: str = ""
+    """What it is, where a drawing gives that its own look: `free`, `kernel`, `cache`."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A level that does not move: a watermark."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the timeline. Stacked series add up; log: the scale is logarithmic; stepped: a value holds
+    for the time since the sample before."""
+
+    id: str
+    title: str
+    unit: str
+    series: tuple[Series, ...]
+    stacked: bool = False
+    log: bool = False
+    stepped: bool = False
+    limits: tuple[Limit, ...] = ()
+    note: str = ""
+
+    @property
+    def top(self) -> float:
+        """The largest value that the scale must hold."""
+        if self.stacked:
+            sums = [
+                sum(value or 0 for value in column) for column in zip(*(s.values for s in self.series), strict=True)
+            ]
+            return max(sums, default=0) or 1
+        values = [value for series in self.series for value in series.values if value is not None]
+        return max([*values, *(limit.value for limit in self.limits)], default=0) or 1
+
+    @property
+    def bottom(self) -> float:
+        """The smallest value above nothing, for logarithmic scales."""
+        values = [value for series in self.series for value in series.values if value]
+        return min([*values, *(limit.value for limit in self.limits if limit.value)], default=1)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment with a name: a `step` of the scenario, the `oom`, or an `exit` by a signal."""
+
+    time: float
+    label: str
+    kind: Literal["step", "oom", "exit"]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """times: guest seconds of the samples; work: when a program said that it had done a step of its own."""
+
+    times: tuple[float, ...]
+    panels: tuple[Panel, ...]
+    marks: tuple[Mark, ...]
+    work: tuple[tuple[float, str], ...]
+    scale: TimeScale
+    clock: str
+    left_out: int = 0
+
+    @property
+    def places(self) -> tuple[float, ...]:
+        return tuple(self.scale.place(time) for time in self.times)
+
+
+def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | None:
+    """Return the timeline of a run; None where no sample was heard. oom: the report with the watermarks."""
+    table, shares = list(rows(records)), {each.time: each for each in held(records)}
+    kept = _thinned(table)
+    if not kept:
+        return None
+    marks = _marks(records, oom)
+    start = kept[0]["t"]
+    end = max([float(records.items[-1]["t"]), float(kept[-1]["t"] or 0), *(mark.time for mark in marks)])
+    scale = time_scale(float(start or 0), end, [mark.time for mark in marks])
+    panels = [
+        _holders([shares.get(float(row["t"] or 0)) for row in kept]),
+        _free(kept, oom),
+        _commit(kept),
+        _lines("faults", "Page faults", "a second", kept, {"pgfault_per_s": "faults"}, stepped=True),
+        _lines(
+            "psi",
+            "Pressure: share of the last 10 s in which tasks waited for memory",
+            "%",
+            kept,
+            {"psi_some_avg10": "some task waited", "psi_full_avg10": "all waited"},
+        ),
+    ]
+    return Timeline(
+        times=tuple(float(row["t"] or 0) for row in kept),
+        panels=tuple(panel for panel in panels if any(v is not None for s in panel.series for v in s.values)),
+        marks=tuple(marks),
+        work=_work(records),
+        scale=scale,
+        clock=_clock(run),
+        left_out=len(table) - len(kept),
+    )
+
+
+def _clock(run: Run) -> str:
+    host = "" if run.host_seconds is None else f"; the whole run took {run.host_seconds:.1f} s on the host's clock"
+    if run.environment.clock == "warp":
+        return f"warp: the guest's own seconds, which jump over idleness{host}"
+    return f"live: the guest's seconds are the host's{host}"
+
+
+def _thinned(table: Sequence[Row]) -> list[Row]:
+    """At most MOST_SAMPLES rows, those with a label among them."""
+    if len(table) <= MOST_SAMPLES:
+        return list(table)
+    every = -(-len(table) // (MOST_SAMPLES // 2))
+    labelled = [index for index, row in enumerate(table) if row["label"]][: MOST_SAMPLES // 2]
+    return [table[index] for index in sorted({*range(0, len(table), every), *labelled, len(table) - 1})]
+
+
+def _holders(shares: Sequence[Held | None]) -> Panel:
+    names = dict.fromkeys(name for each in shares if each for name in each.parts)
+    order = [name for name in names if name != "free"] + ["free"]
+    kinds = {"free": "free", "page cache": "cache", "kernel and the rest": "kernel"}
+    return Panel(
+        "memory",
+        "Memory by holder",
+        "MB",
+        tuple(
+            Series(
+                plain(name, longest=60),
+                tuple(None if each is None else _mb(each.parts.get(name, 0)) for each in shares),
+                kinds.get(name, ""),
+            )
+            for name in order
+            if any(each and each.parts.get(name, 0) >= 512 for each in shares)
+        ),
+        stacked=True,
+        note="Shared is what the two map together and the kernel holds once.",
+    )
+
+
+def _free(table: Sequence[Row], oom: OomEvent | None) -> Panel:
+    limits: list[Limit] = []
+    if oom is not None and oom.zones:
+        for name in ("min", "low", "high"):
+            limits.append(Limit(f"watermark {name}", _mb(sum(getattr(zone, name) for zone in oom.zones)) or 0))
+    free, available = _column(table, "free_kb", 1024), _column(table, "available_kb", 1024)
+    return Panel(
+        "free",
+        "Free memory against the watermarks",
+        "MB",
+        (Series("free", free), Series("available", available)),
+        log=True,
+        limits=tuple(limits),
+        note="Watermarks are the sums over the zones of the OOM report." if limits else "",
+    )
+
+
+def _commit(table: Sequence[Row]) -> Panel:
+    charge, limit = _column(table, "committed_as_kb", 1024), _column(table, "commit_limit_kb", 1024)
+    return Panel(
+        "commit",
+        "Commit charge: what has been promised",
+        "MB",
+        (Series("Committed_AS", charge), Series("CommitLimit", limit)),
+        note="CommitLimit binds only with vm.overcommit_memory=2.",
+    )
+
+
+def _lines(
+    id_: str, title: str, unit: str, table: Sequence[Row], names: dict[str, str], *, stepped: bool = False
+) -> Panel:
+    series = tuple(Series(name, _column(table, column)) for column, name in names.items())
+    return Panel(id_, title, unit, series, stepped=stepped)
+
+
+def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Value, ...]:
+    values = [row.get(name) for row in table]
+    return tuple(value / divided_by if isinstance(value, int | float) else None for value in values)
+
+
+def _marks(records: Records, oom: OomEvent | None) -> list[Mark]:
+    found: dict[str, Mark] = {}
+    if oom is not None and oom.time is not None and not records.of("oom"):
+        # A kernel that panics leaves the agent no time to tell; its log has the moment, on the same clock.
+        found["oom"] = Mark(oom.time, "OOM", "oom")
+    for record in records.items:
+        time = float(record["t"])
+        label = record.get("label") if record["ev"] == "sample" else record.get("name")
+        if record["ev"] in ("sample", "mark") and isinstance(label, str) and label and label != "oom":
+            found.setdefault(label, Mark(time, plain(label, longest=24), "step"))
+        elif record["ev"] == "oom":
+            found.setdefault(f"oom {len(found)}", Mark(time, "OOM", "oom"))
+        elif record["ev"] == "exit" and isinstance(record.get("signal"), str):
+            name = plain(record.get("comm") or record.get("program") or "?", longest=16)
+            found.setdefault(f"exit {len(found)}", Mark(time, f"{name} killed", "exit"))
+    marks = sorted(found.values(), key=lambda mark: mark.time)
+    ooms = [mark for mark in marks if mark.kind == "oom"][:4]
+    others = [mark for mark in marks if mark.kind != "oom"][: MOST_MARKS - len(ooms)]
+    return sorted([*ooms, *others], key=lambda mark: mark.time)
+
+
+def _work(records: Records) -> tuple[tuple[float, str], ...]:
+    lines = [
+        (float(line["t"]), plain(str(line["text"]), longest=40))
+        for line in records.of("line")
+        if str(line.get("text", "")).startswith("step ")
+    ]
+    every = -(-len(lines) // MOST_WORK) if lines else 1
+    return tuple(lines[every - 1 :: every])
+
+
+def _mb(kb: int | None) -> Value:
+    return None if kb is None else kb / 1024

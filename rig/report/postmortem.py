@@ -1,0 +1,175 @@
+"""A post-mortem in the terminal: the stack, what was asked for, the zones, who holds what, whose the pages are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rig.report.sanitize import plain
+from rig.run.kernel_path import part_of
+from rig.run.postmortem import ArrayPages, PostMortem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["print_post_mortem", "render_post_mortem"]
+
+PAGE_KB = 4
+MOST_TASKS = 12
+MOST_RUNS = 12
+
+
+def print_post_mortem(console: Console, found: PostMortem) -> None:
+    """Print all of it."""
+    for part in render_post_mortem(found):
+        console.print(part, soft_wrap=not console.is_terminal)
+
+
+def render_post_mortem(found: PostMortem) -> list[RenderableType]:
+    """Return the parts, top to bottom."""
+    from rich.text import Text
+
+    where = "" if found.instruction is None else f", instruction {found.instruction:,}"
+    source = "read from the replayed guest's memory" if found.source == "memory" else "from what the guest said itself"
+    parts: list[RenderableType] = [Text.assemble((f"at {plain(found.at)}", "bold"), f"{where}; {source}")]
+    parts += [Text(plain(note, longest=300), "magenta") for note in found.notes]
+    if found.stack:
+        parts += [Text(), *_stack(found)]
+    if found.allocation is not None:
+        parts += [Text(), *_allocation(found)]
+    if found.zones:
+        parts += [Text(), _zones(found)]
+    if found.tasks:
+        parts += [Text(), _tasks(found)]
+    for array in found.arrays:
+        parts += [Text(), *_array(array)]
+    parts += _agreement(found)
+    return parts
+
+
+def _stack(found: PostMortem) -> list[Text]:
+    from rich.text import Text
+
+    lines = [Text.assemble(("Stack of ", "bold"), (f"{plain(found.task)} ({found.task_pid})", "bold cyan"))]
+    width = max(len(frame.function) for frame in found.stack) + 10
+    for frame in found.stack:
+        name = plain(frame.function) + (" inlined" if frame.inlined else "")
+        style = "bold yellow" if part_of(frame.function) == "copy-on-write" else ""
+        line = Text.assemble("    ", (f"{name:<{width}}", style or ("dim" if frame.inlined else "")))
+        if frame.file:
+            line.append(f"{plain(frame.file)}:{frame.line}", "dim")
+        lines.append(line)
+    return lines
+
+
+def _allocation(found: PostMortem) -> list[Text]:
+    from rich.text import Text
+
+    asked = found.allocation
+    assert asked is not None
+    lines = [
+        Text.assemble(
+            ("Asked for ", "bold"),
+            f"2^{asked.order} pages, gfp_mask {asked.gfp_mask:#x}, {plain(asked.constraint)},"
+            f" of {asked.total_pages:,} pages in all",
+        )
+    ]
+    if asked.memcg is not None:
+        usage = "" if asked.memcg_usage is None else f": {asked.memcg_usage:,} of {asked.memcg_limit:,} pages used"
+        lines.append(Text(f"  in the cgroup {plain(asked.memcg)}{usage}"))
+    if asked.chosen_pid is not None:
+        lines.append(
+            Text.assemble(
+                ("Chosen    ", "bold"),
+                (f"{plain(asked.chosen)} ({asked.chosen_pid})", "bold red"),
+                f", {asked.chosen_points:,} points",
+            )
+        )
+    return lines
+
+
+def _zones(found: PostMortem) -> RenderableType:
+    from rich.text import Text
+
+    table = _table("zone", "free", "min", "low", "high", "managed", title="Zones, in kB")
+    for zone in found.zones:
+        below = "bold red" if zone.free < zone.min else "bold yellow" if zone.free < zone.low else ""
+        numbers = (zone.min, zone.low, zone.high, zone.managed)
+        table.add_row(
+            plain(zone.name), Text(f"{zone.free * PAGE_KB}", below), *(f"{number * PAGE_KB}" for number in numbers)
+        )
+    return table
+
+
+def _tasks(found: PostMortem) -> RenderableType:
+    table = _table(
+        "task", "pid", "state", "anon", "file", "shmem", "swap", "page tables", "adj", title="Processes, in kB"
+    )
+    for task in sorted(found.tasks, key=lambda task: -task.rss)[:MOST_TASKS]:
+        kinds = (task.anon, task.file, task.shmem, task.swap)
+        table.add_row(
+            plain(task.name),
+            str(task.pid),
+            plain(task.state),
+            *(f"{pages * PAGE_KB}" for pages in kinds),
+            f"{task.page_tables_bytes >> 10}",
+            str(task.oom_score_adj),
+        )
+    return table
+
+
+def _table(*headings: str, title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title=title, title_justify="left")
+    table.title_style = "bold"
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    return table
+
+
+def _array(array: ArrayPages) -> list[Text]:
+    from rich.text import Text
+
+    pages = sum(run.count for run in array.runs)
+    label = f", {plain(array.label)}" if array.label else ""
+    lines = [
+        Text.assemble(
+            ("Array ", "bold"),
+            (plain(array.name), "bold cyan"),
+            f"{label}: {pages:,} pages at {array.start:#x}",
+        )
+    ]
+    for index, (name, pid) in enumerate(zip(array.names, array.pids, strict=True)):
+        counts = {
+            "shared": array.count(index, "shared"),
+            "its own": array.count(index, "own"),
+            "swapped": array.count(index, "swapped"),
+            "absent": array.count(index, "absent"),
+        }
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        lines.append(Text.assemble("  ", (f"{plain(name)} ({pid})", "cyan"), f": {said or 'none'}"))
+    for run in array.runs[:MOST_RUNS]:
+        last = run.first + run.count - 1
+        states = ", ".join(f"{plain(name)} {state}" for name, state in zip(array.names, run.states, strict=True))
+        mapped = "" if run.map_count is None else f"; each frame mapped {run.map_count} times"
+        lines.append(Text(f"    {run.first:>7,} to {last:>7,}  {states}{mapped}", "dim"))
+    if len(array.runs) > MOST_RUNS:
+        lines.append(Text(f"    and {len(array.runs) - MOST_RUNS} more runs of pages: --json has all", "dim"))
+    return lines
+
+
+def _agreement(found: PostMortem) -> list[Text]:
+    from rich.text import Text
+
+    if not found.compared:
+        return []
+    differ = len(found.disagreements)
+    if not differ:
+        return [Text(), Text(f"All {found.compared} numbers that the OOM report gives too are the same.", "green")]
+    lines = [Text(), Text(f"{differ} of {found.compared} numbers differ from the OOM report:", "bold yellow")]
+    for each in found.disagreements:
+        lines.append(Text(f"  {plain(each.what)}: report {plain(each.report)}, memory {plain(each.memory)}"))
+    return lines

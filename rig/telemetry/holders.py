@@ -1,0 +1,108 @@
+"""Who holds the guest's memory, sample by sample: parts that add up to its total.
+
+The resident memory of the processes adds up to more than there is, because a forked child maps its parent's pages.
+What is counted twice is what the processes claim beyond the kernel's own AnonPages (/proc/meminfo); where two processes
+of one program live, it is what the two share.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rig.run.records import Record, Records
+
+__all__ = ["FREE", "KERNEL", "PAGE_CACHE", "Held", "held"]
+
+FREE = "free"
+PAGE_CACHE = "page cache"
+KERNEL = "kernel and the rest"
+MOST_ROLES = 12
+OTHERS = "other processes"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One sample: kB by holder, in the order kernel, page cache, the processes, free. They add up to `total`."""
+
+    time: float
+    total: int
+    parts: Mapping[str, int]
+
+
+def held(records: Records) -> list[Held]:
+    """Return who held what at every sample whose numbers can be used, in order."""
+    samples = [sample for sample in records.of("sample") if _usable(sample)]
+    before = next((_anon(sample) for sample in samples if not _processes(sample)), 0)
+    names = _names(samples)
+    return [_held(sample, min(before, _anon(sample)), names) for sample in samples]
+
+
+def _held(sample: Record, before: int, names: Sequence[str]) -> Held:
+    meminfo = sample["meminfo"]
+    total, free, anon = meminfo["MemTotal"], meminfo["MemFree"], _anon(sample)
+    cache = _number(meminfo.get("Cached")) + _number(meminfo.get("Buffers"))
+    families: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for proc in _processes(sample):
+        role = _role(proc)
+        families[str(proc.get("program"))][role if role in names else OTHERS] += _number(proc.get("anon_kb"))
+    claimed = sum(sum(family.values()) for family in families.values())
+    twice = max(0, claimed - (anon - before))
+    parts: dict[str, int] = {}
+    for family in families.values():
+        twice = _share_out(family, twice, parts)
+    owned = sum(parts.values())
+    if anon > owned + before:
+        parts[OTHERS] = anon - owned - before
+    rest = total - free - cache - sum(parts.values())
+    everything = {KERNEL: max(0, rest), PAGE_CACHE: max(0, cache), **parts, FREE: free}
+    return Held(float(sample["t"]), total, everything)
+
+
+def _share_out(family: Mapping[str, int], twice: int, parts: dict[str, int]) -> int:
+    """Split what two roles of a program hold into each one's own and what they share; return what is left over."""
+    roles = [role for role in family if family[role]]
+    if len(roles) == 2 and twice > 0:
+        shared = min(twice, *(family[role] for role in roles))
+        for role in roles:
+            parts[role] = parts.get(role, 0) + family[role] - shared
+        name = f"{roles[0]} and {roles[1]}, shared"
+        parts[name] = parts.get(name, 0) + shared
+        return twice - shared
+    for role in roles:
+        own = family[role] if len(roles) < 3 or not twice else max(0, family[role] - twice)
+        twice -= family[role] - own
+        parts[role] = parts.get(role, 0) + own
+    return twice
+
+
+def _names(samples: Sequence[Record]) -> list[str]:
+    roles = dict.fromkeys(_role(proc) for sample in samples for proc in _processes(sample))
+    return list(roles)[:MOST_ROLES]
+
+
+def _usable(sample: Record) -> bool:
+    meminfo = sample.get("meminfo")
+    if not isinstance(meminfo, Mapping):
+        return False
+    numbers = [meminfo.get(name) for name in ("MemTotal", "MemFree", "AnonPages")]
+    return all(type(number) is int and 0 <= number < 1 << 50 for number in numbers) and numbers[0] >= numbers[1]  # type: ignore[operator] # ints, as just looked
+
+
+def _processes(sample: Record) -> list[Mapping[str, Any]]:
+    procs = sample.get("procs")
+    return [proc for proc in procs if isinstance(proc, Mapping)] if isinstance(procs, list) else []
+
+
+def _role(proc: Mapping[str, Any]) -> str:
+    return str(proc.get("comm") or proc.get("program") or "?")[:16]
+
+
+def _anon(sample: Record) -> int:
+    return _number(sample["meminfo"].get("AnonPages"))
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int and value >= 0 else 0

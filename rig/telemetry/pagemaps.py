@@ -1,0 +1,173 @@
+"""Page maps: what the agent said of an array's pages, and what the maps of two processes say together.
+
+A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the words of guest/agent/PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rig.run.records import Record, Records
+
+__all__ = ["STATES", "PageMap", "Snapshot", "page_maps", "snapshots"]
+
+STATES = ("none", "zero", "shared", "private", "file", "swap")
+MOST_PAGES = 1 << 22
+"""16 GB of small pages: a guest that says more is not believed."""
+
+Run = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class PageMap:
+    """The map of one array of one process. time: guest seconds; runs: (pages, state), from the array's start."""
+
+    time: float
+    label: str
+    program: str
+    comm: str
+    pid: int
+    start: int
+    page_size: int
+    runs: tuple[Run, ...]
+    took: float | None = None
+
+    @property
+    def pages(self) -> int:
+        return sum(count for count, _ in self.runs)
+
+    def count(self, state: str) -> int:
+        """Return how many pages are in a state."""
+        return sum(count for count, other in self.runs if other == state)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The maps of one array taken together: of the process that made it and, if there is one, of its child."""
+
+    label: str
+    maps: tuple[PageMap, ...]
+
+    @property
+    def time(self) -> float:
+        return self.maps[0].time
+
+    def together(self) -> tuple[Run, ...]:
+        """Return runs of what the two say together.
+
+        `shared`: both map one page; `copied`: each has a page of its own; `alone`: only one process maps the array
+        here; otherwise the first map's state.
+        """
+        if len(self.maps) < 2:
+            return tuple((count, "alone" if state == "private" else state) for count, state in self.maps[0].runs)
+        first, second = self.maps[:2]
+        return tuple(_merged((count, _both(*states)) for count, *states in _overlaid(first.runs, second.runs)))
+
+
+def page_maps(records: Records) -> list[PageMap]:
+    """Return the page maps in the order in which they were taken, those in several records put together.
+
+    What is no map (wrong kinds, unknown states, more pages than a guest can have) is left out.
+    """
+    found: list[PageMap] = []
+    parts: list[Run] = []
+    first: Record | None = None
+    for record in records.of("pagemap"):
+        runs = _runs(record)
+        if runs is None or not _has_the_frame(record):
+            parts, first = [], None
+            continue
+        if first is None or first.get("pid") != record.get("pid"):
+            parts, first = [], record
+        parts.extend(runs)
+        if sum(count for count, _ in parts) > MOST_PAGES:
+            parts, first = [], None
+        elif record.get("last") is not False:
+            found.append(_map(first, parts, record.get("took")))
+            parts, first = [], None
+    return found
+
+
+def snapshots(maps: Sequence[PageMap]) -> list[Snapshot]:
+    """Group maps of the same array and label that different processes gave one after the other."""
+    groups: list[list[PageMap]] = []
+    for each in maps:
+        last = groups[-1] if groups else []
+        if (
+            last
+            and last[0].label == each.label
+            and (last[0].program, last[0].start, last[0].pages) == (each.program, each.start, each.pages)
+            and each.pid not in {other.pid for other in last}
+            and len(last) < 2
+        ):
+            last.append(each)
+        else:
+            groups.append([each])
+    return [Snapshot(group[0].label, tuple(group)) for group in groups]
+
+
+def _both(first: str, second: str) -> str:
+    if first == second == "private":
+        return "copied"
+    if second == "none" and first == "private":
+        return "alone"
+    return first
+
+
+def _overlaid(first: Sequence[Run], second: Sequence[Run]) -> Iterator[tuple[int, str, str]]:
+    left, right = list(reversed(first)), list(reversed(second))
+    while left and right:
+        count = min(left[-1][0], right[-1][0])
+        yield count, left[-1][1], right[-1][1]
+        for side in (left, right):
+            pages, state = side.pop()
+            if pages > count:
+                side.append((pages - count, state))
+
+
+def _merged(runs: Iterator[Run]) -> Iterator[Run]:
+    total, current = 0, ""
+    for count, state in runs:
+        if state != current and total:
+            yield total, current
+            total = 0
+        total, current = total + count, state
+    if total:
+        yield total, current
+
+
+def _map(first: Record, parts: list[Run], took: object) -> PageMap:
+    label = first.get("label")
+    return PageMap(
+        time=float(first["t"]),
+        label=label if isinstance(label, str) else "",
+        program=str(first.get("program") or ""),
+        comm=str(first.get("comm") or ""),
+        pid=first["pid"],
+        start=int(str(first["start"]), 16),
+        page_size=first["page_size"],
+        runs=tuple(_merged(iter(parts))),
+        took=float(took) if isinstance(took, int | float) else None,
+    )
+
+
+def _has_the_frame(record: Record) -> bool:
+    try:
+        start = int(str(record.get("start")), 16)
+    except ValueError:
+        return False
+    size, pid = record.get("page_size"), record.get("pid")
+    return start >= 0 and isinstance(size, int) and 0 < size <= 1 << 30 and isinstance(pid, int)
+
+
+def _runs(record: Record) -> list[Run] | None:
+    runs = record.get("runs")
+    if not isinstance(runs, list):
+        return None
+    found: list[Run] = []
+    for run in runs:
+        if not (isinstance(run, list) and len(run) == 2 and type(run[0]) is int and run[0] > 0 and run[1] in STATES):
+            return None
+        found.append((run[0], run[1]))
+    return found
