@@ -105,8 +105,9 @@ def test_orphans_are_reaped_and_belong_to_their_program(run_plan):
         step("sleep", "seconds=0.5"),
     )
 
-    codes = {record["pid"]: record["code"] for record in run.of("exit")}
-    assert sorted(codes.values()) == [0, 3]
+    # The inner shell reaps its own sleep: where the agent saw that one at all, it knows no code of it.
+    codes = [record["code"] for record in run.of("exit") if record["code"] is not None]
+    assert sorted(codes) == [0, 3]
     assert {record["program"] for record in run.of("exit")} == {"sh"}
 
 
