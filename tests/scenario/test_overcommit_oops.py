@@ -216,7 +216,7 @@ def test_run_without_an_end_is_an_error() -> None:
 
 
 def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> None:
-    step = {"i": 9, "verb": "wait_state", "ok": False, "errno": "ETIMEDOUT", "error": "time-out", "saw": "hog 122 R"}
+    step = {"i": 11, "verb": "wait_state", "ok": False, "errno": "ETIMEDOUT", "error": "time-out", "saw": "hog 122 R"}
 
     judgement = Made(end="step-failed", step=step, oom=False).judged()
 
