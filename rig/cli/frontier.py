@@ -107,17 +107,12 @@ def _print(console: object, name: str, curves: list[Curve], find: str | None, *,
             )
         for edge in edges:
             runs = f"{len(edge.edge.runs_below)} + {len(edge.edge.runs_above)}" + (" noisy" if edge.edge.noisy else "")
-            rows.append(
-                {
-                    **dict(curve.at), "from": edge.edge.below, "to": edge.edge.above, "low": edge.low, "high": edge.high,
-                    "runs_below": edge.edge.runs_below, "runs_above": edge.edge.runs_above, "noisy": edge.edge.noisy,
-                    "predicted": edge.predicted, "off_by": edge.off_by,
-                }
-            )  # fmt: skip
-            table.add_row(
-                *(value for _, value in curve.at), edge.edge.below, edge.edge.above, f"{edge.low} and {edge.high}", runs,
-                edge.predicted or "–", edge.off_by or "–",
-            )  # fmt: skip
+            below, above = edge.edge.below, edge.edge.above
+            found = {"from": below, "to": above, "low": edge.low, "high": edge.high, "noisy": edge.edge.noisy}
+            found |= {"runs_below": edge.edge.runs_below, "runs_above": edge.edge.runs_above}
+            rows.append({**dict(curve.at), **found, "predicted": edge.predicted, "off_by": edge.off_by})
+            told = (below, above, f"{edge.low} and {edge.high}", runs, edge.predicted or "–", edge.off_by or "–")
+            table.add_row(*(value for _, value in curve.at), *told)
     if as_json:
         print(json.dumps(rows, indent=1))
     elif rows:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from rig.errors import RigError, WrongCall
 if TYPE_CHECKING:
     from rig.report.suite import Suite
 
-__all__ = ["check_outputs", "write_outputs"]
+__all__ = ["check_outputs", "others_to_stderr", "write_outputs"]
 
 
 def check_outputs(*outputs: tuple[str, object]) -> None:
@@ -21,6 +22,16 @@ def check_outputs(*outputs: tuple[str, object]) -> None:
     taken = [name for name, value in outputs if value is True or value == "-"]
     if len(taken) > 1:
         raise WrongCall("two outputs on standard output", where=", ".join(taken), remedy="choose one")
+
+
+@contextmanager
+def others_to_stderr(*targets: str | None) -> Iterator[None]:
+    """Let all that is printed go to standard error where standard output is a document's."""
+    if "-" not in targets:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def write_outputs(suites: Sequence[Suite], *, junit: str | None, ktap: str | None) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
 from rig.errors import WrongCall
 
 if TYPE_CHECKING:
+    from rig.report.suite import Suite
     from rig.run.model import Run
 
 app = typer.Typer()
@@ -49,6 +51,8 @@ def run(
     print_qemu: bool = typer.Option(False, "--print-qemu", help="Print QEMU's command line and stop."),
     as_json: bool = typer.Option(False, "--json", help="Print run.json."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the verdict."),
+    junit: str = typer.Option(None, metavar="FILE", help="Write JUnit XML, a case a claim; - is standard output."),
+    ktap: str = typer.Option(None, metavar="FILE", help="Write KTAP, a subtest a claim; - is standard output."),
     show_traceback: bool = typer.Option(False, "--traceback", help="Show where in rig an error came from."),
 ) -> None:
     """Run a scenario in a guest, capture what the kernel does, and judge the scenario's claims.
@@ -59,11 +63,13 @@ def run(
 
     from rig.experiment.run import Request
     from rig.experiment.run import print_qemu as qemu_command
+    from rig.report.suite import suite_of_run
 
     if expect is not None and expect not in VERDICTS:
         raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
-    if sum((as_json, quiet, print_qemu)) > 1:
-        raise WrongCall("two outputs on standard output", where="--json, -q, --print-qemu", remedy="choose one")
+    check_outputs(
+        ("--json", as_json), ("-q", quiet), ("--print-qemu", print_qemu), ("--junit", junit), ("--ktap", ktap)
+    )
     for text in sysctl:
         if "." not in text.partition("=")[0]:
             raise WrongCall(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
@@ -84,20 +90,25 @@ def run(
     if all_:
         if as_json or print_qemu or repeat > 1:
             raise WrongCall("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
-        raise typer.Exit(_whole_catalogue(request, jobs, quiet=quiet))
+        with others_to_stderr(junit, ktap):
+            status, suites = _whole_catalogue(request, jobs, quiet=quiet)
+        write_outputs(suites, junit=junit, ktap=ktap)
+        raise typer.Exit(status)
     if print_qemu:
         print(asyncio.run(qemu_command(request)))
         return
-    runs = [_one(request, quiet=quiet, as_json=as_json, number=number, of=repeat) for number in range(repeat)]
-    if repeat > 1 and not as_json:
-        counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
-        print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
+    with others_to_stderr(junit, ktap):
+        runs = [_one(request, quiet=quiet, as_json=as_json, number=number, of=repeat) for number in range(repeat)]
+        if repeat > 1 and not as_json:
+            counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
+            print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
+    write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
     if expect is not None:
         raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
     raise typer.Exit(max(each.exit_status for each in runs))
 
 
-def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> int:
+def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple[int, list[Suite]]:
     import asyncio
     import time
     from dataclasses import replace
@@ -107,6 +118,7 @@ def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> int:
     from rig.experiment.catalogue import run_all
     from rig.experiment.run import Request
     from rig.report.progress_table import ProgressTable
+    from rig.report.suite import suite_of_error, suite_of_run
     from rig.scenario.load import list_scenarios
 
     assert isinstance(request, Request)
@@ -124,7 +136,10 @@ def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> int:
     worst = max((each.status for each in finished), key=lambda status: (status == 64, status), default=0)
     held = sum(each.status == 0 for each in finished)
     print(f"{held} of {len(finished)} reproduced in {time.monotonic() - began:.1f} s")
-    return worst
+    return worst, [
+        suite_of_run(each.run) if each.run is not None else suite_of_error(each.request.scenario, each.error)
+        for each in finished
+    ]
 
 
 def _one(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:

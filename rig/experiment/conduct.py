@@ -18,8 +18,8 @@ from rig.errors import RigError
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store, digest_file
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started
-from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restore, snapshot_key
+from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 
@@ -121,35 +121,40 @@ async def conduct(
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         else:
             write_payload(payload, wiring.payload)
-            if wiring.rr is not None:
-                keep_payload(wiring.payload, out / RECORDING / "payload.zst")
-        conducted.payload_hash = digest_file(wiring.payload)
         conducted.recorded = wiring.rr is not None
         listeners = Listeners(
             on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
         with conducted.phase("restore", progress):
-            context = started(spec, wiring, qemu, out, listeners, said_before=snapshot.said)
+            context = restored(spec, wiring, qemu, out, listeners, snapshot)
             session = await stack.enter_async_context(context)
             conducted.command = session.command
-            await restore(session, snapshot)
         with conducted.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
-            # What judges and renders is read while the guest runs: it has nothing else to wait for.
-            imports = asyncio.to_thread(lambda: [import_module(name) for name in NEEDED_AFTERWARDS])
-            reading = asyncio.ensure_future(imports)
+            # The rig has nothing else to do while the guest runs.
+            aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
             if key is not None:
                 await _push(session, payload, key, deadlines)
             conducted.problem = await _to_the_end(session, ended, deadlines)
-            await reading
+            conducted.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
     return conducted
+
+
+def _aside(wiring: Wiring, out: Path) -> str:
+    """Keep the payload for a replay, read the code that judges and renders, and return the payload's hash."""
+    if wiring.rr is not None:
+        keep_payload(wiring.payload, out / RECORDING / "payload.zst")
+    digest = digest_file(wiring.payload)
+    for name in NEEDED_AFTERWARDS:
+        import_module(name)
+    return digest
 
 
 def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from rig.errors import RigError
 from rig.experiment.replayable import Replayable, unpack_payload
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started
-from rig.machine.snapshot import restore
+from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.report.live import Progress
 from rig.run.comparison import Comparison, Replayed
@@ -64,9 +64,7 @@ async def replaying(
             debugger=debugger,
             debugger_port=debugger_port,
         )
-        said = replayable.snapshot.said
-        async with started(replayable.spec, wiring, qemu, out, listeners, said_before=said) as session:
-            await restore(session, replayable.snapshot)
+        async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
             yield session
 
 

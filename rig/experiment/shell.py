@@ -13,8 +13,8 @@ from rig.image.payload import blank_payload
 from rig.image.store import Store
 from rig.machine.accel import choose_accel
 from rig.machine.qemu import find_qemu
-from rig.machine.session import Listeners, runtime_folder, started
-from rig.machine.snapshot import restore
+from rig.machine.session import Listeners, runtime_folder
+from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.machine.terminal import attach, wait_for_prompt
 from rig.report.live import Progress
@@ -36,8 +36,7 @@ async def shell(settings: Settings, progress: Progress, *, timeout_scale: float 
     with runtime_folder("shell") as folder, TemporaryDirectory(prefix="rig-shell-") as out:
         blank_payload(folder / "payload")
         wiring = Wiring("shell", folder, folder / "payload", incoming=True, shell=True)
-        async with started(spec, wiring, qemu, Path(out), Listeners(), said_before=snapshot.said) as session:
-            await restore(session, snapshot)
+        async with restored(spec, wiring, qemu, Path(out), Listeners(), snapshot) as session:
             assert session.shell is not None
             connection, _ = session.shell.accept()
             with connection:

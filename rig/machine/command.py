@@ -119,8 +119,11 @@ def _channels(wiring: Wiring) -> list[str]:
     """One purpose a channel. What the guest says goes through pipes: a socket is full after some 280 writes of one
     byte, QEMU then tries again when the host has read, and a recording of that cannot be replayed.
     """
+    quiet = wiring.incoming and wiring.rr != "replay"
     words = [
-        "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
+        # A monitor on a plain socket gets a thread of its own, which every timer of an idle guest would wake; one
+        # behind a multiplexer stays in the main loop, but takes no descriptors, which saving and dumping need.
+        "-chardev", f"socket,id=qmp,mux={'on' if quiet else 'off'},path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",

@@ -64,12 +64,20 @@ class QemuProcess:
 
 
 @asynccontextmanager
-async def running_qemu(command: Sequence[str], stderr: Path) -> AsyncIterator[QemuProcess]:
-    """Start QEMU and yield it; at the end of the block it is gone, however the block is left."""
+async def running_qemu(command: Sequence[str], stderr: Path, inherit: Sequence[int] = ()) -> AsyncIterator[QemuProcess]:
+    """Start QEMU and yield it; at the end of the block it is gone, however the block is left.
+
+    inherit: open descriptors that QEMU gets under the same numbers.
+    """
     with stderr.open("wb") as words:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+                pass_fds=inherit,
             )
         except OSError as error:
             raise RigError(f"QEMU cannot be started: {error.strerror}", where=command[0]) from error

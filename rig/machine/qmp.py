@@ -51,17 +51,20 @@ class Monitor:
             raise RigError(f"QEMU was gone when {command} was sent", where="QMP") from error
 
     async def send_fd(self, name: str, descriptor: int) -> None:
-        """Give QEMU an open file under a name, which `fd:NAME` then means (migration URIs)."""
+        """Give QEMU an open file under a name, which `fd:NAME` then means. Not through a multiplexer."""
         self._client.send_fd_scm(descriptor)
         await self.execute("getfd", fdname=name)
 
     async def migrate(self, direction: str, descriptor: int) -> None:
-        """Save to (`out`) or restore from (`in`) an open file, without the NVDIMMs, to its end."""
+        """Save to an open file (`out`), or restore from one that QEMU has inherited (`in`), without the NVDIMMs."""
         await self.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
         # The default bound is for networks: 128 MB/s.
         await self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-        await self.send_fd("state", descriptor)
-        await self.execute("migrate" if direction == "out" else "migrate-incoming", uri="fd:state")
+        if direction == "out":
+            await self.send_fd("state", descriptor)
+            await self.execute("migrate", uri="fd:state")
+        else:
+            await self.execute("migrate-incoming", uri=f"fd:{descriptor}")
         while True:
             status = await self.execute("query-migrate")
             if status.get("status") == "completed":

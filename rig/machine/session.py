@@ -145,12 +145,20 @@ def confinement_user() -> str | None:
 
 @asynccontextmanager
 async def started(
-    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, *, said_before: bytes = b""
+    spec: GuestSpec,
+    wiring: Wiring,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    *,
+    said_before: bytes = b"",
+    state: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
-    that is about to be restored. Raises RigError when QEMU does not start.
+    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from.
+    Raises RigError when QEMU does not start.
     """
     wiring = replace(wiring, run_as=confinement_user())
     command = build_command(spec, wiring, qemu)
@@ -173,7 +181,7 @@ async def started(
     await channel.listen(wiring.events)
     console.start()
     try:
-        async with running_qemu(command, out / "qemu.log") as process:
+        async with running_qemu(command, out / "qemu.log", () if state is None else (state,)) as process:
             session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
             await _connected(session)
             yield session

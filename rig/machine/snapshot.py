@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder, started
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restore", "snapshot_key"]
+__all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restored", "snapshot_key"]
 
 STATE = "state"
 BOOT_LOG = "boot.log"
@@ -80,43 +82,44 @@ async def make_snapshot(
         result = work / "result"
         result.mkdir()
         wiring = Wiring(name=key[:12], folder=folder, payload=blank, swap=swap, shell=spec.clock is Clock.LIVE)
-        async with started(spec, wiring, qemu, work, listeners or Listeners()) as session:
-            await session.monitor.execute("cont")
-            ready = await session.record("ready", deadline)
-            # In warp a guest that waits lets its clock run on.
-            await session.monitor.execute("stop")
-            await _save(session, result / STATE)
-            await session.monitor.execute("quit")
-            await session.process.wait()
-            session.console.drain(5)
+        with (result / STATE).open("wb") as state:
+            heard = listeners or Listeners()
+            async with started(spec, wiring, qemu, work, heard, state=state.fileno()) as session:
+                await session.monitor.execute("cont")
+                ready = await session.record("ready", deadline)
+                # In warp a guest that waits lets its clock run on.
+                await session.monitor.execute("stop")
+                await _save(session, state.fileno(), store.root)
+                await session.monitor.execute("quit")
+                await session.process.wait()
+                session.console.drain(5)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
         return _from_entry(store.add("snapshot", key, result, about))
 
 
-async def _save(session: Session, state: Path) -> None:
-    descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+async def _save(session: Session, descriptor: int, cache: Path) -> None:
     try:
-        try:
-            await session.monitor.migrate("out", descriptor)
-        except RigError as error:
-            if "No space left" in str(error) or _full(state):
-                raise disk_full(state.parent.parent.parent) from error
-            raise
-    finally:
-        os.close(descriptor)
+        await session.monitor.migrate("out", descriptor)
+    except RigError as error:
+        numbers = os.fstatvfs(descriptor)
+        if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
+            raise disk_full(cache) from error
+        raise
 
 
-def _full(path: Path) -> bool:
-    numbers = os.statvfs(path.parent)
-    return numbers.f_bavail * numbers.f_frsize < 1 << 20
+@asynccontextmanager
+async def restored(
+    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, snapshot: Snapshot
+) -> AsyncIterator[Session]:
+    """Start a guest as the snapshot has it, its processors stopped, and yield it.
 
-
-async def restore(session: Session, snapshot: Snapshot) -> None:
-    """Load a snapshot into a guest started with `incoming`. Raises RigError when QEMU does not take it."""
-    descriptor = os.open(snapshot.state, os.O_RDONLY)
-    try:
-        await session.monitor.migrate("in", descriptor)
-    finally:
-        os.close(descriptor)
+    Raises RigError when QEMU does not start or does not take the snapshot.
+    """
+    with snapshot.state.open("rb") as state:
+        async with started(
+            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno()
+        ) as session:
+            await session.monitor.migrate("in", state.fileno())
+            yield session

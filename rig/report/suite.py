@@ -9,7 +9,7 @@ from typing import Literal
 from rig.report.sanitize import plain
 from rig.run.model import Claimed, Run
 
-__all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_run"]
+__all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_error", "suite_of_run"]
 
 CaseStatus = Literal["passed", "failed", "skipped", "broken"]
 STATUS_OF_CLAIM: dict[str, CaseStatus] = {
@@ -59,6 +59,11 @@ def cases_of_claims(claims: Sequence[Claimed], verdict: str, reason: str) -> tup
     if verdict == "error" or (verdict == "invalid" and not any(case.status == "broken" for case in cases)):
         cases.append(Case("run", "broken", plain(reason) or verdict))
     return tuple(cases)
+
+
+def suite_of_error(name: str, error: Exception | None) -> Suite:
+    """Return the suite of what could not be run at all."""
+    return Suite(name, (Case("run", "broken", plain(f"{error}")),))
 
 
 def suite_of_run(run: Run) -> Suite:

@@ -64,9 +64,7 @@ def test_killed_rig_takes_its_qemu_along(environment: dict[str, str]) -> None:
     assert not qemus(environment)
 
 
-def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: dict[str, str], tmp_path: Path) -> None:
     process = _begin(environment, "run", "overcommit-oops", "--to-the-end")
     _until_said(process, "filled")
     (ours,) = qemus(environment)

@@ -81,9 +81,7 @@ def test_least_recently_used_goes_first_when_the_bound_is_reached(
     assert {entry.key for entry in store.entries()} == {"s2", "s3"}
 
 
-def test_what_was_just_used_is_not_evicted_under_a_running_guest(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_just_used_is_not_evicted_under_a_running_guest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _add(store, "snapshot", "s1", bytes(1 << 20))
     monkeypatch.setenv("RIG_CACHE_SIZE", "1K")
 

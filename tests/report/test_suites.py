@@ -1,0 +1,131 @@
+"""Runs as CI reads them: JUnit XML, KTAP and GitHub's annotations, with text from a guest in all of them."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import junitparser
+import pytest
+from tap.parser import Parser
+
+from rig.report.annotations import annotation_lines
+from rig.report.junit import junit_xml
+from rig.report.ktap import ktap_text
+from rig.report.suite import Case, Suite, cases_of_claims
+from rig.run.model import Claimed, Shown
+
+# What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows where: attributes, then children.
+ALLOWED = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname", "id", "package", "file"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name", "time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "properties": (set(), {"property"}),
+    "property": ({"name", "value"}, set()),
+    "failure": ({"type", "message"}, set()),
+    "error": ({"type", "message"}, set()),
+    "skipped": ({"type", "message"}, set()),
+    "system-out": (set(), set()),
+}
+NASTY = 'a \x1b[31m & <b> "q" # SKIP \x00 \ud800 \uffff é'
+
+
+def claim(id_: str, verdict: str, kind: str = "claim", reason: str = "") -> Claimed:
+    value = Shown(name="held", value=1, shown="1 kB\nand more")
+    return Claimed(id=id_, text=id_, verdict=verdict, kind=kind, reason=reason, values=(value,))  # type: ignore[arg-type] # words of the model
+
+
+@pytest.fixture
+def suites() -> list[Suite]:
+    claims = [
+        claim("good", "held"),
+        claim("bad", "failed", reason=NASTY),
+        claim("ground", "failed", kind="condition"),
+        claim("unasked", "not-applicable", reason="it applies when\nswap > 0"),
+        claim("unknown", "invalid", reason="a sample is missing"),
+    ]
+    cases = cases_of_claims(claims, "invalid", "")
+    return [Suite("one # two", cases, 1234.5678, properties=(("k", NASTY),)), Suite("two", (Case("x", "passed"),))]
+
+
+def test_claims_are_cases_by_their_verdict(suites: list[Suite]) -> None:
+    assert [case.status for case in suites[0].cases] == ["passed", "failed", "broken", "skipped", "broken"]
+    assert [suite.status for suite in suites] == ["broken", "passed"]
+
+
+def test_verdict_that_no_claim_explains_is_a_case() -> None:
+    cases = cases_of_claims([claim("good", "held")], "error", "the guest ended")
+
+    assert (cases[-1].status, cases[-1].message) == ("broken", "the guest ended")
+
+
+def test_junit_has_only_what_its_readers_schema_allows(suites: list[Suite]) -> None:
+    root = ElementTree.fromstring(junit_xml(suites))
+
+    for element in root.iter():
+        attributes, children = ALLOWED[element.tag]
+        assert set(element.attrib) <= attributes, element.tag
+        assert {child.tag for child in element} <= children, element.tag
+    for suite in root:
+        assert {"name", "tests", "failures", "errors"} <= set(suite.attrib)
+        assert re.fullmatch(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?", suite.attrib["time"])
+
+
+def test_junit_counts_are_those_of_the_cases(suites: list[Suite]) -> None:
+    read = junitparser.JUnitXml.fromstring(junit_xml(suites).encode())
+
+    first = next(iter(read))
+    assert (first.tests, first.failures, first.errors, first.skipped) == (5, 1, 2, 1)
+    assert (read.tests, read.failures, read.errors) == (6, 1, 2)
+
+
+def test_ktap_follows_the_kernels_rules(suites: list[Suite]) -> None:
+    lines = ktap_text(suites).splitlines()
+
+    assert lines[0] == "KTAP version 1"
+    assert lines[1] == "1..2"
+    inner = [line[2:] for line in lines if line.startswith("  ")]
+    for line in inner:
+        assert re.fullmatch(r"KTAP version 1|1\.\.\d+|# .*|(not )?ok \d+ [^#]+( # SKIP .*)?", line), line
+    outer = [line for line in lines[2:] if not line.startswith("  ")]
+    assert [line.split(" ")[0] for line in outer] == ["not", "ok"]
+    assert "1..5" in inner
+
+
+def test_another_reader_of_tap_sees_the_same_results(suites: list[Suite]) -> None:
+    text = "\n".join(line[2:] for line in ktap_text(suites[:1]).splitlines() if line.startswith("  "))
+
+    results = [line for line in Parser().parse_text(text) if line.category == "test"]
+
+    assert [(result.number, result.ok, result.skip) for result in results] == [
+        (1, True, False), (2, False, False), (3, False, False), (4, True, True), (5, False, False),
+    ]  # fmt: skip
+
+
+def test_annotations_are_one_line_each_and_escaped(suites: list[Suite]) -> None:
+    lines = list(annotation_lines(suites))
+
+    assert len(lines) == 3
+    assert all(line.startswith(("::error ", "::warning ")) and "\n" not in line for line in lines)
+
+
+def test_more_annotations_than_are_shown_are_counted() -> None:
+    many = Suite("s", tuple(Case(f"c{number}", "failed", "no") for number in range(25)))
+
+    lines = list(annotation_lines([many]))
+
+    assert len(lines) == 10
+    assert lines[-1].endswith("16 more did not pass")
+
+
+def test_message_cannot_begin_a_command_of_its_own() -> None:
+    (line,) = annotation_lines([Suite("a,b::c", (Case("x", "failed", "one\n::set-env name=x::y"),))])
+
+    assert "\n" not in line
+    assert line.split("::")[1] == "error title=a%2Cb%3A%3Ac%3A x"
