@@ -120,4 +120,5 @@ def test_recorded_run_keeps_what_a_replay_needs(rig: Rig, tmp_path: Path) -> Non
 def test_unrecorded_run_gives_the_reason(rig: Rig) -> None:
     run = rig("run", "overcommit-oops", "--no-record", "--json").run()
 
-    assert run["recording"] == {"path": None, "size": None, "reason": "asked for: --no-record"}
+    assert run["recording"]["path"] is None
+    assert run["recording"]["reason"] == "asked for: --no-record"
