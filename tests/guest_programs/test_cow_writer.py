@@ -39,7 +39,9 @@ def test_lines_of_a_whole_run(cow_writer):
     assert [line for line in lines if line.startswith("step")] == [
         "step 1 1048576", "step 2 2097152", "step 3 3145728",
     ]  # fmt: skip
-    assert lines[-2:] == ["done", "child exited 0"]
+    # The parent says that it forked when it gets to run, which may be after the child was done.
+    assert "done" in lines
+    assert lines[-1] == "child exited 0"
 
 
 def test_steps_bound_what_is_written(cow_writer):
