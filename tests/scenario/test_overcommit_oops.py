@@ -216,7 +216,6 @@ def test_run_without_an_end_is_an_error() -> None:
 
 
 def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> None:
-<<<<<<< HEAD
     _, evidence = Made().evidence()
     steps = evidence.plan.steps
     waits = next(number for number, step in enumerate(steps) if step.text().startswith("wait_state\tprogram=hog"))
@@ -228,9 +227,6 @@ def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> Non
         "error": "time-out",
         "saw": "hog 122 R",
     }
-=======
-    step = {"i": 11, "verb": "wait_state", "ok": False, "errno": "ETIMEDOUT", "error": "time-out", "saw": "hog 122 R"}
->>>>>>> refs/heads/report
 
     judgement = Made(end="step-failed", step=step, oom=False).judged()
 
