@@ -37,7 +37,8 @@ def post_mortem(
 
     from rich.console import Console
 
-    from rig.experiment.instant import default_place, parse_place, symbols_of
+    from rig.experiment.instant import symbols_of
+    from rig.experiment.place import default_place, parse_place
     from rig.experiment.postmortem.conduct import post_mortem as read_memory
     from rig.experiment.postmortem.conduct import post_mortem_of_dump, post_mortem_without_symbols
     from rig.experiment.replay import Bounds

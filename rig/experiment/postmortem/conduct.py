@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
-from rig.experiment.instant import Place, at_place
+from rig.experiment.instant import at_place
+from rig.experiment.place import Place
 from rig.experiment.postmortem.agree import compare
 from rig.experiment.postmortem.pages import read_arrays, regions_of
 from rig.experiment.postmortem.said import arrays_said, tasks_said
