@@ -27,7 +27,7 @@ from rig.machine.session import Listeners, Session, confinement_user
 from rig.report.live import Progress
 from rig.run.model import Run
 
-__all__ = ["Instant", "at_place", "symbols_of"]
+__all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
 
 # Where each place is: the first of these functions that the kernel has.
 FUNCTIONS = {
@@ -58,13 +58,17 @@ class Instant:
     clock: float | None = None
 
 
+class NoSymbols(RigError):
+    """The debug symbols of a run's kernel are not here."""
+
+
 def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
-    """Return the symbols of the run's kernel, a bzImage. Raises RigError where they are not here."""
+    """Return the symbols of the run's kernel, a bzImage. Raises NoSymbols where they are not here."""
     found = find_symbols(store, kernel)
     if found is None:
         name = run.environment.kernel_name
         spec = name if name.startswith("debian:") else f"VMLINUX --kernel {name or 'KERNEL'}"
-        raise RigError(
+        raise NoSymbols(
             f"the debug symbols of {run.environment.kernel} are not here",
             where=store.root / "symbols",
             remedy=f"rig symbols add {spec}",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from rig.errors import RigError
 from rig.experiment.instant import at_place
-from rig.experiment.place import Place
+from rig.experiment.place import Place, refuse_what_never_comes
 from rig.experiment.postmortem.agree import compare
 from rig.experiment.postmortem.pages import read_arrays, regions_of
-from rig.experiment.postmortem.said import arrays_said, tasks_said
+from rig.experiment.postmortem.said import arrays_said, moment_of, tasks_said, tasks_sampled
 from rig.experiment.postmortem.stack import read_allocation, read_stack
 from rig.experiment.postmortem.tasks import read_tasks
 from rig.experiment.postmortem.zones import read_zones
@@ -128,21 +128,32 @@ def first_oom(folder: Path) -> OomEvent | None:
         return None
 
 
-def post_mortem_without_symbols(run: Run, folder: Path, why: str) -> PostMortem:
-    """Return what the OOM report and the guest's own page maps say. why: why the memory could not be read."""
+def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
+    """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
+
+    Raises WrongCall for a place that the run has not.
+    """
     from rig.telemetry.records import read_records
 
+    refuse_what_never_comes(run, folder, place)
     records = read_records(folder / "events.jsonl")
-    report = first_oom(folder)
-    oom = run.ooms[0] if run.ooms else None
+    report = first_oom(folder) if place.kind == "oom" else None
+    moment = moment_of(run, place, records)
+    notes = [why, "pages are those of /proc/PID/pagemap: whether a page is shared, and not with whom"]
+    if report is not None:
+        notes.append("tasks are those of the OOM report")
+    if moment is None:
+        notes.append(f"when it came to {place} is in no record")
+    oom = run.ooms[0] if report is not None and run.ooms else None
+    tasks = tasks_said(report) if report is not None else ()
     return PostMortem(
         run=run.id,
-        at="oom" if oom else "end",
+        at=str(place),
         source="records",
-        notes=(why, "tasks are those of the OOM report; pages are the last /proc/PID/pagemap of each process"),
+        notes=tuple(notes),
         kernel=run.environment.kernel,
         task_pid=oom.invoker_pid if oom else None,
         task=oom.invoker if oom else "",
-        tasks=tasks_said(report) if report is not None else (),
-        arrays=arrays_said(records.of("pagemap")),
+        tasks=tasks or (tasks_sampled(records, moment) if moment is not None else ()),
+        arrays=arrays_said(records.of("pagemap"), moment) if moment is not None else (),
     )
