@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,8 +59,20 @@ async def post_mortem(
             _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
         )
         if keep is not None:
-            await asyncio.to_thread(lambda: shutil.move(pack_dump(dump), keep))
+            await asyncio.to_thread(_keep, dump, keep)
         return found
+
+
+def _keep(dump: Path, target: Path) -> None:
+    packed = pack_dump(dump)
+    try:
+        shutil.move(packed, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            target.unlink()
+        raise RigError(
+            f"the dump cannot be kept: {error.strerror}", where=target, remedy="make room, or name another file"
+        ) from error
 
 
 def _read(
