@@ -34,19 +34,22 @@ __all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restored", "snapshot_k
 
 STATE = "state"
 RAM = "ram" + SUFFIX
+HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """key: its name; state: the migration stream; ram: the guest's memory, None where it is in the stream; digest: the
-    memory's, or the stream's; ready: what the agent said, and said: the line itself; boot_log: the console until then.
+    """key: its name; state: the migration stream; ram: the guest's memory, None where it is in the stream; head: the
+    kernel's first sectors, None where it has no such; digest: the memory's, or the stream's; ready: what the agent
+    said, and said: the line itself; boot_log: the console until then.
     """
 
     key: str
     state: Path
     ram: Path | None
+    head: Path | None
     digest: str
     boot_log: Path
     ready: dict[str, Any]
@@ -71,7 +74,8 @@ def _from_entry(entry: Entry) -> Snapshot:
     said = entry.file(READY).read_bytes()
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
-    return Snapshot(entry.key, entry.file(STATE), ram, digest, entry.file(BOOT_LOG), json.loads(said), said)
+    head = entry.file(HEAD) if HEAD in entry.files else None
+    return Snapshot(entry.key, entry.file(STATE), ram, head, digest, entry.file(BOOT_LOG), json.loads(said), said)
 
 
 async def make_snapshot(
@@ -114,6 +118,7 @@ async def make_snapshot(
                 session.console.drain(5)
         if memory is not None:
             await asyncio.to_thread(_keep_memory, memory, result / RAM, store.root)
+        _keep_head(spec.kernel, result / HEAD)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
@@ -143,6 +148,20 @@ def _keep_memory(descriptor: int, target: Path, cache: Path) -> None:
         raise
 
 
+def _keep_head(kernel: Path, target: Path) -> None:
+    """Keep of a bzImage what QEMU wants to see: its real-mode part, and a piece of what follows.
+
+    A guest that runs has its kernel in memory and never reads it again; QEMU would hold a copy of all of it, 14 MB a
+    guest. The header is that of Documentation/arch/x86/boot.rst: setup_sects at 0x1f1, the magic at 0x202.
+    """
+    with kernel.open("rb") as file:
+        start = file.read(0x206)
+        if len(start) < 0x206 or start[0x202:] != b"HdrS":
+            return
+        file.seek(0)
+        target.write_bytes(file.read(((start[0x1F1] or 4) + 2) * 512))
+
+
 async def _save(session: Session, descriptor: int, cache: Path) -> None:
     try:
         await session.monitor.migrate("out", descriptor)
@@ -161,6 +180,7 @@ async def restored(
 
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
+    spec = replace(spec, kernel=snapshot.head or spec.kernel)
     wiring = replace(wiring, ram=snapshot.ram)
     with snapshot.state.open("rb") as state:
         async with started(

@@ -4,7 +4,8 @@
 
 Each guest is restored, runs idle for as long as its agent needs to look for a payload some times, and is then stopped
 and measured. PSS (/proc/PID/smaps_rollup) counts a page that n processes map as a n-th of it to each; so the sum is what
-the host holds for them, QEMU's own memory and the file of the snapshot included.
+the host holds for them: QEMU's own memory, and what of the snapshot's file they have used. The reference is a guest
+that shares nothing, whose memory was read from the snapshot as a whole.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ def pss(pid: int) -> dict[str, int]:
     return {name: int(kilobytes) for name, kilobytes in re.findall(r"^(\w+): +(\d+) kB", text, flags=re.MULTILINE)}
 
 
-async def measured(count: int, memory: str) -> tuple[int, int]:
-    """Restore so many guests and return the sum of their PSS and of their own dirty pages, kB."""
+async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
+    """Restore so many guests and return the sum of their PSS and of their own dirty pages, kB. words: for QEMU."""
     store, qemu = Store(), find_qemu()
     settings = guest_settings([f"memory={memory}"])
-    spec = guest_spec(await asyncio.to_thread(find_parts, store, settings.kernel, settings.image), settings)
+    parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
+    spec = guest_spec(parts, settings, qemu_args=words)
     snapshot = await ensure_snapshot(store, spec, qemu, Deadlines(120, 120), Conducted(), NullProgress())
     sessions: list[Session] = []
     # Leaving the stack ends every QEMU by its own pid.
@@ -67,6 +69,8 @@ def main() -> None:
     parser.add_argument("--guests", type=int, default=8)
     parser.add_argument("--memory", default="512M")
     arguments = parser.parse_args()
+    unshared = ("-object", f"memory-backend-ram,id=own,size={arguments.memory}", "-numa", "node,memdev=own")
+    reference, _ = asyncio.run(measured(1, arguments.memory, *unshared))
     one, own = asyncio.run(measured(1, arguments.memory))
     many, all_own = asyncio.run(measured(arguments.guests, arguments.memory))
     print(f"guests of {arguments.memory}, restored from one snapshot, idle; load {os.getloadavg()[0]:.1f}")
@@ -74,6 +78,10 @@ def main() -> None:
     print(
         f"{arguments.guests} guests: {many / 1024:.1f} MB (sum of PSS), {all_own / 1024:.1f} MB their own;"
         f" {many / one:.2f} times one (at most {BOUND:g})"
+    )
+    print(
+        f"1 guest that shares nothing: {reference / 1024:.1f} MB; {arguments.guests} that share are"
+        f" {many / reference:.2f} times that"
     )
 
 
