@@ -25,6 +25,7 @@ from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
+from rig.run.model import Run
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
@@ -177,6 +178,7 @@ def _aside(wiring: Wiring, out: Path) -> str:
     digest = digest_file(wiring.payload)
     for name in NEEDED_AFTERWARDS:
         import_module(name)
+    Run.model_rebuild()
     return digest
 
 
