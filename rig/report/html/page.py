@@ -19,10 +19,10 @@ from markupsafe import Markup
 
 from rig.klog.explain.model import Explanation
 from rig.klog.model import Event
-from rig.report.html.drawing import draw, number
+from rig.report.html.drawing import draw, number, seconds, steps
 from rig.report.html.environment import TEMPLATES, environment
 from rig.report.plots.frames import layers, source_link
-from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, pages_pictures, png
+from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
 from rig.report.sanitize import plain
 from rig.run.model import OomReport, Ranked, Run
@@ -118,9 +118,11 @@ def report(source: Source) -> str:
             what=_what(run),
             timeline=drawn,
             panels=draw(drawn) if drawn else [],
-            ticks=drawn.scale.ticks([mark.time for mark in drawn.marks]) if drawn else [],
+            ticks=_ticks(drawn) if drawn else [],
+            work=steps(drawn) if drawn else [],
             number=number,
             pages=pages,
+            first_page=most_changed(pages) if pages else 0,
             page_png=lambda page: Markup(png(page)),
             map_cost=_map_cost(pages),
             oom=oom,
@@ -139,6 +141,12 @@ def report(source: Source) -> str:
             console_cut=source.cut,
         )
     )
+
+
+def _ticks(drawn: Timeline) -> list[tuple[float, str]]:
+    """The labels of the time axis: (place from 0 to 1, seconds)."""
+    times = drawn.scale.ticks([mark.time for mark in drawn.marks])
+    return [(drawn.scale.place(time), text) for time, text in zip(times, seconds(times), strict=True)]
 
 
 def _contents(
