@@ -186,15 +186,14 @@ def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
 
 def _proofs(explained: Sequence[tuple[Explanation, Event]]) -> set[int]:
     """The lines of the console that sentences of the explanation point to."""
-    return {
-        line
-        for explanation, _ in explained
-        for sentence in [
-            *explanation.summary, *(each for section in explanation.sections for each in section.sentences),
-            *explanation.checks,
-        ]
-        for line in sentence.lines
-    }  # fmt: skip
+    found: set[int] = set()
+    for explanation, _ in explained:
+        sections = [sentence for section in explanation.sections for sentence in section.sentences]
+        for sentence in [*explanation.summary, *sections]:
+            found.update(sentence.lines)
+        for check in explanation.checks:
+            found.update(check.lines)
+    return found
 
 
 def _what(run: Run) -> list[tuple[str, str]]:
