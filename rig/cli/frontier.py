@@ -47,7 +47,6 @@ def frontier(
     from rich.console import Console
 
     from rig.experiment.frontier.conduct import find_frontier
-    from rig.experiment.frontier.folder import keep_frontier
     from rig.experiment.frontier.scale import parse_scale
     from rig.experiment.sweep.axes import SweepPlan, check_plan, parse_axes
     from rig.scenario.load import load_scenario
@@ -82,9 +81,6 @@ def frontier(
         )
     )  # fmt: skip
     count = _print(Console(), scale.name, curves, find, as_json=as_json)
-    folder = keep_frontier(scenario, scale, fixed, curves)
-    if not as_json:
-        print(f"frontier {folder.name}  {folder}")
     raise typer.Exit(0 if count else 1)
 
 

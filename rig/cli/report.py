@@ -47,7 +47,7 @@ def _rendered(run: str) -> tuple[Path, str]:
     try:
         folder = resolve_run(run)
     except WrongCall as no_run:
-        found = _sweep(run) or _frontier(run)
+        found = _sweep(run)
         if found is None:
             raise no_run from None
         return found
@@ -56,6 +56,8 @@ def _rendered(run: str) -> tuple[Path, str]:
 
 def _sweep(name: str) -> tuple[Path, str] | None:
     from rig.experiment.sweep.folder import find_sweep
+    from rig.report.frontier import FILE, read_frontier
+    from rig.report.html.frontier_page import frontier_report
     from rig.report.html.links import link_beside
     from rig.report.html.sweep_page import sweep_report
 
@@ -65,23 +67,11 @@ def _sweep(name: str) -> tuple[Path, str] | None:
         return None
     plan, rows = sweep.plan, sweep.rows()
     _reports_of([row.run for row in rows])
-    axes = [(axis.name, axis.values) for axis in plan.axes]
     link = link_beside(sweep.path, runs_of=_runs())
+    if (sweep.path / FILE).is_file():
+        return sweep.path, frontier_report(read_frontier(sweep.path), sweep.id, rows, link)
+    axes = [(axis.name, axis.values) for axis in plan.axes]
     return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), rows, link)
-
-
-def _frontier(name: str) -> tuple[Path, str] | None:
-    from rig.experiment.frontier.folder import find_frontier_folder, read_frontier
-    from rig.report.html.frontier_page import frontier_report
-    from rig.report.html.links import link_beside
-
-    try:
-        folder = find_frontier_folder(name)
-    except WrongCall:
-        return None
-    frontier = read_frontier(folder)
-    _reports_of([run.run for curve in frontier.curves for run in curve.runs])
-    return folder, frontier_report(frontier, link_beside(folder, runs_of=_runs()))
 
 
 _MOST_REPORTS = 200  # at a tenth of a second each

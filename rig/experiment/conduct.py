@@ -23,6 +23,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.follow import tell
 from rig.report.live import Progress
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
@@ -195,15 +196,8 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
 
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
-    when = record.get("t")
-    if isinstance(when, int | float):
-        progress.guest_time(float(when))
-    if record["ev"] == "sample":
-        progress.sample(record)
-    elif record["ev"] == "line":
-        progress.line(f"{record.get('program')}: {record.get('text')}")
-    elif record["ev"] == "mark":
-        progress.line(f"mark {record.get('name')}")
+    if isinstance(record.get("t"), int | float):
+        tell(record, progress)
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:

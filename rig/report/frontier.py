@@ -1,59 +1,116 @@
-"""A frontier as frontier.json holds it: curves, each with its edges, its runs, and what was foreseen."""
+"""A frontier as frontier.json holds it, as far as the report reads it: edges found, edges foreseen, points run."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["FRONTIER_VERSION", "Frontier", "FrontierCurve", "FrontierEdge", "FrontierRun"]
+from rig.errors import RigError
 
+__all__ = [
+    "FILE",
+    "FRONTIER_VERSION",
+    "Curve",
+    "Edge",
+    "Foreseen",
+    "Frontier",
+    "FrontierAxis",
+    "Point",
+    "read_frontier",
+]
+
+FILE = "frontier.json"
 FRONTIER_VERSION = 1
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A frontier of a later rig may hold more than this one knows: it is read all the same.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class FrontierRun(Model):
-    """One run of the search. value: the axis's, as the command line takes it."""
+class FrontierAxis(Model):
+    """The axis that was searched. low, high, resolution: bytes, seconds, or the number itself, as kind tells."""
 
-    value: str
-    verdict: str
-    run: str = ""
-    """Id of the run; empty where none was made."""
+    name: str
+    kind: Literal["size", "duration", "int", "float"]
+    low: float
+    high: float
+    resolution: float
 
 
-class FrontierEdge(Model):
-    """A change of verdict between two neighbouring values; predicted is None where no rule foresees it."""
+class Edge(Model):
+    """A change of verdict between two neighbouring values: their text, and their numbers in the axis's unit.
 
-    below: str
-    above: str
+    predicted and off_by are None where the arithmetic has no such edge.
+    """
+
+    below: str = Field(alias="from")
+    above: str = Field(alias="to")
     low: str
     high: str
+    low_value: float
+    high_value: float
     noisy: bool = False
     predicted: str | None = None
     off_by: str | None = None
+    predicted_value: float | None = None
+
+    @property
+    def middle(self) -> float:
+        return (self.low_value + self.high_value) / 2
 
 
-class FrontierCurve(Model):
-    """What was found at one point of the other axes. at: (axis, value) of those."""
+class Foreseen(Model):
+    """A change of verdict that the arithmetic foresees, whether or not it was found."""
 
-    at: tuple[tuple[str, str], ...] = ()
-    edges: tuple[FrontierEdge, ...] = ()
-    runs: tuple[FrontierRun, ...] = ()
+    below: str = Field(alias="from")
+    above: str = Field(alias="to")
+    value: float
+
+
+class Point(Model):
+    """A value that was run, and the verdicts of its runs."""
+
+    value: float
+    verdicts: tuple[str, ...] = ()
+
+
+class Curve(Model):
+    """What was found at one point of the other axes, whose values are `at`; edges from low to high."""
+
+    at: dict[str, str] = Field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
+    points: tuple[Point, ...] = ()
 
 
 class Frontier(Model):
-    """A search as a whole. low, high and resolution are of the axis, whose kind tells how its values are written."""
+    """A search as a whole."""
 
-    schema_version: int = FRONTIER_VERSION
-    id: str
+    schema_version: int
     scenario: str
-    axis: str
-    kind: Literal["size", "duration", "int", "float"]
-    low: str
-    high: str
-    resolution: str
-    fixed: tuple[tuple[str, str], ...] = ()
-    curves: tuple[FrontierCurve, ...] = ()
+    fixed: dict[str, str] = Field(default_factory=dict)
+    axis: FrontierAxis
+    curves: tuple[Curve, ...] = ()
+
+
+def read_frontier(folder: Path) -> Frontier:
+    """Read a frontier's folder. Raises RigError for what is none, or of another version."""
+    where = folder / FILE
+    try:
+        frontier = Frontier.model_validate_json(where.read_bytes())
+    except OSError as error:
+        raise RigError(f"the frontier cannot be read: {error.strerror}", where=where) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RigError(f"not a frontier: {key}: {first['msg']}", where=where) from None
+    if frontier.schema_version != FRONTIER_VERSION:
+        raise RigError(
+            f"the frontier has schema version {frontier.schema_version}, this rig reads {FRONTIER_VERSION}",
+            where=where,
+            remedy="use the rig that made it",
+        )
+    return frontier

@@ -68,7 +68,9 @@ def side_by_side(axes: Sequence[Axis], rows: Sequence[Judged], axis: str) -> lis
 def _lines(runs: Sequence[Judged | None]) -> list[tuple[str, tuple[str, ...]]]:
     shown = [_values(run) for run in runs]
     names = dict.fromkeys(name for each in shown for name in each)
-    return [(name, tuple(each.get(name, "") for each in shown)) for name in names]
+    lines = [(name, tuple(each.get(name, "") for each in shown)) for name in names]
+    # What differs first; of that the verdict and the kernel's release stay on top.
+    return sorted(lines, key=lambda line: len(set(line[1])) == 1)
 
 
 def _values(run: Judged | None) -> dict[str, str]:
