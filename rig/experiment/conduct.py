@@ -24,6 +24,7 @@ from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.follow import tell
 from rig.report.live import Progress
 from rig.run.model import Run
 
@@ -211,15 +212,8 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
 
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
-    when = record.get("t")
-    if isinstance(when, int | float):
-        progress.guest_time(float(when))
-    if record["ev"] == "sample":
-        progress.sample(record)
-    elif record["ev"] == "line":
-        progress.line(f"{record.get('program')}: {record.get('text')}")
-    elif record["ev"] == "mark":
-        progress.line(f"mark {record.get('name')}")
+    if isinstance(record.get("t"), int | float):
+        tell(record, progress)
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
