@@ -16,7 +16,7 @@ from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
 from rig.image.store import Store, digest_file
 from rig.machine.accel import Choice, choose_accel
-from rig.machine.command import build_command, printable
+from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
 from rig.machine.recording import is_finished
 from rig.machine.spec import Clock, GuestSpec, Wiring
@@ -235,6 +235,7 @@ async def print_qemu(request: Request, store: Store | None = None) -> str:
         swap=folder / "swap",
         ssh_port=2222 if live else None,
         shell=live,
+        ram=folder / "ram" if memory_is_a_file(spec) else None,
     )
     try:
         return printable(build_command(replace(spec, accel=choice.accel), wiring, qemu))

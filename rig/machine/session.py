@@ -154,11 +154,13 @@ async def started(
     *,
     said_before: bytes = b"",
     state: int | None = None,
+    memory: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
-    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from.
+    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from;
+    memory: one of the guest's memory.
     Raises RigError when QEMU does not start.
     """
     wiring = replace(wiring, run_as=confinement_user())
@@ -182,7 +184,7 @@ async def started(
     await channel.listen(wiring.events)
     console.start()
     try:
-        inherit = [each for each in (state, wiring.dump) if each is not None]
+        inherit = [each for each in (state, memory, wiring.dump) if each is not None]
         # Live guests have threads of their own to run at once.
         with own_processor() if spec.clock is Clock.WARP else contextlib.nullcontext() as processor:
             async with running_qemu(command, out / "qemu.log", inherit) as process:
