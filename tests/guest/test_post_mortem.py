@@ -320,11 +320,14 @@ def test_full_disk_during_a_post_mortem_says_so(rig: Rig, killed: str, small_dis
 
 @pytest.mark.usefixtures("symbols")
 def test_full_disk_for_a_kept_dump_leaves_no_half_of_it(rig: Rig, killed: str, small_disk: Path) -> None:
+    filling = small_disk / "filling"
+    filling.write_bytes(bytes(36 << 20))
+
     called = rig("post-mortem", killed, "--dump", str(small_disk / "dump.zst"))
 
     assert called.status == 3
     assert "the dump cannot be kept: No space left on device" in called.err
-    assert not list(small_disk.iterdir())
+    assert list(small_disk.iterdir()) == [filling]
 
 
 @pytest.mark.usefixtures("symbols")
