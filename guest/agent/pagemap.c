@@ -65,6 +65,7 @@ struct map_record {
 	const char *state;	/* of the run in progress */
 	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
+	bool periodic;		/* one of those taken again and again */
 	bool open;
 };
 
@@ -78,6 +79,8 @@ static void map_open(struct map_record *map, uint64_t start)
 	say_member(map->member);
 	rec_hex("start", start);
 	rec_int("page_size", (int64_t)map->page_size);
+	if (map->periodic)
+		rec_bool("periodic", true);
 	rec_open("runs", '[');
 	map->open = true;
 }
@@ -255,7 +258,8 @@ static enum outcome start_periodic(struct step *step, const struct member *m, ui
 static void take_periodic(struct periodic *map, const char *label)
 {
 	struct map_record record = { .label = label, .member = &map->member,
-				     .page_size = (uint64_t)sysconf(_SC_PAGESIZE), .zero = zero_frame() };
+				     .page_size = (uint64_t)sysconf(_SC_PAGESIZE), .zero = zero_frame(),
+				     .periodic = true };
 
 	if (say_map(&record, map->fd, map->start, map->length, false))
 		stop_periodic(map);
