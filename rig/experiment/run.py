@@ -80,6 +80,8 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
         store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale, tell=progress.phase
     )
     spec = replace(spec, accel=choice.accel)
+    if request.record and spec.clock is Clock.WARP and (why := why_not_recorded(request, spec)):
+        progress.line(f"this run is not recorded: {why}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, parts.code)
     with open_run() as opened:
         prepared = time.monotonic() - began
