@@ -1,11 +1,12 @@
 # The plan of overcommit-oops as a shell carries it out in a guest of virtme-ng. Bash, as root.
+# A poll sleeps, so that it does not take the one processor from what it waits for.
 # $1: the folder of rig's programs; $2 $3 $4: parent, step, hog.
 state() {
 	while read -r key value rest; do
 		[ "$key" = State: ] && echo "$value"
 	done <"/proc/$1/status"
 }
-stopped() { until [ "$(state "$1")" = T ]; do :; done; }
+stopped() { until [ "$(state "$1")" = T ]; do sleep 0.1; done; }
 
 "$1/cow-writer" --size="$2" --step="$3" --every=0 &
 parent=$!
@@ -20,5 +21,5 @@ stopped "$child"
 hog=$!
 stopped $hog
 kill -CONT "$child"
-until dmesg | grep -q 'Out of memory: Killed' || [ ! -d "/proc/$child" ]; do :; done
+until dmesg | grep -q 'Out of memory: Killed' || [ ! -d "/proc/$child" ]; do sleep 0.1; done
 dmesg | grep -E 'Out of memory: Killed|invoked oom-killer'
