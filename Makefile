@@ -63,6 +63,7 @@ bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
+	$(PY) -m tests.benchmarks.report
 
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)

@@ -63,7 +63,9 @@ struct map_record {
 	const struct member *member;
 	uint64_t zero, page_size;
 	const char *state;	/* of the run in progress */
+	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
+	bool periodic;		/* one of those taken again and again */
 	bool open;
 };
 
@@ -77,6 +79,8 @@ static void map_open(struct map_record *map, uint64_t start)
 	say_member(map->member);
 	rec_hex("start", start);
 	rec_int("page_size", (int64_t)map->page_size);
+	if (map->periodic)
+		rec_bool("periodic", true);
 	rec_open("runs", '[');
 	map->open = true;
 }
@@ -106,13 +110,26 @@ static void end_run(struct map_record *map)
 		map_close(map, false);
 }
 
+/* Most entries say what the one before them said; for those this is a comparison. */
+static bool same_state(const struct map_record *map, uint64_t entry)
+{
+	const uint64_t bits = PM_SWAP | PM_PRESENT | PM_FILE | PM_EXCLUSIVE;
+
+	if (!map->run || ((entry ^ map->entry) & bits))
+		return false;
+	return (entry & PM_FRAME) != map->zero && (map->entry & PM_FRAME) != map->zero;
+}
+
 static void map_page(struct map_record *map, uint64_t entry)
 {
-	const char *state = page_state(entry, map->zero);
+	if (!same_state(map, entry)) {
+		const char *state = page_state(entry, map->zero);
 
-	if (state != map->state)
-		end_run(map);
-	map->state = state;
+		if (state != map->state)
+			end_run(map);
+		map->state = state;
+	}
+	map->entry = entry;
 	map->run++;
 	map->next += map->page_size;
 }
@@ -241,7 +258,8 @@ static enum outcome start_periodic(struct step *step, const struct member *m, ui
 static void take_periodic(struct periodic *map, const char *label)
 {
 	struct map_record record = { .label = label, .member = &map->member,
-				     .page_size = (uint64_t)sysconf(_SC_PAGESIZE), .zero = zero_frame() };
+				     .page_size = (uint64_t)sysconf(_SC_PAGESIZE), .zero = zero_frame(),
+				     .periodic = true };
 
 	if (say_map(&record, map->fd, map->start, map->length, false))
 		stop_periodic(map);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -14,12 +15,14 @@ app = typer.Typer()
 @app.command()
 def report(
     run: str = typer.Argument(
-        "last", metavar="RUN|SWEEP", help="A run or a sweep: path, id, unique prefix; or last, the last run."
+        "last",
+        metavar="RUN|SWEEP",
+        help="A run, a sweep or a frontier: path, id, unique prefix; or last, the last run.",
     ),
     output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="Instead of report.html in its folder."),
     open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
 ) -> None:
-    """Write a run or a sweep as one HTML file that needs no network, and print its path."""
+    """Write a run, a sweep or a frontier as one HTML file that needs no network, and print its path."""
     folder, text = _rendered(run)
     path = folder / "report.html" if output is None else output
     try:
@@ -36,7 +39,7 @@ def report(
 
 
 def _rendered(run: str) -> tuple[Path, str]:
-    """The folder of a run, or else of a sweep, and its page. Raises WrongCall where there is neither."""
+    """The folder of a run, or else of a sweep or a frontier, and its page. Raises WrongCall where there is none."""
     from rig.report.html.page import read_source
     from rig.report.html.page import report as rendered
     from rig.run.folder import resolve_run
@@ -44,17 +47,51 @@ def _rendered(run: str) -> tuple[Path, str]:
     try:
         folder = resolve_run(run)
     except WrongCall as no_run:
-        from rig.experiment.sweep.folder import find_sweep
-        from rig.report.html.sweep_page import sweep_report
-
-        try:
-            sweep = find_sweep(run)
-        except WrongCall:
+        found = _sweep(run)
+        if found is None:
             raise no_run from None
-        plan = sweep.plan
-        axes = [(axis.name, axis.values) for axis in plan.axes]
-        return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), sweep.rows())
+        return found
     return folder, rendered(read_source(folder))
+
+
+def _sweep(name: str) -> tuple[Path, str] | None:
+    from rig.experiment.sweep.folder import find_sweep
+    from rig.report.frontier import FILE, read_frontier
+    from rig.report.html.frontier_page import frontier_report
+    from rig.report.html.links import link_beside
+    from rig.report.html.sweep_page import sweep_report
+
+    try:
+        sweep = find_sweep(name)
+    except WrongCall:
+        return None
+    plan, rows = sweep.plan, sweep.rows()
+    _reports_of([row.run for row in rows])
+    link = link_beside(sweep.path, runs_of=_runs())
+    if (sweep.path / FILE).is_file():
+        return sweep.path, frontier_report(read_frontier(sweep.path), sweep.id, rows, link)
+    axes = [(axis.name, axis.values) for axis in plan.axes]
+    return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), rows, link)
+
+
+_MOST_REPORTS = 200  # at a tenth of a second each
+
+
+def _reports_of(runs: list[str]) -> None:
+    """Write the reports that the page's cells open, where they are not there yet."""
+    from rig.report.html.page import read_source, report
+
+    for run in [run for run in runs if run and "/" not in run][:_MOST_REPORTS]:
+        folder = _runs() / run
+        if (folder / "run.json").is_file() and not (folder / "report.html").exists():
+            with suppress(RigError, OSError):
+                (folder / "report.html").write_text(report(read_source(folder)), encoding="utf-8", errors="replace")
+
+
+def _runs() -> Path:
+    from rig.run.folder import runs_folder
+
+    return runs_folder()
 
 
 @app.command()

@@ -20,10 +20,13 @@ from rig.image.store import Store, digest_file
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
+from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.follow import tell
 from rig.report.live import Progress
+from rig.run.model import Run
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
@@ -151,9 +154,22 @@ async def conduct(
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
+        _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
     return conducted
+
+
+def _refuse_what_is_not_written(session: Session, out: Path) -> None:
+    """Raise RigError where the disk did not take all that the guest said, or its recording."""
+    failed = session.console.failed or session.channel.failed
+    if failed is not None or WRITE_ERROR in session.process.words():
+        why = failed.strerror if failed is not None else "QEMU could not write its recording"
+        raise RigError(
+            f"the run's folder cannot be written: {why}",
+            where=out.parent,
+            remedy="make room, or name another folder in RIG_RUNS",
+        )
 
 
 def _aside(wiring: Wiring, out: Path) -> str:
@@ -163,6 +179,7 @@ def _aside(wiring: Wiring, out: Path) -> str:
     digest = digest_file(wiring.payload)
     for name in NEEDED_AFTERWARDS:
         import_module(name)
+    Run.model_rebuild()
     return digest
 
 
@@ -195,15 +212,8 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
 
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
-    when = record.get("t")
-    if isinstance(when, int | float):
-        progress.guest_time(float(when))
-    if record["ev"] == "sample":
-        progress.sample(record)
-    elif record["ev"] == "line":
-        progress.line(f"{record.get('program')}: {record.get('text')}")
-    elif record["ev"] == "mark":
-        progress.line(f"mark {record.get('name')}")
+    if isinstance(record.get("t"), int | float):
+        tell(record, progress)
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:

@@ -18,6 +18,7 @@ from rig.image.store import Store, digest_file
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
+from rig.machine.recording import is_finished
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 from rig.run.folder import OpenRun, open_run
@@ -174,6 +175,8 @@ def _environment(
 
 def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Conducted) -> Recording:
     file = folder / RECORDING / "replay.bin"
+    if conducted.recorded and file.is_file() and not is_finished(file):
+        return Recording(reason="QEMU was ended from outside and did not finish its recording")
     if conducted.recorded and file.is_file():
         return Recording(
             path=str(file.relative_to(folder)),

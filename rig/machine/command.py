@@ -47,7 +47,8 @@ def kernel_command_line(spec: GuestSpec) -> str:
     ]  # fmt: skip
     if spec.clock is Clock.WARP:
         # The guest's TSC is QEMU's own clock; checking it twice a second against another would wake an idle guest.
-        words += ["tsc=reliable"]
+        # The other two do the same: the lock-up detectors, and compaction ahead of need (on request: --sysctl).
+        words += ["tsc=reliable", "nowatchdog", "sysctl.vm.compaction_proactiveness=0"]
     if spec.clock is Clock.LIVE:
         words += [f"rig.ip={GUEST_ADDRESS}", "rig.shell=1"]
     return " ".join([*words, *spec.append])
@@ -143,7 +144,8 @@ def _channels(wiring: Wiring) -> list[str]:
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",
-        "-device", "virtio-serial-pci,id=vs",
+        # As many ports as there are: each has eventfds, and the main loop polls every one of them at each of its turns.
+        "-device", "virtio-serial-pci,id=vs,max_ports=4,ioeventfd=off",
         "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
         # The first tells the host of a panic at once, and the guest is then held; through the second the guest's

@@ -22,9 +22,10 @@ from rig.machine.command import build_command, printable
 from rig.machine.console import Console
 from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
+from rig.machine.processor import keep_to, own_processor
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
-from rig.machine.spec import GuestSpec, Wiring
+from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
 
@@ -184,10 +185,13 @@ async def started(
     console.start()
     try:
         inherit = [each for each in (state, memory, wiring.dump) if each is not None]
-        async with running_qemu(command, out / "qemu.log", inherit) as process:
-            session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
-            await _connected(session)
-            yield session
+        # Live guests have threads of their own to run at once.
+        with own_processor() if spec.clock is Clock.WARP else contextlib.nullcontext() as processor:
+            async with running_qemu(command, out / "qemu.log", inherit) as process:
+                keep_to(process.pid, processor)
+                session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
+                await _connected(session)
+                yield session
     finally:
         channel.close()
         if shell is not None:

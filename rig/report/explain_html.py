@@ -22,5 +22,6 @@ def html_report(events: Sequence[Event], explanations: Sequence[Explanation], *,
             heading=plain(heading),
             events=events,
             explained=[(explanation, by_number[explanation.number]) for explanation in explanations],
+            shown_lines=frozenset(),
         )
     )

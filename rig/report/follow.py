@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rig.report.live import Progress
 from rig.run.records import Record
@@ -15,6 +17,10 @@ from rig.telemetry.records import RecordReader, read_records
 __all__ = ["follow", "replay", "tell"]
 
 LOOK_EVERY = 0.1
+CONSOLE = "console.log"
+LARGEST_CONSOLE = 1 << 20
+LONGEST_LINE = 4096
+TIME = re.compile(r"\[ *(\d{1,9}\.\d{1,9})\]")  # as printk.time=1 prints it
 Sleep = Callable[[float], None]
 
 
@@ -28,31 +34,78 @@ def tell(record: Record, progress: Progress) -> None:
         progress.line(f"{record.get('program')}: {record.get('text')}")
     elif ev == "mark":
         progress.line(f"mark {record.get('name')}")
+        progress.step(str(record.get("name")))
     elif ev == "step":
-        progress.phase(f"step {record.get('i')}: {record.get('verb')}{'' if record.get('ok') else ' failed'}")
+        progress.step(f"step {record.get('i')}: {record.get('verb')}{'' if record.get('ok') else ' failed'}")
     elif ev == "oom":
         progress.line("the kernel invoked the OOM killer")
+        progress.step("OOM")
 
 
 def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = time.sleep) -> bool:
-    """Show a run's records as they are written, until its folder gets its own name. False: it was given up.
+    """Show a run's records and its console as they are written, until its folder gets its own name.
 
-    unfinished: its folder while it is made; final: what it is called when it is whole.
+    unfinished: its folder while it is made; final: what it is called when it is whole. False: it was given up.
     """
-    for records in _growing(unfinished / "events.jsonl", lambda: unfinished.is_dir(), sleep):
-        for record in records:
-            tell(record, progress)
+    progress.phase("watch")
+    with ExitStack() as stack:
+        console = _Tail(unfinished / CONSOLE, stack)
+        for records in _growing(unfinished / "events.jsonl", lambda: unfinished.is_dir(), sleep):
+            for record in records:
+                tell(record, progress)
+            if last := console.last():
+                progress.console(last)
     return final.is_dir()
 
 
 def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = time.sleep) -> None:
-    """Play a finished run's records in `seconds` of the host's; the guest's long waits are shortened most."""
+    """Play a finished run's records in `seconds` of the host's; the guest's long waits are shortened most.
+
+    The lines of the console that lies beside them come by the kernel's own time.
+    """
+    progress.phase("replay")
     items = read_records(events).items
+    printed = _timed(events.with_name(CONSOLE))
     gaps = [max(0.0, now["t"] - before["t"]) ** 0.5 for before, now in pairwise(items)]
     whole = sum(gaps) or 1.0
     for record, gap in zip(items, [0.0, *gaps], strict=True):
         sleep(seconds * gap / whole)
         tell(record, progress)
+        while printed and printed[-1][0] <= record["t"]:
+            progress.console(printed.pop()[1])
+
+
+def _timed(console: Path) -> list[tuple[float, str]]:
+    """The console's lines with their time, the last first. Bounded."""
+    try:
+        with console.open("rb") as file:
+            text = file.read(LARGEST_CONSOLE).decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    found = [(match, line) for line in text.split("\n") if (match := TIME.match(line))]
+    return [(float(match[1]), line) for match, line in reversed(found)]
+
+
+class _Tail:
+    """The last whole line of a file that grows."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path = path
+        self._stack = stack
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def last(self) -> str:
+        """Return the last line that was completed since the last look, or nothing."""
+        if self._file is None:
+            try:
+                self._file = self._stack.enter_context(self._path.open("rb"))
+            except OSError:
+                return ""
+        *lines, rest = (self._rest + self._file.read(LARGEST_CONSOLE)).split(b"\n")
+        self._rest = rest[-LONGEST_LINE:]
+        there = [line for line in lines if line.strip()]
+        return there[-1][:LONGEST_LINE].decode("utf-8", errors="replace") if there else ""
 
 
 def _growing(path: Path, going_on: Callable[[], bool], sleep: Sleep) -> Iterator[list[Record]]:
@@ -67,6 +120,7 @@ def _growing(path: Path, going_on: Callable[[], bool], sleep: Sleep) -> Iterator
             over = not going_on()
             while chunk := file.read(1 << 16):
                 yield reader.feed(chunk)
+            yield []
             if over:
                 return
             sleep(LOOK_EVERY)

@@ -30,6 +30,9 @@ class Progress(Protocol):
     def phase(self, name: str) -> None:
         """A new phase has begun: `build image`, `boot`, `restore`, `plan`, `judge`."""
 
+    def step(self, name: str) -> None:
+        """A step of the plan, or a mark or a sample with a label, has been reached."""
+
     def guest_time(self, seconds: float) -> None:
         """The guest's clock, in seconds since its boot."""
 
@@ -55,6 +58,9 @@ class NullProgress:
         return
 
     def phase(self, name: str) -> None:
+        return
+
+    def step(self, name: str) -> None:
         return
 
     def guest_time(self, seconds: float) -> None:
@@ -100,25 +106,29 @@ class PlainProgress(NullProgress):
 
 
 class TerminalProgress(NullProgress):
-    """A live table: phase, guest clock against host clock, the guest's memory, what each program holds."""
+    """A live view: phase, step, guest clock against host clock, the guest's memory by holder, the last lines."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         from rich.live import Live
 
+        self._terminal = console
         self._clock = clock
         self._start = clock()
         self._phase = "start"
+        self._step = ""
         self._guest: float | None = None
-        self._total: int | None = None
-        self._available: int | None = None
-        self._programs: dict[str, int | None] = {}
-        self._line = ""
+        self._samples: list[dict[str, Any]] = []
+        self._pressure = ""
+        self._parts: Mapping[str, int] = {}
+        self._total = 0
+        self._line = self._console_line = ""
         self._live = Live(
             console=console,
             get_renderable=self._render,
             refresh_per_second=8,
             transient=True,
             redirect_stdout=False,
+            vertical_overflow="crop",
         )
 
     def __enter__(self) -> Self:
@@ -133,39 +143,72 @@ class TerminalProgress(NullProgress):
     def phase(self, name: str) -> None:
         self._phase = name
 
+    def step(self, name: str) -> None:
+        self._step = plain(name, longest=60)
+
     def guest_time(self, seconds: float) -> None:
         self._guest = seconds
 
     def sample(self, record: Mapping[str, Any]) -> None:
+        from rig.run.records import Records
+        from rig.telemetry.holders import held
+
         self._guest = _number(record.get("t"), self._guest)
-        self._available = _free(record)
-        self._total = _meminfo(record, "MemTotal")
-        self._programs = _held(record)
+        if label := record.get("label"):
+            self._step = plain(label, longest=40)
+        # What the processes hold beyond the kernel's own is told from a sample before they were there: the first stays.
+        self._samples = [*self._samples[:1], dict(record)]
+        found = held(Records(tuple(self._samples), 0, 0, (), False))
+        if found:
+            self._parts, self._total = found[-1].parts, found[-1].total
+        self._pressure = _pressure(record)
 
     def line(self, text: str) -> None:
         self._line = plain(text, longest=200)
 
     def console(self, text: str) -> None:
-        self.line(text)
+        self._console_line = plain(text, longest=200)
 
     def _render(self) -> Table:
         from rich.table import Table
         from rich.text import Text
 
-        host = self._clock() - self._start
-        table = Table.grid(padding=(0, 2))
-        table.add_row(Text("phase", "dim"), Text(self._phase, "bold"))
-        clocks = f"host {host:.1f} s"
-        if self._guest is not None:
-            clocks = f"guest {self._guest:.1f} s, {clocks}"
-        table.add_row(Text("clock", "dim"), Text(clocks))
-        if self._total and self._available is not None:
-            table.add_row(Text("memory", "dim"), _bar(self._available, self._total, "available"))
-        for role, rss in self._programs.items():
-            table.add_row(Text(plain(role), "dim"), _bar(rss or 0, self._total or 1, "resident"))
+        from rig.report.live_view import memory_rows
+
+        def on_one_line(text: str) -> Text:
+            return Text(text, overflow="ellipsis", no_wrap=True)
+
+        memory = memory_rows(self._parts, self._total, self._terminal.width) if self._total else []
+        table = Table.grid(padding=(0, 1))
+        table.add_column(style="dim", no_wrap=True, min_width=max([8, *(len(name) for name, _ in memory)]))
+        table.add_column(no_wrap=True)
+        table.add_row("phase", Text.assemble((self._phase, "bold"), f"  {self._step}" if self._step else ""))
+        table.add_row("clock", on_one_line(_clocks(self._guest, self._clock() - self._start)))
+        for name, bar in memory:
+            table.add_row(name, bar)
+        if self._pressure:
+            table.add_row("pressure", on_one_line(self._pressure))
         if self._line:
-            table.add_row(Text("said", "dim"), Text(self._line, overflow="ellipsis", no_wrap=True))
+            table.add_row("said", on_one_line(self._line))
+        if self._console_line:
+            table.add_row("console", on_one_line(self._console_line))
         return table
+
+
+def _clocks(guest: float | None, host: float) -> str:
+    if guest is None:
+        return f"host {host:.1f} s"
+    return f"guest {guest:.1f} s · host {host:.1f} s"
+
+
+def _pressure(record: Mapping[str, Any]) -> str:
+    psi = record.get("psi")
+    some = psi.get("some") if isinstance(psi, Mapping) else None
+    share = some.get("avg10") if isinstance(some, Mapping) else None
+    committed = _meminfo(record, "Committed_AS")
+    parts = [f"tasks waited for memory {share:.1f} % of 10 s"] if isinstance(share, int | float) else []
+    parts += [f"promised {_megabytes(committed)}"] if committed is not None else []
+    return " · ".join(parts)
 
 
 def progress_for(console: Console, *, quiet: bool = False) -> Progress:
@@ -173,14 +216,6 @@ def progress_for(console: Console, *, quiet: bool = False) -> Progress:
     if quiet:
         return NullProgress()
     return TerminalProgress(console) if console.is_terminal else PlainProgress()
-
-
-def _bar(part: int, whole: int, what: str) -> Any:
-    from rich.text import Text
-
-    cells = 24
-    filled = max(0, min(cells, round(cells * part / whole)))
-    return Text.assemble(("█" * filled, "cyan"), ("░" * (cells - filled), "dim"), f" {_megabytes(part)} {what}")
 
 
 def _held(record: Mapping[str, Any]) -> dict[str, int | None]:

@@ -44,7 +44,8 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 
 class Model(BaseModel):
     # A run.json of a later rig may hold more than this one knows: it is read all the same.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built at first use: beside a run, not before it.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Environment(Model):

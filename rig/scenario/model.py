@@ -18,7 +18,7 @@ PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 def _bytes(value: Any) -> Any:

@@ -32,7 +32,7 @@ class Parameter(BaseModel):
     min and max are written like the value and are allowed values themselves.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     type: Literal["size", "duration", "int", "float", "bool", "choice", "text"]
     default: Raw

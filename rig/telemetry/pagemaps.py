@@ -6,7 +6,7 @@ A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rig.run.records import Record, Records
 
@@ -32,6 +32,7 @@ class PageMap:
     page_size: int
     runs: tuple[Run, ...]
     took: float | None = None
+    periodic: bool = False
 
     @property
     def pages(self) -> int:
@@ -90,21 +91,56 @@ def page_maps(records: Records) -> list[PageMap]:
 
 
 def snapshots(maps: Sequence[PageMap]) -> list[Snapshot]:
-    """Group maps of the same array and label that different processes gave one after the other."""
+    """Group maps of the same array and label that different processes gave one after the other.
+
+    Looking at 200 MB costs a guest 64 ms, so a plan may look at the child alone while it writes. Its map then says
+    enough: a page that both shared and that is now the child's own is no longer shared by the other either. So the
+    other's map before it, with what has become of it since, stands for the one that was not taken. Of periodic maps
+    only: elsewhere a map that is missing means a process that is gone.
+    """
+    groups: list[list[PageMap]] = []
+    for group in _taken_together(maps):
+        before = groups[-1] if groups else []
+        child = group[-1]
+        if (
+            len(group) == 1
+            and child.periodic
+            and len(before) == 2
+            and before[1].pid == child.pid
+            and _same_array(before[1], child)
+        ):
+            group = [_brought_forward(before[0], child), child]
+        groups.append(group)
+    return [Snapshot(group[0].label, tuple(group)) for group in groups]
+
+
+def _taken_together(maps: Sequence[PageMap]) -> list[list[PageMap]]:
     groups: list[list[PageMap]] = []
     for each in maps:
         last = groups[-1] if groups else []
         if (
             last
             and last[0].label == each.label
-            and (last[0].program, last[0].start, last[0].pages) == (each.program, each.start, each.pages)
+            and _same_array(last[0], each)
             and each.pid not in {other.pid for other in last}
             and len(last) < 2
         ):
             last.append(each)
         else:
             groups.append([each])
-    return [Snapshot(group[0].label, tuple(group)) for group in groups]
+    return groups
+
+
+def _same_array(one: PageMap, other: PageMap) -> bool:
+    return (one.program, one.start, one.pages) == (other.program, other.start, other.pages)
+
+
+def _brought_forward(before: PageMap, child: PageMap) -> PageMap:
+    runs = (
+        (count, "private" if own == "private" and state == "shared" else state)
+        for count, state, own in _overlaid(before.runs, child.runs)
+    )
+    return replace(before, time=child.time, label=child.label, runs=tuple(_merged(runs)), took=None)
 
 
 def _both(first: str, second: str) -> str:
@@ -149,6 +185,7 @@ def _map(first: Record, parts: list[Run], took: object) -> PageMap:
         page_size=first["page_size"],
         runs=tuple(_merged(iter(parts))),
         took=float(took) if isinstance(took, int | float) else None,
+        periodic=first.get("periodic") is True,
     )
 
 

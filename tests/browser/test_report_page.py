@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from rig.report.html.frontier_page import frontier_report
 from rig.report.html.page import read_source, report
 from rig.report.html.sweep_page import sweep_report
 from tests.report.made_folder import EVIL, write_folder
+from tests.report.test_frontier_page import frontier
 from tests.report.test_sweep_page import AXES, ROWS
 
 pytestmark = pytest.mark.browser
@@ -77,6 +79,17 @@ def test_nothing_of_a_hostile_guest_runs_and_the_page_still_works(opened: Open) 
     assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("times", [400, 10_000], ids=["forty kilobytes", "a megabyte"])
+def test_very_long_names_in_processes_events_and_the_kernels_log_break_nothing(opened: Open, times: int) -> None:
+    found = opened(EVIL * times, MEGABYTE, width=390)
+
+    assert (found.problems, left_the_machine(found)) == ([], [])
+    assert found.page.evaluate("document.scripts.length") == 2
+    assert found.page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+    assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert found.page.locator("h1:visible").count() == 1
+
+
 def test_script_that_is_not_ours_would_be_stopped(opened: Open) -> None:
     """The policy is a second wall: an element that got in all the same does not run."""
     found = opened()
@@ -100,10 +113,53 @@ def test_map_slider_shows_the_copying_step_by_step_by_keyboard(opened: Open) -> 
     third = page.inner_text(".maps figure.shown figcaption")
 
     assert "forked" in first
+    assert page.locator(".maps figure.before").count() == 1
     assert "copied" not in first
     assert "copied to the child 2,048" in " ".join(third.split())
-    assert page.locator(".maps figure:visible").count() == 1
+    assert page.locator(".maps figure:visible").count() == 2
     assert "seconds" in page.get_attribute("#map", "aria-valuetext")
+
+
+def test_map_stands_beside_the_one_before_it_and_alone_on_a_telephone(opened: Open) -> None:
+    wide, narrow = opened().page, opened(width=390).page
+
+    assert wide.inner_text(".maps figure.before figcaption").startswith("writing")
+    assert wide.locator(".maps figure:visible").count() == 2
+    assert narrow.locator(".maps figure:visible").count() == 1
+    wide.focus("#map")
+    wide.keyboard.press("Home")
+    assert wide.locator(".maps figure:visible").count() == 1
+
+
+def test_marks_and_steps_are_named_at_their_lines(opened: Open) -> None:
+    page = opened().page
+
+    flag, line = page.locator(".flags .oom").bounding_box(), page.locator(".panel.memory path.oom").bounding_box()
+    assert page.inner_text(".flags .oom b") == "OOM"
+    assert abs(flag["x"] + flag["width"] / 2 - line["x"] - line["width"] / 2) < 3
+    assert page.locator(".work span").all_inner_texts() == ["1", "2", "3", "4", "5"]
+    assert "parent and child, shared" in page.locator(".name").all_inner_texts()
+
+
+def test_cursor_is_not_in_the_way_until_it_is_used(opened: Open) -> None:
+    page = opened().page
+    assert page.locator(".cursor:visible").count() == 0
+
+    page.focus("#when")
+    page.keyboard.press("ArrowLeft")
+
+    assert page.locator(".cursor:visible").count() == 5
+
+
+def test_number_of_a_line_opens_the_console_there(opened: Open) -> None:
+    page = opened().page
+    link = page.locator(".line a").first
+    number = link.inner_text()
+
+    link.click()
+
+    assert page.evaluate("location.hash") == f"#L{number}"
+    assert page.locator(f"#L{number}:visible").count() == 1
 
 
 def test_map_opens_at_the_moment_it_stops(opened: Open) -> None:
@@ -190,5 +246,18 @@ def test_report_of_a_sweep_opens_fits_and_has_no_fault(opened: Open, scheme: str
 
     assert found.page.evaluate("location.hash") == "#point-1"
     assert (found.problems, left_the_machine(found)) == ([], [])
+    assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [each["id"] for each in axe.Axe().run(found.page).response["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_of_a_frontier_opens_fits_and_has_no_fault(opened: Open, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="there is no browser driver: axe")
+    found = opened(text=frontier_report(frontier(), EVIL, ROWS), width=width, color_scheme=scheme)
+    found.page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+
+    assert (found.problems, left_the_machine(found)) == ([], [])
+    assert found.page.locator("path.found:visible").count() > 0
     assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [each["id"] for each in axe.Axe().run(found.page).response["violations"]] == []

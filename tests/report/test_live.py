@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,19 @@ from rig.report.live import NullProgress, PlainProgress, Progress, TerminalProgr
 SAMPLE = {
     "t": 14.25, "ev": "sample", "label": "filled", "meminfo": {"MemAvailable": 102400, "MemTotal": 477000},
     "procs": [{"comm": "parent", "rss_kb": 204800}],
+}  # fmt: skip
+
+
+MEMINFO = {"MemTotal": 480256, "MemFree": 447000, "AnonPages": 1000, "Cached": 900}
+BEFORE = {"t": 7.0, "ev": "sample", "label": "start", "meminfo": MEMINFO, "procs": []}
+FORKED = {
+    "t": 8.0, "ev": "sample", "label": "forked",
+    "meminfo": MEMINFO | {"MemFree": 242200, "AnonPages": 205800, "Committed_AS": 412000},
+    "psi": {"some": {"avg10": 1.5}},
+    "procs": [
+        {"program": "cow-writer", "comm": name, "pid": pid, "rss_kb": 204900, "anon_kb": 204800}
+        for name, pid in (("parent", 1), ("child", 2))
+    ],
 }  # fmt: skip
 
 
@@ -46,21 +60,64 @@ def test_plain_progress_is_lines_with_both_clocks() -> None:
     ]
 
 
-def test_terminal_progress_shows_memory_and_programs_and_clears_itself() -> None:
+def seen(width: int, **options: Any) -> str:
+    """What a terminal shows after two samples, a line and a line of the console."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, **options)
+    progress = TerminalProgress(console, Ticks())
+    progress.phase("plan")
+    for record in (BEFORE, FORKED):
+        progress.sample(record)
+    progress.line("cow-writer: \x1b[31mchild ready")
+    progress.console("[    8.000000] \x1b]0;evil\x07rig: mark forked" + "x" * 500)
+    with console.capture() as captured:
+        console.print(progress._render())
+    return captured.get()
+
+
+def test_live_view_shows_who_holds_the_guests_memory_and_what_is_shared_once() -> None:
+    lines = seen(100, color_system=None).splitlines()
+
+    names = ["phase", "clock", "memory", "kernel and the rest", "parent and child, shared", "free", "pressure"]
+    assert [line[:25].strip() for line in lines] == [*names, "said", "console"]
+    bar = lines[2][25:85]
+    assert (bar.count("▓"), bar.count("═"), bar.count("·")) == (4, 26, 30)
+    assert lines[4].split()[-2:] == ["200.0", "MB"]
+
+
+@pytest.mark.parametrize("width", [100, 60, 40, 24])
+def test_live_view_fits_its_terminal(width: int) -> None:
+    lines = seen(width, color_system=None).splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 10
+
+
+def test_live_view_passes_no_control_of_the_guests_on() -> None:
+    text = seen(100, color_system=None)
+
+    assert "\x07" not in text
+    assert "\x1b" not in text
+    assert "evil" not in text
+
+
+def test_live_view_without_colour_tells_holders_apart_by_letter() -> None:
+    text = seen(100, no_color=True)
+
+    assert "═" in text
+    assert "·" in text
+    assert "▓" in text
+    assert "\x1b[3" not in text
+
+
+def test_terminal_progress_clears_itself() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100)
-    progress = TerminalProgress(console, Ticks())
 
-    with progress:
+    with TerminalProgress(console, Ticks()) as progress:
         progress.phase("plan")
-        progress.sample(SAMPLE)
-        with console.capture() as captured:
-            console.print(progress._render())
+        progress.sample(FORKED)
 
-    assert "plan" in captured.get()
-    assert "100.0 MB available" in captured.get()
-    assert "200.0 MB resident" in captured.get()
-    assert stream.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in stream.getvalue()
+    assert "\x1b[2K" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,26 @@ def test_maps_of_other_moments_are_not_put_together() -> None:
     assert [[each.pid for each in snapshot.maps] for snapshot in snapshots(maps)] == [[7, 8], [7, 8]]
 
 
+def test_child_that_is_looked_at_alone_tells_of_the_parent_too() -> None:
+    both = (page_map(1, "forked", "parent", 7, 0), page_map(1, "forked", "child", 8, 0))
+    later = [page_map(t, "writing", "child", 8, 100 * t) | {"periodic": True} for t in (2, 3)]
+
+    found = snapshots(page_maps(read(*both, *later)))
+
+    assert [each.together()[0] for each in found] == [(51200, "shared"), (200, "copied"), (300, "copied")]
+    assert [each.time for each in found] == [1, 2, 3]
+
+
+def test_parent_that_is_gone_is_not_brought_forward() -> None:
+    both = (page_map(1, "forked", "parent", 7, 0), page_map(1, "forked", "child", 8, 0))
+    settled = page_map(2, "settled", "child", 8, 51199)
+    later = page_map(3, "writing", "child", 8, 51199) | {"periodic": True}
+
+    found = snapshots(page_maps(read(*both, settled, later)))
+
+    assert [each.together()[0] for each in found] == [(51200, "shared"), (51199, "alone"), (51199, "alone")]
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [

@@ -2,20 +2,40 @@
 
 The SVG is stretched to its box (preserveAspectRatio="none") and its strokes are not; ticks and labels are HTML
 placed in percent, so that they keep their size on a telephone and on paper. Colours are classes: the style sheet has
-them for light and dark.
+them for light and dark. A chart of matplotlib's is one size and one set of colours, and its import takes as long as all
+the rest of a report; one of uPlot's or Vega's is not there without a script. `rig plot` draws with matplotlib.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rig.report.plots.timeline import Panel, Series, Timeline, Value
 
-__all__ = ["DrawnPanel", "DrawnSeries", "draw", "number"]
+__all__ = ["DrawnPanel", "DrawnSeries", "Name", "draw", "number", "seconds", "steps"]
 
 WIDTH, HEIGHT = 1000, 100
+MOST_TICKS = 6
+STEP_APART = 0.03
+LETTER = 0.0085
+"""Of the width of a wide plot, a letter of a name in it."""
+LINE = 7.0
+"""Of the height of the stacked plot, a line of text."""
+# Every other area of a stack has a pattern: two that touch differ in more than colour.
+HATCHES = {1: "rising", 3: "dots", 5: "falling", 7: "dots"}
+
+
+@dataclass(frozen=True)
+class Name:
+    """A series' name within its area. x, y: percent from the left and from the top, of its middle."""
+
+    text: str
+    x: float
+    y: float
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,8 @@ class DrawnSeries:
     css: str
     path: str
     last: str
+    hatch: str = ""
+    """The pattern over its colour, for who cannot tell colours; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,7 @@ class DrawnPanel:
     ticks: tuple[tuple[float, str], ...]
     limits: tuple[tuple[float, str], ...]
     summary: str
+    names: tuple[Name, ...] = ()
 
 
 def draw(timeline: Timeline) -> list[DrawnPanel]:
@@ -50,6 +73,35 @@ def number(value: Value) -> str:
     return f"{value:,.0f}" if size >= 100 or value == 0 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
+def _short(value: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= 10 * size or value == size:
+            return f"{value / size:,g}{letter}"
+    return number(value)
+
+
+def seconds(times: Sequence[float]) -> list[str]:
+    """Return moments as text with as many decimals as tell neighbours apart, at least one below 100 s, at most 3."""
+    gaps = [right - left for left, right in pairwise(times)]
+    finest = min((gap for gap in gaps if gap > 0), default=1.0)
+    return [f"{time:.{_decimals(time, finest)}f}" for time in times]
+
+
+def steps(timeline: Timeline) -> list[tuple[float, str]]:
+    """Return the programs' own steps that have room for their number: (place from 0 to 1, number)."""
+    found: list[tuple[float, str]] = []
+    for time, text in timeline.work:
+        place = timeline.scale.place(time)
+        if not found or place - found[-1][0] >= STEP_APART:
+            found.append((place, text.removeprefix("step ").split(" ", 1)[0][:6]))
+    return found
+
+
+def _decimals(time: float, finest: float) -> int:
+    needed = 0 if finest >= 1 else 1 if finest >= 0.1 else 2 if finest >= 0.01 else 3
+    return max(needed, 0 if time >= 100 else 1)
+
+
 def _panel(panel: Panel, places: Sequence[float]) -> DrawnPanel:
     ticks = _log_ticks(panel) if panel.log else _ticks(panel.top)
     height = _height(panel, ticks)
@@ -57,9 +109,10 @@ def _panel(panel: Panel, places: Sequence[float]) -> DrawnPanel:
     return DrawnPanel(
         panel=panel,
         series=tuple(series),
-        ticks=tuple((100 - height(tick), number(tick)) for tick in ticks),
+        ticks=tuple((100 - height(tick), _short(tick)) for tick in ticks),
         limits=tuple((100 - height(limit.value), f"{limit.name} {number(limit.value)}") for limit in panel.limits),
         summary=_summary(panel),
+        names=tuple(_names(panel, places, height)) if panel.stacked else (),
     )
 
 
@@ -82,7 +135,9 @@ def _ticks(top: float) -> list[float]:
 
 def _log_ticks(panel: Panel) -> list[float]:
     low, high = math.floor(math.log10(panel.bottom)), math.ceil(math.log10(panel.top))
-    return [10.0**power for power in range(low, max(high, low + 1) + 1)]
+    high = max(high, low + 1)
+    step = -(-(high - low) // MOST_TICKS)
+    return [10.0**power for power in range(low, high + 1, step)]
 
 
 def _stacked(panel: Panel, places: Sequence[float], height: Callable[[float], float]) -> list[DrawnSeries]:
@@ -95,8 +150,10 @@ def _stacked(panel: Panel, places: Sequence[float], height: Callable[[float], fl
         up = [(x, height(y)) for x, y, ok in zip(places, above, there, strict=True) if ok]
         down = [(x, height(y)) for x, y, ok in zip(places, below, there, strict=True) if ok]
         css = f"s-{series.kind}" if series.kind else f"s{colour % 8}"
+        path = _line([*up, *reversed(down)]) + "Z" if len(up) > 1 else ""
+        hatch = HATCHES.get(colour % 8, "") if not series.kind else ""
+        drawn.append(_drawn(series, f"area {css}", path, hatch))
         colour += not series.kind
-        drawn.append(_drawn(series, f"area {css}", _line([*up, *reversed(down)]) + "Z" if len(up) > 1 else ""))
         below = above
     return drawn
 
@@ -117,9 +174,37 @@ def _curves(panel: Panel, places: Sequence[float], height: Callable[[float], flo
     return drawn
 
 
-def _drawn(series: Series, css: str, path: str) -> DrawnSeries:
+def _names(panel: Panel, places: Sequence[float], height: Callable[[float], float]) -> list[Name]:
+    """The names that fit into their areas, each where its area is highest over the whole width of the name."""
+    columns = [index / 100 for index in range(101) if places and places[0] <= index / 100 <= places[-1]]
+    below = [0.0] * len(columns)
+    found = []
+    for series in panel.series:
+        values = [_between(places, series.values, column) for column in columns]
+        above = [low + value for low, value in zip(below, values, strict=True)]
+        half = max(1, round(100 * LETTER * len(series.name) / 2 + 0.5))
+        best, at, middle = LINE, None, 0.0
+        for index in range(half, len(columns) - half):
+            window = slice(index - half, index + half + 1)
+            top, bottom = height(min(above[window])), height(max(below[window]))
+            if bottom - top > best + 0.5:
+                best, at, middle = bottom - top, columns[index], (top + bottom) / 2
+        if at is not None:
+            found.append(Name(series.name, 100 * at, middle))
+        below = above
+    return found
+
+
+def _between(places: Sequence[float], values: Sequence[Value], place: float) -> float:
+    right = min(max(1, bisect_right(places, place)), len(places) - 1)
+    left = max(0, right - 1)
+    (x0, y0), (x1, y1) = (places[left], values[left] or 0.0), (places[right], values[right] or 0.0)
+    return y1 if x1 <= x0 else y0 + (y1 - y0) * (place - x0) / (x1 - x0)
+
+
+def _drawn(series: Series, css: str, path: str, hatch: str = "") -> DrawnSeries:
     last = next((value for value in reversed(series.values) if value is not None), None)
-    return DrawnSeries(series.name, css, path, number(last))
+    return DrawnSeries(series.name, css, path, number(last), hatch)
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:

@@ -19,10 +19,10 @@ from markupsafe import Markup
 
 from rig.klog.explain.model import Explanation
 from rig.klog.model import Event
-from rig.report.html.drawing import draw, number
+from rig.report.html.drawing import draw, number, seconds, steps
 from rig.report.html.environment import TEMPLATES, environment
 from rig.report.plots.frames import layers, source_link
-from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, pages_pictures, png
+from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
 from rig.report.sanitize import plain
 from rig.run.model import OomReport, Ranked, Run
@@ -40,6 +40,7 @@ MOST_LINES = 4000
 MOST_RANKED = 12
 MOST_PROCESSES = 64
 MOST_STEPS = 200
+HASHES = ("kernel_hash", "image_hash", "snapshot_hash", "payload_hash")
 SIGNS = {
     "reproduced": "✓", "not-reproduced": "✗", "invalid": "?", "error": "!", "held": "✓", "failed": "✗",
     "not-applicable": "–",
@@ -87,10 +88,12 @@ def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
         cut = bool(file.read(1))
     lines: list[str] = []
     left = LARGEST_CONSOLE
-    for line in head.decode("utf-8", errors="replace").splitlines():
+    # As rig.klog counts lines, whose numbers the explanation names.
+    for raw in head.removesuffix(b"\n").split(b"\n"):
         if left <= 0 or len(lines) == MOST_LINES:
             return tuple(lines), True
-        lines.append(plain(line, longest=LONGEST_LINE))
+        text = raw[: 4 * LONGEST_LINE].decode("utf-8", errors="replace").rstrip("\r")
+        lines.append(plain(text, longest=LONGEST_LINE))
         left -= len(lines[-1])
     return tuple(lines), cut
 
@@ -102,6 +105,7 @@ def report(source: Source) -> str:
     pages = _that_fit(pages_pictures(source.records))
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     explained = _explained(source.events)
+    shown = _proofs(explained) & set(range(1, len(source.console) + 1))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         environment()
@@ -118,9 +122,11 @@ def report(source: Source) -> str:
             what=_what(run),
             timeline=drawn,
             panels=draw(drawn) if drawn else [],
-            ticks=drawn.scale.ticks([mark.time for mark in drawn.marks]) if drawn else [],
+            ticks=_ticks(drawn) if drawn else [],
+            work=steps(drawn) if drawn else [],
             number=number,
             pages=pages,
+            first_page=most_changed(pages) if pages else 0,
             page_png=lambda page: Markup(png(page)),
             map_cost=_map_cost(pages),
             oom=oom,
@@ -135,10 +141,18 @@ def report(source: Source) -> str:
             steps=run.steps[:MOST_STEPS],
             command=shlex.join(run.command) if run.command else "",
             reproduce=_reproduce(run),
+            hashes=_hashes(run),
             console=source.console,
+            shown_lines=shown,
             console_cut=source.cut,
         )
     )
+
+
+def _ticks(drawn: Timeline) -> list[tuple[float, str]]:
+    """The labels of the time axis: (place from 0 to 1, seconds)."""
+    times = drawn.scale.ticks([mark.time for mark in drawn.marks])
+    return [(drawn.scale.place(time), text) for time, text in zip(times, seconds(times), strict=True)]
 
 
 def _contents(
@@ -170,6 +184,18 @@ def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
     return [(explain(event), event) for event in chosen]
 
 
+def _proofs(explained: Sequence[tuple[Explanation, Event]]) -> set[int]:
+    """The lines of the console that sentences of the explanation point to."""
+    found: set[int] = set()
+    for explanation, _ in explained:
+        sections = [sentence for section in explanation.sections for sentence in section.sentences]
+        for sentence in [*explanation.summary, *sections]:
+            found.update(sentence.lines)
+        for check in explanation.checks:
+            found.update(check.lines)
+    return found
+
+
 def _what(run: Run) -> list[tuple[str, str]]:
     guest = {name: format_size(count) if name != "cpus" else str(count) for name, count in run.guest.items() if count}
     rows = [
@@ -193,7 +219,7 @@ def _times(run: Run) -> str:
 
 def _environment(run: Run) -> list[tuple[str, str]]:
     kept = run.environment.model_dump()
-    rows = [(name.replace("_", " "), str(value)) for name, value in kept.items() if value]
+    rows = [(name.replace("_", " "), str(value)) for name, value in kept.items() if value and name not in HASHES]
     footprint = {name: value for name, value in run.footprint.model_dump().items() if value is not None}
     rows.append(("the observer", ", ".join(f"{name} {value}" for name, value in footprint.items())))
     rows.append(("heard", f"{run.heard.records} records, {run.heard.lost} lost, {run.heard.bad_lines} not readable"))
@@ -205,7 +231,24 @@ def _reproduce(run: Run) -> str:
     words = ["rig", "run", run.scenario_folder if "/" in run.scenario else run.scenario]
     for name, value in run.settings.items():
         words += ["--set", f"{name}={value}"]
+    # Which kernel is the default may change, and a parameter's default with the scenario.
+    if run.environment.kernel_name and "kernel" not in run.settings:
+        words += ["--kernel", run.environment.kernel_name]
+    for name, value in run.parameters_shown.items():
+        if name not in run.settings:
+            words += ["--set", f"{name}={value}"]
+    if (guest := run.recording.guest) is not None:
+        words += [word for text in guest.append for word in ("--append", text)]
+        words += [word for text in guest.qemu_args for word in (f"--qemu-arg={text}",)]
     return shlex.join([*words, *(["--to-the-end"] if run.to_the_end else [])])
+
+
+def _hashes(run: Run) -> list[tuple[str, str]]:
+    kept = run.environment.model_dump()
+    rows = [(name.removesuffix("_hash"), str(kept[name])) for name in HASHES]
+    rows += [("recording", run.recording.sha256), ("console.log", run.recording.console_sha256)]
+    rows.append(("events.jsonl", run.recording.events_sha256))
+    return [(name, value) for name, value in rows if value]
 
 
 def _badness_bar(row: Ranked, oom: OomReport | None) -> list[tuple[str, str, str]]:

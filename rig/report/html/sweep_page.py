@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from markupsafe import Markup
 
 from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.side_by_side import side_by_side, side_by_side_axis
 from rig.report.sanitize import plain
 from rig.report.sweep_table import SweepRow
 from rig.run.model import Claimed
@@ -90,9 +91,18 @@ def grids(axes: Sequence[Axis], rows: Sequence[SweptRun]) -> list[Grid]:
 
 
 def sweep_report(
-    scenario: str, sweep: str, axes: Sequence[Axis], fixed: Mapping[str, str], rows: Sequence[SweptRun]
+    scenario: str,
+    sweep: str,
+    axes: Sequence[Axis],
+    fixed: Mapping[str, str],
+    rows: Sequence[SweptRun],
+    link: Callable[[str], str | None] = lambda run: None,
 ) -> str:
-    """Return the page. axes: (setting, its values); fixed: settings that all points share."""
+    """Return the page. axes: (setting, its values); fixed: settings that all points share.
+
+    link: a run's id -> where its report lies as seen from the page, None where there is none.
+    """
+    axis = side_by_side_axis(axes)
     counts = Counter(row.verdict for row in rows)
     shown = sorted(rows, key=lambda row: (row.point, row.repeat))[:MOST_RUNS]
     points = [(point, list(runs)) for point, runs in itertools.groupby(shown, key=lambda row: row.point)]
@@ -109,6 +119,9 @@ def sweep_report(
         not_held=lambda row: [claim for claim in row.claims if claim.verdict in ("failed", "invalid")],
         left_out=len(rows) - len(shown),
         spread=_spread,
+        link=link,
+        axis=axis or "",
+        tables=side_by_side(axes, rows, axis) if axis else [],
     )  # fmt: skip
 
 

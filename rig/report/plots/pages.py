@@ -6,15 +6,18 @@ import base64
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rig.report.sanitize import plain
 from rig.run.records import Record, Records
 from rig.telemetry.pagemaps import Snapshot, page_maps, snapshots
 
-__all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "pages_pictures", "png"]
+__all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "most_changed", "pages_pictures", "png"]
 
 MOST_SNAPSHOTS = 60
+AFTERGLOW = 1024
+"""Pages that may be copied after an OOM and before the run's end: the step during which it came is completed."""
 LARGEST_PICTURES = 700_000
 """Bytes of all pictures of a report together."""
 
@@ -55,6 +58,13 @@ class PagesPicture:
     faults: Mapping[str, int]
     stopped: bool = False
     took: float | None = None
+    note: str = ""
+    """What is to be said of this moment: that here the copying stops, or that it is the last before the end."""
+
+    @property
+    def copied(self) -> int:
+        """Pages that the two no longer share."""
+        return sum(state.pages for state in self.states if state.state == "copied")
 
     @property
     def summary(self) -> str:
@@ -77,7 +87,43 @@ def pages_pictures(records: Records) -> list[PagesPicture]:
         now = _faults(records, each.time)
         since = {one.comm: now[one.pid] - before.get(one.pid, 0) for one in each.maps if one.pid in now}
         pictures.append(_picture(each, since if len(each.maps) > 1 else {}))
-    return pictures
+    return _noted([replace(each, label=_numbered(each, records)) for each in pictures], records)
+
+
+def most_changed(pictures: Sequence[PagesPicture]) -> int:
+    """Return which picture is looked at first: where the copying stops, or else before which most was copied."""
+    if stopped := [index for index, each in enumerate(pictures) if each.stopped]:
+        return stopped[0]
+    grown = [0, *(right.copied - left.copied for left, right in pairwise(pictures))]
+    return grown.index(max(grown)) if max(grown) > 0 else len(pictures) - 1
+
+
+def _numbered(picture: PagesPicture, records: Records) -> str:
+    """The label with the step that the program had said last: maps of a loop are all labelled alike."""
+    said = [
+        str(line["text"]).split()[1]
+        for line in records.of("line")
+        if line["t"] <= picture.time
+        and str(line.get("text", "")).startswith("step ")
+        and len(str(line["text"]).split()) > 1
+    ]
+    return f"{picture.label}, step {plain(said[-1], longest=8)}" if said and not picture.stopped else picture.label
+
+
+def _noted(pictures: list[PagesPicture], records: Records) -> list[PagesPicture]:
+    """Say of the moment of the OOM what became of the copying; a kernel that panics leaves no map of that moment."""
+    found = []
+    for each in pictures:
+        note = ""
+        if each.stopped:
+            most = max(other.copied for other in pictures)
+            note = "here the copying stops" if most <= each.copied + AFTERGLOW else "here memory runs out"
+            if most > each.copied + AFTERGLOW:
+                note += "; the copying went on when somebody had been killed"
+        elif each is pictures[-1] and not records.of("end") and len(pictures) > 1:
+            note = "the last before the guest's end"
+        found.append(replace(each, note=note))
+    return found
 
 
 def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
@@ -139,12 +185,18 @@ def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[i
 
 
 def _faults(records: Records, time: float) -> dict[int, int]:
-    """Minor faults by pid of the first sample at or after a moment, or else the last before it."""
+    """Minor faults by pid of the sample nearest to a moment, and of those before it for whom it does not name."""
     found: dict[int, int] = {}
+    before = float("-inf")
     for sample in records.of("sample"):
-        faults = _minor(sample)
+        faults, now = _minor(sample), float(sample["t"])
+        if not faults:
+            continue
+        if now >= time and now - time > time - before:
+            break
         found |= faults
-        if sample["t"] >= time and faults:
+        before = now
+        if now >= time:
             break
     return found
 

@@ -112,8 +112,8 @@ def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | Non
     panels = [
         _holders([shares.get(float(row["t"] or 0)) for row in kept]),
         _free(kept, oom),
-        _commit(kept),
-        _lines("faults", "Page faults", "a second", kept, {"pgfault_per_s": "faults"}, stepped=True),
+        _commit(kept, run),
+        _faults(kept),
         _lines(
             "psi",
             "Pressure: share of the last 10 s in which tasks waited for memory",
@@ -167,7 +167,9 @@ def _holders(shares: Sequence[Held | None]) -> Panel:
             if any(each and each.parts.get(name, 0) >= 512 for each in shares)
         ),
         stacked=True,
-        note="Shared is what the two map together and the kernel holds once.",
+        note="Shared is what the two map together and the kernel holds once."
+        if any(name.endswith(", shared") for name in names)
+        else "",
     )
 
 
@@ -188,22 +190,37 @@ def _free(table: Sequence[Row], oom: OomEvent | None) -> Panel:
     )
 
 
-def _commit(table: Sequence[Row]) -> Panel:
+def _commit(table: Sequence[Row], run: Run) -> Panel:
     charge, limit = _column(table, "committed_as_kb", 1024), _column(table, "commit_limit_kb", 1024)
     return Panel(
         "commit",
         "Commit charge: what has been promised",
         "MB",
         (Series("Committed_AS", charge), Series("CommitLimit", limit)),
-        note="CommitLimit binds only with vm.overcommit_memory=2.",
+        note=_mode(run.sysctls.get("vm.overcommit_memory")),
     )
 
 
-def _lines(
-    id_: str, title: str, unit: str, table: Sequence[Row], names: dict[str, str], *, stepped: bool = False
-) -> Panel:
-    series = tuple(Series(name, _column(table, column)) for column, name in names.items())
-    return Panel(id_, title, unit, series, stepped=stepped)
+def _mode(mode: str | None) -> str:
+    if mode == "2":
+        return "vm.overcommit_memory=2: CommitLimit binds."
+    here = "the kernel's own mode, 0" if mode is None else plain(mode, longest=8)
+    return f"CommitLimit binds only with vm.overcommit_memory=2; here it is {here}."
+
+
+def _faults(table: Sequence[Row]) -> Panel:
+    """Filling an array takes a thousand times the faults of writing a step of it: then the scale is logarithmic."""
+    values = _column(table, "pgfault_per_s")
+    there = sorted(value for value in values if value)
+    log = bool(there) and there[-1] > 100 * there[len(there) // 2]
+    # Less than one fault in a thousand seconds is none.
+    values = tuple(None if value is None else value if value >= 1e-3 else 0.0 for value in values)
+    note = "Logarithmic; no fault at all lies on the bottom line." if log else ""
+    return Panel("faults", "Page faults", "a second", (Series("faults", values),), log=log, stepped=True, note=note)
+
+
+def _lines(id_: str, title: str, unit: str, table: Sequence[Row], names: dict[str, str]) -> Panel:
+    return Panel(id_, title, unit, tuple(Series(name, _column(table, column)) for column, name in names.items()))
 
 
 def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Value, ...]:

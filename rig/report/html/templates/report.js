@@ -22,18 +22,20 @@
       const parts = panels.map((panel) => panel.series.map((series) => {
         say(document.getElementById(series.id), figure(series.values[index]));
         return `${series.name} ${figure(series.values[index])} ${panel.unit}`;
-      }).join(", "));
+      }).join(" · "));
       say(output, `At ${times[index].toFixed(3)} s: ${parts.join("; ")}`);
       slider.setAttribute("aria-valuetext", `${times[index].toFixed(3)} seconds`);
     };
     slider.max = times.length - 1;
-    slider.addEventListener("input", () => show(Number(slider.value)));
+    const used = () => timeline.classList.add("used");
+    slider.addEventListener("input", () => { used(); show(Number(slider.value)); });
     timeline.addEventListener("pointermove", (event) => {
       const plot = event.target.closest(".plot");
       if (!plot) return;
       const box = plot.getBoundingClientRect(), place = (event.clientX - box.left) / box.width;
       let best = 0;
       places.forEach((each, index) => { if (Math.abs(each - place) < Math.abs(places[best] - place)) best = index; });
+      used();
       show(best);
     });
     show(times.length - 1);
@@ -43,13 +45,16 @@
   if (maps.length) {
     const slider = document.getElementById("map");
     const show = (index) => {
-      maps.forEach((each, number) => each.classList.toggle("shown", number === index));
+      maps.forEach((each, number) => {
+        each.classList.toggle("shown", number === index);
+        each.classList.toggle("before", number === index - 1);
+        each.classList.toggle("alone", index === 0);
+      });
       slider.setAttribute("aria-valuetext", maps[index].dataset.moment);
     };
     slider.max = maps.length - 1;
     slider.addEventListener("input", () => show(Number(slider.value)));
-    const stopped = maps.findIndex((each) => each.classList.contains("stopped"));
-    const first = stopped < 0 ? maps.length - 1 : stopped;
+    const first = maps.findIndex((each) => each.id === "first-map");
     slider.value = first;
     show(first);
   }

@@ -1,0 +1,83 @@
+"""The numbers of a sweep's points beside each other along one axis: kernels, or the only axis there is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rig.run.model import Claimed
+
+__all__ = ["SideBySide", "side_by_side", "side_by_side_axis"]
+
+MOST_COLUMNS = 8
+MOST_LINES = 60
+MOST_TABLES = 12
+
+Axis = tuple[str, Sequence[str]]
+
+
+class Judged(Protocol):
+    """What is read of a run."""
+
+    @property
+    def settings(self) -> dict[str, str]: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def claims(self) -> tuple[Claimed, ...]: ...
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """title: what the other axes are set to; lines: (name, a text for each column)."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def side_by_side_axis(axes: Sequence[Axis]) -> str | None:
+    """Return the axis whose values make good columns: `kernel`, or the only one; None where there is none."""
+    for name, values in axes:
+        if (name == "kernel" or len(axes) == 1) and 2 <= len(values) <= MOST_COLUMNS:
+            return name
+    return None
+
+
+def side_by_side(axes: Sequence[Axis], rows: Sequence[Judged], axis: str) -> list[SideBySide]:
+    """Return a table for each combination of the other axes."""
+    first: dict[tuple[tuple[str, str], ...], Judged] = {}
+    for row in rows:
+        first.setdefault(tuple(sorted(row.settings.items())), row)
+    columns = next(tuple(values) for name, values in axes if name == axis)
+    others = [each for each in axes if each[0] != axis]
+    found = []
+    for values in itertools.product(*(each for _, each in others)):
+        fixed = dict(zip((name for name, _ in others), values, strict=True))
+        runs = [first.get(tuple(sorted({**fixed, axis: column}.items()))) for column in columns]
+        if sum(run is not None for run in runs) >= 2:
+            title = ", ".join(f"{name}={value}" for name, value in fixed.items())
+            found.append(SideBySide(title, columns, tuple(_lines(runs))[:MOST_LINES]))
+    return found[:MOST_TABLES]
+
+
+def _lines(runs: Sequence[Judged | None]) -> list[tuple[str, tuple[str, ...]]]:
+    shown = [_values(run) for run in runs]
+    names = dict.fromkeys(name for each in shown for name in each)
+    lines = [(name, tuple(each.get(name, "") for each in shown)) for name in names]
+    # What differs first; of that the verdict and the kernel's release stay on top.
+    return sorted(lines, key=lambda line: len(set(line[1])) == 1)
+
+
+def _values(run: Judged | None) -> dict[str, str]:
+    if run is None:
+        return {}
+    values = {"verdict": run.verdict, "Linux": run.kernel}
+    for claim in run.claims:
+        for value in claim.values:
+            values[f"{claim.id}: {value.name}"] = value.shown
+    return values
