@@ -64,6 +64,9 @@ bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
 	$(PY) -m tests.benchmarks.report
+	$(PY) -m tests.benchmarks.sweep_jobs
+	$(PY) -m tests.benchmarks.guest_memory
+	$(PY) -m tests.benchmarks.virtme
 
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)

@@ -24,7 +24,7 @@ def sweep(
     over: list[str] = typer.Option(
         [], "--over", metavar="NAME=V1,V2", help="An axis: a parameter, a sysctl, memory, cpus, swap, kernel, …"
     ),
-    points: Path = typer.Option(None, metavar="FILE", help="A TOML file: [over], [set], [[points]], repeat."),
+    points: Path = typer.Option(None, metavar="FILE", help="A TOML file: the tables over, set and points, and repeat."),
     sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting that all points share."),
     repeat: int = typer.Option(None, min=1, max=1000, help="Runs a point; points whose verdicts differ are flagged."),
     jobs: int = typer.Option(None, min=1, help="Guests at once. Default: processors; free memory bounds it too."),
