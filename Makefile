@@ -62,6 +62,7 @@ test: check test-packages ## All tests: the fast ones, then those that open a br
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
+	$(PY) -m tests.benchmarks.replay
 
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)

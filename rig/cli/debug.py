@@ -20,10 +20,12 @@ def debug(
     batch: bool = typer.Option(False, "--batch", help="End after these commands."),
     gdb_server: bool = typer.Option(False, "--gdb-server", help="Wait for your own debugger on 127.0.0.1 instead."),
     port: int = typer.Option(None, min=1024, max=65535, help="With --gdb-server: the port."),
+    no_reverse: bool = typer.Option(False, "--no-reverse", help="Take no snapshot: forward only."),
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
 ) -> None:
     """Attach gdb to a replay that stands at the OOM, the panic, the fork, a mark or a time.
 
+    reverse-stepi, reverse-continue and so on work, from a snapshot taken at the start of the replay.
     Commands of rig's in gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
     """
     import asyncio
@@ -50,7 +52,7 @@ def debug(
         progress.phase("check")
         store, qemu = Store(), find_qemu()
         ready = replayable(store, found, folder, qemu)
-        symbols = symbols_of(store, ready)
+        symbols = symbols_of(store, found, ready.spec.kernel)
         status = asyncio.run(
             debug_run(
                 ready,
@@ -62,6 +64,7 @@ def debug(
                 commands=tuple(execute) or ("bt",),
                 batch=batch,
                 server=(port or free_port()) if gdb_server else None,
+                reversible=not no_reverse,
                 tell=lambda text: print(text, flush=True),
             )
         )

@@ -23,7 +23,9 @@ def post_mortem(
     without_symbols: bool = typer.Option(
         False, "--without-symbols", help="Only what the guest said itself: the OOM report and its page maps."
     ),
-    dump: Path = typer.Option(None, help="Keep the memory in this file, for crash or drgn (kdump, compressed)."),
+    dump: Path = typer.Option(
+        None, help="Keep the memory in this file (ELF, compressed with zstd), for crash or drgn."
+    ),
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
 ) -> None:
     """Replay a run up to an instant and read the guest's memory there.
@@ -37,9 +39,9 @@ def post_mortem(
 
     from rig.experiment.instant import default_place, parse_place, symbols_of
     from rig.experiment.postmortem.conduct import post_mortem as read_memory
-    from rig.experiment.postmortem.conduct import post_mortem_without_symbols
+    from rig.experiment.postmortem.conduct import post_mortem_of_dump, post_mortem_without_symbols
     from rig.experiment.replay import Bounds
-    from rig.experiment.replayable import replayable
+    from rig.experiment.replayable import kernel_of, replayable
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
     from rig.report.live import progress_for
@@ -55,12 +57,16 @@ def post_mortem(
         with progress_for(Console(stderr=True), quiet=as_json) as progress:
             progress.phase("check")
             store, qemu = Store(), find_qemu()
-            ready = replayable(store, found, folder, qemu)
-            symbols = symbols_of(store, ready)
-            bounds = Bounds.of(ready, timeout_scale)
-            result = asyncio.run(
-                read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
-            )
+            if found.recording.path is None and found.panic_dump is not None and place.kind == "panic":
+                symbols = symbols_of(store, found, kernel_of(store, found))
+                result = post_mortem_of_dump(found, folder, symbols, frames=frames)
+            else:
+                ready = replayable(store, found, folder, qemu)
+                symbols = symbols_of(store, found, ready.spec.kernel)
+                bounds = Bounds.of(ready, timeout_scale)
+                result = asyncio.run(
+                    read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
+                )
     if as_json:
         sys.stdout.write(result.model_dump_json(indent=1) + "\n")
     else:

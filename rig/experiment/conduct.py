@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store, digest_file
+from rig.machine.command import DUMP_SET
+from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
@@ -27,6 +29,7 @@ __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
+PANIC_DUMP = "panic.elf"
 NEEDED_AFTERWARDS = (
     "rig.klog",
     "rig.scenario.account",
@@ -61,6 +64,7 @@ class Conducted:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panic_dump: str | None = None
     problem: RigError | None = None
 
     @contextmanager
@@ -100,6 +104,7 @@ async def conduct(
     deadlines: Deadlines,
     progress: Progress,
     record: bool,
+    dump_panics: bool = False,
 ) -> Conducted:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
@@ -113,6 +118,8 @@ async def conduct(
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
         wiring = _wiring(spec, name, folder, out, record)
+        if dump_panics:
+            wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
         key = None
         if spec.clock is Clock.LIVE:
             from rig.machine.ssh import new_key
@@ -137,7 +144,9 @@ async def conduct(
             aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
             if key is not None:
                 await _push(session, payload, key, deadlines)
+            panic = asyncio.ensure_future(_hold_panic(session, conducted))
             conducted.problem = await _to_the_end(session, ended, deadlines)
+            panic.cancel()
             conducted.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
@@ -214,6 +223,37 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
             shell.run("touch /run/rig/go")
 
     await asyncio.to_thread(push)
+
+
+@contextmanager
+def _room_for_a_dump(path: Path) -> Iterator[int]:
+    """Yield an open file for QEMU, which may open none itself; gone when nothing was written."""
+    with path.open("wb") as file:
+        yield file.fileno()
+    if path.exists() and not path.stat().st_size:
+        path.unlink()
+
+
+async def _hold_panic(session: Session, conducted: Conducted) -> None:
+    """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
+    try:
+        await session.monitor.next_event("GUEST_PANICKED")
+    except RigError:
+        # It ended without one.
+        return
+    dump = session.console_log.with_name(PANIC_DUMP)
+    try:
+        if session.wiring.dump is None:
+            return
+        await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
+        conducted.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+    except RigError as error:
+        logger.warning("the guest that panicked could not be dumped: %s", error)
+        # Half a dump is none.
+        dump.unlink(missing_ok=True)
+    finally:
+        with contextlib.suppress(RigError):
+            await session.monitor.execute("quit")
 
 
 async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:

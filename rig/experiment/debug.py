@@ -30,6 +30,8 @@ def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -
         # Files that lie beside the kernel's, and the user's own, are not to run here.
         "set auto-load off", "set confirm off", "set pagination off", "set style enabled off",
         "set architecture i386:x86-64",
+        # A packet that is sent again, as after gdb's usual two seconds, is answered twice by QEMU.
+        "set remotetimeout 60",
     )  # fmt: skip
     after = (f"target remote {target}", f"source {HELPERS}", *commands)
     words = [word for command in before for word in ("-iex", command)]
@@ -62,6 +64,7 @@ async def debug(
     commands: tuple[str, ...] = (),
     batch: bool = False,
     server: int | None = None,
+    reversible: bool = True,
     tell: Callable[[str], None] = print,
 ) -> int:
     """Replay to the place and hand over; return gdb's exit status.
@@ -72,7 +75,17 @@ async def debug(
     if server is None:
         tool("gdb")
     with TemporaryDirectory(prefix="rig-debug-") as name:
-        context = at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds, debugger_port=server)
+        context = at_place(
+            replayable,
+            qemu,
+            symbols,
+            place,
+            Path(name),
+            progress,
+            bounds=bounds,
+            debugger_port=server,
+            reversible=reversible,
+        )
         async with context as instant:
             progress.__exit__(None, None, None)
             where = f" ({instant.function})" if instant.function else ""

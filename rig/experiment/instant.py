@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
-from rig.experiment.replay import Bounds, instruction, replaying
+from rig.experiment.replay import Bounds, how_it_ended, instruction, replaying
 from rig.experiment.replayable import Replayable
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols
-from rig.machine.gdbstub import DebugPort, debug_port
+from rig.machine.gdbstub import DebugPort, GuestEnded, debug_port
+from rig.machine.history import take_first_snapshot, write_empty_qcow2
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session
+from rig.machine.session import Listeners, Session, confinement_user
 from rig.report.live import Progress
 from rig.run.model import Run
 from rig.units import parse_duration
@@ -88,19 +89,19 @@ def parse_place(text: str) -> Place:
 
 def default_place(run: Run) -> Place:
     """Return where a run is worth stopping: at its OOM, else at its panic, else at its start."""
-    if run.ooms:
+    if run.ooms and not (run.panic and run.recording.path is None):
         return Place("oom")
     return Place("panic") if run.panic else Place("start")
 
 
-def symbols_of(store: Store, replayable: Replayable) -> Symbols:
-    """Return the symbols of the run's kernel. Raises RigError where they are not here."""
-    found = find_symbols(store, replayable.spec.kernel)
+def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
+    """Return the symbols of the run's kernel, a bzImage. Raises RigError where they are not here."""
+    found = find_symbols(store, kernel)
     if found is None:
-        name = replayable.run.environment.kernel_name
+        name = run.environment.kernel_name
         spec = name if name.startswith("debian:") else f"VMLINUX --kernel {name or 'KERNEL'}"
         raise RigError(
-            f"the debug symbols of {replayable.run.environment.kernel} are not here",
+            f"the debug symbols of {run.environment.kernel} are not here",
             where=store.root / "symbols",
             remedy=f"rig symbols add {spec}",
         )
@@ -144,10 +145,12 @@ async def at_place(
     *,
     bounds: Bounds,
     debugger_port: int | None = None,
+    reversible: bool = False,
 ) -> AsyncIterator[Instant]:
     """Replay up to the place and yield the stopped replay.
 
-    debugger_port: let QEMU's debugger port be this one of 127.0.0.1.
+    debugger_port: let QEMU's debugger port be this one of 127.0.0.1; reversible: take a snapshot at the start, so
+    that a debugger can go back from there.
 
     Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
     """
@@ -159,18 +162,34 @@ async def at_place(
     if names and not function:
         raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
     listeners = Listeners(
-        on_line=lambda line: progress.line(line.decode(errors="replace")),
+        on_line=lambda line: progress.console(line.decode(errors="replace")),
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
     )
     progress.phase(f"replay to {place}")
+    disk = None
+    if reversible:
+        disk = out / "history.qcow2"
+        write_empty_qcow2(disk, confinement_user())
     async with (
-        replaying(replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port) as session,
+        replaying(
+            replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port, history=disk
+        ) as session,
         debug_port(session.wiring.gdb, debugger_port) as port,
     ):
         began = time.monotonic()
+        if reversible:
+            await take_first_snapshot(session.monitor)
         if function:
             here = _condition(replayable, place, marks, addresses, symbols)
-            await _go_until(port, addresses[function], here, place, bounds)
+            try:
+                await _go_until(port, addresses[function], here, place, bounds)
+            except GuestEnded:
+                how = how_it_ended(session, await session.process.wait())
+                raise RigError(
+                    f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
+                    where="replay",
+                    remedy="rig replay says whether the recording is whole",
+                ) from None
         count = await instruction(session)
         yield Instant(place, session, port, symbols, count, function, time.monotonic() - began)
 
@@ -178,7 +197,13 @@ async def at_place(
 Condition = Callable[[DebugPort], Awaitable[bool]]
 
 
-async def _go_until(port: DebugPort, address: int, here: Condition, place: Place, bounds: Bounds) -> None:
+async def _go_until(
+    port: DebugPort,
+    address: int,
+    here: Condition,
+    place: Place,
+    bounds: Bounds,
+) -> None:
     deadline = time.monotonic() + bounds.total
     await port.break_at(address)
     while True:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.replayable import Replayable, unpack_payload
@@ -20,7 +21,7 @@ from rig.machine.spec import Wiring
 from rig.report.live import Progress
 from rig.run.comparison import Comparison, Replayed
 
-__all__ = ["Bounds", "instruction", "replay", "replaying"]
+__all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
 
 OVER = ("replay file is over", "error reading the replay data")
 """What QEMU says at the end of a recording that has no end (replay/replay-internal.c)."""
@@ -49,6 +50,7 @@ async def replaying(
     *,
     debugger: bool = False,
     debugger_port: int | None = None,
+    history: Path | None = None,
 ) -> AsyncIterator[Session]:
     """Start the guest of a recording, restored and stopped before its first instruction, and yield it."""
     name = f"replay-{replayable.run.id[-4:]}"
@@ -63,6 +65,7 @@ async def replaying(
             recording=replayable.recording.resolve(),
             debugger=debugger,
             debugger_port=debugger_port,
+            history=history,
         )
         async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
             yield session
@@ -93,7 +96,7 @@ async def replay(
             loop.call_soon_threadsafe(parted.set)
 
     listeners = Listeners(
-        on_line=lambda line: progress.line(line.decode(errors="replace")),
+        on_line=lambda line: progress.console(line.decode(errors="replace")),
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
         on_console=lambda data: feed(console, data),
         on_events=lambda data: feed(events, data),
@@ -115,14 +118,21 @@ async def replay(
 async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -> str:
     """Wait for QEMU's exit, a difference or a stop of the guest's instructions; return what went wrong, or ''."""
     ended = asyncio.ensure_future(session.process.wait())
+    panicked = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
     differs = asyncio.ensure_future(parted.wait())
     deadline = time.monotonic() + bounds.total
     last, moved = -1, time.monotonic()
     try:
         while True:
-            await asyncio.wait({ended, differs}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {ended, differs}
+            if not panicked.done():
+                waiting.add(panicked)
+            await asyncio.wait(waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() or differs.done():
-                return "" if differs.done() else _how_it_ended(session, ended.result())
+                return "" if differs.done() else how_it_ended(session, ended.result())
+            if panicked.done() and panicked.exception() is None:
+                # It is held, as it was when it was recorded.
+                return ""
             if _is_over(session):
                 return "the recording ends here"
             now = time.monotonic()
@@ -136,8 +146,8 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             if now - moved > bounds.still:
                 return f"it is stuck at instruction {last:,}: the guest did not go on for {bounds.still:g} s"
     finally:
-        ended.cancel()
-        differs.cancel()
+        for each in (ended, differs, panicked):
+            each.cancel()
 
 
 def _is_over(session: Session) -> bool:
@@ -145,7 +155,8 @@ def _is_over(session: Session) -> bool:
     return any(each in words for each in OVER)
 
 
-def _how_it_ended(session: Session, status: int) -> str:
+def how_it_ended(session: Session, status: int) -> str:
+    """Return why QEMU ended with that exit status, or '' where it did as it should."""
     words = session.process.words()
     if _is_over(session):
         return "the recording ends here"

@@ -15,7 +15,7 @@ from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
 from rig.machine.spec import Accel, Clock, GuestSpec
 from rig.run.model import RecordedGuest, Run
 
-__all__ = ["PAYLOAD", "Part", "Replayable", "parts_of", "replayable", "unpack_payload"]
+__all__ = ["PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_payload"]
 
 PAYLOAD = "recording/payload.zst"
 
@@ -129,6 +129,11 @@ def _found(store: Store, part: Part) -> Path:
         where=store.root,
         remedy="import the run again with its parts (rig export, rig import), or run it again",
     )
+
+
+def kernel_of(store: Store, run: Run) -> Path:
+    """Return the kernel that a run booted, recorded or not. Raises RigError when it is not here."""
+    return _found(store, Part("kernel", run.environment.kernel_hash, ""))
 
 
 def _candidates(store: Store, part: Part) -> Iterator[Path]:

@@ -41,6 +41,7 @@ class Request:
     sets: tuple[str, ...] = ()
     to_the_end: bool = False
     record: bool = True
+    dump_panics: bool = True
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     timeout_scale: float = 1.0
@@ -91,6 +92,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
             deadlines=_deadlines(ready, request.timeout_scale),
             progress=progress,
             record=request.record,
+            dump_panics=request.dump_panics,
         )
         conducted.phases = {"prepare": prepared, **conducted.phases}
         with conducted.phase("judge", progress):
@@ -104,6 +106,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
                 "environment": _environment(parts, spec, choice, qemu.text, conducted, run),
                 "command": tuple(conducted.command),
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in conducted.phases.items()),
+                "panic_dump": conducted.panic_dump,
                 "recording": _recording(opened.folder, request, spec, conducted),
             }
         )

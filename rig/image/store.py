@@ -38,6 +38,18 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _digest_once(path: Path) -> str:
+    """Return a file's digest, read once a process as long as the file is not touched: a sweep asks at each point."""
+    status = path.stat()
+    key = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if key not in _digests:
+        _digests[key] = digest_file(path)
+    return _digests[key]
+
+
+_digests: dict[tuple[Path, int, int, int, int], str] = {}
+
+
 def digest_text(*parts: str) -> str:
     """Return a key made from texts: their SHA-256, with lengths in it so that no two lists collide."""
     return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
@@ -72,7 +84,7 @@ class Entry:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or digest_file(self.path / name) != expected
+            if not (self.path / name).is_file() or _digest_once(self.path / name) != expected
         ]
 
     def touch(self) -> None:

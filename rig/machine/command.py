@@ -12,6 +12,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
 
 __all__ = [
+    "DUMP_SET",
     "GUEST_ADDRESS",
     "WARP_SHIFT",
     "build_command",
@@ -23,6 +24,7 @@ __all__ = [
 # One guest instruction takes 2^3 = 8 ns of guest time: 125 million instructions a second.
 WARP_SHIFT = 3
 GUEST_ADDRESS = "10.0.2.15/24"
+DUMP_SET = 7
 # Any start of a warp guest sees the same wall clock, so that runs can be compared.
 EPOCH = "2026-01-01T00:00:00"
 
@@ -94,6 +96,8 @@ def _processor(spec: GuestSpec) -> list[str]:
         "-accel", f"tcg,thread={threads}",
         # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
         "-cpu", "max,-erms,-fsrm,model=4,stepping=0",
+        # It patches guests of another maker; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
+        "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
 
@@ -130,9 +134,13 @@ def _channels(wiring: Wiring) -> list[str]:
         "-device", "virtio-serial-pci,id=vs",
         "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
-        # Tells the host of a panic at once.
-        "-device", "pvpanic",
+        # The first tells the host of a panic at once, and the guest is then held; through the second the guest's
+        # kernel says where its description of itself is, for those who read its memory.
+        "-device", "pvpanic", "-action", "panic=pause",
+        "-device", "vmcoreinfo",
     ]  # fmt: skip
+    if wiring.dump is not None:
+        words += ["-add-fd", f"fd={wiring.dump},set={DUMP_SET}"]
     if wiring.shell:
         words += [
             "-chardev", f"socket,id=shell,path={_escaped(wiring.shell_socket)}",
@@ -164,10 +172,13 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
 def _debugger(wiring: Wiring) -> list[str]:
     if not wiring.debugger:
         return []
+    disk = []
+    if wiring.history is not None:
+        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.history)}"]
     where = f"path={_escaped(wiring.gdb)}"
     if wiring.debugger_port is not None:
         where = f"host=127.0.0.1,port={wiring.debugger_port}"
-    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb"]
+    return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb", *disk]
 
 
 def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:

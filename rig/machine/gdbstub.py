@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["DebugPort", "debug_port"]
+__all__ = ["DebugPort", "GuestEnded", "debug_port"]
 
 # The order of registers in QEMU's gdb-xml/i386-64bit.xml; all of these are 8 bytes.
 GENERAL = (
@@ -24,6 +24,13 @@ GENERAL = (
 # Register numbers of the same file: eflags and six segment selectors follow rip, then the bases.
 GS_BASE = 25
 LARGEST_READ = 1024
+
+
+class GuestEnded(RigError):
+    """QEMU is gone, where the guest should have come to a place."""
+
+    def __init__(self) -> None:
+        super().__init__("the guest ended before it came to that place", where="replay")
 
 
 class DebugPort:
@@ -51,7 +58,7 @@ class DebugPort:
         except TimeoutError:
             raise
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise RigError("the guest ended before it came to that place", where="replay") from error
+            raise GuestEnded from error
 
     def close(self) -> None:
         """End the connection, for another debugger to come; the guest stands where it stands."""
@@ -73,11 +80,15 @@ class DebugPort:
         if (answer := await self._ask(packet)) != "OK":
             raise RigError(f"QEMU's debugger port answered '{answer}' to {packet}", where="gdbstub")
 
+    async def stopped(self, timeout: float) -> None:
+        """Take note of a stop that another than this debugger brought about."""
+        await self._answer(timeout)
+
     async def go(self, timeout: float) -> None:
-        """Let the guest run until it stops. Raises TimeoutError, or RigError when the guest ended instead."""
+        """Let the guest run until it stops. Raises TimeoutError, or GuestEnded."""
         answer = await self._ask("c", timeout)
         if answer[:1] in ("W", "X"):
-            raise RigError("the guest ended before it came to that place", where="replay")
+            raise GuestEnded
 
     async def step(self) -> None:
         """Run one instruction."""

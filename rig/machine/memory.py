@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from rig.errors import RigError
 from rig.image.elf import symbol_addresses
-from rig.image.hosttools import disk_full
+from rig.image.hosttools import disk_full, run_tool
 from rig.machine.gdbstub import DebugPort
 from rig.machine.session import Session
 
 if TYPE_CHECKING:
     import drgn
 
-__all__ = ["dump_memory", "open_dump", "read_vmcoreinfo", "type_program"]
+__all__ = ["dump_memory", "open_dump", "pack_dump", "read_vmcoreinfo", "type_program", "unpack_dump"]
 
 
 def _drgn() -> None:
@@ -42,16 +42,15 @@ def type_program(vmlinux: Path) -> drgn.Program:
     return program
 
 
-async def dump_memory(session: Session, target: Path, *, compressed: bool = False) -> None:
-    """Write the stopped guest's memory and registers into a file: ELF, or kdump with zlib where compressed.
+async def dump_memory(session: Session, target: Path) -> None:
+    """Write the stopped guest's memory and registers into a file (ELF).
 
     Raises RigError when the disk is full or QEMU refuses.
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         await session.monitor.send_fd("dump", descriptor)
-        more = {"format": "kdump-zlib"} if compressed else {}
-        await session.monitor.execute("dump-guest-memory", paging=False, protocol="fd:dump", **more)
+        await session.monitor.execute("dump-guest-memory", paging=False, protocol="fd:dump")
     except RigError as error:
         free = os.statvfs(target.parent)
         full = free.f_bavail * free.f_frsize < 4 << 20
@@ -61,6 +60,27 @@ async def dump_memory(session: Session, target: Path, *, compressed: bool = Fals
         raise
     finally:
         os.close(descriptor)
+
+
+def pack_dump(dump: Path) -> Path:
+    """Compress a dump and return what takes its place, `<dump>.zst`. Raises RigError when the disk is full.
+
+    Not QEMU's own compressed format: drgn's reader does not take what QEMU 7.2 writes.
+    """
+    packed = dump.with_name(dump.name + ".zst")
+    try:
+        run_tool(["zstd", "-q", "-f", "-1", "-T0", "--rm", dump, "-o", packed], what="compressing the dump")
+    except RigError:
+        packed.unlink(missing_ok=True)
+        raise
+    return packed
+
+
+def unpack_dump(packed: Path, into: Path) -> Path:
+    """Unpack what pack_dump() made and return the dump. Raises RigError when it is damaged or the disk is full."""
+    target = into / "dump"
+    run_tool(["zstd", "-q", "-f", "-d", packed, "-o", target], what="unpacking the dump")
+    return target
 
 
 async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
@@ -76,8 +96,11 @@ async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
     return await port.read(data, size)
 
 
-def open_dump(dump: Path, vmcoreinfo: bytes, vmlinux: Path) -> drgn.Program:
-    """Return the program that drgn sees in a dump, with the kernel's symbols loaded."""
+def open_dump(dump: Path, vmcoreinfo: bytes | None, vmlinux: Path) -> drgn.Program:
+    """Return the program that drgn sees in a dump, with the kernel's symbols loaded.
+
+    vmcoreinfo: the kernel's description of itself, where the dump may lack it.
+    """
     _drgn()
     import drgn
 

@@ -26,7 +26,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "runtime_folder", "started"]
+__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
@@ -181,7 +181,8 @@ async def started(
     await channel.listen(wiring.events)
     console.start()
     try:
-        async with running_qemu(command, out / "qemu.log", () if state is None else (state,)) as process:
+        inherit = [each for each in (state, wiring.dump) if each is not None]
+        async with running_qemu(command, out / "qemu.log", inherit) as process:
             session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
             await _connected(session)
             yield session

@@ -52,7 +52,8 @@ class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
     recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests;
-    debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1.
+    debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
+    history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Wiring:
     shell: bool = False
     debugger: bool = False
     debugger_port: int | None = None
+    history: Path | None = None
+    dump: int | None = None
 
     @property
     def qmp(self) -> Path:

@@ -31,7 +31,7 @@ def render_post_mortem(found: PostMortem) -> list[RenderableType]:
     from rich.text import Text
 
     where = "" if found.instruction is None else f", instruction {found.instruction:,}"
-    source = "read from the replayed guest's memory" if found.source == "memory" else "from what the guest said itself"
+    source = "read from the guest's memory" if found.source == "memory" else "from what the guest said itself"
     parts: list[RenderableType] = [Text.assemble((f"at {plain(found.at)}", "bold"), f"{where}; {source}")]
     parts += [Text(plain(note, longest=300), "magenta") for note in found.notes]
     if found.stack:

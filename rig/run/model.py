@@ -257,6 +257,8 @@ class Run(Model):
     events: tuple[EventSummary, ...] = ()
     ooms: tuple[OomReport, ...] = ()
     panic: str | None = None
+    panic_dump: str | None = None
+    """The memory of the guest that panicked: a file of the run's folder (ELF, zstd)."""
 
     @property
     def exit_status(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 __all__ = ["line_of"]
 
@@ -40,6 +41,13 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     return found
 
 
+@lru_cache(maxsize=256)
+def _numbers(lines: tuple[str, ...], pattern: str) -> tuple[int, ...]:
+    # A scenario's every expression asks for its place when it is read: the same few patterns, again and again.
+    matches = re.compile(pattern).match
+    return tuple(number for number, line in enumerate(lines, 1) if matches(line))
+
+
 def _nth(lines: Sequence[str], pattern: str, index: int) -> int | None:
-    numbers = [number for number, line in enumerate(lines, 1) if re.match(pattern, line)]
+    numbers = _numbers(tuple(lines), pattern)
     return numbers[index] if index < len(numbers) else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +57,9 @@ def row(point: int = 0, repeat: int = 0, verdict: Verdict = "reproduced", **chan
         "host_seconds": 1.5, "guest_seconds": 10.0, "claims": (claim,),
     }  # fmt: skip
     return Row(**(fields | changes))
+
+
+def finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run it to its end in a thread of its own: a browser's driver may keep a loop running in the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

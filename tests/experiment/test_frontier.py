@@ -23,7 +23,8 @@ def search(verdict: Callable[[int, int], str], steps: int, **options: int) -> Fo
         await asyncio.sleep(0)
         return verdict(step, repeat)
 
-    return asyncio.run(find_edges(judge, steps, **options))
+    found: Found = made.finish(find_edges(judge, steps, **options))
+    return found
 
 
 def three_parts(step: int, repeat: int) -> str:

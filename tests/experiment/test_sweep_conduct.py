@@ -48,10 +48,10 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
 
 def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -> None:
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(conduct_sweep(sweep, Pretender(breaks_after=3)))
+        made.finish(conduct_sweep(sweep, Pretender(breaks_after=3)))
     second = Pretender()
 
-    outcome = asyncio.run(conduct_sweep(find_sweep("last"), second))
+    outcome = made.finish(conduct_sweep(find_sweep("last"), second))
 
     assert second.ran == [(1, 1)]
     assert [(row.point, row.repeat) for row in outcome.rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -59,7 +59,7 @@ def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -
 
 
 def test_row_that_comes_twice_is_kept_once(sweep: SweepFolder) -> None:
-    outcome = asyncio.run(conduct_sweep(sweep, Pretender(twice=True)))
+    outcome = made.finish(conduct_sweep(sweep, Pretender(twice=True)))
 
     assert outcome.fresh == len(outcome.rows) == 4
 
@@ -143,7 +143,7 @@ def most_at_once(free: int, guests: int, memory: int) -> int:
     async def all_() -> None:
         await asyncio.gather(*(one() for _ in range(guests)))
 
-    asyncio.run(all_())
+    made.finish(all_())
     return capacity.most
 
 

@@ -85,7 +85,9 @@ async def find_frontier(
             return row.verdict
 
         found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
-        parameters = _parameters(scenario, (*fixed, *at))
+        # With the axis set as well: its default may be one that the other settings refuse.
+        at_edge = scale.text(found.edges[0].low if found.edges else 0)
+        parameters = _parameters(scenario, (*fixed, *at, (scale.name, at_edge)))
         edges = tuple(_told(edge, scale, rows, parameters) for edge in sorted(found.edges, key=lambda edge: edge.low))
         return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from rig.errors import RigError
 from rig.experiment.instant import Place, at_place
 from rig.experiment.postmortem.agree import compare
 from rig.experiment.postmortem.pages import read_arrays, regions_of
@@ -17,7 +19,7 @@ from rig.experiment.postmortem.zones import read_zones
 from rig.experiment.replay import Bounds
 from rig.experiment.replayable import Replayable
 from rig.image.symbols import Symbols
-from rig.machine.memory import dump_memory, open_dump, read_vmcoreinfo
+from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinfo, unpack_dump
 from rig.machine.qemu import Qemu
 from rig.report.live import Progress
 from rig.run.model import Run
@@ -26,7 +28,7 @@ from rig.run.postmortem import Disagreement, PostMortem
 if TYPE_CHECKING:
     from rig.klog import OomEvent
 
-__all__ = ["post_mortem", "post_mortem_without_symbols"]
+__all__ = ["post_mortem", "post_mortem_of_dump", "post_mortem_without_symbols"]
 
 
 async def post_mortem(
@@ -42,7 +44,7 @@ async def post_mortem(
 ) -> PostMortem:
     """Replay to the place and read the guest's memory there.
 
-    frames: give every page's frame number; keep: a file to leave the dump in. Raises as at_place() does.
+    frames: give every page's frame number; keep: a file to leave the dump in, compressed. Raises as at_place() does.
     """
     with TemporaryDirectory(prefix="rig-post-mortem-") as name:
         dump = Path(name) / "dump"
@@ -50,22 +52,23 @@ async def post_mortem(
             progress.phase("dump")
             await dump_memory(instant.session, dump)
             vmcoreinfo = await read_vmcoreinfo(instant.port, symbols.vmlinux)
-            if keep is not None:
-                await dump_memory(instant.session, keep, compressed=True)
         progress.phase("read")
-        return await asyncio.to_thread(
+        found = await asyncio.to_thread(
             _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
         )
+        if keep is not None:
+            await asyncio.to_thread(lambda: shutil.move(pack_dump(dump), keep))
+        return found
 
 
 def _read(
     run: Run,
     folder: Path,
     dump: Path,
-    vmcoreinfo: bytes,
+    vmcoreinfo: bytes | None,
     symbols: Symbols,
     place: Place,
-    instruction: int,
+    instruction: int | None,
     frames: bool,
 ) -> PostMortem:
     from rig.telemetry.records import read_records
@@ -97,6 +100,20 @@ def _read(
         compared=compared,
         disagreements=disagreements,
     )
+
+
+def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: bool = False) -> PostMortem:
+    """Read the dump that the run kept of a guest that panicked; no replay is needed.
+
+    Raises RigError when there is none, or it cannot be read.
+    """
+    if run.panic_dump is None or Path(run.panic_dump).name != run.panic_dump:
+        raise RigError("the run keeps no dump of a panic", where=folder)
+    if not (folder / run.panic_dump).is_file():
+        raise RigError("the dump of the panic is gone", where=folder / run.panic_dump)
+    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+        dump = unpack_dump(folder / run.panic_dump, Path(name))
+        return _read(run, folder, dump, None, symbols, Place("panic"), None, frames)
 
 
 def first_oom(folder: Path) -> OomEvent | None:

@@ -50,7 +50,7 @@ def rig_version() -> str:
 
 async def run_point(task: PointTask, store: Store | None = None, worker: str = "") -> tuple[Row, Path | None]:
     """Run it; an error of the rig or of the guest is a row too."""
-    request = Request(task.scenario, task.sets, record=task.record, timeout_scale=task.timeout_scale)
+    request = Request(task.scenario, task.sets, record=task.record, dump_panics=False, timeout_scale=task.timeout_scale)
     try:
         run, folder = await run_scenario(request, NullProgress(), store)
     except RigError as error:

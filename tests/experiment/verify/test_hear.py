@@ -7,10 +7,12 @@ from pathlib import Path
 
 from rig.experiment.verify.hear import facts_of, kernel_facts
 
-OOM = b"""[    8.100000] eater invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
-[    8.200000] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/v,task_memcg=/v,task=eater,pid=90,uid=0
-[    8.300000] Memory cgroup out of memory: Killed process 90 (eater) total-vm:4kB, anon-rss:4kB, file-rss:0kB
-"""
+OOM = (
+    b"[    8.100000] eater invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+    b"[    8.200000] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"
+    b"oom_memcg=/v,task_memcg=/v,task=eater,pid=90,uid=0\n"
+    b"[    8.300000] Memory cgroup out of memory: Killed process 90 (eater) total-vm:4kB, anon-rss:4kB, file-rss:0kB\n"
+)
 
 
 def test_oom_belongs_to_the_check_that_was_running() -> None:
