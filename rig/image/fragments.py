@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # By concern; all of them make the kernel of a guest.
-CONCERNS = ("base", "virtio", "live", "pmem", "memory", "debug")
+CONCERNS = ("base", "virtio", "live", "pmem", "memory", "debug", "lean")
 DEBUG_INFO = "debuginfo"
 SET = re.compile(r'CONFIG_(\w+)=([ymn]|-?\d+|0x[0-9a-fA-F]+|"[^"]*")')
 NOT_SET = re.compile(r"# CONFIG_(\w+) is not set")
