@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
+from rig.image.bootfile import boot_build_id
 from rig.image.store import Store
-from rig.image.symbols import add_file, bzimage_build_id, find_symbols
+from rig.image.symbols import add_file, find_symbols
 
 BUILD_ID = "00112233445566778899aabbccddeeff00112233"
 
@@ -36,7 +37,7 @@ def bzimage(tmp_path: Path) -> Path:
 
 
 def test_build_id_of_a_boot_image_is_its_kernels(bzimage: Path) -> None:
-    assert bzimage_build_id(bzimage) == BUILD_ID
+    assert boot_build_id(bzimage) == BUILD_ID
 
 
 def test_symbols_of_the_same_build_are_kept_and_found(bzimage: Path, tmp_path: Path) -> None:
