@@ -80,7 +80,7 @@ def _timeline(source: Source, figure: Any) -> None:
     axes[-1].set_xticks([drawn.scale.place(tick) for tick in ticks], [f"{tick:.4g}" for tick in ticks])
     axes[-1].set_xlim(0, 1)
     bent = "" if drawn.scale.straight else "; straight only between marks"
-    axes[-1].set_xlabel(f"seconds of the guest ({drawn.clock}{bent})", fontsize=8)
+    axes[-1].set_xlabel(f"seconds of the guest{bent}\n{drawn.clock}", fontsize=8)
 
 
 def _panel(ax: Any, panel: Panel, drawn: Timeline) -> None:
@@ -91,7 +91,10 @@ def _panel(ax: Any, panel: Panel, drawn: Timeline) -> None:
             colours.append(KINDS.get(series.kind) or next(free))
         values = [[value or 0 for value in series.values] for series in panel.series]
         names = [series.name for series in panel.series]
-        ax.stackplot(drawn.places, *values, labels=names, colors=colours, edgecolor="white", linewidth=0.5)
+        areas = ax.stackplot(drawn.places, *values, labels=names, colors=colours, edgecolor="white", linewidth=0.5)
+        # Every other one has a pattern, for paper without colour.
+        for index, area in enumerate(area for area, series in zip(areas, panel.series, strict=True) if not series.kind):
+            area.set_hatch(("", "///", "", "..")[index % 4])
         ax.set_ylim(0, panel.top)
     else:
         styles = ((STACK[0], "-"), (STACK[1], "--"), (STACK[3], ":"))
