@@ -144,7 +144,7 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
     began = told = time.monotonic()
     count = 0
-    with tree.log.open("w") as log:
+    with tree.log.open("w", buffering=1) as log:
         process = subprocess.Popen(
             command,
             env={**_environment(), **ENVIRONMENT},
