@@ -12,7 +12,7 @@ import typer
 
 from rig.errors import EXIT_ERROR, EXIT_WRONG_CALL, RigError
 
-__all__ = ["main"]
+__all__ = ["main", "print_error"]
 
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 HELP = "Reproduce, record and explain what Linux does when memory promised by fork and overcommit is called in."
@@ -35,7 +35,7 @@ COMMANDS = {
     "frontier": "frontier",
     "verify": "verify",
     "image": "image",
-    "kernel": "image",
+    "kernel": "kernel",
     "replay": "replay",
     "export": "parcel",
     "import": "parcel",
@@ -93,7 +93,7 @@ def _run(arguments: list[str]) -> int:
     except RigError as error:
         if with_traceback:
             traceback.print_exc()
-        _print_error(error)
+        print_error(error)
         return error.status
     except BrokenPipeError:
         # The reader of our output has gone: `rig list | head -1`.
@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             return _tell_of_a_bug(error, with_traceback)
         folder = "RIG_RUNS, RIG_CACHE and TMPDIR name other folders"
-        _print_error(
+        print_error(
             RigError("the disk is full", where=error.filename2 or error.filename, remedy=f"make room; {folder}")
         )
         return EXIT_ERROR
@@ -122,7 +122,8 @@ def _tell_of_a_bug(error: Exception, with_traceback: bool) -> int:
     return EXIT_ERROR
 
 
-def _print_error(error: RigError) -> None:
+def print_error(error: RigError) -> None:
+    """Print an error as all commands do: what, where, what proves it, and what to try."""
     from rig.report.sanitize import plain
 
     where = f"{plain(error.where)}: " if error.where else ""

@@ -93,6 +93,21 @@ def frame_of(mm: Any, address: int) -> int | None:
     return None
 
 
+def variable_of_stack(name: str, member: str) -> Any:
+    """What the pointer of that name points to, in the innermost frame that knows its value; None where none does."""
+    frame = gdb.newest_frame()
+    while frame is not None:
+        try:
+            value = frame.read_var(name)
+            if not value.is_optimized_out:
+                int(value[member])
+                return value.dereference()
+        except (ValueError, gdb.error):
+            pass
+        frame = frame.older()
+    return None
+
+
 class Tasks(gdb.Command):
     """rig-tasks: every process with its memory by kind, in kB."""
 
@@ -117,13 +132,16 @@ class Tasks(gdb.Command):
 
 
 class Oom(gdb.Command):
-    """rig-oom: the oom_control of the stack, and the zones' free pages against their watermarks."""
+    """rig-oom: the oom_control of the stack, and the zones' free pages against their watermarks.
+
+    Held back: what a zone keeps from an allocation that could be served by a higher one (lowmem_reserve).
+    """
 
     def __init__(self) -> None:
         super().__init__("rig-oom", gdb.COMMAND_DATA)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
-        control = self._control()
+        control = variable_of_stack("oc", "order")
         if control is None:
             print("no function of this stack has an oom_control: stop at oom_kill_process")
         else:
@@ -136,25 +154,16 @@ class Oom(gdb.Command):
             if chosen and chosen != (1 << 64) - 1:
                 task = control["chosen"].dereference()
                 print(f"chosen {name_of(task)} ({int(task['pid'])}), {int(control['chosen_points'])} points")
+        context = variable_of_stack("ac", "highest_zoneidx")
         for zone in self._zones():
             free = int(zone["vm_stat"][int(evaluate("NR_FREE_PAGES"))]["counter"])
             boost = int(zone["watermark_boost"])
             marks = [(int(zone["_watermark"][index]) + boost) * PAGE_KB for index in range(3)]
             name = zone["name"].string()
-            print(f"zone {name:<8} free {free * PAGE_KB} kB, min {marks[0]}, low {marks[1]}, high {marks[2]}")
-
-    def _control(self) -> Any:
-        frame = gdb.newest_frame()
-        while frame is not None:
-            try:
-                value = frame.read_var("oc")
-                if not value.is_optimized_out:
-                    int(value["order"])
-                    return value.dereference()
-            except (ValueError, gdb.error):
-                pass
-            frame = frame.older()
-        return None
+            held = ""
+            if context is not None:
+                held = f", held back {int(zone['lowmem_reserve'][int(context['highest_zoneidx'])]) * PAGE_KB}"
+            print(f"zone {name:<8} free {free * PAGE_KB} kB, min {marks[0]}, low {marks[1]}, high {marks[2]}{held}")
 
     def _zones(self) -> Iterator[Any]:
         node = evaluate("node_data[0]")
@@ -177,8 +186,11 @@ class Cow(gdb.Command):
         words = gdb.string_to_argv(argument)
         if not 1 <= len(words) <= 2:
             raise gdb.GdbError("rig-cow ADDR [PID]")
-        address = int(evaluate(words[0])) & (1 << 64) - 1
-        wanted = int(words[1]) if len(words) == 2 else int(current()["tgid"])
+        try:
+            address = int(evaluate(words[0])) & (1 << 64) - 1
+            wanted = int(evaluate(words[1])) if len(words) == 2 else int(current()["tgid"])
+        except gdb.error as error:
+            raise gdb.GdbError(str(error)) from None
         frames = {}
         for task in processes():
             if int(task["mm"]):

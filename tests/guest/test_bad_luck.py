@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -77,6 +78,9 @@ def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: 
     assert "signal 9" in out
     (folder,) = (tmp_path / "runs").iterdir()
     assert (folder / "events.jsonl").stat().st_size > 0
+    recording = json.loads((folder / "run.json").read_text())["recording"]
+    assert recording["path"] is None
+    assert "did not finish its recording" in recording["reason"]
 
 
 def test_damaged_snapshot_is_found_and_made_again(rig: Rig, tmp_path: Path) -> None:
@@ -172,5 +176,27 @@ def test_full_disk_while_saving_a_snapshot(rig: Rig, tmp_path: Path) -> None:
         assert "RIG_CACHE" in called.err
         assert not list((small / "tmp").iterdir())
         assert not (small / "snapshot").exists() or not list((small / "snapshot").iterdir())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.parametrize("kilobytes", [16, 600])
+def test_full_disk_while_a_run_is_recorded(kilobytes: int, rig: Rig, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    small = tmp_path / "small"
+    small.mkdir()
+    options = f"size={kilobytes}k"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(small)], check=False).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        called = rig("run", "overcommit-oops", RIG_RUNS=str(small))
+
+        assert called.status == 3, called.err
+        assert "No space left on device" in called.err or "the disk is full" in called.err
+        assert "RIG_RUNS" in called.err
+        assert "Traceback" not in called.err
+        assert "a bug in rig" not in called.err
+        assert not list(small.iterdir())
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,23 @@ def test_pages_of_the_array_are_copied_as_far_as_the_child_wrote(rig: Rig, kille
     assert abs(copied * 4096 - judged) <= 4 << 20
     parent, child = array["frames"]
     assert sum(one != other for one, other in zip(parent, child, strict=True)) == copied
+    together, apart = [array["pids"]], [[pid] for pid in array["pids"]]
+    assert {tuple(run["states"]): run["groups"] for run in array["runs"]} == {
+        ("own", "own"): apart,
+        ("shared", "shared"): together,
+    }
+
+
+@pytest.mark.usefixtures("symbols")
+def test_at_the_oom_no_zone_that_may_be_used_is_above_its_watermark(rig: Rig, killed: str) -> None:
+    found = _memory(rig("post-mortem", killed, "--json"))
+
+    highest = found["allocation"]["highest_zone"]
+    usable = [zone for zone in found["zones"] if zone["index"] <= highest]
+    assert usable
+    assert all(zone["free"] <= zone["min"] + zone["lowmem_reserve"][highest] for zone in usable)
+    # By their min alone the lowest zone has plenty: what it holds back is why it does not help.
+    assert usable[0]["free"] > usable[0]["min"]
 
 
 @pytest.mark.usefixtures("symbols")
@@ -116,7 +134,9 @@ def test_at_the_fork_all_pages_are_shared(rig: Rig, killed: str) -> None:
     found = _memory(rig("post-mortem", killed, "--at", "fork", "--json"))
 
     (array,) = found["arrays"]
-    assert array["runs"] == [{"first": 0, "count": 51_200, "states": ["shared", "shared"], "map_count": 2}]
+    (pages,) = array["runs"]
+    assert (pages["count"], pages["states"], pages["map_count"]) == (51_200, ["shared", "shared"], 2)
+    assert pages["groups"] == [array["pids"]]
     assert found["stack"][0]["function"] == "wake_up_new_task"
 
 
@@ -161,6 +181,20 @@ def test_place_that_the_run_has_not_is_a_wrong_call(place: str, words: str, rig:
     assert "Traceback" not in called.err
 
 
+@pytest.mark.usefixtures("symbols")
+def test_time_is_a_place_on_the_clock_that_the_records_carry(rig: Rig, killed: str) -> None:
+    records = [json.loads(line) for line in (Path(killed) / "events.jsonl").read_text().splitlines()]
+    step = next(record["t"] for record in records if str(record.get("text", "")).startswith("step 3 "))
+
+    called = rig("debug", killed, "--batch", "--no-reverse", "--at", f"t={step:.1f}s", "--ex", "rig-tasks")
+
+    tick = re.search(r"stopped at t=[\d.]+s \(a tick at ([\d.]+) s\)", called.out)
+    assert tick is not None, called.err
+    # The child sleeps after its step: the next tick may be a second away.
+    assert step - 0.06 <= float(tick[1]) <= step + 2
+    assert "child" in called.out
+
+
 def test_without_symbols_the_guests_own_words_are_marked_as_such(rig: Rig, killed: str) -> None:
     found = _memory(rig("post-mortem", killed, "--without-symbols", "--json"))
 
@@ -169,21 +203,50 @@ def test_without_symbols_the_guests_own_words_are_marked_as_such(rig: Rig, kille
     assert found["stack"] == []
 
 
-def test_missing_symbols_are_named_with_the_command_that_fetches_them(
-    rig: Rig, killed: str, tmp_path: Path, kept_runs: Path
-) -> None:
+@pytest.fixture
+def bare_cache(tmp_path: Path) -> str:
+    """A cache with all but symbols."""
     cache = Path(os.environ.get("RIG_CACHE") or Path.home() / ".cache/rig")
     bare = tmp_path / "cache"
     for name in ("refs", "kernel", "rootfs", "initramfs", "toolchain", "snapshot"):
         (bare / name).mkdir(parents=True)
         for path in (cache / name).iterdir():
             (bare / name / path.name).symlink_to(path)
+    return str(bare)
 
-    called = rig("post-mortem", killed, RIG_CACHE=str(bare))
+
+def test_missing_symbols_are_named_with_the_command_that_fetches_them(rig: Rig, killed: str, bare_cache: str) -> None:
+    called = rig("debug", killed, "--batch", RIG_CACHE=bare_cache)
 
     assert called.status == 3
     assert "debug symbols" in called.err
     assert "rig symbols add debian:" in called.err
+
+
+def test_post_mortem_without_symbols_shows_the_guests_own_page_maps_and_says_so(
+    rig: Rig, killed: str, bare_cache: str
+) -> None:
+    found = _memory(rig("post-mortem", killed, "--json", RIG_CACHE=bare_cache))
+
+    assert found["source"] == "records"
+    assert any("rig symbols add debian:" in note for note in found["notes"])
+    copied = [_pages(array, name, "own") for array in found["arrays"] for name in array["names"]]
+    assert len(copied) == 2
+    assert min(copied) > 0
+
+
+@pytest.mark.usefixtures("symbols")
+def test_recording_cut_short_before_the_place_says_so(rig: Rig, killed: str, tmp_path: Path) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(killed, folder)
+    recording = folder / "recording/replay.bin"
+    recording.write_bytes(recording.read_bytes()[: recording.stat().st_size // 2])
+
+    called = rig("post-mortem", str(folder))
+
+    assert called.status == 3
+    assert "before it came to oom" in called.err
+    assert "Traceback" not in called.err
 
 
 def test_symbols_of_another_build_are_refused(rig: Rig, tmp_path: Path) -> None:
@@ -256,15 +319,32 @@ def test_full_disk_during_a_post_mortem_says_so(rig: Rig, killed: str, small_dis
 
 
 @pytest.mark.usefixtures("symbols")
+def test_full_disk_for_a_kept_dump_leaves_no_half_of_it(rig: Rig, killed: str, small_disk: Path) -> None:
+    filling = small_disk / "filling"
+    filling.write_bytes(bytes(36 << 20))
+
+    called = rig("post-mortem", killed, "--dump", str(small_disk / "dump.zst"))
+
+    assert called.status == 3
+    assert "the dump cannot be kept: No space left on device" in called.err
+    assert list(small_disk.iterdir()) == [filling]
+
+
+@pytest.mark.usefixtures("symbols")
 def test_gdb_stands_at_the_kill_and_its_commands_tell_the_story(rig: Rig, killed: str) -> None:
-    commands = [word for each in ("bt 3", "rig-tasks", "rig-oom", "rig-cow 0") for word in ("--ex", each)]
+    commands = [
+        word for each in ("bt 3", "rig-tasks", "rig-oom", "rig-cow 0", "rig-cow nonsense") for word in ("--ex", each)
+    ]
 
     called = rig("debug", killed, "--batch", "--no-reverse", *commands)
 
     assert "#0  oom_kill_process" in called.out, called.err
     assert "child  <- on the processor" in called.out
     assert "chosen hog" in called.out
+    assert "held back" in called.out
     assert "has no page at 0x0" in called.out
+    assert 'No symbol "nonsense"' in called.err
+    assert "Python Exception" not in called.err
 
 
 @pytest.mark.usefixtures("symbols")

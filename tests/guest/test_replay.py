@@ -173,6 +173,15 @@ def test_unrecorded_run_says_why_it_cannot_be_replayed(rig: Rig, tmp_path: Path)
     _refused(rig("replay", str(folder)), "no recording: asked for: --no-record")
 
 
+def test_run_with_swap_on_a_disk_says_before_it_starts_that_it_is_not_recorded(rig: Rig, tmp_path: Path) -> None:
+    called = rig("run", SMALL, "--set", "swap=64M")
+
+    said = called.err.index("this run is not recorded: QEMU cannot record a disk on the warp clock")
+    assert said < called.err.index("plan")
+    (run,) = (tmp_path / "runs").glob("*/run.json")
+    assert "cannot record a disk" in json.loads(run.read_text())["recording"]["reason"]
+
+
 def test_exported_run_replays_from_an_empty_cache(rig: Rig, tmp_path: Path) -> None:
     folder = _recorded(rig, tmp_path, "overcommit-oops")
     parcel = tmp_path / "run.tar.zst"

@@ -1,0 +1,46 @@
+"""`rig debug` where it cannot be: each says what is missing, and with which package or command it comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rig.cli.debug import app
+from rig.errors import RigError, WrongCall
+from rig.image import hosttools
+from tests.report.made_folder import write_folder
+
+
+def _error(*words: str) -> BaseException | None:
+    return CliRunner().invoke(app, ["debug", *words]).exception
+
+
+def test_missing_gdb_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "run")
+    monkeypatch.setattr(hosttools.shutil, "which", lambda name, path=None: None)
+
+    error = _error(str(folder))
+
+    assert isinstance(error, RigError)
+    assert "gdb is not installed" in error.what
+    assert error.remedy == "apt-get install gdb"
+
+
+def test_run_without_a_recording_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "run")
+    monkeypatch.setattr(hosttools.shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
+    monkeypatch.setattr("rig.machine.qemu.find_qemu", lambda: None)
+
+    error = _error(str(folder))
+
+    assert isinstance(error, RigError)
+    assert "this run has no recording" in error.what
+
+
+def test_place_that_means_nothing_is_a_wrong_call(tmp_path: Path) -> None:
+    error = _error(str(write_folder(tmp_path / "run")), "--at", "noon")
+
+    assert isinstance(error, WrongCall)
+    assert "mark:NAME" in str(error.remedy)
