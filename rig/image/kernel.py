@@ -18,7 +18,7 @@ from rig.image.modules import ModuleTree
 from rig.image.recipe import quick_recipe
 from rig.image.store import Entry, Store, digest_file, digest_text
 
-__all__ = ["Kernel", "build_debian_kernel", "find_kernel", "kernel_version"]
+__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel", "kernel_version"]
 
 BZIMAGE = "bzImage"
 LAYOUT = "2"  # counts up when other files of a package are kept
@@ -76,6 +76,15 @@ def find_kernel(store: Store, spec: str) -> Kernel:
             raise WrongCall(f"'{suite}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
         entry = store.whole("kernel", store.ref(_ref(suite)))
         return _from_entry(entry) if entry else build_debian_kernel(store, suite)
+    if spec.startswith("buildroot:"):
+        entry = store.whole("kernel", store.ref(buildroot_ref(spec.removeprefix("buildroot:"))))
+        if entry is None:
+            raise RigError(
+                f"the kernel {spec} has not been built here",
+                where="--kernel",
+                remedy="rig image build --builder buildroot --buildroot DIR builds the one of its recipe",
+            )
+        return _from_entry(entry)
     if ":" in spec and "/" not in spec:
         raise WrongCall(
             f"'{spec}' is no kernel",
@@ -136,6 +145,11 @@ def _ref(suite: str) -> str:
     return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
+def buildroot_ref(version: str) -> str:
+    """Return the name under which the newest kernel that Buildroot built of a version is found in the cache."""
+    return f"kernel/buildroot:{version}"
+
+
 def _keep_modules(source: Path, target: Path) -> None:
     """Copy the modules that guests use and the lists about them; a distribution has thousands more."""
     recipe = quick_recipe()
@@ -173,6 +187,6 @@ def _from_entry(entry: Entry) -> Kernel:
         release=entry.about["release"],
         package=entry.about["package"],
         bzimage=entry.file(BZIMAGE),
-        modules=entry.path,
+        modules=entry.path if entry.about.get("modules", True) else None,
         digest=entry.files[BZIMAGE],
     )
