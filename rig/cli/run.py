@@ -38,7 +38,7 @@ def run(
     cpus: str = typer.Option(None, help="The guest's processors."),
     swap: str = typer.Option(None, help="Swap on a second disk, as in 256M."),
     kernel: str = typer.Option(None, help="debian:SUITE, or the path of a bzImage."),
-    image: str = typer.Option(None, help="quick, or the path of an image."),
+    image: str = typer.Option(None, help="quick, buildroot, or the path of an image."),
     clock: str = typer.Option(None, help="warp: guest time jumps over idleness; live: guest time is the host's."),
     accel: str = typer.Option(None, help="auto, kvm or tcg."),
     append: list[str] = typer.Option([], help="Words for the kernel's command line."),

@@ -94,9 +94,10 @@ class ToolchainPart(_Part):
 
 
 class BuildrootRecipe(_Part):
-    """All settings of one image. name: that of the file, and of the image."""
+    """All settings of one image. name: that of the file, and of the image; ccache: keep objects for the next build."""
 
     name: str
+    ccache: bool = True
     kernel: KernelPart
     rootfs: RootfsPart = RootfsPart()
     toolchain: ToolchainPart = ToolchainPart()

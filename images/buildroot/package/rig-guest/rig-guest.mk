@@ -10,8 +10,15 @@ RIG_GUEST_SITE_METHOD = local
 RIG_GUEST_LICENSE = MIT
 RIG_GUEST_INSTALL_IMAGES = YES
 
+RIG_GUEST_CFLAGS = $(TARGET_CFLAGS)
+# What the sources take from glibc and musl has not.
+ifeq ($(BR2_TOOLCHAIN_USES_MUSL),y)
+RIG_GUEST_CFLAGS += -include $(@D)/musl.h
+endif
+
 define RIG_GUEST_BUILD_CMDS
-	$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) -C $(@D) O=$(@D)/out
+	$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) \
+		CFLAGS="$(RIG_GUEST_CFLAGS)" -C $(@D) O=$(@D)/out
 endef
 
 define RIG_GUEST_INSTALL_TARGET_CMDS
