@@ -11,7 +11,7 @@ import typer
 
 from rig.errors import EXIT_ERROR, EXIT_WRONG_CALL, RigError
 
-__all__ = ["main"]
+__all__ = ["main", "print_error"]
 
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 HELP = "Reproduce, record and explain what Linux does when memory promised by fork and overcommit is called in."
@@ -34,7 +34,7 @@ COMMANDS = {
     "frontier": "frontier",
     "verify": "verify",
     "image": "image",
-    "kernel": "image",
+    "kernel": "kernel",
     "replay": "replay",
     "export": "parcel",
     "import": "parcel",
@@ -92,7 +92,7 @@ def _run(arguments: list[str]) -> int:
     except RigError as error:
         if with_traceback:
             traceback.print_exc()
-        _print_error(error)
+        print_error(error)
         return error.status
     except BrokenPipeError:
         # The reader of our output has gone: `rig list | head -1`.
@@ -109,7 +109,8 @@ def _run(arguments: list[str]) -> int:
         return EXIT_ERROR
 
 
-def _print_error(error: RigError) -> None:
+def print_error(error: RigError) -> None:
+    """Print an error as all commands do: what, where, what proves it, and what to try."""
     from rig.report.sanitize import plain
 
     where = f"{plain(error.where)}: " if error.where else ""

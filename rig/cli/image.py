@@ -1,4 +1,4 @@
-"""`rig image` and `rig kernel`: build, list and remove what guests boot."""
+"""`rig image`: build, list and remove what guests boot."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from rig.errors import WrongCall
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
-kernel = typer.Typer(help="Kernels.", no_args_is_help=True)
 app.add_typer(image, name="image")
-app.add_typer(kernel, name="kernel")
 
 
 @image.command()
 def build(
     builder: str = typer.Option("quick", help="quick: from Debian's packages; buildroot: from source, by Buildroot."),
-    kernel: str = typer.Option(None, help="Fetch this kernel too: debian:SUITE."),
+    kernel: str = typer.Option(None, help="Fetch or build this kernel too: debian:SUITE, source:SUITE, tree:DIR."),
     recipe: str = typer.Option(None, help="With buildroot: full, small, or a .toml file of yours."),
     buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
     jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; all processors by default."),
@@ -61,7 +59,7 @@ def _build_quick(kernel: str | None) -> None:
             build_debian_kernel(store, spec.removeprefix("debian:"))
         rootfs.result()
     parts = find_parts(store, spec, "quick")
-    print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.bzimage}")
+    print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.image}")
     print(f"image   {parts.rootfs.digest[:16]}  {len(parts.rootfs.packages)} packages")
     print(f"built in {time.monotonic() - began:.1f} s")
 
@@ -110,7 +108,7 @@ def _build_with_buildroot(
 @image.command("list")
 def list_images() -> None:
     """List what is in the cache."""
-    _list(None)
+    list_entries(None)
 
 
 @image.command()
@@ -119,37 +117,11 @@ def rm(
     all_: bool = typer.Option(False, "--all", help="Everything."),
 ) -> None:
     """Remove entries from the cache; what is needed is built again."""
-    _remove(keys or [], all_, None)
+    remove_entries(keys or [], all_, None)
 
 
-@kernel.command("build")
-def build_kernel(spec: str = typer.Argument(help="debian:SUITE.")) -> None:
-    """Fetch a kernel, or its newest version."""
-    from rig.image.kernel import build_debian_kernel
-    from rig.image.store import Store
-
-    if not spec.startswith("debian:"):
-        raise WrongCall(f"'{spec}' cannot be built", where="rig kernel build", remedy="as in debian:bookworm")
-    made = build_debian_kernel(Store(), spec.removeprefix("debian:"))
-    print(f"{made.spec}  {made.release}  {made.package}")
-
-
-@kernel.command("list")
-def list_kernels() -> None:
-    """List the kernels in the cache."""
-    _list("kernel")
-
-
-@kernel.command("rm")
-def remove_kernels(
-    keys: list[str] = typer.Argument(None, help="Keys, or their first letters."),
-    all_: bool = typer.Option(False, "--all", help="All kernels."),
-) -> None:
-    """Remove kernels from the cache."""
-    _remove(keys or [], all_, "kernel")
-
-
-def _list(kind: str | None) -> None:
+def list_entries(kind: str | None) -> None:
+    """Print a table of the cache, or of one kind of what is in it."""
     from datetime import datetime
 
     from rich.console import Console
@@ -171,7 +143,8 @@ def _list(kind: str | None) -> None:
     print(f"{store.describe_size()} in {store.root}")
 
 
-def _remove(keys: list[str], everything: bool, kind: str | None) -> None:
+def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
+    """Remove entries by the first letters of their keys, or all."""
     from rig.image.store import Store
 
     store = Store()

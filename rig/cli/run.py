@@ -37,7 +37,9 @@ def run(
     memory: str = typer.Option(None, help="The guest's memory, as in 384M."),
     cpus: str = typer.Option(None, help="The guest's processors."),
     swap: str = typer.Option(None, help="Swap on a second disk, as in 256M."),
-    kernel: str = typer.Option(None, help="debian:SUITE, or the path of a bzImage."),
+    kernel: str = typer.Option(
+        None, help="debian:SUITE, source:SUITE, buildroot:VERSION, tree:DIR, or the path of a bzImage or vmlinux."
+    ),
     image: str = typer.Option(None, help="quick, buildroot, or the path of an image."),
     clock: str = typer.Option(None, help="warp: guest time jumps over idleness; live: guest time is the host's."),
     accel: str = typer.Option(None, help="auto, kvm or tcg."),
@@ -46,6 +48,8 @@ def run(
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
     repeat: int = typer.Option(1, min=1, max=1000, help="Run it so many times; the worst verdict counts."),
     expect: str = typer.Option(None, help="The verdict that makes the exit status 0."),
+    bisect: bool = typer.Option(False, "--bisect", help="For git bisect run: exit 0 or 1; 125 where neither is known."),
+    good: str = typer.Option(None, metavar="VERDICT", help="With --bisect: reproduced or not-reproduced is good."),
     to_the_end: bool = typer.Option(False, "--to-the-end", help="Run on after the claims are decided."),
     no_record: bool = typer.Option(False, "--no-record", help="Do not record a warp run."),
     no_dump: bool = typer.Option(False, "--no-dump", help="Do not keep the memory of a guest that panics."),
@@ -58,7 +62,8 @@ def run(
 ) -> None:
     """Run a scenario in a guest, capture what the kernel does, and judge the scenario's claims.
 
-    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call.
+    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. With --bisect: 0 good, 1 bad, 125
+    for a commit that cannot be tested, and 128, which ends the bisection, for a wrong call.
     """
     import asyncio
 
@@ -89,6 +94,12 @@ def run(
         qemu_args=tuple(qemu_arg),
         timeout_scale=timeout_scale,
     )
+    if bisect or good is not None:
+        from rig.cli.bisect import bisect_status
+
+        raise typer.Exit(
+            bisect_status(request, good, bisect=bisect, repeat=repeat, others=all_ or expect is not None, quiet=quiet)
+        )
     if all_:
         if as_json or print_qemu or repeat > 1:
             raise WrongCall("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
@@ -100,7 +111,7 @@ def run(
         print(asyncio.run(qemu_command(request)))
         return
     with others_to_stderr(junit, ktap):
-        runs = [_one(request, quiet=quiet, as_json=as_json, number=number, of=repeat) for number in range(repeat)]
+        runs = [run_once(request, quiet=quiet, as_json=as_json, number=number, of=repeat) for number in range(repeat)]
         if repeat > 1 and not as_json:
             counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
             print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
@@ -144,7 +155,8 @@ def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple
     ]
 
 
-def _one(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:
+def run_once(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:
+    """Run a request, show what comes of it, and return the run."""
     import asyncio
 
     from rich.console import Console

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.image.apt import host_suite
+from rig.image.bootfile import Kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
-from rig.image.kernel import Kernel, find_kernel
+from rig.image.kernel import find_kernel
 from rig.image.payload import PAYLOAD_SIZE, Payload
 from rig.image.rootfs import Rootfs, find_rootfs
 from rig.image.store import Store
@@ -42,9 +44,10 @@ def default_kernel() -> str:
     return f"debian:{host_suite()}"
 
 
-def find_parts(store: Store, kernel: str | None, image: str | None) -> Parts:
+def find_parts(store: Store, kernel: str | None, image: str | None, tell: Callable[[str], None] = logger.info) -> Parts:
     """Return kernel, root filesystem and the code for it, each built where it is missing.
 
+    tell: is told what takes long, from a thread of its own.
     They are looked up side by side: building from nothing is mostly waiting for the mirror. An image of Buildroot's
     brings kernel, agent and programs with it.
     """
@@ -54,7 +57,7 @@ def find_parts(store: Store, kernel: str | None, image: str | None) -> Parts:
         kernel_part = find_kernel(store, kernel or rootfs.kernel or default_kernel())
         return _put_together(store, kernel_part, rootfs, rootfs.code or build_guest_code(store))
     with ThreadPoolExecutor(3) as pool:
-        kernel_found = pool.submit(lambda: find_kernel(store, kernel or default_kernel()))
+        kernel_found = pool.submit(lambda: find_kernel(store, kernel or default_kernel(), tell))
         rootfs_found = pool.submit(find_rootfs, store, image)
         code_found = pool.submit(build_guest_code, store)
         return _put_together(store, kernel_found.result(), rootfs_found.result(), code_found.result())
@@ -74,7 +77,7 @@ def guest_spec(
         cpus=settings.cpus,
         clock=Clock(settings.clock),
         accel=Accel.TCG,
-        kernel=parts.kernel.bzimage,
+        kernel=parts.kernel.image,
         kernel_digest=parts.kernel.digest,
         initramfs=parts.initramfs,
         initramfs_digest=parts.initramfs_digest,

@@ -26,7 +26,7 @@ from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
-__all__ = ["Request", "print_qemu", "run_scenario"]
+__all__ = ["Request", "check_request", "print_qemu", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
 # A warp run is bounded by the guest's clock; this catches a guest that hangs.
@@ -62,6 +62,11 @@ def _check(request: Request) -> _Ready:
     return _Ready(scenario, settings, render_plan(scenario, settings))
 
 
+def check_request(request: Request) -> None:
+    """Raise WrongCall for what no guest could be asked for: an unknown scenario, a bad value."""
+    _check(request)
+
+
 async def run_scenario(request: Request, progress: Progress, store: Store | None = None) -> tuple[Run, Path]:
     """Run a scenario and return the run and its folder.
 
@@ -73,7 +78,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
     ready = _check(request)
     progress.phase("prepare")
     qemu = find_qemu()
-    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image)
+    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image, progress.phase)
     spec = guest_spec(parts, ready.settings, append=request.append, qemu_args=request.qemu_args)
     choice = await choose_accel(
         store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale, tell=progress.phase

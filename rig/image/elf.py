@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["build_id", "symbol_addresses"]
+__all__ = ["build_id", "notes", "symbol_addresses"]
 
 NT_GNU_BUILD_ID = 3
 PT_NOTE = 4
@@ -23,30 +23,32 @@ def _header(data: Bytes, where: str | Path) -> tuple[int, ...]:
     return struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
 
 
-def build_id(data: Bytes, where: str | Path) -> str | None:
-    """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is no ELF."""
+def notes(data: Bytes, where: str | Path) -> Iterator[tuple[bytes, int, bytes]]:
+    """Yield name, type and content of each note of an ELF image. Raises RigError when it is no ELF."""
     header = _header(data, where)
     offset, size, count = header[4], header[8], header[9]
     try:
         for index in range(count):
             kind, _, at, _, _, length = struct.unpack_from("<IIQQQQ", data, offset + index * size)
-            if kind == PT_NOTE and (found := _build_id_of_notes(data[at : at + length])):
-                return found
+            if kind == PT_NOTE:
+                yield from _notes_of(data[at : at + length])
     except struct.error:
         raise RigError("its program headers are damaged", where=where) from None
-    return None
 
 
-def _build_id_of_notes(notes: bytes) -> str | None:
+def _notes_of(segment: bytes) -> Iterator[tuple[bytes, int, bytes]]:
     at = 0
-    while at + 12 <= len(notes):
-        name_size, size, kind = struct.unpack_from("<III", notes, at)
-        name = notes[at + 12 : at + 12 + name_size].rstrip(b"\0")
+    while at + 12 <= len(segment):
+        name_size, size, kind = struct.unpack_from("<III", segment, at)
         start = at + 12 + (name_size + 3 & ~3)
-        if kind == NT_GNU_BUILD_ID and name == b"GNU":
-            return notes[start : start + size].hex()
+        yield segment[at + 12 : at + 12 + name_size].rstrip(b"\0"), kind, segment[start : start + size]
         at = start + (size + 3 & ~3)
-    return None
+
+
+def build_id(data: Bytes, where: str | Path) -> str | None:
+    """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is no ELF."""
+    found = (content for name, kind, content in notes(data, where) if kind == NT_GNU_BUILD_ID and name == b"GNU")
+    return next((content.hex() for content in found), None)
 
 
 def symbol_addresses(path: Path, names: Iterable[str]) -> dict[str, int]:

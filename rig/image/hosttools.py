@@ -10,20 +10,30 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["PACKAGES", "disk_full", "run_tool", "tool"]
+__all__ = ["PACKAGES", "disk_full", "missing_tools", "run_tool", "tool"]
 
-# Program -> Debian package.
+# Program or header -> Debian package.
 PACKAGES = {
     "apt-get": "apt",
+    "bc": "bc",
+    "bison": "bison",
     "cc": "gcc",
     "cpio": "cpio",
     "depmod": "kmod",
     "dpkg-deb": "dpkg",
     "debugfs": "e2fsprogs",
+    "flex": "flex",
+    "gelf.h": "libelf-dev",
+    "ld": "binutils",
+    "lz4": "lz4",
+    "lzop": "lzop",
     "mke2fs": "e2fsprogs",
     "gdb": "gdb",
     "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
+    "objcopy": "binutils",
+    "openssl/opensslv.h": "libssl-dev",
+    "pahole": "dwarves",
     "qemu-system-x86_64": "qemu-system-x86",
     "xz": "xz-utils",
     "zstd": "zstd",
@@ -50,6 +60,35 @@ def tool(name: str) -> str:
             remedy=f"apt-get install {package}",
         )
     return path
+
+
+def missing_tools(names: Sequence[str]) -> RigError | None:
+    """Return the error that names all programs and headers (`*.h`) of these that the host lacks, or None."""
+    lacking = [name for name in names if not (_has_header(name) if name.endswith(".h") else _has_program(name))]
+    if not lacking:
+        return None
+    packages = sorted({PACKAGES.get(name, name) for name in lacking})
+    return RigError(
+        f"not installed: {', '.join(lacking)}",
+        where="this host",
+        remedy=f"apt-get install {' '.join(packages)}",
+    )
+
+
+def _has_program(name: str) -> bool:
+    try:
+        tool(name)
+    except RigError:
+        return False
+    return True
+
+
+def _has_header(name: str) -> bool:
+    if not _has_program("cc"):
+        return True  # the compiler is missing, and is named itself
+    source = f"#include <{name}>\n".encode()
+    done = subprocess.run([tool("cc"), "-E", "-x", "c", "-"], input=source, capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def run_tool(

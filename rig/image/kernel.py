@@ -1,104 +1,77 @@
-"""Kernels that guests boot: Debian's by suite, or any bzImage of the user's.
+"""Kernels that guests boot: Debian's by suite, one built from source, or any bzImage or vmlinux of the user's.
 
-One spelling everywhere: `debian:SUITE`, or a path.
+One spelling everywhere: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `tree:DIR`, or a path.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
-import struct
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
 from rig.image.apt import Package, PrivateApt
+from rig.image.bootfile import BZIMAGE, Kernel, boot_config, kernel_of_entry, kernel_release
 from rig.image.hosttools import run_tool
+from rig.image.kconfig import check_boots, read_config
 from rig.image.modules import ModuleTree
 from rig.image.recipe import quick_recipe
-from rig.image.store import Entry, Store, digest_file, digest_text
+from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
+from rig.image.store import Store, digest_file, digest_text
 
-__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel", "kernel_version"]
+__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel"]
 
-BZIMAGE = "bzImage"
+logger = logging.getLogger(__name__)
+SPELLINGS = (
+    "write debian:SUITE, as in debian:bookworm, source:SUITE, buildroot:VERSION, tree:DIR, "
+    "or the path of a bzImage or vmlinux"
+)
 LAYOUT = "2"  # counts up when other files of a package are kept
 IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 # Our flavour first: it is small and boots in half the time of the general one.
 FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A bootable kernel.
+def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.info) -> Kernel:
+    """Return the kernel of that spelling, fetching or building it where it is not in the cache yet.
 
-    spec: as it was asked for; release: `uname -r`; package: name and version where it came from one;
-    modules: the folder that holds lib/modules/RELEASE, or None where all is built in; digest: of the bzImage.
+    tell: is told what is being built, which may take minutes. Raises WrongCall for a spelling that means nothing and
+    for a file that no guest can boot, RigError when the kernel cannot be had.
     """
-
-    spec: str
-    release: str
-    package: str | None
-    bzimage: Path
-    modules: Path | None
-    digest: str
-
-
-def kernel_version(path: Path) -> str:
-    """Return the release from a bzImage's header (Documentation/arch/x86/boot.rst, kernel_version).
-
-    Raises RigError when the file is no x86 bzImage.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(0x10000)
-    except OSError as error:
-        raise WrongCall(f"cannot be read: {error.strerror}", where=path, remedy="name a bzImage") from error
-    if head[:4] == b"\x7fELF":
-        raise WrongCall(
-            "is an ELF file, not a bzImage", where=path, remedy="give arch/x86/boot/bzImage of the same build"
-        )
-    if head[0x202:0x206] != b"HdrS":
-        kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "no kernel for x86"
-        raise WrongCall(f"is {kind}", where=path, remedy="give an x86-64 bzImage")
-    (offset,) = struct.unpack_from("<H", head, 0x20E)
-    text = head[offset + 0x200 : offset + 0x300].split(b"\0")[0].decode(errors="replace")
-    return text.split(" ")[0] or "unknown"
-
-
-def find_kernel(store: Store, spec: str) -> Kernel:
-    """Return the kernel of that spelling, building it where it is a package and not in the cache yet.
-
-    Raises WrongCall for a spelling that means nothing, RigError when the package cannot be had.
-    """
-    if spec.startswith("debian:"):
-        suite = spec.removeprefix("debian:")
-        if re.fullmatch(r"[a-z][a-z0-9.-]*", suite) is None:
-            raise WrongCall(f"'{suite}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
-        entry = store.whole("kernel", store.ref(_ref(suite)))
-        return _from_entry(entry) if entry else build_debian_kernel(store, suite)
-    if spec.startswith("buildroot:"):
-        entry = store.whole("kernel", store.ref(buildroot_ref(spec.removeprefix("buildroot:"))))
+    how, colon, what = spec.partition(":")
+    if colon and how == "debian":
+        if re.fullmatch(r"[a-z][a-z0-9.-]*", what) is None:
+            raise WrongCall(f"'{what}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
+        entry = store.whole("kernel", store.ref(_ref(what)))
+        return kernel_of_entry(entry) if entry else build_debian_kernel(store, what)
+    if colon and how == "source":
+        return find_source_kernel(store, what, tell)
+    if colon and how == "buildroot":
+        entry = store.whole("kernel", store.ref(buildroot_ref(what)))
         if entry is None:
             raise RigError(
                 f"the kernel {spec} has not been built here",
                 where="--kernel",
-                remedy="rig image build --builder buildroot --buildroot DIR builds the one of its recipe",
+                remedy=f"rig kernel build buildroot:{what or '6.12.60'} --buildroot DIR",
             )
-        return _from_entry(entry)
-    if ":" in spec and "/" not in spec:
-        raise WrongCall(
-            f"'{spec}' is no kernel",
-            where="--kernel",
-            remedy="write debian:SUITE, as in debian:bookworm, or the path of a bzImage",
-        )
-    path = Path(spec).expanduser()
+        return kernel_of_entry(entry)
+    if colon and how == "tree":
+        return find_tree_kernel(store, what, tell)
+    if colon and "/" not in spec:
+        raise WrongCall(f"'{spec}' is no kernel", where="--kernel", remedy=SPELLINGS)
+    return _file_kernel(Path(spec).expanduser())
+
+
+def _file_kernel(path: Path) -> Kernel:
     if not path.is_file():
-        raise WrongCall(
-            f"there is no file '{spec}'",
-            where="--kernel",
-            remedy="write debian:SUITE, as in debian:bookworm, or the path of a bzImage",
-        )
-    return Kernel(str(path.resolve()), kernel_version(path), None, path.resolve(), None, digest_file(path))
+        raise WrongCall(f"there is no file '{path}'", where="--kernel", remedy=SPELLINGS)
+    release = kernel_release(path)
+    # No module goes with a file, so what it cannot do without it never can.
+    if (config := boot_config(path.resolve())) is not None:
+        check_boots(read_config(config), str(path))
+    return Kernel(str(path.resolve()), release, None, path.resolve(), None, digest_file(path))
 
 
 def build_debian_kernel(store: Store, suite: str) -> Kernel:
@@ -137,7 +110,7 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
         }
         entry = store.add("kernel", digest_text(digest_file(image), repr(quick_recipe()), LAYOUT), result, about)
         store.set_ref(_ref(suite), entry.key)
-        return _from_entry(entry)
+        return kernel_of_entry(entry)
 
 
 def _ref(suite: str) -> str:
@@ -178,15 +151,3 @@ def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
     release = image.name.removeprefix("linux-image-")
     parts = [f"linux-{part}-{release}" for part in ("base", "modules", "binary")]
     return [image, *(found for name in image.depends if name in parts and (found := apt.package(name)))]
-
-
-def _from_entry(entry: Entry) -> Kernel:
-    entry.touch()
-    return Kernel(
-        spec=entry.about["spec"],
-        release=entry.about["release"],
-        package=entry.about["package"],
-        bzimage=entry.file(BZIMAGE),
-        modules=entry.path if entry.about.get("modules", True) else None,
-        digest=entry.files[BZIMAGE],
-    )

@@ -161,8 +161,9 @@ class Store:
         from filelock import FileLock
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
-        with self._on_full_disk():
+        with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
         with FileLock(path):
             yield
 
@@ -172,7 +173,7 @@ class Store:
         from filelock import AsyncFileLock
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
-        with self._on_full_disk():
+        with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
         async with AsyncFileLock(path, is_singleton=False):
             yield
@@ -180,7 +181,7 @@ class Store:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
-        with self._on_full_disk():
+        with self.writing():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
             path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.root / "tmp"))
             try:
@@ -200,7 +201,7 @@ class Store:
             if path.is_file() and not path.is_symlink()
         }
         manifest = json.dumps({"files": files, "about": about}, indent=1, sort_keys=True)
-        with self._on_full_disk():
+        with self.writing():
             (folder / MANIFEST).write_text(manifest)
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
@@ -250,13 +251,14 @@ class Store:
         return count
 
     @contextmanager
-    def _on_full_disk(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Tell a full disk and a cache that cannot be written as errors of ours."""
         try:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise disk_full(self.root) from error
-            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",
                     where=error.filename or self.root,

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import mmap
 import shutil
-import struct
 import subprocess
 import tarfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
 from rig.image.apt import PrivateApt
+from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id
 from rig.image.hosttools import disk_full, tool
-from rig.image.kernel import Kernel, find_kernel
+from rig.image.kernel import find_kernel
 from rig.image.store import Store
 
-__all__ = ["Symbols", "add_file", "add_package", "bzimage_build_id", "find_symbols"]
+__all__ = ["Symbols", "add_file", "add_package", "find_symbols"]
 
 VMLINUX = "vmlinux"
 KIND = "symbols"
@@ -35,64 +32,9 @@ class Symbols:
     source: str
 
 
-def _decompressed(payload: bytes) -> bytes | None:
-    """The kernel in a bzImage, by the magic of its compression (lib/decompress.c); None for one not known here."""
-    if payload[:6] == b"\xfd7zXZ\0":
-        return lzma.LZMADecompressor().decompress(payload)
-    if payload[:3] == b"\x5d\0\0":
-        return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(payload)
-    if payload[:2] == b"\x1f\x8b":
-        return zlib.decompressobj(31).decompress(payload)
-    if payload[:3] == b"BZh":
-        return bz2.BZ2Decompressor().decompress(payload)
-    if payload[:4] == b"\x28\xb5\x2f\xfd":
-        # Four bytes behind the frame give the unpacked size; zstd calls them trailing garbage but has done its work.
-        done = subprocess.run([tool("zstd"), "-q", "-d", "-c"], input=payload, capture_output=True, check=False)
-        return done.stdout
-    if payload[:4] == b"\x02\x21\x4c\x18":
-        return _lz4_legacy(payload)
-    return payload if payload[:4] == b"\x7fELF" else None
-
-
-def _lz4_legacy(payload: bytes) -> bytes:
-    """Blocks of 8 MiB, each behind its length, as lz4 -l writes them (lib/decompress_unlz4.c)."""
-    try:
-        from lz4.block import decompress
-    except ImportError as error:
-        raise RigError("the kernel is packed with lz4", where="bzImage", remedy="pip install 'rig[debug]'") from error
-    image, at = b"", 4
-    while at + 4 < len(payload):
-        (size,) = struct.unpack_from("<I", payload, at)
-        image += decompress(payload[at + 4 : at + 4 + size], uncompressed_size=8 << 20)
-        at += 4 + size
-    return image
-
-
-def bzimage_build_id(path: Path) -> str:
-    """Return the build id (hex) of the kernel in a bzImage (payload_offset of Documentation/arch/x86/boot.rst).
-
-    Raises RigError when it has none, or is compressed in a way that is not known here.
-    """
-    data = path.read_bytes()
-    if data[0x202:0x206] != b"HdrS":
-        raise RigError("is no x86 bzImage", where=path)
-    start = ((data[0x1F1] or 4) + 1) * 512
-    offset, length = struct.unpack_from("<II", data, 0x248)
-    try:
-        image = _decompressed(data[start + offset : start + offset + length])
-    except (lzma.LZMAError, zlib.error, OSError) as error:
-        raise RigError("its kernel cannot be unpacked", where=path) from error
-    found = build_id(image, path) if image else None
-    if found is None:
-        raise RigError(
-            "the kernel says no build id", where=path, remedy="build it with CONFIG_BUILD_SALT or --build-id"
-        )
-    return found
-
-
 def find_symbols(store: Store, kernel: Path) -> Symbols | None:
-    """Return the symbols of the kernel in that bzImage, or None."""
-    entry = store.get(KIND, bzimage_build_id(kernel))
+    """Return the symbols of the kernel in that bzImage or vmlinux, or None."""
+    entry = store.get(KIND, boot_build_id(kernel))
     if entry is None or not entry.file(VMLINUX).is_file():
         return None
     entry.touch()
@@ -109,11 +51,11 @@ def add_package(store: Store, spec: str) -> Symbols:
             f"'{spec}' has no debug package", where="rig symbols add", remedy="as in debian:bookworm, or a vmlinux"
         )
     kernel = find_kernel(store, spec)
-    wanted = bzimage_build_id(kernel.bzimage)
-    if (found := find_symbols(store, kernel.bzimage)) is not None:
+    wanted = boot_build_id(kernel.image)
+    if (found := find_symbols(store, kernel.image)) is not None:
         return found
     with store.lock(f"symbols-{wanted[:16]}"), store.workplace() as work:
-        if (found := find_symbols(store, kernel.bzimage)) is not None:
+        if (found := find_symbols(store, kernel.image)) is not None:
             return found
         apt = PrivateApt(work / "apt", spec.removeprefix("debian:"))
         apt.update()
@@ -138,7 +80,7 @@ def add_file(store: Store, vmlinux: Path, spec: str) -> Symbols:
     if not vmlinux.is_file():
         raise WrongCall("there is no such file", where=vmlinux, remedy="name a vmlinux")
     kernel = find_kernel(store, spec)
-    wanted = bzimage_build_id(kernel.bzimage)
+    wanted = boot_build_id(kernel.image)
     with store.workplace() as work:
         result = work / "result"
         result.mkdir()

@@ -6,17 +6,17 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.assets import assets
 from rig.errors import RigError, WrongCall
-from rig.image.buildroot.collect import Collected, collect
+from rig.image.buildroot.collect import Collected, collect, collect_kernel
 from rig.image.buildroot.defconfig import (
     ConfigError,
     Places,
-    check_form,
     differences,
     fragment_files,
     read_config,
@@ -25,9 +25,10 @@ from rig.image.buildroot.defconfig import (
 from rig.image.buildroot.make import Make, Step
 from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 from rig.image.buildroot.tree import Buildroot, check_host
-from rig.image.store import Store, digest_file, digest_text
+from rig.image.fragments import check_agree, read_fragment
+from rig.image.store import Entry, Store, digest_file, digest_text
 
-__all__ = ["Progress", "Workshop", "build_image", "check_only", "check_recipe", "configure", "workshop"]
+__all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
 
 logger = logging.getLogger(__name__)
 DEFCONFIG = "rig_defconfig"
@@ -82,22 +83,11 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
 def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroot: str) -> str:
     """Return a recipe's defconfig after checking what can be checked without Buildroot.
 
-    Raises ConfigError for a line of no known form, a symbol set twice, or fragments that contradict each other;
-    RigError for a fragment or tarball that is not there.
+    Raises ConfigError for a line of no known form or a symbol set twice, WrongCall for a kernel fragment that cannot be
+    read or contradicts another, RigError for a tarball that is not there.
     """
     text = render_defconfig(recipe, places, jobs=jobs, buildroot=buildroot)
-    asked: dict[str, tuple[str, str]] = {}
-    for path in fragment_files(recipe):
-        if not path.is_file():
-            raise RigError("there is no such kernel fragment", where=path, remedy="mend `features` of the recipe")
-        for name, value in check_form(path.read_text(), path.name).items():
-            if name in asked and asked[name][0] != value:
-                raise ConfigError(
-                    f"{name}={value} contradicts {asked[name][0]} of {asked[name][1]}",
-                    where=path.name,
-                    remedy="say it in one fragment",
-                )
-            asked[name] = (value, path.name)
+    check_agree([read_fragment(path) for path in fragment_files(recipe)])
     if recipe.kernel.tarball is not None and not recipe.kernel.tarball.is_file():
         raise RigError("there is no such file", where=recipe.kernel.tarball, remedy="mend `tarball` of the recipe")
     return text
@@ -134,17 +124,42 @@ def build_image(
 
     Raises RigError naming the package that failed, and ConfigError where the configuration is not as asked for.
     """
+    began = time.monotonic()
+    with _configured(store, buildroot, recipe, jobs, primary_site) as make:
+        make.run("all", watch=lambda step: progress(step, time.monotonic() - began))
+        return collect(store, make, recipe, buildroot, seconds=time.monotonic() - began)
+
+
+def build_kernel(
+    store: Store,
+    buildroot: Buildroot,
+    recipe: BuildrootRecipe,
+    *,
+    jobs: int,
+    primary_site: str | None = None,
+    progress: Progress = lambda step, seconds: None,
+) -> Entry:
+    """Build the kernel of a recipe and only what that needs, and add it to the cache. Raises as build_image."""
+    began = time.monotonic()
+    with _configured(store, buildroot, recipe, jobs, primary_site) as make:
+        make.run("linux", watch=lambda step: progress(step, time.monotonic() - began))
+        return collect_kernel(store, make, recipe)
+
+
+@contextmanager
+def _configured(
+    store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, jobs: int, primary_site: str | None
+) -> Iterator[Make]:
+    """Yield make over a recipe's output folder, configured and checked; nobody else builds there meanwhile."""
     check_host()
     shop = workshop(store, buildroot, recipe, primary_site)
-    began = time.monotonic()
     with store.lock(f"buildroot-{shop.output.name}"):
         text = check_recipe(recipe, shop.places, jobs=jobs, buildroot=buildroot.version)
         shop.log.unlink(missing_ok=True)
         make = Make(buildroot.folder, shop.output, external_tree().resolve(), shop.log)
         configure(make, text)
         _forget_stale(make, recipe)
-        make.run("all", watch=lambda step: progress(step, time.monotonic() - began))
-        return collect(store, make, recipe, buildroot, seconds=time.monotonic() - began)
+        yield make
 
 
 def check_only(

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
-from rig.image.buildroot.defconfig import ConfigError, differences, fragment_files, read_config
+from rig.image.bootfile import BZIMAGE, VMLINUX, boot_build_id, kernel_release
+from rig.image.buildroot.defconfig import fragment_files
 from rig.image.buildroot.make import Make
 from rig.image.buildroot.recipe import BuildrootRecipe
 from rig.image.buildroot.tree import Buildroot
 from rig.image.daximage import write_ext4
+from rig.image.fragments import check_met, read_fragment
 from rig.image.guestcode import sources_digest
-from rig.image.kernel import BZIMAGE, buildroot_ref, kernel_version
+from rig.image.hosttools import run_tool
+from rig.image.kconfig import read_config
+from rig.image.kernel import buildroot_ref
 from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_FOLDER, IMAGE, image_ref
 from rig.image.store import Entry, Store, digest_file, digest_text
 
-__all__ = ["Collected", "collect"]
+__all__ = ["Collected", "collect", "collect_kernel"]
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,18 @@ class Collected:
 def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildroot, *, seconds: float) -> Collected:
     """Add what lies in Buildroot's output to the cache.
 
-    Raises ConfigError where the kernel's configuration is not what the fragments ask for, RigError where a file that a
-    guest needs is not there.
+    Raises RigError where the kernel's configuration is not what the fragments ask for, or a file is not there that a
+    guest needs.
     """
     images = make.output / "images"
-    for name in (BZIMAGE, "rootfs.tar", f"{GUEST_FOLDER}/rig-agent"):
+    for name in ("rootfs.tar", f"{GUEST_FOLDER}/rig-agent"):
         if not (images / name).is_file():
             raise RigError(f"Buildroot left no {name}", where=images, remedy=f"see {make.log}")
     info = json.loads(make.answer("show-info"))
-    kernel = _add_kernel(store, make, recipe)
+    kernel = collect_kernel(store, make, recipe)
     with store.workplace() as work:
         _unpack(images / "rootfs.tar", work / "tree")
-        result = work / "result"
-        result.mkdir()
+        result = _result(work)
         write_ext4(work / "tree", result / IMAGE)
         shutil.copytree(images / GUEST_FOLDER, result / GUEST_FOLDER)
         programs = sorted((result / GUEST_FOLDER).rglob("*"))
@@ -75,39 +78,45 @@ def _packages(info: dict[str, dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _add_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
-    """Add bzImage, vmlinux and configuration; every line of the fragments must be in force."""
-    folder = next((path.parent for path in (make.output / "build").glob("linux-*/vmlinux")), None)
-    if folder is None:
-        raise RigError("Buildroot left no vmlinux", where=make.output / "build", remedy=f"see {make.log}")
-    config = (folder / ".config").read_text()
-    _check_kernel_config(config, recipe)
+def collect_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
+    """Add Buildroot's kernel to the cache: bzImage, vmlinux and configuration, and debug information as symbols.
+
+    Raises RigError naming each line of the fragments that is not in force.
+    """
+    source = "custom" if recipe.kernel.tarball else recipe.kernel.version
+    folder = make.output / "build" / f"linux-{source}"
     bzimage = make.output / "images" / BZIMAGE
-    release = kernel_version(bzimage)
+    for file in (bzimage, folder / VMLINUX):
+        if not file.is_file():
+            raise RigError(f"Buildroot left no {file.name}", where=file.parent, remedy=f"see {make.log}")
+    config = (folder / ".config").read_text()
+    check_met(map(read_fragment, fragment_files(recipe)), read_config(config), folder / ".config")
+    spec, release = f"buildroot:{recipe.kernel.version}", kernel_release(bzimage)
+    about = {"spec": spec, "release": release, "package": None}
+    if recipe.kernel.debuginfo:
+        with store.workplace() as work:
+            shutil.copyfile(folder / VMLINUX, _result(work) / VMLINUX)
+            store.add("symbols", boot_build_id(folder / VMLINUX), work / "result", {"source": spec, **about})
     with store.workplace() as work:
-        result = work / "result"
-        result.mkdir()
+        result = _result(work)
         shutil.copyfile(bzimage, result / BZIMAGE)
-        shutil.copyfile(folder / "vmlinux", result / "vmlinux")
+        run_tool(
+            ["objcopy", "--strip-debug", folder / VMLINUX, result / VMLINUX],
+            what="leaving debug information out of the vmlinux to boot",
+        )
         (result / "config").write_text(config)
-        spec = f"buildroot:{recipe.kernel.version}"
-        about = {"spec": spec, "release": release, "package": None, "modules": False}
-        entry = store.add("kernel", digest_text(digest_file(bzimage), BUILDROOT_LAYOUT), result, about)
+        # With a PVH entry QEMU starts the vmlinux itself: nothing is unpacked in the guest.
+        boots = VMLINUX if read_config(config).get("PVH") == "y" else BZIMAGE
+        key = digest_text(digest_file(result / boots), config, BUILDROOT_LAYOUT)
+        entry = store.add("kernel", key, result, {**about, "boots": boots})
     store.set_ref(buildroot_ref(recipe.kernel.version), entry.key)
     return entry
 
 
-def _check_kernel_config(config: str, recipe: BuildrootRecipe) -> None:
-    got = read_config(config, "the kernel's .config")
-    wrong: list[str] = []
-    for path in fragment_files(recipe):
-        wrong += differences(read_config(path.read_text(), path.name), got)
-    if wrong:
-        raise ConfigError(
-            f"{len(wrong)} lines of the kernel fragments are not in force in {recipe.kernel.version}",
-            where="images/buildroot/board/rig/linux",
-            detail="\n".join(wrong),
-        )
+def _result(work: Path) -> Path:
+    result = work / "result"
+    result.mkdir()
+    return result
 
 
 def _unpack(tar: Path, tree: Path) -> None:

@@ -12,12 +12,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from rig.assets import assets
 from rig.errors import WrongCall
 
-__all__ = ["DEFAULT", "BuildrootRecipe", "KernelPart", "RootfsPart", "ToolchainPart", "external_tree", "read_recipe"]
+__all__ = [
+    "DEFAULT",
+    "BuildrootRecipe",
+    "KernelPart",
+    "RootfsPart",
+    "ToolchainPart",
+    "external_tree",
+    "kernel_recipe",
+    "read_recipe",
+]
 
 DEFAULT = "full"
 # Without these no guest of ours starts; the others are chosen by `features`.
 ALWAYS = ("base", "virtio", "pmem")
-Feature = Literal["memory", "debug", "live"]
+Feature = Literal["live", "memory", "debug", "lean"]
 
 
 class _Part(BaseModel):
@@ -31,7 +40,7 @@ class KernelPart(_Part):
 
     version: str
     tarball: Path | None = None
-    features: tuple[Feature, ...] = ("memory", "debug", "live")
+    features: tuple[Feature, ...] = ("live", "memory", "debug", "lean")
     debuginfo: bool = False
     libelf: Literal["buildroot", "host"] = "buildroot"
 
@@ -142,3 +151,12 @@ def _first_fault(error: ValidationError | TypeError) -> str:
     fault = error.errors()[0]
     key = ".".join(map(str, fault["loc"]))
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}" if key else fault["msg"]
+
+
+def kernel_recipe(version: str, *, debug_info: bool) -> BuildrootRecipe:
+    """Return the recipe of the image `buildroot` with a kernel of another version. Raises WrongCall for no version."""
+    recipe = read_recipe(DEFAULT)
+    try:
+        return recipe.model_copy(update={"kernel": KernelPart(version=version, debuginfo=debug_info)})
+    except ValidationError as error:
+        raise WrongCall(_first_fault(error), where=f"buildroot:{version}", remedy="as in buildroot:6.12.60") from error

@@ -7,6 +7,7 @@ the Makefile.
 from __future__ import annotations
 
 import io
+import shutil
 import struct
 import tarfile
 from pathlib import Path
@@ -15,23 +16,24 @@ from rig.image.buildroot.recipe import external_tree
 
 __all__ = ["made_buildroot"]
 
-MAKEFILE = """\
+MAKEFILE = r"""\
 export BR2_VERSION := {version}
+VERSION = $(shell sed -n 's/^BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="\(.*\)"$$/\1/p' $(O)/.config)
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 
 all:
-	@printf '\\033[7m>>> first 1.0 Extracting\\033[27m\\n'
-	@mkdir -p $(O)/build/linux-6.12.60 $(O)/build/rig-guest-1 $(O)/images/rig-guest/programs
+	@printf '\033[7m>>> first 1.0 Extracting\033[27m\n'
+	@mkdir -p $(O)/build/linux-$(VERSION) $(O)/build/rig-guest-1 $(O)/images/rig-guest/programs
 	@[ -e $(O)/build/first ] || {{ echo built first; echo once >> $(O)/times; touch $(O)/build/first; }}
-	@printf '>>> second 2.0 Building\\n'
+	@printf '>>> second 2.0 Building\n'
 	@if [ -e $(HERE)broken ]; then echo 'second.c:1: error: it is broken'; exit 1; fi
-	@printf '>>>   Generating filesystem image rootfs.tar\\n'
+	@printf '>>>   Generating filesystem image rootfs.tar\n'
 	@cp $(HERE)made/bzImage $(HERE)made/rootfs.tar $(O)/images/
 	@cp $(HERE)made/rig-agent $(O)/images/rig-guest/
 	@cp $(HERE)made/rig-agent $(O)/images/rig-guest/programs/hog
-	@cp $(HERE)made/kernel-config $(O)/build/linux-6.12.60/.config
-	@cp $(HERE)made/rig-agent $(O)/build/linux-6.12.60/vmlinux
-	@touch $(O)/build/linux-6.12.60/.stamp_extracted $(O)/build/rig-guest-1/.stamp_rsynced
+	@cp $(HERE)made/kernel-config $(O)/build/linux-$(VERSION)/.config
+	@cp $(HERE)made/vmlinux $(O)/build/linux-$(VERSION)/vmlinux
+	@touch $(O)/build/linux-$(VERSION)/.stamp_extracted $(O)/build/rig-guest-1/.stamp_rsynced
 
 defconfig:
 	@grep -v '^BR2_DEFCONFIG' $(BR2_DEFCONFIG) > $(O)/.config
@@ -63,6 +65,8 @@ def made_buildroot(folder: Path, version: str = "2026.02.3") -> Path:
     (folder / "Makefile").write_text(MAKEFILE.format(version=version))
     (made / "bzImage").write_bytes(_bzimage("6.12.60-rig"))
     (made / "rig-agent").write_bytes(b"\x7fELF made")
+    # An ELF file that objcopy takes.
+    shutil.copyfile(Path("/bin/true").resolve(), made / "vmlinux")
     fragments = sorted((external_tree() / "board/rig/linux").glob("*.config"))
     (made / "kernel-config").write_text("".join(path.read_text() for path in fragments if path.stem != "debuginfo"))
     with tarfile.open(made / "rootfs.tar", "w") as tar:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError
+from rig.errors import RigError, WrongCall
 from rig.image.buildroot.build import check_recipe, configure
 from rig.image.buildroot.defconfig import (
     ConfigError,
@@ -98,13 +98,6 @@ def test_primary_site_is_the_only_one() -> None:
     assert config["BR2_PRIMARY_SITE_ONLY"] == "y"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((external_tree() / "board/rig/linux").glob("*.config")), ids=lambda path: path.stem
-)
-def test_kernel_fragment_is_of_the_right_form(path: Path) -> None:
-    assert check_form(path.read_text(), path.name)
-
-
 @pytest.mark.parametrize("recipe", SETTINGS[:2], ids=names)
 def test_kernel_fragments_do_not_contradict_each_other(recipe: BuildrootRecipe) -> None:
     assert check_recipe(recipe, PLACES, jobs=1, buildroot="test")
@@ -130,14 +123,14 @@ def test_fragments_that_contradict_each_other_are_named(tmp_path: Path, monkeypa
         (tmp_path / f"{name}.config").write_text(line + "\n")
     monkeypatch.setattr("rig.image.buildroot.build.fragment_files", lambda recipe: sorted(tmp_path.glob("*.config")))
 
-    with pytest.raises(ConfigError, match=r"two.config: CONFIG_SWAP=n contradicts y of one.config"):
+    with pytest.raises(WrongCall, match=r"two\.config:1: CONFIG_SWAP has its place in .*one\.config:1"):
         check_recipe(read_recipe("full"), PLACES, jobs=1, buildroot="test")
 
 
 def test_fragment_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rig.image.buildroot.build.fragment_files", lambda recipe: [Path("/nowhere/swap.config")])
 
-    with pytest.raises(RigError, match=r"/nowhere/swap\.config: there is no such kernel fragment"):
+    with pytest.raises(WrongCall, match=r"/nowhere/swap\.config: the fragment cannot be read"):
         check_recipe(read_recipe("full"), PLACES, jobs=1, buildroot="test")
 
 
@@ -185,4 +178,4 @@ def test_setting_that_buildroot_does_not_know_is_an_error(tmp_path: Path) -> Non
 def test_fragments_lie_in_the_order_of_merging() -> None:
     files = [path.stem for path in fragment_files(read_recipe("full"))]
 
-    assert files == ["base", "virtio", "pmem", "memory", "debug", "live"]
+    assert files == ["base", "virtio", "pmem", "live", "memory", "debug", "lean"]

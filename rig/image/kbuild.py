@@ -1,0 +1,221 @@
+"""The kernel's own build, in a folder beside its source: configured from fragments, compiled, its words kept.
+
+Documentation/kbuild/kbuild.rst (O=, KBUILD_BUILD_*), scripts/kconfig/merge_config.sh, kernel/configs/tiny.config.
+A folder that was built before is used again, so that only what changed is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError, WrongCall
+from rig.image.fragments import Fragment, check_met
+from rig.image.hosttools import disk_full, missing_tools, tool
+from rig.image.kconfig import check_boots, read_config
+
+__all__ = ["Tree", "check_tree", "compile_kernel", "configure", "toolchain"]
+
+Tell = Callable[[str], None]
+ARCH = "x86_64"
+BZIMAGE = "arch/x86/boot/bzImage"
+LOG = "build.log"
+FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
+TELL_EVERY = 20.0
+# Who, where and when are part of a kernel's bytes; without them the same source makes the same kernel.
+ENVIRONMENT = {
+    "KBUILD_BUILD_USER": "rig",
+    "KBUILD_BUILD_HOST": "rig",
+    "KBUILD_BUILD_VERSION": "1",
+    "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 UTC",
+    "LC_ALL": "C",
+    "LOCALVERSION": "",
+}
+# What any build of a kernel calls, and what it calls where the configuration has the option.
+TOOLS = ("make", "cc", "ld", "objcopy", "flex", "bison", "bc", "gelf.h")
+TOOLS_OF = {
+    "KERNEL_ZSTD": ("zstd",), "KERNEL_LZ4": ("lz4",), "KERNEL_XZ": ("xz",), "KERNEL_LZO": ("lzop",),
+    "DEBUG_INFO_BTF": ("pahole",), "MODULE_SIG_FORMAT": ("openssl/opensslv.h",),
+    "SYSTEM_TRUSTED_KEYRING": ("openssl/opensslv.h",), "IKHEADERS": ("cpio",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A kernel's source and the folder that it is built in. version: the Makefile's, as 6.1.176."""
+
+    source: Path
+    out: Path
+    version: str
+
+    @property
+    def log(self) -> Path:
+        """Where the words of the last build are kept."""
+        return self.out / LOG
+
+
+def check_tree(source: Path) -> str:
+    """Return the version of a kernel's source tree. Raises WrongCall where it is none, or was built in place."""
+    makefile = source / "Makefile"
+    try:
+        head = makefile.read_text(errors="replace")[:4096]
+    except OSError:
+        head = ""
+    parts = {
+        name: value for name, value in re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*)$", head, re.M)
+    }
+    if "PATCHLEVEL" not in parts or not (source / "scripts/kconfig/merge_config.sh").is_file():
+        raise WrongCall(
+            "is no source tree of a kernel",
+            where=source,
+            remedy="name the folder that holds the kernel's Makefile and Kconfig: tree:DIR",
+        )
+    if not (source / "arch/x86").is_dir():
+        raise WrongCall("this source tree has no arch/x86", where=source, remedy="take a whole tree")
+    if (source / ".config").exists() or (source / "include/config").is_dir():
+        raise WrongCall(
+            "this tree was built in place, and then the kernel's Makefile builds nowhere else",
+            where=source,
+            remedy="`make mrproper` in it (keep your .config), or take a clean one: git worktree add ../clean",
+        )
+    return "{VERSION}.{PATCHLEVEL}.{SUBLEVEL}{EXTRAVERSION}".format(**{"SUBLEVEL": "0", "EXTRAVERSION": "", **parts})
+
+
+def toolchain() -> str:
+    """Return what compiles: the compiler's and the linker's first line."""
+    check_tools(TOOLS)
+    said = [
+        subprocess.run([tool(name), "--version"], capture_output=True, text=True, check=False) for name in ("cc", "ld")
+    ]
+    return " / ".join(done.stdout.split("\n", 1)[0] for done in said)
+
+
+def check_tools(names: Sequence[str]) -> None:
+    """Raise RigError naming all host programs and headers that are missing, and the packages to install."""
+    error = missing_tools(names)
+    if error is not None:
+        raise error
+    if os.uname().machine != ARCH:
+        raise RigError(f"kernels for x86-64 are built on x86-64; this is {os.uname().machine}", where="uname -m")
+
+
+def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None) -> str:
+    """Write the .config of a build folder and return its text.
+
+    base: a whole configuration to start from, in place of tinyconfig. Raises RigError naming each option of the
+    fragments that is not in force, WrongCall when a guest could not boot with it.
+    """
+    tree.out.mkdir(parents=True, exist_ok=True)
+    file = tree.out / ".config"
+    if base is None:
+        _make(tree, ["tinyconfig"], "configuring the kernel")
+    else:
+        file.write_text(base)
+    folder = tree.out / "rig-fragments"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    paths = []
+    for number, fragment in enumerate(fragments):
+        path = folder / f"{number}-{fragment.path.name}"
+        path.write_text(fragment.text)
+        paths.append(path)
+    _run(
+        tree,
+        ["sh", tree.source / "scripts/kconfig/merge_config.sh", "-m", "-O", tree.out, file, *paths],
+        "merging the fragments",
+    )
+    _make(tree, ["olddefconfig"], "configuring the kernel")
+    text = file.read_text()
+    config = read_config(text)
+    check_met(fragments, config, file)
+    check_boots(config, str(file))
+    check_tools([name for option, names in TOOLS_OF.items() if config.get(option) == "y" for name in names])
+    return text
+
+
+def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
+    """Compile bzImage and vmlinux. Raises RigError with the compiler's words; what was compiled stays for the next."""
+    command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
+    began = told = time.monotonic()
+    count = 0
+    with tree.log.open("w") as log:
+        process = subprocess.Popen(
+            command,
+            env={**_environment(), **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                log.write(line)
+                count += line.startswith("  CC ") or line.startswith("  AS ")
+                if time.monotonic() - told >= TELL_EVERY:
+                    told = time.monotonic()
+                    tell(f"compile kernel {tree.version}: {count} files in {told - began:.0f} s")
+        finally:
+            process.terminate()
+            status = process.wait()
+    if status != 0:
+        raise _broken(tree)
+
+
+def _broken(tree: Tree) -> RigError:
+    lines = tree.log.read_text(errors="replace").splitlines()
+    if any("No space left on device" in line for line in lines):
+        return disk_full(tree.out)
+    first = next(
+        (at for at, line in enumerate(lines) if re.search(r"\berror\b[: ]|\*\*\*|undefined reference", line)), 0
+    )
+    around = lines[max(first - 2, 0) : first + 8]
+    last = lines[max(len(lines) - 8, first + 8) :]
+    return RigError(
+        f"the kernel {tree.version} does not build",
+        where=tree.log,
+        remedy="mend what is named and run it again: what is compiled already is kept",
+        detail="\n".join(around + (["…", *last] if last else [])),
+    )
+
+
+def _environment() -> Mapping[str, str]:
+    # A make that rig was started from would hand its own flags and variables down.
+    handed_down = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O", "ARCH", "KCONFIG_CONFIG", "KCONFIG_ALLCONFIG")
+    return {name: value for name, value in os.environ.items() if name not in handed_down}
+
+
+def _make_command(tree: Tree, words: Sequence[str]) -> list[str]:
+    return [tool("make"), "-C", str(tree.source), f"O={tree.out}", f"ARCH={ARCH}", *words]
+
+
+def _make(tree: Tree, words: Sequence[str], what: str) -> None:
+    _run(tree, _make_command(tree, ["-s", *words]), what)
+
+
+def _run(tree: Tree, command: Sequence[str | Path], what: str) -> None:
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=tree.out,
+        env={**_environment(), **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        errors="replace",
+    )
+    tree.log.write_text(done.stdout)
+    if done.returncode != 0:
+        raise RigError(
+            f"{what} failed: {Path(command[0]).name} ended with status {done.returncode}",
+            where=tree.source,
+            detail="\n".join(done.stdout.splitlines()[-20:]),
+        )

@@ -1,0 +1,45 @@
+"""What a source tree is, as git tells it: the tree object of its commit, and what differs from it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["SourceId", "source_id"]
+
+
+@dataclass(frozen=True)
+class SourceId:
+    """key: the same for the same files; text: for people, as `commit 0123456789ab with changes`."""
+
+    key: str
+    text: str
+
+
+def source_id(folder: Path) -> SourceId | None:
+    """Return what the folder holds, or None where git does not know: only building it tells."""
+    tree = _git(folder, "rev-parse", "HEAD:./")
+    commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+    changes = _git(folder, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", ".")
+    new = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
+    if tree is None or commit is None or changes is None or new is None:
+        return None
+    digest = hashlib.sha256(tree.strip())
+    digest.update(changes)
+    for name in new.split(b"\0"):
+        path = folder / name.decode(errors="surrogateescape")
+        if name and path.is_file():
+            digest.update(name)
+            digest.update(path.read_bytes())
+    text = f"commit {commit.decode().strip()}"
+    return SourceId(digest.hexdigest(), text + (" with changes" if changes or new else ""))
+
+
+def _git(folder: Path, *words: str) -> bytes | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,244 @@
+"""Kernels built from source with rig's fragments: `source:SUITE`, Debian's linux-source; `tree:DIR`, a person's own.
+
+A build has a name made of all that shapes it (source, configuration, compiler), and is made once. A tree's build folder
+stays in the cache, so that the next build compiles what changed; that of a package goes when its kernel is made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rig.errors import RigError, WrongCall
+from rig.image.apt import PrivateApt
+from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
+from rig.image.fragments import Fragment, own_fragments, read_fragment
+from rig.image.hosttools import run_tool
+from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
+from rig.image.kconfig import read_config
+from rig.image.sourceid import source_id
+from rig.image.store import Entry, Store, digest_text
+
+__all__ = [
+    "Asked",
+    "build_source_kernel",
+    "build_tree_kernel",
+    "find_source_kernel",
+    "find_tree_kernel",
+    "remove_builds",
+]
+
+Tell = Callable[[str], None]
+LAYOUT = "1"  # counts up when other files of a build are kept
+FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
+ASKED = "rig-asked.json"
+# With a PVH entry QEMU starts the kernel itself: nothing is unpacked in the guest.
+BOOTS = VMLINUX
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a kernel is to be built. config: a fragment, or a whole .config to start from in place of tinyconfig."""
+
+    config: str = ""
+    debug_info: bool = False
+
+    @classmethod
+    def read(cls, config: Path | None, *, debug_info: bool) -> Asked:
+        """Read the person's configuration file. Raises WrongCall where it is none."""
+        if config is None:
+            return cls("", debug_info)
+        try:
+            text = config.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            words = getattr(error, "strerror", None) or "it is not text"
+            raise WrongCall(f"the configuration cannot be read: {words}", where=config) from error
+        if FULL_CONFIG not in text:
+            read_fragment(config)
+        return cls(text, debug_info)
+
+    @property
+    def base(self) -> str | None:
+        """The whole configuration to start from, or None for tinyconfig."""
+        return self.config if FULL_CONFIG in self.config else None
+
+    def fragments(self, folder: Path) -> Sequence[Fragment]:
+        """Return what is merged, in order: a person's own fragment is the last, and so overrides ours."""
+        ours = own_fragments(debug_info=self.debug_info)
+        if not self.config or self.base is not None:
+            return ours
+        file = folder / "config"
+        file.write_text(self.config)
+        return (*ours, read_fragment(file))
+
+    @property
+    def key(self) -> str:
+        """What of a build's name the configuration makes."""
+        ours = own_fragments(debug_info=self.debug_info)
+        return digest_text(LAYOUT, self.config, *(fragment.text for fragment in ours))
+
+
+def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
+    """Return the kernel that was last built from a suite's source, building it where there is none."""
+    if re.fullmatch(r"[a-z][a-z0-9.-]*", suite) is None:
+        raise WrongCall(f"'{suite}' is no suite", where=f"--kernel source:{suite}", remedy="as in source:bookworm")
+    entry = store.whole("kernel", store.ref(_ref(f"source:{suite}")))
+    return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
+
+
+def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:
+    """Return the kernel of a tree as it is now, building what has changed, in the way that it was built last."""
+    source = _folder(folder)
+    remembered = _out_of(store, source) / ASKED
+    asked = Asked(**json.loads(remembered.read_text())) if remembered.is_file() else Asked()
+    return build_tree_kernel(store, folder, asked, tell=tell)
+
+
+def build_source_kernel(
+    store: Store, suite: str, asked: Asked | None = None, *, jobs: int | None = None, tell: Tell = lambda text: None
+) -> Kernel:
+    """Build the kernel of a suite's linux-source package, the newest.
+
+    Raises RigError where the suite has no such package or a tool is missing, and with the compiler's words.
+    """
+    asked = asked or Asked()
+    compiler = toolchain()
+    with store.lock(f"kernel-source-{suite}"), store.workplace() as work:
+        tell(f"look up linux-source of {suite}")
+        apt = PrivateApt(work / "apt", suite)
+        apt.update()
+        meta = apt.package("linux-source")
+        name = next((name for name in meta.depends if name.startswith("linux-source-")), None) if meta else None
+        package = apt.package(name) if name else None
+        if package is None:
+            raise RigError(f"the suite {suite} has no package linux-source", where=apt.mirror)
+        package_text = f"{package.name} {package.version}"
+        key = digest_text("source", package_text, asked.key, compiler)
+        entry = store.whole("kernel", key)
+        if entry is None:
+            # Named by its content: a build that failed goes on where it ended.
+            folder = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
+            source = folder / "source"
+            if not (source / "Makefile").is_file():
+                tell(f"unpack {package_text}")
+                with store.writing():
+                    folder.mkdir(parents=True, exist_ok=True)
+                _unpack_source(apt.download(package.name, work), work, source)
+            about = {"spec": f"source:{suite}", "package": package_text}
+            tree = Tree(source, folder / "out", check_tree(source))
+            entry = _build(store, tree, asked, key, about, jobs, tell)
+            shutil.rmtree(folder, ignore_errors=True)
+        store.set_ref(_ref(f"source:{suite}"), entry.key)
+        return kernel_of_entry(entry)
+
+
+def build_tree_kernel(
+    store: Store, folder: str, asked: Asked, *, jobs: int | None = None, tell: Tell = lambda text: None
+) -> Kernel:
+    """Build the kernel of a person's own tree, as it is now; the tree itself is not written to.
+
+    Raises WrongCall where it is no tree or was built in place, RigError with the compiler's words.
+    """
+    source = _folder(folder)
+    version = check_tree(source)
+    compiler = toolchain()
+    out = _out_of(store, source)
+    with store.lock(f"kernel-tree-{out.name}"):
+        with store.writing():
+            out.mkdir(parents=True, exist_ok=True)
+            (out / ASKED).write_text(json.dumps({"config": asked.config, "debug_info": asked.debug_info}))
+        identity = source_id(source)
+        spec = f"tree:{source}"
+        key = digest_text("tree", identity.key, asked.key, compiler) if identity else None
+        entry = store.whole("kernel", key) if key else None
+        if entry is None:
+            tree = Tree(source, out, version)
+            package = identity.text if identity else f"linux {version}"
+            entry = _build(store, tree, asked, key, {"spec": spec, "package": package}, jobs, tell)
+        # Another tree with the same content has made it, perhaps: it is this one's all the same.
+        return replace(kernel_of_entry(entry), spec=spec)
+
+
+def remove_builds(store: Store) -> None:
+    """Remove the folders in which kernels were built; the kernels stay."""
+    shutil.rmtree(store.root / "build", ignore_errors=True)
+
+
+def _build(
+    store: Store,
+    tree: Tree,
+    asked: Asked,
+    key: str | None,
+    about: dict[str, str],
+    jobs: int | None,
+    tell: Tell,
+) -> Entry:
+    """Configure, compile and keep a kernel. key: None for a source that cannot be named but by what it made."""
+    with store.writing(), store.workplace() as work:
+        tell(f"configure kernel {tree.version}")
+        config = configure(tree, asked.fragments(work), asked.base)
+        tell(f"compile kernel {tree.version}")
+        compile_kernel(tree, jobs or os.cpu_count() or 1, tell)
+        result = work / "result"
+        result.mkdir()
+        shutil.copyfile(tree.out / "arch/x86/boot" / BZIMAGE, result / BZIMAGE)
+        run_tool(
+            ["objcopy", "--strip-debug", tree.out / VMLINUX, result / VMLINUX],
+            what="leaving debug information out of the vmlinux to boot",
+        )
+        (result / "config").write_text(config)
+        release = (tree.out / "include/config/kernel.release").read_text().strip()
+        boots = BOOTS if read_config(config).get("PVH") == "y" else BZIMAGE
+        if read_config(config).get("DEBUG_INFO") == "y":
+            _keep_symbols(store, tree, release, about)
+        key = key or digest_text("made", boot_build_id(result / VMLINUX), config)
+        return store.add("kernel", key, result, {**about, "release": release, "boots": boots})
+
+
+def _keep_symbols(store: Store, tree: Tree, release: str, about: dict[str, str]) -> None:
+    """Put the vmlinux with debug information where a post-mortem and a debugger look for it."""
+    vmlinux = tree.out / VMLINUX
+    with store.workplace() as work:
+        result = work / "result"
+        result.mkdir()
+        shutil.copyfile(vmlinux, result / VMLINUX)
+        store.add(
+            "symbols",
+            boot_build_id(vmlinux),
+            result,
+            {"source": about["package"], "release": release, "spec": about["spec"]},
+        )
+
+
+def _unpack_source(deb: Path, work: Path, target: Path) -> None:
+    """Unpack the tree in a linux-source package: a tar archive in the package's own."""
+    run_tool(["dpkg-deb", "-x", deb, work / "deb"], what="unpacking the kernel's source")
+    archive = next((work / "deb/usr/src").glob("linux-source-*.tar.xz"), None)
+    if archive is None:
+        raise RigError("the package holds no source", where=deb.name)
+    aside = work / "source"
+    aside.mkdir()
+    run_tool(["tar", "-xf", archive, "-C", aside, "--strip-components=1"], what="unpacking the kernel's source")
+    aside.rename(target)
+
+
+def _folder(folder: str) -> Path:
+    source = Path(folder or ".").expanduser().resolve()
+    if not source.is_dir():
+        raise WrongCall("there is no such folder", where=f"tree:{folder}", remedy="as in tree:. or tree:../linux")
+    return source
+
+
+def _out_of(store: Store, source: Path) -> Path:
+    return store.root / "build" / f"tree-{digest_text(str(source))[:16]}"
+
+
+def _ref(spec: str) -> str:
+    # With our fragments in it: when they change, the kernel is built anew.
+    ours = digest_text(LAYOUT, *(fragment.text for fragment in own_fragments()))
+    return f"kernel/{spec}-{ours[:12]}"
