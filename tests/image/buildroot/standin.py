@@ -16,8 +16,7 @@ from rig.image.buildroot.recipe import external_tree
 
 __all__ = ["made_buildroot"]
 
-MAKEFILE = r"""\
-export BR2_VERSION := {version}
+MAKEFILE = r"""export BR2_VERSION := {version}
 VERSION = $(shell sed -n 's/^BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="\(.*\)"$$/\1/p' $(O)/.config)
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 
