@@ -63,6 +63,7 @@ struct map_record {
 	const struct member *member;
 	uint64_t zero, page_size;
 	const char *state;	/* of the run in progress */
+	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
 	bool open;
 };
@@ -106,13 +107,26 @@ static void end_run(struct map_record *map)
 		map_close(map, false);
 }
 
+/* Most entries say what the one before them said; for those this is a comparison. */
+static bool same_state(const struct map_record *map, uint64_t entry)
+{
+	const uint64_t bits = PM_SWAP | PM_PRESENT | PM_FILE | PM_EXCLUSIVE;
+
+	if (!map->run || ((entry ^ map->entry) & bits))
+		return false;
+	return (entry & PM_FRAME) != map->zero && (map->entry & PM_FRAME) != map->zero;
+}
+
 static void map_page(struct map_record *map, uint64_t entry)
 {
-	const char *state = page_state(entry, map->zero);
+	if (!same_state(map, entry)) {
+		const char *state = page_state(entry, map->zero);
 
-	if (state != map->state)
-		end_run(map);
-	map->state = state;
+		if (state != map->state)
+			end_run(map);
+		map->state = state;
+	}
+	map->entry = entry;
 	map->run++;
 	map->next += map->page_size;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import traceback
@@ -98,15 +99,27 @@ def _run(arguments: list[str]) -> int:
         # The reader of our output has gone: `rig list | head -1`.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _tell_of_a_bug(error, with_traceback)
+        folder = "RIG_RUNS, RIG_CACHE and TMPDIR name other folders"
+        _print_error(
+            RigError("the disk is full", where=error.filename2 or error.filename, remedy=f"make room; {folder}")
+        )
+        return EXIT_ERROR
     except Exception as error:
         if getattr(error, "format_message", None) is not None:
             print(f"rig: {error.format_message()}\n  try: rig --help", file=sys.stderr)  # type: ignore[attr-defined] # looked for on the line above
             return EXIT_WRONG_CALL
-        if with_traceback:
-            traceback.print_exc()
-        print(f"rig: a bug in rig: {type(error).__name__}: {error}", file=sys.stderr)
-        print("  try: the same command with --traceback, and report what it prints", file=sys.stderr)
-        return EXIT_ERROR
+        return _tell_of_a_bug(error, with_traceback)
+
+
+def _tell_of_a_bug(error: Exception, with_traceback: bool) -> int:
+    if with_traceback:
+        traceback.print_exc()
+    print(f"rig: a bug in rig: {type(error).__name__}: {error}", file=sys.stderr)
+    print("  try: the same command with --traceback, and report what it prints", file=sys.stderr)
+    return EXIT_ERROR
 
 
 def print_error(error: RigError) -> None:

@@ -33,7 +33,8 @@ def debug(
     from rich.console import Console
 
     from rig.experiment.debug import debug as debug_run
-    from rig.experiment.instant import default_place, parse_place, symbols_of
+    from rig.experiment.instant import symbols_of
+    from rig.experiment.place import default_place, parse_place
     from rig.experiment.replay import Bounds
     from rig.experiment.replayable import replayable
     from rig.image.hosttools import tool

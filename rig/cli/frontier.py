@@ -11,6 +11,7 @@ from rig.errors import WrongCall
 
 if TYPE_CHECKING:
     from rig.experiment.frontier.conduct import Curve
+    from rig.experiment.sweep.row import Row
 
 app = typer.Typer()
 
@@ -47,8 +48,10 @@ def frontier(
     from rich.console import Console
 
     from rig.experiment.frontier.conduct import find_frontier
+    from rig.experiment.frontier.keep import keep_frontier, open_frontier
     from rig.experiment.frontier.scale import parse_scale
     from rig.experiment.sweep.axes import SweepPlan, check_plan, parse_axes
+    from rig.experiment.sweep.row import append_row
     from rig.scenario.load import load_scenario
 
     check_outputs(("--json", as_json), ("-q", quiet))
@@ -66,10 +69,10 @@ def frontier(
     if scale.name in {name for name, _ in fixed}:
         raise WrongCall(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
 
-    def ended(row: object) -> None:
-        from rig.experiment.sweep.row import Row
+    kept = open_frontier(str(loaded.folder) if "/" in scenario else scenario, others, fixed)
 
-        assert isinstance(row, Row)
+    def ended(row: Row) -> None:
+        append_row(kept.journal, row)
         if not quiet and not as_json:
             where = " ".join(f"{name}={value}" for name, value in row.settings.items())
             print(f"{row.verdict:<15} {where}", flush=True)
@@ -80,7 +83,10 @@ def frontier(
             timeout_scale=timeout_scale, ended=ended,
         )
     )  # fmt: skip
+    kept = keep_frontier(kept, loaded, scale, curves)
     count = _print(Console(), scale.name, curves, find, as_json=as_json)
+    if not as_json:
+        print(f"frontier {kept.id}  {kept.path}")
     raise typer.Exit(0 if count else 1)
 
 

@@ -30,14 +30,16 @@ def post_mortem(
 ) -> None:
     """Replay a run up to an instant and read the guest's memory there.
 
-    Numbers that the kernel's OOM report gives too are compared with it.
+    Numbers that the kernel's OOM report gives too are compared with it. Without a recording, or without the kernel's
+    debug symbols, it shows what the guest said itself, and says so.
     """
     import asyncio
     import sys
 
     from rich.console import Console
 
-    from rig.experiment.instant import default_place, parse_place, symbols_of
+    from rig.experiment.instant import NoSymbols, symbols_of
+    from rig.experiment.place import default_place, parse_place
     from rig.experiment.postmortem.conduct import post_mortem as read_memory
     from rig.experiment.postmortem.conduct import post_mortem_of_dump, post_mortem_without_symbols
     from rig.experiment.replay import Bounds
@@ -50,23 +52,31 @@ def post_mortem(
 
     folder = resolve_run(run)
     found = read_run(folder)
-    if without_symbols:
-        result = post_mortem_without_symbols(found, folder, "asked for: --without-symbols")
-    else:
-        place = parse_place(at) if at is not None else default_place(found)
-        with progress_for(Console(stderr=True), quiet=as_json) as progress:
-            progress.phase("check")
-            store, qemu = Store(), find_qemu()
-            if found.recording.path is None and found.panic_dump is not None and place.kind == "panic":
+    place = parse_place(at) if at is not None else default_place(found)
+    store, symbols, why = Store(), None, ""
+    dumped = found.recording.path is None and found.panic_dump is not None and place.kind == "panic"
+    with progress_for(Console(stderr=True), quiet=as_json) as progress:
+        progress.phase("check")
+        if without_symbols:
+            why = "asked for: --without-symbols"
+        elif found.recording.path is None and not dumped:
+            why = f"this run has no recording: {found.recording.reason or 'it names no reason'}"
+        else:
+            try:
                 symbols = symbols_of(store, found, kernel_of(store, found))
-                result = post_mortem_of_dump(found, folder, symbols, frames=frames)
-            else:
-                ready = replayable(store, found, folder, qemu)
-                symbols = symbols_of(store, found, ready.spec.kernel)
-                bounds = Bounds.of(ready, timeout_scale)
-                result = asyncio.run(
-                    read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
-                )
+            except NoSymbols as error:
+                why = f"{error.what}: {error.remedy}"
+        if symbols is None:
+            result = post_mortem_without_symbols(found, folder, place, why)
+        elif dumped:
+            result = post_mortem_of_dump(found, folder, symbols, frames=frames)
+        else:
+            qemu = find_qemu()
+            ready = replayable(store, found, folder, qemu)
+            bounds = Bounds.of(ready, timeout_scale)
+            result = asyncio.run(
+                read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
+            )
     if as_json:
         sys.stdout.write(result.model_dump_json(indent=1) + "\n")
     else:

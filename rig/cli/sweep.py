@@ -44,6 +44,7 @@ def sweep(
     Exit status: the worst of the runs: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. A sweep
     measures, so with --json, -q or without, `rig results` tells what happened where.
     """
+    from rig.experiment.frontier.keep import FRONTIER
     from rig.experiment.sweep.folder import find_sweep
 
     check_outputs(("--json", as_json), ("-q", quiet), ("--junit", junit), ("--ktap", ktap))
@@ -55,6 +56,10 @@ def sweep(
         if scenario is not None or over or points or sets or repeat:
             raise WrongCall("the sweep is known already", where="--resume", remedy="leave the scenario and axes out")
         folder = find_sweep(resume)
+        if (folder.path / FRONTIER).exists():
+            raise WrongCall(
+                "that is a frontier, which has no points of its own", where="--resume", remedy="run it again"
+            )
     else:
         folder = _new(scenario, over, points, sets, repeat, yes=yes)
     silent = quiet or as_json or junit == "-" or ktap == "-"

@@ -20,6 +20,7 @@ from rig.image.store import Store, digest_file
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
+from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
@@ -151,9 +152,22 @@ async def conduct(
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
+        _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
     return conducted
+
+
+def _refuse_what_is_not_written(session: Session, out: Path) -> None:
+    """Raise RigError where the disk did not take all that the guest said, or its recording."""
+    failed = session.console.failed or session.channel.failed
+    if failed is not None or WRITE_ERROR in session.process.words():
+        why = failed.strerror if failed is not None else "QEMU could not write its recording"
+        raise RigError(
+            f"the run's folder cannot be written: {why}",
+            where=out.parent,
+            remedy="make room, or name another folder in RIG_RUNS",
+        )
 
 
 def _aside(wiring: Wiring, out: Path) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rig.experiment.instant import Instant, Place, at_place
+from rig.experiment.instant import Instant, at_place
+from rig.experiment.place import Place
 from rig.experiment.replay import Bounds
 from rig.experiment.replayable import Replayable
 from rig.image.hosttools import tool
@@ -89,6 +90,8 @@ async def debug(
         async with context as instant:
             progress.__exit__(None, None, None)
             where = f" ({instant.function})" if instant.function else ""
+            if instant.clock is not None:
+                where = f" (a tick at {instant.clock:.3f} s)"
             tell(f"stopped at {place}{where}, instruction {instant.instruction:,}")
             instant.port.close()
             if server is not None:

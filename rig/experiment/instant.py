@@ -5,7 +5,6 @@ Breakpoints are on kernel functions; the guest runs with nokaslr, so their addre
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
+from rig.experiment.guestclock import read_tick_clock
+from rig.experiment.place import KINDS, Place, marks_of, refuse_what_never_comes
 from rig.experiment.replay import Bounds, how_it_ended, instruction, replaying
 from rig.experiment.replayable import Replayable
 from rig.image.elf import symbol_addresses
@@ -20,15 +21,14 @@ from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols
 from rig.machine.gdbstub import DebugPort, GuestEnded, debug_port
 from rig.machine.history import take_first_snapshot, write_empty_qcow2
+from rig.machine.memory import member_offset
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, confinement_user
 from rig.report.live import Progress
 from rig.run.model import Run
-from rig.units import parse_duration
 
-__all__ = ["Instant", "Place", "at_place", "default_place", "parse_place", "symbols_of"]
+__all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
 
-KINDS = "oom, panic, fork, start, mark:NAME, t=TIME"
 # Where each place is: the first of these functions that the kernel has.
 FUNCTIONS = {
     # mm/oom_kill.c: the report is printed and the victim killed in it; dump_header() where it was inlined.
@@ -39,30 +39,14 @@ FUNCTIONS = {
     "fork": ("wake_up_new_task",),
     # kernel/printk/printk.c: the agent's marks go through /dev/kmsg.
     "mark": ("devkmsg_write",),
-    # kernel/time/hrtimer.c: every tick.
-    "t": ("hrtimer_interrupt",),
 }
-# jiffies begins five minutes below its 32-bit wrap (include/linux/jiffies.h, INITIAL_JIFFIES).
-MINUTES_BEFORE_WRAP = 5
-
-
-@dataclass(frozen=True)
-class Place:
-    """kind: oom, panic, fork, start, mark or t. name: the mark's; seconds: of the guest's clock."""
-
-    kind: str
-    name: str = ""
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        if self.kind == "mark":
-            return f"mark:{self.name}"
-        return f"t={self.seconds:g}s" if self.kind == "t" else self.kind
 
 
 @dataclass(frozen=True)
 class Instant:
-    """A replay that stands at a place. function: whose first instruction is next, with its address."""
+    """A replay that stands at a place. function: whose first instruction is next; clock: of the guest,
+    in seconds, where the place is a time: the first tick at or after it.
+    """
 
     place: Place
     session: Session
@@ -71,67 +55,25 @@ class Instant:
     instruction: int
     function: str
     host_seconds: float
+    clock: float | None = None
 
 
-def parse_place(text: str) -> Place:
-    """Return the place of that spelling. Raises WrongCall."""
-    if text in ("oom", "panic", "fork", "start"):
-        return Place(text)
-    if text.startswith("mark:") and len(text) > 5:
-        return Place("mark", name=text[5:])
-    if text.startswith("t="):
-        try:
-            return Place("t", seconds=parse_duration(text[2:]))
-        except ValueError as error:
-            raise WrongCall(str(error), where=f"--at {text}", remedy="as in t=275s") from None
-    raise WrongCall(f"'{text}' is no place", where="--at", remedy=f"one of {KINDS}")
-
-
-def default_place(run: Run) -> Place:
-    """Return where a run is worth stopping: at its OOM, else at its panic, else at its start."""
-    if run.ooms and not (run.panic and run.recording.path is None):
-        return Place("oom")
-    return Place("panic") if run.panic else Place("start")
+class NoSymbols(RigError):
+    """The debug symbols of a run's kernel are not here."""
 
 
 def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
-    """Return the symbols of the run's kernel, a bzImage. Raises RigError where they are not here."""
+    """Return the symbols of the run's kernel, a bzImage. Raises NoSymbols where they are not here."""
     found = find_symbols(store, kernel)
     if found is None:
         name = run.environment.kernel_name
         spec = name if name.startswith("debian:") else f"VMLINUX --kernel {name or 'KERNEL'}"
-        raise RigError(
+        raise NoSymbols(
             f"the debug symbols of {run.environment.kernel} are not here",
             where=store.root / "symbols",
             remedy=f"rig symbols add {spec}",
         )
     return found
-
-
-def _refuse_what_never_comes(run: Run, place: Place, marks: tuple[str, ...]) -> None:
-    if place.kind == "oom" and not run.ooms:
-        raise WrongCall("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
-    if place.kind == "panic" and not run.panic:
-        raise WrongCall("the guest of this run did not panic", where="--at panic", remedy=f"one of {KINDS}")
-    if place.kind == "mark" and place.name not in marks:
-        raise WrongCall(
-            f"the run has no mark '{place.name}'",
-            where="--at",
-            remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
-        )
-    if place.kind == "t" and run.guest_seconds is not None and place.seconds > run.guest_seconds:
-        raise WrongCall(
-            f"the run ended at {run.guest_seconds:.1f} s of its clock", where="--at", remedy="an earlier time"
-        )
-
-
-def marks_of(folder: Path) -> tuple[str, ...]:
-    """Return the names of a run's marks in the order in which they came, from its console."""
-    try:
-        console = (folder / "console.log").read_bytes().decode(errors="replace")
-    except OSError:
-        return ()
-    return tuple(re.findall(r"^\[ *[\d.]+\](?:\[[^\]]*\])? rig: mark (\S+)", console, flags=re.MULTILINE))
 
 
 @asynccontextmanager
@@ -154,10 +96,9 @@ async def at_place(
 
     Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
     """
-    marks = marks_of(replayable.folder)
-    _refuse_what_never_comes(replayable.run, place, marks)
+    refuse_what_never_comes(replayable.run, replayable.folder, place)
     names = FUNCTIONS.get(place.kind, ())
-    addresses = symbol_addresses(symbols.vmlinux, [*names, "jiffies_64", "jiffies"])
+    addresses = symbol_addresses(symbols.vmlinux, names)
     function = next((name for name in names if name in addresses), "")
     if names and not function:
         raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
@@ -179,67 +120,80 @@ async def at_place(
         began = time.monotonic()
         if reversible:
             await take_first_snapshot(session.monitor)
-        if function:
-            here = _condition(replayable, place, marks, addresses, symbols)
-            try:
-                await _go_until(port, addresses[function], here, place, bounds)
-            except GuestEnded:
-                how = how_it_ended(session, await session.process.wait())
-                raise RigError(
-                    f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
-                    where="replay",
-                    remedy="rig replay says whether the recording is whole",
-                ) from None
+        clock = None
+        way = _Way(port, place, began + bounds.total, bounds.total)
+        try:
+            if function:
+                await way.to_function(addresses[function], _condition(replayable, place, symbols))
+            elif place.kind == "t":
+                clock = await way.to_time(replayable.spec.kernel, symbols)
+        except GuestEnded:
+            how = how_it_ended(session, await session.process.wait())
+            raise RigError(
+                f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
+                where="replay",
+                remedy="rig replay says whether the recording is whole",
+            ) from None
         count = await instruction(session)
-        yield Instant(place, session, port, symbols, count, function, time.monotonic() - began)
+        yield Instant(place, session, port, symbols, count, function, time.monotonic() - began, clock)
 
 
 Condition = Callable[[DebugPort], Awaitable[bool]]
 
 
-async def _go_until(
-    port: DebugPort,
-    address: int,
-    here: Condition,
-    place: Place,
-    bounds: Bounds,
-) -> None:
-    deadline = time.monotonic() + bounds.total
-    await port.break_at(address)
-    while True:
-        left = deadline - time.monotonic()
+@dataclass(frozen=True)
+class _Way:
+    """From where the guest stands to the place. deadline: on the monotonic clock; total: seconds of it."""
+
+    port: DebugPort
+    place: Place
+    deadline: float
+    total: float
+
+    async def _go(self) -> None:
         try:
-            await port.go(max(left, 0.1))
+            await self.port.go(max(self.deadline - time.monotonic(), 0.1))
         except TimeoutError:
             raise RigError(
-                f"the replay did not come to {place} within {bounds.total:g} s",
+                f"the replay did not come to {self.place} within {self.total:g} s",
                 where="replay",
                 remedy="--timeout-scale 3 on a slow machine; rig replay says whether the recording is whole",
             ) from None
-        if (await port.registers())["rip"] != address:
-            raise RigError(f"the replay stopped before it came to {place}", where="replay", remedy="see rig replay")
-        if await here(port):
-            await port.clear(address)
-            return
-        # A breakpoint under the next instruction would stop it again at once.
-        await port.clear(address)
-        await port.step()
-        await port.break_at(address)
+
+    async def to_function(self, address: int, here: Condition) -> None:
+        await self.port.break_at(address)
+        while True:
+            await self._go()
+            if (await self.port.registers())["rip"] != address:
+                raise RigError(
+                    f"the replay stopped before it came to {self.place}", where="replay", remedy="see rig replay"
+                )
+            arrived = await here(self.port)
+            await self.port.clear(address)
+            if arrived:
+                return
+            # A breakpoint under the next instruction would stop it again at once.
+            await self.port.step()
+            await self.port.break_at(address)
+
+    async def to_time(self, kernel: Path, symbols: Symbols) -> float:
+        """At each tick a watchpoint stops it: QEMU translates all code anew after a breakpoint, and not after that."""
+        clock = await read_tick_clock(self.port, kernel, symbols)
+        await self.port.watch(clock.jiffies)
+        while (now := await clock.seconds(self.port)) < self.place.seconds:
+            await self._go()
+        await self.port.unwatch(clock.jiffies)
+        return now
 
 
-def _condition(
-    replayable: Replayable, place: Place, marks: tuple[str, ...], addresses: dict[str, int], symbols: Symbols
-) -> Condition:
+def _condition(replayable: Replayable, place: Place, symbols: Symbols) -> Condition:
     async def always(port: DebugPort) -> bool:
         return True
 
     if place.kind == "mark":
-        return _nth(marks.index(place.name) + 1)
+        return _nth(marks_of(replayable.folder).index(place.name) + 1)
     if place.kind == "fork":
         return _child_is(replayable.run, symbols)
-    if place.kind == "t":
-        jiffies = addresses.get("jiffies_64") or addresses["jiffies"]
-        return _clock_is(place.seconds, jiffies, _hertz(replayable.spec.kernel))
     return always
 
 
@@ -260,35 +214,10 @@ def _child_is(run: Run, symbols: Symbols) -> Condition:
     wanted = run.roles.get("child")
     if wanted is None:
         raise WrongCall("no process of this run is a `child`", where="--at fork", remedy=f"one of {KINDS}")
-    offset = member_offset(symbols, "struct task_struct", "pid")
+    offset = member_offset(symbols.vmlinux, "struct task_struct", "pid")
 
     async def condition(port: DebugPort) -> bool:
         task = (await port.registers())["rdi"]
         return await port.number(task + offset, 4) == wanted
-
-    return condition
-
-
-def member_offset(symbols: Symbols, kind: str, member: str) -> int:
-    """Return the offset in bytes of a structure's member, from the debug information."""
-    from rig.machine.memory import type_program
-
-    return int(type_program(symbols.vmlinux).type(kind).member(member).offset)
-
-
-def _hertz(kernel: Path) -> int:
-    """CONFIG_HZ from the configuration that lies beside the kernel; 250, as Debian has it, where there is none."""
-    try:
-        found = re.search(r"^CONFIG_HZ=(\d+)$", (kernel.parent / "config").read_text(), flags=re.MULTILINE)
-    except OSError:
-        found = None
-    return int(found[1]) if found else 250
-
-
-def _clock_is(seconds: float, jiffies: int, hertz: int) -> Condition:
-    target = (-MINUTES_BEFORE_WRAP * 60 * hertz & 0xFFFFFFFF) + int(seconds * hertz)
-
-    async def condition(port: DebugPort) -> bool:
-        return await port.number(jiffies) >= target
 
     return condition

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -17,6 +16,7 @@ from typing import IO, Any
 from rig.errors import RigError, WrongCall
 from rig.experiment.replayable import parts_of
 from rig.image.hosttools import disk_full, tool
+from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, digest_file
 from rig.run.folder import LARGEST_RUN_FILE, RUN_FILE, runs_folder
 from rig.run.model import Run
@@ -260,9 +260,10 @@ def _unpack_members(tar: tarfile.TarFile, source: Path, work: Path) -> dict[str,
 
 def _copy(content: IO[bytes], target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
-    hashed = hashlib.sha256()
-    with target.open("wb") as file:
+    with target.open("wb", buffering=0) as file:
+        size = 0
         while data := content.read(1 << 20):
-            hashed.update(data)
-            file.write(data)
-    return hashed.hexdigest()
+            write_sparse(file.fileno(), data)
+            size += len(data)
+        file.truncate(size)
+    return digest_file(target)

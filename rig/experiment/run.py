@@ -16,8 +16,9 @@ from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
 from rig.image.store import Store, digest_file
 from rig.machine.accel import Choice, choose_accel
-from rig.machine.command import build_command, printable
+from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
+from rig.machine.recording import is_finished
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 from rig.run.folder import OpenRun, open_run
@@ -179,6 +180,8 @@ def _environment(
 
 def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Conducted) -> Recording:
     file = folder / RECORDING / "replay.bin"
+    if conducted.recorded and file.is_file() and not is_finished(file):
+        return Recording(reason="QEMU was ended from outside and did not finish its recording")
     if conducted.recorded and file.is_file():
         return Recording(
             path=str(file.relative_to(folder)),
@@ -235,6 +238,7 @@ async def print_qemu(request: Request, store: Store | None = None) -> str:
         swap=folder / "swap",
         ssh_port=2222 if live else None,
         shell=live,
+        ram=folder / "ram" if memory_is_a_file(spec) else None,
     )
     try:
         return printable(build_command(replace(spec, accel=choice.accel), wiring, qemu))

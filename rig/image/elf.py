@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["build_id", "notes", "symbol_addresses"]
+__all__ = ["build_id", "notes", "section_names", "symbol_addresses"]
 
 NT_GNU_BUILD_ID = 3
 PT_NOTE = 4
@@ -49,6 +49,18 @@ def build_id(data: Bytes, where: str | Path) -> str | None:
     """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is no ELF."""
     found = (content for name, kind, content in notes(data, where) if kind == NT_GNU_BUILD_ID and name == b"GNU")
     return next((content.hex() for content in found), None)
+
+
+def section_names(data: Bytes, where: str | Path) -> tuple[str, ...]:
+    """Return the names of an ELF file's sections. Raises RigError when it is no ELF, or its table is damaged."""
+    header = _header(data, where)
+    offset, size, count, names = header[5], header[10], header[11], header[12]
+    try:
+        sections = [struct.unpack_from("<IIQQQQIIQQ", data, offset + index * size) for index in range(count)]
+        strings = data[sections[names][4] : sections[names][4] + sections[names][5]] if sections else b""
+    except (struct.error, IndexError):
+        raise RigError("its section headers are damaged", where=where) from None
+    return tuple(strings[at[0] :].split(b"\0", 1)[0].decode(errors="replace") for at in sections)
 
 
 def symbol_addresses(path: Path, names: Iterable[str]) -> dict[str, int]:

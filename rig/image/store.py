@@ -22,6 +22,7 @@ from typing import Any
 
 from rig.errors import RigError
 from rig.image.hosttools import disk_full
+from rig.image.sparse import SUFFIX, digest_sparse
 from rig.units import format_size, parse_size
 
 __all__ = ["Entry", "Store", "digest_file", "digest_text"]
@@ -33,7 +34,9 @@ KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols")
 
 
 def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex; of a guest's memory the digest of rig/image/sparse.py."""
+    if path.suffix == SUFFIX:
+        return digest_sparse(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rig.errors import RigError, WrongCall
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import Kernel, boot_build_id
-from rig.image.elf import build_id
+from rig.image.elf import build_id, section_names
 from rig.image.hosttools import disk_full, tool
 from rig.image.kernel import find_kernel
 from rig.image.store import Store
@@ -93,12 +93,19 @@ def add_file(store: Store, vmlinux: Path, spec: str) -> Symbols:
 
 def _keep(store: Store, result: Path, wanted: str, kernel: Kernel, source: str) -> Symbols:
     with (result / VMLINUX).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = build_id(data, source)
+        found, sections = build_id(data, source), section_names(data, source)
     if found != wanted:
         raise RigError(
             f"these symbols are of another build: build id {found}, the kernel {kernel.release} has {wanted}",
             where=source,
             remedy="take the vmlinux of the same build",
+        )
+    # Compressed, it has the same name, or that of older tools.
+    if not {".debug_info", ".zdebug_info"} & set(sections):
+        raise RigError(
+            "this vmlinux has no debug information",
+            where=source,
+            remedy="take the one that was not stripped, of a kernel built with CONFIG_DEBUG_INFO",
         )
     entry = store.add(KIND, wanted, result, {"source": source, "release": kernel.release, "spec": kernel.spec})
     return Symbols(entry.file(VMLINUX), wanted, source)

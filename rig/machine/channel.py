@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 from rig.machine.pipe import ReadEnd
@@ -37,6 +38,8 @@ class Channel:
         self._transport: asyncio.BaseTransport | None = None
         self._reading: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self.failed: OSError | None = None
+        """Why the file lacks what came, where it does: a disk that is full."""
 
     async def listen(self, path: Path) -> None:
         """Begin to read from a pipe; QEMU opens the other end."""
@@ -51,11 +54,9 @@ class Channel:
         tail = b""
         try:
             with self._log.open("wb", buffering=0) as log:
-                log.write(self._before)
-                self._on_data(self._before)
+                self._write(log, self._before)
                 while data := await reader.read(65536):
-                    log.write(data)
-                    self._on_data(data)
+                    self._write(log, data)
                     *lines, tail = (tail + data).split(b"\n")
                     for line in lines:
                         self._on_line(line)
@@ -66,6 +67,15 @@ class Channel:
             if tail:
                 self._on_line(tail)
             self._ended.set()
+
+    def _write(self, log: FileIO, data: bytes) -> None:
+        if self.failed is None:
+            try:
+                log.write(data)
+            except OSError as error:
+                # The guest must not wait for us, come what may.
+                self.failed = error
+        self._on_data(data)
 
     async def drain(self, timeout: float) -> bool:
         """Wait until QEMU has closed the port; say whether it did in that time (seconds)."""

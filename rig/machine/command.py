@@ -17,6 +17,7 @@ __all__ = [
     "WARP_SHIFT",
     "build_command",
     "kernel_command_line",
+    "memory_is_a_file",
     "printable",
     "spec_key_text",
 ]
@@ -46,7 +47,8 @@ def kernel_command_line(spec: GuestSpec) -> str:
     ]  # fmt: skip
     if spec.clock is Clock.WARP:
         # The guest's TSC is QEMU's own clock; checking it twice a second against another would wake an idle guest.
-        words += ["tsc=reliable"]
+        # The other two do the same: the lock-up detectors, and compaction ahead of need (on request: --sysctl).
+        words += ["tsc=reliable", "nowatchdog", "sysctl.vm.compaction_proactiveness=0"]
     if spec.clock is Clock.LIVE:
         words += [f"rig.ip={GUEST_ADDRESS}", "rig.shell=1"]
     return " ".join([*words, *spec.append])
@@ -60,7 +62,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         "-nodefaults", "-no-user-config",
         "-display", "none",
         "-no-reboot",
-        "-machine", "q35,nvdimm=on,usb=off,vmport=off,smbus=off",
+        "-machine", "q35,nvdimm=on,usb=off,vmport=off,smbus=off" + (",memory-backend=ram" if wiring.ram else ""),
         *_clock(spec, wiring),
         *_processor(spec),
         *_memory(spec, wiring),
@@ -106,13 +108,24 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     """Root and payload are NVDIMMs: memory rather than I/O, so they are replayed exactly, and not part of -m."""
     root_size = spec.rootfs.stat().st_size if spec.rootfs.exists() else 0
     maxmem = spec.memory + (2 << 30)
+    ram = []
+    if wiring.ram is not None:
+        share = "on" if wiring.ram_kept else "off"
+        path = _escaped(wiring.ram)
+        ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}"]
     return [
         "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
+        *ram,
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
         "-object", _backend("root", spec.rootfs, root_size),
         "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
     ]  # fmt: skip
+
+
+def memory_is_a_file(spec: GuestSpec) -> bool:
+    """Return whether rig gives the guest its memory: not where QEMU's own options lay it out, as for NUMA."""
+    return not any("memdev=" in word for word in spec.qemu_args)
 
 
 def _backend(name: str, path: Path, size: int) -> str:
@@ -131,7 +144,8 @@ def _channels(wiring: Wiring) -> list[str]:
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",
-        "-device", "virtio-serial-pci,id=vs",
+        # As many ports as there are: each has eventfds, and the main loop polls every one of them at each of its turns.
+        "-device", "virtio-serial-pci,id=vs,max_ports=4,ioeventfd=off",
         "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
         # The first tells the host of a panic at once, and the guest is then held; through the second the guest's
@@ -210,7 +224,12 @@ def printable(command: list[str]) -> str:
 def spec_key_text(spec: GuestSpec, qemu: Qemu) -> str:
     """Return the text whose hash names a guest's snapshot: the command with content in place of paths."""
     neutral = Wiring(
-        name="", folder=Path("/"), payload=Path("payload"), swap=Path("swap"), shell=spec.clock is Clock.LIVE
+        name="",
+        folder=Path("/"),
+        payload=Path("payload"),
+        swap=Path("swap"),
+        shell=spec.clock is Clock.LIVE,
+        ram=Path("ram") if memory_is_a_file(spec) else None,
     )
     text = "\0".join(build_command(spec, neutral, qemu))
     for path, digest in (

@@ -37,6 +37,8 @@ class Console:
         self._tail = b""
         self.lines_seen = 0
         self.bytes_seen = 0
+        self.failed: OSError | None = None
+        """Why the file lacks what came, where it does: a disk that is full."""
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
 
     def start(self) -> None:
@@ -54,7 +56,12 @@ class Console:
                     data = spawn.read_nonblocking(65536, timeout=None)
                 except (pexpect.EOF, OSError):
                     break
-                log.write(data)
+                if self.failed is None:
+                    try:
+                        log.write(data)
+                    except OSError as error:
+                        # The guest must not wait for us, come what may.
+                        self.failed = error
                 self._on_data(data)
                 self._feed(data)
         if self._tail:

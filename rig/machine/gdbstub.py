@@ -76,6 +76,14 @@ class DebugPort:
         """Take a breakpoint away."""
         await self._expect_ok(f"z0,{address:x},1")
 
+    async def watch(self, address: int, size: int = 8) -> None:
+        """Let each write to that memory stop the guest, after the instruction that writes."""
+        await self._expect_ok(f"Z2,{address:x},{size}")
+
+    async def unwatch(self, address: int, size: int = 8) -> None:
+        """Take a watchpoint away."""
+        await self._expect_ok(f"z2,{address:x},{size}")
+
     async def _expect_ok(self, packet: str) -> None:
         if (answer := await self._ask(packet)) != "OK":
             raise RigError(f"QEMU's debugger port answered '{answer}' to {packet}", where="gdbstub")

@@ -17,7 +17,16 @@ from rig.machine.session import Session
 if TYPE_CHECKING:
     import drgn
 
-__all__ = ["dump_memory", "open_dump", "pack_dump", "read_vmcoreinfo", "type_program", "unpack_dump"]
+__all__ = [
+    "dump_memory",
+    "member_offset",
+    "open_dump",
+    "pack_dump",
+    "read_vmcoreinfo",
+    "type_program",
+    "unpack_dump",
+    "variable_member_offset",
+]
 
 
 def _drgn() -> None:
@@ -40,6 +49,16 @@ def type_program(vmlinux: Path) -> drgn.Program:
     # A program that is nothing yet: the file is a module of its own, at no address.
     program.extra_module(VMLINUX, create=True).try_file(str(vmlinux), force=True)
     return program
+
+
+def member_offset(vmlinux: Path, kind: str, member: str) -> int:
+    """Return the offset in bytes of a structure's member, from the debug information."""
+    return int(type_program(vmlinux).type(kind).member(member).offset)
+
+
+def variable_member_offset(vmlinux: Path, variable: str, member: str) -> int:
+    """Return the offset in bytes of a member of a variable whose structure may have no name."""
+    return int(type_program(vmlinux).variable(variable).type_.member(member).offset)
 
 
 async def dump_memory(session: Session, target: Path) -> None:

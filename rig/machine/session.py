@@ -22,9 +22,10 @@ from rig.machine.command import build_command, printable
 from rig.machine.console import Console
 from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
+from rig.machine.processor import keep_to, own_processor
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
-from rig.machine.spec import GuestSpec, Wiring
+from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
 
@@ -153,11 +154,13 @@ async def started(
     *,
     said_before: bytes = b"",
     state: int | None = None,
+    memory: int | None = None,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
-    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from.
+    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from;
+    memory: one of the guest's memory.
     Raises RigError when QEMU does not start.
     """
     wiring = replace(wiring, run_as=confinement_user())
@@ -181,11 +184,14 @@ async def started(
     await channel.listen(wiring.events)
     console.start()
     try:
-        inherit = [each for each in (state, wiring.dump) if each is not None]
-        async with running_qemu(command, out / "qemu.log", inherit) as process:
-            session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
-            await _connected(session)
-            yield session
+        inherit = [each for each in (state, memory, wiring.dump) if each is not None]
+        # Live guests have threads of their own to run at once.
+        with own_processor() if spec.clock is Clock.WARP else contextlib.nullcontext() as processor:
+            async with running_qemu(command, out / "qemu.log", inherit) as process:
+                keep_to(process.pid, processor)
+                session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
+                await _connected(session)
+                yield session
     finally:
         channel.close()
         if shell is not None:

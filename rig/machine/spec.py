@@ -53,7 +53,9 @@ class Wiring:
 
     recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests;
     debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
-    history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked.
+    history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked;
+    ram: a file that is the guest's memory, of which the guest writes to pages of its own, or, with ram_kept, to the
+    file itself.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Wiring:
     debugger_port: int | None = None
     history: Path | None = None
     dump: int | None = None
+    ram: Path | None = None
+    ram_kept: bool = False
 
     @property
     def qmp(self) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rig.report.sanitize import plain
 from rig.run.kernel_path import part_of
-from rig.run.postmortem import ArrayPages, PostMortem
+from rig.run.postmortem import ArrayPages, PageRun, PostMortem, ZoneState
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -92,14 +92,30 @@ def _allocation(found: PostMortem) -> list[Text]:
 def _zones(found: PostMortem) -> RenderableType:
     from rich.text import Text
 
-    table = _table("zone", "free", "min", "low", "high", "managed", title="Zones, in kB")
+    highest = found.allocation.highest_zone if found.allocation is not None else None
+    headings = ("zone", "free", "min", "low", "high", *(() if highest is None else ("held back",)), "managed")
+    table = _table(*headings, title="Zones, in kB")
     for zone in found.zones:
-        below = "bold red" if zone.free < zone.min else "bold yellow" if zone.free < zone.low else ""
-        numbers = (zone.min, zone.low, zone.high, zone.managed)
+        reserve = 0 if highest is None else zone.reserve_for(highest)
+        # mm/page_alloc.c, __zone_watermark_ok(): what is free must exceed both together.
+        below = "bold red" if zone.free <= zone.min + reserve else "bold yellow" if zone.free < zone.low else ""
+        numbers = (zone.min, zone.low, zone.high, *(() if highest is None else (reserve,)), zone.managed)
         table.add_row(
             plain(zone.name), Text(f"{zone.free * PAGE_KB}", below), *(f"{number * PAGE_KB}" for number in numbers)
         )
+    if highest is not None:
+        table.caption = _watermarks(found.zones, highest)
+        table.caption_justify = "left"
     return table
+
+
+def _watermarks(zones: tuple[ZoneState, ...], highest: int) -> str:
+    usable = [zone for zone in zones if zone.index <= highest]
+    short = [plain(zone.name) for zone in usable if zone.free <= zone.min + zone.reserve_for(highest)]
+    if usable and len(short) == len(usable):
+        return f"free does not exceed min and what is held back in any zone it may use ({', '.join(short)})"
+    enough = [plain(zone.name) for zone in usable if plain(zone.name) not in short]
+    return f"free exceeds min and what is held back in {', '.join(enough)}" if enough else ""
 
 
 def _tasks(found: PostMortem) -> RenderableType:
@@ -134,12 +150,11 @@ def _array(array: ArrayPages) -> list[Text]:
     from rich.text import Text
 
     pages = sum(run.count for run in array.runs)
-    label = f", {plain(array.label)}" if array.label else ""
+    when = "" if array.time is None else f", at {array.time:.3f} s"
+    label = f" ({plain(array.label)}{when})" if array.label or when else ""
     lines = [
         Text.assemble(
-            ("Array ", "bold"),
-            (plain(array.name), "bold cyan"),
-            f"{label}: {pages:,} pages at {array.start:#x}",
+            ("Array ", "bold"), (plain(array.name), "bold cyan"), f"{label}: {pages:,} pages at {array.start:#x}"
         )
     ]
     for index, (name, pid) in enumerate(zip(array.names, array.pids, strict=True)):
@@ -153,12 +168,27 @@ def _array(array: ArrayPages) -> list[Text]:
         lines.append(Text.assemble("  ", (f"{plain(name)} ({pid})", "cyan"), f": {said or 'none'}"))
     for run in array.runs[:MOST_RUNS]:
         last = run.first + run.count - 1
-        states = ", ".join(f"{plain(name)} {state}" for name, state in zip(array.names, run.states, strict=True))
-        mapped = "" if run.map_count is None else f"; each frame mapped {run.map_count} times"
-        lines.append(Text(f"    {run.first:>7,} to {last:>7,}  {states}{mapped}", "dim"))
+        lines.append(Text(f"    {run.first:>7,} to {last:>7,}  {_whose(array, run)}", "dim"))
     if len(array.runs) > MOST_RUNS:
         lines.append(Text(f"    and {len(array.runs) - MOST_RUNS} more runs of pages: --json has all", "dim"))
     return lines
+
+
+def _whose(array: ArrayPages, run: PageRun) -> str:
+    """Who has the frames of these pages: each group that shares one, each process that has its own."""
+    names = {pid: plain(name) for pid, name in zip(array.pids, array.names, strict=True)}
+    if not run.groups:
+        said = ", ".join(f"{name} {state}" for name, state in zip(names.values(), run.states, strict=True))
+    else:
+        parts = []
+        for group in run.groups:
+            who = " and ".join(names[pid] for pid in group)
+            own = run.states[array.pids.index(group[0])] == "own"
+            parts.append(f"{who} {'share one' if len(group) > 1 else 'has its own' if own else 'shares with others'}")
+        rest = [pid for pid in array.pids if not any(pid in group for group in run.groups)]
+        parts += [f"{names[pid]} {run.states[array.pids.index(pid)]}" for pid in rest]
+        said = ", ".join(parts)
+    return said if run.map_count is None else f"{said}; each frame mapped {run.map_count} times"
 
 
 def _agreement(found: PostMortem) -> list[Text]:

@@ -34,7 +34,11 @@ class StackFrame(Model):
 
 
 class Allocation(Model):
-    """struct oom_control (include/linux/oom.h): what was asked for, and whom the killer had chosen. Sizes in pages."""
+    """struct oom_control (include/linux/oom.h): what was asked for, and whom the killer had chosen. Sizes in pages.
+
+    highest_zone: index of the highest zone that the allocation may use (struct alloc_context), None where it is not
+    known.
+    """
 
     gfp_mask: int
     order: int
@@ -43,13 +47,18 @@ class Allocation(Model):
     memcg_usage: int | None = None
     memcg_limit: int | None = None
     total_pages: int
+    highest_zone: int | None = None
     chosen_pid: int | None = None
     chosen: str = ""
     chosen_points: int | None = None
 
 
 class ZoneState(Model):
-    """A zone's free pages and its watermarks (boost included, as the kernel compares them), in pages."""
+    """A zone's free pages and its watermarks (boost included, as the kernel compares them), in pages.
+
+    index: its place among its node's zones; lowmem_reserve: by zone, what it holds back from allocations that may use
+    that one.
+    """
 
     node: int
     name: str
@@ -59,7 +68,12 @@ class ZoneState(Model):
     high: int
     managed: int
     present: int
+    index: int = 0
     lowmem_reserve: tuple[int, ...] = ()
+
+    def reserve_for(self, highest_zone: int) -> int:
+        """Return what it holds back from an allocation that may use zones up to that one (__zone_watermark_ok())."""
+        return self.lowmem_reserve[highest_zone] if highest_zone < len(self.lowmem_reserve) else 0
 
 
 class TaskMemory(Model):
@@ -84,13 +98,15 @@ class TaskMemory(Model):
 class PageRun(Model):
     """Neighbouring pages of an array that are alike. first: index in the array.
 
-    states: per process of the array, in their order; map_count: how many page table entries map the frame, None
-    where the processes differ, for huge pages, and where no page is present.
+    states: per process of the array, in their order; groups: pids that map one frame together, one group a frame;
+    empty where the frames are not known. map_count: how many page table entries map the frame, None where the processes
+    differ, for huge pages, and where no page is present.
     """
 
     first: int
     count: int
     states: tuple[PageState, ...]
+    groups: tuple[tuple[int, ...], ...] = ()
     map_count: int | None = None
 
 
@@ -108,6 +124,8 @@ class ArrayPages(Model):
     names: tuple[str, ...]
     runs: tuple[PageRun, ...]
     label: str = ""
+    time: float | None = None
+    """Of the guest's clock, where the guest looked itself."""
     frames: tuple[tuple[int, ...], ...] = ()
 
     def count(self, process: int, state: PageState) -> int:

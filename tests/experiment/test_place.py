@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import WrongCall
-from rig.experiment.instant import Place, marks_of, parse_place
+from rig.experiment.place import Place, marks_of, parse_place
 from rig.experiment.postmortem.pages import regions_of
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.machine.command import build_command, kernel_command_line, printable
+from rig.machine.command import build_command, kernel_command_line, memory_is_a_file, printable
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import snapshot_key
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
@@ -58,6 +58,26 @@ def test_comma_in_a_path_is_doubled() -> None:
     command = words(wiring=replace(WIRING, payload=Path("/tmp/a,b")))
 
     assert "mem-path=/tmp/a,,b" in command
+
+
+def test_restored_guest_maps_the_snapshots_memory_privately() -> None:
+    command = words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True))
+
+    assert "memory-backend=ram" in command
+    assert "id=ram,mem-path=/cache/ram,size=536870912,share=off" in command
+
+
+def test_guest_that_becomes_a_snapshot_writes_to_the_memory_that_is_kept() -> None:
+    assert "id=ram,mem-path=/ram,size=536870912,share=on" in words(
+        wiring=replace(WIRING, ram=Path("/ram"), ram_kept=True)
+    )
+
+
+def test_guest_whose_memory_qemus_options_lay_out_has_no_file_of_ours() -> None:
+    numa = replace(SPEC, qemu_args=("-numa", "node,nodeid=0,memdev=node0"))
+
+    assert memory_is_a_file(SPEC)
+    assert not memory_is_a_file(numa)
 
 
 @pytest.mark.parametrize(("version", "option"), [((7, 2), "-runas nobody"), ((9, 1), "-run-with user=nobody")])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from rig.errors import WrongCall
-from rig.experiment.frontier.predict import predict
-from rig.experiment.frontier.scale import Scale, show
+from rig.experiment.frontier.arithmetic import Foreseen
+from rig.experiment.frontier.predict import matching, predict
+from rig.experiment.frontier.scale import Scale
 from rig.experiment.frontier.search import Edge, find_edges
 from rig.experiment.sweep.axes import Axis
 from rig.experiment.sweep.capacity import Capacity
@@ -18,7 +19,7 @@ from rig.experiment.sweep.row import Row
 from rig.experiment.sweep.task import PointTask, run_point
 from rig.image.store import Store
 from rig.scenario.load import Scenario
-from rig.scenario.settings import parse_settings
+from rig.scenario.settings import Settings, parse_settings
 
 __all__ = ["Curve", "CurveEdge", "find_frontier"]
 
@@ -32,15 +33,21 @@ class CurveEdge:
     high: str
     predicted: str | None = None
     off_by: str | None = None
+    predicted_value: Fraction | None = None
+    off_by_value: Fraction | None = None
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The edges along the scale at one point of the other axes, lowest first, and the runs that found them."""
+    """The edges along the scale at one point of the other axes, lowest first, and the runs that found them.
+
+    foreseen: all edges that the guest's arithmetic has in the range, also those that were not found.
+    """
 
     at: tuple[tuple[str, str], ...]
     edges: tuple[CurveEdge, ...]
     rows: tuple[Row, ...]
+    foreseen: tuple[Foreseen, ...] = ()
 
     @property
     def verdicts(self) -> set[str]:
@@ -77,7 +84,8 @@ async def find_frontier(
             settings = (*at, (scale.name, scale.text(step)))
             sets = tuple(f"{name}={value}" for name, value in (*fixed, *settings))
             memory = _memory(scenario, sets)
-            task = PointTask(step, repeat, str(scenario.folder), sets, settings, memory, timeout_scale=timeout_scale)
+            point = number * (scale.steps + 1) + step
+            task = PointTask(point, repeat, str(scenario.folder), sets, settings, memory, timeout_scale=timeout_scale)
             async with capacity.room_for(memory):
                 row, _ = await run_point(task, store)
             rows.append(row)
@@ -85,11 +93,9 @@ async def find_frontier(
             return row.verdict
 
         found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
-        # With the axis set as well: its default may be one that the other settings refuse.
-        at_edge = scale.text(found.edges[0].low if found.edges else 0)
-        parameters = _parameters(scenario, (*fixed, *at, (scale.name, at_edge)))
-        edges = tuple(_told(edge, scale, rows, parameters) for edge in sorted(found.edges, key=lambda edge: edge.low))
-        return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))))
+        foreseen = await asyncio.to_thread(predict, scale, rows, lambda row: _settings(scenario, fixed, row))
+        edges = tuple(_told(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
+        return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))), foreseen)
 
     return list(await asyncio.gather(*(curve(number, at) for number, at in enumerate(points))))
 
@@ -102,19 +108,27 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
     return settings.memory + settings.swap
 
 
-def _parameters(scenario: Scenario, settings: Sequence[tuple[str, str]]) -> Mapping[str, object]:
+def _settings(scenario: Scenario, fixed: Sequence[tuple[str, str]], row: Row) -> Settings | None:
     try:
-        return parse_settings(scenario, [f"{name}={text}" for name, text in settings]).parameters
+        return parse_settings(scenario, [f"{name}={text}" for name, text in (*fixed, *row.settings.items())])
     except WrongCall:
-        return {}
+        return None
 
 
-def _told(edge: Edge, scale: Scale, rows: Sequence[Row], parameters: Mapping[str, object]) -> CurveEdge:
-    predicted = predict(edge, scale.name, rows, parameters)
+def _told(edge: Edge, scale: Scale, foreseen: Sequence[Foreseen]) -> CurveEdge:
     low, high = scale.text(edge.low), scale.text(edge.high)
-    if predicted is None:
-        return CurveEdge(edge, low, high)
     middle = (scale.value(edge.low) + scale.value(edge.high)) / 2
-    off = middle - Fraction(predicted)
-    megabytes = f"{float(off) / (1 << 20):+.1f}M"
-    return CurveEdge(edge, low, high, show("size", Fraction(round(predicted) >> 12 << 12)), megabytes)
+    same = matching(edge, foreseen, middle)
+    if same is None:
+        return CurveEdge(edge, low, high)
+    off = middle - same.value
+    return CurveEdge(edge, low, high, _rounded(scale.kind, same.value), _signed(scale.kind, off), same.value, off)
+
+
+def _rounded(kind: str, value: Fraction) -> str:
+    """Sizes in tenths of a megabyte: the arithmetic is not good for more."""
+    return f"{float(value) / (1 << 20):.1f}M" if kind == "size" else f"{float(value):.4g}"
+
+
+def _signed(kind: str, value: Fraction) -> str:
+    return f"{float(value) / (1 << 20):+.1f}M" if kind == "size" else f"{float(value):+.2g}"

@@ -39,6 +39,9 @@ def _allocation(report: OomEvent, allocation: Allocation | None, task_pid: int |
     yield "gfp_mask", report.gfp_mask, allocation.gfp_mask
     yield "order", report.order, allocation.order
     yield "constraint", report.constraint, allocation.constraint
+    yield "pages in all", report.totalpages, allocation.total_pages
+    if report.kills:
+        yield "the victim's pid", report.kills[0].pid, allocation.chosen_pid
 
 
 def _zones(report: OomEvent, zones: tuple[ZoneState, ...]) -> Iterator[Pair]:
@@ -49,6 +52,10 @@ def _zones(report: OomEvent, zones: tuple[ZoneState, ...]) -> Iterator[Pair]:
             continue
         for name in ("free", "min", "low", "high"):
             yield f"{said.name} {name}, kB", getattr(said, name), getattr(zone, name) * PAGE_KB
+        for name in ("present", "managed"):
+            yield f"{said.name} {name}, kB", said.values.get(name), getattr(zone, name) * PAGE_KB
+        for index, reserve in enumerate(said.lowmem_reserve):
+            yield f"{said.name} lowmem_reserve[{index}], pages", reserve, zone.reserve_for(index)
 
 
 def _tasks(report: OomEvent, tasks: tuple[TaskMemory, ...]) -> Iterator[Pair]:

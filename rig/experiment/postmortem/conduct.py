@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
-from rig.experiment.instant import Place, at_place
+from rig.experiment.instant import at_place
+from rig.experiment.place import Place, refuse_what_never_comes
 from rig.experiment.postmortem.agree import compare
 from rig.experiment.postmortem.pages import read_arrays, regions_of
-from rig.experiment.postmortem.said import arrays_said, tasks_said
+from rig.experiment.postmortem.said import arrays_said, moment_of, tasks_said, tasks_sampled
 from rig.experiment.postmortem.stack import read_allocation, read_stack
 from rig.experiment.postmortem.tasks import read_tasks
 from rig.experiment.postmortem.zones import read_zones
@@ -57,8 +59,20 @@ async def post_mortem(
             _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
         )
         if keep is not None:
-            await asyncio.to_thread(lambda: shutil.move(pack_dump(dump), keep))
+            await asyncio.to_thread(_keep, dump, keep)
         return found
+
+
+def _keep(dump: Path, target: Path) -> None:
+    packed = pack_dump(dump)
+    try:
+        shutil.move(packed, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            target.unlink()
+        raise RigError(
+            f"the dump cannot be kept: {error.strerror}", where=target, remedy="make room, or name another file"
+        ) from error
 
 
 def _read(
@@ -127,21 +141,32 @@ def first_oom(folder: Path) -> OomEvent | None:
         return None
 
 
-def post_mortem_without_symbols(run: Run, folder: Path, why: str) -> PostMortem:
-    """Return what the OOM report and the guest's own page maps say. why: why the memory could not be read."""
+def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
+    """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
+
+    Raises WrongCall for a place that the run has not.
+    """
     from rig.telemetry.records import read_records
 
+    refuse_what_never_comes(run, folder, place)
     records = read_records(folder / "events.jsonl")
-    report = first_oom(folder)
-    oom = run.ooms[0] if run.ooms else None
+    report = first_oom(folder) if place.kind == "oom" else None
+    moment = moment_of(run, place, records)
+    notes = [why, "pages are those of /proc/PID/pagemap: whether a page is shared, and not with whom"]
+    if report is not None:
+        notes.append("tasks are those of the OOM report")
+    if moment is None:
+        notes.append(f"when it came to {place} is in no record")
+    oom = run.ooms[0] if report is not None and run.ooms else None
+    tasks = tasks_said(report) if report is not None else ()
     return PostMortem(
         run=run.id,
-        at="oom" if oom else "end",
+        at=str(place),
         source="records",
-        notes=(why, "tasks are those of the OOM report; pages are the last /proc/PID/pagemap of each process"),
+        notes=tuple(notes),
         kernel=run.environment.kernel,
         task_pid=oom.invoker_pid if oom else None,
         task=oom.invoker if oom else "",
-        tasks=tasks_said(report) if report is not None else (),
-        arrays=arrays_said(records.of("pagemap")),
+        tasks=tasks or (tasks_sampled(records, moment) if moment is not None else ()),
+        arrays=arrays_said(records.of("pagemap"), moment) if moment is not None else (),
     )

@@ -6,7 +6,6 @@ x86-64, four or five levels (Documentation/arch/x86/x86_64/mm.rst).
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -85,6 +84,7 @@ def _has(mm: Any, address: int) -> bool:
 def _array(program: Any, region: Region, family: list[Any], with_frames: bool) -> ArrayPages:
     first = region.start & ~(PAGE - 1)
     count = -(-(region.start + region.length - first) // PAGE)
+    pids = tuple(int(task.pid) for task in family)
     frames = [list(_frames(program, task.mm, first, count)) for task in family]
     counts = _map_counts(program, {frame for each in frames for frame in each if frame > 0})
     return ArrayPages(
@@ -92,24 +92,30 @@ def _array(program: Any, region: Region, family: list[Any], with_frames: bool) -
         start=first,
         length=region.length,
         page_size=PAGE,
-        pids=tuple(int(task.pid) for task in family),
+        pids=pids,
         names=tuple(task.comm.string_().decode(errors="replace") for task in family),
-        runs=tuple(_runs(frames, counts)),
+        runs=tuple(_runs(pids, frames, counts)),
         frames=tuple(tuple(max(0, frame) for frame in each) for each in frames) if with_frames else (),
     )
 
 
-def _runs(frames: list[list[int]], counts: Mapping[int, int]) -> Iterator[PageRun]:
+def _runs(pids: tuple[int, ...], frames: list[list[int]], counts: Mapping[int, int]) -> Iterator[PageRun]:
     first = 0
-    for (states, count), pages in groupby(_described(page, counts) for page in zip(*frames, strict=True)):
+    for (states, groups, count), pages in groupby(_described(pids, page, counts) for page in zip(*frames, strict=True)):
         length = sum(1 for _ in pages)
-        yield PageRun(first=first, count=length, states=states, map_count=count)
+        yield PageRun(first=first, count=length, states=states, groups=groups, map_count=count)
         first += length
 
 
-def _described(page: tuple[int, ...], counts: Mapping[int, int]) -> tuple[tuple[PageState, ...], int | None]:
-    users = Counter(page)
+Described = tuple[tuple[PageState, ...], tuple[tuple[int, ...], ...], int | None]
+
+
+def _described(pids: tuple[int, ...], page: tuple[int, ...], counts: Mapping[int, int]) -> Described:
     states: list[PageState] = []
+    users: dict[int, list[int]] = {}
+    for pid, frame in zip(pids, page, strict=True):
+        if frame > 0:
+            users.setdefault(frame, []).append(pid)
     for frame in page:
         if frame == ABSENT:
             states.append("absent")
@@ -117,9 +123,9 @@ def _described(page: tuple[int, ...], counts: Mapping[int, int]) -> tuple[tuple[
             states.append("swapped")
         else:
             # Another's page table may map it too: a process that is not of the family.
-            states.append("shared" if max(users[frame], counts.get(frame, 1)) > 1 else "own")
-    known = {counts.get(frame) for frame in page if frame > 0}
-    return tuple(states), known.pop() if len(known) == 1 else None
+            states.append("shared" if max(len(users[frame]), counts.get(frame, 1)) > 1 else "own")
+    known = {counts.get(frame) for frame in users}
+    return tuple(states), tuple(map(tuple, users.values())), known.pop() if len(known) == 1 else None
 
 
 def _frames(program: Any, mm: Any, start: int, count: int) -> Iterator[int]:

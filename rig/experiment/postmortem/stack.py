@@ -47,11 +47,21 @@ def read_allocation(program: Any, trace: Any) -> Allocation | None:
             control.order.value_()
         except (LookupError, AttributeError, ValueError):
             continue
-        return _allocation(program, control)
+        return _allocation(program, control, _highest_zone(trace))
     return None
 
 
-def _allocation(program: Any, control: Any) -> Allocation:
+def _highest_zone(trace: Any) -> int | None:
+    """Of the innermost frame that has an alloc_context; one that is not set is another's."""
+    for frame in trace:
+        try:
+            return int(frame["ac"].highest_zoneidx)
+        except (LookupError, AttributeError, ValueError, TypeError):
+            continue
+    return None
+
+
+def _allocation(program: Any, control: Any, highest_zone: int | None) -> Allocation:
     memcg, chosen = control.memcg, control.chosen
     found: dict[str, Any] = {}
     if memcg:
@@ -70,5 +80,6 @@ def _allocation(program: Any, control: Any) -> Allocation:
         order=int(control.order),
         constraint=control.constraint.format_(type_name=False),
         total_pages=int(control.totalpages),
+        highest_zone=highest_zone,
         **found,
     )

@@ -21,7 +21,7 @@ def _zones(program: Any) -> Iterator[ZoneState]:
     free = program.constant("NR_FREE_PAGES")
     for node in for_each_online_node(program):
         data = program["node_data"][node]
-        for zone in data.node_zones:
+        for index, zone in enumerate(data.node_zones):
             if not zone.present_pages:
                 continue
             # include/linux/mmzone.h, wmark_pages().
@@ -29,6 +29,7 @@ def _zones(program: Any) -> Iterator[ZoneState]:
             minimum, low, high = (int(zone._watermark[index]) + boost for index in range(3))
             yield ZoneState(
                 node=node,
+                index=index,
                 name=zone.name.string_().decode(),
                 free=int(zone.vm_stat[free].counter),
                 min=minimum,

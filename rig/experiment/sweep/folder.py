@@ -15,7 +15,7 @@ from rig.experiment.sweep.axes import Axis, SweepPlan
 from rig.experiment.sweep.row import Row, read_rows
 from rig.run.folder import new_run_id, runs_folder
 
-__all__ = ["PLAN_VERSION", "SweepFolder", "find_sweep", "list_sweeps", "new_sweep", "sweeps_folder"]
+__all__ = ["PLAN_VERSION", "SweepFolder", "find_sweep", "list_sweeps", "new_sweep", "sweeps_folder", "write_plan"]
 
 PLAN_VERSION = 1
 PLAN = "sweep.json"
@@ -68,6 +68,16 @@ class SweepFolder:
 def new_sweep(plan: SweepPlan) -> SweepFolder:
     """Make a sweep's folder. Raises RigError when it cannot be made."""
     path = sweeps_folder() / new_run_id()
+    try:
+        path.mkdir(parents=True)
+        write_plan(path, plan)
+    except OSError as error:
+        raise RigError(f"the sweep's folder cannot be made: {error.strerror}", where=path) from error
+    return SweepFolder(path, plan)
+
+
+def write_plan(path: Path, plan: SweepPlan) -> None:
+    """Write a folder's sweep.json, whole or not at all."""
     content = {
         "schema_version": PLAN_VERSION,
         "scenario": plan.scenario,
@@ -76,12 +86,9 @@ def new_sweep(plan: SweepPlan) -> SweepFolder:
         "extra": plan.extra,
         "repeat": plan.repeat,
     }
-    try:
-        path.mkdir(parents=True)
-        (path / PLAN).write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise RigError(f"the sweep's folder cannot be made: {error.strerror}", where=path) from error
-    return SweepFolder(path, plan)
+    aside = path / f".{PLAN}.part"
+    aside.write_text(json.dumps(content, indent=2) + "\n")
+    aside.replace(path / PLAN)
 
 
 def list_sweeps() -> list[Path]:

@@ -1,0 +1,42 @@
+"""A processor of the host for one guest on the warp clock.
+
+Such a QEMU has two threads that hand one lock to and fro at every timer of the guest, and never both have work. On
+two processors each handing over wakes an idle one, which a host that is a virtual machine pays dearly; on one it is a
+switch between threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["keep_to", "own_processor"]
+
+PREFIX = "\0rig-processor-"
+"""An abstract socket's name (unix(7)) is the lock: it is free again when its owner has died."""
+
+
+@contextmanager
+def own_processor() -> Iterator[int | None]:
+    """Yield a processor that no other rig's guest keeps to, or None where each has one, or there is but one."""
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+        yield next((each for each in allowed if _taken(lock, each)), None) if len(allowed) > 1 else None
+
+
+def _taken(lock: socket.socket, processor: int) -> bool:
+    try:
+        lock.bind(f"{PREFIX}{processor}")
+    except OSError:
+        return False
+    return True
+
+
+def keep_to(pid: int, processor: int | None) -> None:
+    """Let a process that has just been started run there; where it may not, it runs anywhere."""
+    if processor is not None:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(pid, {processor})

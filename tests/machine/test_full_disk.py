@@ -1,0 +1,58 @@
+"""What the guest says is read to its end, even where the disk takes no more of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from rig.machine.channel import Channel
+from rig.machine.console import Console
+from rig.machine.pipe import ReadEnd
+from rig.machine.recording import is_finished
+
+FULL = Path("/dev/full")
+"""full(4): every write fails with ENOSPC."""
+
+
+def test_console_is_heard_although_its_file_takes_nothing(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    console = Console(ReadEnd(tmp_path / "console"), FULL, heard.append)
+    console.start()
+
+    with (tmp_path / "console.out").open("wb") as qemu:
+        qemu.write(b"one\r\ntwo\r\n")
+
+    assert console.drain(10)
+    assert heard == [b"one", b"two"]
+    assert console.failed is not None
+    assert console.failed.strerror == "No space left on device"
+
+
+def test_records_are_heard_although_their_file_takes_nothing(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def listen() -> Channel:
+        channel = Channel(FULL, heard.append)
+        await channel.listen(tmp_path / "events")
+        descriptor = os.open(tmp_path / "events.out", os.O_WRONLY)
+        os.write(descriptor, b'{"ev":"ready"}\n{"ev":"end"}\n')
+        os.close(descriptor)
+        assert await channel.drain(10)
+        return channel
+
+    channel = asyncio.run(listen())
+
+    assert heard == [b'{"ev":"ready"}', b'{"ev":"end"}']
+    assert channel.failed is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "finished"), [(bytes(12), False), (b"\x00\xe0\x20\x0c" + bytes(8), True), (b"", False)]
+)
+def test_recording_is_finished_when_qemu_has_written_its_version(header: bytes, finished: bool, tmp_path: Path) -> None:
+    (tmp_path / "replay.bin").write_bytes(header + b"events" * bool(header))
+
+    assert is_finished(tmp_path / "replay.bin") is finished

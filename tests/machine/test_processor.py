@@ -1,0 +1,43 @@
+"""One processor a guest: no two keep to the same, and a guest without one runs anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import ExitStack
+
+import pytest
+
+from rig.machine.processor import keep_to, own_processor
+
+ALLOWED = os.sched_getaffinity(0)
+
+
+@pytest.mark.skipif(len(ALLOWED) < 2, reason="there is but one processor")
+def test_no_two_guests_keep_to_one_processor() -> None:
+    with ExitStack() as stack:
+        taken = [stack.enter_context(own_processor()) for _ in range(len(ALLOWED) + 1)]
+
+    numbers = [each for each in taken if each is not None]
+    assert len(numbers) == len(set(numbers))
+    assert set(numbers) <= ALLOWED
+    assert taken[-1] is None
+
+
+def test_process_that_is_kept_runs_there_alone() -> None:
+    processor = min(ALLOWED)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        keep_to(child.pid, processor)
+
+        assert os.sched_getaffinity(child.pid) == {processor}
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_process_that_is_gone_is_passed_over() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+
+    keep_to(child.pid, min(ALLOWED))
