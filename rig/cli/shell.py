@@ -16,7 +16,7 @@ def _group() -> None:
 def shell(
     sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="memory, cpus, kernel, image, accel."),
     memory: str = typer.Option(None, help="The guest's memory, as in 384M."),
-    kernel: str = typer.Option(None, help="debian:SUITE, or the path of a bzImage."),
+    kernel: str = typer.Option(None, help="debian:SUITE, source:SUITE, tree:DIR, or a path."),
     accel: str = typer.Option(None, help="auto, kvm or tcg."),
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline."),
 ) -> None:

@@ -22,7 +22,7 @@ def add(
     from rig.image.symbols import add_file, add_package
 
     store = Store()
-    if spec.startswith("debian:"):
+    if spec.startswith(("debian:", "source:", "tree:")):
         added = add_package(store, spec)
     else:
         added = add_file(store, Path(spec), kernel or default_kernel())

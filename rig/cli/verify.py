@@ -24,7 +24,9 @@ def _group() -> None:
 @app.command()
 def verify(
     suite: str = typer.Argument(help="overcommit"),
-    kernel: list[str] = typer.Option([], help="debian:SUITE or a path; once for each kernel to compare."),
+    kernel: list[str] = typer.Option(
+        [], help="debian:SUITE, source:SUITE, tree:DIR or a path; once for each kernel to compare."
+    ),
     check: list[str] = typer.Option([], help="Only this check; once for each."),
     list_: bool = typer.Option(False, "--list", help="List the checks with their rules and sources."),
     jobs: int = typer.Option(None, min=1, help="Guests at once."),

@@ -18,7 +18,7 @@ from rig.experiment.replay import Bounds, how_it_ended, instruction, replaying
 from rig.experiment.replayable import Replayable
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
-from rig.image.symbols import Symbols, find_symbols
+from rig.image.symbols import Symbols, find_symbols, how_to_get
 from rig.machine.gdbstub import DebugPort, GuestEnded, debug_port
 from rig.machine.history import take_first_snapshot, write_empty_qcow2
 from rig.machine.memory import member_offset
@@ -63,15 +63,13 @@ class NoSymbols(RigError):
 
 
 def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
-    """Return the symbols of the run's kernel, a bzImage. Raises NoSymbols where they are not here."""
+    """Return the symbols of the run's kernel. Raises NoSymbols where they are not here."""
     found = find_symbols(store, kernel)
     if found is None:
-        name = run.environment.kernel_name
-        spec = name if name.startswith("debian:") else f"VMLINUX --kernel {name or 'KERNEL'}"
         raise NoSymbols(
             f"the debug symbols of {run.environment.kernel} are not here",
             where=store.root / "symbols",
-            remedy=f"rig symbols add {spec}",
+            remedy=how_to_get(run.environment.kernel_name),
         )
     return found
 

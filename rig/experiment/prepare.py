@@ -44,7 +44,9 @@ def default_kernel() -> str:
     return f"debian:{host_suite()}"
 
 
-def find_parts(store: Store, kernel: str | None, image: str | None, tell: Callable[[str], None] = logger.info) -> Parts:
+def find_parts(
+    store: Store, kernel: str | None, image: str | None, tell: Callable[[str], None] = logger.warning
+) -> Parts:
     """Return kernel, root filesystem and the code for it, each built where it is missing.
 
     tell: is told what takes long, from a thread of its own.

@@ -34,7 +34,7 @@ IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 
 
-def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.info) -> Kernel:
+def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.warning) -> Kernel:
     """Return the kernel of that spelling, fetching or building it where it is not in the cache yet.
 
     tell: is told what is being built, which may take minutes. Raises WrongCall for a spelling that means nothing and

@@ -17,7 +17,7 @@ from rig.image.hosttools import disk_full, tool
 from rig.image.kernel import find_kernel
 from rig.image.store import Store
 
-__all__ = ["Symbols", "add_file", "add_package", "find_symbols"]
+__all__ = ["Symbols", "add_file", "add_package", "find_symbols", "how_to_get"]
 
 VMLINUX = "vmlinux"
 KIND = "symbols"
@@ -41,6 +41,15 @@ def find_symbols(store: Store, kernel: Path) -> Symbols | None:
     return Symbols(entry.file(VMLINUX), entry.key, str(entry.about.get("source", "")))
 
 
+def how_to_get(spec: str) -> str:
+    """Return what to type for the symbols of the kernel of that spelling."""
+    if spec.startswith("debian:"):
+        return f"rig symbols add {spec}"
+    if spec.startswith(("source:", "tree:")):
+        return f"rig kernel build {spec} --debug-info, and run again: it makes another kernel"
+    return f"rig symbols add VMLINUX --kernel {spec or 'KERNEL'}"
+
+
 def add_package(store: Store, spec: str) -> Symbols:
     """Fetch the debug package of the kernel of that spelling and keep its vmlinux.
 
@@ -48,7 +57,9 @@ def add_package(store: Store, spec: str) -> Symbols:
     """
     if not spec.startswith("debian:"):
         raise WrongCall(
-            f"'{spec}' has no debug package", where="rig symbols add", remedy="as in debian:bookworm, or a vmlinux"
+            f"'{spec}' has no debug package",
+            where="rig symbols add",
+            remedy=how_to_get(spec) if spec.startswith(("source:", "tree:")) else "as in debian:bookworm, or a vmlinux",
         )
     kernel = find_kernel(store, spec)
     wanted = boot_build_id(kernel.image)

@@ -1,0 +1,78 @@
+"""A kernel from Debian's source with rig's fragments: built here, or awaited where `make test` has begun it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.errors import RigError
+from rig.experiment.verify.conduct import ZRAM
+from rig.image.apt import host_suite
+from tests.guest.conftest import Rig
+
+BUILD_DEADLINE = 1100
+pytestmark = [pytest.mark.guest, pytest.mark.timeout(BUILD_DEADLINE + 200)]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> str:
+    """The spelling of the kernel, once it is built. A second builder waits for the first."""
+    try:
+        spec = f"source:{host_suite()}"
+    except RigError as error:
+        pytest.skip(f"the mirror does not serve a kernel's source: {error}")
+    done = subprocess.run(
+        [sys.executable, "-m", "rig", "kernel", "build", spec],
+        capture_output=True,
+        text=True,
+        timeout=BUILD_DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return spec
+
+
+def test_main_job_is_reproduced_on_it_and_replayed(kernel: str, rig: Rig) -> None:
+    called = rig("run", "overcommit-oops", "--kernel", kernel, "--json")
+
+    run = called.run()
+    assert run["verdict"] == "reproduced", called.out
+    assert run["environment"]["kernel"].endswith("-rig")
+    assert run["environment"]["kernel_package"].startswith("linux-source-")
+    replayed = rig("replay", run["id"])
+    assert replayed.status == 0, replayed.out + replayed.err
+
+
+def test_live_guest_on_it_takes_its_payload_by_ssh(kernel: str, rig: Rig) -> None:
+    called = rig("run", "fork-returns-twice", "--kernel", kernel, "--clock", "live", "--accel", "tcg", "--json")
+
+    assert called.run()["verdict"] == "reproduced", called.out + called.err
+
+
+@pytest.mark.parametrize("form", ["bzImage", "vmlinux"])
+def test_both_of_its_files_boot_by_their_path(form: str, kernel: str, rig: Rig) -> None:
+    command = rig("run", "memory-is-copied", "--kernel", kernel, "--print-qemu").out
+    found = re.search(r"^-?.*-kernel (\S+)", command, re.MULTILINE)
+    assert found is not None, command
+
+    called = rig("run", "memory-is-copied", "--kernel", str(Path(found[1]).with_name(form)), "--json")
+
+    assert called.run()["verdict"] == "reproduced", called.out + called.err
+
+
+def test_swap_to_a_disk_and_to_zram_work_on_it(kernel: str, rig: Rig) -> None:
+    for setting in ("swap=64M", f"zram={ZRAM >> 20}M"):
+        called = rig("run", "overcommit-oops", "--kernel", kernel, "--set", setting, "--set", "every=1s", "--json")
+
+        assert called.status in (0, 1), called.err
+
+
+def test_bisection_reads_its_verdict(kernel: str, rig: Rig) -> None:
+    words = ("run", "memory-is-copied", "--bisect", "--kernel", kernel, "-q")
+
+    assert rig(*words, "--good", "reproduced").status == 0
+    assert rig(*words, "--good", "not-reproduced").status == 1

@@ -1,0 +1,292 @@
+"""Kernels built from a tree: here a made one whose Makefile knows the few targets that rig calls."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rig.errors import RigError, WrongCall
+from rig.image import kbuild
+from rig.image.fragments import own_fragments
+from rig.image.kbuild import check_tree
+from rig.image.kernel import find_kernel
+from rig.image.sourcekernel import Asked, build_tree_kernel
+from rig.image.store import Store
+from tests.image.test_bootfile import _bzimage, _vmlinux
+
+# `olddefconfig` drops what Kconfig does not list, as the kernel's does; `bzImage` compiles one.c and two.c.
+MAKEFILE = """\
+VERSION = 6
+PATCHLEVEL = 1
+SUBLEVEL = 7
+EXTRAVERSION = -made
+tinyconfig:
+\t@echo 'CONFIG_64BIT=y' > $(O)/.config
+olddefconfig:
+\t@grep -v -x -f $(CURDIR)/unknown $(O)/.config > $(O)/.new; mv $(O)/.new $(O)/.config
+bzImage vmlinux: $(O)/one.o $(O)/two.o
+\t@mkdir -p $(O)/arch/x86/boot $(O)/include/config
+\t@cat $(CURDIR)/made.bzImage > $(O)/arch/x86/boot/bzImage
+\t@cat $(CURDIR)/made.vmlinux > $(O)/vmlinux
+\t@echo 6.1.7-made > $(O)/include/config/kernel.release
+$(O)/%.o: $(CURDIR)/%.c
+\t@echo "  CC      $*.o"
+\t@gcc -c -o $@ $<
+"""
+MERGE = 'shift; [ "$1" = -O ] && out=$2 && shift 2; into=$1; shift; cat "$@" >> $into\n'
+
+
+def _git(tree: Path, *words: str) -> None:
+    identity = ("-c", "user.name=made", "-c", "user.email=made@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(tree), *identity, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "linux"
+    (folder / "scripts/kconfig").mkdir(parents=True)
+    (folder / "arch/x86").mkdir(parents=True)
+    (folder / "arch/x86/Kconfig").write_text("")
+    (folder / "Makefile").write_text(MAKEFILE)
+    (folder / "scripts/kconfig/merge_config.sh").write_text(MERGE)
+    (folder / "unknown").write_text("CONFIG_UNKNOWN=y\n")
+    (folder / "made.vmlinux").write_bytes(_vmlinux())
+    (folder / "made.bzImage").write_bytes(_bzimage(_vmlinux()))
+    (folder / "one.c").write_text("int one;\n")
+    (folder / "two.c").write_text("int two;\n")
+    _git(folder, "init", "-q")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "-q", "-m", "made")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture(autouse=True)
+def _no_strip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The made vmlinux has no sections for objcopy to work on."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "objcopy").write_text('#!/bin/sh\nexec cp "$2" "$3"\n')
+    (tools / "objcopy").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+
+def _compiled(told: list[str]) -> bool:
+    return any(words.startswith("compile") for words in told)
+
+
+def test_kernel_of_a_tree_is_built_and_boots_as_vmlinux(tree: Path, store: Store) -> None:
+    kernel = find_kernel(store, f"tree:{tree}")
+
+    assert kernel.spec == f"tree:{tree}"
+    assert kernel.release == "6.1.7-made"
+    assert kernel.package is not None
+    assert kernel.package.startswith("commit ")
+    assert kernel.modules is None
+    assert kernel.image.name == "vmlinux"
+    assert (kernel.image.parent / "bzImage").is_file()
+    assert "CONFIG_VIRTIO_PCI=y" in (kernel.image.parent / "config").read_text()
+
+
+def test_tree_itself_is_not_written_to(tree: Path, store: Store) -> None:
+    find_kernel(store, f"tree:{tree}")
+
+    done = subprocess.run(["git", "-C", str(tree), "status", "--porcelain"], check=True, capture_output=True)
+    assert done.stdout == b""
+
+
+def test_what_did_not_change_is_not_built_again(tree: Path, store: Store) -> None:
+    told: list[str] = []
+    find_kernel(store, f"tree:{tree}")
+
+    find_kernel(store, f"tree:{tree}", told.append)
+
+    assert not _compiled(told)
+
+
+@pytest.mark.parametrize("change", ["edit", "commit", "new file"])
+def test_what_changed_is_built_again(change: str, tree: Path, store: Store) -> None:
+    told: list[str] = []
+    before = find_kernel(store, f"tree:{tree}")
+
+    (tree / ("three.c" if change == "new file" else "one.c")).write_text("int other;\n")
+    if change == "commit":
+        _git(tree, "commit", "-q", "-a", "-m", "other")
+    after = find_kernel(store, f"tree:{tree}", told.append)
+
+    assert _compiled(told)
+    assert (after.package or "").endswith("with changes") == (change != "commit")
+    assert after.image != before.image
+
+
+def test_going_back_to_a_commit_takes_the_kernel_of_then(tree: Path, store: Store) -> None:
+    told: list[str] = []
+    first = find_kernel(store, f"tree:{tree}")
+    (tree / "one.c").write_text("int other;\n")
+    _git(tree, "commit", "-q", "-a", "-m", "other")
+    find_kernel(store, f"tree:{tree}")
+
+    _git(tree, "checkout", "-q", "HEAD~")
+    again = find_kernel(store, f"tree:{tree}", told.append)
+
+    assert not _compiled(told)
+    assert again == first
+
+
+def test_tree_without_git_is_built_each_time(tree: Path, store: Store) -> None:
+    (tree / ".git").rename(tree.parent / "git-aside")
+    told: list[str] = []
+    first = find_kernel(store, f"tree:{tree}")
+
+    again = find_kernel(store, f"tree:{tree}", told.append)
+
+    assert _compiled(told)
+    assert again == first
+
+
+def test_failing_build_shows_the_compilers_words_and_goes_on_where_it_ended(tree: Path, store: Store) -> None:
+    (tree / "two.c").write_text("int two\n")
+    with pytest.raises(RigError, match=r"the kernel 6\.1\.7-made does not build") as raised:
+        find_kernel(store, f"tree:{tree}")
+    log = Path(raised.value.where or "")
+    first = [line for line in log.read_text().splitlines() if "  CC " in line]
+
+    (tree / "two.c").write_text("int two;\n")
+    find_kernel(store, f"tree:{tree}")
+
+    assert "two.c" in (raised.value.detail or "")
+    assert "error" in (raised.value.detail or "")
+    assert first == ["  CC      one.o", "  CC      two.o"]
+    assert "one.o" not in log.read_text()
+
+
+def test_persons_fragment_overrides_ours_and_is_remembered(tree: Path, store: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_KSM=y\nCONFIG_MINE=y\n")
+    built = build_tree_kernel(store, str(tree), Asked.read(mine, debug_info=False))
+
+    found = find_kernel(store, f"tree:{tree}")
+
+    assert found == built
+    assert "CONFIG_MINE=y" in (built.image.parent / "config").read_text()
+
+
+def test_persons_option_that_vanishes_is_named(tree: Path, store: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_UNKNOWN=y\n")
+
+    with pytest.raises(RigError, match=r"1 options .* are not in force") as raised:
+        build_tree_kernel(store, str(tree), Asked.read(mine, debug_info=False))
+
+    assert "CONFIG_UNKNOWN=y was asked for, and it is not set" in (raised.value.detail or "")
+
+
+def test_option_of_ours_that_vanishes_is_named(tree: Path, store: Store) -> None:
+    (tree / "unknown").write_text("CONFIG_VIRTIO_CONSOLE=y\n")
+
+    with pytest.raises(RigError, match="not in force") as raised:
+        find_kernel(store, f"tree:{tree}")
+
+    assert "virtio.config:" in (raised.value.detail or "")
+    assert "CONFIG_VIRTIO_CONSOLE=y was asked for" in (raised.value.detail or "")
+
+
+def test_whole_configuration_takes_the_place_of_tinyconfig(tree: Path, store: Store, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.config"
+    whole.write_text("#\n# Automatically generated file; DO NOT EDIT.\n#\nCONFIG_64BIT=y\nCONFIG_THEIRS=m\n")
+
+    built = build_tree_kernel(store, str(tree), Asked.read(whole, debug_info=False))
+
+    assert "CONFIG_THEIRS=m" in (built.image.parent / "config").read_text()
+
+
+def test_kernel_with_debug_information_brings_its_symbols(tree: Path, store: Store) -> None:
+    from rig.image.symbols import find_symbols
+
+    built = build_tree_kernel(store, str(tree), Asked(debug_info=True))
+
+    symbols = find_symbols(store, built.image)
+    assert symbols is not None
+    assert symbols.source == built.package
+
+
+@pytest.mark.parametrize("lacks", ["Makefile", "scripts/kconfig/merge_config.sh"])
+def test_folder_that_is_no_kernel_tree_is_a_wrong_call(lacks: str, tree: Path, store: Store) -> None:
+    (tree / lacks).unlink()
+
+    with pytest.raises(WrongCall, match="is no source tree of a kernel"):
+        find_kernel(store, f"tree:{tree}")
+
+
+def test_tree_of_another_architecture_is_told(tree: Path, store: Store) -> None:
+    (tree / "arch/x86/Kconfig").unlink()
+    (tree / "arch/x86").rmdir()
+
+    with pytest.raises(WrongCall, match="has no arch/x86"):
+        find_kernel(store, f"tree:{tree}")
+
+
+def test_tree_that_was_built_in_place_is_told_with_what_to_do(tree: Path, store: Store) -> None:
+    (tree / ".config").write_text("")
+
+    with pytest.raises(WrongCall, match="built in place") as raised:
+        find_kernel(store, f"tree:{tree}")
+
+    assert "git worktree add" in (raised.value.remedy or "")
+
+
+def test_folder_that_is_not_there_is_a_wrong_call(store: Store) -> None:
+    with pytest.raises(WrongCall, match="there is no such folder"):
+        find_kernel(store, "tree:/nowhere/linux")
+
+
+def test_version_is_the_makefiles(tree: Path) -> None:
+    assert check_tree(tree) == "6.1.7-made"
+
+
+def test_missing_host_tools_are_all_named_with_their_packages(
+    tree: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kbuild, "TOOLS", ("make", "cc", "no-such-flex", "no/such/gelf.h", "bc"))
+    monkeypatch.setitem(
+        __import__("rig.image.hosttools", fromlist=["PACKAGES"]).PACKAGES, "no/such/gelf.h", "libelf-dev"
+    )
+
+    with pytest.raises(RigError, match=r"not installed: no-such-flex, no/such/gelf\.h") as raised:
+        find_kernel(store, f"tree:{tree}")
+
+    assert raised.value.remedy == "apt-get install libelf-dev no-such-flex"
+
+
+def test_cache_that_cannot_be_written_is_told_with_the_remedy(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(RigError, match="the cache cannot be written") as raised:
+        find_kernel(Store(tmp_path / "file"), f"tree:{tree}")
+
+    assert "RIG_CACHE" in (raised.value.remedy or "")
+
+
+def test_build_answers_to_no_make_that_it_was_started_from(
+    tree: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "n")
+    monkeypatch.setenv("O", "/nowhere")
+
+    assert find_kernel(store, f"tree:{tree}").release == "6.1.7-made"
+
+
+def test_fragments_are_part_of_a_builds_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Asked().key
+
+    assert Asked(debug_info=True).key != before
+    assert Asked(config="CONFIG_A=y\n").key != before
+    assert Asked().key == before
+    assert own_fragments()
