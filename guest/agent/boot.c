@@ -109,10 +109,11 @@ static void furnish_root(void)
 	mkdir("/dev/shm", 01777);
 	mount("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666");
 	mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
-	symlink("/proc/self/fd", "/dev/fd");
+	if (symlink("/proc/self/fd", "/dev/fd") && errno != EEXIST)
+		say_on_console("/dev/fd", errno);
 	mkdir("/bin", 0755);
-	if (access("/bin/sh", X_OK))
-		symlink("busybox", "/bin/sh");
+	if (access("/bin/sh", X_OK) && symlink("busybox", "/bin/sh"))
+		say_on_console("/bin/sh", errno);
 }
 
 static void mount_cgroups(void)

@@ -115,42 +115,71 @@ static void let_root_in(void)
 		put_file("/etc/group", "root:x:0:\n", 0644);
 }
 
-/* Returns the public key that dropbearkey printed. */
-static const char *make_host_key(void)
+/* Runs a program to its end, for what it prints. */
+static char *output_of(const char *const argv[])
 {
-	static const char *const argv[] = { "/usr/bin/dropbearkey", "-t", "ed25519", "-f", HOST_KEY, NULL };
 	static char text[4096];
 	size_t length = 0;
 	int out[2];
 	ssize_t got;
-	char *key;
 
 	if (pipe2(out, O_CLOEXEC) || start_helper(argv, out[1], NULL) < 0)
-		die("dropbearkey");
+		die(argv[0]);
 	close(out[1]);
 	while (length < sizeof(text) - 1 &&
 	       ((got = read(out[0], text + length, sizeof(text) - 1 - length)) > 0 || (got < 0 && errno == EINTR)))
 		length += got > 0 ? (size_t)got : 0;
 	close(out[0]);
 	text[length] = '\0';
-	key = strstr(text, "ssh-ed25519 ");
+	return text;
+}
+
+static bool is_openssh(void)
+{
+	return access("/usr/sbin/dropbear", X_OK) && access("/usr/sbin/sshd", X_OK) == 0;
+}
+
+/* Returns the public key: dropbearkey prints it, ssh-keygen leaves it in a file. */
+static const char *make_host_key(void)
+{
+	static const char *const dropbear[] = { "/usr/bin/dropbearkey", "-t", "ed25519", "-f", HOST_KEY, NULL };
+	static const char *const openssh[] = { "/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", HOST_KEY,
+					       NULL };
+	static char file[4096];
+	char *key;
+
+	key = output_of(is_openssh() ? openssh : dropbear);
+	if (is_openssh()) {
+		if (slurp(HOST_KEY ".pub", file, sizeof(file)) < 0)
+			die("ssh-keygen gave no key");
+		key = file;
+	}
+	key = strstr(key, "ssh-ed25519 ");
 	if (!key) {
 		errno = EIO;
-		die("dropbearkey gave no key");
+		die("there is no host key");
 	}
 	key[strcspn(key, "\n")] = '\0';
 	return key;
 }
 
-static void start_dropbear(void)
+/* In the foreground, log on stderr, no passwords, no forwarding. */
+static void start_ssh_server(void)
 {
-	/* In the foreground, log on stderr, no passwords, no forwarding. */
-	static const char *const argv[] = { "/usr/sbin/dropbear", "-F", "-E", "-s", "-j", "-k", "-r", HOST_KEY,
-					    "-P", "/run/rig/dropbear.pid", "-p", "22", NULL };
+	static const char *const dropbear[] = { "/usr/sbin/dropbear", "-F", "-E", "-s", "-j", "-k", "-r", HOST_KEY,
+						"-P", "/run/rig/dropbear.pid", "-p", "22", NULL };
+	static const char *const openssh[] = {
+		"/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", HOST_KEY, "-p", "22", "-o", "PidFile=none",
+		"-o", "PasswordAuthentication=no", "-o", "KbdInteractiveAuthentication=no", "-o", "DisableForwarding=yes",
+		"-o", "Subsystem=sftp internal-sftp", NULL
+	};
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (start_helper(argv, null, NULL) < 0)
-		die("dropbear");
+	/* Where Debian's sshd shuts its unprivileged half in. */
+	if (is_openssh())
+		make_dirs("/run/sshd");
+	if (start_helper(is_openssh() ? openssh : dropbear, null, NULL) < 0)
+		die("SSH server");
 	close(null);
 }
 
@@ -161,7 +190,7 @@ void go_live(void)
 	network_up();
 	let_root_in();
 	key = make_host_key();
-	start_dropbear();
+	start_ssh_server();
 	rec_begin("ssh");
 	rec_str("host_key", key);
 	rec_end();

@@ -13,10 +13,35 @@ app.add_typer(image, name="image")
 
 @image.command()
 def build(
-    builder: str = typer.Option("quick", help="quick: from Debian's packages."),
+    builder: str = typer.Option("quick", help="quick: from Debian's packages; buildroot: from source, by Buildroot."),
     kernel: str = typer.Option(None, help="Fetch or build this kernel too: debian:SUITE, source:SUITE, tree:DIR."),
+    recipe: str = typer.Option(None, help="With buildroot: full, small, or a .toml file of yours."),
+    buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
+    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; all processors by default."),
+    primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
+    defconfig_only: bool = typer.Option(
+        False, "--defconfig-only", help="Render and check Buildroot's configuration, print it, build nothing."
+    ),
 ) -> None:
-    """Build the guest image anew: root filesystem from packages, kernel, agent and programs."""
+    """Build the guest image anew: root filesystem, kernel, agent and programs."""
+    if builder == "buildroot":
+        _build_with_buildroot(recipe, buildroot, jobs, primary_site, kernel, defconfig_only)
+        return
+    if builder != "quick":
+        raise WrongCall(f"there is no builder '{builder}'", where="--builder", remedy="quick or buildroot")
+    given = {
+        "--recipe": recipe, "--buildroot": buildroot, "--jobs": jobs, "--primary-site": primary_site,
+        "--defconfig-only": defconfig_only,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value:
+            raise WrongCall(
+                "belongs to the other builder", where=option, remedy="rig image build --builder buildroot …"
+            )
+    _build_quick(kernel)
+
+
+def _build_quick(kernel: str | None) -> None:
     import time
     from concurrent.futures import ThreadPoolExecutor
 
@@ -25,8 +50,6 @@ def build(
     from rig.image.rootfs import build_quick
     from rig.image.store import Store
 
-    if builder != "quick":
-        raise WrongCall(f"there is no builder '{builder}'", where="--builder", remedy="quick")
     began = time.monotonic()
     store = Store()
     spec = kernel or default_kernel()
@@ -39,6 +62,47 @@ def build(
     print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.image}")
     print(f"image   {parts.rootfs.digest[:16]}  {len(parts.rootfs.packages)} packages")
     print(f"built in {time.monotonic() - began:.1f} s")
+
+
+def _build_with_buildroot(
+    recipe_name: str | None,
+    folder: str | None,
+    jobs: int | None,
+    primary_site: str | None,
+    kernel: str | None,
+    defconfig_only: bool,
+) -> None:
+    import os
+    import sys
+
+    from rich.console import Console
+
+    from rig.cli.build_progress import BuildProgress
+    from rig.image.buildroot.build import build_image, check_only
+    from rig.image.buildroot.recipe import DEFAULT, read_recipe
+    from rig.image.buildroot.tree import find_buildroot
+    from rig.image.store import Store
+
+    if kernel is not None:
+        raise WrongCall("an image of Buildroot's brings its kernel", where="--kernel", remedy="write it in the recipe")
+    recipe = read_recipe(recipe_name or DEFAULT)
+    store = Store()
+    jobs = jobs or os.cpu_count() or 1
+    named = bool(folder or os.environ.get("BUILDROOT"))
+    if defconfig_only:
+        tree = find_buildroot(folder) if named else None
+        print(check_only(store, tree, recipe, jobs=jobs, primary_site=primary_site), end="")
+        checked = f"in force in Buildroot {tree.version}" if tree else "not tried: no Buildroot was named"
+        print(f"{recipe.image}: form and fragments are right; {checked}", file=sys.stderr)
+        return
+    tree = find_buildroot(folder)
+    with BuildProgress(Console()) as progress:
+        made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
+        progress.finish(made.seconds)
+    print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
+    size = made.rootfs.file("root.img").stat().st_size / (1 << 20)
+    print(f"image   {made.rootfs.key[:16]}  {size:.1f} MB, {len(made.rootfs.about['packages'])} packages")
+    print(f"built in {made.seconds / 60:.1f} min; run it: rig run SCENARIO --image {recipe.image}")
 
 
 @image.command("list")

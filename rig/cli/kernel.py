@@ -16,13 +16,15 @@ app.add_typer(kernel, name="kernel")
 @kernel.command()
 def build(
     spec: str = typer.Argument(
-        help="debian:SUITE (fetched); source:SUITE (Debian's linux-source) or tree:DIR (built)."
+        help="debian:SUITE (fetched); source:SUITE (Debian's linux-source), tree:DIR or buildroot:VERSION (built)."
     ),
     config: Path = typer.Option(
         None, help="A fragment that is merged last, or a whole .config to start from in place of tinyconfig."
     ),
     debug_info: bool = typer.Option(False, "--debug-info", help="Keep types and lines for post-mortem and debug."),
     jobs: int = typer.Option(None, min=1, help="Compilers at once; as many as there are processors."),
+    buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
+    primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
 ) -> None:
     """Fetch a kernel, or build one from source with rig's fragments, all built in.
 
@@ -39,12 +41,19 @@ def build(
     from rig.report.live import progress_for
 
     how, _, what = spec.partition(":")
-    if how not in ("debian", "source", "tree") or not what:
+    if how not in ("debian", "source", "tree", "buildroot") or not what:
         raise WrongCall(
             f"'{spec}' cannot be built",
             where="rig kernel build",
-            remedy="as in debian:bookworm, source:bookworm, tree:.",
+            remedy="as in debian:bookworm, source:bookworm, tree:., buildroot:6.12.60",
         )
+    if how == "buildroot":
+        if config is not None:
+            raise WrongCall("is for source: and tree:", where="--config", remedy="choose `features` in a recipe")
+        _build_with_buildroot(what, debug_info, jobs, buildroot, primary_site)
+        return
+    if buildroot is not None or primary_site is not None:
+        raise WrongCall("is for buildroot:VERSION", where="--buildroot, --primary-site", remedy="leave it out")
     if how == "debian" and (config is not None or debug_info):
         raise WrongCall(
             "Debian has built this kernel already",
@@ -66,6 +75,32 @@ def build(
     if how != "debian":
         sizes = (f"{name} {(made.image.parent / name).stat().st_size / 1e6:.1f} MB" for name in ("bzImage", "vmlinux"))
         print(f"{made.image}  {', '.join(sizes)}  in {time.monotonic() - began:.0f} s")
+
+
+def _build_with_buildroot(
+    version: str, debug_info: bool, jobs: int | None, folder: str | None, primary_site: str | None
+) -> None:
+    import os
+
+    from rich.console import Console
+
+    from rig.cli.build_progress import BuildProgress
+    from rig.image.buildroot.build import build_kernel
+    from rig.image.buildroot.recipe import kernel_recipe
+    from rig.image.buildroot.tree import find_buildroot
+    from rig.image.store import Store
+
+    recipe = kernel_recipe(version, debug_info=debug_info)
+    with BuildProgress(Console()) as progress:
+        made = build_kernel(
+            Store(),
+            find_buildroot(folder),
+            recipe,
+            jobs=jobs or os.cpu_count() or 1,
+            primary_site=primary_site,
+            progress=progress.step,
+        )
+    print(f"{made.about['spec']}  {made.about['release']}  {made.path}")
 
 
 @kernel.command("list")

@@ -37,8 +37,10 @@ def run(
     memory: str = typer.Option(None, help="The guest's memory, as in 384M."),
     cpus: str = typer.Option(None, help="The guest's processors."),
     swap: str = typer.Option(None, help="Swap on a second disk, as in 256M."),
-    kernel: str = typer.Option(None, help="debian:SUITE, source:SUITE, tree:DIR, or the path of a bzImage or vmlinux."),
-    image: str = typer.Option(None, help="quick, or the path of an image."),
+    kernel: str = typer.Option(
+        None, help="debian:SUITE, source:SUITE, buildroot:VERSION, tree:DIR, or the path of a bzImage or vmlinux."
+    ),
+    image: str = typer.Option(None, help="quick, buildroot, or the path of an image."),
     clock: str = typer.Option(None, help="warp: guest time jumps over idleness; live: guest time is the host's."),
     accel: str = typer.Option(None, help="auto, kvm or tcg."),
     append: list[str] = typer.Option([], help="Words for the kernel's command line."),

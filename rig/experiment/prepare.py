@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,15 +50,24 @@ def find_parts(
     """Return kernel, root filesystem and the code for it, each built where it is missing.
 
     tell: is told what takes long, from a thread of its own.
-    They are looked up side by side: building from nothing is mostly waiting for the mirror.
+    They are looked up side by side: building from nothing is mostly waiting for the mirror. An image of Buildroot's
+    brings kernel, agent and programs with it.
     """
+    image = image or os.environ.get("RIG_IMAGE") or "quick"
+    if image != "quick":
+        rootfs = find_rootfs(store, image)
+        kernel_part = find_kernel(store, kernel or rootfs.kernel or default_kernel())
+        return _put_together(store, kernel_part, rootfs, rootfs.code or build_guest_code(store))
     with ThreadPoolExecutor(3) as pool:
         kernel_found = pool.submit(lambda: find_kernel(store, kernel or default_kernel(), tell))
-        rootfs_found = pool.submit(find_rootfs, store, image or "quick")
+        rootfs_found = pool.submit(find_rootfs, store, image)
         code_found = pool.submit(build_guest_code, store)
-        kernel_part, code = kernel_found.result(), code_found.result()
-        entry = build_initramfs(store, kernel_part, code)
-        return Parts(kernel_part, rootfs_found.result(), entry.file(INITRAMFS), entry.files[INITRAMFS], code)
+        return _put_together(store, kernel_found.result(), rootfs_found.result(), code_found.result())
+
+
+def _put_together(store: Store, kernel: Kernel, rootfs: Rootfs, code: GuestCode) -> Parts:
+    entry = build_initramfs(store, kernel, code)
+    return Parts(kernel, rootfs, entry.file(INITRAMFS), entry.files[INITRAMFS], code)
 
 
 def guest_spec(

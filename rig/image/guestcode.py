@@ -10,9 +10,9 @@ from pathlib import Path
 from rig.assets import assets
 from rig.errors import RigError, WrongCall
 from rig.image.hosttools import tool
-from rig.image.store import Entry, Store, digest_text
+from rig.image.store import Store, digest_text
 
-__all__ = ["GuestCode", "build_guest_code", "compile_program"]
+__all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
 
 CFLAGS = ("-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt")
 
@@ -28,11 +28,16 @@ class GuestCode:
     include: Path
 
 
-def _sources_key(folder: Path) -> str:
+def sources_digest() -> str:
+    """Return what tells the sources of agent and programs from others."""
+    folder = assets("guest")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".c", ".h", ""))
-    parts = [f"{path.relative_to(folder)}\n{path.read_bytes().decode(errors='replace')}" for path in files]
+    return digest_text(*(f"{path.relative_to(folder)}\n{path.read_bytes().decode(errors='replace')}" for path in files))
+
+
+def _sources_key() -> str:
     compiler = Path(tool("cc")).resolve()
-    return digest_text(str(compiler), str(compiler.stat().st_size), str(compiler.stat().st_mtime_ns), *parts)
+    return digest_text(str(compiler), str(compiler.stat().st_size), str(compiler.stat().st_mtime_ns), sources_digest())
 
 
 def build_guest_code(store: Store) -> GuestCode:
@@ -41,7 +46,7 @@ def build_guest_code(store: Store) -> GuestCode:
     Raises RigError with the compiler's words.
     """
     source = assets("guest")
-    key = _sources_key(source)
+    key = _sources_key()
     entry = store.whole("toolchain", key)
     if entry is None:
         with store.lock("guest-code"), store.workplace() as work:
@@ -52,7 +57,7 @@ def build_guest_code(store: Store) -> GuestCode:
                 _make(source, result)
                 entry = store.add("toolchain", key, result, {"what": "guest code"})
     entry.touch()
-    return _from_entry(entry, source)
+    return code_in(entry.path, entry.files["rig-agent"])
 
 
 def _make(source: Path, out: Path) -> None:
@@ -68,14 +73,14 @@ def _make(source: Path, out: Path) -> None:
         )
 
 
-def _from_entry(entry: Entry, source: Path) -> GuestCode:
+def code_in(folder: Path, agent_digest: str) -> GuestCode:
+    """Return the code that lies compiled in a folder: rig-agent, and programs/."""
+    source = assets("guest")
     return GuestCode(
-        agent=entry.file("rig-agent"),
-        agent_digest=entry.files["rig-agent"],
+        agent=folder / "rig-agent",
+        agent_digest=agent_digest,
         programs={
-            path.name: path
-            for path in sorted((entry.path / "programs").iterdir())
-            if path.is_file() and not path.suffix
+            path.name: path for path in sorted((folder / "programs").iterdir()) if path.is_file() and not path.suffix
         },
         python={path.stem.replace("_", "-"): path for path in sorted((source / "python").glob("*.py"))},
         include=source / "programs",

@@ -1,6 +1,6 @@
 """Kernels that guests boot: Debian's by suite, one built from source, or any bzImage or vmlinux of the user's.
 
-One spelling everywhere: `debian:SUITE`, `source:SUITE`, `tree:DIR`, or a path.
+One spelling everywhere: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `tree:DIR`, or a path.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from rig.image.recipe import quick_recipe
 from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
 from rig.image.store import Store, digest_file, digest_text
 
-__all__ = ["Kernel", "build_debian_kernel", "find_kernel"]
+__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel"]
 
 logger = logging.getLogger(__name__)
-SPELLINGS = "write debian:SUITE, as in debian:bookworm, source:SUITE, tree:DIR, or the path of a bzImage or vmlinux"
+SPELLINGS = (
+    "write debian:SUITE, as in debian:bookworm, source:SUITE, buildroot:VERSION, tree:DIR, "
+    "or the path of a bzImage or vmlinux"
+)
 LAYOUT = "2"  # counts up when other files of a package are kept
 IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 # Our flavour first: it is small and boots in half the time of the general one.
@@ -45,6 +48,15 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
         return kernel_of_entry(entry) if entry else build_debian_kernel(store, what)
     if colon and how == "source":
         return find_source_kernel(store, what, tell)
+    if colon and how == "buildroot":
+        entry = store.whole("kernel", store.ref(buildroot_ref(what)))
+        if entry is None:
+            raise RigError(
+                f"the kernel {spec} has not been built here",
+                where="--kernel",
+                remedy=f"rig kernel build buildroot:{what or '6.12.60'} --buildroot DIR",
+            )
+        return kernel_of_entry(entry)
     if colon and how == "tree":
         return find_tree_kernel(store, what, tell)
     if colon and "/" not in spec:
@@ -104,6 +116,11 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
 def _ref(suite: str) -> str:
     # With the recipe in it: when other modules are wanted, the kernel is unpacked anew.
     return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
+
+
+def buildroot_ref(version: str) -> str:
+    """Return the name under which the newest kernel that Buildroot built of a version is found in the cache."""
+    return f"kernel/buildroot:{version}"
 
 
 def _keep_modules(source: Path, target: Path) -> None:

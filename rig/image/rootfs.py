@@ -1,8 +1,9 @@
-"""The quick root filesystem: Debian's packages, extracted without root, in a reproducible image."""
+"""Root filesystems by their names, and the quick one: Debian's packages, extracted without root, reproducible."""
 
 from __future__ import annotations
 
 import fnmatch
+import logging
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from typing import Any
 from rig.errors import RigError, WrongCall
 from rig.image.apt import host_mirror, host_suite
 from rig.image.daximage import write_ext4
+from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.store import Entry, Store, digest_file, digest_text
 
-__all__ = ["Rootfs", "build_quick", "find_rootfs"]
+__all__ = ["BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref"]
 
+logger = logging.getLogger(__name__)
 IMAGE = "root.img"
+GUEST_FOLDER = "rig-guest"
+BUILDROOT_LAYOUT = "1"  # counts up when an entry made with Buildroot is laid out in another way
 LAYOUT = "2"  # counts up when this module lays the image out in another way
 
 
@@ -35,25 +40,34 @@ BASE_FILES = {
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A root filesystem image. packages: name -> version, empty where it was not made from packages."""
+    """A root filesystem image. packages: name -> version, empty where it was not made from packages.
+
+    kernel: what a guest of it boots where no other is named; code: the agent and programs that were built with it.
+    """
 
     spec: str
     image: Path
     digest: str
     packages: dict[str, str]
+    kernel: str | None = None
+    code: GuestCode | None = None
 
 
 def find_rootfs(store: Store, spec: str) -> Rootfs:
-    """Return the image `quick`, built where it is not in the cache yet, or the file at a path.
+    """Return the image `quick` (built where it is not in the cache yet), one of Buildroot's, or the file at a path.
 
-    Raises WrongCall for what is neither.
+    Raises WrongCall for what is none of them, RigError where Buildroot has not built it yet.
     """
+    if spec == "buildroot" or spec.startswith("buildroot:"):
+        return _from_buildroot(store, spec)
     if spec == "quick":
         entry = store.whole("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
     path = Path(spec).expanduser()
     if not path.is_file():
-        raise WrongCall(f"'{spec}' is no image", where="--image", remedy="write quick, or the path of an image")
+        raise WrongCall(
+            f"'{spec}' is no image", where="--image", remedy="write quick, buildroot, or the path of an image"
+        )
     with path.open("rb") as file:
         head = file.read(4096 + 16)
     if head[:4] != b"hsqs" and head[4096:] != b"NVDIMM_PFN_INFO\0":
@@ -61,6 +75,11 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
             "is no image for a guest's NVDIMM", where=path, remedy="give a squashfs, or a file that rig has built"
         )
     return Rootfs(str(path.resolve()), path.resolve(), digest_file(path), {})
+
+
+def image_ref(spec: str) -> str:
+    """Return the name under which the newest image `buildroot` or `buildroot:NAME` is found in the cache."""
+    return f"rootfs/{spec}-{BUILDROOT_LAYOUT}"
 
 
 def build_quick(store: Store, suite: str | None = None) -> Entry:
@@ -104,6 +123,28 @@ def _ref(suite: str) -> str:
 def _from_entry(entry: Entry) -> Rootfs:
     entry.touch()
     return Rootfs("quick", entry.file(IMAGE), entry.key, entry.about["packages"])
+
+
+def _from_buildroot(store: Store, spec: str) -> Rootfs:
+    entry = store.whole("rootfs", store.ref(image_ref(spec)))
+    if entry is None:
+        recipe = spec.partition(":")[2]
+        words = f" --recipe {recipe}" if recipe else ""
+        raise RigError(
+            f"the image {spec} has not been built here",
+            where=f"--image {spec}",
+            remedy=f"rig image build --builder buildroot{words} --buildroot DIR",
+        )
+    entry.touch()
+    about = entry.about
+    code = None
+    if about["guest"] == sources_digest():
+        code = code_in(entry.file(GUEST_FOLDER), entry.files[f"{GUEST_FOLDER}/rig-agent"])
+    else:
+        logger.warning(
+            "the agent in the image %s is of other sources: it is compiled here. Build the image again", spec
+        )
+    return Rootfs(spec, entry.file(IMAGE), entry.files[IMAGE], about["packages"], about["kernel"], code)
 
 
 def _merged(name: str) -> str:

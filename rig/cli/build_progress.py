@@ -1,0 +1,52 @@
+"""A long build as it goes: a line for each package that is done, and on a terminal what is being done now."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+
+from rig.image.buildroot.make import Step
+
+__all__ = ["BuildProgress"]
+
+
+class BuildProgress:
+    """Prints the steps of a build of Buildroot's; packages come after each other, not side by side."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.status = console.status("")
+        self.package: Step | None = None
+        self.since = 0.0
+
+    def __enter__(self) -> BuildProgress:
+        if self.console.is_terminal:
+            self.status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.status.stop()
+
+    def step(self, step: Step, seconds: float) -> None:
+        """Take a step that begins, and the seconds since the build began."""
+        if self.package is None or (step.package, step.version) != (self.package.package, self.package.version):
+            self.finish(seconds)
+            self.package, self.since = step, seconds
+        name = f"{step.package} {step.version}" if step.package else "image"
+        self.status.update(f"{_clock(seconds)}  {name}: {step.action}")
+
+    def finish(self, seconds: float) -> None:
+        """Print the line of the package that is done."""
+        if self.package is not None:
+            name = f"{self.package.package} {self.package.version}" if self.package.package else self.package.action
+            self.console.print(
+                f"{_clock(seconds)}  {name}  {seconds - self.since:.0f} s", highlight=False, markup=False
+            )
+        self.package = None
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60:3}:{int(seconds) % 60:02}"

@@ -1,0 +1,1 @@
+"""Images that the user's own Buildroot builds from our BR2_EXTERNAL tree, images/buildroot."""

@@ -1,0 +1,201 @@
+"""A Buildroot image from a recipe to the cache: configured, checked, built, and taken over."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.assets import assets
+from rig.errors import RigError, WrongCall
+from rig.image.buildroot.collect import Collected, collect, collect_kernel
+from rig.image.buildroot.defconfig import (
+    ConfigError,
+    Places,
+    differences,
+    fragment_files,
+    read_config,
+    render_defconfig,
+)
+from rig.image.buildroot.make import Make, Step
+from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
+from rig.image.buildroot.tree import Buildroot, check_host
+from rig.image.fragments import check_agree, read_fragment
+from rig.image.store import Entry, Store, digest_file, digest_text
+
+__all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
+
+logger = logging.getLogger(__name__)
+DEFCONFIG = "rig_defconfig"
+STAMPS = "rig-stamps.json"
+LOG = "rig-build.log"
+Progress = Callable[[Step, float], None]
+"""Called with each step and the seconds since the build began."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where an image is built: folders in the cache that stay between builds."""
+
+    output: Path
+    places: Places
+
+    @property
+    def log(self) -> Path:
+        """What Buildroot said in the newest build."""
+        return self.output / LOG
+
+
+def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primary_site: str | None) -> Workshop:
+    """Return the folders for a recipe, made where they are missing.
+
+    Buildroot takes nothing away from a target folder again, so another toolchain or other packages get another output
+    folder; another kernel does not. Raises RigError where the cache cannot be written, WrongCall for a primary site
+    that is no folder.
+    """
+    site = Path(primary_site).expanduser().resolve() if primary_site else None
+    if site is not None and not site.is_dir():
+        raise WrongCall(
+            "there is no such folder", where=f"--primary-site {primary_site}", remedy="name a folder of sources"
+        )
+    home = store.root / "buildroot"
+    key = digest_text(str(buildroot.folder), buildroot.version, repr(recipe.rootfs), repr(recipe.toolchain))
+    made = Workshop(home / f"{recipe.name}-{key[:12]}", Places(home / "dl", home / "ccache", site))
+    try:
+        for folder in (made.output, made.places.downloads, made.places.ccache):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(13, "Permission denied", str(folder))
+    except OSError as error:
+        raise RigError(
+            f"the cache cannot be written: {error.strerror}",
+            where=error.filename or home,
+            remedy="set RIG_CACHE to a folder of yours",
+        ) from error
+    return made
+
+
+def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroot: str) -> str:
+    """Return a recipe's defconfig after checking what can be checked without Buildroot.
+
+    Raises ConfigError for a line of no known form or a symbol set twice, WrongCall for a kernel fragment that cannot be
+    read or contradicts another, RigError for a tarball that is not there.
+    """
+    text = render_defconfig(recipe, places, jobs=jobs, buildroot=buildroot)
+    check_agree([read_fragment(path) for path in fragment_files(recipe)])
+    if recipe.kernel.tarball is not None and not recipe.kernel.tarball.is_file():
+        raise RigError("there is no such file", where=recipe.kernel.tarball, remedy="mend `tarball` of the recipe")
+    return text
+
+
+def configure(make: Make, text: str) -> dict[str, str]:
+    """Let Buildroot take a defconfig, and return its configuration. Raises ConfigError for what is not in force."""
+    make.output.mkdir(parents=True, exist_ok=True)
+    file = make.output / DEFCONFIG
+    file.write_text(text)
+    make.run("defconfig", f"BR2_DEFCONFIG={file}")
+    got = read_config((make.output / ".config").read_text(), str(make.output / ".config"))
+    wrong = differences(read_config(text, DEFCONFIG), got)
+    if wrong:
+        raise ConfigError(
+            f"{len(wrong)} settings are not in force in this Buildroot",
+            where=file,
+            remedy="take a release that the recipe was checked with, or mend the recipe",
+            detail="\n".join(wrong),
+        )
+    return got
+
+
+def build_image(
+    store: Store,
+    buildroot: Buildroot,
+    recipe: BuildrootRecipe,
+    *,
+    jobs: int,
+    primary_site: str | None = None,
+    progress: Progress = lambda step, seconds: None,
+) -> Collected:
+    """Build an image and its kernel and add both to the cache. An output folder that is there is gone on with.
+
+    Raises RigError naming the package that failed, and ConfigError where the configuration is not as asked for.
+    """
+    began = time.monotonic()
+    with _configured(store, buildroot, recipe, jobs, primary_site) as make:
+        make.run("all", watch=lambda step: progress(step, time.monotonic() - began))
+        return collect(store, make, recipe, buildroot, seconds=time.monotonic() - began)
+
+
+def build_kernel(
+    store: Store,
+    buildroot: Buildroot,
+    recipe: BuildrootRecipe,
+    *,
+    jobs: int,
+    primary_site: str | None = None,
+    progress: Progress = lambda step, seconds: None,
+) -> Entry:
+    """Build the kernel of a recipe and only what that needs, and add it to the cache. Raises as build_image."""
+    began = time.monotonic()
+    with _configured(store, buildroot, recipe, jobs, primary_site) as make:
+        make.run("linux", watch=lambda step: progress(step, time.monotonic() - began))
+        return collect_kernel(store, make, recipe)
+
+
+@contextmanager
+def _configured(
+    store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, jobs: int, primary_site: str | None
+) -> Iterator[Make]:
+    """Yield make over a recipe's output folder, configured and checked; nobody else builds there meanwhile."""
+    check_host()
+    shop = workshop(store, buildroot, recipe, primary_site)
+    with store.lock(f"buildroot-{shop.output.name}"):
+        text = check_recipe(recipe, shop.places, jobs=jobs, buildroot=buildroot.version)
+        shop.log.unlink(missing_ok=True)
+        make = Make(buildroot.folder, shop.output, external_tree().resolve(), shop.log)
+        configure(make, text)
+        _forget_stale(make, recipe)
+        yield make
+
+
+def check_only(
+    store: Store, buildroot: Buildroot | None, recipe: BuildrootRecipe, *, jobs: int, primary_site: str | None = None
+) -> str:
+    """Return a recipe's defconfig, checked; with a Buildroot, every line of it is in force there. Builds nothing.
+
+    Raises as check_recipe and configure do.
+    """
+    home = store.root / "buildroot"
+    site = Path(primary_site).expanduser().resolve() if primary_site else None
+    places = Places(home / "dl", home / "ccache", site)
+    text = check_recipe(recipe, places, jobs=jobs, buildroot=buildroot.version if buildroot else "any release")
+    if buildroot is not None:
+        with store.workplace() as work:
+            configure(Make(buildroot.folder, work / "output", external_tree().resolve(), work / LOG), text)
+    return text
+
+
+def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
+    """Let Buildroot build anew what it does not itself see to have changed: the kernel and our own sources."""
+    guest = sorted(path for path in assets("guest").rglob("*") if path.is_file() and "build" not in path.parts)
+    stamps = {
+        "linux": digest_text(repr(recipe.kernel), *(path.read_text() for path in fragment_files(recipe))),
+        "rig-guest": digest_text(*map(str, guest), *(digest_file(path) for path in guest)),
+    }
+    file = make.output / STAMPS
+    try:
+        before = json.loads(file.read_text())
+    except (OSError, ValueError):
+        before = {}
+    for package, digest in stamps.items():
+        built = any((make.output / "build").glob(f"{package}-*/.stamp_extracted")) or any(
+            (make.output / "build").glob(f"{package}-*/.stamp_rsynced")
+        )
+        if built and before.get(package) != digest:
+            logger.info("%s has changed since the last build: it is built again", package)
+            make.run(f"{package}-dirclean")
+    file.write_text(json.dumps(stamps, indent=1))

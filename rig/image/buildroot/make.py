@@ -1,0 +1,137 @@
+"""Buildroot's make, run to its end: what it says goes into a log, and its steps are told as they come.
+
+Buildroot announces each step of a package in a line `>>> PACKAGE VERSION STEP` (the macro MESSAGE and step_start in its
+package/pkg-generic.mk and Makefile).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from rig.errors import RigError
+from rig.image.hosttools import disk_full, tool
+
+__all__ = ["Make", "Step", "read_step"]
+
+LAST_LINES = 25
+_STEP = re.compile(r">>> (?P<package>\S*) (?P<version>\S*) (?P<action>.*)")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*m|\x1b\(B")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the build. package: empty for what concerns the whole image."""
+
+    package: str
+    version: str
+    action: str
+
+
+Watch = Callable[[Step], None]
+
+
+def read_step(line: str) -> Step | None:
+    """Return the step that a line of Buildroot's output announces, or None."""
+    match = _STEP.fullmatch(_TERMINAL.sub("", line).rstrip())
+    return Step(match["package"], match["version"], match["action"].strip()) if match else None
+
+
+@dataclass(frozen=True)
+class Make:
+    """make in a Buildroot tree, over an output folder. log: where all that it says is kept."""
+
+    tree: Path
+    output: Path
+    external: Path
+    log: Path
+
+    def run(self, *words: str, watch: Watch = lambda step: None) -> None:
+        """Run make with these targets and settings. Raises RigError naming the package that failed, with its words."""
+        with self.log.open("a") as log:
+            log.write(f"$ make {' '.join(words)}\n")
+            log.flush()
+            last, status = self._follow(log, words, watch)
+        if status != 0:
+            raise self._failure(last, status, words)
+
+    def answer(self, *words: str) -> str:
+        """Run make for what it prints on standard output."""
+        done = subprocess.run(self._command("-s", *words), capture_output=True, text=True, check=False, env=_clean())
+        if done.returncode != 0:
+            raise RigError(
+                f"Buildroot's make {words[0]} ended with status {done.returncode}", where=self.tree, detail=done.stderr
+            )
+        return done.stdout
+
+    def _command(self, *words: str) -> list[str]:
+        return [
+            tool("make"), "-C", str(self.tree), "--no-print-directory",
+            f"O={self.output}", f"BR2_EXTERNAL={self.external}",
+            *words,
+        ]  # fmt: skip
+
+    def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
+        last = None
+        with subprocess.Popen(
+            self._command(*words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=_clean(),
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    log.write(_TERMINAL.sub("", line))
+                    if (step := read_step(line)) is not None:
+                        log.flush()
+                        last = step
+                        watch(step)
+            except BaseException:
+                # make ends its children, and the next call goes on where this one stopped.
+                process.terminate()
+                raise
+        return last, process.returncode
+
+    def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:
+        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        said = "\n".join(lines)
+        if "No space left on device" in said:
+            return disk_full(self.output)
+        if last is not None and last.package:
+            what = f"the package {last.package} {last.version} failed: {last.action}"
+        else:
+            what = f"Buildroot's make {words[0] if words else ''}".rstrip() + f" ended with status {status}"
+        return RigError(
+            what,
+            where=self.log,
+            remedy="mend what it says and call again: what was built is kept, and the build goes on from there",
+            detail=said,
+        )
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what would change a build: Buildroot refuses some of it, other parts leak in."""
+    dropped = {
+        "LD_LIBRARY_PATH",
+        "PERL_MM_OPT",
+        "CFLAGS",
+        "CXXFLAGS",
+        "LDFLAGS",
+        "CPPFLAGS",
+        "MAKEFLAGS",
+        "MAKEOVERRIDES",
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BR2_")}
+    if os.geteuid() == 0:
+        # GNU tar's configure refuses root; a build as root is the person's choice.
+        kept["FORCE_UNSAFE_CONFIGURE"] = "1"
+    return {**kept, "TERM": "dumb"}

@@ -1,0 +1,162 @@
+"""What a Buildroot image is made of: images/buildroot/*.toml or a user's own file, read and checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from rig.assets import assets
+from rig.errors import WrongCall
+
+__all__ = [
+    "DEFAULT",
+    "BuildrootRecipe",
+    "KernelPart",
+    "RootfsPart",
+    "ToolchainPart",
+    "external_tree",
+    "kernel_recipe",
+    "read_recipe",
+]
+
+DEFAULT = "full"
+# Without these no guest of ours starts; the others are chosen by `features`.
+ALWAYS = ("base", "virtio", "pmem")
+Feature = Literal["live", "memory", "debug", "lean"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KernelPart(_Part):
+    """version: of kernel.org, or of what the tarball holds; tarball: a file of the host's, read instead;
+    features: fragments in board/rig/linux beside those that every guest needs.
+    """
+
+    version: str
+    tarball: Path | None = None
+    features: tuple[Feature, ...] = ("live", "memory", "debug", "lean")
+    debuginfo: bool = False
+    libelf: Literal["buildroot", "host"] = "buildroot"
+
+    @model_validator(mode="after")
+    def _is_a_version(self) -> KernelPart:
+        if re.fullmatch(r"\d+\.\d+(\.\d+)?", self.version) is None:
+            raise ValueError(f"version '{self.version}' is no kernel version: write it as in 6.12.60")
+        if self.tarball is not None and not self.tarball.is_absolute():
+            raise ValueError(f"tarball '{self.tarball}' is no absolute path")
+        return self
+
+    @property
+    def series(self) -> str:
+        """The first two numbers, by which Buildroot knows kernel headers."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def has_zstd(self) -> bool:
+        """Can it be packed with zstd? (init/Kconfig has KERNEL_ZSTD since 5.9.)"""
+        major, minor = self.series.split(".")
+        return (int(major), int(minor)) >= (5, 9)
+
+    @property
+    def fragments(self) -> tuple[str, ...]:
+        """Names of the fragments, in the order of merging."""
+        return (*ALWAYS, *self.features, *(("debuginfo",) if self.debuginfo else ()))
+
+
+class RootfsPart(_Part):
+    """What people and scenarios find in the guest."""
+
+    python: bool = True
+    ssh: Literal["dropbear", "openssh"] = "dropbear"
+
+
+class ToolchainPart(_Part):
+    """kind: built by Buildroot, downloaded by it from Bootlin, or one of the host's.
+
+    For a custom one, path: its folder, prefix: of the programs in bin/, gcc: its major version, headers: the series of
+    the kernel headers that it came with.
+    """
+
+    kind: Literal["internal", "bootlin", "custom"] = "internal"
+    libc: Literal["glibc", "musl"] = "glibc"
+    path: Path | None = None
+    prefix: str | None = None
+    gcc: int | None = None
+    headers: str | None = None
+
+    @model_validator(mode="after")
+    def _custom_is_complete(self) -> ToolchainPart:
+        names = ("path", "prefix", "gcc", "headers")
+        given = [name for name in names if getattr(self, name) is not None]
+        if self.kind == "custom" and len(given) < len(names):
+            missing = ", ".join(name for name in names if name not in given)
+            raise ValueError(f"a custom toolchain also needs {missing}")
+        if self.kind != "custom" and given:
+            raise ValueError(f'{", ".join(given)} belong to kind = "custom"')
+        return self
+
+
+class BuildrootRecipe(_Part):
+    """All settings of one image. name: that of the file, and of the image; ccache: keep objects for the next build."""
+
+    name: str
+    ccache: bool = True
+    kernel: KernelPart
+    rootfs: RootfsPart = RootfsPart()
+    toolchain: ToolchainPart = ToolchainPart()
+
+    @property
+    def image(self) -> str:
+        """How the image is asked for: `buildroot`, or `buildroot:NAME`."""
+        return "buildroot" if self.name == DEFAULT else f"buildroot:{self.name}"
+
+
+def external_tree() -> Path:
+    """Return our BR2_EXTERNAL tree."""
+    return assets("images") / "buildroot"
+
+
+def read_recipe(name: str) -> BuildrootRecipe:
+    """Read a recipe by its name in images/buildroot, or at a path ending in .toml.
+
+    Raises WrongCall naming the file and the key.
+    """
+    path = Path(name).expanduser() if name.endswith(".toml") else external_tree() / f"{name}.toml"
+    known = ", ".join(sorted(each.stem for each in external_tree().glob("*.toml")))
+    try:
+        data = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise WrongCall(
+            f"the recipe cannot be read: {error.strerror}", where=path, remedy=f"one of {known}, or a file of yours"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise WrongCall(f"is no TOML: {error}", where=path, remedy="see images/buildroot/full.toml") from error
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", path.stem) is None:
+        raise WrongCall("names no image", where=path, remedy="name the file with small letters, digits and hyphens")
+    try:
+        return BuildrootRecipe(name=path.stem, **data)
+    except (ValidationError, TypeError) as error:
+        raise WrongCall(_first_fault(error), where=path, remedy="see images/buildroot/full.toml") from error
+
+
+def _first_fault(error: ValidationError | TypeError) -> str:
+    if not isinstance(error, ValidationError):
+        return "`name` is that of the file and is not written in it"
+    fault = error.errors()[0]
+    key = ".".join(map(str, fault["loc"]))
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}" if key else fault["msg"]
+
+
+def kernel_recipe(version: str, *, debug_info: bool) -> BuildrootRecipe:
+    """Return the recipe of the image `buildroot` with a kernel of another version. Raises WrongCall for no version."""
+    recipe = read_recipe(DEFAULT)
+    try:
+        return recipe.model_copy(update={"kernel": KernelPart(version=version, debuginfo=debug_info)})
+    except ValidationError as error:
+        raise WrongCall(_first_fault(error), where=f"buildroot:{version}", remedy="as in buildroot:6.12.60") from error

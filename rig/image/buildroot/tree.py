@@ -1,0 +1,96 @@
+"""The user's Buildroot: found, looked at, and what it needs of the host."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError, WrongCall
+
+__all__ = ["HOST_TOOLS", "OLDEST", "Buildroot", "check_host", "find_buildroot"]
+
+OLDEST = (2025, 2)
+HOW_TO_GET = (
+    "get a long-term release, 2025.02.x or 2026.02.x, from buildroot.org, unpack it, and name its folder: "
+    "--buildroot DIR, or BUILDROOT=DIR"
+)
+# Buildroot's manual, "Mandatory packages": program -> Debian package.
+HOST_TOOLS = {
+    "which": "debianutils",
+    "sed": "sed",
+    "make": "make",
+    "ld": "binutils",
+    "diff": "diffutils",
+    "find": "findutils",
+    "gcc": "gcc",
+    "g++": "g++",
+    "bash": "bash",
+    "patch": "patch",
+    "gzip": "gzip",
+    "bzip2": "bzip2",
+    "perl": "perl",
+    "tar": "tar",
+    "cpio": "cpio",
+    "unzip": "unzip",
+    "rsync": "rsync",
+    "file": "file",
+    "bc": "bc",
+    "awk": "gawk",
+    "wget": "wget",
+    "python3": "python3",
+}
+
+
+@dataclass(frozen=True)
+class Buildroot:
+    """A tree of Buildroot. version: as its Makefile names it, such as 2026.02.3."""
+
+    folder: Path
+    version: str
+
+
+def find_buildroot(named: str | None) -> Buildroot:
+    """Return the tree that was named, or the one of BUILDROOT in the environment.
+
+    Raises WrongCall where there is none, where it is no Buildroot, or one older than ours was written for.
+    """
+    asked = named or os.environ.get("BUILDROOT")
+    where = "--buildroot" if named else "BUILDROOT"
+    if not asked:
+        raise WrongCall("no Buildroot was named", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
+    folder = Path(asked).expanduser().resolve()
+    try:
+        text = (folder / "Makefile").read_text(errors="replace")
+    except OSError as error:
+        raise WrongCall(
+            f"'{asked}' is no Buildroot: its Makefile cannot be read ({error.strerror})",
+            where=where,
+            remedy=HOW_TO_GET,
+        ) from error
+    match = re.search(r"^export BR2_VERSION := (\d+)\.(\d+)(\S*)$", text, flags=re.MULTILINE)
+    if match is None or not (folder / "package").is_dir():
+        raise WrongCall(f"'{asked}' is no Buildroot: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET)
+    version = f"{match[1]}.{match[2]}{match[3]}"
+    if (int(match[1]), int(match[2])) < OLDEST:
+        raise WrongCall(
+            f"Buildroot {version} is too old: the oldest that our tree was checked against is "
+            f"{OLDEST[0]}.{OLDEST[1]:02}",
+            where=f"{where}={asked}",
+            remedy=HOW_TO_GET,
+        )
+    return Buildroot(folder, version)
+
+
+def check_host() -> None:
+    """Raise RigError that names the programs which the host lacks, with their Debian packages."""
+    missing = [name for name in HOST_TOOLS if shutil.which(name) is None]
+    if missing:
+        packages = " ".join(sorted({HOST_TOOLS[name] for name in missing}))
+        raise RigError(
+            f"Buildroot needs programs that this host lacks: {', '.join(missing)}",
+            where="PATH",
+            remedy=f"apt-get install {packages}",
+        )
