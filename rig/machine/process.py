@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.machine.hugepages import without_huge_pages
 
 __all__ = ["QemuProcess", "running_qemu"]
 
@@ -64,12 +65,14 @@ class QemuProcess:
 
 
 @asynccontextmanager
-async def running_qemu(command: Sequence[str], stderr: Path, inherit: Sequence[int] = ()) -> AsyncIterator[QemuProcess]:
+async def running_qemu(
+    command: Sequence[str], stderr: Path, inherit: Sequence[int] = (), *, small_pages: bool = False
+) -> AsyncIterator[QemuProcess]:
     """Start QEMU and yield it; at the end of the block it is gone, however the block is left.
 
-    inherit: open descriptors that QEMU gets under the same numbers.
+    inherit: open descriptors that QEMU gets under the same numbers; small_pages: without huge pages of the host.
     """
-    with stderr.open("wb") as words:
+    with stderr.open("wb") as words, without_huge_pages() if small_pages else contextlib.nullcontext():
         try:
             process = subprocess.Popen(
                 command,

@@ -186,8 +186,9 @@ async def started(
     try:
         inherit = [each for each in (state, memory, wiring.dump) if each is not None]
         # Live guests have threads of their own to run at once.
-        with own_processor() if spec.clock is Clock.WARP else contextlib.nullcontext() as processor:
-            async with running_qemu(command, out / "qemu.log", inherit) as process:
+        warp = spec.clock is Clock.WARP
+        with own_processor() if warp else contextlib.nullcontext() as processor:
+            async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 keep_to(process.pid, processor)
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
                 await _connected(session)
