@@ -138,8 +138,9 @@ def _channels(wiring: Wiring) -> list[str]:
     """
     quiet = wiring.incoming and wiring.rr != "replay"
     words = [
-        # A monitor on a plain socket gets a thread of its own, which every timer of an idle guest would wake; one
-        # behind a multiplexer stays in the main loop, but takes no descriptors, which saving and dumping need.
+        # A monitor has a thread of its own, which every timer of an idle guest wakes. Behind a multiplexer it would
+        # stay in the main loop, but QEMU 7.2 starts the thread all the same; and a multiplexer takes no descriptors,
+        # which saving and dumping need.
         "-chardev", f"socket,id=qmp,mux={'on' if quiet else 'off'},path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
