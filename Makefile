@@ -61,7 +61,7 @@ check: venv ## Style, types, layers and unit tests: under 90 s
 # they boot it (a lock of the cache), and it ends with them.
 test: venv test-packages ## All tests: the fast ones, then those that open a browser, then those that boot guests
 	@setsid nice -n 10 $(RIG) kernel build source:$(SUITE) >$(VENV)/kernel-build.log 2>&1 & build=$$!; \
-	trap 'kill -TERM -- -$$build 2>/dev/null; wait $$build 2>/dev/null' EXIT; \
+	trap 'kill -TERM -- -$$build 2>/dev/null || true; wait $$build 2>/dev/null || true' EXIT; \
 	set -e; \
 	$(MAKE) --no-print-directory check; \
 	$(PY) -m pytest -q -m browser tests; \
