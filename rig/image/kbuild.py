@@ -26,7 +26,6 @@ Tell = Callable[[str], None]
 ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
-FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
 TELL_EVERY = 20.0
 # Who, where and when are part of a kernel's bytes; without them the same source makes the same kernel.
 ENVIRONMENT = {

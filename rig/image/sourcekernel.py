@@ -17,6 +17,7 @@ from pathlib import Path
 from rig.errors import RigError, WrongCall
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
+from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
@@ -37,8 +38,6 @@ Tell = Callable[[str], None]
 LAYOUT = "1"  # counts up when other files of a build are kept
 FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
 ASKED = "rig-asked.json"
-# With a PVH entry QEMU starts the kernel itself: nothing is unpacked in the guest.
-BOOTS = VMLINUX
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ def build_source_kernel(
             source = folder / "source"
             if not (source / "Makefile").is_file():
                 tell(f"unpack {package_text}")
-                with store.writing():
-                    folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
             about = {"spec": f"source:{suite}", "package": package_text}
             tree = Tree(source, folder / "out", check_tree(source))
@@ -179,40 +177,20 @@ def _build(
     tell: Tell,
 ) -> Entry:
     """Configure, compile and keep a kernel. key: None for a source that cannot be named but by what it made."""
-    with store.writing(), store.workplace() as work:
+    with store.workplace() as work:
         tell(f"configure kernel {tree.version}")
         config = configure(tree, asked.fragments(work), asked.base)
         tell(f"compile kernel {tree.version}")
         compile_kernel(tree, jobs or os.cpu_count() or 1, tell)
         result = work / "result"
         result.mkdir()
-        shutil.copyfile(tree.out / "arch/x86/boot" / BZIMAGE, result / BZIMAGE)
-        run_tool(
-            ["objcopy", "--strip-debug", tree.out / VMLINUX, result / VMLINUX],
-            what="leaving debug information out of the vmlinux to boot",
-        )
-        (result / "config").write_text(config)
+        vmlinux = tree.out / VMLINUX
+        boots = lay_out_kernel(result, tree.out / "arch/x86/boot" / BZIMAGE, vmlinux, config)
         release = (tree.out / "include/config/kernel.release").read_text().strip()
-        boots = BOOTS if read_config(config).get("PVH") == "y" else BZIMAGE
         if read_config(config).get("DEBUG_INFO") == "y":
-            _keep_symbols(store, tree, release, about)
+            keep_symbols(store, vmlinux, {"source": about["package"], "release": release, "spec": about["spec"]})
         key = key or digest_text("made", boot_build_id(result / VMLINUX), config)
         return store.add("kernel", key, result, {**about, "release": release, "boots": boots})
-
-
-def _keep_symbols(store: Store, tree: Tree, release: str, about: dict[str, str]) -> None:
-    """Put the vmlinux with debug information where a post-mortem and a debugger look for it."""
-    vmlinux = tree.out / VMLINUX
-    with store.workplace() as work:
-        result = work / "result"
-        result.mkdir()
-        shutil.copyfile(vmlinux, result / VMLINUX)
-        store.add(
-            "symbols",
-            boot_build_id(vmlinux),
-            result,
-            {"source": about["package"], "release": release, "spec": about["spec"]},
-        )
 
 
 def _unpack_source(deb: Path, work: Path, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,12 @@ from rig.image.bootfile import kernel_release
 from rig.image.kernel import find_kernel
 from rig.image.modules import ModuleTree
 from rig.image.store import Store
-
-
-def _bzimage(release: str) -> bytes:
-    """The parts of an x86 boot header that tell a kernel and its version (made)."""
-    data = bytearray(0x8000)
-    data[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", data, 0x20E, 0x3000)
-    text = f"{release} (made@test) #1 SMP\0".encode()
-    data[0x3200 : 0x3200 + len(text)] = text
-    return bytes(data)
+from tests.image.made_bzimage import made_bzimage
 
 
 def test_release_is_read_from_the_boot_header(tmp_path: Path) -> None:
     image = tmp_path / "bzImage"
-    image.write_bytes(_bzimage("6.1.176-rig"))
+    image.write_bytes(made_bzimage("6.1.176-rig"))
 
     assert kernel_release(image) == "6.1.176-rig"
 

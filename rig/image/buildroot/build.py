@@ -66,17 +66,11 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
     home = store.root / "buildroot"
     key = digest_text(str(buildroot.folder), buildroot.version, repr(recipe.rootfs), repr(recipe.toolchain))
     made = Workshop(home / f"{recipe.name}-{key[:12]}", Places(home / "dl", home / "ccache", site))
-    try:
+    with store.writing():
         for folder in (made.output, made.places.downloads, made.places.ccache):
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK):
                 raise PermissionError(13, "Permission denied", str(folder))
-    except OSError as error:
-        raise RigError(
-            f"the cache cannot be written: {error.strerror}",
-            where=error.filename or home,
-            remedy="set RIG_CACHE to a folder of yours",
-        ) from error
     return made
 
 

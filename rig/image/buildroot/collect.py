@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
-from rig.image.bootfile import BZIMAGE, VMLINUX, boot_build_id, kernel_release
+from rig.image.bootfile import BZIMAGE, VMLINUX, kernel_release
 from rig.image.buildroot.defconfig import fragment_files
 from rig.image.buildroot.make import Make
 from rig.image.buildroot.recipe import BuildrootRecipe
 from rig.image.buildroot.tree import Buildroot
+from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.daximage import write_ext4
 from rig.image.fragments import check_met, read_fragment
 from rig.image.guestcode import sources_digest
-from rig.image.hosttools import run_tool
 from rig.image.kconfig import read_config
 from rig.image.kernel import buildroot_ref
 from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_FOLDER, IMAGE, image_ref
@@ -94,19 +94,10 @@ def collect_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
     spec, release = f"buildroot:{recipe.kernel.version}", kernel_release(bzimage)
     about = {"spec": spec, "release": release, "package": None}
     if recipe.kernel.debuginfo:
-        with store.workplace() as work:
-            shutil.copyfile(folder / VMLINUX, _result(work) / VMLINUX)
-            store.add("symbols", boot_build_id(folder / VMLINUX), work / "result", {"source": spec, **about})
+        keep_symbols(store, folder / VMLINUX, {"source": spec, **about})
     with store.workplace() as work:
         result = _result(work)
-        shutil.copyfile(bzimage, result / BZIMAGE)
-        run_tool(
-            ["objcopy", "--strip-debug", folder / VMLINUX, result / VMLINUX],
-            what="leaving debug information out of the vmlinux to boot",
-        )
-        (result / "config").write_text(config)
-        # With a PVH entry QEMU starts the vmlinux itself: nothing is unpacked in the guest.
-        boots = VMLINUX if read_config(config).get("PVH") == "y" else BZIMAGE
+        boots = lay_out_kernel(result, bzimage, folder / VMLINUX, config)
         key = digest_text(digest_file(result / boots), config, BUILDROOT_LAYOUT)
         entry = store.add("kernel", key, result, {**about, "boots": boots})
     store.set_ref(buildroot_ref(recipe.kernel.version), entry.key)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import shutil
-import struct
 import tarfile
 from pathlib import Path
 
 from rig.image.buildroot.recipe import external_tree
+from tests.image.made_bzimage import made_bzimage
 
 __all__ = ["made_buildroot"]
 
@@ -47,22 +47,13 @@ show-info:
 """
 
 
-def _bzimage(release: str) -> bytes:
-    data = bytearray(0x8000)
-    data[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", data, 0x20E, 0x3000)
-    text = f"{release} (made@test) #1 SMP\0".encode()
-    data[0x3200 : 0x3200 + len(text)] = text
-    return bytes(data)
-
-
 def made_buildroot(folder: Path, version: str = "2026.02.3") -> Path:
     """Make the stand-in and return its folder."""
     made = folder / "made"
     made.mkdir(parents=True)
     (folder / "package").mkdir()
     (folder / "Makefile").write_text(MAKEFILE.format(version=version))
-    (made / "bzImage").write_bytes(_bzimage("6.12.60-rig"))
+    (made / "bzImage").write_bytes(made_bzimage("6.12.60-rig"))
     (made / "rig-agent").write_bytes(b"\x7fELF made")
     # An ELF file that objcopy takes.
     shutil.copyfile(Path("/bin/true").resolve(), made / "vmlinux")
