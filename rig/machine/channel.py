@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from io import FileIO
 from pathlib import Path
 
+from rig.machine.keptlog import KeptLog
 from rig.machine.pipe import ReadEnd
 
 __all__ = ["Channel"]
@@ -30,7 +30,7 @@ class Channel:
         before: bytes = b"",
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
-        self._log = log
+        self._log = KeptLog(log)
         self._before = before
         self._on_line = on_line
         self._on_data = on_data
@@ -38,8 +38,11 @@ class Channel:
         self._transport: asyncio.BaseTransport | None = None
         self._reading: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
-        self.failed: OSError | None = None
-        """Why the file lacks what came, where it does: a disk that is full."""
+
+    @property
+    def failed(self) -> OSError | None:
+        """Why the file lacks what came, where it does."""
+        return self._log.failed
 
     async def listen(self, path: Path) -> None:
         """Begin to read from a pipe; QEMU opens the other end."""
@@ -53,10 +56,12 @@ class Channel:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         tail = b""
         try:
-            with self._log.open("wb", buffering=0) as log:
-                self._write(log, self._before)
+            with self._log as log:
+                log.write(self._before)
+                self._on_data(self._before)
                 while data := await reader.read(65536):
-                    self._write(log, data)
+                    log.write(data)
+                    self._on_data(data)
                     *lines, tail = (tail + data).split(b"\n")
                     for line in lines:
                         self._on_line(line)
@@ -67,15 +72,6 @@ class Channel:
             if tail:
                 self._on_line(tail)
             self._ended.set()
-
-    def _write(self, log: FileIO, data: bytes) -> None:
-        if self.failed is None:
-            try:
-                log.write(data)
-            except OSError as error:
-                # The guest must not wait for us, come what may.
-                self.failed = error
-        self._on_data(data)
 
     async def drain(self, timeout: float) -> bool:
         """Wait until QEMU has closed the port; say whether it did in that time (seconds)."""

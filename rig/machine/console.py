@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from rig.machine.keptlog import KeptLog
 from rig.machine.pipe import ReadEnd
 
 __all__ = ["Console"]
@@ -31,22 +32,25 @@ class Console:
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._end = end
-        self._log = log
+        self._log = KeptLog(log)
         self._on_line = on_line
         self._on_data = on_data
         self._tail = b""
         self.lines_seen = 0
         self.bytes_seen = 0
-        self.failed: OSError | None = None
-        """Why the file lacks what came, where it does: a disk that is full."""
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
+
+    @property
+    def failed(self) -> OSError | None:
+        """Why the file lacks what came, where it does."""
+        return self._log.failed
 
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
 
     def _run(self) -> None:
-        with self._end, self._log.open("wb", buffering=0) as log:
+        with self._end, self._log as log:
             spawn: fdspawn[bytes] = fdspawn(
                 self._end.descriptor, timeout=None, maxread=65536, searchwindowsize=4096, use_poll=True
             )
@@ -56,12 +60,7 @@ class Console:
                     data = spawn.read_nonblocking(65536, timeout=None)
                 except (pexpect.EOF, OSError):
                     break
-                if self.failed is None:
-                    try:
-                        log.write(data)
-                    except OSError as error:
-                        # The guest must not wait for us, come what may.
-                        self.failed = error
+                log.write(data)
                 self._on_data(data)
                 self._feed(data)
         if self._tail:

@@ -10,7 +10,6 @@ page is the page cache's, and all guests', until the guest writes to it, and no 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import shutil
@@ -117,7 +116,7 @@ async def make_snapshot(
                 await session.process.wait()
                 session.console.drain(5)
         if memory is not None:
-            await asyncio.to_thread(_keep_memory, memory, result / RAM, store.root)
+            await asyncio.to_thread(copy_sparse, memory, result / RAM)
         _keep_head(spec.kernel, result / HEAD)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
@@ -137,15 +136,6 @@ def _memory(spec: GuestSpec) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _keep_memory(descriptor: int, target: Path, cache: Path) -> None:
-    try:
-        copy_sparse(descriptor, target)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(cache) from error
-        raise
 
 
 def _keep_head(kernel: Path, target: Path) -> None:
