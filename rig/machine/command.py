@@ -136,12 +136,8 @@ def _channels(wiring: Wiring) -> list[str]:
     """One purpose a channel. What the guest says goes through pipes: a socket is full after some 280 writes of one
     byte, QEMU then tries again when the host has read, and a recording of that cannot be replayed.
     """
-    quiet = wiring.incoming and wiring.rr != "replay"
     words = [
-        # A monitor has a thread of its own, which every timer of an idle guest wakes. Behind a multiplexer it would
-        # stay in the main loop, but QEMU 7.2 starts the thread all the same; and a multiplexer takes no descriptors,
-        # which saving and dumping need.
-        "-chardev", f"socket,id=qmp,mux={'on' if quiet else 'off'},path={_escaped(wiring.qmp)}",
+        "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",
