@@ -6,12 +6,13 @@ the first.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.bootfile import boot_config
 from rig.image.elf import symbol_addresses
+from rig.image.kconfig import read_config
 from rig.image.symbols import Symbols
 from rig.machine.gdbstub import DebugPort
 from rig.machine.memory import member_offset, variable_member_offset
@@ -57,8 +58,5 @@ async def read_tick_clock(port: DebugPort, kernel: Path, symbols: Symbols) -> Ti
 
 
 def _hertz(kernel: Path) -> int:
-    try:
-        found = re.search(r"^CONFIG_HZ=(\d+)$", (kernel.parent / "config").read_text(), flags=re.MULTILINE)
-    except OSError:
-        found = None
-    return int(found[1]) if found else DEFAULT_HERTZ
+    config = boot_config(kernel)
+    return int(read_config(config).get("HZ", DEFAULT_HERTZ)) if config is not None else DEFAULT_HERTZ
