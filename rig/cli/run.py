@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
-from rig.errors import WrongCall
+from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
     from rig.report.suite import Suite
@@ -65,11 +65,11 @@ def run(
     Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. With --bisect: 0 good, 1 bad, 125
     for a commit that cannot be tested, and 128, which ends the bisection, for a wrong call.
     """
+    _begin_what_takes_time()
     import asyncio
 
     from rig.experiment.run import Request
     from rig.experiment.run import print_qemu as qemu_command
-    from rig.report.suite import suite_of_run
 
     if expect is not None and expect not in VERDICTS:
         raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
@@ -115,10 +115,30 @@ def run(
         if repeat > 1 and not as_json:
             counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
             print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
+    from rig.report.suite import suite_of_run
+
     write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
     if expect is not None:
         raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
     raise typer.Exit(max(each.exit_status for each in runs))
+
+
+def _begin_what_takes_time() -> None:
+    """Let other processes work while this one reads its modules: QEMU says its version, digests are taken."""
+    from contextlib import suppress
+    from threading import Thread
+
+    from rig.image.ahead import look_ahead
+    from rig.image.store import Store
+    from rig.machine.qemu import find_qemu
+
+    def find() -> None:
+        # What is wrong with it is said when it is needed.
+        with suppress(RigError):
+            find_qemu()
+
+    Thread(target=find, name="find-qemu", daemon=True).start()
+    look_ahead(Store())
 
 
 def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple[int, list[Suite]]:
@@ -159,19 +179,19 @@ def run_once(request: object, *, quiet: bool, as_json: bool, number: int, of: in
     """Run a request, show what comes of it, and return the run."""
     import asyncio
 
-    from rich.console import Console
-
     from rig.experiment.run import Request, run_scenario
     from rig.report.live import progress_for
 
     assert isinstance(request, Request)
-    console = Console()
-    errors = Console(stderr=True)
-    with progress_for(errors, quiet=quiet or as_json) as progress:
+    with progress_for(quiet=quiet or as_json) as progress:
         result, folder = asyncio.run(run_scenario(request, progress))
     if as_json:
         sys.stdout.write((folder / "run.json").read_text())
-    elif quiet:
+        return result
+    from rich.console import Console
+
+    console = Console()
+    if quiet:
         from rig.report.terminal import print_verdict
 
         print_verdict(console, result)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
-from rig.image.store import Store, digest_file
+from rig.image.store import Store
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
@@ -26,7 +27,6 @@ from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restore
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.follow import tell
 from rig.report.live import Progress
-from rig.run.model import Run
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
@@ -108,6 +108,7 @@ async def conduct(
     progress: Progress,
     record: bool,
     dump_panics: bool = False,
+    prealloc: bool = False,
 ) -> Conducted:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
@@ -120,7 +121,7 @@ async def conduct(
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
-        wiring = _wiring(spec, name, folder, out, record)
+        wiring = replace(_wiring(spec, name, folder, out, record), prealloc=prealloc)
         if dump_panics:
             wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
         key = None
@@ -179,6 +180,8 @@ def _aside(wiring: Wiring, out: Path) -> str:
     digest = digest_file(wiring.payload)
     for name in NEEDED_AFTERWARDS:
         import_module(name)
+    from rig.run.model import Run
+
     Run.model_rebuild()
     return digest
 

@@ -189,9 +189,10 @@ async def started(
         warp = spec.clock is Clock.WARP
         with own_processor() if warp else contextlib.nullcontext() as processor:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
-                keep_to(process.pid, processor)
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
                 await _connected(session)
+                # Only now: it may take its memory with threads of its own before.
+                keep_to(process.pid, processor)
                 yield session
     finally:
         channel.close()

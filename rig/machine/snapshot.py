@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.digest import digest_text
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
-from rig.image.store import Entry, Store, digest_text
+from rig.image.store import Entry, Store
 from rig.machine.command import memory_is_a_file, spec_key_text
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder, started
