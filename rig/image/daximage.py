@@ -10,18 +10,26 @@ drivers/nvdimm/pfn.h); the filesystem begins 2 MiB later.
 
 from __future__ import annotations
 
+import stat
 import struct
 import subprocess
 from pathlib import Path
 
 from rig.errors import RigError
-from rig.image.hosttools import run_tool, tool
+from rig.image.hosttools import disk_full, run_tool, tool
 
 __all__ = ["ALIGNMENT", "TooLarge", "write_blank", "write_ext4"]
 
 ALIGNMENT = 2 << 20
 """NVDIMMs are mapped in pages of 2 MiB; QEMU and the driver want whole ones."""
 BLOCK = 4096
+INODE = 256
+RESERVED_INODES = 10
+"""Numbers 1 to 10 of ext4's, of which the root is one; so with lost+found it is one for each path and ten."""
+LOST_AND_FOUND = 4
+"""Blocks that mke2fs gives that folder (create_lost_and_found() in misc/mke2fs.c of e2fsprogs: 16 KiB)."""
+FAST_LINK = 60
+"""A link's target shorter than this lies in the inode (ext4_inode_is_fast_symlink() in fs/ext4/inode.c)."""
 INFO_BLOCK_AT = 4096
 # One name for all: what tells filesystems apart is their content.
 UUID = "52494752-4947-5249-4752-494752494752"
@@ -73,38 +81,52 @@ def write_blank(image: Path, size: int) -> None:
 def write_ext4(tree: Path, image: Path, size: int | None = None) -> None:
     """Make an image with the files of a folder, all owned by root, all times zero: the same files, the same bytes.
 
-    size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them. Raises TooLarge.
+    size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them. Raises TooLarge, and
+    RigError where the host's disk is full.
     """
     paths = [tree, *tree.rglob("*")]
+    inodes = len(paths) + RESERVED_INODES
     needed = sum(_blocks(path) for path in paths) * BLOCK
-    inodes = len(paths) + 16
     if size is None:
-        room = needed * 21 // 20 + inodes * 256 + (2 << 20)
-        size = -(-room // ALIGNMENT) * ALIGNMENT + ALIGNMENT
+        # Superblock, group descriptors and two bitmaps, the table of inodes, and lost+found: no room beyond the files,
+        # because nobody writes to it. More groups than one and folders of many names take more than that; blocks of
+        # zeros, which mke2fs leaves out, and second names of a file take less, so one step below it is tried first.
+        room = needed + (4 + -(-inodes * INODE // BLOCK) + LOST_AND_FOUND) * BLOCK
+        steps = -(-room // ALIGNMENT)
+        sizes = [step * ALIGNMENT for step in range(max(steps, 2), 2 * steps + 2)]
+        if not any(_fits(tree, image, size, inodes) for size in sizes):
+            raise disk_full(image)
+    elif not _fits(tree, image, size, inodes):
+        raise TooLarge(f"{needed >> 20} MB of files do not fit into {(size - ALIGNMENT) >> 20} MB", where=tree)
+    _normalise(image, inodes)
+
+
+def _fits(tree: Path, image: Path, size: int, inodes: int) -> bool:
+    """Make the filesystem, and tell whether all files went in. Raises RigError where it is anything but room."""
     write_blank(image, size)
     done = subprocess.run(
         [
             tool("mke2fs"), "-q", "-F", "-t", "ext4",
             # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
             "-O", "^has_journal,^metadata_csum,^resize_inode,^64bit,^huge_file,^dir_nlink",
-            "-b", str(BLOCK), "-m", "0", "-N", str(inodes), "-I", "256",
+            "-b", str(BLOCK), "-m", "0", "-N", str(inodes), "-I", str(INODE),
             "-U", UUID, "-E", f"hash_seed={UUID},lazy_itable_init=0,nodiscard,offset={ALIGNMENT}",
             "-d", str(tree),
             str(image), f"{(size - ALIGNMENT) // 1024}k",
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode != 0:
-        words = (done.stderr + done.stdout).strip()
-        if "Could not allocate" in words or "No space" in words or "ENOSPC" in words:
-            raise TooLarge(f"{needed >> 20} MB of files do not fit into {(size - ALIGNMENT) >> 20} MB", where=tree)
+    words = (done.stderr + done.stdout).strip()
+    if done.returncode != 0 and not any(word in words for word in ("Could not allocate", "No space", "ENOSPC")):
         raise RigError("the filesystem could not be made", where="mke2fs", detail=words[-2000:])
-    _normalise(image, inodes)
+    return done.returncode == 0
 
 
 def _blocks(path: Path) -> int:
-    size = path.lstat().st_size
-    return 1 if path.is_symlink() or path.is_dir() else -(-size // BLOCK)
+    about = path.lstat()
+    if stat.S_ISLNK(about.st_mode):
+        return 0 if about.st_size < FAST_LINK else 1
+    return 1 if stat.S_ISDIR(about.st_mode) else -(-about.st_size // BLOCK)
 
 
 def _normalise(image: Path, inodes: int) -> None:

@@ -119,12 +119,17 @@ def check_agree(fragments: Iterable[Fragment]) -> None:
 
 
 def unmet(fragments: Iterable[Fragment], config: Mapping[str, str]) -> list[str]:
-    """Return a line for each option asked for that is not in force in a configuration. The last that asks stands."""
+    """Return a line for each option asked for that is not in force in a configuration. The last that asks stands.
+
+    A number that is 0 is off: BASE_SMALL of init/Kconfig was one before it became a bool.
+    """
     asked = {option.name: (fragment, option) for fragment in fragments for option in fragment.options}
     lines = []
     for name, (fragment, option) in asked.items():
         got = config.get(name)
-        if option.value == (got or "n") or (got is None and option.optional is not None):
+        if option.value == got or (option.value == "n" and got in (None, "0")):
+            continue
+        if got is None and option.optional is not None:
             continue
         said = "is not set" if got is None else f"is {got}"
         lines.append(f"{fragment.path.name}:{option.line}: CONFIG_{name}={option.value} was asked for, and it {said}")

@@ -340,3 +340,38 @@ def test_freeze_keeps_the_collector_away_from_the_table(build):
     frozen = snapshot_cost(build, "--how", "collect", "--freeze")
 
     assert collected > frozen + 8 * 1024
+
+
+def minor_faults(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+def parents_faults(build, *options):
+    """Pages that the parent of snapshot_server.py faulted on between its fork and `wrote`; it changes nothing."""
+    process = subprocess.Popen(
+        [sys.executable, build / "python" / "snapshot_server.py", "--size", "32M", *options],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    child = None
+    try:
+        assert process.stdout.readline().startswith("filled")
+        wait_stopped(process.pid)
+        before = minor_faults(process.pid)
+        os.kill(process.pid, signal.SIGCONT)
+        for line in process.stdout:
+            if line.startswith("forked"):
+                child = int(line.split()[1])
+            if line.startswith("wrote"):
+                return minor_faults(process.pid) - before
+    finally:
+        for pid in filter(None, (child, process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+    raise AssertionError("the program ended without `wrote`")
+
+
+def test_parents_own_collector_copies_what_it_holds_after_the_fork_unless_frozen(build):
+    copied, frozen = parents_faults(build), parents_faults(build, "--freeze")
+
+    assert copied * resource.getpagesize() > 8 << 20
+    assert frozen * resource.getpagesize() < 2 << 20

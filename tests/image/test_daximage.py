@@ -25,6 +25,11 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
+def _content(image: Path, path: str) -> bytes:
+    command = [tool("debugfs"), "-R", f"cat {path}", f"{image}?offset={ALIGNMENT}"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
 def test_same_files_make_the_same_bytes_at_another_time(tree: Path, tmp_path: Path) -> None:
     write_ext4(tree, tmp_path / "first", 8 << 20)
     for path in tree.rglob("*"):
@@ -45,6 +50,54 @@ def test_filesystem_is_sound(tree: Path, tmp_path: Path) -> None:
     checked = subprocess.run([tool("e2fsck"), "-fn", str(tmp_path / "fs")], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
     assert image.stat().st_size % ALIGNMENT == 0
+
+
+def test_image_is_no_larger_than_its_files_need(tree: Path, tmp_path: Path) -> None:
+    (tree / "bin/busybox").write_bytes(os.urandom(3 << 20))
+    for number in range(400):
+        (tree / f"bin/applet{number}").symlink_to("busybox")
+    image = tmp_path / "image"
+
+    write_ext4(tree, image)
+
+    # The info block's 2 MiB, and the files' 3 MiB in whole ones.
+    assert image.stat().st_size == 3 * ALIGNMENT
+
+
+def test_image_is_filled_to_its_last_blocks(tree: Path, tmp_path: Path) -> None:
+    # 2 MiB less the program's 12 KiB, three folders' (one of them lost+found's 16) and the filesystem's own 16 and 4.
+    (tree / "filling").write_bytes(os.urandom(ALIGNMENT - (12 + 8 + 16 + 16 + 4) * 1024))
+    image = tmp_path / "image"
+
+    write_ext4(tree, image)
+
+    assert image.stat().st_size == 2 * ALIGNMENT
+    assert _content(image, "filling") == (tree / "filling").read_bytes()
+
+
+def test_folder_of_more_names_than_one_block_holds_makes_the_image_larger(tree: Path, tmp_path: Path) -> None:
+    # Room for all but the folder: 1,016 inodes are 64 blocks, and its names another 50.
+    (tree / "filling").write_bytes(os.urandom(ALIGNMENT - (12 + 8 + 16 + 16 + 256) * 1024))
+    for number in range(1000):
+        (tree / f"bin/{number:0200}").symlink_to("program")
+    image = tmp_path / "image"
+
+    write_ext4(tree, image)
+
+    assert image.stat().st_size == 3 * ALIGNMENT
+    assert _content(image, "filling") == (tree / "filling").read_bytes()
+
+
+def test_full_disk_is_named_and_ends_the_search_for_a_size(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "mke2fs"
+    fake.write_text("#!/bin/sh\necho 'mke2fs: No space left on device while writing out' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    with pytest.raises(RigError, match="the disk is full"):
+        write_ext4(tree, tmp_path / "image")
 
 
 def test_info_block_is_the_same_on_the_blank_image(tree: Path, tmp_path: Path) -> None:

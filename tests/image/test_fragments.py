@@ -133,6 +133,13 @@ def test_optional_option_may_be_missing_but_not_have_another_value(tmp_path: Pat
     assert unmet([fragment], {"NEW": "m"}) == ["made.config:2: CONFIG_NEW=y was asked for, and it is m"]
 
 
+def test_number_of_zero_is_off(tmp_path: Path) -> None:
+    fragment = read_fragment(_fragment(tmp_path, "# CONFIG_BASE_SMALL is not set\n"))
+
+    assert unmet([fragment], {"BASE_SMALL": "0"}) == []
+    assert unmet([fragment], {"BASE_SMALL": "1"}) == ["made.config:1: CONFIG_BASE_SMALL=n was asked for, and it is 1"]
+
+
 def test_a_later_fragment_overrides_an_earlier_one(tmp_path: Path) -> None:
     ours = read_fragment(_fragment(tmp_path, "CONFIG_A=y\n", "ours.config"))
     theirs = read_fragment(_fragment(tmp_path, "# CONFIG_A is not set\n", "theirs.config"))
