@@ -12,6 +12,7 @@ from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
 from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
+    from rig.experiment.run import Request
     from rig.report.suite import Suite
     from rig.run.model import Run
 
@@ -50,6 +51,11 @@ def run(
     expect: str = typer.Option(None, help="The verdict that makes the exit status 0."),
     bisect: bool = typer.Option(False, "--bisect", help="For git bisect run: exit 0 or 1; 125 where neither is known."),
     good: str = typer.Option(None, metavar="VERDICT", help="With --bisect: reproduced or not-reproduced is good."),
+    shell_on_failure: bool = typer.Option(
+        False,
+        "--shell-on-failure",
+        help="Where it ends otherwise than it should: a shell in a live guest of the same settings, with its programs.",
+    ),
     to_the_end: bool = typer.Option(False, "--to-the-end", help="Run on after the claims are decided."),
     no_record: bool = typer.Option(False, "--no-record", help="Do not record a warp run."),
     no_dump: bool = typer.Option(False, "--no-dump", help="Do not keep the memory of a guest that panics."),
@@ -94,6 +100,12 @@ def run(
         qemu_args=tuple(qemu_arg),
         timeout_scale=timeout_scale,
     )
+    if shell_on_failure and (all_ or repeat > 1 or bisect or as_json or print_qemu):
+        raise WrongCall(
+            "a shell belongs to one run that a person looks at",
+            where="--shell-on-failure",
+            remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
+        )
     if bisect or good is not None:
         from rig.cli.bisect import bisect_status
 
@@ -118,9 +130,25 @@ def run(
     from rig.report.suite import suite_of_run
 
     write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
+    if shell_on_failure and runs[0].verdict != (expect or "reproduced"):
+        _open_shell(request)
     if expect is not None:
         raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
     raise typer.Exit(max(each.exit_status for each in runs))
+
+
+def _open_shell(request: Request) -> None:
+    """Open a shell in a live guest like the one whose run failed, which is gone: its programs can be tried by hand."""
+    import asyncio
+    from dataclasses import replace
+
+    from rig.experiment.run import check_request
+    from rig.experiment.shell import shell
+    from rig.report.live import progress_for
+
+    settings, plan = check_request(request)
+    with progress_for() as progress:
+        asyncio.run(shell(replace(settings, clock="live"), progress, plan=plan, timeout_scale=request.timeout_scale))
 
 
 def _begin_what_takes_time() -> None:

@@ -22,7 +22,7 @@ from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
 from rig.machine.recording import WRITE_ERROR
-from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.session import Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.follow import tell
@@ -187,11 +187,6 @@ def _aside(wiring: Wiring, out: Path) -> str:
 
 
 def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:
-    swap = None
-    if spec.swap:
-        swap = folder / "swap"
-        with swap.open("wb") as file:
-            file.truncate(spec.swap)
     rr = None
     if record and spec.clock is Clock.WARP and not spec.swap:
         (out / RECORDING).mkdir()
@@ -208,7 +203,7 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
         incoming=True,
         rr=rr,
         recording=out / RECORDING / "replay.bin" if rr else None,
-        swap=swap,
+        swap=swap_file(spec, folder),
         ssh_port=port,
         shell=spec.clock is Clock.LIVE,
     )

@@ -66,9 +66,12 @@ def _check(request: Request) -> _Ready:
     return _Ready(scenario, settings, render_plan(scenario, settings))
 
 
-def check_request(request: Request) -> None:
-    """Raise WrongCall for what no guest could be asked for: an unknown scenario, a bad value."""
-    _check(request)
+def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
+    """Return what a request asks for. Raises WrongCall where no guest could be asked for it: an unknown scenario, a bad
+    value.
+    """
+    ready = _check(request)
+    return ready.settings, ready.plan
 
 
 async def run_scenario(request: Request, progress: Progress, store: Store | None = None) -> tuple[Run, Path]:

@@ -27,7 +27,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
+__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started", "swap_file"]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
@@ -132,6 +132,16 @@ def runtime_folder(name: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
+    """Make the file (sparse) that is the guest's disk for swap, where it has one."""
+    if not spec.swap:
+        return None
+    path = folder / "swap"
+    with path.open("wb") as file:
+        file.truncate(spec.swap)
+    return path
 
 
 def confinement_user() -> str | None:
