@@ -16,6 +16,8 @@ PAGE_KB = 4
 PRESENT = 1
 HUGE = 1 << 7
 FRAME_MASK = 0x000FFFFFFFFFF000
+# Of a kernel without CONFIG_DYNAMIC_MEMORY_LAYOUT (arch/x86/include/asm/page_64_types.h, pgtable_64_types.h).
+FIXED = {"page_offset_base": 0xFFFF888000000000, "vmemmap_base": 0xFFFFEA0000000000}
 
 
 def evaluate(expression: str) -> Any:
@@ -73,9 +75,17 @@ def read(address: int, size: int) -> bytes:
     return bytes(gdb.selected_inferior().read_memory(address, size))
 
 
+def base(variable: str) -> int:
+    """Where a part of the kernel's address space begins: in a variable, or else where it is with four page levels."""
+    try:
+        return int(evaluate(variable)) & (1 << 64) - 1
+    except gdb.error:
+        return FIXED[variable]
+
+
 def frame_of(mm: Any, address: int) -> int | None:
     """The page frame number behind an address of a process, or None."""
-    direct = int(evaluate("page_offset_base"))
+    direct = base("page_offset_base")
     try:
         levels = 5 if int(evaluate("__pgtable_l5_enabled")) else 4
     except gdb.error:
@@ -202,7 +212,7 @@ class Cow(gdb.Command):
             print(f"{name} ({wanted}) has no page at {address:#x}")
             return
         size = gdb.lookup_type("struct page").sizeof
-        page = gdb.Value(int(evaluate("vmemmap_base")) + frame * size).cast(gdb.lookup_type("struct page").pointer())
+        page = gdb.Value(base("vmemmap_base") + frame * size).cast(gdb.lookup_type("struct page").pointer())
         count = int(page["_mapcount"]["counter"]) + 1
         print(f"{name} ({wanted}) {address:#x}: page frame {frame:#x}, mapped {count} times")
         for pid, (other, its) in frames.items():

@@ -21,6 +21,9 @@ ENTRIES = 512
 PRESENT = 1
 HUGE = 1 << 7
 FRAME_MASK = 0x000FFFFFFFFFF000
+# Where the kernel was built without CONFIG_DYNAMIC_MEMORY_LAYOUT, and so with four levels
+# (__VMEMMAP_BASE_L4 of arch/x86/include/asm/pgtable_64_types.h).
+VMEMMAP_BASE = 0xFFFFEA0000000000
 SWAPPED = -1
 ABSENT = 0
 
@@ -164,11 +167,19 @@ def _five_levels(program: Any) -> bool:
         return False
 
 
+def _page_structures(program: Any) -> int:
+    """Return the address of the first struct page."""
+    try:
+        return int(program["vmemmap_base"])
+    except KeyError:
+        return VMEMMAP_BASE
+
+
 def _map_counts(program: Any, frames: set[int]) -> dict[int, int]:
     """Return how many page table entries map each small page (struct page, _mapcount + 1)."""
     page = program.type("struct page")
     size, at = page.size, page.member("_mapcount").offset
-    base = int(program["vmemmap_base"])
+    base = _page_structures(program)
     found: dict[int, int] = {}
     # 1024 structures at a time: they lie side by side, and most frames of an array are neighbours.
     for block, members in groupby(sorted(frames), key=lambda frame: frame >> 10):
