@@ -30,8 +30,6 @@ def debug(
     """
     import asyncio
 
-    from rich.console import Console
-
     from rig.experiment.debug import debug as debug_run
     from rig.experiment.instant import symbols_of
     from rig.experiment.place import default_place, parse_place
@@ -49,7 +47,7 @@ def debug(
     place = parse_place(at) if at is not None else default_place(found)
     if not gdb_server:
         tool("gdb")
-    with progress_for(Console(stderr=True), quiet=batch) as progress:
+    with progress_for(quiet=batch) as progress:
         progress.phase("check")
         store, qemu = Store(), find_qemu()
         ready = replayable(store, found, folder, qemu)

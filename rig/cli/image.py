@@ -52,7 +52,7 @@ def _build_quick(kernel: str | None) -> None:
 
     began = time.monotonic()
     store = Store()
-    spec = kernel or default_kernel()
+    spec = kernel or default_kernel(store)
     with ThreadPoolExecutor(2) as pool:
         rootfs = pool.submit(build_quick, store)
         if spec.startswith("debian:"):

@@ -30,11 +30,9 @@ def build(
 
     Every line that a fragment asks for is checked to be in force. What was built stands under this name from now on.
     """
-    import sys
     import time
 
-    from rich.console import Console
-
+    from rig.experiment.prepare import default_kernel
     from rig.image.kernel import build_debian_kernel
     from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel
     from rig.image.store import Store
@@ -62,7 +60,7 @@ def build(
         )
     began = time.monotonic()
     store = Store()
-    with progress_for(Console(file=sys.stderr), quiet=False) as progress:
+    with progress_for() as progress:
         if how == "debian":
             made = build_debian_kernel(store, what)
         elif how == "source":
@@ -75,6 +73,8 @@ def build(
     if how != "debian":
         sizes = (f"{name} {(made.image.parent / name).stat().st_size / 1e6:.1f} MB" for name in ("bzImage", "vmlinux"))
         print(f"{made.image}  {', '.join(sizes)}  in {time.monotonic() - began:.0f} s")
+    if how == "source" and default_kernel(store) == made.spec:
+        print("runs boot it from now on, where no kernel is named")
 
 
 def _build_with_buildroot(

@@ -55,7 +55,7 @@ def post_mortem(
     place = parse_place(at) if at is not None else default_place(found)
     store, symbols, why = Store(), None, ""
     dumped = found.recording.path is None and found.panic_dump is not None and place.kind == "panic"
-    with progress_for(Console(stderr=True), quiet=as_json) as progress:
+    with progress_for(quiet=as_json) as progress:
         progress.phase("check")
         if without_symbols:
             why = "asked for: --without-symbols"

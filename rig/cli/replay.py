@@ -43,7 +43,7 @@ def replay(
     found = read_run(folder)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    with progress_for(Console(stderr=True), quiet=quiet) as progress:
+    with progress_for(quiet=quiet) as progress:
         progress.phase("check")
         qemu = find_qemu()
         ready = replayable(Store(), found, folder, qemu, check=not no_check)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
-from rig.errors import WrongCall
+from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
+    from rig.experiment.run import Request
     from rig.report.suite import Suite
     from rig.run.model import Run
 
@@ -50,6 +51,11 @@ def run(
     expect: str = typer.Option(None, help="The verdict that makes the exit status 0."),
     bisect: bool = typer.Option(False, "--bisect", help="For git bisect run: exit 0 or 1; 125 where neither is known."),
     good: str = typer.Option(None, metavar="VERDICT", help="With --bisect: reproduced or not-reproduced is good."),
+    shell_on_failure: bool = typer.Option(
+        False,
+        "--shell-on-failure",
+        help="Where it ends otherwise than it should: a shell in a live guest of the same settings, with its programs.",
+    ),
     to_the_end: bool = typer.Option(False, "--to-the-end", help="Run on after the claims are decided."),
     no_record: bool = typer.Option(False, "--no-record", help="Do not record a warp run."),
     no_dump: bool = typer.Option(False, "--no-dump", help="Do not keep the memory of a guest that panics."),
@@ -65,11 +71,11 @@ def run(
     Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. With --bisect: 0 good, 1 bad, 125
     for a commit that cannot be tested, and 128, which ends the bisection, for a wrong call.
     """
+    _begin_what_takes_time()
     import asyncio
 
     from rig.experiment.run import Request
     from rig.experiment.run import print_qemu as qemu_command
-    from rig.report.suite import suite_of_run
 
     if expect is not None and expect not in VERDICTS:
         raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
@@ -94,6 +100,12 @@ def run(
         qemu_args=tuple(qemu_arg),
         timeout_scale=timeout_scale,
     )
+    if shell_on_failure and (all_ or repeat > 1 or bisect or as_json or print_qemu):
+        raise WrongCall(
+            "a shell belongs to one run that a person looks at",
+            where="--shell-on-failure",
+            remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
+        )
     if bisect or good is not None:
         from rig.cli.bisect import bisect_status
 
@@ -115,10 +127,46 @@ def run(
         if repeat > 1 and not as_json:
             counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
             print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
+    from rig.report.suite import suite_of_run
+
     write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
+    if shell_on_failure and runs[0].verdict != (expect or "reproduced"):
+        _open_shell(request)
     if expect is not None:
         raise typer.Exit(0 if all(each.verdict == expect for each in runs) else 1)
     raise typer.Exit(max(each.exit_status for each in runs))
+
+
+def _open_shell(request: Request) -> None:
+    """Open a shell in a live guest like the one whose run failed, which is gone: its programs can be tried by hand."""
+    import asyncio
+    from dataclasses import replace
+
+    from rig.experiment.run import check_request
+    from rig.experiment.shell import shell
+    from rig.report.live import progress_for
+
+    settings, plan = check_request(request)
+    with progress_for() as progress:
+        asyncio.run(shell(replace(settings, clock="live"), progress, plan=plan, timeout_scale=request.timeout_scale))
+
+
+def _begin_what_takes_time() -> None:
+    """Let other processes work while this one reads its modules: QEMU says its version, digests are taken."""
+    from contextlib import suppress
+    from threading import Thread
+
+    from rig.image.ahead import look_ahead
+    from rig.image.store import Store
+    from rig.machine.qemu import find_qemu
+
+    def find() -> None:
+        # What is wrong with it is said when it is needed.
+        with suppress(RigError):
+            find_qemu()
+
+    Thread(target=find, name="find-qemu", daemon=True).start()
+    look_ahead(Store())
 
 
 def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple[int, list[Suite]]:
@@ -159,19 +207,19 @@ def run_once(request: object, *, quiet: bool, as_json: bool, number: int, of: in
     """Run a request, show what comes of it, and return the run."""
     import asyncio
 
-    from rich.console import Console
-
     from rig.experiment.run import Request, run_scenario
     from rig.report.live import progress_for
 
     assert isinstance(request, Request)
-    console = Console()
-    errors = Console(stderr=True)
-    with progress_for(errors, quiet=quiet or as_json) as progress:
+    with progress_for(quiet=quiet or as_json) as progress:
         result, folder = asyncio.run(run_scenario(request, progress))
     if as_json:
         sys.stdout.write((folder / "run.json").read_text())
-    elif quiet:
+        return result
+    from rich.console import Console
+
+    console = Console()
+    if quiet:
         from rig.report.terminal import print_verdict
 
         print_verdict(console, result)

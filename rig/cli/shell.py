@@ -23,8 +23,6 @@ def shell(
     """Open a shell in a live guest; leave with Ctrl-], and the guest is gone."""
     import asyncio
 
-    from rich.console import Console
-
     from rig.experiment.shell import shell as open_shell
     from rig.report.live import progress_for
     from rig.scenario.settings import guest_settings
@@ -32,5 +30,5 @@ def shell(
     named = {"memory": memory, "kernel": kernel, "accel": accel}
     given = [*sets, *(f"{name}={value}" for name, value in named.items() if value is not None)]
     settings = guest_settings([*given, "clock=live"])
-    with progress_for(Console(stderr=True)) as progress:
+    with progress_for() as progress:
         asyncio.run(open_shell(settings, progress, timeout_scale=timeout_scale))

@@ -25,7 +25,7 @@ def add(
     if spec.startswith(("debian:", "source:", "tree:")):
         added = add_package(store, spec)
     else:
-        added = add_file(store, Path(spec), kernel or default_kernel())
+        added = add_file(store, Path(spec), kernel or default_kernel(store))
     print(f"{added.build_id[:16]}  {added.source}  {added.vmlinux.stat().st_size / (1 << 20):.0f} MB")
 
 

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
-from rig.image.store import Store, digest_file
+from rig.image.store import Store
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qemu import Qemu
 from rig.machine.recording import WRITE_ERROR
-from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.session import Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.follow import tell
 from rig.report.live import Progress
-from rig.run.model import Run
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
@@ -108,6 +108,7 @@ async def conduct(
     progress: Progress,
     record: bool,
     dump_panics: bool = False,
+    prealloc: bool = False,
 ) -> Conducted:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
@@ -120,7 +121,7 @@ async def conduct(
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
-        wiring = _wiring(spec, name, folder, out, record)
+        wiring = replace(_wiring(spec, name, folder, out, record), prealloc=prealloc)
         if dump_panics:
             wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
         key = None
@@ -179,16 +180,13 @@ def _aside(wiring: Wiring, out: Path) -> str:
     digest = digest_file(wiring.payload)
     for name in NEEDED_AFTERWARDS:
         import_module(name)
+    from rig.run.model import Run
+
     Run.model_rebuild()
     return digest
 
 
 def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:
-    swap = None
-    if spec.swap:
-        swap = folder / "swap"
-        with swap.open("wb") as file:
-            file.truncate(spec.swap)
     rr = None
     if record and spec.clock is Clock.WARP and not spec.swap:
         (out / RECORDING).mkdir()
@@ -205,7 +203,7 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
         incoming=True,
         rr=rr,
         recording=out / RECORDING / "replay.bin" if rr else None,
-        swap=swap,
+        swap=swap_file(spec, folder),
         ssh_port=port,
         shell=spec.clock is Clock.LIVE,
     )

@@ -59,12 +59,29 @@ def examine() -> Iterator[Finding]:
         yield Finding("ok", "mirror", f"{host_mirror()} {host_suite()}")
     except RigError as error:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
+    yield from _kernel()
     yield _place("cache", Store().root, "RIG_CACHE")
     from rig.run.folder import runs_folder
 
     yield _place("runs", runs_folder(), "RIG_RUNS")
     yield _memory()
     yield from _other_rig()
+
+
+def _kernel() -> Iterator[Finding]:
+    from rig.experiment.prepare import default_kernel
+
+    try:
+        spec = default_kernel(Store())
+    except RigError:
+        return  # the mirror's finding says it
+    how, _, suite = spec.partition(":")
+    saw = f"{spec}, where none is named"
+    if "RIG_KERNEL" in os.environ:
+        saw += ", by RIG_KERNEL"
+    elif how == "debian":
+        saw += f"; rig kernel build source:{suite} makes one that boots in half the time"
+    yield Finding("ok", "kernel", saw)
 
 
 def _place(what: str, folder: Path, variable: str) -> Finding:

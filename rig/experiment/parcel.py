@@ -15,9 +15,10 @@ from typing import IO, Any
 
 from rig.errors import RigError, WrongCall
 from rig.experiment.replayable import parts_of
+from rig.image.digest import digest_file
 from rig.image.hosttools import disk_full, tool
 from rig.image.sparse import write_sparse
-from rig.image.store import Entry, Store, digest_file
+from rig.image.store import Entry, Store
 from rig.run.folder import LARGEST_RUN_FILE, RUN_FILE, runs_folder
 from rig.run.model import Run
 

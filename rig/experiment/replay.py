@@ -56,6 +56,7 @@ async def replaying(
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_folder(name) as folder:
         payload = await asyncio.to_thread(unpack_payload, replayable, folder)
+        guest = replayable.run.recording.guest
         wiring = Wiring(
             name=name,
             folder=folder,
@@ -66,6 +67,7 @@ async def replaying(
             debugger=debugger,
             debugger_port=debugger_port,
             history=history,
+            prealloc=guest is not None and guest.prealloc,
         )
         async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
             yield session

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.digest import digest_file
 from rig.image.hosttools import tool
-from rig.image.store import Store, digest_file
+from rig.image.store import Store
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
 from rig.machine.spec import Accel, Clock, GuestSpec

@@ -8,13 +8,14 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rig
 from rig.errors import RigError
 from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
-from rig.image.store import Store, digest_file
+from rig.image.digest import digest_file
+from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
@@ -22,10 +23,12 @@ from rig.machine.recording import is_finished
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.report.live import Progress
 from rig.run.folder import OpenRun, open_run
-from rig.run.model import Environment, Phase, RecordedGuest, Recording, Run
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
+
+if TYPE_CHECKING:
+    from rig.run.model import Environment, Recording, Run
 
 __all__ = ["Request", "check_request", "print_qemu", "run_scenario"]
 
@@ -63,9 +66,12 @@ def _check(request: Request) -> _Ready:
     return _Ready(scenario, settings, render_plan(scenario, settings))
 
 
-def check_request(request: Request) -> None:
-    """Raise WrongCall for what no guest could be asked for: an unknown scenario, a bad value."""
-    _check(request)
+def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
+    """Return what a request asks for. Raises WrongCall where no guest could be asked for it: an unknown scenario, a bad
+    value.
+    """
+    ready = _check(request)
+    return ready.settings, ready.plan
 
 
 async def run_scenario(request: Request, progress: Progress, store: Store | None = None) -> tuple[Run, Path]:
@@ -101,8 +107,11 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
             progress=progress,
             record=request.record,
             dump_panics=request.dump_panics,
+            prealloc=ready.settings.prealloc,
         )
         conducted.phases = {"prepare": prepared, **conducted.phases}
+        from rig.run.model import Phase
+
         with conducted.phase("judge", progress):
             run = _judged(ready, opened, conducted, spec)
         run = run.model_copy(
@@ -115,7 +124,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
                 "command": tuple(conducted.command),
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in conducted.phases.items()),
                 "panic_dump": conducted.panic_dump,
-                "recording": _recording(opened.folder, request, spec, conducted),
+                "recording": _recording(opened.folder, request, spec, ready.settings, conducted),
             }
         )
         opened.keep(run)
@@ -161,6 +170,7 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
 def _environment(
     parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, conducted: Conducted, run: Run
 ) -> Environment:
+    from rig.run.model import Environment
 
     host = os.uname()
     return Environment(
@@ -180,7 +190,9 @@ def _environment(
     )
 
 
-def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Conducted) -> Recording:
+def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, conducted: Conducted) -> Recording:
+    from rig.run.model import RecordedGuest, Recording
+
     file = folder / RECORDING / "replay.bin"
     if conducted.recorded and file.is_file() and not is_finished(file):
         return Recording(reason="QEMU was ended from outside and did not finish its recording")
@@ -204,6 +216,7 @@ def _recording(folder: Path, request: Request, spec: GuestSpec, conducted: Condu
                 rootfs=spec.rootfs_digest,
                 rootfs_path=str(spec.rootfs),
                 snapshot=conducted.snapshot_digest,
+                prealloc=settings.prealloc,
             ),
         )
     return Recording(reason=why_not_recorded(request, spec))
@@ -241,6 +254,7 @@ async def print_qemu(request: Request, store: Store | None = None) -> str:
         ssh_port=2222 if live else None,
         shell=live,
         ram=folder / "ram" if memory_is_a_file(spec) else None,
+        prealloc=ready.settings.prealloc,
     )
     try:
         return printable(build_command(replace(spec, accel=choice.accel), wiring, qemu))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rig.assets import assets
 from rig.errors import RigError, WrongCall
+from rig.image.digest import digest_text
 from rig.image.hosttools import tool
-from rig.image.store import Store, digest_text
+from rig.image.store import Store
 
 __all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from rig.errors import RigError, WrongCall
 from rig.image.apt import Package, PrivateApt
 from rig.image.bootfile import BZIMAGE, Kernel, boot_config, kernel_of_entry, kernel_release
+from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import run_tool
 from rig.image.kconfig import check_boots, read_config
 from rig.image.modules import ModuleTree
 from rig.image.recipe import quick_recipe
 from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
-from rig.image.store import Store, digest_file, digest_text
+from rig.image.store import Store
 
 __all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel"]
 

@@ -13,10 +13,11 @@ from typing import Any
 from rig.errors import RigError, WrongCall
 from rig.image.apt import host_mirror, host_suite
 from rig.image.daximage import write_ext4
+from rig.image.digest import digest_file, digest_text
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
-from rig.image.store import Entry, Store, digest_file, digest_text
+from rig.image.store import Entry, Store
 
 __all__ = ["BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref"]
 

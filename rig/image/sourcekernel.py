@@ -18,12 +18,13 @@ from rig.errors import RigError, WrongCall
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
+from rig.image.digest import digest_text
 from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
 from rig.image.kconfig import read_config
 from rig.image.sourceid import source_id
-from rig.image.store import Entry, Store, digest_text
+from rig.image.store import Entry, Store
 
 __all__ = [
     "Asked",
@@ -31,6 +32,7 @@ __all__ = [
     "build_tree_kernel",
     "find_source_kernel",
     "find_tree_kernel",
+    "own_kernel_is_built",
     "remove_builds",
 ]
 
@@ -90,6 +92,13 @@ def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
 
+def own_kernel_is_built(store: Store, suite: str) -> bool:
+    """Return whether `source:SUITE` is here already, built with rig's fragments and nobody's own configuration."""
+    key = store.ref(_ref(f"source:{suite}"))
+    entry = store.get("kernel", key) if key else None
+    return entry is not None and not entry.about.get("config")
+
+
 def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:
     """Return the kernel of a tree as it is now, building what has changed, in the way that it was built last."""
     source = _folder(folder)
@@ -127,7 +136,7 @@ def build_source_kernel(
                 tell(f"unpack {package_text}")
                 folder.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
-            about = {"spec": f"source:{suite}", "package": package_text}
+            about = {"spec": f"source:{suite}", "package": package_text, "config": asked.config}
             tree = Tree(source, folder / "out", check_tree(source))
             entry = _build(store, tree, asked, key, about, jobs, tell)
             shutil.rmtree(folder, ignore_errors=True)

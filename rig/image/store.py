@@ -7,7 +7,6 @@ A folder without a manifest does not exist for readers, so a half-built one is n
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -21,41 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.digest import digest_file, digest_once
 from rig.image.hosttools import disk_full
-from rig.image.sparse import SUFFIX, digest_sparse
 from rig.units import format_size, parse_size
 
-__all__ = ["Entry", "Store", "digest_file", "digest_text"]
+__all__ = ["Entry", "Store"]
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
 KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols")
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex; of a guest's memory the digest of rig/image/sparse.py."""
-    if path.suffix == SUFFIX:
-        return digest_sparse(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_once(path: Path) -> str:
-    """Return a file's digest, read once a process as long as the file is not touched: a sweep asks at each point."""
-    status = path.stat()
-    key = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if key not in _digests:
-        _digests[key] = digest_file(path)
-    return _digests[key]
-
-
-_digests: dict[tuple[Path, int, int, int, int], str] = {}
-
-
-def digest_text(*parts: str) -> str:
-    """Return a key made from texts: their SHA-256, with lengths in it so that no two lists collide."""
-    return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -87,7 +61,7 @@ class Entry:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or _digest_once(self.path / name) != expected
+            if not (self.path / name).is_file() or digest_once(self.path / name) != expected
         ]
 
     def touch(self) -> None:
@@ -129,6 +103,11 @@ class Store:
         logger.warning("the cached %s was damaged on disk (%s): it is built again", kind, ", ".join(damaged))
         self.remove(entry)
         return None
+
+    def newest(self, kind: str) -> Entry | None:
+        """Return the entry of a kind that was used last."""
+        used = [(path.stat().st_mtime_ns, path.parent.name) for path in (self.root / kind).glob(f"*/{MANIFEST}")]
+        return self.get(kind, max(used)[1]) if used else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, those used last first."""

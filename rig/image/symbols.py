@@ -46,7 +46,9 @@ def how_to_get(spec: str) -> str:
     if spec.startswith("debian:"):
         return f"rig symbols add {spec}"
     if spec.startswith(("source:", "tree:")):
-        return f"rig kernel build {spec} --debug-info, and run again: it makes another kernel"
+        how, _, what = spec.partition(":")
+        other = f"; or run again with --kernel debian:{what}" if how == "source" else ""
+        return f"rig kernel build {spec} --debug-info, and run again: it makes another kernel{other}"
     return f"rig symbols add VMLINUX --kernel {spec or 'KERNEL'}"
 
 

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rig.errors import RigError, WrongCall
+from rig.image.digest import digest_text
 from rig.image.payload import blank_payload
-from rig.image.store import Store, digest_text
+from rig.image.store import Store
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, runtime_folder, started
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring

@@ -5,6 +5,7 @@ The options are those of QEMU's system/invocation documentation; why each is the
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -112,7 +113,9 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     if wiring.ram is not None:
         share = "on" if wiring.ram_kept else "off"
         path = _escaped(wiring.ram)
-        ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}"]
+        # With all processors: the guest waits for it.
+        early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
+        ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
         "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
         *ram,

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["keep_to", "own_processor"]
 
@@ -36,7 +37,9 @@ def _taken(lock: socket.socket, processor: int) -> bool:
 
 
 def keep_to(pid: int, processor: int | None) -> None:
-    """Let a process that has just been started run there; where it may not, it runs anywhere."""
-    if processor is not None:
+    """Let all threads of a process run there, and those that they will start; where they may not, they run anywhere."""
+    if processor is None:
+        return
+    for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(pid, {processor})
+            os.sched_setaffinity(int(task.name), {processor})

@@ -27,7 +27,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started"]
+__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started", "swap_file"]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
@@ -134,6 +134,16 @@ def runtime_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
+    """Make the file (sparse) that is the guest's disk for swap, where it has one."""
+    if not spec.swap:
+        return None
+    path = folder / "swap"
+    with path.open("wb") as file:
+        file.truncate(spec.swap)
+    return path
+
+
 def confinement_user() -> str | None:
     """Return the user to which a QEMU started as root drops, or None when we are not root."""
     if os.geteuid() != 0:
@@ -189,9 +199,10 @@ async def started(
         warp = spec.clock is Clock.WARP
         with own_processor() if warp else contextlib.nullcontext() as processor:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
-                keep_to(process.pid, processor)
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
                 await _connected(session)
+                # Only now: it may take its memory with threads of its own before.
+                keep_to(process.pid, processor)
                 yield session
     finally:
         channel.close()

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.digest import digest_text
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
-from rig.image.store import Entry, Store, digest_text
+from rig.image.store import Entry, Store
 from rig.machine.command import memory_is_a_file, spec_key_text
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started
+from rig.machine.session import Listeners, Session, runtime_folder, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restored", "snapshot_key"]
@@ -88,18 +89,13 @@ async def make_snapshot(
     with store.workplace() as work, runtime_folder(key) as folder, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
-        swap = None
-        if spec.swap:
-            swap = work / "swap"
-            with swap.open("wb") as file:
-                file.truncate(spec.swap)
         result = work / "result"
         result.mkdir()
         wiring = Wiring(
             name=key[:12],
             folder=folder,
             payload=blank,
-            swap=swap,
+            swap=swap_file(spec, work),
             shell=spec.clock is Clock.LIVE,
             ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
             ram_kept=True,

@@ -55,7 +55,7 @@ class Wiring:
     debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
     history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked;
     ram: a file that is the guest's memory, of which the guest writes to pages of its own, or, with ram_kept, to the
-    file itself.
+    file itself; prealloc: whether it has all pages of its own before it starts.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Wiring:
     dump: int | None = None
     ram: Path | None = None
     ram_kept: bool = False
+    prealloc: bool = False
 
     @property
     def qmp(self) -> Path:

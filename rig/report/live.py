@@ -211,10 +211,17 @@ def _pressure(record: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def progress_for(console: Console, *, quiet: bool = False) -> Progress:
-    """Return what fits: nothing when quiet, the live table on a terminal, else plain lines on standard error."""
+def progress_for(console: Console | None = None, *, quiet: bool = False) -> Progress:
+    """Return what fits: nothing when quiet, the live table on a terminal, else plain lines on standard error.
+
+    console: standard error's, where none is given.
+    """
     if quiet:
         return NullProgress()
+    if console is None:
+        from rich.console import Console
+
+        console = Console(stderr=True)
     return TerminalProgress(console) if console.is_terminal else PlainProgress()
 
 

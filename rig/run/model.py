@@ -86,6 +86,7 @@ class RecordedGuest(Model):
     rootfs_path: str = ""
     snapshot: str
     """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
+    prealloc: bool = False
 
 
 class Recording(Model):

@@ -35,6 +35,10 @@ class GuestNeeds(Strict):
     cpus: Annotated[int, Field(ge=1, le=64)] = 1
     swap: Size = 0
     zram: Size = 0
+    prealloc: bool = False
+    """Whether the host gives the guest its memory before it runs, which costs less than page by page where a scenario
+    fills it, and is wasted elsewhere.
+    """
 
 
 class Program(Strict):

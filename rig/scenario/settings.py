@@ -44,6 +44,7 @@ class Settings:
     cpus: int
     swap: int
     zram: int
+    prealloc: bool = False
     kernel: str | None = None
     image: str | None = None
     clock: Literal["warp", "live"] = "warp"
@@ -87,6 +88,7 @@ def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: 
         cpus=file.guest.cpus,
         swap=file.guest.swap,
         zram=file.guest.zram,
+        prealloc=file.guest.prealloc,
         to_the_end=to_the_end,
     )
     given: dict[str, str] = {}

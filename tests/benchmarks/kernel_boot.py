@@ -16,10 +16,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from rig.experiment.prepare import default_kernel, find_parts, guest_spec
+from rig.experiment.prepare import find_parts, guest_spec
+from rig.image.apt import host_suite
 from rig.image.bootfile import BZIMAGE, VMLINUX
+from rig.image.digest import digest_file
 from rig.image.payload import blank_payload
-from rig.image.store import Store, digest_file
+from rig.image.store import Store
 from rig.machine.qemu import find_qemu
 from rig.machine.session import Listeners, runtime_folder, started
 from rig.machine.spec import GuestSpec, Wiring
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--boots", type=int, default=5)
     parser.add_argument("kernels", nargs="*")
     asked = parser.parse_args()
-    kernels = asked.kernels or [default_kernel(), default_kernel().replace("debian:", "source:")]
+    kernels = asked.kernels or [f"debian:{host_suite()}", f"source:{host_suite()}"]
     store = Store()
     specs = {name: spec for kernel in kernels for name, spec in specs_of(store, kernel).items()}
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in specs}

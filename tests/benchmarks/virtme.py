@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 
 from rig.experiment.prepare import Parts, find_parts
-from rig.image.store import Store, digest_file
+from rig.image.digest import digest_file
+from rig.image.store import Store
 
 MEMORY, PARENT, STEP = "512M", "200M", "4M"
 BOUND = 4.0

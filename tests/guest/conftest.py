@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from rig.image.apt import host_suite
+
 # A run in a test is bounded by pytest's own time-out too; this one names the command.
 COMMAND_DEADLINE = 240
 
@@ -42,6 +44,15 @@ class Called:
 
 
 Rig = Callable[..., Called]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_kernel() -> Iterator[None]:
+    """Let all tests boot the distribution's kernel, also when that which is built beside them is done half-way."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "RIG_KERNEL" not in os.environ:
+            patch.setenv("RIG_KERNEL", f"debian:{host_suite()}")
+        yield
 
 
 @pytest.fixture

@@ -72,6 +72,21 @@ def test_new_scenario_runs_as_it_is(rig: Rig, tmp_path: Path) -> None:
     assert called.status == 0, called.out + called.err
 
 
+@pytest.mark.parametrize(("expected", "opens"), [("not-reproduced", True), ("reproduced", False)])
+def test_shell_opens_after_a_failure_with_the_programs_in_it(
+    expected: str, opens: bool, environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rig", "run", "fork-join", "--expect", expected, "--shell-on-failure", "--swap", "64M"],
+        input="/payload/bin/fork-join --help; ls -d /sys/block/vd*\n",
+        env=environment, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+    assert ("usage: fork-join" in done.stdout) is opens, done.stdout + done.stderr
+    assert ("/sys/block/vd" in done.stdout.replace("vd*", "")) is opens
+    assert done.returncode == (1 if opens else 0)
+
+
 def test_shell_answers_and_leaves_nothing(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rig", "shell", "--accel", "tcg"],

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from rig.experiment.prepare import default_kernel
+from rig.image.store import Store
 from tests.guest.conftest import Called, Rig, qemus
 
 pytestmark = pytest.mark.guest
@@ -24,12 +26,8 @@ pytestmark = pytest.mark.guest
 @pytest.fixture(scope="session")
 def symbols() -> None:
     """The debug symbols of the default kernel, fetched once."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from rig.experiment.prepare import default_kernel; print(default_kernel())"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
     added = subprocess.run(
-        [sys.executable, "-m", "rig", "symbols", "add", done.stdout.strip()],
+        [sys.executable, "-m", "rig", "symbols", "add", default_kernel(Store())],
         capture_output=True,
         text=True,
         check=False,

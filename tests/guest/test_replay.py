@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rig.image.store import digest_file
+from rig.image.digest import digest_file
 from tests.guest.conftest import Called, Rig
 
 pytestmark = pytest.mark.guest

@@ -47,6 +47,13 @@ def test_main_job_is_reproduced_on_it_and_replayed(kernel: str, rig: Rig) -> Non
     assert replayed.status == 0, replayed.out + replayed.err
 
 
+def test_it_is_what_a_run_boots_where_no_kernel_is_named(kernel: str, rig: Rig) -> None:
+    called = rig("run", "memory-is-copied", "--json", RIG_KERNEL="")
+
+    assert called.run()["environment"]["kernel_name"] == kernel
+    assert called.run()["verdict"] == "reproduced", called.out
+
+
 def test_live_guest_on_it_takes_its_payload_by_ssh(kernel: str, rig: Rig) -> None:
     called = rig("run", "fork-returns-twice", "--kernel", kernel, "--clock", "live", "--accel", "tcg", "--json")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
-from rig.image.store import Entry, Store, digest_text
+from rig.image.digest import digest_text
+from rig.image.store import Entry, Store
 
 
 def _add(store: Store, kind: str, key: str, content: bytes = b"content") -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def test_restored_guest_maps_the_snapshots_memory_privately() -> None:
 
     assert "memory-backend=ram" in command
     assert "id=ram,mem-path=/cache/ram,size=536870912,share=off" in command
+
+
+def test_guest_that_fills_its_memory_has_it_before_it_starts() -> None:
+    command = words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True, prealloc=True))
+
+    assert f"share=off,prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" in command
+    assert "prealloc" not in words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True))
 
 
 def test_guest_that_becomes_a_snapshot_writes_to_the_memory_that_is_kept() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,24 @@ def test_process_that_is_kept_runs_there_alone() -> None:
         keep_to(child.pid, processor)
 
         assert os.sched_getaffinity(child.pid) == {processor}
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_all_threads_of_a_process_are_kept() -> None:
+    code = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); print('up', flush=True)"
+    processor = min(ALLOWED)
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+
+        keep_to(child.pid, processor)
+
+        threads = [int(path.name) for path in Path(f"/proc/{child.pid}/task").iterdir()]
+        assert len(threads) == 2
+        assert all(os.sched_getaffinity(thread) == {processor} for thread in threads)
     finally:
         child.kill()
         child.wait()

@@ -25,8 +25,9 @@ from rig.image.buildroot.defconfig import (
 from rig.image.buildroot.make import Make, Step
 from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 from rig.image.buildroot.tree import Buildroot, check_host
+from rig.image.digest import digest_file, digest_text
 from rig.image.fragments import check_agree, read_fragment
-from rig.image.store import Entry, Store, digest_file, digest_text
+from rig.image.store import Entry, Store
 
 __all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
 

@@ -1,0 +1,68 @@
+"""SHA-256 of files and texts: what things in the cache are named by, and checked by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+from rig.image.sparse import SUFFIX, digest_sparse
+
+__all__ = ["digest_file", "digest_once", "digest_text", "expect_digests", "print_digest"]
+
+# A file as it is now: path, inode, size, time of its content and of its inode (ns).
+_Key = tuple[str, int, int, int, int]
+_known: dict[_Key, str] = {}
+_expected: list[subprocess.Popen[str]] = []
+_lock = Lock()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; of a guest's memory the digest of rig/image/sparse.py."""
+    if path.suffix == SUFFIX:
+        return digest_sparse(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_once(path: Path) -> str:
+    """Return a file's digest, read once a process as long as the file is not touched: a sweep asks at each point."""
+    key = _key(path)
+    with _lock:
+        while key not in _known and _expected:
+            _take(_expected.pop())
+    if key not in _known:
+        _known[key] = digest_file(path)
+    return _known[key]
+
+
+def digest_text(*parts: str) -> str:
+    """Return a key made from texts: their SHA-256, with lengths in it so that no two lists collide."""
+    return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
+
+
+def print_digest(path: Path) -> None:
+    """Print a file's digest as `expect_digests()` reads it."""
+    key = _key(path)
+    print(json.dumps([key, digest_file(path)]), flush=True)
+
+
+def expect_digests(process: subprocess.Popen[str]) -> None:
+    """Let a process that prints digests save this one the reading. What it does not print is read here."""
+    _expected.append(process)
+
+
+def _key(path: Path) -> _Key:
+    status = path.stat()
+    return (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _take(process: subprocess.Popen[str]) -> None:
+    for line in process.communicate()[0].splitlines():
+        # One that was ended from outside leaves half a line.
+        with suppress(ValueError):
+            key, digest = json.loads(line)
+            _known[tuple(key)] = digest
