@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The names that the system calls of agent and programs can fail with; NULL for another number, as glibc has it. */
@@ -57,11 +58,16 @@ static inline const char *sigabbrev_np(int number)
 
 /*
  * musl's malloc has no settings. It maps each block of 128 KiB and more for itself, with a header in front
- * (MMAP_THRESHOLD in src/malloc/mallocng/meta.h), which is what M_MMAP_THRESHOLD asks of glibc's.
+ * (MMAP_THRESHOLD in src/malloc/mallocng/meta.h), which is what M_MMAP_THRESHOLD asks of glibc's. But a static program
+ * that never frees is linked with another malloc, which puts one block after the other and has no headers
+ * (src/malloc/lite_malloc.c): naming free() brings the whole one.
  */
 #define M_MMAP_THRESHOLD (-3)
 static inline int mallopt(int option, int value)
 {
+	void (*volatile whole)(void *) = free;
+
+	(void)whole;
 	(void)option;
 	(void)value;
 	return 0;
