@@ -5,7 +5,9 @@
  */
 #pragma once
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The names that the system calls of agent and programs can fail with; NULL for another number, as glibc has it. */
@@ -37,4 +39,36 @@ static inline const char *strerrorname_np(int number)
 static inline const char *strerrordesc_np(int number)
 {
 	return strerror(number);
+}
+
+/* Without SIG, as in KILL; NULL for a number that is none of these, real-time ones among them, as glibc has it. */
+static inline const char *sigabbrev_np(int number)
+{
+	static const char *const names[] = {
+#define NAME(s) [SIG##s] = #s
+		NAME(HUP), NAME(INT), NAME(QUIT), NAME(ILL), NAME(TRAP), NAME(ABRT), NAME(BUS), NAME(FPE),
+		NAME(KILL), NAME(USR1), NAME(SEGV), NAME(USR2), NAME(PIPE), NAME(ALRM), NAME(TERM), NAME(STKFLT),
+		NAME(CHLD), NAME(CONT), NAME(STOP), NAME(TSTP), NAME(TTIN), NAME(TTOU), NAME(URG), NAME(XCPU),
+		NAME(XFSZ), NAME(VTALRM), NAME(PROF), NAME(WINCH), NAME(POLL), NAME(PWR), NAME(SYS),
+#undef NAME
+	};
+
+	return number > 0 && (size_t)number < sizeof(names) / sizeof(names[0]) ? names[number] : NULL;
+}
+
+/*
+ * musl's malloc has no settings. It maps each block of 128 KiB and more for itself, with a header in front
+ * (MMAP_THRESHOLD in src/malloc/mallocng/meta.h), which is what M_MMAP_THRESHOLD asks of glibc's. But a static program
+ * that never frees is linked with another malloc, which puts one block after the other and has no headers
+ * (src/malloc/lite_malloc.c): naming free() brings the whole one.
+ */
+#define M_MMAP_THRESHOLD (-3)
+static inline int mallopt(int option, int value)
+{
+	void (*volatile whole)(void *) = free;
+
+	(void)whole;
+	(void)option;
+	(void)value;
+	return 0;
 }

@@ -131,8 +131,7 @@ static int launched(void *unused)
 	if (launch.cwd)
 		TRY("chdir", chdir(launch.cwd));
 	for (int i = 0; i < launch.rlimit_count; i++)
-		TRY("setrlimit", setrlimit((__rlimit_resource_t)launch.rlimits[i].resource,
-					   &launch.rlimits[i].limit));
+		TRY("setrlimit", setrlimit(launch.rlimits[i].resource, &launch.rlimits[i].limit));
 	/* Raw system calls: glibc's would signal the other threads that it believes to exist. */
 	if (launch.gid >= 0) {
 		TRY("setgroups", syscall(SYS_setgroups, 0, NULL));
