@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from rig.image.digest import expect_digests, print_digest
-from rig.image.store import Store
+from rig.image.store import KINDS, Store
 
 __all__ = ["look_ahead"]
 
-# In the order in which they are asked for. Not symbols: half a gigabyte that no run reads.
-KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot")
+UNREAD = "symbols"
+"""Half a gigabyte that no run reads."""
 
 
 def look_ahead(store: Store) -> None:
@@ -33,11 +33,10 @@ def look_ahead(store: Store) -> None:
 def main() -> None:
     """Print the digests of the newest entries' files. What cannot be read is the asker's to find."""
     store = Store(Path(sys.argv[1]))
-    for kind in KINDS:
-        entry = store.newest(kind)
-        for path in [entry.file(name) for name in entry.files] if entry else []:
-            with suppress(OSError):
-                print_digest(path)
+    newest = [entry for kind in KINDS if kind != UNREAD for entry in store.entries(kind)[:1]]
+    for path in (entry.file(name) for entry in newest for name in entry.files):
+        with suppress(OSError):
+            print_digest(path)
 
 
 if __name__ == "__main__":

@@ -104,11 +104,6 @@ class Store:
         self.remove(entry)
         return None
 
-    def newest(self, kind: str) -> Entry | None:
-        """Return the entry of a kind that was used last."""
-        used = [(path.stat().st_mtime_ns, path.parent.name) for path in (self.root / kind).glob(f"*/{MANIFEST}")]
-        return self.get(kind, max(used)[1]) if used else None
-
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, those used last first."""
         kinds = KINDS if kind is None else (kind,)
