@@ -169,7 +169,7 @@ def _begin_what_takes_time() -> None:
     look_ahead(Store())
 
 
-def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple[int, list[Suite]]:
+def _whole_catalogue(request: Request, jobs: int | None, *, quiet: bool) -> tuple[int, list[Suite]]:
     import asyncio
     import time
     from dataclasses import replace
@@ -177,12 +177,10 @@ def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple
     from rich.console import Console
 
     from rig.experiment.catalogue import run_all
-    from rig.experiment.run import Request
     from rig.report.progress_table import ProgressTable
     from rig.report.suite import suite_of_error, suite_of_run
     from rig.scenario.load import list_scenarios
 
-    assert isinstance(request, Request)
     requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
     began = time.monotonic()
     with ProgressTable(Console(), [each.scenario for each in requests], quiet=quiet) as table:
@@ -203,14 +201,13 @@ def _whole_catalogue(request: object, jobs: int | None, *, quiet: bool) -> tuple
     ]
 
 
-def run_once(request: object, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:
+def run_once(request: Request, *, quiet: bool, as_json: bool, number: int, of: int) -> Run:
     """Run a request, show what comes of it, and return the run."""
     import asyncio
 
-    from rig.experiment.run import Request, run_scenario
+    from rig.experiment.run import run_scenario
     from rig.report.live import progress_for
 
-    assert isinstance(request, Request)
     with progress_for(quiet=quiet or as_json) as progress:
         result, folder = asyncio.run(run_scenario(request, progress))
     if as_json:
