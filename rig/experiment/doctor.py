@@ -77,7 +77,7 @@ def _kernel() -> Iterator[Finding]:
         return  # the mirror's finding says it
     how, _, suite = spec.partition(":")
     saw = f"{spec}, where none is named"
-    if "RIG_KERNEL" in os.environ:
+    if os.environ.get("RIG_KERNEL"):
         saw += ", by RIG_KERNEL"
     elif how == "debian":
         saw += f"; rig kernel build source:{suite} makes one that boots in half the time"
