@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -291,31 +292,39 @@ def anonymous_kb(pid):
     return int(re.search(r"Private_Dirty:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
 
 
-def snapshot_cost(build, *options):
-    """kB that the child of snapshot_server.py holds alone after its snapshot."""
+@contextmanager
+def snapshot_server(build, *options):
+    """The server, and a list of its children: who hears of one puts it there, and it ends with the server."""
     process = subprocess.Popen(
         [sys.executable, build / "python" / "snapshot_server.py", "--size", "32M", *options],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    child = None
+    children = []
     try:
+        yield process, children
+    finally:
+        for pid in (*children, process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def snapshot_cost(build, *options):
+    """kB that the child of snapshot_server.py holds alone after its snapshot."""
+    with snapshot_server(build, *options) as (process, children):
         for line in process.stdout:
             if line.startswith("forked"):
-                child = int(line.split()[1])
+                children.append(int(line.split()[1]))
             if line.startswith("snapshot"):
-                wait_stopped(child)
-                return anonymous_kb(child)
+                wait_stopped(children[0])
+                return anonymous_kb(children[0])
             if line.startswith("filled"):
                 wait_stopped(process.pid)
                 os.kill(process.pid, signal.SIGCONT)
             if line.startswith("child ready"):
-                child = child or int(process.stdout.readline().split()[1])
-                wait_stopped(child)
-                os.kill(child, signal.SIGCONT)
-    finally:
-        for pid in filter(None, (child, process.pid)):
-            os.kill(pid, signal.SIGKILL)
-        process.wait()
+                if not children:
+                    children.append(int(process.stdout.readline().split()[1]))
+                wait_stopped(children[0])
+                os.kill(children[0], signal.SIGCONT)
     raise AssertionError("the program ended without its snapshot")
 
 
@@ -348,25 +357,16 @@ def minor_faults(pid):
 
 def parents_faults(build, *options):
     """Pages that the parent of snapshot_server.py faulted on between its fork and `wrote`; it changes nothing."""
-    process = subprocess.Popen(
-        [sys.executable, build / "python" / "snapshot_server.py", "--size", "32M", *options],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    child = None
-    try:
+    with snapshot_server(build, *options) as (process, children):
         assert process.stdout.readline().startswith("filled")
         wait_stopped(process.pid)
         before = minor_faults(process.pid)
         os.kill(process.pid, signal.SIGCONT)
         for line in process.stdout:
             if line.startswith("forked"):
-                child = int(line.split()[1])
+                children.append(int(line.split()[1]))
             if line.startswith("wrote"):
                 return minor_faults(process.pid) - before
-    finally:
-        for pid in filter(None, (child, process.pid)):
-            os.kill(pid, signal.SIGKILL)
-        process.wait()
     raise AssertionError("the program ended without `wrote`")
 
 
