@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rig.experiment.bench import Guest, Guests
+    from rig.experiment.pytest_guests import Guest, Guests
     from rig.klog import Log
-    from rig.run.model import Run
+    from rig.run.document import Run
 
 __all__ = ["rig_console", "rig_guest", "rig_klog", "rig_run"]
 
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def rig_guests(request: pytest.FixtureRequest) -> Iterator[Guests]:
     """All guests of this test."""
-    from rig.experiment.bench import Guests
+    from rig.experiment.pytest_guests import Guests
 
     sets = [
         f"{name}={marker.args[0]}"

@@ -30,15 +30,15 @@ def debug(
     """
     import asyncio
 
-    from rig.experiment.debug import debug as debug_run
-    from rig.experiment.instant import symbols_of
-    from rig.experiment.place import default_place, parse_place
-    from rig.experiment.replay import Bounds
-    from rig.experiment.replayable import replayable
     from rig.image.hosttools import tool
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
     from rig.machine.ssh import free_port
+    from rig.replay.debug import debug as debug_run
+    from rig.replay.replay import Bounds
+    from rig.replay.replayable import replayable
+    from rig.replay.stop_point import default_place, parse_place
+    from rig.replay.stopped import symbols_of
     from rig.report.live import progress_for
     from rig.run.folder import read_run, resolve_run
 

@@ -113,7 +113,7 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
         return [found for found in events if found.number == number]
     if everything or not events:
         return list(events)
-    from rig.klog.crash.model import CRASH_KINDS
+    from rig.klog.crash.crash_event import CRASH_KINDS
 
     def gravity(found: Event) -> int:
         if found.kind == "oom":
@@ -150,7 +150,7 @@ def _print(
 def _code(found: Event) -> Sequence[Instruction]:
     """The instructions around the trap, where the kernel's own code is in the report and capstone is installed."""
     from rig.klog.code import NoDisassembler, disassemble
-    from rig.klog.crash.model import CrashEvent
+    from rig.klog.crash.crash_event import CrashEvent
 
     if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()

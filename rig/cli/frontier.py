@@ -10,8 +10,8 @@ from rig.cli.outputs import check_outputs
 from rig.errors import WrongCall
 
 if TYPE_CHECKING:
-    from rig.experiment.frontier.conduct import Curve
-    from rig.experiment.sweep.row import Row
+    from rig.sweep.frontier.curves import Curve
+    from rig.sweep.row import Row
 
 app = typer.Typer()
 
@@ -47,12 +47,12 @@ def frontier(
 
     from rich.console import Console
 
-    from rig.experiment.frontier.conduct import find_frontier
-    from rig.experiment.frontier.keep import keep_frontier, open_frontier
-    from rig.experiment.frontier.scale import parse_scale
-    from rig.experiment.sweep.axes import SweepPlan, check_plan, parse_axes
-    from rig.experiment.sweep.row import append_row
     from rig.scenario.load import load_scenario
+    from rig.sweep.axes import SweepPlan, check_plan, parse_axes
+    from rig.sweep.frontier.curves import find_frontier
+    from rig.sweep.frontier.keep import keep_frontier, open_frontier
+    from rig.sweep.frontier.scale import parse_scale
+    from rig.sweep.row import append_row
 
     check_outputs(("--json", as_json), ("-q", quiet))
     if find is not None and find not in VERDICTS:

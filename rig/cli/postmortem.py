@@ -38,14 +38,14 @@ def post_mortem(
 
     from rich.console import Console
 
-    from rig.experiment.instant import NoSymbols, symbols_of
-    from rig.experiment.place import default_place, parse_place
-    from rig.experiment.postmortem.conduct import post_mortem as read_memory
-    from rig.experiment.postmortem.conduct import post_mortem_of_dump, post_mortem_without_symbols
-    from rig.experiment.replay import Bounds
-    from rig.experiment.replayable import kernel_of, replayable
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
+    from rig.replay.postmortem.examine import post_mortem as read_memory
+    from rig.replay.postmortem.examine import post_mortem_of_dump, post_mortem_without_symbols
+    from rig.replay.replay import Bounds
+    from rig.replay.replayable import kernel_of, replayable
+    from rig.replay.stop_point import default_place, parse_place
+    from rig.replay.stopped import NoSymbols, symbols_of
     from rig.report.live import progress_for
     from rig.report.postmortem import print_post_mortem
     from rig.run.folder import read_run, resolve_run

@@ -30,11 +30,11 @@ def replay(
 
     from rich.console import Console
 
-    from rig.experiment.replay import Bounds
-    from rig.experiment.replay import replay as replay_run
-    from rig.experiment.replayable import replayable
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
+    from rig.replay.replay import Bounds
+    from rig.replay.replay import replay as replay_run
+    from rig.replay.replayable import replayable
     from rig.report.live import progress_for
     from rig.report.replay import print_replayed
     from rig.run.folder import read_run, resolve_run

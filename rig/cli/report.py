@@ -55,11 +55,11 @@ def _rendered(run: str) -> tuple[Path, str]:
 
 
 def _sweep(name: str) -> tuple[Path, str] | None:
-    from rig.experiment.sweep.folder import find_sweep
     from rig.report.frontier import FILE, read_frontier
     from rig.report.html.frontier_page import frontier_report
     from rig.report.html.links import link_beside
     from rig.report.html.sweep_page import sweep_report
+    from rig.sweep.folder import find_sweep
 
     try:
         sweep = find_sweep(name)

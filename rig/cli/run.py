@@ -14,7 +14,7 @@ from rig.errors import RigError, WrongCall
 if TYPE_CHECKING:
     from rig.experiment.run import Request
     from rig.report.suite import Suite
-    from rig.run.model import Run
+    from rig.run.document import Run
 
 app = typer.Typer()
 
@@ -156,7 +156,7 @@ def _begin_what_takes_time() -> None:
     from contextlib import suppress
     from threading import Thread
 
-    from rig.image.ahead import look_ahead
+    from rig.image.prefetch import look_ahead
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
 

@@ -11,7 +11,7 @@ from rig.cli.outputs import check_outputs, write_outputs
 from rig.errors import WrongCall
 
 if TYPE_CHECKING:
-    from rig.experiment.sweep.folder import SweepFolder
+    from rig.sweep.folder import SweepFolder
 
 app = typer.Typer()
 
@@ -44,8 +44,8 @@ def sweep(
     Exit status: the worst of the runs: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. A sweep
     measures, so with --json, -q or without, `rig results` tells what happened where.
     """
-    from rig.experiment.frontier.keep import FRONTIER
-    from rig.experiment.sweep.folder import find_sweep
+    from rig.sweep.folder import find_sweep
+    from rig.sweep.frontier.keep import FRONTIER
 
     check_outputs(("--json", as_json), ("-q", quiet), ("--junit", junit), ("--ktap", ktap))
     if executor not in EXECUTORS:
@@ -72,9 +72,9 @@ def _new(
 ) -> SweepFolder:
     from dataclasses import replace
 
-    from rig.experiment.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan
-    from rig.experiment.sweep.folder import new_sweep
     from rig.scenario.load import load_scenario
+    from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan
+    from rig.sweep.folder import new_sweep
 
     if points is not None:
         plan = read_plan(points, scenario)
@@ -97,17 +97,17 @@ def _run(
 
     from rich.console import Console
 
-    from rig.experiment.sweep.axes import size_of
-    from rig.experiment.sweep.conduct import Executor, conduct_sweep
     from rig.report.sweep_table import SweepTable
+    from rig.sweep.axes import size_of
+    from rig.sweep.execute import Executor, conduct_sweep
 
     chosen: Executor
     if executor == "dask":
-        from rig.experiment.sweep.dask import DaskExecutor
+        from rig.sweep.dask import DaskExecutor
 
         chosen = DaskExecutor(scheduler, jobs)
     else:
-        from rig.experiment.sweep.local import LocalExecutor
+        from rig.sweep.local import LocalExecutor
 
         chosen = LocalExecutor(jobs)
     with SweepTable(Console(), folder.plan.names, size_of(folder.plan), quiet=silent) as table:
@@ -126,10 +126,10 @@ def _tell(
 
     from rich.console import Console
 
-    from rig.experiment.sweep.suites import suites_of_rows
-    from rig.experiment.sweep.table import agreement
     from rig.report.sweep_table import points_table
-    from rig.run.model import EXIT_STATUS, worst
+    from rig.run.document import EXIT_STATUS, worst
+    from rig.sweep.suites import suites_of_rows
+    from rig.sweep.table import agreement
 
     rows = outcome.rows
     write_outputs(suites_of_rows(folder.plan, rows), junit=junit, ktap=ktap)
@@ -157,11 +157,11 @@ def results(
 
     from rich.console import Console
 
-    from rig.experiment.sweep.folder import find_sweep, list_sweeps
-    from rig.experiment.sweep.table import query, read_table, table_of
     from rig.report.arrow_text import arrow_csv, arrow_table
     from rig.report.sweep_table import points_table
     from rig.scenario.load import load_scenario
+    from rig.sweep.folder import find_sweep, list_sweeps
+    from rig.sweep.table import query, read_table, table_of
 
     if sweep is None:
         for path in list_sweeps():

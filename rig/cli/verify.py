@@ -10,8 +10,8 @@ from rig.cli.outputs import check_outputs, write_outputs
 from rig.errors import WrongCall
 
 if TYPE_CHECKING:
-    from rig.experiment.verify.conduct import Verified
-    from rig.experiment.verify.model import Check
+    from rig.verify.check import Check
+    from rig.verify.guests import Verified
 
 app = typer.Typer()
 
@@ -73,8 +73,8 @@ def verify(
 
 
 def _chosen(names: list[str]) -> list[Check]:
-    from rig.experiment.verify.checks import catalogue
-    from rig.scenario.nearness import did_you_mean
+    from rig.scenario.suggestion import did_you_mean
+    from rig.verify.checks import catalogue
 
     known = catalogue()
     for name in names:
@@ -84,7 +84,7 @@ def _chosen(names: list[str]) -> list[Check]:
 
 
 async def _one(kernel: str | None, checks: list[Check], jobs: int | None, scale: float) -> Verified:
-    from rig.experiment.verify.conduct import verify_kernel
+    from rig.verify.guests import verify_kernel
 
     return await verify_kernel(kernel, checks, jobs=jobs, timeout_scale=scale)
 

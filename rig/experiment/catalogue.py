@@ -12,7 +12,7 @@ from rig.errors import RigError
 from rig.experiment.run import Request, run_scenario
 from rig.image.store import Store
 from rig.report.live import NullProgress
-from rig.run.model import Run
+from rig.run.document import Run
 
 __all__ = ["Finished", "run_all"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import rig
 from rig.errors import RigError
-from rig.experiment.conduct import RECORDING, Conducted, Deadlines, conduct
+from rig.experiment.execute import RECORDING, Conducted, Deadlines, conduct
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
 from rig.image.digest import digest_file
 from rig.image.store import Store
@@ -28,7 +28,7 @@ from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
-    from rig.run.model import Environment, Recording, Run
+    from rig.run.document import Environment, Recording, Run
 
 __all__ = ["Request", "check_request", "print_qemu", "run_scenario"]
 
@@ -110,7 +110,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
             prealloc=ready.settings.prealloc,
         )
         conducted.phases = {"prepare": prepared, **conducted.phases}
-        from rig.run.model import Phase
+        from rig.run.document import Phase
 
         with conducted.phase("judge", progress):
             run = _judged(ready, opened, conducted, spec)
@@ -146,7 +146,7 @@ def _deadlines(ready: _Ready, scale: float) -> Deadlines:
 
 def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpec) -> Run:
     from rig.klog import read
-    from rig.scenario.account import account
+    from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
@@ -170,7 +170,7 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
 def _environment(
     parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, conducted: Conducted, run: Run
 ) -> Environment:
-    from rig.run.model import Environment
+    from rig.run.document import Environment
 
     host = os.uname()
     return Environment(
@@ -191,7 +191,7 @@ def _environment(
 
 
 def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, conducted: Conducted) -> Recording:
-    from rig.run.model import RecordedGuest, Recording
+    from rig.run.document import RecordedGuest, Recording
 
     file = folder / RECORDING / "replay.bin"
     if conducted.recorded and file.is_file() and not is_finished(file):

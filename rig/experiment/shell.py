@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rig.experiment.conduct import Conducted, Deadlines, ensure_snapshot
+from rig.experiment.execute import Conducted, Deadlines, ensure_snapshot
 from rig.experiment.prepare import find_parts, guest_spec, payload_of
 from rig.image.payload import Payload, blank_payload, write_payload
 from rig.image.store import Store

@@ -5,7 +5,7 @@ log = read([b"..."])
 for event in log.events: ...
 """
 
-from rig.klog.model import Event, Frame, Registers, Task, TextLine, Trace
+from rig.klog.event import Event, Frame, Registers, Task, TextLine, Trace
 from rig.klog.oom import Kill, OomEvent, TaskRow, Zone, badness
 from rig.klog.panic import PanicEvent
 from rig.klog.reader import Log, read, read_events

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from rig.klog.builder import Builder
 from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.starts import continues, find_start
-from rig.klog.model import Event
+from rig.klog.event import Event
 from rig.klog.oneline import OneLineBuilder, find_one_line
 from rig.klog.oom.invocation import is_allocation_failure
 from rig.klog.oom.kill import read_kill, read_reaped

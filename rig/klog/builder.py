@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rig.klog.event import Event, TextLine
 from rig.klog.header import HeaderReader
-from rig.klog.model import Event, TextLine
 from rig.klog.prefix import Prefix
 from rig.klog.trace import TraceReader
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.model import Task
+from rig.klog.event import Task
 
 __all__ = ["HeaderReader"]
 

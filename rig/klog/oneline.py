@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from rig.klog.builder import Builder
-from rig.klog.model import Event, Task
+from rig.klog.event import Event, Task
 from rig.klog.prefix import Prefix
 
 __all__ = ["OneLineBuilder", "OneLineEvent", "find_one_line"]

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from rig.klog.crash.builder import CrashBuilder
-from rig.klog.crash.model import CrashEvent
-from rig.klog.model import Event
+from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.event import Event
 
 __all__ = ["PanicBuilder", "PanicEvent", "panic_reason"]
 

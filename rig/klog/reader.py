@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rig.klog.assembler import Assembler
+from rig.klog.event import Event
 from rig.klog.forms import Unpacker
-from rig.klog.model import Event
 from rig.klog.prefix import split_prefix
 from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, clean

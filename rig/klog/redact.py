@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from rig.klog.model import Event, Registers, Task, TextLine
-from rig.klog.oom.model import Kill, Reaped, TaskRow
+from rig.klog.event import Event, Registers, Task, TextLine
+from rig.klog.oom.oom_event import Kill, Reaped, TaskRow
 
 __all__ = ["Redactor"]
 

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rig.klog.crash.model import CrashEvent
-from rig.klog.explain.model import Explanation
+from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.explain.explanation import Explanation
 from rig.klog.oneline import OneLineEvent
 from rig.klog.oom.allocation import AllocationEvent
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 from rig.klog.panic import PanicEvent
 
 __all__ = ["VERSION", "Document", "document", "json_schema"]

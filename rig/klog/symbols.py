@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from rig.klog.crash.model import CrashEvent, LabelledTrace
-from rig.klog.model import Event, Frame, Trace
+from rig.klog.crash.crash_event import CrashEvent, LabelledTrace
+from rig.klog.event import Event, Frame, Trace
 
 __all__ = ["Place", "Symbolizer", "symbolize"]
 

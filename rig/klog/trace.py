@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.model import Frame, Registers, Trace
+from rig.klog.event import Frame, Registers, Trace
 
 __all__ = ["TraceReader", "read_frame", "read_frames"]
 

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from rig.machine.keptlog import KeptLog
 from rig.machine.pipe import ReadEnd
+from rig.machine.tee_log import KeptLog
 
 __all__ = ["Channel"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from rig.machine.keptlog import KeptLog
 from rig.machine.pipe import ReadEnd
+from rig.machine.tee_log import KeptLog
 
 __all__ = ["Console"]
 

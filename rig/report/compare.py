@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rig.report.sanitize import plain
 from rig.report.terminal import MARKS
-from rig.run.model import Claimed, Run
+from rig.run.document import Claimed, Run
 from rig.units import format_size
 
 if TYPE_CHECKING:

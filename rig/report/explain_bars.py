@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from rig.klog.explain.model import Bar, Picture
+from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
 from rig.report.sanitize import plain
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rig.klog.explain.model import Explanation
-from rig.klog.model import Event
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation
 from rig.report.html.environment import environment
 from rig.report.sanitize import plain
 

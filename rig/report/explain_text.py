@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.klog.code import Instruction
-from rig.klog.explain.model import Explanation, Sentence
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
-from rig.klog.model import Event
 from rig.report.explain_bars import picture_table
 from rig.report.sanitize import plain
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rig.errors import RigError
-    from rig.run.model import Run
+    from rig.run.document import Run
 
 __all__ = ["ProgressTable"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rig.report.sanitize import plain
-from rig.run.model import Claimed, Run
+from rig.run.document import Claimed, Run
 
 __all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_error", "suite_of_run"]
 

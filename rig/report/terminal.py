@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.report.sanitize import plain
-from rig.run.model import Claimed, OomReport, Run, Verdict
+from rig.run.document import Claimed, OomReport, Run, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
-    from rig.run.model import Run
+    from rig.run.document import Run
 
 __all__ = [
     "Listed",
@@ -192,7 +192,7 @@ def read_run(folder: Path) -> Run:
     """Read run.json of a run's folder. Raises RigError when it is missing, broken or of a later schema."""
     from pydantic import ValidationError
 
-    from rig.run.model import SCHEMA_VERSION, Run
+    from rig.run.document import SCHEMA_VERSION, Run
 
     path = folder / RUN_FILE
     try:

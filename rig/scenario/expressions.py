@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rig.errors import WrongCall
-from rig.scenario.nearness import did_you_mean
+from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import Missing, Nothing
 
 __all__ = ["FUNCTIONS", "CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rig.run.model import Claimed, Shown, Verdict
+from rig.run.document import Claimed, Shown, Verdict
 from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View

@@ -12,13 +12,13 @@ from rig.assets import assets
 from rig.errors import WrongCall
 from rig.scenario import vocabulary
 from rig.scenario.expressions import Expression, parse_expression
-from rig.scenario.nearness import did_you_mean
-from rig.scenario.place import line_of
+from rig.scenario.line_numbers import line_of
+from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import check_template
 
 if TYPE_CHECKING:
-    from rig.scenario.model import Claim, ScenarioFile
     from rig.scenario.parameter import Parameter
+    from rig.scenario.schema import Claim, ScenarioFile
 
 __all__ = ["CheckedClaim", "Scenario", "find_scenario", "list_scenarios", "load_scenario"]
 
@@ -129,7 +129,7 @@ def _read(path: Path) -> str:
 def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
     from pydantic import ValidationError
 
-    from rig.scenario.model import ScenarioFile
+    from rig.scenario.schema import ScenarioFile
 
     try:
         return ScenarioFile.model_validate(content)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from rig.assets import assets
 from rig.errors import WrongCall
 from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
-from rig.scenario.nearness import did_you_mean
 from rig.scenario.settings import Settings
+from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rig.errors import WrongCall
 from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
-from rig.scenario.nearness import did_you_mean
 from rig.scenario.parameter import GUEST_SETTINGS, Value
+from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
 from rig.scenario.views import view
 from rig.units import format_size, parse_size

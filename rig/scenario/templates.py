@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import WrongCall
-from rig.scenario.nearness import did_you_mean
+from rig.scenario.suggestion import did_you_mean
 from rig.units import format_duration, format_size
 
 if TYPE_CHECKING:

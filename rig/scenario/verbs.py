@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rig.scenario.nearness import did_you_mean
+from rig.scenario.suggestion import did_you_mean
 
 __all__ = ["VERBS", "Verb", "check_step"]
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rig.scenario.nearness import did_you_mean
+from rig.scenario.suggestion import did_you_mean
 
 __all__ = ["Missing", "Nothing", "View", "thing_of", "view"]
 

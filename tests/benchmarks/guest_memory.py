@@ -18,7 +18,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rig.experiment.conduct import Conducted, Deadlines, ensure_snapshot
+from rig.experiment.execute import Conducted, Deadlines, ensure_snapshot
 from rig.experiment.prepare import find_parts, guest_spec
 from rig.image.payload import blank_payload
 from rig.image.store import Store

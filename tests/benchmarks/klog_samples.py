@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.klog import Event, OomEvent, read
-from rig.klog.crash.model import CRASH_KINDS
+from rig.klog.crash.crash_event import CRASH_KINDS
 
 _HEADER = re.compile(rb"([A-Z_]+): ?(.*)")
 _FUNCTION = re.compile(r" in (?P<function>[A-Za-z_]\w*)(?:/\w+)?$")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
-from rig.experiment.verify.conduct import ZRAM
 from rig.image.apt import host_suite
+from rig.verify.guests import ZRAM
 from tests.guest.conftest import Rig
 
 BUILD_DEADLINE = 1100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rig.klog import read
-from rig.klog.crash.model import CrashEvent
+from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.crash.roles import has_role
 from rig.klog.crash.titles import short_name, stable
 from tests.klog import made

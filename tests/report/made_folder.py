@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rig.run.model import Environment, Run
-from rig.scenario.account import account
+from rig.run.document import Environment, Run
+from rig.scenario.build_run import account
 from tests.scenario.made import CHILD, HOG, PARENT, Made
 
 MB = 1024

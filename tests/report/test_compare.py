@@ -7,8 +7,8 @@ import io
 from rich.console import Console
 
 from rig.report.compare import compare, comparison
-from rig.run.model import Run
-from rig.scenario.account import account
+from rig.run.document import Run
+from rig.scenario.build_run import account
 from tests.scenario.made import CHILD, Made
 
 

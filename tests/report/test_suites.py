@@ -13,7 +13,7 @@ from rig.report.annotations import annotation_lines
 from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
 from rig.report.suite import Case, Suite, cases_of_claims
-from rig.run.model import Claimed, Shown
+from rig.run.document import Claimed, Shown
 
 # What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows where: attributes, then children.
 ALLOWED = {

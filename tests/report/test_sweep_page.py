@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from rig.experiment.sweep.row import Row
 from rig.report.html.sweep_page import grids, sweep_report
-from rig.run.model import Claimed, Verdict
+from rig.run.document import Claimed, Verdict
+from rig.sweep.row import Row
 from tests.report.made_folder import EVIL
 
 AXES = [("kernel", ("a", "b")), ("hog", ("1M", "200M")), ("memory", ("384M", "512M"))]

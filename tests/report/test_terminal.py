@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from rig.report.terminal import print_run, print_verdict
-from rig.run.model import Run
-from rig.scenario.account import account
+from rig.run.document import Run
+from rig.scenario.build_run import account
 from tests.scenario.made import PARENT, Made
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError, WrongCall
+from rig.run.document import Run, worst
 from rig.run.folder import (
     list_runs,
     new_run_id,
@@ -21,7 +22,6 @@ from rig.run.folder import (
     resolve_run,
     runs_folder,
 )
-from rig.run.model import Run, worst
 
 
 def a_run(run_id: str = "20250131-120000-abcd", verdict: str = "reproduced") -> Run:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.klog import read
-from rig.run.model import Claimed
+from rig.run.document import Claimed
 from rig.scenario.evidence import Evidence
 from rig.scenario.judge import Judgement, judge
 from rig.scenario.load import Scenario, load_scenario

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rig.klog import read
-from rig.run.model import Claimed
+from rig.run.document import Claimed
 from rig.scenario.evidence import Evidence
 from rig.scenario.judge import Judgement, judge, show_value
 from rig.scenario.load import load_scenario

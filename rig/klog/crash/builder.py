@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from rig.klog.builder import Builder
-from rig.klog.crash.model import CrashEvent, LabelledTrace
+from rig.klog.crash.crash_event import CrashEvent, LabelledTrace
 from rig.klog.crash.report import Report, is_trace_start
 from rig.klog.crash.rules import Rule, Verdict
+from rig.klog.event import Event, Trace
 from rig.klog.header import HeaderReader
-from rig.klog.model import Event, Trace
 from rig.klog.prefix import Prefix
 from rig.klog.trace import TraceReader, read_frame
 

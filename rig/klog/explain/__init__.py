@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rig.klog.crash.model import CrashEvent
-from rig.klog.explain.model import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
+from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
-from rig.klog.model import Event
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 
 __all__ = [
     "SILENT_KILLERS",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.explain.model import Section, Sentence
+from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
 from rig.klog.oom.gfp import decode
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["asked", "origin"]
 

@@ -6,8 +6,8 @@ differ by what a running system moves meanwhile.
 
 from __future__ import annotations
 
-from rig.klog.explain.model import Check
-from rig.klog.oom.model import OomEvent
+from rig.klog.explain.explanation import Check
+from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["checks"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rig.klog.crash.model import CrashEvent
-from rig.klog.explain.model import Explanation, Section, Sentence
+from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.taint import taints
 from rig.klog.panic import PanicEvent
 

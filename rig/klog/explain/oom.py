@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rig.klog.explain.asked import asked, origin
 from rig.klog.explain.checks import checks
+from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
-from rig.klog.explain.model import Explanation, Section, Sentence
 from rig.klog.explain.remedies import remedies
 from rig.klog.explain.victim import chosen_otherwise, victim
 from rig.klog.explain.why import why
 from rig.klog.explain.words import size
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["explain_allocation_failure", "explain_oom"]
 

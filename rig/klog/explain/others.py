@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rig.klog.explain.model import Explanation, Remedy, Section, Sentence
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation, Remedy, Section, Sentence
 from rig.klog.explain.words import size
-from rig.klog.model import Event
 from rig.klog.oneline import OneLineEvent
 
 __all__ = ["explain_other"]

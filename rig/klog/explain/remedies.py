@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rig.klog.explain.model import Remedy
+from rig.klog.explain.explanation import Remedy
 from rig.klog.explain.victim import ranking
 from rig.klog.explain.words import size
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["remedies"]
 

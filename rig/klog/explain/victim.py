@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rig.klog.explain.model import Section, Sentence
+from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
 from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages
-from rig.klog.oom.model import OomEvent, TaskRow
+from rig.klog.oom.oom_event import OomEvent, TaskRow
 
 __all__ = ["chosen_otherwise", "ranking", "victim"]
 

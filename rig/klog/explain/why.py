@@ -6,9 +6,9 @@ its min watermark plus the pages that it holds back from requests that could hav
 
 from __future__ import annotations
 
-from rig.klog.explain.model import Section, Sentence
+from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
-from rig.klog.oom.model import OomEvent, Zone
+from rig.klog.oom.oom_event import OomEvent, Zone
 from rig.klog.oom.totalpages import parse_nodes
 
 __all__ = ["held_back_kb", "usable_zones", "why"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name
-from rig.klog.model import Event
+from rig.klog.event import Event
 from rig.klog.oom.invocation import FAILED, Invocation
-from rig.klog.oom.model import OomEvent
+from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.report import OomBuilder
 
 __all__ = ["AllocationBuilder", "AllocationEvent"]

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from rig.klog.builder import Builder
-from rig.klog.model import Event, Task, TextLine
+from rig.klog.event import Event, Task, TextLine
 from rig.klog.oom import totalpages
 from rig.klog.oom.invocation import Invocation, read_cpuset, read_invocation
 from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reaped, read_score
 from rig.klog.oom.memcg import CgroupReader
 from rig.klog.oom.meminfo import MemInfoReader
-from rig.klog.oom.model import Kill, OomEvent, Reaped, TaskRow
+from rig.klog.oom.oom_event import Kill, OomEvent, Reaped, TaskRow
 from rig.klog.oom.tasks import TaskTable, is_task_header
 from rig.klog.prefix import Prefix
 

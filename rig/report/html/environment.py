@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from rig.klog.explain.model import Bar, Picture
+from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
 from rig.report.sanitize import plain
 

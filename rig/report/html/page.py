@@ -17,15 +17,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rig.klog.explain.model import Explanation
-from rig.klog.model import Event
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation
 from rig.report.html.drawing import draw, number, seconds, steps
 from rig.report.html.environment import TEMPLATES, environment
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
 from rig.report.sanitize import plain
-from rig.run.model import OomReport, Ranked, Run
+from rig.run.document import OomReport, Ranked, Run
 from rig.run.records import Records
 from rig.units import format_size
 
@@ -174,7 +174,7 @@ def _contents(
 
 def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
     """The first OOM, else the first crash or panic, else the first event; with its explanation."""
-    from rig.klog.crash.model import CRASH_KINDS
+    from rig.klog.crash.crash_event import CRASH_KINDS
     from rig.klog.explain import explain
 
     def gravity(event: Event) -> int:

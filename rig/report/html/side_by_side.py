@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rig.run.model import Claimed
+from rig.run.document import Claimed
 
 __all__ = ["SideBySide", "side_by_side", "side_by_side_axis"]
 

@@ -17,7 +17,7 @@ from rig.report.html.environment import TEMPLATES, environment
 from rig.report.html.side_by_side import side_by_side, side_by_side_axis
 from rig.report.sanitize import plain
 from rig.report.sweep_table import SweepRow
-from rig.run.model import Claimed
+from rig.run.document import Claimed
 
 __all__ = ["Cell", "Grid", "SweptRun", "grids", "sweep_report"]
 

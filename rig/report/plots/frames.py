@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rig.run.model import Frame
+from rig.run.document import Frame
 
 __all__ = ["LAYERS", "Known", "Layered", "known", "layers", "source_link"]
 

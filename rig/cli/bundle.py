@@ -1,0 +1,41 @@
+"""`rig export` and `rig import`: a run and all that its replay needs, from one machine to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command("export")
+def export(
+    run: str = typer.Argument(help="A run: path, id, unique prefix, or last."),
+    file: Path = typer.Argument(help="The file to write, as in run.tar.zst."),
+) -> None:
+    """Write a run with kernel, image and snapshot into one file, each with its hash."""
+    from rig.image.store import Store
+    from rig.replay.bundle import export_run
+    from rig.run.folder import read_run, resolve_run
+
+    folder = resolve_run(run)
+    found = read_run(folder)
+    size = export_run(Store(), found, folder, file)
+    print(f"{file}  {size / (1 << 20):.1f} MB")
+    print(f"a replay needs QEMU {found.environment.qemu}" if found.recording.path else "without a recording")
+
+
+@app.command("import")
+def import_(
+    file: Path = typer.Argument(help="A file that `rig export` wrote."),
+    trust: bool = typer.Option(False, "--trust", help="Take a run that has QEMU options of its own."),
+) -> None:
+    """Take a run from another machine: every file is checked by its hash."""
+    from rig.image.store import Store
+    from rig.replay.bundle import import_run
+
+    imported = import_run(Store(), file, trust=trust)
+    print(f"run {imported.run.id}  {imported.folder}")
+    for part in imported.added:
+        print(f"added {part}")

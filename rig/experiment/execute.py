@@ -1,0 +1,279 @@
+"""One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rig.errors import RigError
+from rig.image.digest import digest_file
+from rig.image.payload import Payload, keep_payload, write_payload
+from rig.image.store import Store
+from rig.machine.command import DUMP_SET
+from rig.machine.memory import pack_dump
+from rig.machine.qemu import Qemu
+from rig.machine.recording import WRITE_ERROR
+from rig.machine.session import Listeners, Session, runtime_folder, swap_file
+from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
+from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.report.follow import tell
+from rig.report.live import Progress
+
+__all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
+
+logger = logging.getLogger(__name__)
+BOOT_LOG = "boot.log"
+PANIC_DUMP = "panic.elf"
+NEEDED_AFTERWARDS = (
+    "rig.klog",
+    "rig.scenario.build_run",
+    "rig.scenario.judge",
+    "rig.telemetry.timeline",
+    "rig.report.terminal",
+    "rich.table",
+)
+RECORDING = "recording"
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Host seconds: boot to the agent; the plan from go to end; and from the end record to QEMU's exit."""
+
+    boot: float
+    plan: float
+    exit: float = 10.0
+
+    def scaled(self, scale: float) -> Deadlines:
+        """Return them for a machine that is slower by that factor."""
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale)
+
+
+@dataclass
+class Conducted:
+    """What the host knows of a run that is over. phases: name -> host seconds; problem: why it was cut short."""
+
+    command: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    snapshot: str = ""
+    snapshot_digest: str = ""
+    payload_hash: str = ""
+    recorded: bool = False
+    panic_dump: str | None = None
+    problem: RigError | None = None
+
+    @contextmanager
+    def phase(self, name: str, progress: Progress) -> Iterator[None]:
+        """Time a phase and tell of it."""
+        progress.phase(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = time.monotonic() - began
+
+
+async def ensure_snapshot(
+    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, conducted: Conducted, progress: Progress
+) -> Snapshot:
+    """Return the guest's snapshot, made where there is none. Two rigs make it once."""
+    found = find_snapshot(store, spec, qemu)
+    if found is None:
+        async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
+            found = find_snapshot(store, spec, qemu)
+            if found is None:
+                with conducted.phase("boot", progress):
+                    listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
+                    found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
+    return found
+
+
+async def conduct(
+    store: Store,
+    spec: GuestSpec,
+    qemu: Qemu,
+    payload: Payload,
+    out: Path,
+    *,
+    name: str,
+    deadlines: Deadlines,
+    progress: Progress,
+    record: bool,
+    dump_panics: bool = False,
+    prealloc: bool = False,
+) -> Conducted:
+    """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
+
+    A guest that breaks after its plan began is no exception: what was heard is kept and `problem` tells.
+    Raises RigError when it does not get that far.
+    """
+    conducted = Conducted()
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, conducted, progress)
+    conducted.snapshot, conducted.snapshot_digest = snapshot.key, snapshot.digest
+    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(runtime_folder(name))
+        wiring = replace(_wiring(spec, name, folder, out, record), prealloc=prealloc)
+        if dump_panics:
+            wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
+        key = None
+        if spec.clock is Clock.LIVE:
+            from rig.machine.ssh import new_key
+
+            key, line = new_key()
+            write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
+        else:
+            write_payload(payload, wiring.payload)
+        conducted.recorded = wiring.rr is not None
+        listeners = Listeners(
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
+            on_record=lambda record: _tell(record, progress),
+        )
+        with conducted.phase("restore", progress):
+            context = restored(spec, wiring, qemu, out, listeners, snapshot)
+            session = await stack.enter_async_context(context)
+            conducted.command = session.command
+        with conducted.phase("plan", progress):
+            ended = asyncio.ensure_future(session.record("end", deadlines.plan))
+            await session.monitor.execute("cont")
+            # The rig has nothing else to do while the guest runs.
+            aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
+            if key is not None:
+                await _push(session, payload, key, deadlines)
+            panic = asyncio.ensure_future(_hold_panic(session, conducted))
+            conducted.problem = await _to_the_end(session, ended, deadlines)
+            panic.cancel()
+            conducted.payload_hash = await aside
+        await session.process.stop()
+        await session.channel.drain(5)
+        await asyncio.to_thread(session.console.drain, 5)
+        _refuse_what_is_not_written(session, out)
+    if not (out / "qemu.log").read_bytes():
+        (out / "qemu.log").unlink()
+    return conducted
+
+
+def _refuse_what_is_not_written(session: Session, out: Path) -> None:
+    """Raise RigError where the disk did not take all that the guest said, or its recording."""
+    failed = session.console.failed or session.channel.failed
+    if failed is not None or WRITE_ERROR in session.process.words():
+        why = failed.strerror if failed is not None else "QEMU could not write its recording"
+        raise RigError(
+            f"the run's folder cannot be written: {why}",
+            where=out.parent,
+            remedy="make room, or name another folder in RIG_RUNS",
+        )
+
+
+def _aside(wiring: Wiring, out: Path) -> str:
+    """Keep the payload for a replay, read the code that judges and renders, and return the payload's hash."""
+    if wiring.rr is not None:
+        keep_payload(wiring.payload, out / RECORDING / "payload.zst")
+    digest = digest_file(wiring.payload)
+    for name in NEEDED_AFTERWARDS:
+        import_module(name)
+    from rig.run.document import Run
+
+    Run.model_rebuild()
+    return digest
+
+
+def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:
+    rr = None
+    if record and spec.clock is Clock.WARP and not spec.swap:
+        (out / RECORDING).mkdir()
+        rr = "record"
+    port = None
+    if spec.clock is Clock.LIVE:
+        from rig.machine.ssh import free_port
+
+        port = free_port()
+    return Wiring(
+        name=name,
+        folder=folder,
+        payload=folder / "payload",
+        incoming=True,
+        rr=rr,
+        recording=out / RECORDING / "replay.bin" if rr else None,
+        swap=swap_file(spec, folder),
+        ssh_port=port,
+        shell=spec.clock is Clock.LIVE,
+    )
+
+
+def _tell(record: dict[str, Any], progress: Progress) -> None:
+    if isinstance(record.get("t"), int | float):
+        tell(record, progress)
+
+
+async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
+    """Bring programs and plan into a live guest by SSH, then say go."""
+    from rig.machine.ssh import connected
+
+    told = await session.record("ssh", deadlines.boot)
+    files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
+    texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
+    texts["/run/rig/payload/plan"] = payload.plan or ""
+    port = session.wiring.ssh_port
+    assert port is not None
+
+    def push() -> None:
+        with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:
+            shell.push(files, texts)
+            shell.run("touch /run/rig/go")
+
+    await asyncio.to_thread(push)
+
+
+@contextmanager
+def _room_for_a_dump(path: Path) -> Iterator[int]:
+    """Yield an open file for QEMU, which may open none itself; gone when nothing was written."""
+    with path.open("wb") as file:
+        yield file.fileno()
+    if path.exists() and not path.stat().st_size:
+        path.unlink()
+
+
+async def _hold_panic(session: Session, conducted: Conducted) -> None:
+    """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
+    try:
+        await session.monitor.next_event("GUEST_PANICKED")
+    except RigError:
+        # It ended without one.
+        return
+    dump = session.console_log.with_name(PANIC_DUMP)
+    try:
+        if session.wiring.dump is None:
+            return
+        await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
+        conducted.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+    except RigError as error:
+        logger.warning("the guest that panicked could not be dumped: %s", error)
+        # Half a dump is none.
+        dump.unlink(missing_ok=True)
+    finally:
+        with contextlib.suppress(RigError):
+            await session.monitor.execute("quit")
+
+
+async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:
+    """Wait for the agent's end and QEMU's exit; return what went wrong, or None.
+
+    Only the agent's `end` is a good end; whether a panic explains its absence is judged from the console.
+    """
+    try:
+        await ended
+    except RigError as error:
+        return error
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(session.process.wait(), deadlines.exit)
+        return None
+    return RigError(f"the guest did not power off within {deadlines.exit:g} s of its plan's end", where="guest")

@@ -1,0 +1,141 @@
+"""Guests for somebody's tests: restored from one snapshot, run to the end of a plan or scenario, and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rig.errors import RigError
+
+if TYPE_CHECKING:
+    from rig.klog import Log
+    from rig.run.document import Run
+    from rig.run.records import Record
+
+__all__ = ["Guest", "Guests"]
+
+# What the kernel reports when it is the kernel that is wrong; running out of memory is no fault of it.
+HARMLESS = frozenset({"oom", "boot"})
+
+
+@dataclass
+class Guests:
+    """The guests of one test. sets: NAME=VALUE texts that all of them share."""
+
+    sets: tuple[str, ...] = ()
+    folders: list[Path] = field(default_factory=list)
+    _temporary: list[Path] = field(default_factory=list)
+
+    def run(self, scenario: str, **settings: object) -> Run:
+        """Run a scenario once; a setting with a dot in its name is written with two underscores: vm__panic_on_oom=1."""
+        from rig.experiment.run import Request, run_scenario
+        from rig.report.live import NullProgress
+
+        sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
+        run, folder = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
+        self.folders.append(folder)
+        return run
+
+    def guest(self) -> Guest:
+        """Return a guest that has not run yet."""
+        return Guest(self)
+
+    def console(self) -> str:
+        """Return what the consoles printed, decoded with replacement."""
+        from rig.report.sanitize import plain
+
+        parts = [(folder / "console.log").read_bytes().decode(errors="replace") for folder in self.folders]
+        return "\n".join(plain(line) for part in parts for line in part.splitlines())
+
+    def klog(self) -> Log:
+        """Return the log of all guests together."""
+        from rig.klog import read
+
+        return read([(folder / "console.log").read_bytes() for folder in self.folders])
+
+    def events(self) -> list[str]:
+        """Return a line for each event of the kernel's log."""
+        return [f"{event.kind}: {event.title or 'line ' + str(event.line)}" for event in self.klog().events]
+
+    def oopses(self) -> list[str]:
+        """Return the events that mean that the kernel broke."""
+        return [
+            f"{event.kind}: {event.title} (line {event.line} of the console)"
+            for event in self.klog().events
+            if event.kind not in HARMLESS
+        ]
+
+    def close(self) -> None:
+        """Forget the plans' folders; runs stay where `rig runs` finds them."""
+        for folder in self._temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def new_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="rig-guest-"))
+        folder.chmod(0o755)
+        self._temporary.append(folder)
+        self.folders.append(folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest for one plan."""
+
+    guests: Guests
+
+    def __call__(self, plan: str, *, programs: dict[str, Path] | None = None, timeout: float = 120) -> list[Record]:
+        """Run a plan in the words of guest/agent/PROTOCOL.md and return the agent's records.
+
+        A step is a line: a verb, then key=value words, separated by a TAB or by blanks. programs: name in the payload's
+        bin -> a static program, or C source that is compiled. rig's own programs are all there. Raises RigError when
+        the guest does not get to the plan's end; a panic ends it as well.
+        """
+        return asyncio.run(self._run(plan, programs or {}, timeout))
+
+    async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
+        from rig.experiment.execute import Deadlines, conduct
+        from rig.experiment.prepare import find_parts, guest_spec
+        from rig.image.guestcode import compile_program
+        from rig.image.payload import Payload
+        from rig.image.store import Store
+        from rig.machine.qemu import find_qemu
+        from rig.report.live import NullProgress
+        from rig.scenario.settings import guest_settings
+        from rig.telemetry.records import read_records
+
+        settings = guest_settings(self.guests.sets)
+        store = Store()
+        parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
+        files = {f"bin/{name}": path for name, path in parts.code.programs.items()}
+        for name, path in programs.items():
+            files[f"bin/{name}"] = compile_program(store, path) if path.suffix == ".c" else path
+        out = self.guests.new_folder()
+        conducted = await conduct(
+            store,
+            guest_spec(parts, settings),
+            find_qemu(),
+            Payload(plan=_tabbed(plan), files=files),
+            out,
+            name="pytest",
+            deadlines=Deadlines(60, timeout),
+            progress=NullProgress(),
+            record=False,
+        )
+        if conducted.problem is not None and not self.guests.klog().of_kind("panic"):
+            raise conducted.problem
+        records = list(read_records(out / "events.jsonl").items)
+        bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
+        if bad:
+            raise RigError("the plan is not one", where=bad[0], remedy="see guest/agent/PROTOCOL.md")
+        return records
+
+
+def _tabbed(plan: str) -> str:
+    """A plan written with blanks between its words, as a person does, with the TABs that the agent wants."""
+    lines = (line.strip() for line in plan.strip().splitlines())
+    return "\n".join(line if "\t" in line else "\t".join(line.split()) for line in lines) + "\n"

@@ -1,0 +1,124 @@
+"""gdb on a replay, stopped at a named place; or the replay held there for the user's own debugger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rig.image.hosttools import tool
+from rig.image.symbols import Symbols
+from rig.machine.qemu import Qemu
+from rig.replay.replay import Bounds
+from rig.replay.replayable import Replayable
+from rig.replay.stop_point import Place
+from rig.replay.stopped import Instant, at_place
+from rig.report.live import Progress
+
+__all__ = ["HELPERS", "debug", "gdb_command", "launch_entry"]
+
+HELPERS = Path(__file__).parent.parent / "machine" / "ingdb.py"
+
+
+def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -> list[str]:
+    """Return the command that attaches gdb. target: a socket's path, or HOST:PORT; commands: run after that."""
+    before = (
+        # Files that lie beside the kernel's, and the user's own, are not to run here.
+        "set auto-load off", "set confirm off", "set pagination off", "set style enabled off",
+        "set architecture i386:x86-64",
+        # A packet that is sent again, as after gdb's usual two seconds, is answered twice by QEMU.
+        "set remotetimeout 60",
+    )  # fmt: skip
+    after = (f"target remote {target}", f"source {HELPERS}", *commands)
+    words = [word for command in before for word in ("-iex", command)]
+    return ["gdb", "-q", "-nx", *words, str(symbols.vmlinux), *(word for command in after for word in ("-ex", command))]
+
+
+def launch_entry(symbols: Symbols, port: int, name: str) -> str:
+    """Return an entry for `configurations` of VS Code's launch.json (the C/C++ extension's cppdbg)."""
+    entry = {
+        "name": name,
+        "type": "cppdbg",
+        "request": "launch",
+        "MIMode": "gdb",
+        "program": str(symbols.vmlinux),
+        "cwd": "${workspaceFolder}",
+        "miDebuggerServerAddress": f"127.0.0.1:{port}",
+        "setupCommands": [{"text": f"source {HELPERS}"}],
+    }
+    return json.dumps(entry, indent=4)
+
+
+async def debug(
+    replayable: Replayable,
+    qemu: Qemu,
+    symbols: Symbols,
+    place: Place,
+    progress: Progress,
+    *,
+    bounds: Bounds,
+    commands: tuple[str, ...] = (),
+    batch: bool = False,
+    server: int | None = None,
+    reversible: bool = True,
+    tell: Callable[[str], None] = print,
+) -> int:
+    """Replay to the place and hand over; return gdb's exit status.
+
+    commands: gdb commands to begin with; batch: no prompt after them. server: a port on 127.0.0.1 on which the
+    replay waits for a debugger instead, until it is interrupted. Raises as at_place() does.
+    """
+    if server is None:
+        tool("gdb")
+    with TemporaryDirectory(prefix="rig-debug-") as name:
+        context = at_place(
+            replayable,
+            qemu,
+            symbols,
+            place,
+            Path(name),
+            progress,
+            bounds=bounds,
+            debugger_port=server,
+            reversible=reversible,
+        )
+        async with context as instant:
+            progress.__exit__(None, None, None)
+            where = f" ({instant.function})" if instant.function else ""
+            if instant.clock is not None:
+                where = f" (a tick at {instant.clock:.3f} s)"
+            tell(f"stopped at {place}{where}, instruction {instant.instruction:,}")
+            instant.port.close()
+            if server is not None:
+                return await _serve(instant, symbols, server, replayable.run.id, tell)
+            command = gdb_command(symbols, str(instant.session.wiring.gdb), commands)
+            return await _attended([*command, "-batch"] if batch else command, instant)
+
+
+async def _attended(command: list[str], instant: Instant) -> int:
+    # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited.
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        gdb = subprocess.Popen(command)
+        try:
+            return await asyncio.to_thread(gdb.wait)
+        finally:
+            if gdb.poll() is None:
+                gdb.kill()
+                gdb.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def _serve(instant: Instant, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:
+    tell(f"attach with: gdb {symbols.vmlinux} -ex 'target remote 127.0.0.1:{port}' -ex 'source {HELPERS}'")
+    tell(f"or, in VS Code's launch.json:\n{launch_entry(symbols, port, f'rig {run}')}")
+    tell("Ctrl-C ends the guest")
+    with contextlib.suppress(asyncio.CancelledError):
+        await instant.session.process.wait()
+    return 0

@@ -1,0 +1,172 @@
+"""From a run to its post-mortem: replay to the instant, dump, read; or, without symbols, what the guest said itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rig.errors import RigError
+from rig.image.symbols import Symbols
+from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinfo, unpack_dump
+from rig.machine.qemu import Qemu
+from rig.replay.postmortem.cross_check import compare
+from rig.replay.postmortem.pages import read_arrays, regions_of
+from rig.replay.postmortem.reported import arrays_said, moment_of, tasks_said, tasks_sampled
+from rig.replay.postmortem.stack import read_allocation, read_stack
+from rig.replay.postmortem.tasks import read_tasks
+from rig.replay.postmortem.zones import read_zones
+from rig.replay.replay import Bounds
+from rig.replay.replayable import Replayable
+from rig.replay.stop_point import Place, refuse_what_never_comes
+from rig.replay.stopped import at_place
+from rig.report.live import Progress
+from rig.run.document import Run
+from rig.run.postmortem import Disagreement, PostMortem
+
+if TYPE_CHECKING:
+    from rig.klog import OomEvent
+
+__all__ = ["post_mortem", "post_mortem_of_dump", "post_mortem_without_symbols"]
+
+
+async def post_mortem(
+    replayable: Replayable,
+    qemu: Qemu,
+    symbols: Symbols,
+    place: Place,
+    progress: Progress,
+    *,
+    bounds: Bounds,
+    frames: bool = False,
+    keep: Path | None = None,
+) -> PostMortem:
+    """Replay to the place and read the guest's memory there.
+
+    frames: give every page's frame number; keep: a file to leave the dump in, compressed. Raises as at_place() does.
+    """
+    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+        dump = Path(name) / "dump"
+        async with at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds) as instant:
+            progress.phase("dump")
+            await dump_memory(instant.session, dump)
+            vmcoreinfo = await read_vmcoreinfo(instant.port, symbols.vmlinux)
+        progress.phase("read")
+        found = await asyncio.to_thread(
+            _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
+        )
+        if keep is not None:
+            await asyncio.to_thread(_keep, dump, keep)
+        return found
+
+
+def _keep(dump: Path, target: Path) -> None:
+    packed = pack_dump(dump)
+    try:
+        shutil.move(packed, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            target.unlink()
+        raise RigError(
+            f"the dump cannot be kept: {error.strerror}", where=target, remedy="make room, or name another file"
+        ) from error
+
+
+def _read(
+    run: Run,
+    folder: Path,
+    dump: Path,
+    vmcoreinfo: bytes | None,
+    symbols: Symbols,
+    place: Place,
+    instruction: int | None,
+    frames: bool,
+) -> PostMortem:
+    from rig.telemetry.records import read_records
+
+    program = open_dump(dump, vmcoreinfo, symbols.vmlinux)
+    pid, name, stack, trace = read_stack(program)
+    allocation = read_allocation(program, trace)
+    zones, tasks = read_zones(program), read_tasks(program)
+    records = read_records(folder / "events.jsonl")
+    arrays = read_arrays(program, regions_of(records.of("line")), with_frames=frames)
+    compared = 0
+    disagreements: tuple[Disagreement, ...] = ()
+    report = first_oom(folder) if place.kind == "oom" else None
+    if report is not None:
+        compared, disagreements = compare(report, allocation, zones, tasks, pid)
+    return PostMortem(
+        run=run.id,
+        at=str(place),
+        source="memory",
+        instruction=instruction,
+        kernel=run.environment.kernel,
+        task_pid=pid,
+        task=name,
+        stack=stack,
+        allocation=allocation,
+        zones=zones,
+        tasks=tasks,
+        arrays=arrays,
+        compared=compared,
+        disagreements=disagreements,
+    )
+
+
+def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: bool = False) -> PostMortem:
+    """Read the dump that the run kept of a guest that panicked; no replay is needed.
+
+    Raises RigError when there is none, or it cannot be read.
+    """
+    if run.panic_dump is None or Path(run.panic_dump).name != run.panic_dump:
+        raise RigError("the run keeps no dump of a panic", where=folder)
+    if not (folder / run.panic_dump).is_file():
+        raise RigError("the dump of the panic is gone", where=folder / run.panic_dump)
+    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+        dump = unpack_dump(folder / run.panic_dump, Path(name))
+        return _read(run, folder, dump, None, symbols, Place("panic"), None, frames)
+
+
+def first_oom(folder: Path) -> OomEvent | None:
+    """Return the first OOM report on the run's console."""
+    from rig.klog import OomEvent, read
+
+    try:
+        with (folder / "console.log").open("rb") as console:
+            return next((event for event in read(console).events if isinstance(event, OomEvent)), None)
+    except OSError:
+        return None
+
+
+def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
+    """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
+
+    Raises WrongCall for a place that the run has not.
+    """
+    from rig.telemetry.records import read_records
+
+    refuse_what_never_comes(run, folder, place)
+    records = read_records(folder / "events.jsonl")
+    report = first_oom(folder) if place.kind == "oom" else None
+    moment = moment_of(run, place, records)
+    notes = [why, "pages are those of /proc/PID/pagemap: whether a page is shared, and not with whom"]
+    if report is not None:
+        notes.append("tasks are those of the OOM report")
+    if moment is None:
+        notes.append(f"when it came to {place} is in no record")
+    oom = run.ooms[0] if report is not None and run.ooms else None
+    tasks = tasks_said(report) if report is not None else ()
+    return PostMortem(
+        run=run.id,
+        at=str(place),
+        source="records",
+        notes=tuple(notes),
+        kernel=run.environment.kernel,
+        task_pid=oom.invoker_pid if oom else None,
+        task=oom.invoker if oom else "",
+        tasks=tasks or (tasks_sampled(records, moment) if moment is not None else ()),
+        arrays=arrays_said(records.of("pagemap"), moment) if moment is not None else (),
+    )

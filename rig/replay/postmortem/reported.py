@@ -1,0 +1,124 @@
+"""What the guest said itself, for a post-mortem without symbols: the report's task table, and /proc/PID/pagemap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rig.replay.stop_point import Place
+from rig.run.document import Run
+from rig.run.postmortem import ArrayPages, PageRun, PageState, TaskMemory
+from rig.run.records import Record, Records
+
+if TYPE_CHECKING:
+    from rig.klog import OomEvent
+
+__all__ = ["arrays_said", "moment_of", "tasks_said", "tasks_sampled"]
+
+PAGE_KB = 4
+
+# States of guest/agent/PROTOCOL.md. A page that was only read is the shared zero page, and so nobody's copy.
+STATES: dict[str, PageState] = {
+    "none": "absent", "zero": "absent", "shared": "shared", "private": "own", "file": "shared", "swap": "swapped",
+}  # fmt: skip
+
+
+def tasks_said(report: OomEvent) -> tuple[TaskMemory, ...]:
+    """Return the rows of an OOM report's task table. Before 6.8 it gives the resident pages in one number."""
+    return tuple(
+        TaskMemory(
+            pid=row.pid,
+            name=row.name,
+            state="?",
+            anon=row.rss if row.rss_anon is None else row.rss_anon,
+            file=row.rss_file or 0,
+            shmem=row.rss_shmem or 0,
+            swap=row.swapents or 0,
+            page_tables_bytes=row.pgtables_bytes or 0,
+            oom_score_adj=row.oom_score_adj or 0,
+        )
+        for row in report.tasks
+    )
+
+
+def moment_of(run: Run, place: Place, records: Records) -> float | None:
+    """Return the guest's clock at a place, as log and records have it; None where they do not tell."""
+    if place.kind == "t":
+        return place.seconds
+    if place.kind == "oom":
+        return run.ooms[0].time if run.ooms else None
+    if place.kind == "mark":
+        return next((float(each["t"]) for each in records.of("mark") if each.get("name") == place.name), None)
+    if place.kind == "fork":
+        child = str(run.roles.get("child", ""))
+        said = (each for each in records.of("line") if str(each.get("text", "")).split() == ["forked", child])
+        return next((float(each["t"]) for each in said), None)
+    if not records.items:
+        return None
+    return float(records.items[0 if place.kind == "start" else -1]["t"])
+
+
+def tasks_sampled(records: Records, moment: float) -> tuple[TaskMemory, ...]:
+    """Return the scenario's processes as the sample nearest to that moment has them (kB there, pages here)."""
+    samples = records.of("sample")
+    if not samples:
+        return ()
+    nearest = min(samples, key=lambda each: abs(float(each["t"]) - moment))
+    return tuple(_sampled(each) for each in nearest.get("procs") or () if isinstance(each, dict))
+
+
+def _sampled(process: Record) -> TaskMemory:
+    def number(name: str) -> int:
+        value = process.get(name)
+        return value if isinstance(value, int) else 0
+
+    return TaskMemory(
+        pid=number("pid"),
+        name=str(process.get("comm") or ""),
+        state=str(process.get("state") or "?"),
+        anon=number("anon_kb") // PAGE_KB,
+        file=number("file_kb") // PAGE_KB,
+        shmem=number("shmem_kb") // PAGE_KB,
+        swap=number("swap_kb") // PAGE_KB,
+        page_tables_bytes=number("pgtables_kb") << 10,
+        oom_score_adj=number("oom_score_adj"),
+    )
+
+
+def arrays_said(records: Iterable[Record], moment: float) -> tuple[ArrayPages, ...]:
+    """Return the page map of each process's array that is nearest to that moment, one process each: who shares with
+    whom is not in it.
+    """
+    maps: dict[int, list[list[Record]]] = {}
+    going_on: dict[int, list[Record]] = {}
+    for record in records:
+        pid = int(record.get("pid") or 0)
+        pieces = going_on.setdefault(pid, [])
+        pieces.append(record)
+        if record.get("last", True):
+            maps.setdefault(pid, []).append(going_on.pop(pid))
+    return tuple(
+        _array(pid, min(every, key=lambda pieces: abs(float(pieces[-1].get("t") or 0) - moment)))
+        for pid, every in maps.items()
+    )
+
+
+def _array(pid: int, maps: list[Record]) -> ArrayPages:
+    runs: list[PageRun] = []
+    first = 0
+    for record in maps:
+        for count, state in record.get("runs") or ():
+            runs.append(PageRun(first=first, count=int(count), states=(STATES.get(str(state), "absent"),)))
+            first += int(count)
+    size = int(maps[0].get("page_size") or 4096)
+    return ArrayPages(
+        name=str(maps[0].get("program") or ""),
+        start=int(str(maps[0].get("start") or "0"), 16),
+        length=first * size,
+        page_size=size,
+        pids=(pid,),
+        names=(str(maps[0].get("comm") or maps[0].get("program") or ""),),
+        runs=tuple(runs),
+        label=str(maps[0].get("label") or ""),
+        time=float(maps[-1].get("t") or 0),
+    )

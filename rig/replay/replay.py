@@ -1,0 +1,170 @@
+"""Replay a recorded run: the same guest from the same snapshot, its console and records compared as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rig.errors import RigError
+from rig.machine.qemu import Qemu
+from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.snapshot import restored
+from rig.machine.spec import Wiring
+from rig.replay.replayable import Replayable, unpack_payload
+from rig.report.live import Progress
+from rig.run.comparison import Comparison, Replayed
+
+__all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
+
+OVER = ("replay file is over", "error reading the replay data")
+"""What QEMU says at the end of a recording that has no end (replay/replay-internal.c)."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Host seconds. total: the whole replay; still: without one instruction of the guest."""
+
+    total: float
+    still: float = 20.0
+
+    @classmethod
+    def of(cls, replayable: Replayable, scale: float = 1.0) -> Bounds:
+        """A replay takes about three times as long as its recording; ten times, and a minute, is too long."""
+        plan = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), 60.0)
+        return cls((60.0 + 10 * plan) * scale, 20.0 * scale)
+
+
+@asynccontextmanager
+async def replaying(
+    replayable: Replayable,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    *,
+    debugger: bool = False,
+    debugger_port: int | None = None,
+    history: Path | None = None,
+) -> AsyncIterator[Session]:
+    """Start the guest of a recording, restored and stopped before its first instruction, and yield it."""
+    name = f"replay-{replayable.run.id[-4:]}"
+    with runtime_folder(name) as folder:
+        payload = await asyncio.to_thread(unpack_payload, replayable, folder)
+        guest = replayable.run.recording.guest
+        wiring = Wiring(
+            name=name,
+            folder=folder,
+            payload=payload,
+            incoming=True,
+            rr="replay",
+            recording=replayable.recording.resolve(),
+            debugger=debugger,
+            debugger_port=debugger_port,
+            history=history,
+            prealloc=guest is not None and guest.prealloc,
+        )
+        async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
+            yield session
+
+
+async def instruction(session: Session) -> int:
+    """Return how many instructions the guest has run since the start of its clock."""
+    return int((await session.monitor.execute("query-replay"))["icount"])
+
+
+async def replay(
+    replayable: Replayable, qemu: Qemu, progress: Progress, *, bounds: Bounds, out: Path | None = None
+) -> Replayed:
+    """Replay to the end, or to the first difference.
+
+    out: a folder to keep the replay's own console.log and events.jsonl in. A replay that gets stuck or breaks off is
+    no exception: `problem` tells.
+    """
+    progress.phase("replay")
+    loop, parted = asyncio.get_running_loop(), asyncio.Event()
+    recording = replayable.run.recording
+    console = Comparison("console.log", replayable.folder / "console.log", recording.console_sha256)
+    events = Comparison("events.jsonl", replayable.folder / "events.jsonl", recording.events_sha256)
+
+    def feed(comparison: Comparison, data: bytes) -> None:
+        comparison.feed(data)
+        if comparison.difference is not None:
+            loop.call_soon_threadsafe(parted.set)
+
+    listeners = Listeners(
+        on_line=lambda line: progress.console(line.decode(errors="replace")),
+        on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
+        on_console=lambda data: feed(console, data),
+        on_events=lambda data: feed(events, data),
+    )
+    with TemporaryDirectory(prefix="rig-replay-") as aside:
+        folder = out or Path(aside)
+        async with replaying(replayable, qemu, folder, listeners) as session:
+            began = time.monotonic()
+            await session.monitor.execute("cont")
+            problem = await _to_its_end(session, parted, bounds)
+            took = time.monotonic() - began
+            await session.process.stop()
+            await session.channel.drain(5)
+            await asyncio.to_thread(session.console.drain, 5)
+    recorded = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), None)
+    return Replayed(console, events, problem, took, recorded, replayable.cut)
+
+
+async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -> str:
+    """Wait for QEMU's exit, a difference or a stop of the guest's instructions; return what went wrong, or ''."""
+    ended = asyncio.ensure_future(session.process.wait())
+    panicked = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
+    differs = asyncio.ensure_future(parted.wait())
+    deadline = time.monotonic() + bounds.total
+    last, moved = -1, time.monotonic()
+    try:
+        while True:
+            waiting: set[asyncio.Future[Any]] = {ended, differs}
+            if not panicked.done():
+                waiting.add(panicked)
+            await asyncio.wait(waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() or differs.done():
+                return "" if differs.done() else how_it_ended(session, ended.result())
+            if panicked.done() and panicked.exception() is None:
+                # It is held, as it was when it was recorded.
+                return ""
+            if _is_over(session):
+                return "the recording ends here"
+            now = time.monotonic()
+            # A replay that waits for an event that never comes may keep the monitor waiting too.
+            with contextlib.suppress(TimeoutError, RigError):
+                count = await asyncio.wait_for(instruction(session), bounds.still)
+                if count != last:
+                    last, moved = count, now
+            if now > deadline:
+                return f"it was not over within {bounds.total:g} s, at instruction {last:,}"
+            if now - moved > bounds.still:
+                return f"it is stuck at instruction {last:,}: the guest did not go on for {bounds.still:g} s"
+    finally:
+        for each in (ended, differs, panicked):
+            each.cancel()
+
+
+def _is_over(session: Session) -> bool:
+    words = session.process.words()
+    return any(each in words for each in OVER)
+
+
+def how_it_ended(session: Session, status: int) -> str:
+    """Return why QEMU ended with that exit status, or '' where it did as it should."""
+    words = session.process.words()
+    if _is_over(session):
+        return "the recording ends here"
+    if status < 0:
+        return f"QEMU was ended by signal {-status}"
+    if status:
+        said = words.strip().splitlines()
+        return f"QEMU ended with status {status}" + (f": {said[-1]}" if said else "")
+    return ""

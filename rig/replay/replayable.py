@@ -1,0 +1,198 @@
+"""Whether a run can be replayed here: every part that shaped it is found, and checked by hash, before it starts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.image.digest import digest_file
+from rig.image.hosttools import tool
+from rig.image.store import Store
+from rig.machine.qemu import Qemu
+from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
+from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.run.document import RecordedGuest, Run
+
+__all__ = ["PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_payload"]
+
+PAYLOAD = "recording/payload.zst"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of the cache that a replay needs. kind: as the cache sorts it."""
+
+    kind: str
+    digest: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Replayable:
+    """A run whose parts are all here. cut: the recording is shorter than the run noted."""
+
+    run: Run
+    folder: Path
+    spec: GuestSpec
+    snapshot: Snapshot
+    recording: Path
+    cut: bool = False
+
+
+def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
+    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs."""
+    return (
+        Part("kernel", guest.kernel, guest.kernel_path),
+        Part("initramfs", guest.initramfs, guest.initramfs_path),
+        Part("rootfs", guest.rootfs, guest.rootfs_path),
+    )
+
+
+def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool = True) -> Replayable:
+    """Return what a replay of this run starts from.
+
+    check: whether the recording's hash must be the one that the run noted. Raises RigError for a run without a
+    recording, another QEMU, a part that is missing or is not what it was, and a damaged recording.
+    """
+    guest = _recorded(run, folder)
+    if qemu.text != run.environment.qemu:
+        raise RigError(
+            f"recorded with QEMU {run.environment.qemu}; a replay with {qemu.text} would not be faithful",
+            where=qemu.path,
+            remedy="name that version's program in RIG_QEMU",
+        )
+    recording = folder / str(run.recording.path)
+    cut = _check_recording(run, recording, check=check)
+    kernel, initramfs, rootfs = (_found(store, part) for part in parts_of(guest))
+    spec = GuestSpec(
+        memory=guest.memory,
+        cpus=guest.cpus,
+        clock=Clock.WARP,
+        accel=Accel.TCG,
+        kernel=kernel,
+        kernel_digest=guest.kernel,
+        initramfs=initramfs,
+        initramfs_digest=guest.initramfs,
+        rootfs=rootfs,
+        rootfs_digest=guest.rootfs,
+        payload_size=guest.payload_size,
+        append=guest.append,
+        qemu_args=guest.qemu_args,
+    )
+    return Replayable(run, folder, spec, _snapshot(store, run, guest, spec, qemu), recording, cut)
+
+
+def _recorded(run: Run, folder: Path) -> RecordedGuest:
+    if run.recording.path is None:
+        raise RigError(
+            f"this run has no recording: {run.recording.reason or 'it names no reason'}",
+            where=folder,
+            remedy="run it again on the warp clock, without --no-record",
+        )
+    if run.recording.guest is None:
+        raise RigError(
+            "the run does not say what its guest was made of: an earlier rig made it",
+            where=folder / "run.json",
+            remedy="run it again",
+        )
+    for name in (run.recording.path, PAYLOAD):
+        path = folder / name
+        # The path comes from a file that may be another person's.
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise RigError("the recording lies outside the run's folder", where=path, remedy="this is no run of rig's")
+        if not path.is_file():
+            raise RigError("this part of the recording is gone", where=path, remedy="run it again, or import it again")
+    return run.recording.guest
+
+
+def _check_recording(run: Run, recording: Path, *, check: bool) -> bool:
+    size, noted = recording.stat().st_size, run.recording.size or 0
+    if size < noted:
+        return True
+    if check and digest_file(recording) != run.recording.sha256:
+        raise RigError(
+            "the recording is not what the run wrote: its SHA-256 differs",
+            where=recording,
+            remedy="import it again, or run it again; --no-check replays it all the same",
+        )
+    return False
+
+
+def _found(store: Store, part: Part) -> Path:
+    for path in _candidates(store, part):
+        if path.is_file() and digest_file(path) == part.digest:
+            return path
+    raise RigError(
+        f"the run's {part.kind} ({part.digest[:16]}) is not here any more",
+        where=store.root,
+        remedy="import the run again with its parts (rig export, rig import), or run it again",
+    )
+
+
+def kernel_of(store: Store, run: Run) -> Path:
+    """Return the kernel that a run booted, recorded or not. Raises RigError when it is not here."""
+    return _found(store, Part("kernel", run.environment.kernel_hash, ""))
+
+
+def _candidates(store: Store, part: Part) -> Iterator[Path]:
+    if part.hint:
+        yield Path(part.hint)
+    for entry in store.entries(part.kind):
+        for name, digest in entry.files.items():
+            if digest == part.digest:
+                yield entry.file(name)
+
+
+def _snapshot(store: Store, run: Run, guest: RecordedGuest, spec: GuestSpec, qemu: Qemu) -> Snapshot:
+    key = run.environment.snapshot_hash
+    if snapshot_key(spec, qemu) != key:
+        raise RigError(
+            "this rig would start the guest with another command line than the one that was recorded",
+            where="QEMU's command line",
+            remedy="replay it with the rig that made it"
+            + (f" (version {run.environment.rig})" if run.environment.rig else ""),
+        )
+    found = find_snapshot(store, spec, qemu)
+    if found is None:
+        raise RigError(
+            f"the snapshot that the run began from ({key[:16]}) is not here any more",
+            where=store.root / "snapshot",
+            remedy="import the run again with its parts (rig export, rig import), or run it again",
+        )
+    if found.digest != guest.snapshot:
+        raise RigError(
+            f"the snapshot {key[:16]} was made anew since the run: it is not the same to the byte",
+            where=found.state,
+            remedy="import the run again with its parts (rig export, rig import), or run it again",
+        )
+    return found
+
+
+def unpack_payload(replayable: Replayable, into: Path) -> Path:
+    """Unpack the payload that the run had and return it. Raises RigError when it is not the same any more."""
+    packed = replayable.folder / PAYLOAD
+    target = into / "payload"
+    size = replayable.spec.payload_size
+    with target.open("wb") as file:
+        # A file of another's may unpack to anything: no more than a payload's size is read.
+        unpack = subprocess.Popen(
+            [tool("zstd"), "-q", "-d", "-c", packed], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert unpack.stdout is not None
+        with unpack.stdout as stream:
+            left = size
+            while left and (data := stream.read(min(left, 1 << 20))):
+                file.write(data)
+                left -= len(data)
+        unpack.kill()
+        unpack.wait()
+    if digest_file(target) != replayable.run.environment.payload_hash:
+        raise RigError(
+            "the kept payload is not what the run had: its SHA-256 differs",
+            where=packed,
+            remedy="import it again, or run it again",
+        )
+    return target

@@ -1,0 +1,92 @@
+"""Places of a run at which a replay can stop: what a person writes, and whether the run has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import WrongCall
+from rig.run.document import Run
+from rig.units import parse_duration
+
+__all__ = ["KINDS", "Place", "default_place", "marks_of", "parse_place", "refuse_what_never_comes"]
+
+KINDS = "oom, panic, fork, start, mark:NAME, t=TIME"
+
+
+@dataclass(frozen=True)
+class Place:
+    """kind: oom, panic, fork, start, mark or t. name: the mark's; seconds: of the guest's clock."""
+
+    kind: str
+    name: str = ""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        if self.kind == "mark":
+            return f"mark:{self.name}"
+        return f"t={self.seconds:g}s" if self.kind == "t" else self.kind
+
+
+def parse_place(text: str) -> Place:
+    """Return the place of that spelling. Raises WrongCall."""
+    if text in ("oom", "panic", "fork", "start"):
+        return Place(text)
+    if text.startswith("mark:") and len(text) > 5:
+        return Place("mark", name=text[5:])
+    if text.startswith("t="):
+        try:
+            return Place("t", seconds=parse_duration(text[2:]))
+        except ValueError as error:
+            raise WrongCall(str(error), where=f"--at {text}", remedy="as in t=275s") from None
+    raise WrongCall(f"'{text}' is no place", where="--at", remedy=f"one of {KINDS}")
+
+
+def default_place(run: Run) -> Place:
+    """Return where a run is worth stopping: at its OOM, else at its panic, else at its start."""
+    if run.ooms and not (run.panic and run.recording.path is None):
+        return Place("oom")
+    return Place("panic") if run.panic else Place("start")
+
+
+def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
+    """Raise WrongCall for a place that the run has not."""
+    marks = marks_of(folder)
+    if place.kind == "oom" and not run.ooms:
+        raise WrongCall("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
+    if place.kind == "panic" and not run.panic:
+        raise WrongCall("the guest of this run did not panic", where="--at panic", remedy=f"one of {KINDS}")
+    if place.kind == "mark" and place.name not in marks:
+        raise WrongCall(
+            f"the run has no mark '{place.name}'",
+            where="--at",
+            remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
+        )
+    if place.kind == "t" and place.seconds <= (first := _first_second(folder)):
+        raise WrongCall(
+            f"the recording begins at {first:.1f} s of the guest's clock", where="--at", remedy="a later time"
+        )
+    if place.kind == "t" and run.guest_seconds is not None and place.seconds > run.guest_seconds:
+        raise WrongCall(
+            f"the run ended at {run.guest_seconds:.1f} s of its clock", where="--at", remedy="an earlier time"
+        )
+
+
+def _first_second(folder: Path) -> float:
+    """The guest's clock where the recording begins: at the agent's `ready`, which stands first."""
+    try:
+        with (folder / "events.jsonl").open("rb") as file:
+            return float(json.loads(file.readline())["t"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def marks_of(folder: Path) -> tuple[str, ...]:
+    """Return the names of a run's marks in the order in which they came, from its console."""
+    try:
+        console = (folder / "console.log").read_bytes().decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(re.findall(r"^\[ *[\d.]+\](?:\[[^\]]*\])? rig: mark (\S+)", console, flags=re.MULTILINE))

@@ -1,0 +1,221 @@
+"""A replay brought to a named place and stopped there: at the OOM, the panic, the fork, a mark, or a time.
+
+Breakpoints are on kernel functions; the guest runs with nokaslr, so their addresses are those of its vmlinux.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError, WrongCall
+from rig.image.elf import symbol_addresses
+from rig.image.store import Store
+from rig.image.symbols import Symbols, find_symbols, how_to_get
+from rig.machine.gdbstub import DebugPort, GuestEnded, debug_port
+from rig.machine.history import take_first_snapshot, write_empty_qcow2
+from rig.machine.memory import member_offset
+from rig.machine.qemu import Qemu
+from rig.machine.session import Listeners, Session, confinement_user
+from rig.replay.guestclock import read_tick_clock
+from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
+from rig.replay.replayable import Replayable
+from rig.replay.stop_point import KINDS, Place, marks_of, refuse_what_never_comes
+from rig.report.live import Progress
+from rig.run.document import Run
+
+__all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
+
+# Where each place is: the first of these functions that the kernel has.
+FUNCTIONS = {
+    # mm/oom_kill.c: the report is printed and the victim killed in it; dump_header() where it was inlined.
+    "oom": ("oom_kill_process", "dump_header"),
+    # kernel/panic.c: vpanic() is below panic() since 6.16.
+    "panic": ("vpanic", "panic"),
+    # kernel/sched/core.c: the child is complete and about to be put on the run queue.
+    "fork": ("wake_up_new_task",),
+    # kernel/printk/printk.c: the agent's marks go through /dev/kmsg.
+    "mark": ("devkmsg_write",),
+}
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A replay that stands at a place. function: whose first instruction is next; clock: of the guest,
+    in seconds, where the place is a time: the first tick at or after it.
+    """
+
+    place: Place
+    session: Session
+    port: DebugPort
+    symbols: Symbols
+    instruction: int
+    function: str
+    host_seconds: float
+    clock: float | None = None
+
+
+class NoSymbols(RigError):
+    """The debug symbols of a run's kernel are not here."""
+
+
+def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
+    """Return the symbols of the run's kernel. Raises NoSymbols where they are not here."""
+    found = find_symbols(store, kernel)
+    if found is None:
+        raise NoSymbols(
+            f"the debug symbols of {run.environment.kernel} are not here",
+            where=store.root / "symbols",
+            remedy=how_to_get(run.environment.kernel_name),
+        )
+    return found
+
+
+@asynccontextmanager
+async def at_place(
+    replayable: Replayable,
+    qemu: Qemu,
+    symbols: Symbols,
+    place: Place,
+    out: Path,
+    progress: Progress,
+    *,
+    bounds: Bounds,
+    debugger_port: int | None = None,
+    reversible: bool = False,
+) -> AsyncIterator[Instant]:
+    """Replay up to the place and yield the stopped replay.
+
+    debugger_port: let QEMU's debugger port be this one of 127.0.0.1; reversible: take a snapshot at the start, so
+    that a debugger can go back from there.
+
+    Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
+    """
+    refuse_what_never_comes(replayable.run, replayable.folder, place)
+    names = FUNCTIONS.get(place.kind, ())
+    addresses = symbol_addresses(symbols.vmlinux, names)
+    function = next((name for name in names if name in addresses), "")
+    if names and not function:
+        raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
+    listeners = Listeners(
+        on_line=lambda line: progress.console(line.decode(errors="replace")),
+        on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
+    )
+    progress.phase(f"replay to {place}")
+    disk = None
+    if reversible:
+        disk = out / "history.qcow2"
+        write_empty_qcow2(disk, confinement_user())
+    async with (
+        replaying(
+            replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port, history=disk
+        ) as session,
+        debug_port(session.wiring.gdb, debugger_port) as port,
+    ):
+        began = time.monotonic()
+        if reversible:
+            await take_first_snapshot(session.monitor)
+        clock = None
+        way = _Way(port, place, began + bounds.total, bounds.total)
+        try:
+            if function:
+                await way.to_function(addresses[function], _condition(replayable, place, symbols))
+            elif place.kind == "t":
+                clock = await way.to_time(replayable.spec.kernel, symbols)
+        except GuestEnded:
+            how = how_it_ended(session, await session.process.wait())
+            raise RigError(
+                f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
+                where="replay",
+                remedy="rig replay says whether the recording is whole",
+            ) from None
+        count = await instruction(session)
+        yield Instant(place, session, port, symbols, count, function, time.monotonic() - began, clock)
+
+
+Condition = Callable[[DebugPort], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """From where the guest stands to the place. deadline: on the monotonic clock; total: seconds of it."""
+
+    port: DebugPort
+    place: Place
+    deadline: float
+    total: float
+
+    async def _go(self) -> None:
+        try:
+            await self.port.go(max(self.deadline - time.monotonic(), 0.1))
+        except TimeoutError:
+            raise RigError(
+                f"the replay did not come to {self.place} within {self.total:g} s",
+                where="replay",
+                remedy="--timeout-scale 3 on a slow machine; rig replay says whether the recording is whole",
+            ) from None
+
+    async def to_function(self, address: int, here: Condition) -> None:
+        await self.port.break_at(address)
+        while True:
+            await self._go()
+            if (await self.port.registers())["rip"] != address:
+                raise RigError(
+                    f"the replay stopped before it came to {self.place}", where="replay", remedy="see rig replay"
+                )
+            arrived = await here(self.port)
+            await self.port.clear(address)
+            if arrived:
+                return
+            # A breakpoint under the next instruction would stop it again at once.
+            await self.port.step()
+            await self.port.break_at(address)
+
+    async def to_time(self, kernel: Path, symbols: Symbols) -> float:
+        """At each tick a watchpoint stops it: QEMU translates all code anew after a breakpoint, and not after that."""
+        clock = await read_tick_clock(self.port, kernel, symbols)
+        await self.port.watch(clock.jiffies)
+        while (now := await clock.seconds(self.port)) < self.place.seconds:
+            await self._go()
+        await self.port.unwatch(clock.jiffies)
+        return now
+
+
+def _condition(replayable: Replayable, place: Place, symbols: Symbols) -> Condition:
+    async def always(port: DebugPort) -> bool:
+        return True
+
+    if place.kind == "mark":
+        return _nth(marks_of(replayable.folder).index(place.name) + 1)
+    if place.kind == "fork":
+        return _child_is(replayable.run, symbols)
+    return always
+
+
+def _nth(number: int) -> Condition:
+    """The agent writes nothing but marks to /dev/kmsg while a plan runs."""
+    seen = 0
+
+    async def condition(port: DebugPort) -> bool:
+        nonlocal seen
+        seen += 1
+        return seen == number
+
+    return condition
+
+
+def _child_is(run: Run, symbols: Symbols) -> Condition:
+    """The new task is the scenario's `child`."""
+    wanted = run.roles.get("child")
+    if wanted is None:
+        raise WrongCall("no process of this run is a `child`", where="--at fork", remedy=f"one of {KINDS}")
+    offset = member_offset(symbols.vmlinux, "struct task_struct", "pid")
+
+    async def condition(port: DebugPort) -> bool:
+        task = (await port.registers())["rdi"]
+        return await port.number(task + offset, 4) == wanted
+
+    return condition

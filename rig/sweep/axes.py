@@ -1,0 +1,221 @@
+"""The axes of a sweep: names and values in the one name space of settings, and the points that they span."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rig.errors import WrongCall
+from rig.scenario.load import Scenario
+from rig.scenario.parameter import GUEST_SETTINGS
+from rig.scenario.settings import parse_settings
+from rig.scenario.suggestion import did_you_mean
+
+__all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan", "size_of"]
+
+MANY_POINTS = 10_000
+"""A sweep of so many runs is begun only when the person says so."""
+FILE_KEYS = ("scenario", "repeat", "set", "over", "points")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting and the values that it takes, as they were written."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+Point = tuple[tuple[str, str], ...]
+"""The settings of one point: (name, value) in the order of the axes."""
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep runs: the product of its axes, then the points that a file names one by one.
+
+    fixed: settings that all points share; extra: explicit points; repeat: runs a point.
+    """
+
+    scenario: str
+    axes: tuple[Axis, ...] = ()
+    fixed: Point = ()
+    extra: tuple[Point, ...] = ()
+    repeat: int = 1
+
+    def points(self) -> Iterator[Point]:
+        """Yield the points, the last axis fastest."""
+        if self.axes:
+            names = [axis.name for axis in self.axes]
+            for values in itertools.product(*(axis.values for axis in self.axes)):
+                yield tuple(zip(names, values, strict=True))
+        yield from self.extra
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings that differ between points, in order."""
+        extra = (name for point in self.extra for name, _ in point)
+        return tuple(dict.fromkeys([*(axis.name for axis in self.axes), *extra]))
+
+
+def size_of(plan: SweepPlan) -> int:
+    """Return how many runs a plan asks for, without making its points."""
+    product = 1 if plan.axes else 0
+    for axis in plan.axes:
+        product *= len(axis.values)
+    return (product + len(plan.extra)) * plan.repeat
+
+
+def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
+    """Return the axes of `NAME=V1,V2,…` texts.
+
+    Raises WrongCall for a text that is no axis, an axis without values, and a name that stands twice.
+    """
+    axes: list[Axis] = []
+    for text in texts:
+        name, equals, rest = text.partition("=")
+        name = name.strip()
+        where = f"--over {text}"
+        if not equals or not name:
+            raise WrongCall(f"'{text}' is no axis", where="--over", remedy="write NAME=V1,V2, as in memory=384M,512M")
+        values = tuple(value.strip() for value in rest.split(","))
+        if not all(values):
+            raise WrongCall(
+                "the axis has an empty value: the product of the axes would be empty",
+                where=where,
+                remedy=f"write at least one value, as in {name}=1,2",
+            )
+        axes.append(_axis(name, values, where))
+    _no_name_twice([axis.name for axis in axes], "--over")
+    return tuple(axes)
+
+
+def _axis(name: str, values: tuple[str, ...], where: str) -> Axis:
+    if len(set(values)) != len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise WrongCall(f"the value {twice} stands twice", where=where, remedy="--repeat N runs each point N times")
+    return Axis(name, values)
+
+
+def _no_name_twice(names: Sequence[str], where: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise WrongCall(f"the axis '{name}' stands twice", where=where, remedy="give all its values in one")
+
+
+def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
+    """Read a sweep from a TOML file: `scenario`, `repeat`, `[set]`, `[over]` with lists, `[[points]]`.
+
+    Raises WrongCall that names the file and the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongCall(f"cannot be read: {error.strerror}", where=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongCall(f"not valid TOML: {error}", where=path, remedy="see https://toml.io") from None
+    for key in content:
+        if key not in FILE_KEYS:
+            raise WrongCall(f"unknown key '{key}'", where=path, remedy=did_you_mean(key, FILE_KEYS))
+    name = scenario or content.get("scenario")
+    if not isinstance(name, str):
+        raise WrongCall("no scenario is named", where=path, remedy='add scenario = "NAME", or name it in the call')
+    repeat = content.get("repeat", 1)
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= 1000:
+        raise WrongCall("is not a number from 1 to 1000", where=f"{path}: repeat")
+    axes = []
+    for key, values in _table(content, "over", path).items():
+        where = f"{path}: over.{key}"
+        if not isinstance(values, list):
+            raise WrongCall("an axis is a list of values", where=where, remedy=f'as in {key} = ["1", "2"]')
+        if not values:
+            raise WrongCall("the axis has no value: the product of the axes is empty", where=where, remedy="add some")
+        axes.append(_axis(key, tuple(_text(value, where) for value in values), where))
+    points = content.get("points", [])
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise WrongCall("points are tables", where=f"{path}: points", remedy="write [[points]] before each")
+    return SweepPlan(
+        scenario=name,
+        axes=tuple(axes),
+        fixed=_settings(_table(content, "set", path), f"{path}: set"),
+        extra=tuple(_settings(point, f"{path}: points[{index}]") for index, point in enumerate(points)),
+        repeat=repeat,
+    )
+
+
+def _table(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    table = content.get(key, {})
+    if not isinstance(table, dict):
+        raise WrongCall("is not a table", where=f"{path}: {key}", remedy=f"write [{key}] and one setting a line")
+    return _flat(table)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """An unquoted `vm.overcommit_memory` is a table in a table to TOML; to us it is a sysctl's name."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _settings(table: Mapping[str, Any], where: str) -> Point:
+    return tuple((name, _text(value, f"{where}.{name}")) for name, value in _flat(table).items())
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise WrongCall("a setting is a text, a number or true or false", where=where)
+
+
+def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> None:
+    """Raise WrongCall for what is wrong with a plan before anything is started.
+
+    An axis that does not exist, no point at all, too many points without `yes`, and a value that its setting does
+    not take. A point that only its combination makes impossible is no wrong call: it becomes an `error` row.
+    """
+    for name in plan.names:
+        if name not in GUEST_SETTINGS and "." not in name and name not in scenario.parameters:
+            known = [*scenario.parameters, *GUEST_SETTINGS]
+            raise WrongCall(
+                f"there is no axis '{name}': '{scenario.name}' has no such parameter",
+                where=f"--over {name}",
+                remedy=did_you_mean(name, known),
+            )
+    count = size_of(plan)
+    if not count:
+        raise WrongCall("there is no point: the product is empty", where="--over", remedy="name at least one axis")
+    if count >= MANY_POINTS and not yes:
+        raise WrongCall(f"that is {count} runs", where="--over", remedy="--yes if you mean it")
+    shared = {name for name, _ in plan.fixed} & set(plan.names)
+    if shared:
+        raise WrongCall(f"'{min(shared)}' is both set and an axis", where="--set", remedy="leave one out")
+    for axis in plan.axes:
+        for value in axis.values:
+            _check_value(scenario, axis.name, value)
+
+
+def _check_value(scenario: Scenario, name: str, value: str) -> None:
+    """A value is judged by its type and its own bounds; what depends on others is judged when its point runs."""
+    if name in scenario.parameters:
+        try:
+            scenario.parameters[name].parse(value)
+        except ValueError as error:
+            raise WrongCall(str(error), where=f"--over {name}={value}") from None
+        return
+    try:
+        parse_settings(scenario, [f"{name}={value}"])
+    except WrongCall as error:
+        if error.where is not None and error.where.startswith("--set"):
+            raise WrongCall(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
+        if "." in name and error.where is None:
+            raise

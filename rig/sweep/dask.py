@@ -1,0 +1,129 @@
+"""The executor of many machines: dask.distributed, on a cluster of this machine or a scheduler started by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from rig.errors import RigError
+from rig.experiment.capacity import default_jobs
+from rig.sweep.row import Row, row_of_error
+from rig.sweep.task import PointTask, pack_run, rig_version, run_point, unpack_run
+
+__all__ = ["DaskExecutor", "run_on_worker", "worker_version"]
+
+FIND_SCHEDULER = 10.0
+
+
+def worker_version() -> str:
+    """Return the version of the rig that a worker has."""
+    return rig_version()
+
+
+def run_on_worker(task: PointTask) -> tuple[Row, bytes | None]:
+    """Run a task in a worker, and send the run's folder back with the row.
+
+    The worker's own cache gives kernel and images, named by their hash: built there once.
+    """
+    from distributed import get_worker
+
+    row, folder = asyncio.run(run_point(task, worker=str(get_worker().address)))
+    return row, None if folder is None else pack_run(folder)
+
+
+class DaskExecutor:
+    """scheduler: an address as tcp://host:8786, or None for worker processes on this machine."""
+
+    def __init__(self, scheduler: str | None = None, jobs: int | None = None) -> None:
+        self._scheduler = scheduler
+        self._jobs = jobs or default_jobs()
+
+    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+        """Yield each row as its run ends. A worker that dies has its task run again elsewhere, by Dask.
+
+        Raises RigError for a scheduler that is not there, one without workers, and a worker with another rig.
+        """
+        try:
+            import distributed as library
+        except ImportError as error:
+            raise RigError(f"dask is not installed: {error}", remedy="pip install 'rig[sweep]'") from None
+        distributed: Any = library  # typed in part only
+        async with AsyncExitStack() as stack:
+            client = await self._client(distributed, stack)
+            await _check_workers(client, self._scheduler)
+            futures = {}
+            for task in tasks:
+                future = client.submit(
+                    run_on_worker, task, key=f"rig-{id(self)}-{task.point}-{task.repeat}", pure=False
+                )
+                futures[future] = task
+                began(task)
+            async for future in distributed.as_completed(futures, loop=client.loop):
+                yield await _row(future, futures[future])
+
+    async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
+        if self._scheduler is None:
+            address = await stack.enter_async_context(
+                distributed.LocalCluster(
+                    n_workers=self._jobs,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    protocol="tcp://",
+                    dashboard_address=None,
+                    memory_limit=0,
+                    asynchronous=True,
+                )
+            )
+        else:
+            address = self._scheduler
+        try:
+            return await stack.enter_async_context(
+                distributed.Client(address, asynchronous=True, timeout=FIND_SCHEDULER, set_as_default=False)
+            )
+        except (OSError, ValueError) as error:
+            raise RigError(
+                f"no scheduler answers: {error}",
+                where=f"--scheduler {self._scheduler}",
+                remedy="start one: dask scheduler --host 127.0.0.1; then: dask worker ADDRESS --nthreads 1",
+            ) from None
+
+
+async def _check_workers(client: Any, scheduler: str | None) -> None:
+    try:
+        await client.wait_for_workers(1, timeout=FIND_SCHEDULER)
+        versions = await client.run(worker_version)
+    except TimeoutError:
+        raise RigError(
+            "the scheduler has no worker",
+            where=f"--scheduler {scheduler}",
+            remedy=f"start one: dask worker {scheduler} --nthreads 1",
+        ) from None
+    except (ImportError, AttributeError) as error:
+        raise RigError(
+            f"a worker has no rig, or a rig that is too old: {error}",
+            where=f"--scheduler {scheduler}",
+            remedy=f"install rig {rig_version()} there",
+        ) from None
+    for address, version in sorted(versions.items()):
+        if version != rig_version():
+            raise RigError(
+                f"a worker has another rig: {version}, and this one is {rig_version()}",
+                where=address,
+                remedy="install the same rig on both, and start the worker again",
+            )
+
+
+async def _row(future: Any, task: PointTask) -> Row:
+    try:
+        row, packed = await future.result()
+    except Exception as error:
+        # Dask gave up on it: the workers that ran it died, each time.
+        failed = RigError(f"the worker failed: {type(error).__name__}: {error}", where="dask")
+        return row_of_error(failed, *task.key, dict(task.settings))
+    if packed is not None:
+        await asyncio.to_thread(unpack_run, packed, row.run)
+    found: Row = row
+    return found

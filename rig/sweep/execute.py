@@ -1,0 +1,87 @@
+"""Run a sweep: what is not finished yet, on one executor or another, each row into the journal as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rig.errors import WrongCall
+from rig.scenario.load import Scenario, find_scenario, load_scenario
+from rig.scenario.settings import Settings, parse_settings
+from rig.sweep.axes import SweepPlan
+from rig.sweep.folder import SweepFolder
+from rig.sweep.row import Row, append_row
+from rig.sweep.table import table_of, write_table
+from rig.sweep.task import PointTask
+
+__all__ = ["Executor", "Outcome", "conduct_sweep", "tasks_of"]
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere and yields each row once, in the order in which they end."""
+
+    def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whose rows: all of the sweep. fresh: how many were run by this call."""
+
+    rows: list[Row]
+    fresh: int
+
+
+def tasks_of(plan: SweepPlan, scenario: Scenario, *, record: bool = False, timeout_scale: float = 1) -> list[PointTask]:
+    """Return a task for each run that the plan asks for, the repeats of a point one after the other."""
+    # A folder is named whole, so that it is found from wherever the worker runs.
+    name = str(scenario.folder) if find_scenario(plan.scenario) == scenario.folder and "/" in plan.scenario else None
+    tasks = []
+    for point, settings in enumerate(plan.points()):
+        sets = tuple(f"{key}={value}" for key, value in (*plan.fixed, *settings))
+        memory = _memory(scenario, sets)
+        for repeat in range(plan.repeat):
+            tasks.append(PointTask(point, repeat, name or plan.scenario, sets, settings, memory, record, timeout_scale))
+    return tasks
+
+
+def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
+    """The guest's memory, also where the settings together are refused: then nothing will run."""
+    try:
+        settings: Settings = parse_settings(scenario, sets)
+    except WrongCall:
+        return 0
+    # Swap is a sparse file in /tmp and zram is memory of the guest: both may be in the host's memory.
+    return settings.memory + settings.swap
+
+
+async def conduct_sweep(
+    sweep: SweepFolder,
+    executor: Executor,
+    *,
+    record: bool = False,
+    timeout_scale: float = 1,
+    began: Callable[[PointTask], None] = lambda task: None,
+    ended: Callable[[Row], None] = lambda row: None,
+) -> Outcome:
+    """Run what is missing and write the table. A point that breaks does not stop the others."""
+    scenario = load_scenario(sweep.plan.scenario)
+    with sweep.alone():
+        done = {(row.point, row.repeat) for row in sweep.rows()}
+        for row in sweep.rows():
+            ended(row)
+        tasks = tasks_of(sweep.plan, scenario, record=record, timeout_scale=timeout_scale)
+        missing = [task for task in tasks if task.key not in done]
+        fresh = 0
+        try:
+            async for row in executor.run(missing, began):
+                if (row.point, row.repeat) in done:
+                    continue
+                done.add((row.point, row.repeat))
+                append_row(sweep.journal, row)
+                fresh += 1
+                ended(row)
+        finally:
+            rows = sweep.rows()
+            write_table(table_of(sweep.plan, scenario, rows), sweep.table)
+    return Outcome(rows, fresh)

@@ -1,0 +1,135 @@
+"""A sweep's folder: what was asked, the journal of finished runs, and the table made of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError, WrongCall
+from rig.run.folder import new_run_id, runs_folder
+from rig.sweep.axes import Axis, SweepPlan
+from rig.sweep.row import Row, read_rows
+
+__all__ = ["PLAN_VERSION", "SweepFolder", "find_sweep", "list_sweeps", "new_sweep", "sweeps_folder", "write_plan"]
+
+PLAN_VERSION = 1
+PLAN = "sweep.json"
+JOURNAL = "rows.jsonl"
+TABLE = "results.parquet"
+LOCK = ".lock"
+
+
+def sweeps_folder() -> Path:
+    """Return where sweeps are kept: `sweeps` in the folder of runs."""
+    return runs_folder() / "sweeps"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
+
+    path: Path
+    plan: SweepPlan
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL
+
+    @property
+    def table(self) -> Path:
+        return self.path / TABLE
+
+    def rows(self) -> list[Row]:
+        """Return the runs that are finished."""
+        return read_rows(self.journal)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the sweep: two rigs that work on one would run its points twice. Raises WrongCall."""
+        descriptor = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise WrongCall("another rig is running this sweep", where=self.path, remedy="wait for it") from None
+        finally:
+            os.close(descriptor)
+
+
+def new_sweep(plan: SweepPlan) -> SweepFolder:
+    """Make a sweep's folder. Raises RigError when it cannot be made."""
+    path = sweeps_folder() / new_run_id()
+    try:
+        path.mkdir(parents=True)
+        write_plan(path, plan)
+    except OSError as error:
+        raise RigError(f"the sweep's folder cannot be made: {error.strerror}", where=path) from error
+    return SweepFolder(path, plan)
+
+
+def write_plan(path: Path, plan: SweepPlan) -> None:
+    """Write a folder's sweep.json, whole or not at all."""
+    content = {
+        "schema_version": PLAN_VERSION,
+        "scenario": plan.scenario,
+        "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
+        "fixed": plan.fixed,
+        "extra": plan.extra,
+        "repeat": plan.repeat,
+    }
+    aside = path / f".{PLAN}.part"
+    aside.write_text(json.dumps(content, indent=2) + "\n")
+    aside.replace(path / PLAN)
+
+
+def list_sweeps() -> list[Path]:
+    """Return the folders of sweeps, oldest first."""
+    found = sweeps_folder().glob(f"*/{PLAN}") if sweeps_folder().is_dir() else []
+    return sorted((path.parent for path in found), key=lambda path: (path.name[:15], (path / PLAN).stat().st_mtime_ns))
+
+
+def find_sweep(sweep: str) -> SweepFolder:
+    """Return the sweep of a path, an id, a unique prefix of one, or `last`. Raises WrongCall."""
+    path = Path(sweep).expanduser()
+    if (path / PLAN).is_file():
+        return _open(path.resolve())
+    folders = list_sweeps()
+    if sweep == "last" and folders:
+        return _open(folders[-1])
+    found = [folder for folder in folders if sweep and folder.name.startswith(sweep)]
+    if len(found) == 1:
+        return _open(found[0])
+    what = f"'{sweep}' begins {len(found)} sweeps' ids" if found else f"there is no sweep '{sweep}'"
+    raise WrongCall(what, where=sweeps_folder(), remedy="'rig results' without a name lists them")
+
+
+def _open(path: Path) -> SweepFolder:
+    where = path / PLAN
+    try:
+        content = json.loads(where.read_text())
+        version = content["schema_version"]
+        if version != PLAN_VERSION:
+            raise RigError(
+                f"the sweep has schema version {version}, this rig reads {PLAN_VERSION}",
+                where=where,
+                remedy="use the rig that made it",
+            )
+        plan = SweepPlan(
+            scenario=content["scenario"],
+            axes=tuple(Axis(axis["name"], tuple(axis["values"])) for axis in content["axes"]),
+            fixed=tuple((name, value) for name, value in content["fixed"]),
+            extra=tuple(tuple((name, value) for name, value in point) for point in content["extra"]),
+            repeat=content["repeat"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RigError(f"not a sweep: {type(error).__name__}: {error}", where=where) from None
+    return SweepFolder(path, plan)

@@ -1,0 +1,134 @@
+"""A frontier of guests: the search, with each value's verdict from a run; one curve for each point of other axes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from rig.errors import WrongCall
+from rig.experiment.capacity import Capacity
+from rig.image.store import Store
+from rig.scenario.load import Scenario
+from rig.scenario.settings import Settings, parse_settings
+from rig.sweep.axes import Axis
+from rig.sweep.frontier.arithmetic import Foreseen
+from rig.sweep.frontier.predict import matching, predict
+from rig.sweep.frontier.scale import Scale
+from rig.sweep.frontier.search import Edge, find_edges
+from rig.sweep.row import Row
+from rig.sweep.task import PointTask, run_point
+
+__all__ = ["Curve", "CurveEdge", "find_frontier"]
+
+
+@dataclass(frozen=True)
+class CurveEdge:
+    """An edge in the axis's own words; predicted and off_by are None where the guest's arithmetic has no rule."""
+
+    edge: Edge
+    low: str
+    high: str
+    predicted: str | None = None
+    off_by: str | None = None
+    predicted_value: Fraction | None = None
+    off_by_value: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The edges along the scale at one point of the other axes, lowest first, and the runs that found them.
+
+    foreseen: all edges that the guest's arithmetic has in the range, also those that were not found.
+    """
+
+    at: tuple[tuple[str, str], ...]
+    edges: tuple[CurveEdge, ...]
+    rows: tuple[Row, ...]
+    foreseen: tuple[Foreseen, ...] = ()
+
+    @property
+    def verdicts(self) -> set[str]:
+        return {row.verdict for row in self.rows}
+
+
+async def find_frontier(
+    scenario: Scenario,
+    scale: Scale,
+    *,
+    others: Sequence[Axis] = (),
+    fixed: Sequence[tuple[str, str]] = (),
+    scan: int = 9,
+    repeat: int = 3,
+    jobs: int | None = None,
+    timeout_scale: float = 1.0,
+    store: Store | None = None,
+    ended: Callable[[Row], None] = lambda row: None,
+) -> list[Curve]:
+    """Return one curve for each point of the other axes.
+
+    A value that the scenario refuses is a run of verdict `error`; what cannot be asked for at all is a WrongCall.
+    """
+    store, capacity = store or Store(), Capacity(jobs)
+    points = [
+        tuple(zip((axis.name for axis in others), values, strict=True))
+        for values in itertools.product(*(axis.values for axis in others))
+    ]
+
+    async def curve(number: int, at: tuple[tuple[str, str], ...]) -> Curve:
+        rows: list[Row] = []
+
+        async def judge(step: int, repeat: int) -> str:
+            settings = (*at, (scale.name, scale.text(step)))
+            sets = tuple(f"{name}={value}" for name, value in (*fixed, *settings))
+            memory = _memory(scenario, sets)
+            point = number * (scale.steps + 1) + step
+            task = PointTask(point, repeat, str(scenario.folder), sets, settings, memory, timeout_scale=timeout_scale)
+            async with capacity.room_for(memory):
+                row, _ = await run_point(task, store)
+            rows.append(row)
+            ended(row)
+            return row.verdict
+
+        found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
+        foreseen = await asyncio.to_thread(predict, scale, rows, lambda row: _settings(scenario, fixed, row))
+        edges = tuple(_told(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
+        return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))), foreseen)
+
+    return list(await asyncio.gather(*(curve(number, at) for number, at in enumerate(points))))
+
+
+def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
+    try:
+        settings = parse_settings(scenario, sets)
+    except WrongCall:
+        return 0
+    return settings.memory + settings.swap
+
+
+def _settings(scenario: Scenario, fixed: Sequence[tuple[str, str]], row: Row) -> Settings | None:
+    try:
+        return parse_settings(scenario, [f"{name}={text}" for name, text in (*fixed, *row.settings.items())])
+    except WrongCall:
+        return None
+
+
+def _told(edge: Edge, scale: Scale, foreseen: Sequence[Foreseen]) -> CurveEdge:
+    low, high = scale.text(edge.low), scale.text(edge.high)
+    middle = (scale.value(edge.low) + scale.value(edge.high)) / 2
+    same = matching(edge, foreseen, middle)
+    if same is None:
+        return CurveEdge(edge, low, high)
+    off = middle - same.value
+    return CurveEdge(edge, low, high, _rounded(scale.kind, same.value), _signed(scale.kind, off), same.value, off)
+
+
+def _rounded(kind: str, value: Fraction) -> str:
+    """Sizes in tenths of a megabyte: the arithmetic is not good for more."""
+    return f"{float(value) / (1 << 20):.1f}M" if kind == "size" else f"{float(value):.4g}"
+
+
+def _signed(kind: str, value: Fraction) -> str:
+    return f"{float(value) / (1 << 20):+.1f}M" if kind == "size" else f"{float(value):+.2g}"

@@ -1,0 +1,109 @@
+"""The axis of a frontier: `NAME=LOW..HIGH` in the setting's own type, walked in steps of a resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from rig.errors import WrongCall
+from rig.scenario.load import Scenario
+from rig.scenario.parameter import GUEST_SETTINGS
+from rig.scenario.suggestion import did_you_mean
+from rig.units import format_duration, format_size, parse_duration, parse_size
+
+__all__ = ["Scale", "parse_scale"]
+
+MOST_STEPS = 1 << 20
+SIZES = ("memory", "swap", "zram")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """low, high and resolution in the type's unit: bytes, seconds, or the number itself."""
+
+    name: str
+    kind: str
+    low: Fraction
+    high: Fraction
+    resolution: Fraction
+
+    @property
+    def steps(self) -> int:
+        """How many steps of the resolution lie between the ends; what does not fill a step is left out."""
+        return int((self.high - self.low) / self.resolution)
+
+    def value(self, step: int) -> Fraction:
+        return self.low + step * self.resolution
+
+    def text(self, step: int) -> str:
+        """Return a step's value as the command line takes it."""
+        return show(self.kind, self.value(step))
+
+
+def show(kind: str, value: Fraction) -> str:
+    """Return 200M, 30s or 7."""
+    if kind == "size":
+        return format_size(round(value))
+    if kind == "duration":
+        return format_duration(float(value))
+    return str(int(value)) if kind == "int" else f"{float(value):g}"
+
+
+def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) -> Scale:
+    """Return the axis of `NAME=LOW..HIGH`. Raises WrongCall for a name, a range or a resolution that is none."""
+    name, equals, rest = text.partition("=")
+    low, dots, high = rest.partition("..")
+    if not equals or not dots:
+        raise WrongCall(f"'{text}' is no range", where="--over", remedy="write NAME=LOW..HIGH, as in hog=0M..300M")
+    kind = _kind(name.strip(), scenario)
+    where = f"--over {text}"
+    ends = [_parse(kind, end, where) for end in (low, high)]
+    if ends[0] >= ends[1]:
+        raise WrongCall("the range is empty", where=where, remedy="write the smaller value first")
+    if resolution is not None:
+        step = _parse(kind, resolution, f"--resolution {resolution}")
+        if step <= 0:
+            raise WrongCall("is not above zero", where=f"--resolution {resolution}")
+    else:
+        step = {"size": Fraction(1 << 20), "int": Fraction(1)}.get(kind, (ends[1] - ends[0]) / 256)
+    scale = Scale(name.strip(), kind, ends[0], ends[1], step)
+    if not 1 <= scale.steps <= MOST_STEPS:
+        raise WrongCall(
+            f"{scale.steps} steps in the range", where="--resolution", remedy=f"1 to {MOST_STEPS} steps: choose another"
+        )
+    if name.strip() in scenario.parameters:
+        for step_number in (0, scale.steps):
+            try:
+                scenario.parameters[scale.name].parse(scale.text(step_number))
+            except ValueError as error:
+                raise WrongCall(str(error), where=where) from None
+    return scale
+
+
+def _kind(name: str, scenario: Scenario) -> str:
+    if name in SIZES:
+        return "size"
+    if name == "cpus" or "." in name:
+        return "int"
+    parameter = scenario.parameters.get(name)
+    if parameter is None:
+        known = [*scenario.parameters, *GUEST_SETTINGS]
+        raise WrongCall(f"there is no axis '{name}'", where=f"--over {name}", remedy=did_you_mean(name, known))
+    if parameter.type not in ("size", "duration", "int", "float"):
+        raise WrongCall(
+            f"'{name}' is of type {parameter.type}: there is nothing between two of its values",
+            where=f"--over {name}",
+            remedy="sweep over it instead",
+        )
+    return parameter.type
+
+
+def _parse(kind: str, text: str, where: str) -> Fraction:
+    try:
+        if kind == "size":
+            return Fraction(parse_size(text))
+        if kind == "duration":
+            return Fraction(parse_duration(text)).limit_denominator(10**9)
+        return Fraction(int(text)) if kind == "int" else Fraction(text.strip())
+    except (ValueError, ZeroDivisionError) as error:
+        raise WrongCall(str(error), where=where) from None

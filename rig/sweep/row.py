@@ -1,0 +1,125 @@
+"""One run of a sweep as a row, and the journal that rows are written to as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rig.errors import RigError
+from rig.run.document import Claimed, Run, Verdict
+
+__all__ = ["Row", "append_row", "read_rows", "row_of_error", "row_of_run"]
+
+
+class Row(BaseModel):
+    """What became of one run of one point; table.py tells the columns made of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    point: int
+    """Number of the point, from 0, in the order of the axes."""
+    repeat: int
+    """Number of the run of this point, from 0."""
+    settings: dict[str, str]
+    """The axes' values at this point, as they were written."""
+    verdict: Verdict
+    reason: str = ""
+    run: str = ""
+    """Id of the run; empty where none was made."""
+    kernel: str = ""
+    kernel_package: str = ""
+    kernel_hash: str = ""
+    image_hash: str = ""
+    host_seconds: float | None = None
+    overhead_seconds: float | None = None
+    """Host seconds of the run that were neither boot nor restore nor plan: the rig's own."""
+    guest_seconds: float | None = None
+    oom_count: int = 0
+    oom_time: float | None = None
+    oom_invoker: str = ""
+    oom_victim: str = ""
+    oom_scope: str = ""
+    oom_constraint: str = ""
+    panic: str = ""
+    worker: str = ""
+    claims: tuple[Claimed, ...] = ()
+
+    def values(self) -> dict[str, float]:
+        """The numbers that the claims were judged on: `claim.value` -> number."""
+        return {
+            f"{claim.id}.{value.name}": float(value.value)
+            for claim in self.claims
+            for value in claim.values
+            if isinstance(value.value, int | float) and not isinstance(value.value, bool)
+        }
+
+
+def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], worker: str = "") -> Row:
+    """Return the row of a run that was made."""
+    first = run.ooms[0] if run.ooms else None
+    guest = sum(phase.host_seconds for phase in run.phases if phase.name in ("boot", "restore", "plan"))
+    return Row(
+        point=point,
+        repeat=repeat,
+        settings=settings,
+        verdict=run.verdict,
+        reason=run.reason,
+        run=run.id,
+        kernel=run.environment.kernel,
+        kernel_package=run.environment.kernel_package,
+        kernel_hash=run.environment.kernel_hash,
+        image_hash=run.environment.image_hash,
+        host_seconds=run.host_seconds,
+        overhead_seconds=None if run.host_seconds is None else run.host_seconds - guest,
+        guest_seconds=run.guest_seconds,
+        oom_count=len(run.ooms),
+        oom_time=first.time if first else None,
+        oom_invoker=first.invoker if first else "",
+        oom_victim=first.killed[0].rsplit(" ", 1)[0] if first and first.killed else "",
+        oom_scope=first.scope if first else "",
+        oom_constraint=(first.constraint or "") if first else "",
+        panic=run.panic or "",
+        worker=worker,
+        claims=run.claims,
+    )
+
+
+def row_of_error(error: RigError, point: int, repeat: int, settings: dict[str, str], worker: str = "") -> Row:
+    """Return the row of a point that could not be run: an impossible combination, a kernel that cannot be had."""
+    return Row(point=point, repeat=repeat, settings=settings, verdict="error", reason=str(error), worker=worker)
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Write a row to the journal so that a kill of the rig does not lose it."""
+    with path.open("a", encoding="utf-8") as journal:
+        journal.write(row.model_dump_json() + "\n")
+        journal.flush()
+        os.fsync(journal.fileno())
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the journal's rows by point and repeat. A line that a kill cut short is no row; a run is there once."""
+    rows: dict[tuple[int, int], Row] = {}
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    for number, line in enumerate(lines, 1):
+        try:
+            content: Any = json.loads(line)
+        except ValueError:
+            if number == len(lines):
+                break
+            raise RigError("not a row", where=f"{path}:{number}", remedy="the journal is damaged there") from None
+        try:
+            row = Row.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise RigError(f"not a row: {key}: {first['msg']}", where=f"{path}:{number}") from None
+        rows.setdefault((row.point, row.repeat), row)
+    return [rows[key] for key in sorted(rows)]

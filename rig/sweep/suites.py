@@ -1,0 +1,28 @@
+"""A sweep's rows as suites for CI: a suite a run, its claims the cases, and a case for a point that is not stable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rig.report.suite import Case, Suite, cases_of_claims
+from rig.sweep.axes import SweepPlan
+from rig.sweep.row import Row
+from rig.sweep.table import agreement
+
+__all__ = ["suites_of_rows"]
+
+
+def suites_of_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[Suite]:
+    """Return one suite a row."""
+    agreed = agreement(rows)
+    suites = []
+    for row in rows:
+        name = " ".join([plan.scenario.rsplit("/", 1)[-1], *(f"{key}={value}" for key, value in row.settings.items())])
+        cases = cases_of_claims(row.claims, row.verdict, row.reason)
+        verdict, share = agreed[row.point]
+        if plan.repeat > 1:
+            name += f" run {row.repeat + 1}"
+            said = f"{share:.0%} of its runs are {verdict}"
+            cases += (Case("stable", "passed" if share == 1 else "failed", "" if share == 1 else said, (said,)),)
+        suites.append(Suite(name, cases, row.host_seconds, properties=(("run", row.run), ("verdict", row.verdict))))
+    return suites

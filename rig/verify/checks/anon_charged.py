@@ -1,0 +1,23 @@
+"""A private writable anonymous mapping is charged when it is made, untouched."""
+
+from __future__ import annotations
+
+from rig.verify.check import Check, Saw, Source
+
+__all__ = ["CHECK"]
+
+
+def judge(saw: Saw) -> bool:
+    return saw["charged"] == saw["mapped"]
+
+
+CHECK = Check(
+    name="anon-charged",
+    batch="commit",
+    rule=__doc__,
+    sources=(
+        Source("Documentation/mm/overcommit-accounting.rst"),
+        Source("mm/mmap.c", "accountable_mapping"),
+    ),
+    judge=judge,
+)

@@ -1,0 +1,24 @@
+"""In mode 0 swap counts for the largest single request, in full."""
+
+from __future__ import annotations
+
+from rig.verify.check import Check, Saw, Source
+from rig.verify.rules import ENOMEM
+
+__all__ = ["CHECK"]
+
+
+def judge(saw: Saw) -> bool:
+    return saw["swap"] > 0 and saw["largest"] == saw["total"] + saw["swap"] and saw["errno"] == ENOMEM
+
+
+CHECK = Check(
+    name="mode0-swap",
+    batch="swap",
+    rule=__doc__,
+    sources=(
+        Source("Documentation/mm/overcommit-accounting.rst"),
+        Source("mm/util.c", "__vm_enough_memory", "8c7829b04c52"),
+    ),
+    judge=judge,
+)

@@ -1,0 +1,28 @@
+"""vm.panic_on_oom=1 does not panic for a cpuset's OOM."""
+
+from __future__ import annotations
+
+from rig.verify.check import Check, Saw, Source
+
+__all__ = ["CHECK"]
+
+
+def judge(saw: Saw) -> bool:
+    return (
+        saw["ooms"] == 1
+        and saw["panics"] == 0
+        and saw.killed() == {"inside"}
+        and saw.text("oom_constraint") == "CONSTRAINT_CPUSET"
+    )
+
+
+CHECK = Check(
+    name="panic-1-cpuset",
+    batch="numa",
+    rule=__doc__,
+    sources=(
+        Source("Documentation/admin-guide/sysctl/vm.rst"),
+        Source("mm/oom_kill.c", "check_panic_on_oom"),
+    ),
+    judge=judge,
+)

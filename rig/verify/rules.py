@@ -1,0 +1,35 @@
+"""The kernel's own arithmetic, as the checks use it; pages are of 4 kB, sizes in kB."""
+
+from __future__ import annotations
+
+from rig.verify.check import Saw
+
+__all__ = ["EAGAIN", "EINVAL", "ENOMEM", "batch_kb", "limit_by_ratio", "slack_kb"]
+
+# include/uapi/asm-generic/errno-base.h
+EAGAIN, ENOMEM, EINVAL = 11, 12, 22
+PAGE_KB = 4
+
+
+def limit_by_ratio(saw: Saw, ratio: int) -> int:
+    """Return CommitLimit as vm_commit_limit() of mm/util.c computes it from vm.overcommit_ratio."""
+    huge = int(saw.facts.get("huge", "0"))
+    pages = (saw["total"] - huge) // PAGE_KB * ratio // 100
+    return pages * PAGE_KB + saw["swap"]
+
+
+def batch_kb(total_kb: int, cpus: int) -> int:
+    """Return what a CPU may hold back from vm_committed_as in mode 2: mm_compute_batch() of mm/mm_init.c.
+
+    Since commit 56f3547bfa4d (5.9) it depends on the mode: RAM / CPUs / 256 in mode 2.
+    """
+    return max(total_kb // PAGE_KB // cpus // 256, cpus * 2, 32) * PAGE_KB
+
+
+def slack_kb(limit_kb: int, cpus: int = 1) -> int:
+    """Return by how much a refusal in mode 2 may miss the limit: a batch a CPU, and a page.
+
+    The decision reads the counter without the CPUs' own parts (percpu_counter_read_positive()). limit_kb stands in for
+    RAM, of which it is a share: our guests set vm.overcommit_ratio to 80.
+    """
+    return batch_kb(limit_kb * 100 // 80, cpus) * cpus + PAGE_KB

@@ -1,0 +1,93 @@
+"""Digests taken ahead by another process: believed for a file as it was then, and for no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.image import digest
+from rig.image.digest import digest_file, digest_once, expect_digests
+from rig.image.prefetch import look_ahead
+from rig.image.store import Entry, Store
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that this process reads itself."""
+    found: list[Path] = []
+
+    def read(path: Path) -> str:
+        found.append(path)
+        return digest_file(path)
+
+    monkeypatch.setattr(digest, "digest_file", read)
+    monkeypatch.setattr(digest, "_known", {})
+    monkeypatch.setattr(digest, "_expected", [])
+    return found
+
+
+def _entry(store: Store, kind: str, key: str, content: bytes) -> Entry:
+    with store.workplace() as work:
+        folder = work / "made"
+        folder.mkdir()
+        (folder / "file").write_bytes(content)
+        return store.add(kind, key, folder, {"spec": "made"})
+
+
+def test_what_was_used_last_is_not_read_again(tmp_path: Path, reads: list[Path]) -> None:
+    store = Store(tmp_path)
+    entry = _entry(store, "kernel", "a", b"one")
+    reads.clear()
+
+    look_ahead(store)
+
+    assert store.whole("kernel", "a") == entry
+    assert reads == []
+
+
+def test_a_file_that_was_not_foreseen_is_read(tmp_path: Path, reads: list[Path]) -> None:
+    store = Store(tmp_path)
+    old, new = _entry(store, "kernel", "old", b"one"), _entry(store, "kernel", "new", b"two")
+    old.touch()
+    reads.clear()
+
+    look_ahead(store)
+
+    assert store.whole("kernel", "new") == new
+    assert reads == [new.file("file")]
+
+
+def test_damage_is_seen_by_a_digest_taken_ahead(tmp_path: Path, reads: list[Path]) -> None:
+    store = Store(tmp_path)
+    entry = _entry(store, "kernel", "a", b"one")
+    entry.file("file").chmod(0o600)
+    entry.file("file").write_bytes(b"two")
+
+    look_ahead(store)
+
+    assert store.whole("kernel", "a") is None
+
+
+def test_a_file_that_changed_since_is_read(tmp_path: Path, reads: list[Path]) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    code = f"from pathlib import Path; from rig.image.digest import print_digest; print_digest(Path({str(file)!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process.wait()
+    file.write_bytes(b"other")
+    expect_digests(process)
+
+    assert digest_once(file) == digest_file(file)
+    assert reads == [file]
+
+
+def test_half_a_line_is_no_digest(tmp_path: Path, reads: list[Path]) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    process = subprocess.Popen(["printf", '[["/a", 1, 2'], stdout=subprocess.PIPE, text=True)
+    expect_digests(process)
+
+    assert digest_once(file) == digest_file(file)

@@ -1,0 +1,52 @@
+"""Places of a run, as a person writes them; marks, as the console has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.errors import WrongCall
+from rig.replay.postmortem.pages import regions_of
+from rig.replay.stop_point import Place, marks_of, parse_place
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("oom", Place("oom")),
+        ("mark:writing-starts", Place("mark", name="writing-starts")),
+        ("t=275s", Place("t", seconds=275)),
+        ("t=2min", Place("t", seconds=120)),
+    ],
+)
+def test_place_is_read_as_written(text: str, place: Place) -> None:
+    assert parse_place(text) == place
+
+
+@pytest.mark.parametrize("text", ["", "kill", "mark:", "t=", "t=soon"])
+def test_what_is_no_place_is_a_wrong_call(text: str) -> None:
+    with pytest.raises(WrongCall):
+        parse_place(text)
+
+
+def test_marks_are_those_of_the_console_in_order(tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text(
+        "[    7.1] EXT4-fs\r\n[   10.816477] rig: mark writing-starts\r\n[   11.0][   T1] rig: mark over\r\nrig: mark x\r\n"
+    )
+
+    assert marks_of(tmp_path) == ("writing-starts", "over")
+
+
+def test_regions_are_the_programs_last_word_and_nonsense_is_passed_over() -> None:
+    lines = [
+        {"ev": "line", "pid": 7, "text": "region array 7f0000000000 1000"},
+        {"ev": "line", "pid": 7, "text": "region array 7f0000001000 2000"},
+        {"ev": "line", "pid": 7, "text": "region array zz 2000"},
+        {"ev": "line", "pid": 8, "text": "region array ffffffffffffffff ffffffffffffffff"},
+        {"ev": "line", "text": "region array 1000 1000"},
+    ]
+
+    (region,) = regions_of(lines)
+
+    assert (region.pid, region.start, region.length) == (7, 0x7F0000001000, 0x2000)

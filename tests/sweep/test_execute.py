@@ -1,0 +1,160 @@
+"""A sweep over an executor that runs no guest: what is kept, what is run again, what is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from rig.errors import RigError, WrongCall
+from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
+from rig.scenario.load import load_scenario
+from rig.sweep.axes import Axis, SweepPlan
+from rig.sweep.execute import conduct_sweep
+from rig.sweep.folder import SweepFolder, find_sweep, new_sweep
+from rig.sweep.row import Row, append_row, read_rows
+from rig.sweep.table import query, read_table, table_of, write_table
+from rig.sweep.task import PointTask
+from tests.sweep import made
+
+MB = 1 << 20
+
+
+class Pretender:
+    """An executor whose runs end at once, until it is told to break."""
+
+    def __init__(self, breaks_after: int | None = None, twice: bool = False) -> None:
+        self.ran: list[tuple[int, int]] = []
+        self._left = breaks_after
+        self._twice = twice
+
+    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+        for task in tasks:
+            if self._left is not None and len(self.ran) == self._left:
+                raise KeyboardInterrupt
+            self.ran.append(task.key)
+            for _ in range(1 + self._twice):
+                yield made.row(*task.key, settings=dict(task.settings))
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    scenario = made.scenario(tmp_path)
+    return new_sweep(SweepPlan(scenario, (Axis("size", ("4M", "8M")),), repeat=2))
+
+
+def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        made.finish(conduct_sweep(sweep, Pretender(breaks_after=3)))
+    second = Pretender()
+
+    outcome = made.finish(conduct_sweep(find_sweep("last"), second))
+
+    assert second.ran == [(1, 1)]
+    assert [(row.point, row.repeat) for row in outcome.rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert read_table(sweep.table).num_rows == 4
+
+
+def test_row_that_comes_twice_is_kept_once(sweep: SweepFolder) -> None:
+    outcome = made.finish(conduct_sweep(sweep, Pretender(twice=True)))
+
+    assert outcome.fresh == len(outcome.rows) == 4
+
+
+def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepFolder) -> None:
+    append_row(sweep.journal, made.row(0, 0))
+    with sweep.journal.open("a") as journal:
+        journal.write('{"point": 0, "repe')
+
+    assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0)]
+
+
+def test_damaged_journal_is_named_with_its_line(sweep: SweepFolder) -> None:
+    sweep.journal.write_text("nonsense\n" + made.row(0, 0).model_dump_json() + "\n")
+
+    with pytest.raises(RigError, match=r"rows\.jsonl:1"):
+        read_rows(sweep.journal)
+
+
+def test_two_rigs_do_not_run_one_sweep(sweep: SweepFolder) -> None:
+    with sweep.alone(), pytest.raises(WrongCall, match="another rig"), sweep.alone():
+        pass
+
+
+def test_point_whose_verdicts_differ_is_unstable_in_the_table(sweep: SweepFolder) -> None:
+    rows = [made.row(0, 0), made.row(0, 1, "invalid"), made.row(1, 0), made.row(1, 1)]
+
+    table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), rows)
+
+    assert table.column("unstable").to_pylist() == [True, True, False, False]
+    assert table.column("agreed").to_pylist() == [0.5, 0.5, 1.0, 1.0]
+
+
+def test_axis_column_has_its_settings_type_and_unit(sweep: SweepFolder) -> None:
+    table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
+
+    assert table.column("size").to_pylist() == [4 * MB]
+    assert query(table, "select \"values\"['sampled.total'] as total from results").to_pylist() == [{"total": 500.0}]
+
+
+def test_query_that_is_no_sql_is_a_wrong_call_with_the_databases_words(sweep: SweepFolder) -> None:
+    table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
+
+    with pytest.raises(WrongCall) as caught:
+        query(table, "selekt 1")
+
+    assert "selekt" in (caught.value.detail or "")
+
+
+def test_query_reads_no_file_of_the_host(sweep: SweepFolder) -> None:
+    table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
+
+    with pytest.raises(WrongCall):
+        query(table, "select * from read_csv('/etc/passwd')")
+
+
+def test_results_of_an_older_schema_are_refused_with_the_remedy(sweep: SweepFolder, tmp_path: Path) -> None:
+    table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
+    write_table(table.replace_schema_metadata({b"rig.sweep.schema": b"0"}), tmp_path / "old.parquet")
+
+    with pytest.raises(RigError, match="schema version 0") as caught:
+        read_table(tmp_path / "old.parquet")
+
+    assert "rows.jsonl" in (caught.value.remedy or "")
+
+
+def test_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_text("nothing")
+
+    with pytest.raises(RigError, match="not a Parquet file"):
+        read_table(tmp_path / "x.parquet")
+
+
+def most_at_once(free: int, guests: int, memory: int) -> int:
+    capacity = Capacity(jobs=8, available=lambda: free)
+
+    async def one() -> None:
+        async with capacity.room_for(memory):
+            await asyncio.sleep(0.01)
+
+    async def all_() -> None:
+        await asyncio.gather(*(one() for _ in range(guests)))
+
+    made.finish(all_())
+    return capacity.most
+
+
+def test_guests_at_once_follow_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rig.experiment.capacity.LOOK_AGAIN", 0.001)
+    each = 256 * MB + PER_GUEST
+
+    assert most_at_once(KEPT_FREE + 3 * each, guests=6, memory=256 * MB) == 3
+    assert most_at_once(KEPT_FREE + 20 * each, guests=12, memory=256 * MB) == 8
+
+
+def test_guest_that_does_not_fit_at_all_is_an_error() -> None:
+    with pytest.raises(RigError, match="does not fit"):
+        most_at_once(64 * MB, guests=1, memory=512 * MB)
