@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rig.klog.functions import part_of
 from rig.report.sanitize import plain
-from rig.run.kernel_path import part_of
 from rig.run.postmortem import ArrayPages, PageRun, PostMortem, ZoneState
 
 if TYPE_CHECKING:
