@@ -124,7 +124,7 @@ def _tell_of_a_bug(error: Exception, with_traceback: bool) -> int:
 
 def print_error(error: RigError) -> None:
     """Print an error as all commands do: what, where, what proves it, and what to try."""
-    from rig.report.sanitize import plain
+    from rig.sanitize import plain
 
     where = f"{plain(error.where)}: " if error.where else ""
     print(f"rig: {where}{plain(error.what)}", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
-    from rig.report.suite import Suite
+    from rig.run.suite import Suite
 
 __all__ = ["check_outputs", "others_to_stderr", "write_outputs"]
 

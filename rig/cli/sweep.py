@@ -45,7 +45,7 @@ def sweep(
     measures, so with --json, -q or without, `rig results` tells what happened where.
     """
     from rig.sweep.folder import find_sweep
-    from rig.sweep.frontier.keep import FRONTIER
+    from rig.sweep.frontier.document import FRONTIER
 
     check_outputs(("--json", as_json), ("-q", quiet), ("--junit", junit), ("--ktap", ktap))
     if executor not in EXECUTORS:

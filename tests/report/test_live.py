@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rig.report.live import NullProgress, PlainProgress, Progress, TerminalProgress, progress_for
+from rig.report.live import PlainProgress, TerminalProgress, progress_for
+from rig.run.progress import NullProgress, Progress
 
 SAMPLE = {
     "t": 14.25, "ev": "sample", "label": "filled", "meminfo": {"MemAvailable": 102400, "MemTotal": 477000},
