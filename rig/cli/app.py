@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The program `rig`: its commands gathered, and its errors printed in one place."""
 
 from __future__ import annotations

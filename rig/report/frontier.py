@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A frontier as frontier.json holds it, as far as the report reads it: edges found, edges foreseen, points run."""
 
 from __future__ import annotations

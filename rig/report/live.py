@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a person sees while a run goes on: one object that a terminal, a plain log and nothing can each be."""
 
 from __future__ import annotations

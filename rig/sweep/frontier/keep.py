@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A frontier's folder: a sweep's (sweep.json, rows.jsonl, results.parquet), and frontier.json with what was found.
 
 frontier.json:
