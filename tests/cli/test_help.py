@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The help of the program and of every command."""
 
 from __future__ import annotations
