@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nothing that a guest prints moves the cursor, colours the screen or hides a part of a line."""
 
 from __future__ import annotations

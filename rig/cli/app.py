@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The program `rig`: its commands gathered, and its errors printed in one place."""
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ COMMANDS = {
     "image": "image",
     "kernel": "kernel",
     "replay": "replay",
-    "export": "parcel",
-    "import": "parcel",
+    "export": "bundle",
+    "import": "bundle",
     "post-mortem": "postmortem",
     "debug": "debug",
     "symbols": "symbols",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`--junit`, `--ktap` and GitHub's annotations: suites written where the person wants them."""
 
 from __future__ import annotations

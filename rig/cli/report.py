@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig report`, `rig plot` and `rig watch`: a run to look at, as a page, as a picture, and as it goes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig run`: run a scenario and judge its claims."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig sweep` and `rig results`: one scenario run over the product of some axes, and the table that comes of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run many scenarios, as many at once as there are processors; each distinct guest is booted once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Guests for somebody's tests: restored from one snapshot, run to the end of a plan or scenario, and heard."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run one scenario once: prepare, conduct, read, judge, and keep it in a run's folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A live guest for a person: restored from its snapshot, with a shell on its second console."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """gdb on a replay, stopped at a named place; or the replay held there for the user's own debugger."""
 
 from __future__ import annotations

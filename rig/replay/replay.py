@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replay a recorded run: the same guest from the same snapshot, its console and records compared as they come."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A replay brought to a named place and stopped there: at the OOM, the panic, the fork, a mark, or a time.
 
 Breakpoints are on kernel functions; the guest runs with nokaslr, so their addresses are those of its vmlinux.

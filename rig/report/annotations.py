@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Suites as GitHub's workflow commands: `::error …::message` lines that its runner shows as annotations."""
 
 from __future__ import annotations

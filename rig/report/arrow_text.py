@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A pyarrow.Table for people: a table on the terminal, or comma-separated values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lists: scenarios (`rig list`), one scenario's story (`rig show`), and the runs that are kept (`rig runs`)."""
 
 from __future__ import annotations

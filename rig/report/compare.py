@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two runs side by side: parameters, environment, claims and their numbers, what differs marked."""
 
 from __future__ import annotations

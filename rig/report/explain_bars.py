@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pictures of an explanation in the terminal: memory by holder, zones against their watermarks."""
 
 from __future__ import annotations

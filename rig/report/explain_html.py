@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Explanations as one HTML file: no script, no network, the log's own text escaped."""
 
 from __future__ import annotations

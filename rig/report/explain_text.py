@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Explanations in the terminal. All text of the log's is input: it reaches the terminal without controls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run as it goes, seen from a second terminal; or a finished one, played again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Verdicts over one or two axes as SVG: a cell a point; with more axes, a small map for each of their values."""
 
 from __future__ import annotations

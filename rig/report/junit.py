@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Suites as JUnit XML: the form that Jenkins' xUnit plugin and the reporters of GitHub and GitLab read."""
 
 from __future__ import annotations

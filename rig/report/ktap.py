@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Suites as KTAP version 1 (Documentation/dev-tools/ktap.rst): a suite is a test, its cases are subtests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a user sees while a run goes on: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations

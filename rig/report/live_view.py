@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the live view draws: the guest's memory by holder as one bar to its total, and a bar a holder below it."""
 
 from __future__ import annotations

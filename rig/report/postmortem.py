@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A post-mortem in the terminal: the stack, what was asked for, the zones, who holds what, whose the pages are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many runs as they go: a table that fills on a terminal, a line each elsewhere."""
 
 from __future__ import annotations

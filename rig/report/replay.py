@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A replay in the terminal: identical, or where it differs."""
 
 from __future__ import annotations

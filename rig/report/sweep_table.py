@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep as it goes and as it stands: a row a point, with the spread of its runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A finished run in the terminal: the verdict, each claim with what it was judged on, the trace, who had to go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernels by checks: on the terminal, as Markdown, and as suites for CI."""
 
 from __future__ import annotations

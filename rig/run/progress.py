@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Progress of a run: the interface that a terminal, a plain log and a test each implement."""
 
 from __future__ import annotations

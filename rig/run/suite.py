@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs, points and checks as the tests that CI systems know: suites of cases, each with one of four ends."""
 
 from __future__ import annotations

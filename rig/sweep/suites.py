@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep's rows as suites for CI: a suite a run, its claims the cases, and a case for a point that is not stable."""
 
 from __future__ import annotations

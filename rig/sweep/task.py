@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One run of one point, as it travels to whoever runs it, and what comes back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run the checks on a kernel: a few guests, many checks in each, and what every check makes of what was seen."""
 
 from __future__ import annotations

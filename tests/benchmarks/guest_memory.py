@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Host memory of guests restored from one snapshot: the sum of their PSS, one guest beside eight, in the same run.
 
     python -m tests.benchmarks.guest_memory [--guests 8]

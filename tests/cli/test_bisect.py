@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig run --bisect`: what git is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page of a frontier: areas, the line that was found, the line that was foreseen, and what is damaged."""
 
 from __future__ import annotations

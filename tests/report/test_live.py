@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Progress: plain lines for logs, a live table for terminals, nothing for `-q`."""
 
 from __future__ import annotations

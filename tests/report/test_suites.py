@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs as CI reads them: JUnit XML, KTAP and GitHub's annotations, with text from a guest in all of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs of the catalogue as real guests gave them, to be judged again, whole or changed.
 
 data/SCENARIO/VARIANT/ holds events.jsonl and console.log of a run of Debian's 6.1 kernel on the warp clock, and `sets`,

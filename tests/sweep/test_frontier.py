@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The search for edges over verdicts that are known, and what of a frontier's call is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From a run to its post-mortem: replay to the instant, dump, read; or, without symbols, what the guest said itself."""
 
 from __future__ import annotations

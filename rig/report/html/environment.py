@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The templates of rig's HTML pages, and the functions that they may use. All text of a guest's is escaped."""
 
 from __future__ import annotations

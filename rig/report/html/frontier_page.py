@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a frontier as one HTML file: a row for each curve, the axis to the right, verdicts as areas and runs.
 
 The frontier goes from row to row as a line through the middle of each edge; a dashed line goes through what the

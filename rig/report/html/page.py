@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a run as one HTML file: no network, readable without its script, safe with a guest that means harm.
 
 What came from the guest reaches the page through `plain` and autoescaping, the data through JSON in which `<`, `>` and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The numbers of a sweep's points beside each other along one axis: kernels, or the only axis there is."""
 
 from __future__ import annotations

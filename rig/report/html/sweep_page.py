@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a sweep as one HTML file: a map of verdicts over the axes, each cell leading to its runs below.
 
 With more than two axes there is a small map for each combination of the others, as for kernels side by side.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each picture of a run alone, drawn with matplotlib for papers and slides: SVG with text as text, or PNG."""
 
 from __future__ import annotations

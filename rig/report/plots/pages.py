@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page map as a picture, one cell a page: states, their colours, and a PNG that is as small as the map is plain."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the timeline shows, before anybody draws it: panels of series over the guest's time, and the marks on them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """frontier.json, the document of a threshold search: edges found, edges predicted, points run.
 
 It stands in the search's directory beside a sweep's files (sweep.json, rows.jsonl, results.parquet). Values along the

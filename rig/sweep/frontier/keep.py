@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A threshold search's directory: a sweep's files, and frontier.json with what was found."""
 
 from __future__ import annotations
