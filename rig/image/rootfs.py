@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.apt import host_mirror, host_suite
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
@@ -58,7 +58,7 @@ class Rootfs:
 def find_rootfs(store: Store, spec: str) -> Rootfs:
     """Return the image `quick` (built where it is not in the cache yet), one of Buildroot's, or the file at a path.
 
-    Raises WrongCall for what is none of them, RigError where Buildroot has not built it yet.
+    Raises UsageError for what is none of them, RigError where Buildroot has not built it yet.
     """
     if spec == "buildroot" or spec.startswith("buildroot:"):
         return _from_buildroot(store, spec)
@@ -67,13 +67,13 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
         return _from_entry(entry or build_quick(store))
     path = Path(spec).expanduser()
     if not path.is_file():
-        raise WrongCall(
+        raise UsageError(
             f"'{spec}' is no image", where="--image", remedy="write quick, buildroot, or the path of an image"
         )
     with path.open("rb") as file:
         head = file.read(4096 + 16)
     if head[:4] != b"hsqs" and head[4096:] != b"NVDIMM_PFN_INFO\0":
-        raise WrongCall(
+        raise UsageError(
             "is no image for a guest's NVDIMM", where=path, remedy="give a squashfs, or a file that rig has built"
         )
     return Rootfs(str(path.resolve()), path.resolve(), digest_file(path), {})
