@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from rig.errors import RigError, UsageError
 from rig.image.apt import host_mirror, host_suite
@@ -19,6 +18,7 @@ from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.store import Entry, Store
+from rig.untar import extract_tree
 
 __all__ = ["BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref"]
 
@@ -169,12 +169,8 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
             if info.islnk():
                 info.linkname = _merged(str(PurePosixPath(info.linkname)))
             info.name = name
-            info.mode &= 0o777
             members.append(info)
-        # Links of packages may be absolute, which the strictest filter refuses; apt has checked where they come from.
-        # Python has the filters since 3.11.4, which Debian 12 does not.
-        filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        source.extractall(tree, members, **filters)
+        extract_tree(source, tree, members)
     _add_base(tree)
 
 
