@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel functions between a page fault or a system call and the OOM killer: layer, file, part, and what they do.
 
 Names and files are those of Linux 5.10 to 6.12 on x86-64; where a function moved, its later file is given. Static

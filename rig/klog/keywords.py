@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Literals that a line must hold to begin an event: few and short, so that a search for them is fast."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kinds of events: how grave each is, and what it means in one sentence.
 
 A rule names its kind, and everything else that must know a kind asks it: which event of a log is explained first, which

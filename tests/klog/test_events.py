@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every log in events/ gives the event that its first lines announce: the test of each rule that was added by the recipe."""
 
 from __future__ import annotations

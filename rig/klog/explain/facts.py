@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Facts of an event that several parts of an explanation rest on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Remedies as data: name, when one applies, how it is applied, what it costs.
 
 What explains an event, what tries remedies on a run and what prints the documents read the same rows.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The parts of an OOM report: zones, nodes, cgroup counters, tasks, kills."""
 
 from __future__ import annotations
