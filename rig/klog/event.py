@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a kernel log holds: events, the tasks and traces in them, and the lines that nobody understood.
 
 Everything is a frozen dataclass: a log of nothing but OOM reports has thousands of task rows a second, and
@@ -7,6 +8,8 @@ a pydantic model per row costs several times as much. `schema.py` gives the pyda
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from rig.klog.kinds import Kind
 
 __all__ = ["Event", "Frame", "Registers", "Task", "TextLine", "Trace"]
 
@@ -83,13 +86,13 @@ class Trace:
 class Event:
     """Something that the kernel reported.
 
-    number: position in the log, from 1. kind: `oom`, `panic`, `oops`, ... time: seconds since the guest's
+    number: position in the log, from 1. time: seconds since the guest's
     boot, or None where the log carries none. line, last_line: numbers in the input, from 1.
     alternatives: other titles under which the same report is known. caused_by: number of the event that led
     here. unknown: lines inside the report that were not understood.
     """
 
-    kind: str
+    kind: Kind
     number: int = 0
     time: float | None = None
     wall: str | None = None

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run with all that its replay needs in one archive: its directory, kernel, initramfs, root and snapshot, by hash."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import disk_full, tool
 from rig.image.sparse import write_sparse
@@ -209,7 +210,9 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
         lacking[kind] = PurePosixPath(names[0]).parent
     keys = {}
     for kind, folder in lacking.items():
-        files = {PurePosixPath(name).name: each for name, each in manifest.files.items() if f"{folder}/" in name}
+        files = {
+            PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{folder}/")
+        }
         keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
         spec = plain(manifest.about.get(f"{kind}/{folder.name}", {}).get("spec", ""), longest=80)
         store.add(
@@ -221,7 +224,7 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
 def _unpack(source: Path, work: Path) -> Manifest:
     """Unpack what the manifest names and nothing else; return the manifest."""
     if not source.is_file():
-        raise WrongCall("there is no such file", where=source, remedy="name one that rig export wrote")
+        raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
     with source.open("rb") as file:
         zstd = subprocess.Popen(
             [tool("zstd"), "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE

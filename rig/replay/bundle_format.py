@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What an archive of a run may hold: its manifest, the names of its members, and bounds on all of them.
 
 An archive comes from somebody else. A name is taken only when it has the one allowed form, and a size only when a run

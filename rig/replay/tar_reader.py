@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Read a tar stream member by member, in bounded memory, whatever the stream claims about itself.
 
 The standard tarfile reads an extended header whole, and 25 kB of zstd can hold a header of gigabytes. Here each header

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run, as run.json holds it: what was asked, what it ran on, what happened, and what was made of it."""
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ __all__ = [
     "EXIT_STATUS",
     "SCHEMA_VERSION",
     "Claimed",
+    "Collected",
     "Environment",
     "EventSummary",
     "Footprint",
     "Frame",
-    "Heard",
     "OomReport",
     "Phase",
     "Ranked",
@@ -132,8 +133,8 @@ class Footprint(Model):
     mem_available_kb: int | None = None
 
 
-class Heard(Model):
-    """How much of what the agent said was heard."""
+class Collected(Model):
+    """How many of the agent's records were collected, lost and unreadable."""
 
     records: int = 0
     samples: int = 0
@@ -144,7 +145,7 @@ class Heard(Model):
 
 
 class Frame(Model):
-    """One frame of a trace; role is its part as kernel_path.py tells it, empty where it plays none."""
+    """One frame of a trace; role is its part (rig.klog.functions), empty where it plays none."""
 
     function: str
     offset: int | None = None
@@ -264,7 +265,7 @@ class Run(Model):
     host_seconds: float | None = None
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
-    heard: Heard = Heard()
+    heard: Collected = Collected()
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)

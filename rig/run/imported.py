@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which parts of the cache came with an imported run: they serve this run alone, and stand beside one's own."""
 
 from __future__ import annotations

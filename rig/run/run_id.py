@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The ids of runs: one grammar, checked wherever an id enters, because an id becomes the name of a directory."""
 
 from __future__ import annotations

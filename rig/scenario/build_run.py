@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: MIT
 """Write a run down: what was judged and heard, in the words of run.json."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rig.run.document import EventSummary, Footprint, Frame, Heard, OomReport, Ranked, Run, StepResult
-from rig.run.kernel_path import part_of
+from rig.klog.functions import part_of
+from rig.run.document import Collected, EventSummary, Footprint, Frame, OomReport, Ranked, Run, StepResult
 from rig.scenario.judge import Judgement
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def _footprint(evidence: Evidence) -> Footprint:
     )
 
 
-def _heard(evidence: Evidence) -> Heard:
+def _heard(evidence: Evidence) -> Collected:
     records = evidence.records
-    return Heard(
+    return Collected(
         records=len(records.items),
         samples=len(evidence.samples()),
         lost=records.lost,

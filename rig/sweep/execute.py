@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run a sweep: what is not finished yet, on one executor or another, each row into the journal as it comes."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import Scenario, find_scenario, load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import SweepPlan
@@ -49,7 +50,7 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
     """The guest's memory, also where the settings together are refused: then nothing will run."""
     try:
         settings: Settings = parse_settings(scenario, sets)
-    except WrongCall:
+    except UsageError:
         return 0
     # Swap is a sparse file in /tmp and zram is memory of the guest: both may be in the host's memory.
     return settings.memory + settings.swap

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Archives as a stranger could craft them: a whole and honest one, and every change to it that a test asks for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Archives of strangers: what is honest is taken, what is not is refused, and nothing of one's own is touched."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Collects the lines of one report, and reads them when it is complete."""
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ _OOPS = re.compile(r"\[#(?P<count>\d+)\]")
 
 class CrashBuilder(Builder):
     """One report under one rule."""
-
-    kind = "crash"
 
     def __init__(self, line: int, prefix: Prefix, rule: Rule, start: re.Match[str]) -> None:
         super().__init__(line, prefix)

@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: MIT
 """The OOM killer's choice, recomputed: oom_badness() in mm/oom_kill.c."""
 
 from __future__ import annotations
 
-from rig.klog.oom.oom_event import TaskRow
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["OOM_SCORE_ADJ_MIN", "badness"]
 

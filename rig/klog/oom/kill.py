@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The end of an OOM report: the constraint line, the kills, the reaper.
 
 Formats: dump_oom_victim() (dump_oom_summary() before 6.8), __oom_kill_process() and oom_reap_task() in
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.oom.oom_event import Kill, Reaped
+from rig.klog.oom.parts import Kill, Reaped
 
 __all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a cgroup's OOM report says of the cgroup: its counters and its statistics.
 
 Format: mem_cgroup_print_oom_meminfo() and memory_stat_format() in mm/memcontrol.c;
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.oom.oom_event import CgroupUsage
+from rig.klog.oom.parts import CgroupUsage
 
 __all__ = ["CgroupReader"]
 

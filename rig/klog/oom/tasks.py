@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The task table. Its columns come from the header that the kernel prints above it, never from its version.
 
 Format: dump_tasks() and dump_task() in mm/oom_kill.c. The name is the last column and may hold blanks.
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from rig.klog.oom.oom_event import TaskRow
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["TaskTable", "is_task_header"]
 

@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: MIT
 """How many pages the OOM killer weighed oom_score_adj against: constrained_alloc() in mm/oom_kill.c."""
 
 from __future__ import annotations
 
-from rig.klog.oom.oom_event import CgroupUsage, Zone
+from rig.klog.oom.parts import CgroupUsage, Zone
 
 __all__ = ["derive", "parse_nodes"]
 
