@@ -22,10 +22,10 @@ from rig.image.store import Entry, Store, is_key
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
-from rig.report.sanitize import plain
 from rig.run.document import Run
 from rig.run.folder import RUN_FILE, finish_folder, parse_run, runs_folder, unfinished_folder
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
+from rig.sanitize import plain
 
 __all__ = ["Imported", "export_run", "import_run"]
 
