@@ -100,32 +100,25 @@ class Guest:
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
         from rig.experiment.execute import Deadlines, execute
-        from rig.experiment.prepare import find_parts, guest_spec
+        from rig.experiment.prepare import prepare_guest
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload
-        from rig.image.store import Store
-        from rig.machine.qemu import find_qemu
         from rig.run.progress import NullProgress
         from rig.scenario.settings import guest_settings
         from rig.telemetry.records import read_records
 
-        settings = guest_settings(self.guests.sets)
-        store = Store()
-        parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
-        files = {f"bin/{name}": path for name, path in parts.code.programs.items()}
+        guest = await prepare_guest(guest_settings(self.guests.sets))
+        files = {f"bin/{name}": path for name, path in guest.parts.code.programs.items()}
         for name, path in programs.items():
-            files[f"bin/{name}"] = compile_program(store, path) if path.suffix == ".c" else path
+            files[f"bin/{name}"] = compile_program(guest.store, path) if path.suffix == ".c" else path
         out = self.guests.new_folder()
         execution = await execute(
-            store,
-            guest_spec(parts, settings),
-            find_qemu(),
+            guest,
             Payload(plan=_tabbed(plan), files=files),
             out,
             name="pytest",
             deadlines=Deadlines(60, timeout),
             progress=NullProgress(),
-            record=False,
         )
         if execution.problem is not None and not self.guests.klog().of_kind("panic"):
             raise execution.problem
