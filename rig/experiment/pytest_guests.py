@@ -90,7 +90,7 @@ class Guest:
     guests: Guests
 
     def __call__(self, plan: str, *, programs: dict[str, Path] | None = None, timeout: float = 120) -> list[Record]:
-        """Run a plan in the words of guest/agent/PROTOCOL.md and return the agent's records.
+        """Run a plan in the words of docs/reference/agent-protocol.md and return the agent's records.
 
         A step is a line: a verb, then key=value words, separated by a TAB or by blanks. programs: name in the payload's
         bin -> a static program, or C source that is compiled. rig's own programs are all there. Raises RigError when
@@ -125,7 +125,7 @@ class Guest:
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:
-            raise RigError("the plan is not one", where=bad[0], remedy="see guest/agent/PROTOCOL.md")
+            raise RigError("the plan is not one", where=bad[0], remedy="see `rig help agent-protocol`")
         return records
 
 
