@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The documented model of a run, as the language of claims sees it (MODEL.md)."""
+"""The documented model of a run, as the language of claims sees it (docs/reference/claims.md)."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ class Evidence:
         return max(int(self._last(before.pid, "pgtables_kb", role)) - int(before.pgtables_kb), 0) * KIB
 
     def available_at(self, label: str, zones: str = "zones") -> int:
-        """Bytes that could be had at a sample before the OOM killer had to come (see MODEL.md).
+        """Bytes that could be had at a sample before the OOM killer had to come (see docs/reference/claims.md).
 
         zones is the label under which the plan read /proc/zoneinfo at the same time.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The names that expressions may use. MODEL.md says what each of them is."""
+"""The names that expressions may use. docs/reference/claims.md says what each of them is."""
 
 from __future__ import annotations
 
