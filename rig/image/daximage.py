@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import stat
 import struct
-import subprocess
 from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.hosttools import disk_full, run_tool, tool
+from rig.image.programs import run_program
 
 __all__ = ["ALIGNMENT", "TooLarge", "write_blank", "write_ext4"]
 
@@ -105,7 +105,7 @@ def write_ext4(tree: Path, image: Path, size: int | None = None) -> None:
 def _fits(tree: Path, image: Path, size: int, inodes: int) -> bool:
     """Make the filesystem, and tell whether all files went in. Raises RigError where it is anything but room."""
     write_blank(image, size)
-    done = subprocess.run(
+    done = run_program(
         [
             tool("mke2fs"), "-q", "-F", "-t", "ext4",
             # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
@@ -115,9 +115,8 @@ def _fits(tree: Path, image: Path, size: int, inodes: int) -> bool:
             "-d", str(tree),
             str(image), f"{(size - ALIGNMENT) // 1024}k",
         ],
-        capture_output=True, text=True, check=False,
     )  # fmt: skip
-    words = (done.stderr + done.stdout).strip()
+    words = (done.stderr + done.stdout).decode(errors="replace").strip()
     if done.returncode != 0 and not any(word in words for word in ("Could not allocate", "No space", "ENOSPC")):
         raise RigError("the filesystem could not be made", where="mke2fs", detail=words[-2000:])
     return done.returncode == 0

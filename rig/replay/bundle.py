@@ -17,6 +17,7 @@ from typing import IO
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import disk_full, tool
+from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
@@ -121,10 +122,8 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 @contextmanager
 def _packing(target: Path) -> Iterator[IO[bytes]]:
-    with target.open("wb") as file:
-        zstd = subprocess.Popen(
-            [tool("zstd"), "-q", "-T0", "-6"], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
-        )
+    command = [tool("zstd"), "-q", "-T0", "-6"]
+    with target.open("wb") as file, started_program(command, stdin=subprocess.PIPE, stdout=file) as zstd:
         assert zstd.stdin is not None
         assert zstd.stderr is not None
         broken = False
@@ -225,10 +224,7 @@ def _unpack(source: Path, work: Path) -> Manifest:
     """Unpack what the manifest names and nothing else; return the manifest."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
-    with source.open("rb") as file:
-        zstd = subprocess.Popen(
-            [tool("zstd"), "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    with source.open("rb") as file, started_program([tool("zstd"), "-q", "-d", "-c"], stdin=file) as zstd:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
@@ -241,11 +237,6 @@ def _unpack(source: Path, work: Path) -> Manifest:
             # Where zstd has ended, its own words say more than that the stream is cut short.
             words = zstd.stderr.read(4096).decode(errors="replace").strip() if zstd.poll() else ""
             raise _damaged(source, words or str(error)) from None
-        finally:
-            zstd.kill()
-            zstd.wait()
-            zstd.stdout.close()
-            zstd.stderr.close()
 
 
 def _damaged(source: Path, why: str) -> RigError:

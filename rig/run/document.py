@@ -86,10 +86,11 @@ class Environment(Model):
 class RecordedGuest(Model):
     """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
 
-    memory: int
+    memory: int = Field(gt=0, le=1 << 44)
     """Bytes."""
-    cpus: int
-    payload_size: int
+    cpus: int = Field(gt=0, le=4096)
+    payload_size: int = Field(gt=0, le=1 << 30)
+    """Bytes. An imported run must not fill the disk by it."""
     append: Many[str] = ()
     qemu_args: Many[str] = ()
     kernel: str
