@@ -69,6 +69,9 @@ test: venv test-packages ## All tests: the fast ones, then those that open a bro
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+docs: venv ## The tables of the documents that the code gives
+	$(VENV)/bin/python -m rig.scenario.model_tables
+
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
@@ -84,4 +87,4 @@ klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test bench klog-bench clean
+.PHONY: help run packages test-packages venv link check test docs bench klog-bench clean

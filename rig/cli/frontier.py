@@ -9,14 +9,13 @@ import typer
 
 from rig.cli.outputs import check_outputs
 from rig.errors import WrongCall
+from rig.run.verdict import VERDICTS
 
 if TYPE_CHECKING:
     from rig.sweep.frontier.curves import Curve
     from rig.sweep.row import Row
 
 app = typer.Typer()
-
-VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
 
 
 @app.callback()
@@ -57,7 +56,7 @@ def frontier(
 
     check_outputs(("--json", as_json), ("-q", quiet))
     if find is not None and find not in VERDICTS:
-        raise WrongCall(f"'{find}' is no verdict", where="--find", remedy=f"one of {', '.join(VERDICTS)}")
+        raise WrongCall(f"'{find}' is not a valid verdict", where="--find", remedy=f"one of {', '.join(VERDICTS)}")
     ranges = [text for text in over if ".." in text]
     if len(ranges) != 1:
         raise WrongCall("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")

@@ -11,6 +11,7 @@ import typer
 
 from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
 from rig.errors import RigError, WrongCall
+from rig.run.verdict import VERDICTS
 
 if TYPE_CHECKING:
     from rig.experiment.run import Request
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from rig.run.document import Run
 
 app = typer.Typer()
-
-VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
 
 
 @app.callback()
@@ -79,7 +78,7 @@ def run(
     from rig.experiment.run import print_qemu as qemu_command
 
     if expect is not None and expect not in VERDICTS:
-        raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
+        raise WrongCall(f"'{expect}' is not a valid verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
     check_outputs(
         ("--json", as_json), ("-q", quiet), ("--print-qemu", print_qemu), ("--junit", junit), ("--ktap", ktap)
     )

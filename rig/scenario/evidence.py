@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""What was collected of one run, and the facts that claims, the run's document and the tables all start from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rig.klog import Log, OomEvent, PanicEvent
+from rig.run.badness import Candidate, candidates, rss_slack
+from rig.run.records import Record, Records
+from rig.scenario.plan import RenderedPlan
+from rig.scenario.settings import Settings
+
+__all__ = ["KIB", "Evidence", "processes"]
+
+KIB = 1024
+CLOCK_SLACK = 1.0
+"""Seconds by which printk's clock and the agent's CLOCK_MONOTONIC may differ."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The agent's records and the kernel's log of one run, and what the run was made with."""
+
+    settings: Settings
+    plan: RenderedPlan
+    records: Records
+    log: Log
+
+    def ready(self) -> Record | None:
+        return self.records.first("ready")
+
+    def end(self) -> Record | None:
+        return self.records.first("end")
+
+    def samples(self) -> tuple[Record, ...]:
+        return self.records.of("sample")
+
+    def steps(self) -> Iterable[Record]:
+        """Yield the records of the plan's steps, each with the `id` that the scenario gave it."""
+        for step in self.records.of("step"):
+            index = step.get("i")
+            known = isinstance(index, int) and 0 <= index < len(self.plan.steps)
+            yield {**step, "id": self.plan.steps[index].id if known and isinstance(index, int) else None}
+
+    def ooms(self) -> tuple[OomEvent, ...]:
+        """Return the OOM reports of the experiment: those at or after the agent's `go`, where the log has times."""
+        go = self.records.first("go")
+        start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
+        return tuple(
+            event
+            for event in self.log.events
+            if isinstance(event, OomEvent) and (event.time is None or event.time >= start)
+        )
+
+    def panics(self) -> tuple[PanicEvent, ...]:
+        return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
+
+    def page_size(self) -> int:
+        size = (self.ready() or {}).get("page_size")
+        return size if isinstance(size, int) and size > 0 else 4096
+
+    def kernel_release(self) -> str:
+        return str((self.ready() or {}).get("kernel", ""))
+
+    def kernel_version(self) -> tuple[int, int]:
+        match = re.match(r"(\d+)\.(\d+)", self.kernel_release())
+        return (int(match[1]), int(match[2])) if match else (0, 0)
+
+    def roles(self) -> Mapping[int, str]:
+        """Return pid -> role of the scenario's processes: the comm when last seen, else the program."""
+        return self._roles
+
+    @cached_property
+    def _roles(self) -> dict[int, str]:
+        roles = {spawn["pid"]: str(spawn.get("program", "")) for spawn in self.records.of("spawn") if "pid" in spawn}
+        for sample in self.samples():
+            for process in processes(sample):
+                roles[process["pid"]] = str(process.get("comm") or process.get("program", ""))
+        return roles
+
+    def ranking(self, oom: OomEvent) -> tuple[Candidate, ...]:
+        """Return the tasks of an OOM report, worst first."""
+        meminfo: Mapping[str, Any] = next((sample["meminfo"] for sample in self.samples() if sample.get("meminfo")), {})
+        total, swap = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0)
+        known = isinstance(total, int) and isinstance(swap, int)
+        return candidates(oom, (total + swap) * KIB // self.page_size() if known else None)
+
+    def slack(self) -> int:
+        """Return by how many pages two badnesses may differ and still be the same to the kernel."""
+        return rss_slack(self.kernel_version(), self.settings.cpus)
+
+
+def processes(sample: Record) -> list[Mapping[str, Any]]:
+    """Return the processes of a sample; rows that are not as PROTOCOL.md has them are left out."""
+    found = sample.get("procs")
+    rows = found if isinstance(found, list) else []
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("pid"), int)]
