@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.run.verdict import VERDICTS
 
 if TYPE_CHECKING:
     from rig.experiment.run import Request
-    from rig.report.suite import Suite
     from rig.run.document import Run
+    from rig.run.suite import Suite
 
 app = typer.Typer()
 
@@ -68,8 +68,8 @@ def run(
 ) -> None:
     """Run a scenario in a guest, capture what the kernel does, and judge the scenario's claims.
 
-    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. With --bisect: 0 good, 1 bad, 125
-    for a commit that cannot be tested, and 128, which ends the bisection, for a wrong call.
+    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. With --bisect: 0 good, 1 bad, 125
+    for a commit that cannot be tested, and 128, which ends the bisection, for a usage error.
     """
     _begin_what_takes_time()
     import asyncio
@@ -78,18 +78,18 @@ def run(
     from rig.experiment.run import print_qemu as qemu_command
 
     if expect is not None and expect not in VERDICTS:
-        raise WrongCall(f"'{expect}' is not a valid verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
+        raise UsageError(f"'{expect}' is not a valid verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
     check_outputs(
         ("--json", as_json), ("-q", quiet), ("--print-qemu", print_qemu), ("--junit", junit), ("--ktap", ktap)
     )
     for text in sysctl:
         if "." not in text.partition("=")[0]:
-            raise WrongCall(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
+            raise UsageError(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
     named = {
         "memory": memory, "cpus": cpus, "swap": swap, "kernel": kernel, "image": image, "clock": clock, "accel": accel,
     }  # fmt: skip
     if (scenario is None) != all_:
-        raise WrongCall("name one scenario, or --all", where="rig run", remedy="see `rig list`")
+        raise UsageError("name one scenario, or --all", where="rig run", remedy="see `rig list`")
     request = Request(
         scenario=scenario or "",
         sets=(*sets, *sysctl, *(f"{name}={value}" for name, value in named.items() if value is not None)),
@@ -101,7 +101,7 @@ def run(
         timeout_scale=timeout_scale,
     )
     if shell_on_failure and (all_ or repeat > 1 or bisect or as_json or print_qemu):
-        raise WrongCall(
+        raise UsageError(
             "a shell belongs to one run that a person looks at",
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
@@ -114,7 +114,7 @@ def run(
         )
     if all_:
         if as_json or print_qemu or repeat > 1:
-            raise WrongCall("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
+            raise UsageError("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
         with others_to_stderr(junit, ktap):
             status, suites = _whole_catalogue(request, jobs, quiet=quiet)
         write_outputs(suites, junit=junit, ktap=ktap)
@@ -127,7 +127,7 @@ def run(
         if repeat > 1 and not as_json:
             counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
             print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
-    from rig.report.suite import suite_of_run
+    from rig.run.suite import suite_of_run
 
     write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
     if shell_on_failure and runs[0].verdict != (expect or "reproduced"):
@@ -178,7 +178,7 @@ def _whole_catalogue(request: Request, jobs: int | None, *, quiet: bool) -> tupl
 
     from rig.experiment.catalogue import run_all
     from rig.report.progress_table import ProgressTable
-    from rig.report.suite import suite_of_error, suite_of_run
+    from rig.run.suite import suite_of_error, suite_of_run
     from rig.scenario.load import list_scenarios
 
     requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
@@ -208,8 +208,13 @@ def run_once(request: Request, *, quiet: bool, as_json: bool, number: int, of: i
     from rig.experiment.run import run_scenario
     from rig.report.live import progress_for
 
+    def import_what_shows_it() -> None:
+        import rich.table  # noqa: F401
+
+        import rig.report.terminal  # noqa: F401
+
     with progress_for(quiet=quiet or as_json) as progress:
-        result, folder = asyncio.run(run_scenario(request, progress))
+        result, folder = asyncio.run(run_scenario(request, progress, meanwhile=import_what_shows_it))
     if as_json:
         sys.stdout.write((folder / "run.json").read_text())
         return result

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
+"""Execute one plan in one guest: restore or boot it, let it run to its end, and collect all that it reports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +25,13 @@ from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
-from rig.report.follow import tell
-from rig.report.live import Progress
+from rig.run.progress import Progress, show_record
 
-__all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
+__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
 PANIC_DUMP = "panic.elf"
-NEEDED_AFTERWARDS = (
-    "rig.klog",
-    "rig.scenario.build_run",
-    "rig.scenario.judge",
-    "rig.telemetry.timeline",
-    "rig.report.terminal",
-    "rich.table",
-)
 RECORDING = "recording"
 
 
@@ -59,7 +49,7 @@ class Deadlines:
 
 
 @dataclass
-class Conducted:
+class Execution:
     """What the host knows of a run that is over. phases: name -> host seconds; problem: why it was cut short."""
 
     command: list[str] = field(default_factory=list)
@@ -83,7 +73,7 @@ class Conducted:
 
 
 async def ensure_snapshot(
-    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, conducted: Conducted, progress: Progress
+    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, execution: Execution, progress: Progress
 ) -> Snapshot:
     """Return the guest's snapshot, made where there is none. Two rigs make it once."""
     found = find_snapshot(store, spec, qemu)
@@ -91,13 +81,13 @@ async def ensure_snapshot(
         async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
             found = find_snapshot(store, spec, qemu)
             if found is None:
-                with conducted.phase("boot", progress):
+                with execution.phase("boot", progress):
                     listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
     return found
 
 
-async def conduct(
+async def execute(
     store: Store,
     spec: GuestSpec,
     qemu: Qemu,
@@ -110,15 +100,17 @@ async def conduct(
     record: bool,
     dump_panics: bool = False,
     prealloc: bool = False,
-) -> Conducted:
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
-    A guest that breaks after its plan began is no exception: what was heard is kept and `problem` tells.
+    meanwhile: is called in a thread while the guest runs, when rig has nothing else to do.
+    A guest that breaks after its plan began is no exception: what was collected is kept and `problem` says why.
     Raises RigError when it does not get that far.
     """
-    conducted = Conducted()
-    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, conducted, progress)
-    conducted.snapshot, conducted.snapshot_digest = snapshot.key, snapshot.digest
+    execution = Execution()
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, execution, progress)
+    execution.snapshot, execution.snapshot_digest = snapshot.key, snapshot.digest
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
@@ -133,33 +125,32 @@ async def conduct(
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         else:
             write_payload(payload, wiring.payload)
-        conducted.recorded = wiring.rr is not None
+        execution.recorded = wiring.rr is not None
         listeners = Listeners(
             on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
-        with conducted.phase("restore", progress):
+        with execution.phase("restore", progress):
             context = restored(spec, wiring, qemu, out, listeners, snapshot)
             session = await stack.enter_async_context(context)
-            conducted.command = session.command
-        with conducted.phase("plan", progress):
+            execution.command = session.command
+        with execution.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
-            # The rig has nothing else to do while the guest runs.
-            aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
+            aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
             if key is not None:
                 await _push(session, payload, key, deadlines)
-            panic = asyncio.ensure_future(_hold_panic(session, conducted))
-            conducted.problem = await _to_the_end(session, ended, deadlines)
+            panic = asyncio.ensure_future(_hold_panic(session, execution))
+            execution.problem = await _to_the_end(session, ended, deadlines)
             panic.cancel()
-            conducted.payload_hash = await aside
+            execution.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
-    return conducted
+    return execution
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
@@ -174,16 +165,12 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
         )
 
 
-def _aside(wiring: Wiring, out: Path) -> str:
-    """Keep the payload for a replay, read the code that judges and renders, and return the payload's hash."""
+def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> str:
+    """Keep the payload for a replay, call `meanwhile`, and return the payload's hash."""
     if wiring.rr is not None:
         keep_payload(wiring.payload, out / RECORDING / "payload.zst")
     digest = digest_file(wiring.payload)
-    for name in NEEDED_AFTERWARDS:
-        import_module(name)
-    from rig.run.document import Run
-
-    Run.model_rebuild()
+    meanwhile()
     return digest
 
 
@@ -212,7 +199,7 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
     if isinstance(record.get("t"), int | float):
-        tell(record, progress)
+        show_record(record, progress)
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
@@ -243,7 +230,7 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
         path.unlink()
 
 
-async def _hold_panic(session: Session, conducted: Conducted) -> None:
+async def _hold_panic(session: Session, execution: Execution) -> None:
     """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
     try:
         await session.monitor.next_event("GUEST_PANICKED")
@@ -255,7 +242,7 @@ async def _hold_panic(session: Session, conducted: Conducted) -> None:
         if session.wiring.dump is None:
             return
         await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
-        conducted.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+        execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
     except RigError as error:
         logger.warning("the guest that panicked could not be dumped: %s", error)
         # Half a dump is none.

@@ -34,7 +34,7 @@ class Guests:
     def run(self, scenario: str, **settings: object) -> Run:
         """Run a scenario once; a setting with a dot in its name is written with two underscores: vm__panic_on_oom=1."""
         from rig.experiment.run import Request, run_scenario
-        from rig.report.live import NullProgress
+        from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
         run, folder = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
@@ -47,7 +47,7 @@ class Guests:
 
     def console(self) -> str:
         """Return what the consoles printed, decoded with replacement."""
-        from rig.report.sanitize import plain
+        from rig.sanitize import plain
 
         parts = [(folder / "console.log").read_bytes().decode(errors="replace") for folder in self.folders]
         return "\n".join(plain(line) for part in parts for line in part.splitlines())
@@ -99,13 +99,13 @@ class Guest:
         return asyncio.run(self._run(plan, programs or {}, timeout))
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
-        from rig.experiment.execute import Deadlines, conduct
+        from rig.experiment.execute import Deadlines, execute
         from rig.experiment.prepare import find_parts, guest_spec
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload
         from rig.image.store import Store
         from rig.machine.qemu import find_qemu
-        from rig.report.live import NullProgress
+        from rig.run.progress import NullProgress
         from rig.scenario.settings import guest_settings
         from rig.telemetry.records import read_records
 
@@ -116,7 +116,7 @@ class Guest:
         for name, path in programs.items():
             files[f"bin/{name}"] = compile_program(store, path) if path.suffix == ".c" else path
         out = self.guests.new_folder()
-        conducted = await conduct(
+        execution = await execute(
             store,
             guest_spec(parts, settings),
             find_qemu(),
@@ -127,8 +127,8 @@ class Guest:
             progress=NullProgress(),
             record=False,
         )
-        if conducted.problem is not None and not self.guests.klog().of_kind("panic"):
-            raise conducted.problem
+        if execution.problem is not None and not self.guests.klog().of_kind("panic"):
+            raise execution.problem
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:

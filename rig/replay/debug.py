@@ -19,7 +19,7 @@ from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
 from rig.replay.stop_point import Place
 from rig.replay.stopped import Instant, at_place
-from rig.report.live import Progress
+from rig.run.progress import Progress
 
 __all__ = ["HELPERS", "debug", "gdb_command", "launch_entry"]
 

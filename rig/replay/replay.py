@@ -19,8 +19,8 @@ from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.replay.replayable import Replayable, unpack_payload
-from rig.report.live import Progress
 from rig.run.comparison import Comparison, Replayed
+from rig.run.progress import Progress
 
 __all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
 

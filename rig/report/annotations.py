@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rig.report.suite import Suite
+from rig.run.suite import Suite
 
 __all__ = ["annotation_lines"]
 

@@ -7,7 +7,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
-from rig.report.sanitize import plain
 from rig.report.terminal import STYLES
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

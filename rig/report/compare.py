@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.report.terminal import MARKS
 from rig.run.document import Claimed, Run
+from rig.sanitize import plain
 from rig.units import format_size
 
 if TYPE_CHECKING:

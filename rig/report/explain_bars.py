@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["picture_table"]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.report.html.environment import environment
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["html_report"]
 

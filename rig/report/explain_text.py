@@ -15,7 +15,7 @@ from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
 from rig.report.explain_bars import picture_table
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["events_table", "print_explanation", "print_nothing_found", "print_silent_killers"]
 

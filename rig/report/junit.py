@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rig.errors import RigError
-from rig.report.suite import Case, Suite
+from rig.run.suite import Case, Suite
 
 __all__ = ["junit_xml"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rig.report.suite import Case, Suite
+from rig.run.suite import Case, Suite
 
 __all__ = ["ktap_text"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

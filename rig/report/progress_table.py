@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.run.comparison import Comparison, Difference, Replayed
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.run.document import Claimed, OomReport, Run, Verdict
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rig.report.suite import Case, Suite, cases_of_claims
+from rig.run.suite import Case, Suite, cases_of_claims
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
 from rig.sweep.table import agreement

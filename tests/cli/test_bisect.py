@@ -42,7 +42,7 @@ def test_verdict_is_good_bad_or_cannot_be_tested(verdicts: list[str], good: str,
         ["--all", "--bisect", "--good", "reproduced"],
     ],
 )
-def test_wrong_call_ends_the_bisection(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_error_ends_the_bisection(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["run", *words]) == 128
 
     assert capsys.readouterr().err.startswith("rig: ")
@@ -52,7 +52,7 @@ def test_wrong_call_ends_the_bisection(words: list[str], capsys: pytest.CaptureF
 def test_commit_whose_kernel_breaks_cannot_be_tested(
     error: RigError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def broken(*words: object) -> None:
+    async def broken(*words: object, **options: object) -> None:
         raise error
 
     monkeypatch.setattr("rig.experiment.run.run_scenario", broken)

@@ -116,7 +116,7 @@ def every_run() -> list[tuple[str, str]]:
 async def record_all(only: list[str]) -> None:
     """Run every variant of these scenarios (none named: of all) in a guest and keep what was heard."""
     from rig.experiment.run import Request, run_scenario
-    from rig.report.live import NullProgress
+    from rig.run.progress import NullProgress
 
     for name, variant in every_run():
         if only and name not in only:

@@ -24,9 +24,9 @@ from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
 from rig.replay.stop_point import Place, refuse_what_never_comes
 from rig.replay.stopped import at_place
-from rig.report.live import Progress
 from rig.run.document import Run
 from rig.run.postmortem import Disagreement, PostMortem
+from rig.run.progress import Progress
 
 if TYPE_CHECKING:
     from rig.klog import OomEvent
@@ -145,7 +145,7 @@ def first_oom(folder: Path) -> OomEvent | None:
 def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
     """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
 
-    Raises WrongCall for a place that the run has not.
+    Raises UsageError for a place that the run has not.
     """
     from rig.telemetry.records import read_records
 

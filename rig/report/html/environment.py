@@ -10,7 +10,7 @@ import jinja2
 
 from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["TEMPLATES", "environment"]
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rig.report.sanitize import plain
 from rig.run.records import Record, Records
+from rig.sanitize import plain
 from rig.telemetry.pagemaps import Snapshot, page_maps, snapshots
 
 __all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "most_changed", "pages_pictures", "png"]

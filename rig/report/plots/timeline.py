@@ -9,9 +9,9 @@ from typing import Literal
 
 from rig.klog.oom.oom_event import OomEvent
 from rig.report.plots.timescale import TimeScale, time_scale
-from rig.report.sanitize import plain
 from rig.run.document import Run
 from rig.run.records import Records
+from rig.sanitize import plain
 from rig.telemetry.holders import Held, held
 from rig.telemetry.timeline import Row, rows
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rig.report.sanitize import plain
 from rig.run.document import Claimed, Run
+from rig.sanitize import plain
 
 __all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_error", "suite_of_run"]
 
