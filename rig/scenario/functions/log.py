@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rig.run.kernel_path import part_of
+from rig.klog.functions import part_of
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
 from rig.scenario.views import Missing, Nothing, thing_of, view
@@ -24,7 +24,7 @@ def path(evidence: Evidence, oom: Any) -> tuple[str, ...]:
 @function("log", "in_path(oom, 'copy-on-write') == 'wp_page_copy'")
 def in_path(evidence: Evidence, oom: Any, part: str) -> str:
     """the function of the trace that plays a part, or `''`: `page-fault`, `fault-handler`, `copy-on-write`,
-    `allocation`, `oom` (rig/run/kernel_path.py)
+    `allocation`, `oom` (rig/klog/functions.py)
     """
     return next((function for function in path(evidence, oom) if part_of(function) == part), "")
 
