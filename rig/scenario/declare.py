@@ -2,7 +2,7 @@
 """Declare a name or a function of the language of claims: once, where it is written.
 
 The vocabulary that expressions are checked against, the functions that evaluate them, whether lost records make a claim
-invalid, and the tables of MODEL.md all come from these declarations.
+invalid, and the tables of docs/reference/claims.md all come from these declarations.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def parse_expression(
         raise UsageError(
             f"the expression does not parse: {error.msg}",
             where=where,
-            remedy="write a comparison, as in 'len(ooms) > 0'; MODEL.md lists the names",
+            remedy="write a comparison, as in 'len(ooms) > 0'; `rig help claims` lists the names",
             detail=_caret(line, column),
         ) from None
     except (ValueError, RecursionError, MemoryError):
@@ -149,7 +149,9 @@ class _Checker:
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             if not isinstance(node, NODES):
-                self.refuse(node, f"{type(node).__name__} is not part of the language", "see MODEL.md for what is")
+                self.refuse(
+                    node, f"{type(node).__name__} is not part of the language", "see `rig help claims` for what is"
+                )
             elif isinstance(node, ast.Call):
                 self.check_call(node)
             elif isinstance(node, ast.Attribute):
@@ -172,7 +174,7 @@ class _Checker:
             if node.func.id not in self.functions:
                 self.refuse(node, f"unknown function '{node.func.id}'", did_you_mean(node.func.id, self.functions))
         elif not (isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
-            self.refuse(node, "only functions can be called", "see MODEL.md for the functions")
+            self.refuse(node, "only functions can be called", "see `rig help claims` for the functions")
 
     def refuse(self, node: ast.AST, what: str, remedy: str) -> None:
         column = getattr(node, "col_offset", 0)

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Write the tables of MODEL.md from the declarations of the language: `python -m rig.scenario.model_tables`."""
+"""Write the tables of docs/reference/claims.md from the declarations: `python -m rig.scenario.model_tables`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
+from rig.assets import assets
 from rig.scenario.declare import Declared
 from rig.scenario.vocabulary import words
 
 __all__ = ["MODEL", "with_tables"]
 
-MODEL = Path(__file__).with_name("MODEL.md")
+MODEL = assets("docs") / "reference" / "claims.md"
 
 
 def with_tables(text: str) -> str:
-    """Return MODEL.md with the rows between its `<!-- NAME: … -->` and `<!-- NAME: end -->` written anew."""
+    """Return the document with the rows between its `<!-- NAME: … -->` and `<!-- NAME: end -->` written anew."""
     declared = words().values()
     names = [each for each in declared if each.kind == "name"]
     functions = [each for each in declared if each.kind == "function"]

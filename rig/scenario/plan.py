@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Render a scenario into the plan that the agent runs: text in the words of guest/agent/PROTOCOL.md."""
+"""Render a scenario into the plan that the agent runs: text in the words of docs/reference/agent-protocol.md."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.execute import Deadlines, execute
-from rig.experiment.prepare import Parts, find_parts, guest_spec
+from rig.experiment.prepare import Parts, find_parts, prepare_guest
 from rig.image.payload import Payload
 from rig.image.store import Store
-from rig.machine.qemu import Qemu, find_qemu
 from rig.run.folder import new_run_id, runs_folder
 from rig.run.progress import NullProgress
 from rig.scenario.plan import PROGRAM_FOLDER
@@ -107,7 +106,7 @@ async def verify_kernel(
     A kernel that cannot be had gives no results and the reason. A guest that breaks breaks its own checks only.
     """
     began = time.monotonic()
-    store, qemu = store or Store(), find_qemu()
+    store = store or Store()
     try:
         parts = await asyncio.to_thread(find_parts, store, kernel, None)
     except RigError as error:
@@ -119,7 +118,7 @@ async def verify_kernel(
 
     async def one(guest: _Guest) -> dict[str, Result]:
         async with capacity.room_for(guest_settings([f"memory={guest.memory}"]).memory):
-            results = await _run(store, qemu, parts, guest, folder / guest.name, timeout_scale)
+            results = await _run(store, parts, guest, folder / guest.name, timeout_scale)
         told(guest.name)
         return results
 
@@ -135,25 +134,20 @@ async def verify_kernel(
     return verified
 
 
-async def _run(
-    store: Store, qemu: Qemu, parts: Parts, guest: _Guest, out: Path, timeout_scale: float
-) -> dict[str, Result]:
+async def _run(store: Store, parts: Parts, guest: _Guest, out: Path, timeout_scale: float) -> dict[str, Result]:
     settings = guest_settings([f"memory={guest.memory}"])
-    spec = guest_spec(parts, settings, qemu_args=NUMA if guest.numa else ())
+    prepared = await prepare_guest(settings, store=store, parts=parts, qemu_args=NUMA if guest.numa else ())
     files = {f"{PROGRAM_FOLDER}/{name}": parts.code.programs[name] for name in set(PROGRAMS.values())}
     out.mkdir(parents=True)
     problem: RigError | None = None
     try:
         execution = await execute(
-            store,
-            spec,
-            qemu,
+            prepared,
             Payload(plan=guest.plan(), files=files),
             out,
             name=f"verify-{guest.name}",
             deadlines=Deadlines(BOOT, RUN).scaled(timeout_scale),
             progress=NullProgress(),
-            record=False,
         )
         problem = execution.problem
         seen = facts_of(out)

@@ -67,7 +67,7 @@ def _records(ev: str) -> Callable[[Evidence], Any]:
     def of_that_kind(evidence: Evidence) -> Any:
         return view(evidence.records.of(ev), f"{ev}s")
 
-    of_that_kind.__doc__ = f"the `{ev}` records, in order, with the fields of guest/agent/PROTOCOL.md"
+    of_that_kind.__doc__ = f"the `{ev}` records, in order, with the fields of [agent-protocol.md](agent-protocol.md)"
     return of_that_kind
 
 
