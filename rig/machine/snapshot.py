@@ -37,6 +37,7 @@ __all__ = [
     "as_restored",
     "expected_snapshot",
     "find_snapshot",
+    "imported_snapshot",
     "make_snapshot",
     "restored",
     "snapshot_key",
@@ -47,6 +48,7 @@ RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
+LARGEST_READY = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,22 @@ def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
     return _from_entry(entry)
 
 
+def imported_snapshot(store: Store, key: str) -> Snapshot | None:
+    """Return the snapshot that came with an imported run, or None. It is restored for a replay of that run alone."""
+    entry = store.whole("imported", key)
+    if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
+        return None
+    entry.touch()
+    try:
+        return _from_entry(entry)
+    except (ValueError, RecursionError):
+        # The agent's line is somebody else's.
+        return None
+
+
 def _from_entry(entry: Entry) -> Snapshot:
-    said = entry.file(READY).read_bytes()
+    with entry.file(READY).open("rb") as file:
+        said = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None

@@ -96,7 +96,7 @@ class Evidence:
 
 
 def processes(sample: Record) -> list[Mapping[str, Any]]:
-    """Return the processes of a sample; rows that are not as PROTOCOL.md has them are left out."""
+    """Return the processes of a sample; rows that are not as docs/reference/agent-protocol.md has them are left out."""
     found = sample.get("procs")
     rows = found if isinstance(found, list) else []
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("pid"), int)]
