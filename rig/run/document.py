@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
-from rig.errors import EXIT_ERROR
+from rig.run.verdict import EXIT_STATUS, ClaimVerdict, Verdict, worst
 
 __all__ = [
     "EXIT_STATUS",
     "SCHEMA_VERSION",
+    "ClaimVerdict",
     "Claimed",
     "Collected",
     "Environment",
@@ -44,16 +45,6 @@ def _few(found: Any) -> Any:
 
 
 Named = Annotated[dict[str, Item], BeforeValidator(_few)]
-
-Verdict = Literal["reproduced", "not-reproduced", "invalid", "error"]
-ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
-
-EXIT_STATUS: dict[Verdict, int] = {"reproduced": 0, "not-reproduced": 1, "invalid": 2, "error": EXIT_ERROR}
-
-
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict of several runs together: the one with the highest exit status."""
-    return max(verdicts, key=EXIT_STATUS.__getitem__, default="reproduced")
 
 
 class Model(BaseModel):
