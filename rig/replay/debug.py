@@ -104,6 +104,7 @@ async def debug(
 async def _attended(command: list[str], instant: Instant) -> int:
     # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    noted = signal.set_wakeup_fd(-1)
     try:
         gdb = subprocess.Popen(command)
         try:
@@ -113,6 +114,7 @@ async def _attended(command: list[str], instant: Instant) -> int:
                 gdb.kill()
                 gdb.wait()
     finally:
+        signal.set_wakeup_fd(noted)
         signal.signal(signal.SIGINT, before)
 
 

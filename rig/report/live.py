@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -47,7 +48,9 @@ class PlainProgress(NullProgress):
 
     def _say(self, text: str) -> None:
         guest = "" if self._guest is None else f" guest {self._guest:.3f}s"
-        print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
+        # A run goes on, and is kept, where nobody reads of it any more.
+        with suppress(OSError, ValueError):
+            print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
 
 
 class TerminalProgress(NullProgress):
@@ -83,7 +86,8 @@ class TerminalProgress(NullProgress):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def phase(self, name: str) -> None:
         self._phase = name
