@@ -12,8 +12,9 @@ from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.hosttools import tool
 from rig.image.store import Store
+from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
-from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
+from rig.machine.snapshot import Snapshot, find_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec
 from rig.run.document import RecordedGuest, Run
 
@@ -79,7 +80,9 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         initramfs_digest=guest.initramfs,
         rootfs=rootfs,
         rootfs_digest=guest.rootfs,
+        rootfs_size=rootfs.stat().st_size,
         payload_size=guest.payload_size,
+        machine=guest.machine,
         append=guest.append,
         qemu_args=guest.qemu_args,
     )
@@ -149,14 +152,7 @@ def _candidates(store: Store, part: Part) -> Iterator[Path]:
 
 def _snapshot(store: Store, run: Run, guest: RecordedGuest, spec: GuestSpec, qemu: Qemu) -> Snapshot:
     key = run.environment.snapshot_hash
-    if snapshot_key(spec, qemu) != key:
-        raise RigError(
-            "this rig would start the guest with another command line than the one that was recorded",
-            where="QEMU's command line",
-            remedy="replay it with the rig that made it"
-            + (f" (version {run.environment.rig})" if run.environment.rig else ""),
-        )
-    found = find_snapshot(store, spec, qemu)
+    found = find_snapshot(store, key)
     if found is None:
         raise RigError(
             f"the snapshot that the run began from ({key[:16]}) is not here any more",
@@ -168,6 +164,15 @@ def _snapshot(store: Store, run: Run, guest: RecordedGuest, spec: GuestSpec, qem
             f"the snapshot {key[:16]} was made anew since the run: it is not the same to the byte",
             where=found.state,
             remedy="import the run again with its parts (rig export, rig import), or run it again",
+        )
+    # A snapshot that an earlier rig made has no identity to compare; the replay itself is compared byte by byte.
+    if found.identity is not None and (lines := differences(found.identity, identity_of(spec, qemu))):
+        raise RigError(
+            "this rig would start another guest than the one that was recorded",
+            where="QEMU's command line",
+            remedy="replay it with the rig that made it"
+            + (f" (version {run.environment.rig})" if run.environment.rig else ""),
+            detail="\n".join(lines),
         )
     return found
 

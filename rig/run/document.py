@@ -88,6 +88,8 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
     prealloc: bool = False
+    machine: str = "q35,nvdimm=on,usb=off,vmport=off,smbus=off"
+    """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
 
 
 class Recording(Model):
