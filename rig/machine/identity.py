@@ -16,6 +16,7 @@ from rig.image.digest import digest_text
 from rig.machine.command import build_command, memory_is_a_file
 from rig.machine.qemu import Qemu
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.sanitize import plain
 
 __all__ = ["Identity", "differences", "identity_of", "key_of"]
 
@@ -69,15 +70,17 @@ def differences(old: Identity, new: Identity) -> list[str]:
         if isinstance(before, list) and isinstance(after, list):
             gone = [word for word in before if word not in after]
             added = [word for word in after if word not in before]
-            lines += [f"{name}: without {word}" for word in gone] + [f"{name}: with {word}" for word in added]
+            lines += [f"{name}: without {plain(word)}" for word in gone]
+            lines += [f"{name}: with {plain(word)}" for word in added]
             if not gone and not added:
-                lines.append(f"{name}: the same words in another order")
+                lines.append(f"{plain(name)}: the same words in another order")
         else:
-            lines.append(f"{name}: {_shown(before)} → {_shown(after)}")
+            lines.append(f"{plain(name)}: {_shown(before)} → {_shown(after)}")
     return lines
 
 
 def _shown(value: object) -> str:
-    text = "nothing" if value is None else str(value)
+    # What is kept beside an imported snapshot is another host's text.
+    text = "nothing" if value is None else plain(value)
     # Enough of a SHA-256 to tell two apart.
     return text[:16] if len(text) == 64 and " " not in text else text

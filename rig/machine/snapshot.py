@@ -38,6 +38,7 @@ __all__ = [
     "as_restored",
     "expected_snapshot",
     "find_snapshot",
+    "imported_snapshot",
     "kept_identity",
     "make_snapshot",
     "nearest_snapshots",
@@ -49,6 +50,7 @@ RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
+LARGEST_READY = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,22 @@ def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, lis
     return sorted(found, key=lambda pair: len(pair[1]))
 
 
+def imported_snapshot(store: Store, key: str) -> Snapshot | None:
+    """Return the snapshot that came with an imported run, or None. It is restored for a replay of that run alone."""
+    entry = store.whole("imported", key)
+    if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
+        return None
+    entry.touch()
+    try:
+        return _from_entry(entry)
+    except (ValueError, RecursionError):
+        # The agent's line is somebody else's.
+        return None
+
+
 def _from_entry(entry: Entry) -> Snapshot:
-    said = entry.file(READY).read_bytes()
+    with entry.file(READY).open("rb") as file:
+        said = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None

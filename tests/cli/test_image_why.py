@@ -18,9 +18,13 @@ from tests.machine.test_command import QEMU, SPEC
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
     store = Store()
-    add(store, "aa11", identity=identity_of(SPEC, QEMU))
-    add(store, "bb22", identity=identity_of(replace(SPEC, memory=1 << 30), replace(QEMU, text="version 9.2")))
-    add(store, "bc33", memory=1)
+    add(store, "aa11".ljust(64, "0"), identity=identity_of(SPEC, QEMU))
+    add(
+        store,
+        "bb22".ljust(64, "0"),
+        identity=identity_of(replace(SPEC, memory=1 << 30), replace(QEMU, text="version 9.2")),
+    )
+    add(store, "bc33".ljust(64, "0"), memory=1)
     return store
 
 
@@ -31,9 +35,10 @@ def add(store: Store, key: str, **about: object) -> None:
 
 
 def status(*words: str) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as raised:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["rig", *words])
-        main()
+        with pytest.raises(SystemExit) as raised:
+            main()
     return int(raised.value.code or 0)
 
 
@@ -41,8 +46,8 @@ def test_differences_are_printed(store: Store, capsys: pytest.CaptureFixture[str
     assert status("image", "list", "--why", "bb") == 0
 
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "bb22  version 9.2, 1024 MB, warp"
-    assert "beside aa11 it has" in printed
+    assert printed[0] == "bb2200000000  version 9.2, 1024 MB, warp"
+    assert "beside aa1100000000 it has" in printed
     assert "  memory: 536870912 → 1073741824" in printed
     assert "  qemu: version 7.2 → version 9.2" in printed
     assert not any("bc33" in line for line in printed)

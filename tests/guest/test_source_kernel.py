@@ -11,7 +11,7 @@ import pytest
 
 from rig.errors import RigError
 from rig.image.apt import host_suite
-from rig.verify.guests import ZRAM
+from rig.verify.measure import ZRAM
 from tests.guest.conftest import Rig
 
 BUILD_DEADLINE = 1100

@@ -19,6 +19,9 @@ GOLDEN = "e6631da8f6fe38d5fc9d776d96a286d9b3f606df27596224cadc9776b3675424"
 """Changes with every change of the command line: then all snapshots are made anew, which takes seconds a guest."""
 
 
+NEAR, FAR = "a" * 64, "b" * 64
+
+
 def test_key_changes_only_on_purpose() -> None:
     assert key_of(identity_of(SPEC, QEMU)) == GOLDEN
 
@@ -85,9 +88,9 @@ def test_kept_snapshots_come_by_how_alike_they_are(tmp_path: Path) -> None:
     store = Store(tmp_path)
     asked = identity_of(SPEC, QEMU)
     others = {
-        "far": replace(SPEC, clock=Clock.LIVE, kernel_digest="k2"),
-        "near": replace(SPEC, kernel_digest="k2"),
-        "same": SPEC,
+        FAR: replace(SPEC, clock=Clock.LIVE, kernel_digest="k2"),
+        NEAR: replace(SPEC, kernel_digest="k2"),
+        "0" * 64: SPEC,
     }
     for key, spec in others.items():
         with store.workplace() as work:
@@ -95,11 +98,11 @@ def test_kept_snapshots_come_by_how_alike_they_are(tmp_path: Path) -> None:
             store.add("snapshot", key, work / "result", {"identity": identity_of(spec, QEMU)})
     with store.workplace() as work:
         (work / "result").mkdir()
-        store.add("snapshot", "old", work / "result", {"memory": 1})
+        store.add("snapshot", "9" * 64, work / "result", {"memory": 1})
 
     found = nearest_snapshots(store, asked)
 
-    assert [entry.key for entry, _ in found] == ["near", "far"]
+    assert [entry.key for entry, _ in found] == [NEAR, FAR]
     assert found[0][1] == ["kernel: k2 → k"]
 
 
