@@ -71,14 +71,15 @@ test: venv test-packages ## All tests: the fast ones, then those that open a bro
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+docs: venv ## Write what the documents take from the code: tables, the help of the commands
+	$(PY) -m rig.scenario.model_tables
+	$(PY) -m rig.cli.write_docs
+
 verify-mutants: venv ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
 verify-recorded: venv ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
 	$(PY) -m rig.verify.recorded $(KERNELS)
-
-docs: venv ## The tables of the documents that the code gives
-	$(VENV)/bin/python -m rig.scenario.model_tables
 
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
