@@ -93,6 +93,12 @@ bench: venv ## The numbers, each with its reference from the same run
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
+FUZZ_SECONDS ?= 60
+fuzz: venv ## Run a coverage-guided fuzzer over what reads untrusted input: FUZZ_SECONDS=60 each
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	for target in tests/fuzz/target_*.py; do \
+		name=$${target##*/target_}; $(PY) -m tests.fuzz.run $${name%.py} --seconds $(FUZZ_SECONDS) || exit 1; done
+
 schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
 	$(PY) -c 'from rig.klog.schema import json_schema; print(json_schema(), end="")' >$(VENV)/log.schema.json
 	mv $(VENV)/log.schema.json rig/klog/log.schema.json
@@ -100,4 +106,4 @@ schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, 
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench schema clean
+.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
