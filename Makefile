@@ -71,14 +71,15 @@ test: venv test-packages ## All tests: the fast ones, then those that open a bro
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+docs: venv ## Write what the documents take from the code: tables, the help of the commands
+	$(PY) -m rig.scenario.model_tables
+	$(PY) -m rig.cli.write_docs
+
 verify-mutants: venv ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
 verify-recorded: venv ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
 	$(PY) -m rig.verify.recorded $(KERNELS)
-
-docs: venv ## The tables of the documents that the code gives
-	$(VENV)/bin/python -m rig.scenario.model_tables
 
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
@@ -92,6 +93,12 @@ bench: venv ## The numbers, each with its reference from the same run
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
+FUZZ_SECONDS ?= 60
+fuzz: venv ## Run a coverage-guided fuzzer over what reads untrusted input: FUZZ_SECONDS=60 each
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	for target in tests/fuzz/target_*.py; do \
+		name=$${target##*/target_}; $(PY) -m tests.fuzz.run $${name%.py} --seconds $(FUZZ_SECONDS) || exit 1; done
+
 schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
 	$(PY) -c 'from rig.klog.schema import json_schema; print(json_schema(), end="")' >$(VENV)/log.schema.json
 	mv $(VENV)/log.schema.json rig/klog/log.schema.json
@@ -99,4 +106,4 @@ schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, 
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench schema clean
+.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
