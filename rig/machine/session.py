@@ -8,9 +8,7 @@ import contextlib
 import json
 import os
 import pwd
-import shutil
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import GuestError, RigError
+from rig.image.staging import staging_directory
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
@@ -128,11 +127,8 @@ def runtime_folder(name: str) -> Iterator[Path]:
     base = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
     if len(base) > 60 or not os.access(base, os.W_OK):
         base = "/tmp"
-    path = Path(tempfile.mkdtemp(prefix=f"rig-{name[:20]}-", dir=base))
-    try:
+    with staging_directory(name[:20], base) as path:
         yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def swap_file(spec: GuestSpec, folder: Path) -> Path | None:

@@ -10,9 +10,9 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rig.image.hosttools import tool
+from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
 from rig.machine.qemu import Qemu
 from rig.replay.replay import Bounds
@@ -76,7 +76,7 @@ async def debug(
     """
     if server is None:
         tool("gdb")
-    with TemporaryDirectory(prefix="rig-debug-") as name:
+    with staging_directory("debug") as name:
         context = at_place(
             replayable,
             qemu,

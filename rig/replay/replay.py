@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
@@ -104,7 +104,7 @@ async def replay(
         on_console=lambda data: feed(console, data),
         on_events=lambda data: feed(events, data),
     )
-    with TemporaryDirectory(prefix="rig-replay-") as aside:
+    with staging_directory("replay") as aside:
         folder = out or Path(aside)
         async with replaying(replayable, qemu, folder, listeners) as session:
             began = time.monotonic()
