@@ -23,7 +23,7 @@ from rig.machine.command import DUMP_SET
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.recording import WRITE_ERROR
-from rig.machine.session import Listeners, Session, runtime_folder, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
@@ -59,6 +59,7 @@ class Execution:
     payload_hash: str = ""
     recorded: bool = False
     panic_dump: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
     problem: RigError | None = None
 
     @contextmanager
@@ -157,8 +158,9 @@ async def execute(
             panic.cancel()
             execution.payload_hash = await aside
         await session.process.stop()
-        await session.channel.drain(5)
-        await asyncio.to_thread(session.console.drain, 5)
+        await session.channel.drain(DRAIN_DEADLINE)
+        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        execution.left_out = session.left_out
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
@@ -249,7 +251,13 @@ async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: D
         await ended
     except RigError as error:
         return error
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(session.process.wait(), deadlines.exit)
-        return None
+    seen = session.bytes_seen
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(session.process.wait(), deadlines.exit)
+            return None
+        # A guest that is still printing is on its way.
+        if seen == session.bytes_seen:
+            break
+        seen = session.bytes_seen
     return RigError(f"the guest did not power off within {deadlines.exit:g} s of its plan's end", where="guest")

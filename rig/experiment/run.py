@@ -127,6 +127,7 @@ async def run_scenario(
                 "command": tuple(execution.command),
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
+                "left_out": execution.left_out,
                 "recording": _recording(opened.folder, guest, execution),
             }
         )

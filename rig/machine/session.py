@@ -27,10 +27,21 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "confined", "confinement_user", "runtime_folder", "started", "swap_file"]
+__all__ = [
+    "DRAIN_DEADLINE",
+    "Listeners",
+    "Session",
+    "confined",
+    "confinement_user",
+    "runtime_folder",
+    "started",
+    "swap_file",
+]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
+# Seconds without a byte until a port is given up that QEMU did not close.
+DRAIN_DEADLINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,10 @@ class Session:
             if future.done():
                 return future.result()
             if ended.done():
-                await asyncio.sleep(0.1)
+                # What it had said before may not be read yet.
+                await self.channel.drain(DRAIN_DEADLINE)
+                if future.done():
+                    return future.result()
                 status = ended.result()
                 how = f"QEMU was ended by signal {-status}" if status < 0 else "the guest ended"
                 raise self.failure(f"{how} before its agent said '{name}'")
@@ -96,6 +110,17 @@ class Session:
         finally:
             ended.cancel()
             self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Bytes that were not kept, by file, where there are any."""
+        found = {self.console_log.name: self.console.kept.left_out, "events.jsonl": self.channel.kept.left_out}
+        return {name: count for name, count in found.items() if count}
+
+    @property
+    def bytes_seen(self) -> int:
+        """How much the guest has said by now."""
+        return self.console.bytes_seen + self.channel.bytes_seen
 
     def failure(self, what: str) -> GuestError:
         """Return an error that shows the console's last lines, QEMU's words and the exact command."""

@@ -29,7 +29,7 @@ from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = [
@@ -184,7 +184,7 @@ async def make_snapshot(
                 await _save(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 await session.process.wait()
-                session.console.drain(5)
+                session.console.drain(DRAIN_DEADLINE)
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)
         if head := _head(spec.kernel):

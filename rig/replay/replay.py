@@ -15,7 +15,7 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.replay.replayable import Replayable, unpack_payload
@@ -112,8 +112,8 @@ async def replay(
             problem = await _to_its_end(session, parted, bounds)
             took = time.monotonic() - began
             await session.process.stop()
-            await session.channel.drain(5)
-            await asyncio.to_thread(session.console.drain, 5)
+            await session.channel.drain(DRAIN_DEADLINE)
+            await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
     recorded = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), None)
     return Replayed(console, events, problem, took, recorded, replayable.cut)
 

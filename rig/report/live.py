@@ -107,7 +107,7 @@ class TerminalProgress(NullProgress):
             self._step = plain(label, longest=40)
         # What the processes hold beyond the kernel's own is told from a sample before they were there: the first stays.
         self._samples = [*self._samples[:1], dict(record)]
-        found = held(Records(tuple(self._samples), 0, 0, (), False))
+        found = held(Records(tuple(self._samples)))
         if found:
             self._parts, self._total = found[-1].parts, found[-1].total
         self._pressure = _pressure(record)

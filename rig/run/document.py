@@ -264,6 +264,8 @@ class Run(Model):
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
+    left_out: Named[int] = Field(default_factory=dict)
+    """Bytes that a file of the run lacks because the guest printed more than is kept: by the file's name."""
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)

@@ -119,7 +119,13 @@ def test_signal_ends_rig_and_what_it_started_with_a_line_and_leaves_nothing(
     )
 
     with subprocess.Popen(
-        [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Started from a background job it would ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         _begun(tmp_path / "child")
         process.send_signal(number)
