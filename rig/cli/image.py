@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from rig.cli.build_progress import BuildProgress
+from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.experiment.prepare import default_kernel, find_parts
 from rig.image.buildroot.build import build_image, check_only
@@ -22,6 +22,8 @@ from rig.image.buildroot.tree import find_buildroot
 from rig.image.kernel import build_debian_kernel
 from rig.image.rootfs import build_quick
 from rig.image.store import Store
+from rig.report.console import output_console
+from rig.report.list_documents import cache_entry, print_json
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
@@ -96,7 +98,7 @@ def _build_with_buildroot(
         print(f"{recipe.image}: form and fragments are right; {checked}", file=sys.stderr)
         return
     tree = find_buildroot(folder)
-    with BuildProgress(Console()) as progress:
+    with BuildProgress(output_console()) as progress:
         made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
         progress.finish(made.seconds)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
@@ -106,9 +108,9 @@ def _build_with_buildroot(
 
 
 @image.command("list")
-def list_images() -> None:
+def list_images(as_json: AsJson = False) -> None:
     """List what is in the cache."""
-    list_entries(None)
+    list_entries(None, as_json=as_json)
 
 
 @image.command()
@@ -117,12 +119,15 @@ def rm(
     all_: bool = typer.Option(False, "--all", help="Everything."),
 ) -> None:
     """Remove entries from the cache; what is needed is built again."""
-    remove_entries(keys or [], all_, None)
+    remove_entries(keys or [], all_, None, command="rig image")
 
 
-def list_entries(kind: str | None) -> None:
-    """Print a table of the cache, or of one kind of what is in it."""
+def list_entries(kind: str | None, *, as_json: bool) -> None:
+    """Print the cache, or one kind of what is in it."""
     store = Store()
+    if as_json:
+        print_json([cache_entry(entry) for entry in store.entries(kind)])
+        return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("key", "kind", "what", "size", "last used"):
         table.add_column(name, justify="right" if name == "size" else "left")
@@ -132,22 +137,22 @@ def list_entries(kind: str | None) -> None:
         what = next((str(value) for value in named if value), "")
         used = datetime.fromtimestamp(entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(entry.key[:12], entry.kind, what, f"{entry.size / (1 << 20):.1f} MB", used)
-    Console().print(table)
+    output_console().print(table)
     print(f"{store.describe_size()} in {store.root}")
 
 
-def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
-    """Remove entries by the first letters of their keys, or all."""
+def remove_entries(keys: list[str], everything: bool, kind: str | None, *, command: str) -> None:
+    """Remove entries by the first letters of their keys, or all. command: what the user called, as in `rig kernel`."""
     store = Store()
     entries = store.entries(kind)
     if not keys and not everything:
-        raise UsageError("name what to remove", where="rig image rm", remedy="a key of `rig image list`, or --all")
+        raise UsageError("name what to remove", where=f"{command} rm", remedy=f"a key of `{command} list`, or --all")
     chosen = entries if everything else []
     for key in keys:
         found = [entry for entry in entries if entry.key.startswith(key)]
         if len(found) != 1:
             what = f"'{key}' begins {len(found)} keys" if found else f"there is no entry '{key}'"
-            raise UsageError(what, where="rig image rm", remedy="see `rig image list`")
+            raise UsageError(what, where=f"{command} rm", remedy=f"see `{command} list`")
         chosen += found
     for entry in chosen:
         store.remove(entry)
