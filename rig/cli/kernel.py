@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from rig.cli.build_progress import BuildProgress
-from rig.cli.image import list_entries, remove_entries
+from rig.cli.cache_entries import list_entries, remove_entries
 from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.experiment.prepare import default_kernel

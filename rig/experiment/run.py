@@ -230,6 +230,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                 rootfs_path=str(spec.rootfs),
                 snapshot=execution.snapshot_digest,
                 prealloc=guest.prealloc,
+                machine=spec.machine,
             ),
         )
     return Recording(reason=guest.unrecorded)
