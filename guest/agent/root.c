@@ -34,22 +34,33 @@ bool wait_for_device(const char *path, int64_t ns)
 
 /*
  * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
- * bytes further (fs/ext4/ext4.h). NULL: none of them.
+ * and its label 120 bytes further (s_magic, s_volume_name of fs/ext4/ext4.h). NULL: none of them.
+ * label: LABEL_BYTES, empty where there is none.
  */
-const char *filesystem_on(int fd)
+const char *filesystem_on(int fd, char *label)
 {
 	static char block[4096] __attribute__((aligned(4096)));
 	static const unsigned char erofs[] = { 0xe2, 0xe1, 0xf5, 0xe0 }, ext4[] = { 0x53, 0xef };
 
+	label[0] = '\0';
 	if (pread(fd, block, sizeof(block), 0) != sizeof(block))
 		return NULL;
 	if (memcmp(block, "hsqs", 4) == 0)
 		return "squashfs";
 	if (memcmp(block + 1024, erofs, sizeof(erofs)) == 0)
 		return "erofs";
-	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0)
+	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0) {
+		memcpy(label, block + 1024 + 120, LABEL_BYTES - 1);
+		label[LABEL_BYTES - 1] = '\0';
 		return "ext4";
+	}
 	return NULL;
+}
+
+/* A layer of a program's root: neither the guest's own root nor the payload, whatever lies on it. */
+bool is_layer(const char *label)
+{
+	return strncmp(label, "rig:", 4) == 0;
 }
 
 /*
@@ -78,11 +89,12 @@ bool has_dax(const char *file)
 static bool try_root(const char *device)
 {
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
-	const char *type = fd >= 0 ? filesystem_on(fd) : NULL;
+	char label[LABEL_BYTES] = "";
+	const char *type = fd >= 0 ? filesystem_on(fd, label) : NULL;
 
 	if (fd >= 0)
 		close(fd);
-	if (!type || !mount_image(device, "/rig/lower", type, 0))
+	if (!type || is_layer(label) || !mount_image(device, "/rig/lower", type, 0))
 		return false;
 	if (access("/rig/lower/bin", F_OK) && access("/rig/lower/usr", F_OK)) {
 		umount("/rig/lower");

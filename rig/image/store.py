@@ -29,7 +29,7 @@ __all__ = ["Entry", "Store"]
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
-KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols")
+KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.daximage import write_blank
 from rig.image.digest import digest_text
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
@@ -99,6 +100,7 @@ async def make_snapshot(
             shell=spec.clock is Clock.LIVE,
             ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
             ram_kept=True,
+            blank_layers=_blank_layers(spec, work / "layers"),
         )
         with (result / STATE).open("wb") as state:
             heard = listeners or Listeners()
@@ -118,6 +120,15 @@ async def make_snapshot(
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
         return _from_entry(store.add("snapshot", key, result, about))
+
+
+def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:
+    if not spec.layers:
+        return None
+    folder.mkdir()
+    for size in {layer.size for layer in spec.layers}:
+        write_blank(folder / str(size), size)
+    return folder
 
 
 @contextmanager

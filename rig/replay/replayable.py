@@ -13,7 +13,7 @@ from rig.image.hosttools import tool
 from rig.image.store import Store
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
-from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.document import RecordedGuest, Run
 
 __all__ = ["PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_payload"]
@@ -43,11 +43,12 @@ class Replayable:
 
 
 def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
-    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs."""
+    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs, layers."""
     return (
         Part("kernel", guest.kernel, guest.kernel_path),
         Part("initramfs", guest.initramfs, guest.initramfs_path),
         Part("rootfs", guest.rootfs, guest.rootfs_path),
+        *(Part("layer", layer.digest, layer.path) for layer in guest.layers),
     )
 
 
@@ -66,7 +67,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         )
     recording = folder / str(run.recording.path)
     cut = _check_recording(run, recording, check=check)
-    kernel, initramfs, rootfs = (_found(store, part) for part in parts_of(guest))
+    kernel, initramfs, rootfs, *layers = (_found(store, part) for part in parts_of(guest))
     spec = GuestSpec(
         memory=guest.memory,
         cpus=guest.cpus,
@@ -81,6 +82,9 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         payload_size=guest.payload_size,
         append=guest.append,
         qemu_args=guest.qemu_args,
+        layers=tuple(
+            Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)
+        ),
     )
     return Replayable(run, folder, spec, _snapshot(store, run, guest, spec, qemu), recording, cut)
 

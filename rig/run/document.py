@@ -21,6 +21,7 @@ __all__ = [
     "Phase",
     "Ranked",
     "RecordedGuest",
+    "RecordedLayer",
     "Recording",
     "Run",
     "Shown",
@@ -69,6 +70,14 @@ class Environment(Model):
     payload_hash: str = ""
 
 
+class RecordedLayer(Model):
+    """A layer of a program's root that the guest had on an NVDIMM of its own. size: bytes."""
+
+    digest: str
+    size: int
+    path: str = ""
+
+
 class RecordedGuest(Model):
     """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
 
@@ -87,6 +96,7 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
     prealloc: bool = False
+    layers: tuple[RecordedLayer, ...] = ()
 
 
 class Recording(Model):
