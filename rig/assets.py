@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the files lie that travel with rig: guest sources, image definitions, scenarios."""
 
 from __future__ import annotations

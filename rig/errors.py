@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Errors that a person reads: what happened, where, and what to do about it.
 
 The command line prints them in one place and exits with their status; the statuses are those of README.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pytest plugin: guests and runs as fixtures, console and kernel log in the report of a test that fails.
 
 Markers: `rig_kernel("debian:trixie")`, `rig_memory("384M")`, `rig_cpus(2)` choose the guest of a test;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sizes and durations as people write them: 200M, 30s, 1.5G, 2min."""
 
 from __future__ import annotations

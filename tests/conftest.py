@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Skips are counted: one whose reason is not in skips.txt fails the suite."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The command line: one function a command, which parses, calls and prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The program `rig`: its commands gathered, and its errors printed in one place."""
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ COMMANDS = {
     "image": "image",
     "kernel": "kernel",
     "replay": "replay",
-    "export": "parcel",
-    "import": "parcel",
+    "export": "bundle",
+    "import": "bundle",
     "post-mortem": "postmortem",
     "debug": "debug",
     "symbols": "symbols",
@@ -124,7 +125,7 @@ def _tell_of_a_bug(error: Exception, with_traceback: bool) -> int:
 
 def print_error(error: RigError) -> None:
     """Print an error as all commands do: what, where, what proves it, and what to try."""
-    from rig.report.sanitize import plain
+    from rig.sanitize import plain
 
     where = f"{plain(error.where)}: " if error.where else ""
     print(f"rig: {where}{plain(error.what)}", file=sys.stderr)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig run --bisect`: a run's verdict as the exit status that `git bisect run` reads (git-bisect(1)).
 
 0 is good, 1 is bad, 125 is a commit that cannot be tested; from 128 on the bisection ends. A wrong call's own status,

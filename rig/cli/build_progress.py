@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A long build as it goes: a line for each package that is done, and on a terminal what is being done now."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig export` and `rig import`: a run and all that its replay needs, from one machine to another."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig clean`: end and remove what a killed rig left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig debug`: gdb on a replay, stopped where it matters."""
 
 from __future__ import annotations

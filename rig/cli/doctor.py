@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig doctor`: what this host has and lacks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig explain`: every event in a kernel log, in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig frontier`: where the verdict changes along an axis."""
 
 from __future__ import annotations

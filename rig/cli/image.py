@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig image`: build, list and remove what guests boot."""
 
 from __future__ import annotations

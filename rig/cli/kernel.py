@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig kernel`: fetch, build, list and remove kernels."""
 
 from __future__ import annotations

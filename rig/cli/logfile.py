@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Opens what people keep kernel logs in: plain files, .gz, .xz, .bz2 and .zst, standard input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`--junit`, `--ktap` and GitHub's annotations: suites written where the person wants them."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
-    from rig.report.suite import Suite
+    from rig.run.suite import Suite
 
 __all__ = ["check_outputs", "others_to_stderr", "write_outputs"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig post-mortem`: the guest's memory at an instant of a run, read with the kernel's own types."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig replay`: run a recording again and compare it with the run, byte by byte."""
 
 from __future__ import annotations

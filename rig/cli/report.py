@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig report`, `rig plot` and `rig watch`: a run to look at, as a page, as a picture, and as it goes."""
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ def _rendered(run: str) -> tuple[Path, str]:
 
 
 def _sweep(name: str) -> tuple[Path, str] | None:
-    from rig.report.frontier import FILE, read_frontier
     from rig.report.html.frontier_page import frontier_report
     from rig.report.html.links import link_beside
     from rig.report.html.sweep_page import sweep_report
     from rig.sweep.folder import find_sweep
+    from rig.sweep.frontier.document import FRONTIER, read_frontier
 
     try:
         sweep = find_sweep(name)
@@ -68,7 +69,7 @@ def _sweep(name: str) -> tuple[Path, str] | None:
     plan, rows = sweep.plan, sweep.rows()
     _reports_of([row.run for row in rows])
     link = link_beside(sweep.path, runs_of=_runs())
-    if (sweep.path / FILE).is_file():
+    if (sweep.path / FRONTIER).is_file():
         return sweep.path, frontier_report(read_frontier(sweep.path), sweep.id, rows, link)
     axes = [(axis.name, axis.values) for axis in plan.axes]
     return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), rows, link)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig run`: run a scenario and judge its claims."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from rig.errors import RigError, WrongCall
 
 if TYPE_CHECKING:
     from rig.experiment.run import Request
-    from rig.report.suite import Suite
     from rig.run.document import Run
+    from rig.run.suite import Suite
 
 app = typer.Typer()
 
@@ -127,7 +128,7 @@ def run(
         if repeat > 1 and not as_json:
             counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
             print(", ".join(f"{count} of {repeat} {verdict}" for verdict, count in counts.items() if count))
-    from rig.report.suite import suite_of_run
+    from rig.run.suite import suite_of_run
 
     write_outputs([suite_of_run(each) for each in runs], junit=junit, ktap=ktap)
     if shell_on_failure and runs[0].verdict != (expect or "reproduced"):
@@ -178,7 +179,7 @@ def _whole_catalogue(request: Request, jobs: int | None, *, quiet: bool) -> tupl
 
     from rig.experiment.catalogue import run_all
     from rig.report.progress_table import ProgressTable
-    from rig.report.suite import suite_of_error, suite_of_run
+    from rig.run.suite import suite_of_error, suite_of_run
     from rig.scenario.load import list_scenarios
 
     requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
@@ -208,8 +209,13 @@ def run_once(request: Request, *, quiet: bool, as_json: bool, number: int, of: i
     from rig.experiment.run import run_scenario
     from rig.report.live import progress_for
 
+    def import_what_shows_it() -> None:
+        import rich.table  # noqa: F401
+
+        import rig.report.terminal  # noqa: F401
+
     with progress_for(quiet=quiet or as_json) as progress:
-        result, folder = asyncio.run(run_scenario(request, progress))
+        result, folder = asyncio.run(run_scenario(request, progress, meanwhile=import_what_shows_it))
     if as_json:
         sys.stdout.write((folder / "run.json").read_text())
         return result

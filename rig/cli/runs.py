@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig runs` and `rig compare`: the runs that are kept, and two of them side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig list`, `rig show`, `rig new`: the catalogue, a scenario's story, and a scenario of one's own."""
 
 from __future__ import annotations

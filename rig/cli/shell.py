@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig shell`: a live guest for a person."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig sweep` and `rig results`: one scenario run over the product of some axes, and the table that comes of it."""
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def sweep(
     measures, so with --json, -q or without, `rig results` tells what happened where.
     """
     from rig.sweep.folder import find_sweep
-    from rig.sweep.frontier.keep import FRONTIER
+    from rig.sweep.frontier.document import FRONTIER
 
     check_outputs(("--json", as_json), ("-q", quiet), ("--junit", junit), ("--ktap", ktap))
     if executor not in EXECUTORS:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig symbols`: the kernel's debug symbols, for post-mortems and the debugger."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig verify overcommit`: the kernel's overcommit and OOM rules, checked in guests."""
 
 from __future__ import annotations

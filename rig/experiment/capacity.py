@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How many guests this machine carries at once: bounded by processors, and by memory that is free now."""
 
 from __future__ import annotations

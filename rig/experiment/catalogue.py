@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run many scenarios, as many at once as there are processors; each distinct guest is booted once."""
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.experiment.run import Request, run_scenario
 from rig.image.store import Store
-from rig.report.live import NullProgress
 from rig.run.document import Run
+from rig.run.progress import NullProgress
 
 __all__ = ["Finished", "run_all"]
 

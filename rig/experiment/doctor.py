@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What this host has and lacks for rig, found by looking, each finding with its remedy."""
 
 from __future__ import annotations

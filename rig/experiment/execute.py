@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
 
 from __future__ import annotations
@@ -7,10 +8,9 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,13 @@ from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
 from rig.machine.spec import Clock, GuestSpec, Wiring
-from rig.report.follow import tell
-from rig.report.live import Progress
+from rig.run.progress import Progress, show_record
 
 __all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
 PANIC_DUMP = "panic.elf"
-NEEDED_AFTERWARDS = (
-    "rig.klog",
-    "rig.scenario.build_run",
-    "rig.scenario.judge",
-    "rig.telemetry.timeline",
-    "rig.report.terminal",
-    "rich.table",
-)
 RECORDING = "recording"
 
 
@@ -109,9 +100,11 @@ async def conduct(
     record: bool,
     dump_panics: bool = False,
     prealloc: bool = False,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Conducted:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
+    meanwhile: is called in a thread while the guest runs, when rig has nothing else to do.
     A guest that breaks after its plan began is no exception: what was heard is kept and `problem` tells.
     Raises RigError when it does not get that far.
     """
@@ -144,8 +137,7 @@ async def conduct(
         with conducted.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
-            # The rig has nothing else to do while the guest runs.
-            aside = asyncio.ensure_future(asyncio.to_thread(_aside, wiring, out))
+            aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
             if key is not None:
                 await _push(session, payload, key, deadlines)
             panic = asyncio.ensure_future(_hold_panic(session, conducted))
@@ -173,16 +165,12 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
         )
 
 
-def _aside(wiring: Wiring, out: Path) -> str:
-    """Keep the payload for a replay, read the code that judges and renders, and return the payload's hash."""
+def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> str:
+    """Keep the payload for a replay, call `meanwhile`, and return the payload's hash."""
     if wiring.rr is not None:
         keep_payload(wiring.payload, out / RECORDING / "payload.zst")
     digest = digest_file(wiring.payload)
-    for name in NEEDED_AFTERWARDS:
-        import_module(name)
-    from rig.run.document import Run
-
-    Run.model_rebuild()
+    meanwhile()
     return digest
 
 
@@ -211,7 +199,7 @@ def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
     if isinstance(record.get("t"), int | float):
-        tell(record, progress)
+        show_record(record, progress)
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From settings to a guest: its kernel, root filesystem and initramfs found or built, its programs compiled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Guests for somebody's tests: restored from one snapshot, run to the end of a plan or scenario, and heard."""
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Guests:
     def run(self, scenario: str, **settings: object) -> Run:
         """Run a scenario once; a setting with a dot in its name is written with two underscores: vm__panic_on_oom=1."""
         from rig.experiment.run import Request, run_scenario
-        from rig.report.live import NullProgress
+        from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
         run, folder = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
@@ -46,7 +47,7 @@ class Guests:
 
     def console(self) -> str:
         """Return what the consoles printed, decoded with replacement."""
-        from rig.report.sanitize import plain
+        from rig.sanitize import plain
 
         parts = [(folder / "console.log").read_bytes().decode(errors="replace") for folder in self.folders]
         return "\n".join(plain(line) for part in parts for line in part.splitlines())
@@ -104,7 +105,7 @@ class Guest:
         from rig.image.payload import Payload
         from rig.image.store import Store
         from rig.machine.qemu import find_qemu
-        from rig.report.live import NullProgress
+        from rig.run.progress import NullProgress
         from rig.scenario.settings import guest_settings
         from rig.telemetry.records import read_records
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run one scenario once: prepare, conduct, read, judge, and keep it in a run's folder."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +23,8 @@ from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
 from rig.machine.recording import is_finished
 from rig.machine.spec import Clock, GuestSpec, Wiring
-from rig.report.live import Progress
 from rig.run.folder import OpenRun, open_run
+from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
@@ -74,8 +76,16 @@ def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
     return ready.settings, ready.plan
 
 
-async def run_scenario(request: Request, progress: Progress, store: Store | None = None) -> tuple[Run, Path]:
+async def run_scenario(
+    request: Request,
+    progress: Progress,
+    store: Store | None = None,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[Run, Path]:
     """Run a scenario and return the run and its folder.
+
+    meanwhile: is called in a thread while the guest runs: time to import what will show the run.
 
     Raises WrongCall for what cannot be asked for, RigError when the rig or the guest breaks before the plan
     has begun. A guest that breaks later gives a run whose verdict is `error`.
@@ -94,6 +104,11 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
     if request.record and spec.clock is Clock.WARP and (why := why_not_recorded(request, spec)):
         progress.line(f"this run is not recorded: {why}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, parts.code)
+
+    def while_it_runs() -> None:
+        _import_what_judges()
+        meanwhile()
+
     with open_run() as opened:
         prepared = time.monotonic() - began
         conducted = await conduct(
@@ -108,6 +123,7 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
             record=request.record,
             dump_panics=request.dump_panics,
             prealloc=ready.settings.prealloc,
+            meanwhile=while_it_runs,
         )
         conducted.phases = {"prepare": prepared, **conducted.phases}
         from rig.run.document import Phase
@@ -129,6 +145,17 @@ async def run_scenario(request: Request, progress: Progress, store: Store | None
         )
         opened.keep(run)
     return run, opened.folder
+
+
+def _import_what_judges() -> None:
+    """Import what `_judged` needs: a fifth of a second that passes unnoticed while the guest runs."""
+    import rig.klog
+    import rig.scenario.build_run
+    import rig.scenario.judge
+    import rig.telemetry.timeline  # noqa: F401
+    from rig.run.document import Run
+
+    Run.model_rebuild()
 
 
 def _deadlines(ready: _Ready, scale: float) -> Deadlines:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A live guest for a person: restored from its snapshot, with a shell on its second console."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.machine.ssh import new_key
 from rig.machine.terminal import attach, wait_for_prompt
-from rig.report.live import Progress
+from rig.run.progress import Progress
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
 

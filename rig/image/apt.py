@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian's packages without root: a private apt for one suite, beside the host's own.
 
 The mirrors and keyrings are those that the host is configured with; signatures are always checked.

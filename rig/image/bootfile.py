@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a kernel's file says of itself before it is booted: its form, release, build id and configuration.
 
 Two forms boot: a bzImage, by the header of Documentation/arch/x86/boot.rst, and a vmlinux with a PVH entry, which

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A kernel built here, laid out as the cache keeps it: what boots, its configuration, and its symbols apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Filesystems that a guest's processes map straight from an NVDIMM (DAX), so that no page cache holds them.
 
 A guest that runs out of memory reclaims page cache first. A program whose text was evicted has to read it again, and

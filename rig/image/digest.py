@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """SHA-256 of files and texts: what things in the cache are named by, and checked by."""
 
 from __future__ import annotations

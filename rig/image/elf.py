@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The little of ELF that the rig reads itself: a kernel's build id and the addresses of its symbols (elf(5))."""
 
 from __future__ import annotations

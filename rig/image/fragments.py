@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel configuration fragments: read, checked against each other, and against what a kernel made of them.
 
 A fragment is what scripts/kconfig/merge_config.sh takes: `CONFIG_NAME=value` or `# CONFIG_NAME is not set` a line.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What runs inside guests, compiled on the host: the agent, the programs, and a user's own C files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Programs of the host that builders call: found or asked for by the package that carries them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The initramfs: the agent as /init, and the modules that the kernel needs to find its root."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel's own build, in a folder beside its source: configured from fragments, compiled, its words kept.
 
 Documentation/kbuild/kbuild.rst (O=, KBUILD_BUILD_*), scripts/kconfig/merge_config.sh, kernel/configs/tiny.config.

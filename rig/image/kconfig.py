@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel configurations: read, and asked whether a guest of rig's can boot with them."""
 
 from __future__ import annotations

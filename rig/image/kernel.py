@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernels that guests boot: Debian's by suite, one built from source, or any bzImage or vmlinux of the user's.
 
 One spelling everywhere: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `tree:DIR`, or a path.

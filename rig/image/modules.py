@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which modules a guest loads and in which order (modules.dep, modules.softdep, modules.builtin: see depmod(8))."""
 
 from __future__ import annotations

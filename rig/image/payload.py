@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The payload: what one run brings into the guest, as a filesystem on an NVDIMM of fixed size.
 
 Its first bytes are what the agent waits for, so the payload is also the go. A snapshot is taken over a

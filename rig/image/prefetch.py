@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Digests of what was used last, taken while the rig still reads its modules: most likely it is used again.
 
 In a process of its own: a thread would wait for the interpreter's lock at every block that it reads.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the quick image is made of: images/debian/quick.toml, read and typed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Root filesystems by their names, and the quick one: Debian's packages, extracted without root, reproducible."""
 
 from __future__ import annotations

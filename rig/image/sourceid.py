@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a source tree is, as git tells it: the tree object of its commit, and what differs from it."""
 
 from __future__ import annotations

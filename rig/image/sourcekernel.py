@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernels built from source with rig's fragments: `source:SUITE`, Debian's linux-source; `tree:DIR`, a person's own.
 
 A build has a name made of all that shapes it (source, configuration, compiler), and is made once. A tree's build folder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Files that are mostly zeros, as a guest's memory is: copied without them, and hashed without them.
 
 Their digest is not that of sha256sum: hashing half a gigabyte of zeros takes longer than restoring the guest. It is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The cache of what guests boot: content-addressed entries, built aside and moved in whole.
 
 An entry is a folder `<kind>/<key>` with its files and a manifest that names each file's SHA-256.

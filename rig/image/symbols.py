@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel debug symbols: of a package only vmlinux is kept, and it is the kernel's own only if the build id says so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel logs: text in, events out. Pure functions over bytes, usable alone.
 
 from rig.klog import read

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lines in, events out: which line begins an event, which event a line belongs to, which event led to which.
 
 Where lines carry their caller ([T123], [C0]), reports that CPUs printed at once are taken apart by it. Where

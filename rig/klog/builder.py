@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What every reader of one event has in common: where it began, where it ended, what it could not read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The `Code:` bytes of an oops as instructions. Format: show_opcodes() in arch/x86/kernel/dumpstack.c.
 
 The bytes begin anywhere, so the start is moved until an instruction begins at the marked byte.

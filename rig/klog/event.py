@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a kernel log holds: events, the tasks and traces in them, and the lines that nobody understood.
 
 Everything is a frozen dataclass: a log of nothing but OOM reports has thousands of task rows a second, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One line of the input to the kernel's lines in it, whatever it travelled in.
 
 A journal's JSON or export record holds one message; rsyslog writes line ends as #012; a mail client or a web

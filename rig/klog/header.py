@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lines with which dump_stack() begins: CPU, task, kernel, taint, hardware, workqueue.
 
 Formats: lib/dump_stack.c dump_stack_print_info(), kernel/panic.c print_tainted().

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Events of a single line: a program's segfault, a refused commitment, a failed allocation in user space.
 
 Sources: show_signal_msg() in arch/x86/mm/fault.c, __vm_enough_memory() in mm/util.c, do_trap() in

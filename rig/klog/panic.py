@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel panics: the reason, the trace, and the event that led there.
 
 Format: panic() in kernel/panic.c.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What stands before the kernel's words on a line: quoting, level, wall clock, host, time, caller.
 
 The forms are those of printk itself (`[   12.345678][  T123] `, kernel/printk/printk.c info_print_prefix()),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The reader: bytes in, events out, in order, with bounded memory."""
 
 from __future__ import annotations

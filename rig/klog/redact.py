@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A log that can be shared: names, paths and addresses hidden, figures and functions kept.
 
 A name becomes `task-1`, `task-2`, ... and stays the same throughout, so that what belongs together can still be

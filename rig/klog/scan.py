@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Finds the lines that could begin an event, without looking at the others one by one.
 
 Most of a log reports nothing. A block is searched for a few short words (memmem, a gigabyte a second each);

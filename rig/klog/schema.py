@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The JSON form of a log: versioned, with a published schema (log.schema.json beside this file).
 
 Pydantic is imported here and nowhere else in klog: it is needed for --json alone.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Frames with files and lines, from whatever knows them: the reader asks, somebody else opens the vmlinux."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bytes to lines: bounded, decoded, without terminal controls.
 
 A log is input that nobody vouches for: a line may be a megabyte, a block may be binary.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Call traces and registers of every architecture, read a line at a time.
 
 Formats: arch/x86/kernel/dumpstack.c and process_64.c, arch/arm64/kernel/{stacktrace,process,traps}.c,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which accelerator a guest gets: proved by booting its own kernel, not assumed from /dev/kvm.
 
 On machines under some hypervisors /dev/kvm opens and QEMU still aborts on an MSR, or the firmware runs and the

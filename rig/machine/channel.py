@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The agent's port: bytes to the file first, then records' lines to whoever listens."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """QEMU's command line, as data.
 
 The options are those of QEMU's system/invocation documentation; why each is there stands beside it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The guest's serial console: every byte goes to the file first, then lines to whoever listens."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """QEMU's debugger port, spoken to directly: break, go on, read registers and memory.
 
 The protocol is gdb's remote serial protocol ("Remote Protocol" in gdb's manual); of it only what stopping a replay at a

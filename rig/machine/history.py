@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The snapshot of a replay that going backwards starts from: QEMU's own, on a disk that no guest sees.
 
 QEMU goes back by loading the last snapshot before and replaying from there (replay/replay-debugging.c). With 7.2 only

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Transparent huge pages, kept from a QEMU that would only waste them.
 
 Under TCG the guest's memory is reached through QEMU's own tables, so a larger page of the host saves little; but

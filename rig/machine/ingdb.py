@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Commands for gdb on a guest's kernel: rig-tasks, rig-oom, rig-cow. gdb sources this file with the kernel's symbols.
 
 It runs in gdb's own Python and so imports nothing of rig. x86-64, kernels from 5.10.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a killed rig may have left: QEMU processes and their folders."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A stopped guest's memory, read with drgn: the kernel's own types over a dump that QEMU wrote."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The reading end of a pipe into which QEMU writes what the guest says.
 
 In a recorded guest the host must never be too slow: QEMU 7.2 notes a write that would have blocked, tries it again

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A QEMU process that cannot outlive us: its own process group, and a guardian that ends it when the rig dies."""
 
 from __future__ import annotations

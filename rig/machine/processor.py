@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A processor of the host for one guest on the warp clock.
 
 Such a QEMU has two threads that hand one lock to and fro at every timer of the guest, and never both have work. On

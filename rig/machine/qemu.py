@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The host's QEMU: where it is, which version, and whether that is new enough."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """QEMU's machine protocol, by qemu.qmp: the few commands that the rig needs, with their errors in our words."""
 
 from __future__ import annotations

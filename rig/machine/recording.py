@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What QEMU's recording file tells of itself (docs/devel/replay.rst, "Replay log format")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One start of a guest: sockets made, QEMU started and connected, and all of it gone at the end of the block."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A guest that is ready and waits for its payload, saved once and restored for every run.
 
 A snapshot's name is the hash of all that shaped it: kernel, root filesystem, QEMU, command line, clock.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a guest is made of: frozen values that command lines, snapshots and runs are derived from."""
 
 from __future__ import annotations

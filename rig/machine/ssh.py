@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The way into a live guest: SSH over a port on loopback, with a key made for that run."""
 
 from __future__ import annotations

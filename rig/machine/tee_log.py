@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A file that keeps what a guest says, for as long as the disk takes it."""
 
 from __future__ import annotations

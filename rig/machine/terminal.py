@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A person at a guest's second console: the terminal in raw mode, bytes carried both ways."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run with all that its replay needs in one file: its folder, kernel, initramfs, root and snapshot, by hash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """gdb on a replay, stopped at a named place; or the replay held there for the user's own debugger."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
 from rig.replay.stop_point import Place
 from rig.replay.stopped import Instant, at_place
-from rig.report.live import Progress
+from rig.run.progress import Progress
 
 __all__ = ["HELPERS", "debug", "gdb_command", "launch_entry"]
 

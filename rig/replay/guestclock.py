@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The clock of a guest that stands still, as its kernel keeps it: ticks, and what CLOCK_MONOTONIC was at one of them.
 
 The agent's records and the kernel's log carry CLOCK_MONOTONIC. Ticks alone lag behind it by what early boot took before

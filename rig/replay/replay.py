@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replay a recorded run: the same guest from the same snapshot, its console and records compared as they come."""
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.replay.replayable import Replayable, unpack_payload
-from rig.report.live import Progress
 from rig.run.comparison import Comparison, Replayed
+from rig.run.progress import Progress
 
 __all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whether a run can be replayed here: every part that shaped it is found, and checked by hash, before it starts."""
 
 from __future__ import annotations

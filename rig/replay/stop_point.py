@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Places of a run at which a replay can stop: what a person writes, and whether the run has it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A replay brought to a named place and stopped there: at the OOM, the panic, the fork, a mark, or a time.
 
 Breakpoints are on kernel functions; the guest runs with nokaslr, so their addresses are those of its vmlinux.
@@ -24,8 +25,8 @@ from rig.replay.guestclock import read_tick_clock
 from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
 from rig.replay.replayable import Replayable
 from rig.replay.stop_point import KINDS, Place, marks_of, refuse_what_never_comes
-from rig.report.live import Progress
 from rig.run.document import Run
+from rig.run.progress import Progress
 
 __all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
 

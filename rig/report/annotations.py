@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: MIT
 """Suites as GitHub's workflow commands: `::error …::message` lines that its runner shows as annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rig.report.suite import Suite
+from rig.run.suite import Suite
 
 __all__ = ["annotation_lines"]
 

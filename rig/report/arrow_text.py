@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A pyarrow.Table for people: a table on the terminal, or comma-separated values."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lists: scenarios (`rig list`), one scenario's story (`rig show`), and the runs that are kept (`rig runs`)."""
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
-from rig.report.sanitize import plain
 from rig.report.terminal import STYLES
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

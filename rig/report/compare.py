@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two runs side by side: parameters, environment, claims and their numbers, what differs marked."""
 
 from __future__ import annotations
@@ -6,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.report.terminal import MARKS
 from rig.run.document import Claimed, Run
+from rig.sanitize import plain
 from rig.units import format_size
 
 if TYPE_CHECKING:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pictures of an explanation in the terminal: memory by holder, zones against their watermarks."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from rich.text import Text
 
 from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["picture_table"]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Explanations as one HTML file: no script, no network, the log's own text escaped."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.report.html.environment import environment
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["html_report"]
 

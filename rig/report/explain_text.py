@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Explanations in the terminal. All text of the log's is input: it reaches the terminal without controls."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
 from rig.report.explain_bars import picture_table
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["events_table", "print_explanation", "print_nothing_found", "print_silent_killers"]
 

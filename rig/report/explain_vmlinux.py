@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Files and lines from a kernel's debug data, for `--vmlinux`: pyelftools over the DWARF line tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run as it goes, seen from a second terminal; or a finished one, played again."""
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from rig.report.live import Progress
+from rig.run.progress import Progress, show_record
 from rig.run.records import Record
 from rig.telemetry.records import RecordReader, read_records
 
-__all__ = ["follow", "replay", "tell"]
+__all__ = ["follow", "replay"]
 
 LOOK_EVERY = 0.1
 CONSOLE = "console.log"
@@ -22,24 +23,6 @@ LARGEST_CONSOLE = 1 << 20
 LONGEST_LINE = 4096
 TIME = re.compile(r"\[ *(\d{1,9}\.\d{1,9})\]")  # as printk.time=1 prints it
 Sleep = Callable[[float], None]
-
-
-def tell(record: Record, progress: Progress) -> None:
-    """Show one record of the agent."""
-    progress.guest_time(float(record["t"]))
-    ev: Any = record["ev"]
-    if ev == "sample":
-        progress.sample(record)
-    elif ev == "line":
-        progress.line(f"{record.get('program')}: {record.get('text')}")
-    elif ev == "mark":
-        progress.line(f"mark {record.get('name')}")
-        progress.step(str(record.get("name")))
-    elif ev == "step":
-        progress.step(f"step {record.get('i')}: {record.get('verb')}{'' if record.get('ok') else ' failed'}")
-    elif ev == "oom":
-        progress.line("the kernel invoked the OOM killer")
-        progress.step("OOM")
 
 
 def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = time.sleep) -> bool:
@@ -52,7 +35,7 @@ def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = 
         console = _Tail(unfinished / CONSOLE, stack)
         for records in _growing(unfinished / "events.jsonl", lambda: unfinished.is_dir(), sleep):
             for record in records:
-                tell(record, progress)
+                show_record(record, progress)
             if last := console.last():
                 progress.console(last)
     return final.is_dir()
@@ -70,7 +53,7 @@ def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = t
     whole = sum(gaps) or 1.0
     for record, gap in zip(items, [0.0, *gaps], strict=True):
         sleep(seconds * gap / whole)
-        tell(record, progress)
+        show_record(record, progress)
         while printed and printed[-1][0] <= record["t"]:
             progress.console(printed.pop()[1])
 

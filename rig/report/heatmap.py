@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Verdicts over one or two axes as SVG: a cell a point; with more axes, a small map for each of their values."""
 
 from __future__ import annotations
@@ -6,8 +7,8 @@ import itertools
 from collections.abc import Sequence
 from html import escape
 
-from rig.report.sanitize import plain
-from rig.report.sweep_table import SweepRow
+from rig.sanitize import plain
+from rig.sweep.row import Row
 
 __all__ = ["heat_map"]
 
@@ -19,7 +20,7 @@ LOOKS = {
 CELL_W, CELL_H, LEFT, TOP, GAP = 64, 30, 150, 46, 40
 
 
-def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequence[SweepRow]) -> str:
+def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Row]) -> str:
     """Return the document. The last axis runs to the right, the one before it downwards."""
     across = axes[-1] if axes else ("", ("",))
     down = axes[-2] if len(axes) > 1 else ("", ("",))
@@ -48,7 +49,7 @@ def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequen
 
 def _panel(
     fixed: dict[str, str], across: tuple[str, Sequence[str]], down: tuple[str, Sequence[str]],
-    rows: Sequence[SweepRow],
+    rows: Sequence[Row],
 ) -> list[str]:  # fmt: skip
     heading = ", ".join(f"{name}={value}" for name, value in fixed.items())
     parts = [f'<text x="10" y="14">{escape(plain(heading))}</text>'] if heading else []
@@ -70,7 +71,7 @@ def _label(x: int, y: int, text: str, anchor: str) -> str:
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(plain(text))}</text>'
 
 
-def _cell(x: int, y: int, runs: Sequence[SweepRow]) -> list[str]:
+def _cell(x: int, y: int, runs: Sequence[Row]) -> list[str]:
     """A cell with one band a run, so that a point that is not stable is seen to be of two colours."""
     if not runs:
         return [f'<rect x="{x}" y="{y}" width="{CELL_W - 2}" height="{CELL_H - 2}" fill="none" stroke="#bbb"/>']

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Suites as JUnit XML: the form that Jenkins' xUnit plugin and the reporters of GitHub and GitLab read."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rig.errors import RigError
-from rig.report.suite import Case, Suite
+from rig.run.suite import Case, Suite
 
 __all__ = ["junit_xml"]
 

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: MIT
 """Suites as KTAP version 1 (Documentation/dev-tools/ktap.rst): a suite is a test, its cases are subtests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rig.report.suite import Case, Suite
+from rig.run.suite import Case, Suite
 
 __all__ = ["ktap_text"]
 

@@ -1,4 +1,5 @@
-"""What a person sees while a run goes on: one object that a terminal, a plain log and nothing can each be."""
+# SPDX-License-Identifier: MIT
+"""What a user sees while a run goes on: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,74 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from rig.report.sanitize import plain
+from rig.run.progress import NullProgress, Progress
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["NullProgress", "PlainProgress", "Progress", "TerminalProgress", "progress_for"]
+__all__ = ["PlainProgress", "TerminalProgress", "progress_for"]
 
 Clock = Callable[[], float]
-
-
-class Progress(Protocol):
-    """What an experiment tells while it runs. A context manager: what it shows is gone when it is left."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-    def phase(self, name: str) -> None:
-        """A new phase has begun: `build image`, `boot`, `restore`, `plan`, `judge`."""
-
-    def step(self, name: str) -> None:
-        """A step of the plan, or a mark or a sample with a label, has been reached."""
-
-    def guest_time(self, seconds: float) -> None:
-        """The guest's clock, in seconds since its boot."""
-
-    def sample(self, record: Mapping[str, Any]) -> None:
-        """A sample of the agent, as it came."""
-
-    def line(self, text: str) -> None:
-        """A line worth keeping: a program's, or the rig's own."""
-
-    def console(self, text: str) -> None:
-        """A line of the guest's console: there may be hundreds, and console.log has them."""
-
-
-class NullProgress:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return
-
-    def phase(self, name: str) -> None:
-        return
-
-    def step(self, name: str) -> None:
-        return
-
-    def guest_time(self, seconds: float) -> None:
-        return
-
-    def sample(self, record: Mapping[str, Any]) -> None:
-        return
-
-    def line(self, text: str) -> None:
-        return
-
-    def console(self, text: str) -> None:
-        return
 
 
 class PlainProgress(NullProgress):

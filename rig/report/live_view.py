@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the live view draws: the guest's memory by holder as one bar to its total, and a bar a holder below it."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,12 +1,13 @@
+# SPDX-License-Identifier: MIT
 """A post-mortem in the terminal: the stack, what was asked for, the zones, who holds what, whose the pages are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.run.kernel_path import part_of
 from rig.run.postmortem import ArrayPages, PageRun, PostMortem, ZoneState
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

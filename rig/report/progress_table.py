@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many runs as they go: a table that fills on a terminal, a line each elsewhere."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

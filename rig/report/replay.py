@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: MIT
 """A replay in the terminal: identical, or where it differs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.run.comparison import Comparison, Difference, Replayed
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep as it goes and as it stands: a row a point, with the spread of its runs."""
 
 from __future__ import annotations
@@ -7,44 +8,23 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rig.report.progress_table import STYLES
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["SweepRow", "SweepTable", "points_table"]
+    from rig.sweep.row import Row
+
+__all__ = ["SweepTable", "points_table"]
 
 MOST_ROWS = 40
 
 
-class SweepRow(Protocol):
-    """What this page reads of a row."""
-
-    @property
-    def point(self) -> int: ...
-    @property
-    def repeat(self) -> int: ...
-    @property
-    def settings(self) -> dict[str, str]: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def host_seconds(self) -> float | None: ...
-    @property
-    def guest_seconds(self) -> float | None: ...
-    @property
-    def oom_invoker(self) -> str: ...
-    @property
-    def oom_victim(self) -> str: ...
-
-
-def points_table(names: Sequence[str], rows: Sequence[SweepRow], *, newest: int | None = None) -> Table:
+def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | None = None) -> Table:
     """Return a table with a row a point; a point whose runs do not agree is marked `unstable`."""
     from rich.table import Table
     from rich.text import Text
@@ -54,7 +34,7 @@ def points_table(names: Sequence[str], rows: Sequence[SweepRow], *, newest: int 
         table.add_column(name, justify="right")
     for title in ("verdict", "runs", "OOM", "guest", "host"):
         table.add_column(title, justify="right" if title in ("guest", "host") else "left")
-    points: dict[int, list[SweepRow]] = {}
+    points: dict[int, list[Row]] = {}
     for row in rows:
         points.setdefault(row.point, []).append(row)
     shown = sorted(points) if newest is None else sorted(list(points)[-newest:])
@@ -95,7 +75,7 @@ class SweepTable:
         self._names = names
         self._total = total
         self._quiet = quiet
-        self._rows: list[SweepRow] = []
+        self._rows: list[Row] = []
         self._running = 0
         self._live: Any = None
 
@@ -118,7 +98,7 @@ class SweepTable:
         self._running += 1
         self._refresh()
 
-    def ended(self, row: SweepRow) -> None:
+    def ended(self, row: Row) -> None:
         """A run is over, or was found finished."""
         self._rows.append(row)
         self._running = max(0, self._running - 1)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A finished run in the terminal: the verdict, each claim with what it was judged on, the trace, who had to go."""
 
 from __future__ import annotations
@@ -5,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
 from rig.run.document import Claimed, OomReport, Run, Verdict
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

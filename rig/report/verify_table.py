@@ -1,15 +1,19 @@
+# SPDX-License-Identifier: MIT
 """Kernels by checks: on the terminal, as Markdown, and as suites for CI."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rig.report.sanitize import plain
-from rig.report.suite import Case, CaseStatus, Suite
+from rig.run.suite import Case, CaseStatus, Suite
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from rig.verify.check import Result
+    from rig.verify.guests import Verified
 
 __all__ = ["checks_table", "kernels_table", "markdown_table", "suites_of"]
 
@@ -18,39 +22,6 @@ STYLES = {"pass": "green", "fail": "bold red", "not-applicable": "dim", "broken"
 CASES: dict[str, CaseStatus] = {
     "pass": "passed", "fail": "failed", "not-applicable": "skipped", "broken": "broken",
 }  # fmt: skip
-
-
-class _Check(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def sentence(self) -> str: ...
-
-
-class _Result(Protocol):
-    @property
-    def check(self) -> _Check: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def why(self) -> str: ...
-    @property
-    def numbers(self) -> Mapping[str, str]: ...
-
-
-class _Verified(Protocol):
-    @property
-    def kernel(self) -> str: ...
-    @property
-    def release(self) -> str: ...
-    @property
-    def package(self) -> str: ...
-    @property
-    def results(self) -> Sequence[_Result]: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def unavailable(self) -> str: ...
 
 
 def checks_table(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Table:
@@ -65,7 +36,7 @@ def checks_table(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Table:
     return table
 
 
-def kernels_table(verified: Sequence[_Verified], *, everything: bool = True) -> Table:
+def kernels_table(verified: Sequence[Verified], *, everything: bool = True) -> Table:
     """Return a row a check and a column a kernel; with one kernel the numbers stand beside the mark."""
     from rich.table import Table
     from rich.text import Text
@@ -86,15 +57,15 @@ def kernels_table(verified: Sequence[_Verified], *, everything: bool = True) -> 
     return table
 
 
-def _version(verified: _Verified) -> str:
+def _version(verified: Verified) -> str:
     return plain(verified.release.split("-")[0] or verified.kernel)
 
 
-def _numbers(result: _Result) -> str:
+def _numbers(result: Result) -> str:
     return plain(" ".join(f"{name}={value}" for name, value in result.numbers.items()), longest=400)
 
 
-def markdown_table(verified: Sequence[_Verified]) -> str:
+def markdown_table(verified: Sequence[Verified]) -> str:
     """Return the table for a README: checks by kernels, and the kernels that could not be had."""
     measured = [each for each in verified if each.results]
     lines = ["| check | " + " | ".join(_version(each) for each in measured) + " | rule |"]
@@ -108,7 +79,7 @@ def markdown_table(verified: Sequence[_Verified]) -> str:
     return "\n".join(lines)
 
 
-def suites_of(verified: Sequence[_Verified]) -> list[Suite]:
+def suites_of(verified: Sequence[Verified]) -> list[Suite]:
     """Return a suite a kernel; one that could not be had is a suite with one skipped case."""
     suites = []
     for each in verified:

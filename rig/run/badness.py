@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The OOM killer's choice, ranked: who of a report's task table was worst, and how exact that order is."""
 
 from __future__ import annotations

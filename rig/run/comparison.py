@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two streams of bytes compared while the second is still coming: the same, or where they part."""
 
 from __future__ import annotations

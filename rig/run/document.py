@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run, as run.json holds it: what was asked, what it ran on, what happened, and what was made of it."""
 
 from __future__ import annotations

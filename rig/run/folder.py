@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The folders of runs: made whole or not at all, and found again by path, id, prefix or `last`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel's path from a page fault to the OOM killer: which function of a trace plays which part.
 
 Static functions may be inlined by the compiler, so that a part is known by any one of its names.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a guest's memory held at one instant of a run, as `rig post-mortem --json` gives it."""
 
 from __future__ import annotations

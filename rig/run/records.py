@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the agent said, as far as it was heard: the records in order, and how many were lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Write a run down: what was judged and heard, in the words of run.json."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The documented model of a run, as the language of claims sees it (MODEL.md)."""
 
 from __future__ import annotations

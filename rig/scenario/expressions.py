@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The language of claims: simpleeval over read-only views, checked whole before a guest is started.
 
 An expression is Python's grammar for comparisons, arithmetic, comprehensions and calls of the functions

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Judge a run: each claim over what was heard, and the verdict that follows."""
 
 from __future__ import annotations

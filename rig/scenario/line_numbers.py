@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where in scenario.toml a thing stands: a line number for messages, found by reading, not by parsing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Find a scenario and read it: a folder with scenario.toml, checked whole before anything is started."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Make a scenario's folder: one that runs as it is, or one with the sizes of an OOM report from production."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A scenario's parameter: its type, bounds and default, and how a text becomes its value."""
 
 from __future__ import annotations

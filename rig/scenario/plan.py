@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Render a scenario into the plan that the agent runs: text in the words of guest/agent/PROTOCOL.md."""
 
 from __future__ import annotations

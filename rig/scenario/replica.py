@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A scenario with the sizes of an OOM report: who held how much, who asked for the last page, who was killed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What scenario.toml may hold, as models that refuse what they do not know."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Settings of a run: one name space of parameters (bare), sysctls (dotted) and the guest's own (reserved)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Names that were probably meant: the remedy of every unknown name."""
 
 from __future__ import annotations

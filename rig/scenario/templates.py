@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Jinja2 as scenarios use it: sandboxed, strict about unknown names, with sizes and durations as filters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The verbs of the agent's plan and the keys of each, as guest/agent/plan.c has them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Read-only views of what was heard, for expressions: fields to read, and nothing else to hold on to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The names that expressions may use. MODEL.md says what each of them is."""
 
 from __future__ import annotations

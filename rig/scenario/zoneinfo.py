@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """/proc/zoneinfo: what each zone has free, and how far down the kernel would go (mm/vmstat.c zoneinfo_show_print())."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The axes of a sweep: names and values in the one name space of settings, and the points that they span."""
 
 from __future__ import annotations

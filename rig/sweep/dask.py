@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The executor of many machines: dask.distributed, on a cluster of this machine or a scheduler started by hand."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run a sweep: what is not finished yet, on one executor or another, each row into the journal as it comes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep's folder: what was asked, the journal of finished runs, and the table made of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The executor of this machine: as many guests at once as processors and free memory allow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One run of a sweep as a row, and the journal that rows are written to as they come."""
 
 from __future__ import annotations

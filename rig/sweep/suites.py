@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: MIT
 """A sweep's rows as suites for CI: a suite a run, its claims the cases, and a case for a point that is not stable."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rig.report.suite import Case, Suite, cases_of_claims
+from rig.run.suite import Case, Suite, cases_of_claims
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
 from rig.sweep.table import agreement

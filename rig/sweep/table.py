@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The results of a sweep as one table: its schema, the Parquet file, and SQL over it.
 
 Columns, one row a run, ordered by point and repeat:

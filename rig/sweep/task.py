@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One run of one point, as it travels to whoever runs it, and what comes back."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import rig
 from rig.errors import RigError
 from rig.experiment.run import Request, run_scenario
 from rig.image.store import Store
-from rig.report.live import NullProgress
 from rig.run.folder import runs_folder
+from rig.run.progress import NullProgress
 from rig.sweep.row import Row, row_of_error, row_of_run
 
 __all__ = ["PointTask", "pack_run", "rig_version", "run_point", "unpack_run"]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who holds the guest's memory, sample by sample: parts that add up to its total.
 
 The resident memory of the processes adds up to more than there is, because a forked child maps its parent's pages.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page maps: what the agent said of an array's pages, and what the maps of two processes say together.
 
 A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the words of guest/agent/PROTOCOL.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Read the agent's JSON Lines. The guest is not trusted: lines are bounded, what is no record is counted."""
 
 from __future__ import annotations

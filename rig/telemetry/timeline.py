@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Samples in rows: what timeline.csv holds, and what plots and the live view are made from."""
 
 from __future__ import annotations

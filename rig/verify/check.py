@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A check of one of the kernel's rules: where the rule stands, in which guest it is measured, and how it is judged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a guest said of its checks: the programs' lines, and the kernel's words between two marks."""
 
 from __future__ import annotations

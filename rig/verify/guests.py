@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run the checks on a kernel: a few guests, many checks in each, and what every check makes of what was seen."""
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from rig.experiment.prepare import Parts, find_parts, guest_spec
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.qemu import Qemu, find_qemu
-from rig.report.live import NullProgress
 from rig.run.folder import new_run_id, runs_folder
+from rig.run.progress import NullProgress
 from rig.scenario.plan import PROGRAM_FOLDER
 from rig.scenario.settings import guest_settings
 from rig.verify.check import Batch, Check, Result, Saw, judged, release_of

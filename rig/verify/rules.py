@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel's own arithmetic, as the checks use it; pages are of 4 kB, sizes in kB."""
 
 from __future__ import annotations

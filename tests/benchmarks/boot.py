@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Cold boots to the agent's READY, image beside image, each in turn; the first named is the reference.
 
 python -m tests.benchmarks.boot [--rounds N] [--clock warp|live] quick buildroot quick+source:bookworm

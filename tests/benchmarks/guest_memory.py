@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Host memory of guests restored from one snapshot: the sum of their PSS, one guest beside eight, in the same run.
 
     python -m tests.benchmarks.guest_memory [--guests 8]
@@ -26,7 +27,7 @@ from rig.machine.qemu import find_qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
-from rig.report.live import NullProgress
+from rig.run.progress import NullProgress
 from rig.scenario.settings import guest_settings
 
 IDLE = 1.0

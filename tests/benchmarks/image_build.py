@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The image from nothing, in an empty cache, beside the plain download of what it is made from.
 
 python -m tests.benchmarks.image_build

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Cold boots, from QEMU's start to the agent's READY, of several kernels in turn.
 
     python -m tests.benchmarks.kernel_boot [--boots N] [KERNEL …]

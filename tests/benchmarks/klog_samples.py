@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scores the log reader on a folder of sample logs: crashes found, titles, functions to blame, OOM reports.
 
     python -m tests.benchmarks.klog_samples DIR [--show KIND]

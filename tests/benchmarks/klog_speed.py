@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How fast the log reader is, beside `grep -c` on the same file, and whether its memory stays flat.
 
     python -m tests.benchmarks.klog_speed [--megabytes 200] [--peer OOMAnalyser.py]

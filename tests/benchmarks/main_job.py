@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The main job's numbers: whole commands, timed from outside, with QEMU's own part of the same run beside them.
 
     python -m tests.benchmarks.main_job [--runs N]

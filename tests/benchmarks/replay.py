@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What recording costs, how long replays take, and how far they are the same.
 
     python -m tests.benchmarks.replay [--runs N]

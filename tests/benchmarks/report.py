@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How long `rig report` takes on the main job, and how large the page is.
 
     python -m tests.benchmarks.report [--runs N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep of 24 points with one guest at once and with as many as there are processors, in the same run.
 
     python -m tests.benchmarks.sweep_jobs

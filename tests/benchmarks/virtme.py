@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Points a minute against virtme-ng: the same programs on the same kernel under TCG, one guest at a time on both sides.
 
     python -m tests.benchmarks.virtme [--points 2] [--folder DIR]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A browser for tests: the system's Chromium, with a new profile and nothing that calls home."""
 
 from __future__ import annotations

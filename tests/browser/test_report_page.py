@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report in a real browser: nothing fails, nothing leaves, nothing of the guest's runs, everybody can use it."""
 
 from __future__ import annotations

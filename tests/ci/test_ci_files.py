@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The CI files: valid by the schemas of their services, and calling what exists. None of them was run here."""
 
 from __future__ import annotations

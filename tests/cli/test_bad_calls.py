@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Wrong calls: each names the place and the remedy, exits 64, shows no traceback and leaves nothing."""
 
 from __future__ import annotations

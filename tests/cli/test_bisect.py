@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig run --bisect`: what git is told."""
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def test_wrong_call_ends_the_bisection(words: list[str], capsys: pytest.CaptureF
 def test_commit_whose_kernel_breaks_cannot_be_tested(
     error: RigError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def broken(*words: object) -> None:
+    async def broken(*words: object, **options: object) -> None:
         raise error
 
     monkeypatch.setattr("rig.experiment.run.run_scenario", broken)

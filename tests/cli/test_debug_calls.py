@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig debug` where it cannot be: each says what is missing, and with which package or command it comes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which kernel a run takes when none is named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Guests for tests: rig is called as a person calls it, and after each test no QEMU of ours may be left."""
 
 from __future__ import annotations

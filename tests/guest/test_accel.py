@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """KVM is proved, not assumed: with stand-ins for a QEMU that aborts, one that hangs, and one that works."""
 
 from __future__ import annotations

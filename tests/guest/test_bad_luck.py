@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What goes wrong around a run: each ends with words, a status, and nothing left behind."""
 
 from __future__ import annotations

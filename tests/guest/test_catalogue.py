@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The whole catalogue on one kernel, the main job on a second, and the variants that a kernel person asks for next."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the log reader makes of a report, beside what the agent saw in /proc of the same guest at that time."""
 
 from __future__ import annotations

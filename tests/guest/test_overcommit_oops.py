@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The main job, in guests: what the kernel really did, and each claim where it does not hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page maps of real guests: copy-on-write seen page by page, and what looking costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A replay stopped at the kill and taken apart: stack, pages, numbers; and what is said where that cannot be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where a guest's QEMU runs on the host: a warp guest on one processor, two of them on two."""
 
 from __future__ import annotations

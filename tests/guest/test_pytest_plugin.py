@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pytest plugin, used as somebody else's tests would use it, in guests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Recordings replayed: to the byte, on another machine's cache, and what is said where that cannot be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A kernel from Debian's source with rig's fragments: built here, or awaited where `make test` has begun it."""
 
 from __future__ import annotations

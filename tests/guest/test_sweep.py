@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sweeps, frontiers and checks in guests, on this machine and on Dask's workers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What runs in the guest, built once and run here: plans and programs with small sizes, no QEMU."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The agent's verbs, run on this machine against this machine's kernel."""
 
 from __future__ import annotations

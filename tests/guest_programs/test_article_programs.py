@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The programs of the article's scenarios: what each says, and what it says when its premise is taken away."""
 
 from __future__ import annotations

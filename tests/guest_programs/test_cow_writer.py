@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cow-writer and hog, in C and in Python: the lines, phases and refusals that scenarios rest on."""
 
 from __future__ import annotations

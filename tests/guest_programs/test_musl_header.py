@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What guest/musl.h gives where musl is the C library says the same as glibc, which the tests have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The agent's reader of plans: what is wrong is said with its line, before anything runs."""
 
 from __future__ import annotations

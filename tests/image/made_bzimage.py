@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A file that says it is a kernel, for tests that boot none."""
 
 from __future__ import annotations

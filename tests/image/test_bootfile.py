@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel files: what they say of themselves before they are booted."""
 
 from __future__ import annotations

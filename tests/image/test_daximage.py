@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Images that guests map: the same files make the same bytes, whoever made them and when."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Build ids and symbols of ELF files, from one that the compiler has just made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernel configuration fragments: their form, that they agree, and that a kernel's configuration does as they ask."""
 
 from __future__ import annotations

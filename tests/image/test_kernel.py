@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernels: their one spelling, and what a file says of itself before it is booted."""
 
 from __future__ import annotations

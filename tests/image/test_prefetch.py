@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Digests taken ahead by another process: believed for a file as it was then, and for no other."""
 
 from __future__ import annotations

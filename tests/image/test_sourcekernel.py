@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kernels built from a tree: here a made one whose Makefile knows the few targets that rig calls."""
 
 from __future__ import annotations

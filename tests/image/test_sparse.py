@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Files that are mostly zeros: copied with holes, hashed by what is in them, wherever that lies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The cache: whole or not there, checked by hash, bounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A kernel's symbols: taken only when they are its own, by build id, and have what a debugger reads."""
 
 from __future__ import annotations

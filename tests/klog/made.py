@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Made logs: reports from a small grammar of the kernel's formats, for any number of tasks and any kernel.
 
 No kernel printed these. What kernels printed is in data/.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A log's JSON without what a prefix may change: time, caller, line numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Code: bytes as instructions, and frames with files and lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig explain`, from the outside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whatever the bytes, the reader reads on: cut, mixed, foreign, endless."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The explanation: what it says, and that the lines it names prove it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What our own guests printed is read to the last line."""
 
 from __future__ import annotations

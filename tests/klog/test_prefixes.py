@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The same log behind any prefix is the same log."""
 
 from __future__ import annotations

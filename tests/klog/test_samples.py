@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The figures that the reader must reach on sample logs, where a folder of them is named (RIG_KLOG_SAMPLES)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Titles: stable, one for the same bug, naming the function to blame. The reports are made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """QEMU's command line as data, and the name of a snapshot that comes from it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The debugger port, against a stub that answers as QEMU does."""
 
 from __future__ import annotations

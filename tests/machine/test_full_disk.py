@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the guest says is read to its end, even where the disk takes no more of it."""
 
 from __future__ import annotations

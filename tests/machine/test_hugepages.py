@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Huge pages are kept from what is started in the block, and from nothing else."""
 
 from __future__ import annotations

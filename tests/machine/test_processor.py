@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One processor a guest: no two keep to the same, and a guest without one runs anywhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the kernel keeps its page structures: in a variable, or where a kernel with a fixed layout has them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A post-mortem without symbols: the guest's own page maps and samples nearest to the place that was asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Places of a run, as a person writes them; marks, as the console has them."""
 
 from __future__ import annotations

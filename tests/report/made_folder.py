@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Folders of runs as `rig run` leaves them, made without a guest: the main job's numbers, with a name to be chosen."""
 
 from __future__ import annotations

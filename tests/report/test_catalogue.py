@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig list`, `rig show` and `rig runs`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Single pictures: each can be drawn, text stays text, and what cannot be drawn says why."""
 
 from __future__ import annotations

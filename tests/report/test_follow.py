@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Watching: records are shown as they are written, and again in the time that is asked for."""
 
 from __future__ import annotations

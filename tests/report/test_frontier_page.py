@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page of a frontier: areas, the line that was found, the line that was foreseen, and what is damaged."""
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from rig.errors import RigError
-from rig.report.frontier import FILE, Frontier, read_frontier
 from rig.report.html.frontier_page import drawn, frontier_report
 from rig.report.html.links import link_beside
+from rig.sweep.frontier.document import FRONTIER, Frontier, read_frontier
 from tests.report.made_folder import EVIL
 from tests.report.test_sweep_page import ROWS
 
@@ -114,12 +115,12 @@ def test_hostile_names_are_text() -> None:
     ],
 )
 def test_damaged_frontier_names_its_file(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / FRONTIER).write_text(text)
 
     with pytest.raises(RigError, match=said) as raised:
         read_frontier(tmp_path)
 
-    assert str(tmp_path / FILE) in str(raised.value)
+    assert str(tmp_path / FRONTIER) in str(raised.value)
 
 
 def test_frontier_that_is_not_there_is_an_error(tmp_path: Path) -> None:

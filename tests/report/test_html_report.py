@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report as a page: what is on it, how large it is, and a guest that means harm."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Progress: plain lines for logs, a live table for terminals, nothing for `-q`."""
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rig.report.live import NullProgress, PlainProgress, Progress, TerminalProgress, progress_for
+from rig.report.live import PlainProgress, TerminalProgress, progress_for
+from rig.run.progress import NullProgress, Progress
 
 SAMPLE = {
     "t": 14.25, "ev": "sample", "label": "filled", "meminfo": {"MemAvailable": 102400, "MemTotal": 477000},

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pictures of page maps: for whom a page was copied, and when that cannot be told."""
 
 from __future__ import annotations

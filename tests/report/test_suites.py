@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs as CI reads them: JUnit XML, KTAP and GitHub's annotations, with text from a guest in all of them."""
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from tap.parser import Parser
 from rig.report.annotations import annotation_lines
 from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
-from rig.report.suite import Case, Suite, cases_of_claims
 from rig.run.document import Claimed, Shown
+from rig.run.suite import Case, Suite, cases_of_claims
 
 # What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows where: attributes, then children.
 ALLOWED = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a sweep: a cell a point, unstable points told apart, every cell leading somewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a run in the terminal, in a file, and with a guest that means harm."""
 
 from __future__ import annotations

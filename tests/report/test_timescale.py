@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The time axis: room for the marks, and no lie about it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Streams compared as they come: whatever the pieces, the first difference is found where it is."""
 
 from __future__ import annotations

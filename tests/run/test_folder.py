@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A run's folder is whole or not there, and RUN finds it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Made runs of overcommit-oops: records as the agent writes them, a log as the kernel does, each number settable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs of the catalogue as real guests gave them, to be judged again, whole or changed.
 
 data/SCENARIO/VARIANT/ holds events.jsonl and console.log of a run of Debian's 6.1 kernel on the warp clock, and `sets`,
@@ -113,7 +114,7 @@ def every_run() -> list[tuple[str, str]]:
 async def record_all(only: list[str]) -> None:
     """Run every variant of these scenarios (none named: of all) in a guest and keep what was heard."""
     from rig.experiment.run import Request, run_scenario
-    from rig.report.live import NullProgress
+    from rig.run.progress import NullProgress
 
     for name, variant in every_run():
         if only and name not in only:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every claim of the catalogue: runs of real guests in which it holds, and one change with which it does not."""
 
 from __future__ import annotations

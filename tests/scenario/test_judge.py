@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How a claim is judged: what fails, what cannot be judged, and that nothing of the guest's raises."""
 
 from __future__ import annotations

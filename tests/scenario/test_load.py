@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scenarios that are wrong are refused before a guest is started: with the file, the line, the key and the remedy."""
 
 from __future__ import annotations

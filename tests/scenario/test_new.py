@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig new`: a folder that loads and renders as it is, from nothing and from a report of production."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every claim of overcommit-oops: a run in which it holds, and one in which it fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The plan is the protocol's text: escaped, bounded, and without the steps that do not apply."""
 
 from __future__ import annotations

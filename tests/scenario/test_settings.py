@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Settings: one name space, and a wrong one named with its remedy."""
 
 from __future__ import annotations

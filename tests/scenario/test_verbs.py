@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The verbs that scenarios may use are those that the agent knows, with the same keys."""
 
 from __future__ import annotations

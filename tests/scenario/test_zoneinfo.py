@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """/proc/zoneinfo, as kernels print it."""
 
 from __future__ import annotations

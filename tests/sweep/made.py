@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs and rows for tests of what is made of them."""
 
 from __future__ import annotations

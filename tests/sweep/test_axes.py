@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a sweep asks for: axes of the command line and of a file, and what is refused before anything starts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sweep over an executor that runs no guest: what is kept, what is run again, what is told."""
 
 from __future__ import annotations

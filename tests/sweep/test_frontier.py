@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The search for edges over verdicts that are known, and what of a frontier's call is refused."""
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rig.sweep.axes import Axis
 from rig.sweep.folder import find_sweep
 from rig.sweep.frontier.arithmetic import Asked, Foreseen, Measured, at_value, edges_between, foresee
 from rig.sweep.frontier.curves import Curve, CurveEdge
+from rig.sweep.frontier.document import read_frontier
 from rig.sweep.frontier.keep import keep_frontier, open_frontier
 from rig.sweep.frontier.predict import predict
 from rig.sweep.frontier.scale import parse_scale
@@ -259,4 +261,5 @@ def test_what_was_found_is_kept_with_the_foreseen_line(tmp_path: Path, monkeypat
     assert curve["foreseen"] == [{"from": "not-reproduced", "to": "reproduced", "value": 3 * MB // 2}]
     assert (curve["edges"][0]["low_value"], curve["edges"][0]["predicted_value"]) == (MB, 3 * MB // 2)
     assert [point["value"] for point in curve["points"]] == [MB, 2 * MB]
+    assert read_frontier(kept.path).curves[0].edges[0].middle == 3 * MB / 2
     assert find_sweep("last").plan.axes == (Axis("memory", ("192M",)), Axis("hog", ("1M", "2M")))

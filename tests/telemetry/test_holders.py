@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who holds the memory: parts that add up to the whole, with shared pages counted once."""
 
 from __future__ import annotations

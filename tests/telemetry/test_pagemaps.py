@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page maps: put together from records, laid over each other, and what is no map left out."""
 
 from __future__ import annotations

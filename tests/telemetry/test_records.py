@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the agent said is read with suspicion: bounded, counted, never believed to be whole without proof."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """timeline.csv: a row a sample, whatever the guest put into it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each check of the kernel's rules over what a 6.1 kernel showed, and over the same with the rule broken."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is read from a guest that verified: its lines, and the kernel's words between two marks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A Buildroot image from a recipe to the cache: configured, checked, built, and taken over."""
 
 from __future__ import annotations

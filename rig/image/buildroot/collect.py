@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What Buildroot has built, taken into the cache: kernel, root filesystem, agent and programs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Buildroot's configuration: rendered from a recipe, and compared with what Buildroot made of it.
 
 Kconfig drops without a word what it does not know or what depends on something that is off, so every line that was

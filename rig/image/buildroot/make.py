@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Buildroot's make, run to its end: what it says goes into a log, and its steps are told as they come.
 
 Buildroot announces each step of a package in a line `>>> PACKAGE VERSION STEP` (the macro MESSAGE and step_start in its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a Buildroot image is made of: images/buildroot/*.toml or a user's own file, read and checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The user's Buildroot: found, looked at, and what it needs of the host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which functions a report's title may name, best first, by kind of report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Collects the lines of one report, and reads them when it is complete."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From the functions that can be to blame to the one that the title names.
 
 Most reports name the first. A stall is caught anywhere within a loop, so it is named after the operation

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A crash, or anything else that the kernel reports with a trace: oops, warning, stall, sanitizer's
 finding.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Oopses: the processor or the MMU refused what the kernel did.
 
 Sources: arch/x86/mm/fault.c show_fault_oops(), arch/x86/kernel/traps.c, arch/arm64/mm/fault.c

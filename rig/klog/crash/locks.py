@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What lockdep, the lock debugging and the RCU checks found.
 
 Sources: kernel/locking/lockdep.c, kernel/locking/spinlock_debug.c.

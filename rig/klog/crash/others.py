@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reports that belong to no family: corrupted pages and mounts, leaks, reboots, and programs that panic.
 
 Sources: mm/page_alloc.c bad_page(), mm/memory.c print_bad_pte(), fs/dcache.c, mm/kmemleak.c, kernel/fork.c

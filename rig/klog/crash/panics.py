@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Titles of panics. Source: kernel/panic.c panic()."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lines of one report, to be searched for what its title is made of."""
 
 from __future__ import annotations

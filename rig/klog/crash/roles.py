@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Functions that are seen in a report without being to blame: those that check, report, lock, allocate or
 copy.
 

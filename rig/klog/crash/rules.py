@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What begins a report, and how its title is made: the shape of the tables in the families' modules."""
 
 from __future__ import annotations

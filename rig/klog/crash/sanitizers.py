@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What KASAN, KMSAN, KCSAN, KFENCE and UBSAN found.
 
 Sources: mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c, lib/ubsan.c.

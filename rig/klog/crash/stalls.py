@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tasks that do not move and processors that do not yield.
 
 Sources: kernel/hung_task.c, kernel/watchdog.c, kernel/watchdog_hld.c (watchdog_perf.c since 6.5),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which line begins a report, and which lines look like it but do not.
 
 The order of the tables matters: the first rule whose start is found in the line is the line's rule.

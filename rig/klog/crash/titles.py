@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Titles that are the same for the same bug: no address, no number, no compiler's suffix.
 
 The wording follows what syzbot made common, so that a title found here can be looked up there.

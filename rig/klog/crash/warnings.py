@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """WARN() and its relatives: something is not as it should be, and the kernel went on.
 
 Source: kernel/panic.c __warn(). Assertions inside generic code (reference counts, object debugging, procfs)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Events in words that a tired person understands, each sentence with the lines that prove it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What asked for memory, how much, and from where."""
 
 from __future__ import annotations

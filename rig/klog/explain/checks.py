@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Figures that a report holds twice, compared: they tell a damaged log from a whole one.
 
 Sums of one line must agree exactly. Figures of different lines were read at different moments, so they may

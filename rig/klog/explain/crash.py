@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A crash explained: what it is, where it was, what stands out, what came of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An explanation: sentences, each with the lines of the log that prove it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the memory is: processes, what they share, and what belongs to no process."""
 
 from __future__ import annotations

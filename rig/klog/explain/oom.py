@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An OOM report, or a failed allocation, explained."""
 
 from __future__ import annotations

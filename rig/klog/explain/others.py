@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Events of one line explained."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What would have changed it, and what each costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What kills without a word in the kernel's log, for a log that holds no OOM report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Taint letters in words. Source: Documentation/admin-guide/tainted-kernels.rst and kernel/panic.c
 taint_flags[].
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Why this victim: badness recomputed, the ranking, and whether the kernel chose as it should."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Why the memory could not be had: watermarks, fragmentation, limits, swap.
 
 The rule is __zone_watermark_ok() in mm/page_alloc.c: a zone gives a page only while what is free stays above

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """OOM reports: the lines of mm/oom_kill.c and of what it calls."""
 
 from rig.klog.oom.badness import badness

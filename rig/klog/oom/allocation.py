@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An allocation that failed without an OOM kill: warn_alloc() in mm/page_alloc.c, and the old allocation
 stalls.
 """

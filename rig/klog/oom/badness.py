@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The OOM killer's choice, recomputed: oom_badness() in mm/oom_kill.c."""
 
 from __future__ import annotations

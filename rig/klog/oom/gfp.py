@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """gfp masks in words, for kernels that print the bare number.
 
 The bits moved many times; since 4.6 the kernel prints names. Only the layout of 2.6.32 to 4.3

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The first line of an OOM report: who asked, for how many pages, under which gfp flags.
 
 Format: dump_header() in mm/oom_kill.c; warn_alloc() in mm/page_alloc.c prints the same fields for an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The end of an OOM report: the constraint line, the kills, the reaper.
 
 Formats: dump_oom_victim() (dump_oom_summary() before 6.8), __oom_kill_process() and oom_reap_task() in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a cgroup's OOM report says of the cgroup: its counters and its statistics.
 
 Format: mem_cgroup_print_oom_meminfo() and memory_stat_format() in mm/memcontrol.c;

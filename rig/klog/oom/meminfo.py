@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mem-Info: counters, nodes, zones, buddy lists, huge pages, totals, slabs, allocation profile.
 
 Formats: show_free_areas() and __show_mem() in mm/show_mem.c (mm/page_alloc.c and lib/show_mem.c before 6.4),

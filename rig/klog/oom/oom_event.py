@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An OOM report: every part that mm/oom_kill.c and mm/show_mem.c print, typed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One OOM report, put together from its lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The task table. Its columns come from the header that the kernel prints above it, never from its version.
 
 Format: dump_tasks() and dump_task() in mm/oom_kill.c. The name is the last column and may hold blanks.

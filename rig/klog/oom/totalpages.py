@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How many pages the OOM killer weighed oom_score_adj against: constrained_alloc() in mm/oom_kill.c."""
 
 from __future__ import annotations

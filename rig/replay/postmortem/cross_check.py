@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The memory against the kernel's own OOM report of the same run: every number that both give."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From a run to its post-mortem: replay to the instant, dump, read; or, without symbols, what the guest said itself."""
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
 from rig.replay.stop_point import Place, refuse_what_never_comes
 from rig.replay.stopped import at_place
-from rig.report.live import Progress
 from rig.run.document import Run
 from rig.run.postmortem import Disagreement, PostMortem
+from rig.run.progress import Progress
 
 if TYPE_CHECKING:
     from rig.klog import OomEvent

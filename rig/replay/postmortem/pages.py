@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whose the pages of an array are: each process's page tables walked, frame by frame, and the frames' map counts.
 
 x86-64, four or five levels (Documentation/arch/x86/x86_64/mm.rst).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the guest said itself, for a post-mortem without symbols: the report's task table, and /proc/PID/pagemap."""
 
 from __future__ import annotations

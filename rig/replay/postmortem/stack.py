@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The stack of the task on the processor, and the allocation that invoked the OOM killer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every process with its memory by kind, from the counters that the OOM killer ranks by."""
 
 from __future__ import annotations

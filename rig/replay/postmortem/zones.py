@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The zones' free pages and watermarks, as mm/page_alloc.c compares them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A panel of the timeline as SVG that fits any width: curves in the SVG, all text beside it as text.
 
 The SVG is stretched to its box (preserveAspectRatio="none") and its strokes are not; ticks and labels are HTML

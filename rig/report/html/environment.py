@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The templates of rig's HTML pages, and the functions that they may use. All text of a guest's is escaped."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import jinja2
 
 from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 __all__ = ["TEMPLATES", "environment"]
 

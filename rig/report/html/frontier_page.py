@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a frontier as one HTML file: a row for each curve, the axis to the right, verdicts as areas and runs.
 
 The frontier goes from row to row as a line through the middle of each edge; a dashed line goes through what the
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from rig.report.frontier import Curve, Frontier, FrontierAxis
 from rig.report.html.environment import TEMPLATES, environment
-from rig.report.html.sweep_page import LETTERS, SweptRun
-from rig.report.sanitize import plain
+from rig.report.html.sweep_page import LETTERS
+from rig.sanitize import plain
+from rig.sweep.frontier.document import Curve, Frontier, FrontierAxis
+from rig.sweep.row import Row
 from rig.units import format_duration, format_size
 
 __all__ = ["Area", "Drawn", "DrawnRow", "Line", "drawn", "frontier_report"]
@@ -94,7 +96,7 @@ def drawn(frontier: Frontier) -> Drawn:
 def frontier_report(
     frontier: Frontier,
     id_: str,
-    rows: Sequence[SweptRun],
+    rows: Sequence[Row],
     link: Callable[[str], str | None] = lambda run: None,
 ) -> str:
     """Return the page. rows: the runs of the search.
@@ -130,7 +132,7 @@ def _title(curve: Curve) -> str:
     return " ".join(f"{plain(name)}={plain(value)}" for name, value in curve.at.items())
 
 
-def _runs(curve: Curve, rows: Sequence[SweptRun]) -> list[SweptRun]:
+def _runs(curve: Curve, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows[:MOST_RUNS] if all(row.settings.get(name) == value for name, value in curve.at.items())]
 
 

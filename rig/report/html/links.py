@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How the page of a sweep reaches the reports of its runs, which lie in folders beside it."""
 
 from __future__ import annotations

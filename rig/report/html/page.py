@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a run as one HTML file: no network, readable without its script, safe with a guest that means harm.
 
 What came from the guest reaches the page through `plain` and autoescaping, the data through JSON in which `<`, `>` and
@@ -24,9 +25,9 @@ from rig.report.html.environment import TEMPLATES, environment
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
-from rig.report.sanitize import plain
 from rig.run.document import OomReport, Ranked, Run
 from rig.run.records import Records
+from rig.sanitize import plain
 from rig.units import format_size
 
 __all__ = ["DATA_VERSION", "Source", "read_source", "report"]

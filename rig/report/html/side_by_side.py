@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The numbers of a sweep's points beside each other along one axis: kernels, or the only axis there is."""
 
 from __future__ import annotations
@@ -5,9 +6,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from rig.run.document import Claimed
+from rig.sweep.row import Row
 
 __all__ = ["SideBySide", "side_by_side", "side_by_side_axis"]
 
@@ -16,19 +16,6 @@ MOST_LINES = 60
 MOST_TABLES = 12
 
 Axis = tuple[str, Sequence[str]]
-
-
-class Judged(Protocol):
-    """What is read of a run."""
-
-    @property
-    def settings(self) -> dict[str, str]: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def kernel(self) -> str: ...
-    @property
-    def claims(self) -> tuple[Claimed, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -48,9 +35,9 @@ def side_by_side_axis(axes: Sequence[Axis]) -> str | None:
     return None
 
 
-def side_by_side(axes: Sequence[Axis], rows: Sequence[Judged], axis: str) -> list[SideBySide]:
+def side_by_side(axes: Sequence[Axis], rows: Sequence[Row], axis: str) -> list[SideBySide]:
     """Return a table for each combination of the other axes."""
-    first: dict[tuple[tuple[str, str], ...], Judged] = {}
+    first: dict[tuple[tuple[str, str], ...], Row] = {}
     for row in rows:
         first.setdefault(tuple(sorted(row.settings.items())), row)
     columns = next(tuple(values) for name, values in axes if name == axis)
@@ -65,7 +52,7 @@ def side_by_side(axes: Sequence[Axis], rows: Sequence[Judged], axis: str) -> lis
     return found[:MOST_TABLES]
 
 
-def _lines(runs: Sequence[Judged | None]) -> list[tuple[str, tuple[str, ...]]]:
+def _lines(runs: Sequence[Row | None]) -> list[tuple[str, tuple[str, ...]]]:
     shown = [_values(run) for run in runs]
     names = dict.fromkeys(name for each in shown for name in each)
     lines = [(name, tuple(each.get(name, "") for each in shown)) for name in names]
@@ -73,7 +60,7 @@ def _lines(runs: Sequence[Judged | None]) -> list[tuple[str, tuple[str, ...]]]:
     return sorted(lines, key=lambda line: len(set(line[1])) == 1)
 
 
-def _values(run: Judged | None) -> dict[str, str]:
+def _values(run: Row | None) -> dict[str, str]:
     if run is None:
         return {}
     values = {"verdict": run.verdict, "Linux": run.kernel}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a sweep as one HTML file: a map of verdicts over the axes, each cell leading to its runs below.
 
 With more than two axes there is a small map for each combination of the others, as for kernels side by side.
@@ -9,33 +10,20 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from markupsafe import Markup
 
 from rig.report.html.environment import TEMPLATES, environment
 from rig.report.html.side_by_side import side_by_side, side_by_side_axis
-from rig.report.sanitize import plain
-from rig.report.sweep_table import SweepRow
-from rig.run.document import Claimed
+from rig.sanitize import plain
+from rig.sweep.row import Row
 
-__all__ = ["Cell", "Grid", "SweptRun", "grids", "sweep_report"]
+__all__ = ["Cell", "Grid", "grids", "sweep_report"]
 
 LETTERS = {"reproduced": "R", "not-reproduced": "N", "invalid": "I", "error": "E"}
 MOST_RUNS = 2000
 
 Axis = tuple[str, Sequence[str]]
-
-
-class SweptRun(SweepRow, Protocol):
-    """What the page reads of a run of a sweep."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def kernel(self) -> str: ...
-    @property
-    def claims(self) -> tuple[Claimed, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -68,14 +56,14 @@ class Grid:
     lines: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def grids(axes: Sequence[Axis], rows: Sequence[SweptRun]) -> list[Grid]:
+def grids(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Grid]:
     """Return the maps: the last axis to the right, the one before it downwards, a map for each value of the others."""
     if not axes:
         return []
     across: Axis = axes[-1]
     down: Axis = axes[-2] if len(axes) > 1 else ("", ("",))
     others = axes[:-2]
-    by_settings: dict[tuple[tuple[str, str], ...], list[SweptRun]] = {}
+    by_settings: dict[tuple[tuple[str, str], ...], list[Row]] = {}
     for row in rows:
         by_settings.setdefault(tuple(sorted(row.settings.items())), []).append(row)
     found = []
@@ -95,7 +83,7 @@ def sweep_report(
     sweep: str,
     axes: Sequence[Axis],
     fixed: Mapping[str, str],
-    rows: Sequence[SweptRun],
+    rows: Sequence[Row],
     link: Callable[[str], str | None] = lambda run: None,
 ) -> str:
     """Return the page. axes: (setting, its values); fixed: settings that all points share.
@@ -103,7 +91,7 @@ def sweep_report(
     link: a run's id -> where its report lies as seen from the page, None where there is none.
     """
     axis = side_by_side_axis(axes)
-    counts = Counter(row.verdict for row in rows)
+    counts = Counter[str](row.verdict for row in rows)
     shown = sorted(rows, key=lambda row: (row.point, row.repeat))[:MOST_RUNS]
     points = [(point, list(runs)) for point, runs in itertools.groupby(shown, key=lambda row: row.point)]
     return environment().get_template("sweep.html.j2").render(
@@ -125,11 +113,11 @@ def sweep_report(
     )  # fmt: skip
 
 
-def _cell(runs: Sequence[SweptRun]) -> Cell:
+def _cell(runs: Sequence[Row]) -> Cell:
     if not runs:
         return Cell(None)
     order = list(LETTERS)
-    counts = Counter(row.verdict for row in runs)
+    counts = Counter[str](row.verdict for row in runs)
     verdicts = sorted(counts.items(), key=lambda item: -order.index(item[0]) if item[0] in order else -len(order))
     return Cell(runs[0].point, tuple(verdicts))
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each picture of a run alone, drawn with matplotlib for papers and slides: SVG with text as text, or PNG."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from rig.errors import RigError, WrongCall
 from rig.report.plots.frames import layers
 from rig.report.plots.pages import COLOURS, ORDER, cells, pages_pictures
 from rig.report.plots.timeline import Panel, Timeline, timeline
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rig.report.html.page import Source

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The functions between a page fault and the OOM killer: which layer of the kernel each belongs to, and what it does.
 
 Names and files are those of Linux 5.10 to 6.12 on x86-64; where a function moved, its later place is given. A function

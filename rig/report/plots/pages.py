@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page map as a picture, one cell a page: states, their colours, and a PNG that is as small as the map is plain."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rig.report.sanitize import plain
 from rig.run.records import Record, Records
+from rig.sanitize import plain
 from rig.telemetry.pagemaps import Snapshot, page_maps, snapshots
 
 __all__ = ["COLOURS", "PageState", "PagesPicture", "cells", "columns_of", "most_changed", "pages_pictures", "png"]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the timeline shows, before anybody draws it: panels of series over the guest's time, and the marks on them."""
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from typing import Literal
 
 from rig.klog.oom.oom_event import OomEvent
 from rig.report.plots.timescale import TimeScale, time_scale
-from rig.report.sanitize import plain
 from rig.run.document import Run
 from rig.run.records import Records
+from rig.sanitize import plain
 from rig.telemetry.holders import Held, held
 from rig.telemetry.timeline import Row, rows
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A time axis that gives room to the moments at which something happens.
 
 In the main job four of seven events fall into the first four of 250 seconds: on a straight axis they lie on each other.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel's arithmetic of a parent that forks, a hog, and a child that writes: which verdict it foresees at a point.
 
 What is asked for is set against what the guest's own numbers say there is:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A frontier of guests: the search, with each value's verdict from a run; one curve for each point of other axes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the guests of a search say about its edges, by the kernel's arithmetic and their own numbers."""
 
 from __future__ import annotations

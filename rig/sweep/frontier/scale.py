@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The axis of a frontier: `NAME=LOW..HIGH` in the setting's own type, walked in steps of a resolution."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Find where the verdict changes along one axis: a coarse scan, then bisection of every change, then a second look.
 
 Pure: what a value's verdict is comes from a function, so the search is tested without a guest.

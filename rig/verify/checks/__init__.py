@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The checks, a rule a file; `catalogue()` gathers them."""
 
 from __future__ import annotations

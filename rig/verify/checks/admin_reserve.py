@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 vm.admin_reserve_kbytes is kept from processes without CAP_SYS_ADMIN, and from no other."""
 
 from __future__ import annotations

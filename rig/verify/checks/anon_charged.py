@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private writable anonymous mapping is charged when it is made, untouched."""
 
 from __future__ import annotations

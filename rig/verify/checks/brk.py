@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """brk charges what it adds and gives back what it takes off."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """clone with CLONE_VM charges nothing."""
 
 from __future__ import annotations

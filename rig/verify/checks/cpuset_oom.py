@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A cpuset without memory has an OOM of its constraint, and its victim may not be one that uses other nodes, however
 large.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """madvise with MADV_DONTNEED gives the pages back and keeps the charge: the promise stands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The end of a process gives its whole charge back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private read-only mapping of a file is not charged."""
 
 from __future__ import annotations

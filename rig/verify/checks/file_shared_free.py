@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A shared mapping of a file is not charged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private writable mapping of a file is charged: each page may have to be copied."""
 
 from __future__ import annotations

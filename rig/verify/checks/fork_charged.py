@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """fork charges the child for each mapping of the parent that is charged (VM_ACCOUNT), touched or not."""
 
 from __future__ import annotations

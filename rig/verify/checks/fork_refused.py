@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 fork fails with ENOMEM when the child's charge is above the limit, where mode 0 grants it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """fork does not charge shared memory again."""
 
 from __future__ import annotations

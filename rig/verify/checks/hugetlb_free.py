@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Memory from the pool of huge pages is not charged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.overcommit_ratio and vm.overcommit_kbytes exclude each other: setting one sets the other to 0."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Huge pages are taken off RAM before the ratio is applied."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.overcommit_kbytes sets CommitLimit itself, to which swap is added."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Huge pages are not taken off vm.overcommit_kbytes."""
 
 from __future__ import annotations

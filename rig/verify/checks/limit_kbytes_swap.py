@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Swap is added to vm.overcommit_kbytes too."""
 
 from __future__ import annotations

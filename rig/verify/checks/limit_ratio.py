@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CommitLimit is RAM without huge pages, times vm.overcommit_ratio percent, plus swap; the ratio may be above 100."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """All of swap is added to CommitLimit, whatever the ratio."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Too many mappings are ENOMEM with memory to spare: vm.max_map_count, not the OOM killer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.oom_kill_allocating_task is not heeded for a cgroup's OOM: the largest is killed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """memory.events counts each OOM and each kill of the group."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """With memory.oom.group all processes of the cgroup are killed together, and none outside."""
 
 from __future__ import annotations

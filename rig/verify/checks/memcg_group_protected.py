@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """memory.oom.group spares processes with oom_score_adj -1000."""
 
 from __future__ import annotations

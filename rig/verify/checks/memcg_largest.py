@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Within a cgroup the process with the highest badness is killed."""
 
 from __future__ import annotations

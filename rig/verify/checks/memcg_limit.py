@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A cgroup at memory.max has its own OOM: the victim is one of its processes, though a larger one is outside and
 memory is free.
 """

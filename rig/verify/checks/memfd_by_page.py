@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A memfd is charged a page at a time as pages are written, whatever its size, and given back with its last
 descriptor.
 """

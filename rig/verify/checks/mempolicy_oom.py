@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A process that is bound to a node by its memory policy has an OOM of that constraint."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The zones' min watermarks together are vm.min_free_kbytes, to a page a zone; ZONE_MOVABLE stands outside of it since
 6.6, where its own is 32 pages at least.
 """

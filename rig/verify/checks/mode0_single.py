@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 0 a single request is granted up to all of RAM and swap, and refused one page above."""
 
 from __future__ import annotations

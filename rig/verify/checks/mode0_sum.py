@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 0 each request is looked at alone: their sum may be above RAM and swap."""
 
 from __future__ import annotations

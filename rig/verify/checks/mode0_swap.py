@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 0 swap counts for the largest single request, in full."""
 
 from __future__ import annotations

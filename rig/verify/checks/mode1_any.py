@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 1 no request is refused for its size."""
 
 from __future__ import annotations

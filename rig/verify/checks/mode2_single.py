@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 a single request is granted up to what CommitLimit leaves, and refused above; the counter's CPUs blur the
 edge.
 """

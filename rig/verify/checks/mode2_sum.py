@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 the sum counts: a second request that would lift it above CommitLimit is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Switching to mode 2 above the limit succeeds: what was promised stays and can be written to, only new requests are
 refused, until enough was given back.
 """

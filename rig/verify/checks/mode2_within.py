@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 what stays within CommitLimit is granted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.overcommit_memory takes 0, 1 and 2, and no other value."""
 
 from __future__ import annotations

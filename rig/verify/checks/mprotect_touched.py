@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Making a private mapping writable charges it; making it read-only again gives nothing back once it was written to."""
 
 from __future__ import annotations

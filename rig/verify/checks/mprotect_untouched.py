@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A mapping that was made writable, never touched, and made read-only again: the charge stays on kernels before 6.7,
 and is given back since.
 """

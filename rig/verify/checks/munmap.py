@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """munmap gives the charge of what it unmaps back, also out of the middle of a mapping."""
 
 from __future__ import annotations

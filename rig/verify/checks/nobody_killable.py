@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel panics when memory is out and no process may be killed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 0 memory mapped with MAP_NORESERVE is not charged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 1 memory mapped with MAP_NORESERVE is not charged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 memory mapped with MAP_NORESERVE is charged all the same: the flag is not heeded."""
 
 from __future__ import annotations

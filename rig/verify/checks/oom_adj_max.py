@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """oom_score_adj 1000 makes a small process the first to go."""
 
 from __future__ import annotations

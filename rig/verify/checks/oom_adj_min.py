@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """oom_score_adj -1000 exempts a process, though it holds most."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """With vm.oom_kill_allocating_task the process that asked is killed, though another holds more."""
 
 from __future__ import annotations

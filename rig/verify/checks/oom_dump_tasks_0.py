@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """With vm.oom_dump_tasks=0 the report has no table of tasks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """With vm.oom_dump_tasks=1 the report lists the tasks."""
 
 from __future__ import annotations

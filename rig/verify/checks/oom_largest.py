@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The OOM killer kills the process with the highest badness: the one that holds most."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.panic_on_oom=1 panics when the whole system is out of memory."""
 
 from __future__ import annotations

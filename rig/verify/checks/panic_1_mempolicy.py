@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.panic_on_oom=1 does not panic for a memory policy's OOM."""
 
 from __future__ import annotations

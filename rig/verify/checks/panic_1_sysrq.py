@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.panic_on_oom=1 does not make SysRq f panic."""
 
 from __future__ import annotations

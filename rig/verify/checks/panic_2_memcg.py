@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vm.panic_on_oom=2 panics for a cgroup's OOM too."""
 
 from __future__ import annotations

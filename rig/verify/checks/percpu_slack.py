@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 small requests from all CPUs end within a batch a CPU of CommitLimit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """pids.max is EAGAIN from fork, with memory to spare."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private mapping that cannot be written to is not charged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RLIMIT_AS is ENOMEM for what is above it, with memory to spare."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Shared anonymous memory is charged whole when it is mapped."""
 
 from __future__ import annotations

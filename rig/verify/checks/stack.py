@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The stack is charged as it grows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """SysRq f kills the process with the highest badness though memory is free; the report's order is -1."""
 
 from __future__ import annotations

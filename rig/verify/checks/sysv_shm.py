@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A System V segment is charged whole when it is made and given back when it is removed."""
 
 from __future__ import annotations

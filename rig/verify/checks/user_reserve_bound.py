@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 vm.user_reserve_kbytes is kept from a process whose address space is at least 32 times as large."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """In mode 2 a process keeps at most a 32nd of its address space free for the user, however large
 vm.user_reserve_kbytes is.
 """

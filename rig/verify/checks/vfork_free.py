@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vfork (CLONE_VM and CLONE_VFORK) charges nothing: there is one address space."""
 
 from __future__ import annotations

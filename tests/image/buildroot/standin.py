@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A stand-in for Buildroot: a Makefile that answers the calls which rig makes, and leaves files of the same names.
 
 A package `first` is built once and keeps a stamp; a package `second` fails as long as there is a file `broken` beside

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Builds with a stand-in tree: what is refused, what fails half-way and goes on, and what gets into the cache."""
 
 from __future__ import annotations

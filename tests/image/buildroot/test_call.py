@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`rig image build --builder buildroot` as a person calls it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Defconfigs and kernel fragments: rendered from every setting, of the right form, without contradictions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Recipes: read, typed, and refused where they cannot be built."""
 
 from __future__ import annotations

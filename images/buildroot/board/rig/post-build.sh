@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Called by Buildroot with the target's folder before it packs the root filesystem.
 set -eu
 target=$1

@@ -1,4 +1,9 @@
-"""A frontier as frontier.json holds it, as far as the report reads it: edges found, edges foreseen, points run."""
+# SPDX-License-Identifier: MIT
+"""frontier.json, the document of a threshold search: edges found, edges predicted, points run.
+
+It stands in the search's directory beside a sweep's files (sweep.json, rows.jsonl, results.parquet). Values along the
+axis are numbers in the axis's unit: bytes, seconds, or the number itself.
+"""
 
 from __future__ import annotations
 
@@ -10,52 +15,67 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rig.errors import RigError
 
 __all__ = [
-    "FILE",
+    "FRONTIER",
     "FRONTIER_VERSION",
     "Curve",
     "Edge",
     "Foreseen",
     "Frontier",
     "FrontierAxis",
+    "OtherAxis",
     "Point",
     "read_frontier",
 ]
 
-FILE = "frontier.json"
+FRONTIER = "frontier.json"
 FRONTIER_VERSION = 1
 
 
+Number = int | float
+
+
 class Model(BaseModel):
-    # A frontier of a later rig may hold more than this one knows: it is read all the same.
+    # frontier.json of a later version may hold more than this one knows; it is read all the same.
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class FrontierAxis(Model):
-    """The axis that was searched. low, high, resolution: bytes, seconds, or the number itself, as kind tells."""
+    """The axis that was searched. low, high, resolution: in the unit of `kind`."""
 
     name: str
     kind: Literal["size", "duration", "int", "float"]
-    low: float
-    high: float
-    resolution: float
+    low: Number
+    high: Number
+    resolution: Number
+
+
+class OtherAxis(Model):
+    """An axis whose values, as text, have a curve each."""
+
+    name: str
+    values: tuple[str, ...]
 
 
 class Edge(Model):
-    """A change of verdict between two neighbouring values: their text, and their numbers in the axis's unit.
+    """A change of verdict between two neighbouring values, given as text and as numbers.
 
-    predicted and off_by are None where the arithmetic has no such edge.
+    noisy: a repeated run did not give its side's verdict.
+    predicted, off_by: None where the arithmetic predicts no such edge.
     """
 
     below: str = Field(alias="from")
     above: str = Field(alias="to")
     low: str
     high: str
-    low_value: float
-    high_value: float
+    low_value: Number
+    high_value: Number
     noisy: bool = False
+    runs_below: tuple[str, ...] = ()
+    runs_above: tuple[str, ...] = ()
     predicted: str | None = None
     off_by: str | None = None
-    predicted_value: float | None = None
+    predicted_value: Number | None = None
+    off_by_value: Number | None = None
 
     @property
     def middle(self) -> float:
@@ -63,17 +83,17 @@ class Edge(Model):
 
 
 class Foreseen(Model):
-    """A change of verdict that the arithmetic foresees, whether or not it was found."""
+    """A change of verdict that the arithmetic predicts, whether or not it was found."""
 
     below: str = Field(alias="from")
     above: str = Field(alias="to")
-    value: float
+    value: Number
 
 
 class Point(Model):
     """A value that was run, and the verdicts of its runs."""
 
-    value: float
+    value: Number
     verdicts: tuple[str, ...] = ()
 
 
@@ -87,18 +107,19 @@ class Curve(Model):
 
 
 class Frontier(Model):
-    """A search as a whole."""
+    """A search as a whole. fixed: the settings that all its points share."""
 
     schema_version: int
     scenario: str
     fixed: dict[str, str] = Field(default_factory=dict)
     axis: FrontierAxis
+    others: tuple[OtherAxis, ...] = ()
     curves: tuple[Curve, ...] = ()
 
 
 def read_frontier(folder: Path) -> Frontier:
-    """Read a frontier's folder. Raises RigError for what is none, or of another version."""
-    where = folder / FILE
+    """Read frontier.json in `folder`. Raises RigError where there is none or its version is another."""
+    where = folder / FRONTIER
     try:
         frontier = Frontier.model_validate_json(where.read_bytes())
     except OSError as error:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nothing that a guest prints moves the cursor, colours the screen or hides a part of a line."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.report.sanitize import plain
+from rig.sanitize import plain
 
 
 @pytest.mark.parametrize(

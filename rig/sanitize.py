@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text from the guest before it reaches a terminal: no escapes, no controls, no invisible or turned characters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs, points and checks as the tests that CI systems know: suites of cases, each with one of four ends."""
 
 from __future__ import annotations
@@ -6,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rig.report.sanitize import plain
 from rig.run.document import Claimed, Run
+from rig.sanitize import plain
 
 __all__ = ["Case", "CaseStatus", "Suite", "cases_of_claims", "suite_of_error", "suite_of_run"]
 
