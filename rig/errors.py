@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["EXIT_ERROR", "EXIT_WRONG_CALL", "GuestError", "RigError", "WrongCall"]
+__all__ = ["EXIT_ERROR", "EXIT_USAGE", "GuestError", "RigError", "UsageError"]
 
 EXIT_ERROR = 3
-EXIT_WRONG_CALL = 64  # EX_USAGE of sysexits.h
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 
 
 class RigError(Exception):
@@ -42,10 +42,10 @@ class RigError(Exception):
         return text if self.remedy is None else f"{text} ({self.remedy})"
 
 
-class WrongCall(RigError):
+class UsageError(RigError):
     """The person asked for something that cannot be asked for: an unknown name, a bad value."""
 
-    status = EXIT_WRONG_CALL
+    status = EXIT_USAGE
 
 
 class GuestError(RigError):

@@ -20,7 +20,7 @@ static const char usage[] =
 	"                                         what it does not take is dropped and counted\n"
 	"       rig-agent --version\n"
 	"As PID 1 it is the guest's /init and takes no arguments. Exit status: 0 done, 1 the plan is wrong or its\n"
-	"step failed, 2 the plan cannot be read, 64 wrong call.\n";
+	"step failed, 2 the plan cannot be read, 64 usage error.\n";
 
 static void print_problem(int line, const char *text)
 {

@@ -15,7 +15,7 @@ static const char help[] =
 	"  --changes N    how many (10)\n"
 	"  --every TIME   the pause before each (1s)\n"
 	"  --signal HOW   rt (default): SIGRTMIN, which is queued; usr1: SIGUSR1, of which only one can be pending\n"
-	"Exit status: 0 done, 64 wrong call, 71 a write or a signal was refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 a write or a signal was refused.\n";
 
 int main(int argc, char **argv)
 {
@@ -35,15 +35,15 @@ int main(int argc, char **argv)
 		case 'e': every = duration_of("--every", optarg); break;
 		case 's':
 			if (strcmp(optarg, "rt") != 0 && strcmp(optarg, "usr1") != 0)
-				wrong_call("--signal: '%s' is neither rt nor usr1", optarg);
+				usage_error("--signal: '%s' is neither rt nor usr1", optarg);
 			sig = strcmp(optarg, "rt") == 0 ? SIGRTMIN : SIGUSR1;
 			break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("child-app takes no such option");
+		default: usage_error("child-app takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	reader = notify ? (pid_t)number_of("NOTIFY_PID", notify, 2, 4194304) : 0;
 	take_role("child_app");
 	for (long change = 1; change <= changes; change++) {

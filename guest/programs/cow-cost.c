@@ -24,7 +24,7 @@ static const char help[] =
 	"  'minflt NAME COUNT'            minor faults during the whole pass\n"
 	"With QEMU's instruction counter (-icount shift=N) a cycle is a nanosecond of the guest's clock, 2^N of them are an\n"
 	"instruction: counted, not timed, and the same in every run of the same recording.\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 enum { MAX_PAGES = 8192, A_LINE = 64 };
 
@@ -102,11 +102,11 @@ int main(int argc, char **argv)
 		case 'n': pages = number_of("--pages", optarg, 1, MAX_PAGES); break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("cow-cost takes no such option");
+		default: usage_error("cow-cost takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	take_role("parent");
 	array = map_array("array", (size_t)pages * page_size, MAP_PRIVATE);

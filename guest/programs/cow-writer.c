@@ -35,7 +35,7 @@ static const char help[] =
 	"  parent: 'region array START LENGTH', 'filled BYTES' (stops), 'forked PID' (waits for the child)\n"
 	"  child:  'prefaulted BYTES' (with --touch; stops), 'child ready' (stops), 'step K BYTES' ..., 'done'\n"
 	"  parent: 'child exited CODE' or 'child killed SIGNAL'\n"
-	"Exit status: 0 done (whatever became of the child), 64 wrong call, 71 the kernel refused: 'mmap: ENOMEM',\n"
+	"Exit status: 0 done (whatever became of the child), 64 usage error, 71 the kernel refused: 'mmap: ENOMEM',\n"
 	"'fork: ENOMEM'.\n";
 
 enum method { BY_FORK, BY_CLONE_VM, BY_VFORK, BY_POSIX_SPAWN };
@@ -205,7 +205,7 @@ static const char *one_of(const char *option, const char *value, const char *con
 	for (int i = 0; choices[i]; i++)
 		if (strcmp(value, choices[i]) == 0)
 			return choices[i];
-	wrong_call("%s: '%s' is none of the choices", option, value);
+	usage_error("%s: '%s' is none of the choices", option, value);
 }
 
 static enum method method_of(const char *value)
@@ -247,13 +247,13 @@ static void read_options(int argc, char **argv)
 		case 'x': set.no_stop = true; break;
 		case 'c': set.as_child = true; break;
 		case 'h': fputs(help, stdout); exit(0);
-		default: wrong_call("cow-writer takes no such option");
+		default: usage_error("cow-writer takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	if (set.size < page_size || set.size % page_size || set.step < page_size || set.step % page_size)
-		wrong_call("--size and --step are whole pages of %zu bytes, at least one", page_size);
+		usage_error("--size and --step are whole pages of %zu bytes, at least one", page_size);
 	if (set.steps == 0)
 		set.steps = (long)((set.size + set.step - 1) / set.step);
 }

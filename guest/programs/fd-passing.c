@@ -20,7 +20,7 @@ static const char help[] =
 	"Phases, each a line after which the process stops until SIGCONT:\n"
 	"  'forked PID', 'child ready' (child stops), 'parent sent FD' (parent stops), 'child got FD' (child stops),\n"
 	"  'child read C' or 'child read: EBADF' (the child ends), 'parent read C'\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 static bool no_stop;
 
@@ -117,11 +117,11 @@ int main(int argc, char **argv)
 		case 'n': only_number = true; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("fd-passing takes no such option");
+		default: usage_error("fd-passing takes no such option");
 		}
 	}
 	if (optind != argc - 1)
-		wrong_call("fd-passing needs one FILE");
+		usage_error("fd-passing needs one FILE");
 	take_role("parent");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		refused("socketpair");

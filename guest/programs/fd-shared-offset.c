@@ -24,7 +24,7 @@ static const char help[] =
 	"  'child set NONBLOCK', 'child write: EBADF' (after asking for O_RDWR by F_SETFL; child stops, then ends),\n"
 	"  'parent flags NONBLOCK' or 'parent flags none'\n"
 	"The parent reads as soon as it is woken after 'opened'; the child waits, stopped, until the plan wakes it.\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 static long count = 29;
 static bool no_stop;
@@ -88,11 +88,11 @@ int main(int argc, char **argv)
 		case 'r': reopen = true; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("fd-shared-offset takes no such option");
+		default: usage_error("fd-shared-offset takes no such option");
 		}
 	}
 	if (optind != argc - 1)
-		wrong_call("fd-shared-offset needs one FILE");
+		usage_error("fd-shared-offset needs one FILE");
 	take_role("parent");
 	fd = open_file(argv[optind]);
 	say("opened %d", fd);

@@ -19,7 +19,7 @@ static const char help[] =
 	"Lines: 'region array START LENGTH', 'holding BYTES' (stops), then 'forked N' with the number that there are, and\n"
 	"'fork: ERRNO' where the kernel refused one (stops, with the children still there).\n"
 	"The parent is 'parent', the children are 'child'.\n"
-	"Exit status: 0 all were made, 64 wrong call, 71 the kernel refused one.\n";
+	"Exit status: 0 all were made, 64 usage error, 71 the kernel refused one.\n";
 
 enum method { BY_FORK, BY_VFORK, BY_POSIX_SPAWN };
 
@@ -73,7 +73,7 @@ static enum method method_of(const char *name)
 	for (int i = 0; i < 3; i++)
 		if (strcmp(method_names[i], name) == 0)
 			return (enum method)i;
-	wrong_call("--method: '%s' is none of fork, vfork, posix_spawn", name);
+	usage_error("--method: '%s' is none of fork, vfork, posix_spawn", name);
 }
 
 static void hold(size_t size, bool touch)
@@ -110,18 +110,18 @@ int main(int argc, char **argv)
 		case 's': size = size_of("--size", optarg); break;
 		case 'f':
 			if (strcmp(optarg, "touch") != 0 && strcmp(optarg, "map") != 0)
-				wrong_call("--fill: '%s' is neither touch nor map", optarg);
+				usage_error("--fill: '%s' is neither touch nor map", optarg);
 			touch = strcmp(optarg, "touch") == 0;
 			break;
 		case 'm': method = method_of(optarg); break;
 		case 'x': no_stop = true; break;
 		case 'c': wait_for_ever((pid_t)number_of("--as-child-of", optarg, 1, 4194304));
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("fork-fails takes no such option");
+		default: usage_error("fork-fails takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	take_role("parent");
 	hold(size, touch);
 	while (made < count && (err = make_child(method)) == 0)

@@ -21,7 +21,7 @@ static const char help[] =
 	"Lines: 'region array START LENGTH', 'forked JOB PID', 'job JOB ready' (children; each stops until SIGCONT),\n"
 	"'job JOB computed WORDS', 'child PID exited CODE' or 'child PID killed SIGNAL', then the parent's count of the\n"
 	"words: 'once N', 'never N', 'more N'. The parent is 'parent', the children are 'job1', 'job2', ...\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 static volatile uint64_t *array;
 static size_t words;
@@ -101,16 +101,16 @@ int main(int argc, char **argv)
 		case 'p': sharing = MAP_PRIVATE; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("fork-join takes no such option");
+		default: usage_error("fork-join takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	words = size / sizeof(*array);
 	if (words < (size_t)jobs)
-		wrong_call("--size: %zu bytes are too few for %ld jobs", size, jobs);
+		usage_error("--size: %zu bytes are too few for %ld jobs", size, jobs);
 	if (killed >= jobs)
-		wrong_call("--kill: there is no job %ld among %ld", killed, jobs);
+		usage_error("--kill: there is no job %ld among %ld", killed, jobs);
 	take_role("parent");
 	array = map_array("array", size, sharing);
 	for (long job = 1; job < jobs; job++) {

@@ -21,7 +21,7 @@ static const char help[] =
 	"Phases, each a line after which the process stops until SIGCONT:\n"
 	"  parent: 'parent returned PID' (stops), waits for the child, 'counter VALUE', 'bye'\n"
 	"  child:  'child returned 0' (stops), 'bye'\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused: 'fork: EAGAIN'.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused: 'fork: EAGAIN'.\n";
 
 static volatile int counter;	/* global on purpose: is there one of it, or are there two? */
 static bool no_stop;
@@ -73,17 +73,17 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'm':
 			if (strcmp(optarg, "fork") != 0 && strcmp(optarg, "clone-vm") != 0)
-				wrong_call("--method: '%s' is neither fork nor clone-vm", optarg);
+				usage_error("--method: '%s' is neither fork nor clone-vm", optarg);
 			share = strcmp(optarg, "clone-vm") == 0;
 			break;
 		case 'b': buffered = true; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("fork-returns-twice takes no such option");
+		default: usage_error("fork-returns-twice takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	if (buffered)
 		printf("buffered\n");	/* to a pipe stdio keeps it until exit */
 	if (share) {

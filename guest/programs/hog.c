@@ -17,7 +17,7 @@ static const char help[] =
 	"  --no-stop    do not stop when the memory is taken, only wait\n"
 	"\n"
 	"Lines: 'region hog START LENGTH', 'hogging BYTES' (then it stops until SIGCONT, and sleeps for ever after).\n"
-	"Exit status: 64 wrong call, 71 the kernel refused the memory: 'mmap: ENOMEM'.\n";
+	"Exit status: 64 usage error, 71 the kernel refused the memory: 'mmap: ENOMEM'.\n";
 
 /* glibc maps each large block for itself (M_MMAP_THRESHOLD, mallopt(3)), with its header in front. */
 static size_t take_blocks(size_t size, size_t block, size_t page_size, void (*touch)(volatile uint64_t *, size_t, uint64_t))
@@ -56,25 +56,25 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'f':
 			if (strcmp(optarg, "word") != 0 && strcmp(optarg, "page") != 0)
-				wrong_call("--fill: '%s' is neither word nor page", optarg);
+				usage_error("--fill: '%s' is neither word nor page", optarg);
 			whole_pages = strcmp(optarg, "page") == 0;
 			break;
 		case 'b':
 			block = size_of("--blocks", optarg);
 			if (block < page_size)
-				wrong_call("--blocks is at least a page, %zu bytes", page_size);
+				usage_error("--blocks is at least a page, %zu bytes", page_size);
 			break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("hog takes no such option");
+		default: usage_error("hog takes no such option");
 		}
 	}
 	if (optind != argc - 1)
-		wrong_call("hog needs one SIZE");
+		usage_error("hog needs one SIZE");
 	size = size_of("SIZE", argv[optind]);
 	pages = size / page_size;
 	if (pages == 0)
-		wrong_call("SIZE is at least a page, %zu bytes", page_size);
+		usage_error("SIZE is at least a page, %zu bytes", page_size);
 	take_role("hog");
 	if (block) {
 		taken = take_blocks(size, block, page_size, whole_pages ? fill_page : write_page);

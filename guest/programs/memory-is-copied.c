@@ -22,7 +22,7 @@ static const char help[] =
 	"  'region array START LENGTH', 'filled BYTES' (parent stops), 'forked PID',\n"
 	"  'child ready' (child stops; the parent stops too), 'WHO wrote PAGE' (the writer stops),\n"
 	"  'child sees VALUE' (the child ends), 'parent sees VALUE'\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 enum { OLD = 1, NEW = 2 };
 
@@ -67,19 +67,19 @@ int main(int argc, char **argv)
 		case 'k': page = number_of("--page", optarg, 0, 1023); break;
 		case 'w':
 			if (strcmp(optarg, "child") != 0 && strcmp(optarg, "parent") != 0)
-				wrong_call("--writer: '%s' is neither child nor parent", optarg);
+				usage_error("--writer: '%s' is neither child nor parent", optarg);
 			parent_writes = strcmp(optarg, "parent") == 0;
 			break;
 		case 's': sharing = MAP_SHARED; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("memory-is-copied takes no such option");
+		default: usage_error("memory-is-copied takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	if (page >= pages)
-		wrong_call("--page: there is no page %ld among %ld", page, pages);
+		usage_error("--page: there is no page %ld among %ld", page, pages);
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	take_role("parent");
 	array = map_array("array", (size_t)pages * page_size, sharing);

@@ -17,7 +17,7 @@ static const char help[] =
 	"\n"
 	"Lines: 'reading KIND' (pipe, socket, file), 'got LINE' each, at the end 'changes N' and 'signals N', and\n"
 	"'child exited CODE' or 'child killed SIGNAL'.\n"
-	"Exit status: 0 done, 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 static long changes, signals;
 
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout) < 0;
 	if (argc != 1)
-		wrong_call("parent-app takes no arguments");
+		usage_error("parent-app takes no arguments");
 	take_role("parent_app");
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);

@@ -3,7 +3,7 @@
  * What all scenario programs share: sizes and durations as people write them, the phases in which they stop so that
  * the kernel can be looked at while nothing moves, and writes that the compiler may not remove.
  *
- * Exit statuses: 0 done, 64 wrong call (EX_USAGE of sysexits.h), 71 the kernel refused a system call (EX_OSERR); the
+ * Exit statuses: 0 done, 64 usage error (EX_USAGE of sysexits.h), 71 the kernel refused a system call (EX_OSERR); the
  * refusal is a line on standard output, "fork: ENOMEM".
  */
 #ifndef RIG_PHASES_H
@@ -59,7 +59,7 @@ static void refused(const char *call)
 }
 
 __attribute__((noreturn, format(printf, 1, 2), unused))
-static void wrong_call(const char *format, ...)
+static void usage_error(const char *format, ...)
 {
 	va_list args;
 
@@ -98,11 +98,11 @@ static size_t size_of(const char *option, const char *text)
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (end == text || *text == '-' || errno)
-		wrong_call("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M", option, text);
+		usage_error("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M", option, text);
 	if (*end) {
 		unit = strchr(units, *end & ~0x20);
 		if (!unit || end[1] || value > UINT64_MAX >> 10 * (unit - units + 1))
-			wrong_call("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M",
+			usage_error("%s: '%s' is not a size: write a number and one of K, M, G or T, as in 200M",
 				   option, text);
 		value <<= 10 * (unit - units + 1);
 	}
@@ -123,7 +123,7 @@ static int64_t duration_of(const char *option, const char *text)
 	for (size_t i = 0; end != text && value >= 0 && value < 1e9 && i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(end, units[i].unit) == 0)
 			return (int64_t)(value * units[i].seconds * 1e9 + 0.5);
-	wrong_call("%s: '%s' is not a duration: write a number and one of ms, s, min or h, as in 30s", option, text);
+	usage_error("%s: '%s' is not a duration: write a number and one of ms, s, min or h, as in 30s", option, text);
 }
 
 __attribute__((unused))
@@ -135,7 +135,7 @@ static long number_of(const char *option, const char *text, long min, long max)
 	errno = 0;
 	value = strtol(text, &end, 10);
 	if (end == text || *end || errno || value < min || value > max)
-		wrong_call("%s: '%s' is not a number from %ld to %ld", option, text, min, max);
+		usage_error("%s: '%s' is not a number from %ld to %ld", option, text, min, max);
 	return value;
 }
 

@@ -22,7 +22,7 @@ static const char help[] =
 	"\n"
 	"Lines: 'transport HOW', 'forked PID', then those of parent-app. child-app is told by environment variable\n"
 	"NOTIFY_PID whom to signal.\n"
-	"Exit status: that of parent-app; 64 wrong call, 71 the kernel refused.\n";
+	"Exit status: that of parent-app; 64 usage error, 71 the kernel refused.\n";
 
 static char parent_path[PATH_MAX], child_path[PATH_MAX];
 
@@ -35,7 +35,7 @@ static void beside_us(char *path, const char *name)
 		refused("readlink");
 	self[length] = '\0';
 	if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), name) >= PATH_MAX)
-		wrong_call("the path of %s is too long", name);
+		usage_error("the path of %s is too long", name);
 }
 
 /* ends[0] is to be read from, ends[1] to be written to. */
@@ -73,7 +73,7 @@ static void make_transport(const char *how, int ends[2])
 	} else if (strcmp(how, "unix") == 0) {
 		make_unix(ends);
 	} else {
-		wrong_call("--transport: '%s' is none of pipe, socketpair, unix", how);
+		usage_error("--transport: '%s' is none of pipe, socketpair, unix", how);
 	}
 }
 
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		case 'p': snprintf(parent_path, sizeof(parent_path), "%s", optarg); break;
 		case 'c': snprintf(child_path, sizeof(child_path), "%s", optarg); break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("pipe-launcher takes no such option");
+		default: usage_error("pipe-launcher takes no such option");
 		}
 	}
 	make_transport(transport, ends);

@@ -20,7 +20,7 @@ static const char help[] =
 	"'died SLOT PID killed SIGNAL', 'growing SLOT', 'stopped' at the end.\n"
 	"A task ends as it is told: SIGUSR1 exits with 3, SIGUSR2 takes memory until it has --grow, any other signal does\n"
 	"what it does. SIGTERM to the main process ends all. The main process is 'main', the tasks are 'task1', ...\n"
-	"Exit status: 0 stopped, 64 wrong call, 71 the kernel refused: 'fork: EAGAIN'.\n";
+	"Exit status: 0 stopped, 64 usage error, 71 the kernel refused: 'fork: EAGAIN'.\n";
 
 enum { MAX_TASKS = 9 };
 
@@ -153,11 +153,11 @@ int main(int argc, char **argv)
 		case 'g': grow_size = size_of("--grow", optarg); break;
 		case 'p': pause_ns = duration_of("--pause", optarg); break;
 		case 'h': fputs(help, stdout); return 0;
-		default: wrong_call("respawn takes no such option");
+		default: usage_error("respawn takes no such option");
 		}
 	}
 	if (optind != argc)
-		wrong_call("'%s' is not an option", argv[optind]);
+		usage_error("'%s' is not an option", argv[optind]);
 	take_role("main");
 	main_pid = getpid();
 	supervise();

@@ -828,7 +828,7 @@ static void measure(const char *name)
 	while (i < sizeof(checks) / sizeof(checks[0]) && strcmp(checks[i].name, name) != 0)
 		i++;
 	if (i == sizeof(checks) / sizeof(checks[0]))
-		wrong_call("there is no check '%s'", name);
+		usage_error("there is no check '%s'", name);
 	check = name;
 	pid = fork();
 	if (pid == 0) {

@@ -105,7 +105,7 @@ static void start(struct wants wants)
 	pid_t pid;
 
 	if (count == MOST)
-		wrong_call("more than %d processes", MOST);
+		usage_error("more than %d processes", MOST);
 	pid = fork();
 	if (pid == 0)
 		live(&wants);
@@ -494,7 +494,7 @@ static void run(const char *name)
 	while (i < sizeof(checks) / sizeof(checks[0]) && strcmp(checks[i].name, name) != 0)
 		i++;
 	if (i == sizeof(checks) / sizeof(checks[0]))
-		wrong_call("there is no check '%s'", name);
+		usage_error("there is no check '%s'", name);
 	check = name;
 	*board = (struct board){ 0 };
 	mark("begin", name);

@@ -25,7 +25,7 @@ Phases, each a line after which the process stops until SIGCONT:
   parent: 'region array START LENGTH', 'filled BYTES' (stops), 'forked PID' (waits for the child)
   child:  'prefaulted BYTES' (with --touch; stops), 'child ready' (stops), 'step K BYTES' ..., 'done'
   parent: 'child exited CODE' or 'child killed SIGNAL'
-Exit status: 0 done (whatever became of the child), 64 wrong call, 71 the kernel refused: 'mmap: ENOMEM',
+Exit status: 0 done (whatever became of the child), 64 usage error, 71 the kernel refused: 'mmap: ENOMEM',
 'fork: ENOMEM'. madvise and clone need the program in C: python3-minimal has neither mmap nor ctypes.
 """
 
@@ -99,5 +99,5 @@ def parent(options):
 options, _ = phases.read_options(HELP, OPTIONS)
 for size in (options["size"], options["step"]):
     if size < phases.PAGE or size % phases.PAGE:
-        phases.wrong_call(f"--size and --step are whole pages of {phases.PAGE} bytes, at least one")
+        phases.usage_error(f"--size and --step are whole pages of {phases.PAGE} bytes, at least one")
 parent(options)

@@ -22,7 +22,7 @@ Phases, each a line after which the process stops until SIGCONT:
   'parent flags NONBLOCK' or 'parent flags none'
 os.read is read(2). Python's own file objects read ahead into a buffer: there the offset of the descriptor is not
 what the program has seen.
-Exit status: 0 done, 64 wrong call, 71 the kernel refused.
+Exit status: 0 done, 64 usage error, 71 the kernel refused.
 """
 
 OPTIONS = {"count": (phases.number_of, 29), "reopen": (None, False), "no-stop": (None, False)}

@@ -11,7 +11,7 @@ Takes SIZE bytes (200M), writes to every page, and keeps them until it is killed
   --no-stop    do not stop when the memory is taken, only wait
 
 Lines: 'region hog START LENGTH', 'hogging BYTES' (then it stops until SIGCONT, and sleeps for ever after).
-Exit status: 64 wrong call, 71 the kernel refused the memory: 'mmap: ENOMEM'.
+Exit status: 64 usage error, 71 the kernel refused the memory: 'mmap: ENOMEM'.
 """
 
 OPTIONS = {"blocks": (phases.size_of, None), "no-stop": (None, False)}
@@ -40,7 +40,7 @@ options, operands = phases.read_options(HELP, OPTIONS, operands=1)
 size = phases.size_of("SIZE", operands[0])
 for option in (size, options["blocks"]):
     if option is not None and option < phases.PAGE:
-        phases.wrong_call(f"SIZE and --blocks are at least a page, {phases.PAGE} bytes")
+        phases.usage_error(f"SIZE and --blocks are at least a page, {phases.PAGE} bytes")
 phases.take_role("hog")
 try:
     held, taken = take_blocks(size, options["blocks"]) if options["blocks"] else take_pages(size)

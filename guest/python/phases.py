@@ -38,7 +38,7 @@ def refused(call, error):
     os._exit(EXIT_REFUSED)
 
 
-def wrong_call(message):
+def usage_error(message):
     sys.stderr.write(f"{message}; --help says more\n")
     sys.exit(EXIT_USAGE)
 
@@ -68,7 +68,7 @@ def size_of(option, text):
     """Return bytes for 4096, 64K, 200M, 1G."""
     digits, unit = _split(text)
     if not (digits.isascii() and digits.isdigit()) or unit.upper() not in _SHIFTS:
-        wrong_call(f"{option}: '{text}' is not a size: write a number and one of K, M, G or T, as in 200M")
+        usage_error(f"{option}: '{text}' is not a size: write a number and one of K, M, G or T, as in 200M")
     return int(digits) << _SHIFTS[unit.upper()]
 
 
@@ -76,20 +76,20 @@ def duration_of(option, text):
     """Return seconds for 30s, 500ms, 2min, 1.5."""
     digits, unit = _split(text)
     if not digits.replace(".", "", 1).isdigit() or unit not in _SECONDS:
-        wrong_call(f"{option}: '{text}' is not a duration: write a number and one of ms, s, min or h, as in 30s")
+        usage_error(f"{option}: '{text}' is not a duration: write a number and one of ms, s, min or h, as in 30s")
     return float(digits) * _SECONDS[unit]
 
 
 def number_of(option, text):
     if not text.isdigit():
-        wrong_call(f"{option}: '{text}' is not a number")
+        usage_error(f"{option}: '{text}' is not a number")
     return int(text)
 
 
 def choice_of(*choices):
     def read(option, text):
         if text not in choices:
-            wrong_call(f"{option}: '{text}' is none of {', '.join(choices)}")
+            usage_error(f"{option}: '{text}' is none of {', '.join(choices)}")
         return text
 
     return read
@@ -113,15 +113,15 @@ def read_options(help_text, options, operands=0):
         if not word.startswith("--"):
             rest.append(word)
         elif name not in options:
-            wrong_call(f"there is no option --{name}")
+            usage_error(f"there is no option --{name}")
         elif options[name][0] is None:
             values[name] = True
         elif equals or words:
             values[name] = options[name][0](f"--{name}", text if equals else words.pop(0))
         else:
-            wrong_call(f"--{name} needs a value")
+            usage_error(f"--{name} needs a value")
     if len(rest) != operands:
-        wrong_call(f"{len(rest)} operands where there should be {operands}")
+        usage_error(f"{len(rest)} operands where there should be {operands}")
     return values, rest
 
 

@@ -18,7 +18,7 @@ Lines: 'born SLOT PID' (the main process), 'task SLOT ready' (the task), 'died S
 'died SLOT PID killed SIGNAL', 'growing SLOT', 'grown SLOT', 'stopped' at the end.
 SIGUSR1 makes a task exit with 3; SIGTERM to the main process ends all. The main process is 'main', the tasks are
 'task1', ...
-Exit status: 0 stopped, 64 wrong call, 71 the kernel refused: 'fork: EAGAIN'.
+Exit status: 0 stopped, 64 usage error, 71 the kernel refused: 'fork: EAGAIN'.
 """
 
 OPTIONS = {
@@ -74,7 +74,7 @@ def bury_all():
 
 options, _ = phases.read_options(HELP, OPTIONS)
 if not 1 <= options["tasks"] <= 9:
-    phases.wrong_call("--tasks is a number from 1 to 9")
+    phases.usage_error("--tasks is a number from 1 to 9")
 phases.take_role("main")
 slots = {}  # pid -> slot
 signal.pthread_sigmask(signal.SIG_BLOCK, FOR_MAIN | FOR_TASKS)

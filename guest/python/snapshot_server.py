@@ -34,7 +34,7 @@ Phases, each a line after which the process stops until SIGCONT:
   parent: 'filled OBJECTS' (stops), 'forked PID', 'wrote N'
   child:  'child ready' (stops), 'snapshot OBJECTS' (stops; how much it holds of its own is what to look at), 'done'
   parent: 'child exited CODE' or 'child killed SIGNAL'
-Exit status: 0 done, 64 wrong call, 71 the kernel refused: 'fork: ENOMEM'.
+Exit status: 0 done, 64 usage error, 71 the kernel refused: 'fork: ENOMEM'.
 """
 
 OPTIONS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from rig.errors import EXIT_ERROR, EXIT_WRONG_CALL, RigError
+from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
 __all__ = ["main", "print_error"]
 
@@ -111,7 +111,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if getattr(error, "format_message", None) is not None:
             print(f"rig: {error.format_message()}\n  try: rig --help", file=sys.stderr)  # type: ignore[attr-defined] # looked for on the line above
-            return EXIT_WRONG_CALL
+            return EXIT_USAGE
         return _tell_of_a_bug(error, with_traceback)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`rig run --bisect`: a run's verdict as the exit status that `git bisect run` reads (git-bisect(1)).
 
-0 is good, 1 is bad, 125 is a commit that cannot be tested; from 128 on the bisection ends. A wrong call's own status,
+0 is good, 1 is bad, 125 is a commit that cannot be tested; from 128 on the bisection ends. A usage error's own status,
 64, would be read as bad at every commit.
 """
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from rig.experiment.run import Request
@@ -37,7 +37,7 @@ def bisect_status(request: Request, good: str | None, *, bisect: bool, repeat: i
 
     def call() -> str:
         if not bisect or good not in DECIDED or others or not request.scenario:
-            raise WrongCall(
+            raise UsageError(
                 "--bisect needs one scenario and what is good",
                 where="rig run",
                 remedy=f"as in: git bisect run rig run {request.scenario or 'SCENARIO'} --bisect --good reproduced "

@@ -39,17 +39,17 @@ def explain(
     Without --event or --all the gravest event is explained and the others are listed. Exits with 1 when the log
     holds no event.
     """
-    from rig.errors import WrongCall
+    from rig.errors import UsageError
 
     if schema:
         _print_schema()
         return 0
     if event is not None and everything:
-        raise WrongCall("--event and --all exclude each other", remedy="leave one away")
+        raise UsageError("--event and --all exclude each other", remedy="leave one away")
     log = _read(source)
     events: Sequence[Event] = log.events
     if event is not None and event > len(events):
-        raise WrongCall(
+        raise UsageError(
             f"the log has {len(events)} events, not {event}", where=source, remedy="leave --event away to see them all"
         )
     if vmlinux is not None:
@@ -87,7 +87,7 @@ def _read(source: str) -> Log:
 
 def _resolve(source: str) -> str:
     """A file, standard input, a folder with a console's log in it, or a run by its name."""
-    from rig.errors import WrongCall
+    from rig.errors import UsageError
 
     path = Path(source)
     if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
@@ -99,12 +99,12 @@ def _resolve(source: str) -> str:
 
         try:
             folder = resolve_run(source)
-        except WrongCall as error:
-            raise WrongCall(
+        except UsageError as error:
+            raise UsageError(
                 "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
             ) from error
     if not (folder / _CONSOLE).is_file():
-        raise WrongCall(f"there is no {_CONSOLE} in this folder", where=folder, remedy="give the log file itself")
+        raise UsageError(f"there is no {_CONSOLE} in this folder", where=folder, remedy="give the log file itself")
     return str(folder / _CONSOLE)
 
 

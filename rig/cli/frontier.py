@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 if TYPE_CHECKING:
     from rig.sweep.frontier.curves import Curve
@@ -57,10 +57,10 @@ def frontier(
 
     check_outputs(("--json", as_json), ("-q", quiet))
     if find is not None and find not in VERDICTS:
-        raise WrongCall(f"'{find}' is no verdict", where="--find", remedy=f"one of {', '.join(VERDICTS)}")
+        raise UsageError(f"'{find}' is no verdict", where="--find", remedy=f"one of {', '.join(VERDICTS)}")
     ranges = [text for text in over if ".." in text]
     if len(ranges) != 1:
-        raise WrongCall("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")
+        raise UsageError("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")
     loaded = load_scenario(scenario)
     others = parse_axes([text for text in over if ".." not in text])
     if others:
@@ -68,7 +68,7 @@ def frontier(
     scale = parse_scale(ranges[0], loaded, resolution)
     fixed = [(name, value) for name, _, value in (text.partition("=") for text in sets)]
     if scale.name in {name for name, _ in fixed}:
-        raise WrongCall(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
+        raise UsageError(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
 
     kept = open_frontier(str(loaded.folder) if "/" in scenario else scenario, others, fixed)
 

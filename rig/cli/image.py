@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
@@ -29,14 +29,14 @@ def build(
         _build_with_buildroot(recipe, buildroot, jobs, primary_site, kernel, defconfig_only)
         return
     if builder != "quick":
-        raise WrongCall(f"there is no builder '{builder}'", where="--builder", remedy="quick or buildroot")
+        raise UsageError(f"there is no builder '{builder}'", where="--builder", remedy="quick or buildroot")
     given = {
         "--recipe": recipe, "--buildroot": buildroot, "--jobs": jobs, "--primary-site": primary_site,
         "--defconfig-only": defconfig_only,
     }  # fmt: skip
     for option, value in given.items():
         if value:
-            raise WrongCall(
+            raise UsageError(
                 "belongs to the other builder", where=option, remedy="rig image build --builder buildroot …"
             )
     _build_quick(kernel)
@@ -85,7 +85,7 @@ def _build_with_buildroot(
     from rig.image.store import Store
 
     if kernel is not None:
-        raise WrongCall("an image of Buildroot's brings its kernel", where="--kernel", remedy="write it in the recipe")
+        raise UsageError("an image of Buildroot's brings its kernel", where="--kernel", remedy="write it in the recipe")
     recipe = read_recipe(recipe_name or DEFAULT)
     store = Store()
     jobs = jobs or os.cpu_count() or 1
@@ -151,13 +151,13 @@ def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
     store = Store()
     entries = store.entries(kind)
     if not keys and not everything:
-        raise WrongCall("name what to remove", where="rig image rm", remedy="a key of `rig image list`, or --all")
+        raise UsageError("name what to remove", where="rig image rm", remedy="a key of `rig image list`, or --all")
     chosen = entries if everything else []
     for key in keys:
         found = [entry for entry in entries if entry.key.startswith(key)]
         if len(found) != 1:
             what = f"'{key}' begins {len(found)} keys" if found else f"there is no entry '{key}'"
-            raise WrongCall(what, where="rig image rm", remedy="see `rig image list`")
+            raise UsageError(what, where="rig image rm", remedy="see `rig image list`")
         chosen += found
     for entry in chosen:
         store.remove(entry)

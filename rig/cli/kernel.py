@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 app = typer.Typer()
 kernel = typer.Typer(help="Kernels.", no_args_is_help=True)
@@ -41,20 +41,20 @@ def build(
 
     how, _, what = spec.partition(":")
     if how not in ("debian", "source", "tree", "buildroot") or not what:
-        raise WrongCall(
+        raise UsageError(
             f"'{spec}' cannot be built",
             where="rig kernel build",
             remedy="as in debian:bookworm, source:bookworm, tree:., buildroot:6.12.60",
         )
     if how == "buildroot":
         if config is not None:
-            raise WrongCall("is for source: and tree:", where="--config", remedy="choose `features` in a recipe")
+            raise UsageError("is for source: and tree:", where="--config", remedy="choose `features` in a recipe")
         _build_with_buildroot(what, debug_info, jobs, buildroot, primary_site)
         return
     if buildroot is not None or primary_site is not None:
-        raise WrongCall("is for buildroot:VERSION", where="--buildroot, --primary-site", remedy="leave it out")
+        raise UsageError("is for buildroot:VERSION", where="--buildroot, --primary-site", remedy="leave it out")
     if how == "debian" and (config is not None or debug_info):
-        raise WrongCall(
+        raise UsageError(
             "Debian has built this kernel already",
             where="--config, --debug-info",
             remedy=f"build it yourself: rig kernel build source:{what}; for symbols: rig symbols add {spec}",

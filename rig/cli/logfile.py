@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 __all__ = ["open_log"]
 
@@ -26,7 +26,7 @@ _MAGIC = (
 def open_log(source: str) -> Iterator[Iterator[bytes]]:
     """Give the log's bytes in chunks; `-` is standard input. The content decides about compression, not the name.
 
-    Raises WrongCall for a source that cannot be opened, RigError for one that cannot be decompressed.
+    Raises UsageError for a source that cannot be opened, RigError for one that cannot be decompressed.
     """
     if source == "-":
         yield _chunks(_decompressed(sys.stdin.buffer, "standard input"), "standard input")
@@ -35,7 +35,7 @@ def open_log(source: str) -> Iterator[Iterator[bytes]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise WrongCall(
+        raise UsageError(
             f"the log cannot be opened: {error.strerror}",
             where=path,
             remedy="give a file, a run's folder, or - for standard input",

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from rig.run.suite import Suite
@@ -19,10 +19,10 @@ __all__ = ["check_outputs", "others_to_stderr", "write_outputs"]
 
 
 def check_outputs(*outputs: tuple[str, object]) -> None:
-    """Raise WrongCall when more than one of (name, value) goes to standard output: True, or `-`."""
+    """Raise UsageError when more than one of (name, value) goes to standard output: True, or `-`."""
     taken = [name for name, value in outputs if value is True or value == "-"]
     if len(taken) > 1:
-        raise WrongCall("two outputs on standard output", where=", ".join(taken), remedy="choose one")
+        raise UsageError("two outputs on standard output", where=", ".join(taken), remedy="choose one")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 app = typer.Typer()
 
@@ -40,14 +40,14 @@ def report(
 
 
 def _rendered(run: str) -> tuple[Path, str]:
-    """The folder of a run, or else of a sweep or a frontier, and its page. Raises WrongCall where there is none."""
+    """The folder of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
     from rig.report.html.page import read_source
     from rig.report.html.page import report as rendered
     from rig.run.folder import resolve_run
 
     try:
         folder = resolve_run(run)
-    except WrongCall as no_run:
+    except UsageError as no_run:
         found = _sweep(run)
         if found is None:
             raise no_run from None
@@ -64,7 +64,7 @@ def _sweep(name: str) -> tuple[Path, str] | None:
 
     try:
         sweep = find_sweep(name)
-    except WrongCall:
+    except UsageError:
         return None
     plan, rows = sweep.plan, sweep.rows()
     _reports_of([row.run for row in rows])
@@ -129,7 +129,7 @@ def watch(
     if again:
         folder = resolve_run(run)
         if not (folder / "events.jsonl").is_file():
-            raise WrongCall("this run has no events.jsonl", where=folder, remedy="'rig runs' lists the runs")
+            raise UsageError("this run has no events.jsonl", where=folder, remedy="'rig runs' lists the runs")
         with progress_for(console) as progress:
             replay(folder / "events.jsonl", progress, seconds)
     else:
@@ -145,14 +145,14 @@ _UNFINISHED = ".unfinished-"  # as rig.run.folder names a run that is being made
 
 
 def _running(run: str) -> Path:
-    """The folder of a run that goes on: the newest for `last`. Raises WrongCall."""
+    """The folder of a run that goes on: the newest for `last`. Raises UsageError."""
     from rig.run.folder import runs_folder
 
     going = sorted(runs_folder().glob(f"{_UNFINISHED}*"))
     if run != "last":
         going = [folder for folder in going if folder.name.removeprefix(_UNFINISHED).startswith(run)]
     if not going:
-        raise WrongCall("there is no such run going on", where=run, remedy="a finished one: rig watch RUN --replay")
+        raise UsageError("there is no such run going on", where=run, remedy="a finished one: rig watch RUN --replay")
     if run != "last" and len(going) > 1:
-        raise WrongCall(f"'{run}' begins {len(going)} running runs' ids", remedy="write more of it")
+        raise UsageError(f"'{run}' begins {len(going)} running runs' ids", remedy="write more of it")
     return going[-1]

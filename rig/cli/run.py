@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs, others_to_stderr, write_outputs
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from rig.experiment.run import Request
@@ -69,8 +69,8 @@ def run(
 ) -> None:
     """Run a scenario in a guest, capture what the kernel does, and judge the scenario's claims.
 
-    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. With --bisect: 0 good, 1 bad, 125
-    for a commit that cannot be tested, and 128, which ends the bisection, for a wrong call.
+    Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. With --bisect: 0 good, 1 bad, 125
+    for a commit that cannot be tested, and 128, which ends the bisection, for a usage error.
     """
     _begin_what_takes_time()
     import asyncio
@@ -79,18 +79,18 @@ def run(
     from rig.experiment.run import print_qemu as qemu_command
 
     if expect is not None and expect not in VERDICTS:
-        raise WrongCall(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
+        raise UsageError(f"'{expect}' is no verdict", where="--expect", remedy=f"one of {', '.join(VERDICTS)}")
     check_outputs(
         ("--json", as_json), ("-q", quiet), ("--print-qemu", print_qemu), ("--junit", junit), ("--ktap", ktap)
     )
     for text in sysctl:
         if "." not in text.partition("=")[0]:
-            raise WrongCall(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
+            raise UsageError(f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1")
     named = {
         "memory": memory, "cpus": cpus, "swap": swap, "kernel": kernel, "image": image, "clock": clock, "accel": accel,
     }  # fmt: skip
     if (scenario is None) != all_:
-        raise WrongCall("name one scenario, or --all", where="rig run", remedy="see `rig list`")
+        raise UsageError("name one scenario, or --all", where="rig run", remedy="see `rig list`")
     request = Request(
         scenario=scenario or "",
         sets=(*sets, *sysctl, *(f"{name}={value}" for name, value in named.items() if value is not None)),
@@ -102,7 +102,7 @@ def run(
         timeout_scale=timeout_scale,
     )
     if shell_on_failure and (all_ or repeat > 1 or bisect or as_json or print_qemu):
-        raise WrongCall(
+        raise UsageError(
             "a shell belongs to one run that a person looks at",
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
@@ -115,7 +115,7 @@ def run(
         )
     if all_:
         if as_json or print_qemu or repeat > 1:
-            raise WrongCall("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
+            raise UsageError("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
         with others_to_stderr(junit, ktap):
             status, suites = _whole_catalogue(request, jobs, quiet=quiet)
         write_outputs(suites, junit=junit, ktap=ktap)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rig.cli.outputs import check_outputs, write_outputs
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 if TYPE_CHECKING:
     from rig.sweep.folder import SweepFolder
@@ -42,7 +42,7 @@ def sweep(
 ) -> None:
     """Run a scenario at every point of a product of axes; keep the results in one Parquet file.
 
-    Exit status: the worst of the runs: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 wrong call. A sweep
+    Exit status: the worst of the runs: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. A sweep
     measures, so with --json, -q or without, `rig results` tells what happened where.
     """
     from rig.sweep.folder import find_sweep
@@ -50,15 +50,15 @@ def sweep(
 
     check_outputs(("--json", as_json), ("-q", quiet), ("--junit", junit), ("--ktap", ktap))
     if executor not in EXECUTORS:
-        raise WrongCall(f"'{executor}' is no executor", where="--executor", remedy=f"one of {', '.join(EXECUTORS)}")
+        raise UsageError(f"'{executor}' is no executor", where="--executor", remedy=f"one of {', '.join(EXECUTORS)}")
     if scheduler is not None and executor != "dask":
-        raise WrongCall("a scheduler is Dask's", where="--scheduler", remedy="add --executor dask")
+        raise UsageError("a scheduler is Dask's", where="--scheduler", remedy="add --executor dask")
     if resume is not None:
         if scenario is not None or over or points or sets or repeat:
-            raise WrongCall("the sweep is known already", where="--resume", remedy="leave the scenario and axes out")
+            raise UsageError("the sweep is known already", where="--resume", remedy="leave the scenario and axes out")
         folder = find_sweep(resume)
         if (folder.path / FRONTIER).exists():
-            raise WrongCall(
+            raise UsageError(
                 "that is a frontier, which has no points of its own", where="--resume", remedy="run it again"
             )
     else:
@@ -82,7 +82,7 @@ def _new(
     elif scenario is not None:
         plan = SweepPlan(scenario)
     else:
-        raise WrongCall("name a scenario, or a file", where="rig sweep", remedy="see `rig list`")
+        raise UsageError("name a scenario, or a file", where="rig sweep", remedy="see `rig list`")
     fixed = tuple((name, value) for name, _, value in (text.partition("=") for text in sets))
     plan = replace(plan, axes=plan.axes + parse_axes(over), fixed=plan.fixed + fixed, repeat=repeat or plan.repeat)
     loaded = load_scenario(plan.scenario)
@@ -172,7 +172,7 @@ def results(
         return
     if sweep.endswith(".parquet"):
         if svg is not None:
-            raise WrongCall("a heat map is drawn of a sweep's folder", where="--svg", remedy="name the sweep")
+            raise UsageError("a heat map is drawn of a sweep's folder", where="--svg", remedy="name the sweep")
         table = read_table(Path(sweep))
     else:
         folder = find_sweep(sweep)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.outputs import check_outputs, write_outputs
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 if TYPE_CHECKING:
     from rig.verify.check import Check
@@ -39,7 +39,7 @@ def verify(
 ) -> None:
     """Check the documented and coded rules of overcommit and of the OOM killer on kernels.
 
-    Exit status: 0 all pass or do not apply, 1 a check fails, 3 a check could not be measured, 64 wrong call.
+    Exit status: 0 all pass or do not apply, 1 a check fails, 3 a check could not be measured, 64 usage error.
     """
     import asyncio
 
@@ -47,7 +47,7 @@ def verify(
 
     check_outputs(("--list", list_), ("--junit", junit), ("--ktap", ktap), ("--markdown", markdown), ("-q", quiet))
     if suite != "overcommit":
-        raise WrongCall(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
+        raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
     from rich.console import Console
 
     checks = _chosen(check)
@@ -80,7 +80,7 @@ def _chosen(names: list[str]) -> list[Check]:
     known = catalogue()
     for name in names:
         if name not in known:
-            raise WrongCall(f"there is no check '{name}'", where="--check", remedy=did_you_mean(name, known))
+            raise UsageError(f"there is no check '{name}'", where="--check", remedy=did_you_mean(name, known))
     return [known[name] for name in names] if names else list(known.values())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One guest, one plan: restore or boot, let it run to its end, and hear all of it."""
+"""Execute one plan in one guest: restore or boot it, let it run to its end, and collect all that it reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restore
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.run.progress import Progress, show_record
 
-__all__ = ["Conducted", "Deadlines", "conduct", "ensure_snapshot"]
+__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
@@ -49,7 +49,7 @@ class Deadlines:
 
 
 @dataclass
-class Conducted:
+class Execution:
     """What the host knows of a run that is over. phases: name -> host seconds; problem: why it was cut short."""
 
     command: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Conducted:
 
 
 async def ensure_snapshot(
-    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, conducted: Conducted, progress: Progress
+    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, execution: Execution, progress: Progress
 ) -> Snapshot:
     """Return the guest's snapshot, made where there is none. Two rigs make it once."""
     found = find_snapshot(store, spec, qemu)
@@ -81,13 +81,13 @@ async def ensure_snapshot(
         async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
             found = find_snapshot(store, spec, qemu)
             if found is None:
-                with conducted.phase("boot", progress):
+                with execution.phase("boot", progress):
                     listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
     return found
 
 
-async def conduct(
+async def execute(
     store: Store,
     spec: GuestSpec,
     qemu: Qemu,
@@ -101,16 +101,16 @@ async def conduct(
     dump_panics: bool = False,
     prealloc: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
-) -> Conducted:
+) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
     meanwhile: is called in a thread while the guest runs, when rig has nothing else to do.
-    A guest that breaks after its plan began is no exception: what was heard is kept and `problem` tells.
+    A guest that breaks after its plan began is no exception: what was collected is kept and `problem` says why.
     Raises RigError when it does not get that far.
     """
-    conducted = Conducted()
-    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, conducted, progress)
-    conducted.snapshot, conducted.snapshot_digest = snapshot.key, snapshot.digest
+    execution = Execution()
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, execution, progress)
+    execution.snapshot, execution.snapshot_digest = snapshot.key, snapshot.digest
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
@@ -125,32 +125,32 @@ async def conduct(
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         else:
             write_payload(payload, wiring.payload)
-        conducted.recorded = wiring.rr is not None
+        execution.recorded = wiring.rr is not None
         listeners = Listeners(
             on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
         )
-        with conducted.phase("restore", progress):
+        with execution.phase("restore", progress):
             context = restored(spec, wiring, qemu, out, listeners, snapshot)
             session = await stack.enter_async_context(context)
-            conducted.command = session.command
-        with conducted.phase("plan", progress):
+            execution.command = session.command
+        with execution.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
             await session.monitor.execute("cont")
             aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
             if key is not None:
                 await _push(session, payload, key, deadlines)
-            panic = asyncio.ensure_future(_hold_panic(session, conducted))
-            conducted.problem = await _to_the_end(session, ended, deadlines)
+            panic = asyncio.ensure_future(_hold_panic(session, execution))
+            execution.problem = await _to_the_end(session, ended, deadlines)
             panic.cancel()
-            conducted.payload_hash = await aside
+            execution.payload_hash = await aside
         await session.process.stop()
         await session.channel.drain(5)
         await asyncio.to_thread(session.console.drain, 5)
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
-    return conducted
+    return execution
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
@@ -230,7 +230,7 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
         path.unlink()
 
 
-async def _hold_panic(session: Session, conducted: Conducted) -> None:
+async def _hold_panic(session: Session, execution: Execution) -> None:
     """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
     try:
         await session.monitor.next_event("GUEST_PANICKED")
@@ -242,7 +242,7 @@ async def _hold_panic(session: Session, conducted: Conducted) -> None:
         if session.wiring.dump is None:
             return
         await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
-        conducted.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+        execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
     except RigError as error:
         logger.warning("the guest that panicked could not be dumped: %s", error)
         # Half a dump is none.

@@ -99,7 +99,7 @@ class Guest:
         return asyncio.run(self._run(plan, programs or {}, timeout))
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
-        from rig.experiment.execute import Deadlines, conduct
+        from rig.experiment.execute import Deadlines, execute
         from rig.experiment.prepare import find_parts, guest_spec
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload
@@ -116,7 +116,7 @@ class Guest:
         for name, path in programs.items():
             files[f"bin/{name}"] = compile_program(store, path) if path.suffix == ".c" else path
         out = self.guests.new_folder()
-        conducted = await conduct(
+        execution = await execute(
             store,
             guest_spec(parts, settings),
             find_qemu(),
@@ -127,8 +127,8 @@ class Guest:
             progress=NullProgress(),
             record=False,
         )
-        if conducted.problem is not None and not self.guests.klog().of_kind("panic"):
-            raise conducted.problem
+        if execution.problem is not None and not self.guests.klog().of_kind("panic"):
+            raise execution.problem
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:

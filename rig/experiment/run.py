@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run one scenario once: prepare, conduct, read, judge, and keep it in a run's folder."""
+"""Run one scenario once: prepare, execute, read, judge, and keep it in a run's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import rig
 from rig.errors import RigError
-from rig.experiment.execute import RECORDING, Conducted, Deadlines, conduct
+from rig.experiment.execute import RECORDING, Deadlines, Execution, execute
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
 from rig.image.digest import digest_file
 from rig.image.store import Store
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A request, checked: all that can be a wrong call has been found by now."""
+    """A request, checked: all that can be a usage error has been found by now."""
 
     scenario: Scenario
     settings: Settings
@@ -69,8 +69,9 @@ def _check(request: Request) -> _Ready:
 
 
 def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
-    """Return what a request asks for. Raises WrongCall where no guest could be asked for it: an unknown scenario, a bad
-    value.
+    """Return what a request asks for.
+
+    Raises UsageError where no guest can be asked for it: an unknown scenario, a bad value.
     """
     ready = _check(request)
     return ready.settings, ready.plan
@@ -87,7 +88,7 @@ async def run_scenario(
 
     meanwhile: is called in a thread while the guest runs: time to import what will show the run.
 
-    Raises WrongCall for what cannot be asked for, RigError when the rig or the guest breaks before the plan
+    Raises UsageError for what cannot be asked for, RigError when the rig or the guest breaks before the plan
     has begun. A guest that breaks later gives a run whose verdict is `error`.
     """
     began, started = time.monotonic(), datetime.now(UTC)
@@ -111,7 +112,7 @@ async def run_scenario(
 
     with open_run() as opened:
         prepared = time.monotonic() - began
-        conducted = await conduct(
+        execution = await execute(
             store,
             spec,
             qemu,
@@ -125,22 +126,22 @@ async def run_scenario(
             prealloc=ready.settings.prealloc,
             meanwhile=while_it_runs,
         )
-        conducted.phases = {"prepare": prepared, **conducted.phases}
+        execution.phases = {"prepare": prepared, **execution.phases}
         from rig.run.document import Phase
 
-        with conducted.phase("judge", progress):
-            run = _judged(ready, opened, conducted, spec)
+        with execution.phase("judge", progress):
+            run = _judged(ready, opened, execution, spec)
         run = run.model_copy(
             update={
                 "id": opened.id,
                 "started": started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "host_seconds": time.monotonic() - began,
-                "environment": _environment(parts, spec, choice, qemu.text, conducted, run),
-                "command": tuple(conducted.command),
-                "phases": tuple(Phase(name=name, host_seconds=took) for name, took in conducted.phases.items()),
-                "panic_dump": conducted.panic_dump,
-                "recording": _recording(opened.folder, request, spec, ready.settings, conducted),
+                "environment": _environment(parts, spec, choice, qemu.text, execution, run),
+                "command": tuple(execution.command),
+                "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
+                "panic_dump": execution.panic_dump,
+                "recording": _recording(opened.folder, request, spec, ready.settings, execution),
             }
         )
         opened.keep(run)
@@ -171,7 +172,7 @@ def _deadlines(ready: _Ready, scale: float) -> Deadlines:
     return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
 
 
-def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpec) -> Run:
+def _judged(ready: _Ready, opened: OpenRun, execution: Execution, spec: GuestSpec) -> Run:
     from rig.klog import read
     from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
@@ -185,7 +186,7 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
     write_timeline(records, opened.folder / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log)
     judgement = judge(ready.scenario, evidence)
-    problem = conducted.problem
+    problem = execution.problem
     reason: dict[str, Any] = {}
     if judgement.verdict == "error" and problem is not None:
         reason = {"reason": problem.what}
@@ -195,7 +196,7 @@ def _judged(ready: _Ready, opened: OpenRun, conducted: Conducted, spec: GuestSpe
 
 
 def _environment(
-    parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, conducted: Conducted, run: Run
+    parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, execution: Execution, run: Run
 ) -> Environment:
     from rig.run.document import Environment
 
@@ -212,18 +213,18 @@ def _environment(
         kernel_package=parts.kernel.package or "",
         kernel_hash=parts.kernel.digest,
         image_hash=parts.rootfs.digest,
-        snapshot_hash=conducted.snapshot,
-        payload_hash=conducted.payload_hash,
+        snapshot_hash=execution.snapshot,
+        payload_hash=execution.payload_hash,
     )
 
 
-def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, conducted: Conducted) -> Recording:
+def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, execution: Execution) -> Recording:
     from rig.run.document import RecordedGuest, Recording
 
     file = folder / RECORDING / "replay.bin"
-    if conducted.recorded and file.is_file() and not is_finished(file):
+    if execution.recorded and file.is_file() and not is_finished(file):
         return Recording(reason="QEMU was ended from outside and did not finish its recording")
-    if conducted.recorded and file.is_file():
+    if execution.recorded and file.is_file():
         return Recording(
             path=str(file.relative_to(folder)),
             size=file.stat().st_size,
@@ -242,7 +243,7 @@ def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settin
                 initramfs_path=str(spec.initramfs),
                 rootfs=spec.rootfs_digest,
                 rootfs_path=str(spec.rootfs),
-                snapshot=conducted.snapshot_digest,
+                snapshot=execution.snapshot_digest,
                 prealloc=settings.prealloc,
             ),
         )

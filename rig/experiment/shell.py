@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rig.experiment.execute import Conducted, Deadlines, ensure_snapshot
+from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import find_parts, guest_spec, payload_of
 from rig.image.payload import Payload, blank_payload, write_payload
 from rig.image.store import Store
@@ -40,7 +40,7 @@ async def shell(
     choice = await choose_accel(store, spec, qemu, settings.accel, timeout_scale=timeout_scale, tell=progress.phase)
     spec = replace(spec, accel=choice.accel)
     deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
-    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, Conducted(), progress)
+    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, Execution(), progress)
     with runtime_folder("shell") as folder, TemporaryDirectory(prefix="rig-shell-") as out:
         if plan is None:
             blank_payload(folder / "payload")

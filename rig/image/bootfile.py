@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.elf import build_id, notes
 from rig.image.hosttools import tool
 from rig.image.store import Entry
@@ -65,7 +65,7 @@ def kernel_of_entry(entry: Entry) -> Kernel:
 def kernel_release(path: Path) -> str:
     """Return the release of the kernel in a bzImage or vmlinux.
 
-    Raises WrongCall when the file is neither, is for another machine, or is a vmlinux that QEMU cannot start.
+    Raises UsageError when the file is neither, is for another machine, or is a vmlinux that QEMU cannot start.
     """
     try:
         with path.open("rb") as file:
@@ -75,14 +75,14 @@ def kernel_release(path: Path) -> str:
                     return _vmlinux_release(data, path)
     except (OSError, ValueError) as error:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise WrongCall(f"cannot be read: {words}", where=path, remedy="name a bzImage or a vmlinux") from error
+        raise UsageError(f"cannot be read: {words}", where=path, remedy="name a bzImage or a vmlinux") from error
     if head[0x202:0x206] != b"HdrS":
         kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "no kernel for x86"
-        raise WrongCall(f"is {kind}", where=path, remedy=GIVE_ONE)
+        raise UsageError(f"is {kind}", where=path, remedy=GIVE_ONE)
     # XLF_KERNEL_64 of xloadflags: since version 2.12 of the protocol (Linux 3.8).
     version, flags = struct.unpack_from("<H", head, 0x206)[0], struct.unpack_from("<H", head, 0x236)[0]
     if version >= 0x20C and not flags & 1:
-        raise WrongCall("is a kernel for 32-bit x86", where=path, remedy=GIVE_ONE)
+        raise UsageError("is a kernel for 32-bit x86", where=path, remedy=GIVE_ONE)
     (offset,) = struct.unpack_from("<H", head, 0x20E)
     text = head[offset + 0x200 : offset + 0x300].split(b"\0")[0].decode(errors="replace")
     return text.split(" ")[0] or "unknown"
@@ -91,12 +91,12 @@ def kernel_release(path: Path) -> str:
 def _vmlinux_release(data: mmap.mmap, path: Path) -> str:
     if data[4:6] != b"\x02\x01" or struct.unpack_from("<H", data, 18)[0] != EM_X86_64:
         number = struct.unpack_from(">H" if data[5] == 2 else "<H", data, 18)[0]
-        raise WrongCall(f"is a file for {MACHINES.get(number, f'machine {number}')}", where=path, remedy=GIVE_ONE)
+        raise UsageError(f"is a file for {MACHINES.get(number, f'machine {number}')}", where=path, remedy=GIVE_ONE)
     banner = re.search(rb"Linux version (\S+) \(", data)
     if banner is None:
-        raise WrongCall("is an ELF file, but no Linux kernel", where=path, remedy=GIVE_ONE)
+        raise UsageError("is an ELF file, but no Linux kernel", where=path, remedy=GIVE_ONE)
     if not any(kind == XEN_ELFNOTE_PHYS32_ENTRY and name == b"Xen" for name, kind, _ in notes(data, path)):
-        raise WrongCall(
+        raise UsageError(
             "is a vmlinux without a PVH entry, which QEMU cannot start",
             where=path,
             remedy="build it with CONFIG_PVH=y, or give arch/x86/boot/bzImage of the same build",

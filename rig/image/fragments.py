@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.assets import assets
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 __all__ = [
     "CONCERNS",
@@ -60,12 +60,12 @@ class Fragment:
 
 
 def read_fragment(path: Path) -> Fragment:
-    """Read a fragment. Raises WrongCall for a line that is none, an option twice, and a mark without an option."""
+    """Read a fragment. Raises UsageError for a line that is none, an option twice, and a mark without an option."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "it is not text"
-        raise WrongCall(f"the fragment cannot be read: {words}", where=path) from error
+        raise UsageError(f"the fragment cannot be read: {words}", where=path) from error
     options: dict[str, Option] = {}
     optional: str | None = None
     for number, line in enumerate(text.splitlines(), 1):
@@ -77,26 +77,26 @@ def read_fragment(path: Path) -> Fragment:
         if name:
             if name in options:
                 first = options[name].line
-                raise WrongCall(f"CONFIG_{name} stands here a second time (line {first})", where=f"{path}:{number}")
+                raise UsageError(f"CONFIG_{name} stands here a second time (line {first})", where=f"{path}:{number}")
             options[name] = Option(name, value, number, optional)
             optional = None
         elif optional is not None:
-            raise WrongCall("'# optional:' stands above no option", where=f"{path}:{number - 1}")
+            raise UsageError("'# optional:' stands above no option", where=f"{path}:{number - 1}")
         elif mark := OPTIONAL.fullmatch(words):
             optional = mark[1]
         elif words and not words.startswith("#"):
-            raise WrongCall(
+            raise UsageError(
                 f"'{words}' is no line of a kernel configuration",
                 where=f"{path}:{number}",
                 remedy="write CONFIG_NAME=y, or # CONFIG_NAME is not set",
             )
     if optional is not None:
-        raise WrongCall("'# optional:' stands above no option", where=path)
+        raise UsageError("'# optional:' stands above no option", where=path)
     return Fragment(path, text, tuple(options.values()))
 
 
 def own_fragments(*, debug_info: bool = False) -> tuple[Fragment, ...]:
-    """Return the fragments that travel with rig, in the order of merging. Raises WrongCall when two disagree."""
+    """Return the fragments that travel with rig, in the order of merging. Raises UsageError when two disagree."""
     folder = assets("images") / "buildroot/board/rig/linux"
     names = (*CONCERNS, DEBUG_INFO) if debug_info else CONCERNS
     fragments = tuple(read_fragment(folder / f"{name}.config") for name in names)
@@ -105,14 +105,14 @@ def own_fragments(*, debug_info: bool = False) -> tuple[Fragment, ...]:
 
 
 def check_agree(fragments: Iterable[Fragment]) -> None:
-    """Raise WrongCall for an option that two fragments have: it has one place."""
+    """Raise UsageError for an option that two fragments have: it has one place."""
     seen: dict[str, tuple[Fragment, Option]] = {}
     for fragment in fragments:
         for option in fragment.options:
             if option.name in seen:
                 other, first = seen[option.name]
                 how = "asks otherwise" if first.value != option.value else "has it too"
-                raise WrongCall(
+                raise UsageError(
                     f"CONFIG_{option.name} has its place in {other.where(first)}, and this fragment {how}",
                     where=fragment.where(option),
                 )

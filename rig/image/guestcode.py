@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.assets import assets
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.digest import digest_text
 from rig.image.hosttools import tool
 from rig.image.store import Store
@@ -92,14 +92,14 @@ def code_in(folder: Path, agent_digest: str) -> GuestCode:
 def compile_program(store: Store, source: Path) -> Path:
     """Compile a scenario's own C file, statically, and return the program. Kept in the cache.
 
-    Raises WrongCall with the compiler's words, which name file and line.
+    Raises UsageError with the compiler's words, which name file and line.
     """
     include = assets("guest") / "programs"
     headers = [path.read_text() for path in sorted(include.glob("*.h"))]
     try:
         text = source.read_text()
     except OSError as error:
-        raise WrongCall(f"the program cannot be read: {error.strerror}", where=source) from error
+        raise UsageError(f"the program cannot be read: {error.strerror}", where=source) from error
     key = digest_text(text, *CFLAGS, *headers)
     entry = store.whole("toolchain", key)
     if entry is None:
@@ -113,7 +113,7 @@ def compile_program(store: Store, source: Path) -> Path:
                 text=True,
             )
             if done.returncode != 0:
-                raise WrongCall(
+                raise UsageError(
                     "the program does not compile",
                     where=source,
                     remedy="mend what the compiler names",

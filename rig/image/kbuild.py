@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import disk_full, missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
@@ -61,7 +61,7 @@ class Tree:
 
 
 def check_tree(source: Path) -> str:
-    """Return the version of a kernel's source tree. Raises WrongCall where it is none, or was built in place."""
+    """Return the version of a kernel's source tree. Raises UsageError where it is none, or was built in place."""
     makefile = source / "Makefile"
     try:
         head = makefile.read_text(errors="replace")[:4096]
@@ -71,15 +71,15 @@ def check_tree(source: Path) -> str:
         name: value for name, value in re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*)$", head, re.M)
     }
     if "PATCHLEVEL" not in parts or not (source / "scripts/kconfig/merge_config.sh").is_file():
-        raise WrongCall(
+        raise UsageError(
             "is no source tree of a kernel",
             where=source,
             remedy="name the folder that holds the kernel's Makefile and Kconfig: tree:DIR",
         )
     if not (source / "arch/x86").is_dir():
-        raise WrongCall("this source tree has no arch/x86", where=source, remedy="take a whole tree")
+        raise UsageError("this source tree has no arch/x86", where=source, remedy="take a whole tree")
     if (source / ".config").exists() or (source / "include/config").is_dir():
-        raise WrongCall(
+        raise UsageError(
             "this tree was built in place, and then the kernel's Makefile builds nowhere else",
             where=source,
             remedy="`make mrproper` in it (keep your .config), or take a clean one: git worktree add ../clean",
@@ -109,7 +109,7 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
     """Write the .config of a build folder and return its text.
 
     base: a whole configuration to start from, in place of tinyconfig. Raises RigError naming each option of the
-    fragments that is not in force, WrongCall when a guest could not boot with it.
+    fragments that is not in force, UsageError when a guest could not boot with it.
     """
     tree.out.mkdir(parents=True, exist_ok=True)
     file = tree.out / ".config"

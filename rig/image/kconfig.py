@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 __all__ = ["check_boots", "read_config"]
 
@@ -36,7 +36,7 @@ def read_config(text: str) -> dict[str, str]:
 
 
 def check_boots(config: Mapping[str, str], where: str) -> None:
-    """Raise WrongCall naming each option that a kernel without modules lacks to boot a guest of rig's."""
+    """Raise UsageError naming each option that a kernel without modules lacks to boot a guest of rig's."""
     lacking = {name: why for name, why in BOOT_NEEDS.items() if config.get(name) != "y"}
     if not lacking:
         return
@@ -44,7 +44,7 @@ def check_boots(config: Mapping[str, str], where: str) -> None:
         f"CONFIG_{name} {'is a module, and none is loaded' if config.get(name) == 'm' else 'is not set'}: {why}"
         for name, why in lacking.items()
     ]
-    raise WrongCall(
+    raise UsageError(
         f"this kernel cannot boot a guest: {len(lacking)} of what it needs built in is not",
         where=where,
         remedy="build it with rig's fragments: rig kernel build tree:DIR",

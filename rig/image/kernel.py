@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.apt import Package, PrivateApt
 from rig.image.bootfile import BZIMAGE, Kernel, boot_config, kernel_of_entry, kernel_release
 from rig.image.digest import digest_file, digest_text
@@ -39,13 +39,13 @@ FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64
 def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.warning) -> Kernel:
     """Return the kernel of that spelling, fetching or building it where it is not in the cache yet.
 
-    tell: is told what is being built, which may take minutes. Raises WrongCall for a spelling that means nothing and
+    tell: is told what is being built, which may take minutes. Raises UsageError for a spelling that means nothing and
     for a file that no guest can boot, RigError when the kernel cannot be had.
     """
     how, colon, what = spec.partition(":")
     if colon and how == "debian":
         if re.fullmatch(r"[a-z][a-z0-9.-]*", what) is None:
-            raise WrongCall(f"'{what}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
+            raise UsageError(f"'{what}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
         entry = store.whole("kernel", store.ref(_ref(what)))
         return kernel_of_entry(entry) if entry else build_debian_kernel(store, what)
     if colon and how == "source":
@@ -62,13 +62,13 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
     if colon and how == "tree":
         return find_tree_kernel(store, what, tell)
     if colon and "/" not in spec:
-        raise WrongCall(f"'{spec}' is no kernel", where="--kernel", remedy=SPELLINGS)
+        raise UsageError(f"'{spec}' is no kernel", where="--kernel", remedy=SPELLINGS)
     return _file_kernel(Path(spec).expanduser())
 
 
 def _file_kernel(path: Path) -> Kernel:
     if not path.is_file():
-        raise WrongCall(f"there is no file '{path}'", where="--kernel", remedy=SPELLINGS)
+        raise UsageError(f"there is no file '{path}'", where="--kernel", remedy=SPELLINGS)
     release = kernel_release(path)
     # No module goes with a file, so what it cannot do without it never can.
     if (config := boot_config(path.resolve())) is not None:

@@ -9,9 +9,8 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.apt import host_mirror, host_suite
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
@@ -19,6 +18,7 @@ from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.store import Entry, Store
+from rig.untar import extract_tree
 
 __all__ = ["BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref"]
 
@@ -58,7 +58,7 @@ class Rootfs:
 def find_rootfs(store: Store, spec: str) -> Rootfs:
     """Return the image `quick` (built where it is not in the cache yet), one of Buildroot's, or the file at a path.
 
-    Raises WrongCall for what is none of them, RigError where Buildroot has not built it yet.
+    Raises UsageError for what is none of them, RigError where Buildroot has not built it yet.
     """
     if spec == "buildroot" or spec.startswith("buildroot:"):
         return _from_buildroot(store, spec)
@@ -67,13 +67,13 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
         return _from_entry(entry or build_quick(store))
     path = Path(spec).expanduser()
     if not path.is_file():
-        raise WrongCall(
+        raise UsageError(
             f"'{spec}' is no image", where="--image", remedy="write quick, buildroot, or the path of an image"
         )
     with path.open("rb") as file:
         head = file.read(4096 + 16)
     if head[:4] != b"hsqs" and head[4096:] != b"NVDIMM_PFN_INFO\0":
-        raise WrongCall(
+        raise UsageError(
             "is no image for a guest's NVDIMM", where=path, remedy="give a squashfs, or a file that rig has built"
         )
     return Rootfs(str(path.resolve()), path.resolve(), digest_file(path), {})
@@ -169,12 +169,8 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
             if info.islnk():
                 info.linkname = _merged(str(PurePosixPath(info.linkname)))
             info.name = name
-            info.mode &= 0o777
             members.append(info)
-        # Links of packages may be absolute, which the strictest filter refuses; apt has checked where they come from.
-        # Python has the filters since 3.11.4, which Debian 12 does not.
-        filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        source.extractall(tree, members, **filters)
+        extract_tree(source, tree, members)
     _add_base(tree)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
@@ -52,14 +52,14 @@ class Asked:
 
     @classmethod
     def read(cls, config: Path | None, *, debug_info: bool) -> Asked:
-        """Read the person's configuration file. Raises WrongCall where it is none."""
+        """Read the person's configuration file. Raises UsageError where it is none."""
         if config is None:
             return cls("", debug_info)
         try:
             text = config.read_text()
         except (OSError, UnicodeDecodeError) as error:
             words = getattr(error, "strerror", None) or "it is not text"
-            raise WrongCall(f"the configuration cannot be read: {words}", where=config) from error
+            raise UsageError(f"the configuration cannot be read: {words}", where=config) from error
         if FULL_CONFIG not in text:
             read_fragment(config)
         return cls(text, debug_info)
@@ -88,7 +88,7 @@ class Asked:
 def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
     """Return the kernel that was last built from a suite's source, building it where there is none."""
     if re.fullmatch(r"[a-z][a-z0-9.-]*", suite) is None:
-        raise WrongCall(f"'{suite}' is no suite", where=f"--kernel source:{suite}", remedy="as in source:bookworm")
+        raise UsageError(f"'{suite}' is no suite", where=f"--kernel source:{suite}", remedy="as in source:bookworm")
     entry = store.whole("kernel", store.ref(_ref(f"source:{suite}")))
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
@@ -150,7 +150,7 @@ def build_tree_kernel(
 ) -> Kernel:
     """Build the kernel of a person's own tree, as it is now; the tree itself is not written to.
 
-    Raises WrongCall where it is no tree or was built in place, RigError with the compiler's words.
+    Raises UsageError where it is no tree or was built in place, RigError with the compiler's words.
     """
     source = _folder(folder)
     version = check_tree(source)
@@ -218,7 +218,7 @@ def _unpack_source(deb: Path, work: Path, target: Path) -> None:
 def _folder(folder: str) -> Path:
     source = Path(folder or ".").expanduser().resolve()
     if not source.is_dir():
-        raise WrongCall("there is no such folder", where=f"tree:{folder}", remedy="as in tree:. or tree:../linux")
+        raise UsageError("there is no such folder", where=f"tree:{folder}", remedy="as in tree:. or tree:../linux")
     return source
 
 

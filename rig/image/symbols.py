@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
@@ -59,7 +59,7 @@ def add_package(store: Store, spec: str) -> Symbols:
     Raises RigError where the mirror has none for this kernel, or it is another build's.
     """
     if not spec.startswith("debian:"):
-        raise WrongCall(
+        raise UsageError(
             f"'{spec}' has no debug package",
             where="rig symbols add",
             remedy=how_to_get(spec) if spec.startswith(("source:", "tree:")) else "as in debian:bookworm, or a vmlinux",
@@ -92,7 +92,7 @@ def add_package(store: Store, spec: str) -> Symbols:
 def add_file(store: Store, vmlinux: Path, spec: str) -> Symbols:
     """Keep the user's own vmlinux for a kernel. Raises RigError when it is another build's."""
     if not vmlinux.is_file():
-        raise WrongCall("there is no such file", where=vmlinux, remedy="name a vmlinux")
+        raise UsageError("there is no such file", where=vmlinux, remedy="name a vmlinux")
     kernel = find_kernel(store, spec)
     wanted = boot_build_id(kernel.image)
     with store.workplace() as work:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.digest import digest_text
 from rig.image.payload import blank_payload
 from rig.image.store import Store
@@ -53,11 +53,11 @@ async def choose_accel(
 ) -> Choice:
     """Return the accelerator for a guest. asked: auto, kvm or tcg.
 
-    Raises WrongCall for KVM on the warp clock, RigError when KVM was asked for and does not work.
+    Raises UsageError for KVM on the warp clock, RigError when KVM was asked for and does not work.
     """
     if spec.clock is Clock.WARP:
         if asked == "kvm":
-            raise WrongCall(
+            raise UsageError(
                 "the warp clock counts instructions, which only TCG does",
                 where="--clock warp --accel kvm",
                 remedy="use --clock live with KVM, or --accel tcg",

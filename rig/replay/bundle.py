@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file
 from rig.image.hosttools import disk_full, tool
 from rig.image.sparse import write_sparse
@@ -203,7 +203,7 @@ def _adopt(store: Store, work: Path, manifest: dict[str, Any], run: Run) -> Iter
 def _unpack(source: Path, work: Path) -> dict[str, Any]:
     """Unpack what the manifest names and nothing else; return the manifest."""
     if not source.is_file():
-        raise WrongCall("there is no such file", where=source, remedy="name one that rig export wrote")
+        raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
     with source.open("rb") as file:
         zstd = subprocess.Popen(
             [tool("zstd"), "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE

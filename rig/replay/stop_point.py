@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.run.document import Run
 from rig.units import parse_duration
 
@@ -32,7 +32,7 @@ class Place:
 
 
 def parse_place(text: str) -> Place:
-    """Return the place of that spelling. Raises WrongCall."""
+    """Return the place of that spelling. Raises UsageError."""
     if text in ("oom", "panic", "fork", "start"):
         return Place(text)
     if text.startswith("mark:") and len(text) > 5:
@@ -41,8 +41,8 @@ def parse_place(text: str) -> Place:
         try:
             return Place("t", seconds=parse_duration(text[2:]))
         except ValueError as error:
-            raise WrongCall(str(error), where=f"--at {text}", remedy="as in t=275s") from None
-    raise WrongCall(f"'{text}' is no place", where="--at", remedy=f"one of {KINDS}")
+            raise UsageError(str(error), where=f"--at {text}", remedy="as in t=275s") from None
+    raise UsageError(f"'{text}' is no place", where="--at", remedy=f"one of {KINDS}")
 
 
 def default_place(run: Run) -> Place:
@@ -53,24 +53,24 @@ def default_place(run: Run) -> Place:
 
 
 def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
-    """Raise WrongCall for a place that the run has not."""
+    """Raise UsageError for a place that the run has not."""
     marks = marks_of(folder)
     if place.kind == "oom" and not run.ooms:
-        raise WrongCall("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
+        raise UsageError("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
     if place.kind == "panic" and not run.panic:
-        raise WrongCall("the guest of this run did not panic", where="--at panic", remedy=f"one of {KINDS}")
+        raise UsageError("the guest of this run did not panic", where="--at panic", remedy=f"one of {KINDS}")
     if place.kind == "mark" and place.name not in marks:
-        raise WrongCall(
+        raise UsageError(
             f"the run has no mark '{place.name}'",
             where="--at",
             remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
         )
     if place.kind == "t" and place.seconds <= (first := _first_second(folder)):
-        raise WrongCall(
+        raise UsageError(
             f"the recording begins at {first:.1f} s of the guest's clock", where="--at", remedy="a later time"
         )
     if place.kind == "t" and run.guest_seconds is not None and place.seconds > run.guest_seconds:
-        raise WrongCall(
+        raise UsageError(
             f"the run ended at {run.guest_seconds:.1f} s of its clock", where="--at", remedy="an earlier time"
         )
 

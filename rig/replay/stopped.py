@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols, how_to_get
@@ -93,7 +93,7 @@ async def at_place(
     debugger_port: let QEMU's debugger port be this one of 127.0.0.1; reversible: take a snapshot at the start, so
     that a debugger can go back from there.
 
-    Raises WrongCall for a place that the run has not, RigError when it is not reached within the bounds.
+    Raises UsageError for a place that the run has not, RigError when it is not reached within the bounds.
     """
     refuse_what_never_comes(replayable.run, replayable.folder, place)
     names = FUNCTIONS.get(place.kind, ())
@@ -212,7 +212,7 @@ def _child_is(run: Run, symbols: Symbols) -> Condition:
     """The new task is the scenario's `child`."""
     wanted = run.roles.get("child")
     if wanted is None:
-        raise WrongCall("no process of this run is a `child`", where="--at fork", remedy=f"one of {KINDS}")
+        raise UsageError("no process of this run is a `child`", where="--at fork", remedy=f"one of {KINDS}")
     offset = member_offset(symbols.vmlinux, "struct task_struct", "pid")
 
     async def condition(port: DebugPort) -> bool:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.klog.symbols import Place, Symbolizer
 
 __all__ = ["open_vmlinux"]
@@ -20,12 +20,12 @@ _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 
 
 def open_vmlinux(path: Path) -> Symbolizer:
-    """Return a symbolizer over a vmlinux with debug data. Raises WrongCall, or RigError where nothing can read it."""
+    """Return a symbolizer over a vmlinux with debug data. Raises UsageError, or RigError where nothing can read it."""
     if not path.is_file():
-        raise WrongCall("there is no such vmlinux", where=path, remedy="give the file from the kernel's debug package")
+        raise UsageError("there is no such vmlinux", where=path, remedy="give the file from the kernel's debug package")
     with path.open("rb") as file:
         if file.read(4) != b"\x7fELF":
-            raise WrongCall("this is no ELF file", where=path, remedy="give vmlinux, not bzImage or vmlinuz")
+            raise UsageError("this is no ELF file", where=path, remedy="give vmlinux, not bzImage or vmlinuz")
     try:
         return _Vmlinux(path)
     except ImportError as error:

@@ -157,7 +157,7 @@ def _pressure(record: Mapping[str, Any]) -> str:
 
 
 def progress_for(console: Console | None = None, *, quiet: bool = False) -> Progress:
-    """Return what fits: nothing when quiet, the live table on a terminal, else plain lines on standard error.
+    """Return what fits: nothing when quiet, the live table on a terminal that can redraw, else plain lines.
 
     console: standard error's, where none is given.
     """
@@ -167,7 +167,8 @@ def progress_for(console: Console | None = None, *, quiet: bool = False) -> Prog
         from rich.console import Console
 
         console = Console(stderr=True)
-    return TerminalProgress(console) if console.is_terminal else PlainProgress()
+    redraws = console.is_terminal and not console.is_dumb_terminal
+    return TerminalProgress(console) if redraws else PlainProgress()
 
 
 def _held(record: Mapping[str, Any]) -> dict[str, int | None]:

@@ -13,11 +13,11 @@ __all__ = [
     "EXIT_STATUS",
     "SCHEMA_VERSION",
     "Claimed",
+    "Collected",
     "Environment",
     "EventSummary",
     "Footprint",
     "Frame",
-    "Heard",
     "OomReport",
     "Phase",
     "Ranked",
@@ -130,8 +130,8 @@ class Footprint(Model):
     mem_available_kb: int | None = None
 
 
-class Heard(Model):
-    """How much of what the agent said was heard."""
+class Collected(Model):
+    """How many of the agent's records were collected, lost and unreadable."""
 
     records: int = 0
     samples: int = 0
@@ -262,7 +262,7 @@ class Run(Model):
     host_seconds: float | None = None
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
-    heard: Heard = Heard()
+    heard: Collected = Collected()
     end_reason: str = ""
     steps: tuple[StepResult, ...] = ()
     roles: dict[str, int] = Field(default_factory=dict)

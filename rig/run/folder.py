@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -165,7 +165,7 @@ def list_runs(root: Path | None = None, *, last: int | None = None) -> list[List
 
 
 def resolve_run(run: str, root: Path | None = None) -> Path:
-    """Return the folder of RUN: a path, an id, a unique prefix of one, or `last`. Raises WrongCall."""
+    """Return the folder of RUN: a path, an id, a unique prefix of one, or `last`. Raises UsageError."""
     root = runs_folder() if root is None else root
     path = Path(run).expanduser()
     if path.name == RUN_FILE and path.is_file():
@@ -175,18 +175,18 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
     folders = _folders(root)
     if run == "last":
         if not folders:
-            raise WrongCall("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
+            raise UsageError("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
         return folders[-1]
     if "/" in run:
-        raise WrongCall(f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs")
+        raise UsageError(f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs")
     found = [folder for folder in folders if folder.name.startswith(run)] if run else []
     exact = [folder for folder in found if folder.name == run]
     if exact or len(found) == 1:
         return (exact or found)[0]
     if found:
         names = "\n".join(folder.name for folder in found)
-        raise WrongCall(f"'{run}' begins {len(found)} runs' ids", remedy="write more of it", detail=names)
-    raise WrongCall(f"there is no run '{run}'", where=root, remedy="'rig runs' lists the runs")
+        raise UsageError(f"'{run}' begins {len(found)} runs' ids", remedy="write more of it", detail=names)
+    raise UsageError(f"there is no run '{run}'", where=root, remedy="'rig runs' lists the runs")
 
 
 def read_run(folder: Path) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rig.run.document import EventSummary, Footprint, Frame, Heard, OomReport, Ranked, Run, StepResult
+from rig.run.document import Collected, EventSummary, Footprint, Frame, OomReport, Ranked, Run, StepResult
 from rig.run.kernel_path import part_of
 from rig.scenario.judge import Judgement
 
@@ -70,9 +70,9 @@ def _footprint(evidence: Evidence) -> Footprint:
     )
 
 
-def _heard(evidence: Evidence) -> Heard:
+def _heard(evidence: Evidence) -> Collected:
     records = evidence.records
-    return Heard(
+    return Collected(
         records=len(records.items),
         samples=len(evidence.samples()),
         lost=records.lost,

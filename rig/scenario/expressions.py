@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import Missing, Nothing
 
@@ -97,23 +97,23 @@ def parse_expression(
 ) -> Expression:
     """Check `text` and return it, parsed. `fields` are the names whose fields are known beforehand.
 
-    Raises WrongCall that names the place and shows the expression with a caret.
+    Raises UsageError that names the place and shows the expression with a caret.
     """
     line = re.sub(r"\s*\n\s*", " ", text.strip())
     if not line:
-        raise WrongCall("the expression is empty", where=where, remedy="write what must be true")
+        raise UsageError("the expression is empty", where=where, remedy="write what must be true")
     try:
         tree = ast.parse(line, mode="eval")
     except SyntaxError as error:
         column = max((error.offset or 1) - 1, 0)
-        raise WrongCall(
+        raise UsageError(
             f"the expression does not parse: {error.msg}",
             where=where,
             remedy="write a comparison, as in 'len(ooms) > 0'; MODEL.md lists the names",
             detail=_caret(line, column),
         ) from None
     except (ValueError, RecursionError, MemoryError):
-        raise WrongCall("the expression does not parse", where=where, remedy="make it shorter") from None
+        raise UsageError("the expression does not parse", where=where, remedy="make it shorter") from None
     checker = _Checker(line, where, frozenset(names), frozenset(functions), fields or {})
     checker.check(tree)
     return Expression(text=line, tree=tree.body, names=frozenset(checker.used))
@@ -214,7 +214,7 @@ class _Checker:
 
     def refuse(self, node: ast.AST, what: str, remedy: str) -> None:
         column = getattr(node, "col_offset", 0)
-        raise WrongCall(what, where=self.where, remedy=remedy, detail=_caret(self.line, column))
+        raise UsageError(what, where=self.where, remedy=remedy, detail=_caret(self.line, column))
 
 
 def _caret(line: str, column: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.assets import assets
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario import vocabulary
 from rig.scenario.expressions import Expression, parse_expression
 from rig.scenario.line_numbers import line_of
@@ -82,7 +82,7 @@ def list_scenarios(root: Path | None = None) -> list[Path]:
 
 
 def find_scenario(scenario: str, root: Path | None = None) -> Path:
-    """Return the folder of SCENARIO, a name of the catalogue or a folder. Raises WrongCall."""
+    """Return the folder of SCENARIO, a name of the catalogue or a folder. Raises UsageError."""
     catalogue = {folder.name: folder for folder in list_scenarios(root)}
     looks_like_a_path = "/" in scenario or scenario in (".", "..")
     if not looks_like_a_path and scenario in catalogue:
@@ -93,25 +93,25 @@ def find_scenario(scenario: str, root: Path | None = None) -> Path:
     if (folder / FILE).is_file():
         return folder.resolve()
     if folder.is_dir():
-        raise WrongCall(
+        raise UsageError(
             f"there is no {FILE} in this folder",
             where=folder,
             remedy="'rig new NAME' makes a folder that runs as it is",
         )
     if looks_like_a_path:
-        raise WrongCall("there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names")
-    raise WrongCall(f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario"))
+        raise UsageError("there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names")
+    raise UsageError(f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario"))
 
 
 def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
-    """Read and check SCENARIO. Raises WrongCall that names the file, the key and the remedy."""
+    """Read and check SCENARIO. Raises UsageError that names the file, the key and the remedy."""
     folder = find_scenario(scenario, root)
     path = folder / FILE
     text = _read(path)
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise WrongCall(f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax") from None
+        raise UsageError(f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax") from None
     file = _validate(content, path, text)
     return _check(folder, file, path, text)
 
@@ -119,12 +119,12 @@ def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
 def _read(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise WrongCall("the file is larger than 1 MB", where=path, remedy="a scenario is a page or two")
+            raise UsageError("the file is larger than 1 MB", where=path, remedy="a scenario is a page or two")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise WrongCall(f"not UTF-8 at byte {error.start}", where=path, remedy="save it as UTF-8") from None
+        raise UsageError(f"not UTF-8 at byte {error.start}", where=path, remedy="save it as UTF-8") from None
     except OSError as error:
-        raise WrongCall(f"cannot be read: {error.strerror}", where=path, remedy="check its permissions") from None
+        raise UsageError(f"cannot be read: {error.strerror}", where=path, remedy="check its permissions") from None
 
 
 def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
@@ -141,7 +141,7 @@ def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
     first, *others = [_problem(problem, text, ScenarioFile) for problem in problems]
     where, what, remedy = first
     detail = [f"{path}{place}: {also}" + (f" ({cure})" if cure else "") for place, also, cure in others]
-    raise WrongCall(what, where=f"{path}{where}", remedy=remedy or None, detail="\n".join(detail) or None)
+    raise UsageError(what, where=f"{path}{where}", remedy=remedy or None, detail="\n".join(detail) or None)
 
 
 def _problem(problem: Any, text: str, model: Any) -> tuple[str, str, str]:
@@ -230,7 +230,7 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
         if step.do == "spawn":
             run = str(step.keys.get("run", step.keys["program"]))
             if run not in programs and "{" not in run:
-                raise WrongCall(
+                raise UsageError(
                     f"'spawn' of the program '{run}', which [[programs]] does not name",
                     where=place("plan", "steps", index),
                     remedy=did_you_mean(run, programs, kind="program"),
@@ -238,7 +238,7 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
         elif "program" in step.keys and "{" not in str(step.keys["program"]):
             name = str(step.keys["program"])
             if name not in spawned and not any("{" in each for each in spawned):
-                raise WrongCall(
+                raise UsageError(
                     f"'{step.do}' speaks of the program '{name}', which no step spawns",
                     where=place("plan", "steps", index),
                     remedy=did_you_mean(name, spawned, kind="program"),
@@ -263,7 +263,7 @@ def _check_claim(claim: Claim, place: Any, index: int, fields: dict[str, frozens
     for name, measure in claim.values.items():
         values[name] = parse(measure.expr, "values")
         if name in vocabulary.RUN_NAMES or not name.isidentifier() or name.startswith("_"):
-            raise WrongCall(
+            raise UsageError(
                 f"a value cannot be called '{name}'",
                 where=place("claims", index, "values"),
                 remedy="give it a name that the language of claims does not use",

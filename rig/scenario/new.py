@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.klog import OomEvent, read
 
 __all__ = ["new_scenario"]
@@ -19,11 +19,11 @@ NAME = re.compile(r"[a-z][a-z0-9_-]*")
 def new_scenario(name: str, parent: Path, *, from_log: Path | None = None) -> Path:
     """Make the folder `parent/name` and return it. With from_log the sizes are those of the log's first OOM report.
 
-    Raises WrongCall for a name that is none, a folder that is there already, and a log without a usable report;
+    Raises UsageError for a name that is none, a folder that is there already, and a log without a usable report;
     RigError when the folder cannot be written. A folder that could not be finished is removed.
     """
     if not NAME.fullmatch(name):
-        raise WrongCall(
+        raise UsageError(
             f"'{name}' is not a scenario's name", remedy="begin with a letter; lower-case letters, digits, - and _"
         )
     folder = parent / name
@@ -31,7 +31,7 @@ def new_scenario(name: str, parent: Path, *, from_log: Path | None = None) -> Pa
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise WrongCall("the folder is there already", where=folder, remedy="choose another name") from None
+        raise UsageError("the folder is there already", where=folder, remedy="choose another name") from None
     except OSError as error:
         raise RigError(f"the folder cannot be made: {error.strerror}", where=folder) from error
     try:
@@ -58,10 +58,10 @@ def _from_log(name: str, log: Path) -> dict[str, str]:
         with log.open("rb") as file:
             events = read(file).events
     except OSError as error:
-        raise WrongCall(f"the log cannot be read: {error.strerror}", where=log, remedy="name a file") from error
+        raise UsageError(f"the log cannot be read: {error.strerror}", where=log, remedy="name a file") from error
     reports = [event for event in events if isinstance(event, OomEvent)]
     if not reports:
-        raise WrongCall(
+        raise UsageError(
             "the log holds no OOM report",
             where=log,
             remedy="give it the whole report, from 'invoked oom-killer' to 'Killed process'",

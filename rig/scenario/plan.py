@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rig.assets import assets
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
 from rig.scenario.settings import Settings
 from rig.scenario.suggestion import did_you_mean
@@ -87,7 +87,7 @@ class RenderedPlan:
 def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SWAP_DEVICE) -> RenderedPlan:
     """Return the plan of `scenario` under `settings`.
 
-    The sysctls come first, then swap, then the scenario's own steps. Raises WrongCall for a template that
+    The sysctls come first, then swap, then the scenario's own steps. Raises UsageError for a template that
     cannot be rendered, a program that is missing, and a step that would wait without a bound.
     """
     programs = {program.name: program for program in _programs(scenario, settings)}
@@ -110,7 +110,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
                 if not evaluate(when, settings.names(), FUNCTIONS):
                     continue
             except (CannotSay, NotThere) as error:
-                raise WrongCall(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
+                raise UsageError(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
         for item in range(1, _times(step.repeat, context, where) + 1):
             words = _words(step.keys, {**context, "item": item}, where)
             if step.do == "spawn":
@@ -123,7 +123,7 @@ def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> 
         return 1
     text = render(str(repeat), context, where=f"{where}, key 'repeat'")
     if not text.isdecimal() or int(text) > MOST_REPEATS:
-        raise WrongCall(f"repeat={text} is not a number from 0 to {MOST_REPEATS}", where=where)
+        raise UsageError(f"repeat={text} is not a number from 0 to {MOST_REPEATS}", where=where)
     return int(text)
 
 
@@ -147,7 +147,7 @@ def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], whe
     keys = dict(words)
     run = keys.get("run", keys["program"])
     if run not in programs:
-        raise WrongCall(
+        raise UsageError(
             f"'spawn' of the program '{run}', which [[programs]] does not name",
             where=where,
             remedy=did_you_mean(run, programs, kind="program"),
@@ -164,7 +164,7 @@ def _bounded(words: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
             except ValueError:
                 bounded = False
             if not bounded:
-                raise WrongCall(
+                raise UsageError(
                     f"timeout={value} is not a number of seconds above zero",
                     where=where,
                     remedy="bound every wait",
@@ -193,7 +193,7 @@ def _source(folder: Path, source: str, where: str) -> Path:
     name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
     own = (folder / name).resolve()
     if not own.is_relative_to(folder.resolve()):
-        raise WrongCall(
+        raise UsageError(
             f"the program's source '{source}' lies outside the scenario's folder",
             where=where,
             remedy="put it beside scenario.toml",
@@ -203,6 +203,6 @@ def _source(folder: Path, source: str, where: str) -> Path:
         if path.is_file():
             return path
     there = [entry.name for room in (folder, *rooms) for entry in room.glob("*.[cp]*")]
-    raise WrongCall(
+    raise UsageError(
         f"the program's source '{source}' is missing", where=where, remedy=did_you_mean(name, there, kind="source")
     )

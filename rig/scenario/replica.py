@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.klog import OomEvent, TaskRow
 from rig.units import format_size
 
@@ -49,10 +49,10 @@ class Replica:
 
 
 def replica_of(oom: OomEvent) -> Replica:
-    """Return the replica of a report. Raises WrongCall when the report has not what it takes."""
+    """Return the replica of a report. Raises UsageError when the report has not what it takes."""
     pages = oom.totals.get("pages_ram")
     if not pages or not oom.tasks or oom.invoker is None:
-        raise WrongCall(
+        raise UsageError(
             "the report has no memory total, no task table or no invoker",
             remedy="give it the whole report, Mem-Info and 'Tasks state' included",
         )

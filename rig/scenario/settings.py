@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
 from rig.scenario.parameter import GUEST_SETTINGS, Value
 from rig.scenario.suggestion import did_you_mean
@@ -77,7 +77,7 @@ class Settings:
 def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: bool = False) -> Settings:
     """Return the settings of a run of `scenario` from `NAME=VALUE` texts; later ones win.
 
-    `--memory 384M` and its like are `memory=384M` here. Raises WrongCall that names the setting and the
+    `--memory 384M` and its like are `memory=384M` here. Raises UsageError that names the setting and the
     remedy: for an unknown name, a value that does not parse or is out of bounds, and for what the scenario's
     own checks refuse.
     """
@@ -104,12 +104,12 @@ def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: 
 
 
 def guest_settings(sets: Sequence[str] = ()) -> Settings:
-    """Return the settings of a guest without a scenario. Raises WrongCall for what is no setting of a guest."""
+    """Return the settings of a guest without a scenario. Raises UsageError for what is no setting of a guest."""
     settings = Settings({}, {}, memory=DEFAULT_MEMORY, cpus=1, swap=0, zram=0)
     for text in sets:
         name, value = _split(text)
         if name not in GUEST_SETTINGS:
-            raise WrongCall(f"'{name}' is no setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
+            raise UsageError(f"'{name}' is no setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
         settings = _set_guest(settings, name, value)
     _check_guest(settings)
     return settings
@@ -119,7 +119,7 @@ def _split(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals or not name:
-        raise WrongCall(f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s")
+        raise UsageError(f"'{text}' is not a setting", where="--set", remedy="write NAME=VALUE, as in every=5s")
     return name, value.strip()
 
 
@@ -130,7 +130,7 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
         return replace(settings, sysctls={**settings.sysctls, name: _sysctl(name, text)})
     if name not in scenario.parameters:
         known = [*scenario.parameters, *GUEST_SETTINGS]
-        raise WrongCall(
+        raise UsageError(
             f"'{scenario.name}' has no parameter '{name}'",
             where=f"--set {name}={text}",
             remedy=did_you_mean(name, known),
@@ -138,7 +138,7 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
     try:
         value = scenario.parameters[name].parse(text)
     except ValueError as error:
-        raise WrongCall(
+        raise UsageError(
             str(error),
             where=f"--set {name}={text}",
             remedy=f"'rig show {scenario.name}' lists the parameters",
@@ -148,15 +148,15 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
 
 def _sysctl(name: str, text: str) -> str:
     if not SYSCTL.fullmatch(name) or ".." in name:
-        raise WrongCall(f"'{name}' is not the name of a sysctl", remedy="write it as in vm.panic_on_oom=1")
+        raise UsageError(f"'{name}' is not the name of a sysctl", remedy="write it as in vm.panic_on_oom=1")
     root = name.split(".", 1)[0]
     if root not in SYSCTL_ROOTS:
-        raise WrongCall(
+        raise UsageError(
             f"there is no sysctl '{name}': /proc/sys has no folder '{root}'",
             remedy=did_you_mean(root, SYSCTL_ROOTS),
         )
     if not text or any(character in text for character in "\n\0"):
-        raise WrongCall(f"the sysctl '{name}' needs a value on one line", remedy=f"write {name}=VALUE")
+        raise UsageError(f"the sysctl '{name}' needs a value on one line", remedy=f"write {name}=VALUE")
     return text
 
 
@@ -166,10 +166,10 @@ def _set_guest(settings: Settings, name: str, text: str) -> Settings:
         try:
             return replace(settings, **{name: parse_size(text)})  # type: ignore[arg-type] # the name is one of three
         except ValueError as error:
-            raise WrongCall(str(error), where=where, remedy="write a size") from None
+            raise UsageError(str(error), where=where, remedy="write a size") from None
     if name == "cpus":
         if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 64:
-            raise WrongCall(f"'{text}' is not a number of CPUs", where=where, remedy="write 1 to 64")
+            raise UsageError(f"'{text}' is not a number of CPUs", where=where, remedy="write 1 to 64")
         return replace(settings, cpus=int(text))
     if name == "clock":
         _one_of(text, ("warp", "live"), where)
@@ -178,36 +178,38 @@ def _set_guest(settings: Settings, name: str, text: str) -> Settings:
         _one_of(text, ("auto", "kvm", "tcg"), where)
         return replace(settings, accel=cast('Literal["auto", "kvm", "tcg"]', text))
     if not text:
-        raise WrongCall(f"'{name}' needs a value", where=where, remedy="leave it out for the default")
+        raise UsageError(f"'{name}' needs a value", where=where, remedy="leave it out for the default")
     return replace(settings, kernel=text) if name == "kernel" else replace(settings, image=text)
 
 
 def _one_of(text: str, choices: tuple[str, ...], where: str) -> None:
     if text not in choices:
-        raise WrongCall(f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices))
+        raise UsageError(
+            f"'{text}' is not one of {', '.join(choices)}", where=where, remedy=did_you_mean(text, choices)
+        )
 
 
 def _check_guest(settings: Settings) -> None:
     if not SMALLEST_MEMORY <= settings.memory <= LARGEST_MEMORY:
-        raise WrongCall(
+        raise UsageError(
             f"a guest of {format_size(settings.memory)} cannot be had",
             where="memory",
             remedy=f"{format_size(SMALLEST_MEMORY)} to {format_size(LARGEST_MEMORY)}",
         )
     if settings.memory % (1 << 20):
-        raise WrongCall(
+        raise UsageError(
             f"{settings.memory} bytes of memory are not whole megabytes",
             where="memory",
             remedy="write it as in 384M",
         )
     if settings.clock == "warp" and settings.cpus > 1:
-        raise WrongCall(
+        raise UsageError(
             "the warp clock has one processor: QEMU never starts a second one while it counts instructions",
             where="cpus",
             remedy="leave cpus out, or take --clock live",
         )
     if settings.clock == "warp" and settings.accel == "kvm":
-        raise WrongCall(
+        raise UsageError(
             "the warp clock needs TCG: KVM runs on the host's time",
             where="accel",
             remedy="leave --accel out, or take --clock live",
@@ -220,14 +222,14 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
         try:
             holds = evaluate(expression, settings.names(), FUNCTIONS)
         except (CannotSay, NotThere) as error:
-            raise WrongCall(
+            raise UsageError(
                 f"the check cannot be judged: {error}",
                 where=where,
                 remedy="correct it",
                 detail=expression.text,
             ) from None
         if not holds:
-            raise WrongCall(
+            raise UsageError(
                 render(check.message, settings.context(), where=where),
                 where=scenario.name,
                 remedy=f"'rig show {scenario.name}' lists the parameters",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
 from rig.units import format_duration, format_size
 
@@ -46,7 +46,7 @@ def is_template(text: str) -> bool:
 
 
 def check_template(text: str, *, where: str, names: Collection[str]) -> None:
-    """Refuse a template that does not parse or that uses an unknown name. Raises WrongCall."""
+    """Refuse a template that does not parse or that uses an unknown name. Raises UsageError."""
     if not is_template(text):
         return
     from jinja2 import TemplateSyntaxError, meta
@@ -54,7 +54,7 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
     try:
         tree = _environment().parse(text)
     except TemplateSyntaxError as error:
-        raise WrongCall(
+        raise UsageError(
             f"the template is broken: {error.message}",
             where=where,
             remedy="correct the template",
@@ -62,7 +62,7 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
         ) from None
     for name in sorted(meta.find_undeclared_variables(tree)):
         if name not in names and name not in _environment().globals:
-            raise WrongCall(
+            raise UsageError(
                 f"the template uses the unknown name '{name}'",
                 where=where,
                 remedy=did_you_mean(name, names),
@@ -71,7 +71,7 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
 
 
 def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
-    """Return `text` with the context's values in place. Raises WrongCall for what cannot be rendered."""
+    """Return `text` with the context's values in place. Raises UsageError for what cannot be rendered."""
     if not is_template(text):
         return text
     from jinja2 import TemplateError
@@ -79,7 +79,7 @@ def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
     try:
         return _environment().from_string(text).render(context)
     except (TemplateError, TypeError, ValueError, ArithmeticError, OverflowError) as error:
-        raise WrongCall(
+        raise UsageError(
             f"the template cannot be rendered: {error}",
             where=where,
             remedy="correct the template",

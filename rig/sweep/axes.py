@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import Scenario
 from rig.scenario.parameter import GUEST_SETTINGS
 from rig.scenario.settings import parse_settings
@@ -74,7 +74,7 @@ def size_of(plan: SweepPlan) -> int:
 def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     """Return the axes of `NAME=V1,V2,…` texts.
 
-    Raises WrongCall for a text that is no axis, an axis without values, and a name that stands twice.
+    Raises UsageError for a text that is no axis, an axis without values, and a name that stands twice.
     """
     axes: list[Axis] = []
     for text in texts:
@@ -82,10 +82,10 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
         name = name.strip()
         where = f"--over {text}"
         if not equals or not name:
-            raise WrongCall(f"'{text}' is no axis", where="--over", remedy="write NAME=V1,V2, as in memory=384M,512M")
+            raise UsageError(f"'{text}' is no axis", where="--over", remedy="write NAME=V1,V2, as in memory=384M,512M")
         values = tuple(value.strip() for value in rest.split(","))
         if not all(values):
-            raise WrongCall(
+            raise UsageError(
                 "the axis has an empty value: the product of the axes would be empty",
                 where=where,
                 remedy=f"write at least one value, as in {name}=1,2",
@@ -98,47 +98,47 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
 def _axis(name: str, values: tuple[str, ...], where: str) -> Axis:
     if len(set(values)) != len(values):
         twice = next(value for value in values if values.count(value) > 1)
-        raise WrongCall(f"the value {twice} stands twice", where=where, remedy="--repeat N runs each point N times")
+        raise UsageError(f"the value {twice} stands twice", where=where, remedy="--repeat N runs each point N times")
     return Axis(name, values)
 
 
 def _no_name_twice(names: Sequence[str], where: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise WrongCall(f"the axis '{name}' stands twice", where=where, remedy="give all its values in one")
+            raise UsageError(f"the axis '{name}' stands twice", where=where, remedy="give all its values in one")
 
 
 def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
     """Read a sweep from a TOML file: `scenario`, `repeat`, `[set]`, `[over]` with lists, `[[points]]`.
 
-    Raises WrongCall that names the file and the key.
+    Raises UsageError that names the file and the key.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WrongCall(f"cannot be read: {error.strerror}", where=path) from error
+        raise UsageError(f"cannot be read: {error.strerror}", where=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongCall(f"not valid TOML: {error}", where=path, remedy="see https://toml.io") from None
+        raise UsageError(f"not valid TOML: {error}", where=path, remedy="see https://toml.io") from None
     for key in content:
         if key not in FILE_KEYS:
-            raise WrongCall(f"unknown key '{key}'", where=path, remedy=did_you_mean(key, FILE_KEYS))
+            raise UsageError(f"unknown key '{key}'", where=path, remedy=did_you_mean(key, FILE_KEYS))
     name = scenario or content.get("scenario")
     if not isinstance(name, str):
-        raise WrongCall("no scenario is named", where=path, remedy='add scenario = "NAME", or name it in the call')
+        raise UsageError("no scenario is named", where=path, remedy='add scenario = "NAME", or name it in the call')
     repeat = content.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= 1000:
-        raise WrongCall("is not a number from 1 to 1000", where=f"{path}: repeat")
+        raise UsageError("is not a number from 1 to 1000", where=f"{path}: repeat")
     axes = []
     for key, values in _table(content, "over", path).items():
         where = f"{path}: over.{key}"
         if not isinstance(values, list):
-            raise WrongCall("an axis is a list of values", where=where, remedy=f'as in {key} = ["1", "2"]')
+            raise UsageError("an axis is a list of values", where=where, remedy=f'as in {key} = ["1", "2"]')
         if not values:
-            raise WrongCall("the axis has no value: the product of the axes is empty", where=where, remedy="add some")
+            raise UsageError("the axis has no value: the product of the axes is empty", where=where, remedy="add some")
         axes.append(_axis(key, tuple(_text(value, where) for value in values), where))
     points = content.get("points", [])
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
-        raise WrongCall("points are tables", where=f"{path}: points", remedy="write [[points]] before each")
+        raise UsageError("points are tables", where=f"{path}: points", remedy="write [[points]] before each")
     return SweepPlan(
         scenario=name,
         axes=tuple(axes),
@@ -151,7 +151,7 @@ def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
 def _table(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
     table = content.get(key, {})
     if not isinstance(table, dict):
-        raise WrongCall("is not a table", where=f"{path}: {key}", remedy=f"write [{key}] and one setting a line")
+        raise UsageError("is not a table", where=f"{path}: {key}", remedy=f"write [{key}] and one setting a line")
     return _flat(table)
 
 
@@ -175,31 +175,31 @@ def _text(value: Any, where: str) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise WrongCall("a setting is a text, a number or true or false", where=where)
+    raise UsageError("a setting is a text, a number or true or false", where=where)
 
 
 def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> None:
-    """Raise WrongCall for what is wrong with a plan before anything is started.
+    """Raise UsageError for what is wrong with a plan before anything is started.
 
     An axis that does not exist, no point at all, too many points without `yes`, and a value that its setting does
-    not take. A point that only its combination makes impossible is no wrong call: it becomes an `error` row.
+    not take. A point that only its combination makes impossible is no usage error: it becomes an `error` row.
     """
     for name in plan.names:
         if name not in GUEST_SETTINGS and "." not in name and name not in scenario.parameters:
             known = [*scenario.parameters, *GUEST_SETTINGS]
-            raise WrongCall(
+            raise UsageError(
                 f"there is no axis '{name}': '{scenario.name}' has no such parameter",
                 where=f"--over {name}",
                 remedy=did_you_mean(name, known),
             )
     count = size_of(plan)
     if not count:
-        raise WrongCall("there is no point: the product is empty", where="--over", remedy="name at least one axis")
+        raise UsageError("there is no point: the product is empty", where="--over", remedy="name at least one axis")
     if count >= MANY_POINTS and not yes:
-        raise WrongCall(f"that is {count} runs", where="--over", remedy="--yes if you mean it")
+        raise UsageError(f"that is {count} runs", where="--over", remedy="--yes if you mean it")
     shared = {name for name, _ in plan.fixed} & set(plan.names)
     if shared:
-        raise WrongCall(f"'{min(shared)}' is both set and an axis", where="--set", remedy="leave one out")
+        raise UsageError(f"'{min(shared)}' is both set and an axis", where="--set", remedy="leave one out")
     for axis in plan.axes:
         for value in axis.values:
             _check_value(scenario, axis.name, value)
@@ -211,12 +211,12 @@ def _check_value(scenario: Scenario, name: str, value: str) -> None:
         try:
             scenario.parameters[name].parse(value)
         except ValueError as error:
-            raise WrongCall(str(error), where=f"--over {name}={value}") from None
+            raise UsageError(str(error), where=f"--over {name}={value}") from None
         return
     try:
         parse_settings(scenario, [f"{name}={value}"])
-    except WrongCall as error:
+    except UsageError as error:
         if error.where is not None and error.where.startswith("--set"):
-            raise WrongCall(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
+            raise UsageError(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
         if "." in name and error.where is None:
             raise

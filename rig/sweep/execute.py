@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import Scenario, find_scenario, load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import SweepPlan
@@ -50,7 +50,7 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
     """The guest's memory, also where the settings together are refused: then nothing will run."""
     try:
         settings: Settings = parse_settings(scenario, sets)
-    except WrongCall:
+    except UsageError:
         return 0
     # Swap is a sparse file in /tmp and zram is memory of the guest: both may be in the host's memory.
     return settings.memory + settings.swap

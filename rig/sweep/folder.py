@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.run.folder import new_run_id, runs_folder
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.row import Row, read_rows
@@ -55,13 +55,13 @@ class SweepFolder:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the sweep: two rigs that work on one would run its points twice. Raises WrongCall."""
+        """Hold the sweep: two rigs that work on one would run its points twice. Raises UsageError."""
         descriptor = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError:
-            raise WrongCall("another rig is running this sweep", where=self.path, remedy="wait for it") from None
+            raise UsageError("another rig is running this sweep", where=self.path, remedy="wait for it") from None
         finally:
             os.close(descriptor)
 
@@ -99,7 +99,7 @@ def list_sweeps() -> list[Path]:
 
 
 def find_sweep(sweep: str) -> SweepFolder:
-    """Return the sweep of a path, an id, a unique prefix of one, or `last`. Raises WrongCall."""
+    """Return the sweep of a path, an id, a unique prefix of one, or `last`. Raises UsageError."""
     path = Path(sweep).expanduser()
     if (path / PLAN).is_file():
         return _open(path.resolve())
@@ -110,7 +110,7 @@ def find_sweep(sweep: str) -> SweepFolder:
     if len(found) == 1:
         return _open(found[0])
     what = f"'{sweep}' begins {len(found)} sweeps' ids" if found else f"there is no sweep '{sweep}'"
-    raise WrongCall(what, where=sweeps_folder(), remedy="'rig results' without a name lists them")
+    raise UsageError(what, where=sweeps_folder(), remedy="'rig results' without a name lists them")
 
 
 def _open(path: Path) -> SweepFolder:

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
@@ -142,7 +142,7 @@ def read_table(path: Path) -> Any:
 
 
 def query(table: Any, sql: str) -> Any:
-    """Return the result of an SQL query over `results` as a pyarrow.Table. Raises WrongCall with DuckDB's words."""
+    """Return the result of an SQL query over `results` as a pyarrow.Table. Raises UsageError with DuckDB's words."""
     try:
         import duckdb
     except ImportError as error:
@@ -153,7 +153,7 @@ def query(table: Any, sql: str) -> Any:
         try:
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise WrongCall(
+            raise UsageError(
                 "the query is not accepted", where="--sql", remedy="the table is called results", detail=str(error)
             ) from None
 

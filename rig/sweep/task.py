@@ -17,6 +17,7 @@ from rig.image.store import Store
 from rig.run.folder import runs_folder
 from rig.run.progress import NullProgress
 from rig.sweep.row import Row, row_of_error, row_of_run
+from rig.untar import extract_files
 
 __all__ = ["PointTask", "pack_run", "rig_version", "run_point", "unpack_run"]
 
@@ -75,5 +76,5 @@ def unpack_run(packed: bytes, run: str) -> Path:
         for member in archive.getmembers():
             if Path(member.name).parts[:1] != (run,):
                 raise RigError(f"the archive of run {run} holds {member.name!r}", where="worker")
-        archive.extractall(root, filter="data")
+        extract_files(archive, root)
     return root / run

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
-from rig.experiment.execute import Deadlines, conduct
+from rig.experiment.execute import Deadlines, execute
 from rig.experiment.prepare import Parts, find_parts, guest_spec
 from rig.image.payload import Payload
 from rig.image.store import Store
@@ -144,7 +144,7 @@ async def _run(
     out.mkdir(parents=True)
     problem: RigError | None = None
     try:
-        conducted = await conduct(
+        execution = await execute(
             store,
             spec,
             qemu,
@@ -155,7 +155,7 @@ async def _run(
             progress=NullProgress(),
             record=False,
         )
-        problem = conducted.problem
+        problem = execution.problem
         seen = facts_of(out)
     except RigError as error:
         return {check.name: Result(check, "broken", error.what) for check in guest.checks}

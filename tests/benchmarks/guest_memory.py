@@ -19,7 +19,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rig.experiment.execute import Conducted, Deadlines, ensure_snapshot
+from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import find_parts, guest_spec
 from rig.image.payload import blank_payload
 from rig.image.store import Store
@@ -47,7 +47,7 @@ async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
     settings = guest_settings([f"memory={memory}"])
     parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
     spec = guest_spec(parts, settings, qemu_args=words)
-    snapshot = await ensure_snapshot(store, spec, qemu, Deadlines(120, 120), Conducted(), NullProgress())
+    snapshot = await ensure_snapshot(store, spec, qemu, Deadlines(120, 120), Execution(), NullProgress())
     sessions: list[Session] = []
     # Leaving the stack ends every QEMU by its own pid.
     async with AsyncExitStack() as stack:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wrong calls: each names the place and the remedy, exits 64, shows no traceback and leaves nothing."""
+"""Usage errors: each names the place and the remedy, exits 64, shows no traceback and leaves nothing."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProce
         (["shell", "--set", "every=5s"], "no setting of a guest"),
     ],
 )
-def test_wrong_call_names_the_remedy(words: list[str], expected: str, tmp_path: Path) -> None:
+def test_usage_error_names_the_remedy(words: list[str], expected: str, tmp_path: Path) -> None:
     done = call(*words, runs=tmp_path / "runs")
 
     assert done.returncode == 64, done.stdout + done.stderr

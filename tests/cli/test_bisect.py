@@ -42,7 +42,7 @@ def test_verdict_is_good_bad_or_cannot_be_tested(verdicts: list[str], good: str,
         ["--all", "--bisect", "--good", "reproduced"],
     ],
 )
-def test_wrong_call_ends_the_bisection(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_error_ends_the_bisection(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["run", *words]) == 128
 
     assert capsys.readouterr().err.startswith("rig: ")

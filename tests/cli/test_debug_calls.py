@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rig.cli.debug import app
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image import hosttools
 from tests.report.made_folder import write_folder
 
@@ -40,8 +40,8 @@ def test_run_without_a_recording_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     assert "this run has no recording" in error.what
 
 
-def test_place_that_means_nothing_is_a_wrong_call(tmp_path: Path) -> None:
+def test_place_that_means_nothing_is_a_usage_error(tmp_path: Path) -> None:
     error = _error(str(write_folder(tmp_path / "run")), "--at", "noon")
 
-    assert isinstance(error, WrongCall)
+    assert isinstance(error, UsageError)
     assert "mark:NAME" in str(error.remedy)

@@ -95,7 +95,7 @@ def test_kvm_that_boots_the_kernel_is_taken(rig: Rig, stand_in: Path) -> None:
     assert run["verdict"] == "reproduced"
 
 
-def test_kvm_on_the_warp_clock_is_a_wrong_call(rig: Rig) -> None:
+def test_kvm_on_the_warp_clock_is_a_usage_error(rig: Rig) -> None:
     called = rig("run", "overcommit-oops", "--clock", "warp", "--accel", "kvm")
 
     assert called.status == 64

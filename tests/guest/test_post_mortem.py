@@ -172,7 +172,7 @@ def test_report_that_was_edited_disagrees(rig: Rig, killed: str, tmp_path: Path)
     ],
 )
 @pytest.mark.usefixtures("symbols")
-def test_place_that_the_run_has_not_is_a_wrong_call(place: str, words: str, rig: Rig, killed: str) -> None:
+def test_place_that_the_run_has_not_is_a_usage_error(place: str, words: str, rig: Rig, killed: str) -> None:
     called = rig("post-mortem", killed, "--at", place)
 
     assert called.status == 64

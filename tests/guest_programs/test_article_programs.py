@@ -265,7 +265,7 @@ def test_task_grows_when_asked(respawn_program):
     ["fork-returns-twice", "fork-join", "memory-is-copied", "cow-cost", "fork-fails", "fd-shared-offset",
      "fd-passing", "respawn", "pipe-launcher", "child-app", "parent-app"],
 )  # fmt: skip
-def test_help_teaches_and_wrong_calls_are_64(call, program):
+def test_help_teaches_and_usage_errors_are_64(call, program):
     taught, wrong = call(program, "--help"), call(program, "--nonsense")
 
     assert taught.returncode == 0

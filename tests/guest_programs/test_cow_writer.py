@@ -66,7 +66,7 @@ def test_touch_prefaults_before_ready(cow_writer, touch):
      ["--every", "often"], ["--size", "1"], ["--step", "5000"], ["--touch", "me"],
      ["--steps", "-1"], ["--nonsense"], ["stray"]],
 )  # fmt: skip
-def test_wrong_call_is_64_and_says_why(cow_writer, wrong):
+def test_usage_error_is_64_and_says_why(cow_writer, wrong):
     done = run(*cow_writer, *wrong)
 
     assert done.returncode == 64

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.bootfile import boot_build_id, boot_config, kernel_release
 from rig.image.kconfig import BOOT_NEEDS
 from rig.image.kernel import find_kernel
@@ -78,7 +78,7 @@ def test_release_and_build_id_are_read_from_both_forms(data: bytes, tmp_path: Pa
 def test_kernel_of_another_machine_is_told_before_boot(data: bytes, words: str, tmp_path: Path) -> None:
     path = _file(tmp_path, data)
 
-    with pytest.raises(WrongCall, match=words) as raised:
+    with pytest.raises(UsageError, match=words) as raised:
         find_kernel(Store(tmp_path / "cache"), str(path))
 
     assert raised.value.remedy
@@ -117,7 +117,7 @@ def test_configuration_beside_the_kernel_is_read(kernel: str, config: str, tmp_p
 def test_kernel_whose_configuration_lacks_virtio_is_refused_before_boot(tmp_path: Path) -> None:
     path = _file(tmp_path, _bzimage(_vmlinux(config=CONFIG.replace("CONFIG_VIRTIO_PCI=y", "CONFIG_VIRTIO_PCI=m"))))
 
-    with pytest.raises(WrongCall, match="this kernel cannot boot a guest") as raised:
+    with pytest.raises(UsageError, match="this kernel cannot boot a guest") as raised:
         find_kernel(Store(tmp_path / "cache"), str(path))
 
     assert raised.value.detail is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.fragments import (
     CONCERNS,
     DEBUG_INFO,
@@ -79,19 +79,19 @@ def test_an_optional_mark_says_since_or_until_when() -> None:
 def test_bad_line_is_named_by_its_place(text: str, place: str, words: str, tmp_path: Path) -> None:
     path = _fragment(tmp_path, text)
 
-    with pytest.raises(WrongCall, match=words) as raised:
+    with pytest.raises(UsageError, match=words) as raised:
         read_fragment(path)
 
     assert raised.value.where == f"{path}{place}"
 
 
-def test_fragment_that_is_not_there_or_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
+def test_fragment_that_is_not_there_or_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
     binary = tmp_path / "binary.config"
     binary.write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(WrongCall, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_fragment(tmp_path / "none.config")
-    with pytest.raises(WrongCall, match="cannot be read: it is not text"):
+    with pytest.raises(UsageError, match="cannot be read: it is not text"):
         read_fragment(binary)
 
 
@@ -99,7 +99,7 @@ def test_option_in_two_fragments_is_told_with_both_places(tmp_path: Path) -> Non
     one = read_fragment(_fragment(tmp_path, "CONFIG_A=y\n", "one.config"))
     two = read_fragment(_fragment(tmp_path, "# CONFIG_A is not set\n", "two.config"))
 
-    with pytest.raises(WrongCall, match=r"one\.config:1, and this fragment asks otherwise") as raised:
+    with pytest.raises(UsageError, match=r"one\.config:1, and this fragment asks otherwise") as raised:
         check_agree([one, two])
 
     assert raised.value.where == f"{two.path}:1"
@@ -153,7 +153,7 @@ def test_kernel_without_virtio_is_told_before_boot() -> None:
     config = dict.fromkeys(BOOT_NEEDS, "y") | {"VIRTIO_PCI": "m"}
     del config["VIRTIO_CONSOLE"]
 
-    with pytest.raises(WrongCall, match="2 of what it needs built in is not") as raised:
+    with pytest.raises(UsageError, match="2 of what it needs built in is not") as raised:
         check_boots(config, "bzImage")
 
     assert raised.value.detail == (

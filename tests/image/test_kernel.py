@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.image.bootfile import kernel_release
 from rig.image.kernel import find_kernel
 from rig.image.modules import ModuleTree
@@ -35,13 +35,13 @@ def test_file_that_is_no_x86_kernel_is_told_before_boot(content: bytes, words: s
     image = tmp_path / "image"
     image.write_bytes(content)
 
-    with pytest.raises(WrongCall, match=words):
+    with pytest.raises(UsageError, match=words):
         kernel_release(image)
 
 
 @pytest.mark.parametrize("spec", ["debian:", "debian:Book Worm", "ubuntu:noble", "/nowhere/bzImage", "bzimage"])
 def test_spelling_that_means_nothing_is_refused_with_an_example(spec: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongCall, match="debian:bookworm"):
+    with pytest.raises(UsageError, match="debian:bookworm"):
         find_kernel(Store(tmp_path), spec)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image import kbuild
 from rig.image.fragments import own_fragments
 from rig.image.kbuild import check_tree
@@ -219,10 +219,10 @@ def test_kernel_with_debug_information_brings_its_symbols(tree: Path, store: Sto
 
 
 @pytest.mark.parametrize("lacks", ["Makefile", "scripts/kconfig/merge_config.sh"])
-def test_folder_that_is_no_kernel_tree_is_a_wrong_call(lacks: str, tree: Path, store: Store) -> None:
+def test_folder_that_is_no_kernel_tree_is_a_usage_error(lacks: str, tree: Path, store: Store) -> None:
     (tree / lacks).unlink()
 
-    with pytest.raises(WrongCall, match="is no source tree of a kernel"):
+    with pytest.raises(UsageError, match="is no source tree of a kernel"):
         find_kernel(store, f"tree:{tree}")
 
 
@@ -230,21 +230,21 @@ def test_tree_of_another_architecture_is_told(tree: Path, store: Store) -> None:
     (tree / "arch/x86/Kconfig").unlink()
     (tree / "arch/x86").rmdir()
 
-    with pytest.raises(WrongCall, match="has no arch/x86"):
+    with pytest.raises(UsageError, match="has no arch/x86"):
         find_kernel(store, f"tree:{tree}")
 
 
 def test_tree_that_was_built_in_place_is_told_with_what_to_do(tree: Path, store: Store) -> None:
     (tree / ".config").write_text("")
 
-    with pytest.raises(WrongCall, match="built in place") as raised:
+    with pytest.raises(UsageError, match="built in place") as raised:
         find_kernel(store, f"tree:{tree}")
 
     assert "git worktree add" in (raised.value.remedy or "")
 
 
-def test_folder_that_is_not_there_is_a_wrong_call(store: Store) -> None:
-    with pytest.raises(WrongCall, match="there is no such folder"):
+def test_folder_that_is_not_there_is_a_usage_error(store: Store) -> None:
+    with pytest.raises(UsageError, match="there is no such folder"):
         find_kernel(store, "tree:/nowhere/linux")
 
 

@@ -123,7 +123,7 @@ def test_log_without_an_event_is_told_what_kills_silently(rig: Rig, log: Path) -
         (["{folder}"], "there is no console.log in this folder"),
     ],
 )
-def test_wrong_calls_name_the_place_and_the_remedy(rig: Rig, log: Path, arguments: list[str], words: str) -> None:
+def test_usage_errors_name_the_place_and_the_remedy(rig: Rig, log: Path, arguments: list[str], words: str) -> None:
     status, out, err = rig(*(word.format(log=log, folder=log.parent) for word in arguments))
 
     assert status == 64

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.replay.postmortem.examine import post_mortem_without_symbols
 from rig.replay.stop_point import parse_place
 from rig.report.postmortem import render_post_mortem
@@ -83,8 +83,8 @@ def test_text_says_where_it_comes_from_and_when(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "words"), [("panic", "did not panic"), ("mark:nowhere", "no mark"), ("t=1s", "begins at 6.2 s")]
 )
-def test_place_that_the_run_has_not_is_a_wrong_call(place: str, words: str, tmp_path: Path) -> None:
+def test_place_that_the_run_has_not_is_a_usage_error(place: str, words: str, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run")
 
-    with pytest.raises(WrongCall, match=words):
+    with pytest.raises(UsageError, match=words):
         _said(folder, place)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.replay.postmortem.pages import regions_of
 from rig.replay.stop_point import Place, marks_of, parse_place
 
@@ -26,8 +26,8 @@ def test_place_is_read_as_written(text: str, place: Place) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "kill", "mark:", "t=", "t=soon"])
-def test_what_is_no_place_is_a_wrong_call(text: str) -> None:
-    with pytest.raises(WrongCall):
+def test_what_is_no_place_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
         parse_place(text)
 
 

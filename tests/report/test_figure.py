@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.report.html.page import Source, read_source
 from rig.report.plots.figure import PICTURES, plot
 from tests.report.made_folder import EVIL, write_folder
@@ -51,10 +51,10 @@ def test_hostile_names_stay_text(picture: str, tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "x.svg").read_text()
 
 
-def test_unknown_picture_or_ending_is_a_wrong_call(source: Source, tmp_path: Path) -> None:
-    with pytest.raises(WrongCall, match="one of timeline, pages"):
+def test_unknown_picture_or_ending_is_a_usage_error(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="one of timeline, pages"):
         plot(source, "pie", tmp_path / "x.svg")
-    with pytest.raises(WrongCall, match=r"end it in \.svg or \.png"):
+    with pytest.raises(UsageError, match=r"end it in \.svg or \.png"):
         plot(source, "timeline", tmp_path / "x.bmp")
 
 
@@ -62,7 +62,7 @@ def test_run_without_a_page_map_says_so(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run")
     (folder / "events.jsonl").write_text("")
 
-    with pytest.raises(WrongCall, match="this run has no page map"):
+    with pytest.raises(UsageError, match="this run has no page map"):
         plot(read_source(folder), "pages", tmp_path / "x.svg")
 
 

@@ -111,7 +111,8 @@ def test_live_view_without_colour_tells_holders_apart_by_letter() -> None:
     assert "\x1b[3" not in text
 
 
-def test_terminal_progress_clears_itself() -> None:
+def test_terminal_progress_clears_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100)
 
@@ -134,7 +135,16 @@ def test_sample_full_of_nonsense_is_shown_as_unknown(nonsense: dict[str, object]
     assert "? available" in stream.getvalue()
 
 
-def test_progress_fits_where_it_is_shown() -> None:
+def test_progress_fits_where_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
     assert isinstance(progress_for(Console(file=io.StringIO(), force_terminal=True)), TerminalProgress)
     assert isinstance(progress_for(Console(file=io.StringIO())), PlainProgress)
     assert isinstance(progress_for(Console(), quiet=True), NullProgress)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_terminal_that_cannot_redraw_gets_plain_lines(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+
+    assert isinstance(progress_for(Console(file=io.StringIO(), force_terminal=True)), PlainProgress)

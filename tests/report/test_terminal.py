@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from rig.report.terminal import print_run, print_verdict
@@ -42,7 +43,10 @@ def test_exactly_one_frame_is_marked_as_the_page_fault() -> None:
     assert printed(run_of(Made())).count("→") == 1
 
 
-def test_report_for_a_file_has_no_control_codes() -> None:
+def test_report_for_a_file_has_no_control_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
     assert "\x1b" not in printed(run_of(Made()))
     assert "\x1b" in printed(run_of(Made()), terminal=True)
 

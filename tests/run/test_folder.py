@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.run.document import Run, worst
 from rig.run.folder import (
     list_runs,
@@ -138,7 +138,7 @@ def test_ambiguous_prefix_names_the_candidates(tmp_path: Path) -> None:
     keep(tmp_path, "20250131-120000-abcd")
     keep(tmp_path, "20250131-130000-abcd")
 
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         resolve_run("20250131", tmp_path)
 
     assert "begins 2 runs' ids" in caught.value.what
@@ -146,8 +146,8 @@ def test_ambiguous_prefix_names_the_candidates(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("run", ["last", "nothing", "./nothing", ""])
-def test_run_that_is_not_there_is_a_wrong_call(tmp_path: Path, run: str) -> None:
-    with pytest.raises(WrongCall):
+def test_run_that_is_not_there_is_a_usage_error(tmp_path: Path, run: str) -> None:
+    with pytest.raises(UsageError):
         resolve_run(run, tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import find_scenario, list_scenarios, load_scenario
 
 GOOD = """\
@@ -39,8 +39,8 @@ def folder_with(tmp_path: Path, text: str) -> str:
     return str(folder)
 
 
-def refusal(tmp_path: Path, text: str) -> WrongCall:
-    with pytest.raises(WrongCall) as caught:
+def refusal(tmp_path: Path, text: str) -> UsageError:
+    with pytest.raises(UsageError) as caught:
         load_scenario(folder_with(tmp_path, text))
     return caught.value
 
@@ -65,19 +65,19 @@ def test_every_scenario_of_the_catalogue_loads_and_tells_its_story() -> None:
 
 
 def test_unknown_scenario_names_what_was_probably_meant() -> None:
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         find_scenario("overcommit-opps")
 
     assert caught.value.remedy == "did you mean 'overcommit-oops' or 'overcommit-in-cgroup'?"
 
 
 def test_folder_without_a_scenario_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongCall, match=r"no scenario\.toml in this folder"):
+    with pytest.raises(UsageError, match=r"no scenario\.toml in this folder"):
         find_scenario(str(tmp_path))
 
 
 def test_path_that_is_not_there_is_refused() -> None:
-    with pytest.raises(WrongCall, match="no such folder"):
+    with pytest.raises(UsageError, match="no such folder"):
         find_scenario("./nowhere")
 
 
@@ -181,5 +181,5 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "")
     (Path(folder) / "scenario.toml").write_bytes(b'title = "\xff"')
 
-    with pytest.raises(WrongCall, match="not UTF-8 at byte 9"):
+    with pytest.raises(UsageError, match="not UTF-8 at byte 9"):
         load_scenario(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.new import new_scenario
 from rig.scenario.plan import render_plan
@@ -39,7 +39,7 @@ def test_new_scenario_loads_and_renders_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "Mine", "a/b", "..", "1st", "a b"])
 def test_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WrongCall, match="not a scenario's name"):
+    with pytest.raises(UsageError, match="not a scenario's name"):
         new_scenario(name, tmp_path)
 
     assert list(tmp_path.iterdir()) == []
@@ -49,7 +49,7 @@ def test_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "kept").touch()
 
-    with pytest.raises(WrongCall, match="there already"):
+    with pytest.raises(UsageError, match="there already"):
         new_scenario("mine", tmp_path)
 
     assert (tmp_path / "mine" / "kept").exists()
@@ -104,14 +104,14 @@ def test_log_without_a_report_is_refused_and_leaves_nothing(tmp_path: Path) -> N
     log = tmp_path / "dmesg.txt"
     log.write_text("[    0.000000] Linux version 6.1\n")
 
-    with pytest.raises(WrongCall, match="no OOM report"):
+    with pytest.raises(UsageError, match="no OOM report"):
         new_scenario("prod", tmp_path, from_log=log)
 
     assert not (tmp_path / "prod").exists()
 
 
 def test_log_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongCall, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         new_scenario("prod", tmp_path, from_log=tmp_path / "none")
 
 
@@ -119,5 +119,5 @@ def test_report_of_a_cgroup_without_totals_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "dmesg.txt"
     log.write_bytes(made.serial(made.oom_report(cgroup="/job")))
 
-    with pytest.raises(WrongCall, match="no memory total"):
+    with pytest.raises(UsageError, match="no memory total"):
         new_scenario("prod", tmp_path, from_log=log)

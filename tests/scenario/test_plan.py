@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import load_scenario
 from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
 from rig.scenario.settings import parse_settings
@@ -80,7 +80,7 @@ def test_step_is_repeated_with_its_number(tmp_path: Path) -> None:
 
     assert render_plan(scenario, parse_settings(scenario, ["x=2"])).text() == "mark\tname=1 of 2\nmark\tname=2 of 2\n"
     assert render_plan(scenario, parse_settings(scenario, ["x=0"])).text() == ""
-    with pytest.raises(WrongCall, match="not a number from 0 to 1000"):
+    with pytest.raises(UsageError, match="not a number from 0 to 1000"):
         render_plan(scenario, parse_settings(scenario, ["x=100000"]))
 
 
@@ -107,7 +107,7 @@ def test_missing_program_file_names_what_there_is(tmp_path: Path) -> None:
     programs = '[[programs]]\nname = "w"\nsource = "teler.py"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
 
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         render_plan(scenario, parse_settings(scenario))
 
     assert "'teler.py' is missing" in caught.value.what
@@ -118,7 +118,7 @@ def test_unknown_guest_program_names_what_was_probably_meant(tmp_path: Path) -> 
     programs = '[[programs]]\nname = "h"\nsource = "hogg"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "h" }'))
 
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         render_plan(scenario, parse_settings(scenario))
 
     assert "did you mean 'hog.c'" in (caught.value.remedy or "")
@@ -129,7 +129,7 @@ def test_source_outside_the_folder_is_refused(tmp_path: Path, source: str) -> No
     programs = f'[[programs]]\nname = "w"\nsource = "{source}"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
 
-    with pytest.raises(WrongCall, match="outside the scenario's folder"):
+    with pytest.raises(UsageError, match="outside the scenario's folder"):
         render_plan(scenario, parse_settings(scenario))
 
 
@@ -138,12 +138,12 @@ def test_wait_that_is_not_bounded_is_refused(tmp_path: Path, timeout: str) -> No
     steps = f'{{ do = "wait_any", oom = true, timeout = "{timeout}" }}'
     scenario = load_scenario(own_scenario(tmp_path, "", steps))
 
-    with pytest.raises(WrongCall, match="not a number of seconds above zero"):
+    with pytest.raises(UsageError, match="not a number of seconds above zero"):
         render_plan(scenario, parse_settings(scenario))
 
 
 def test_template_cannot_reach_into_python(tmp_path: Path) -> None:
     scenario = load_scenario(own_scenario(tmp_path, "", '{ do = "mark", name = "{{ x.__class__.__mro__ }}" }'))
 
-    with pytest.raises(WrongCall, match="cannot be rendered"):
+    with pytest.raises(UsageError, match="cannot be rendered"):
         render_plan(scenario, parse_settings(scenario))

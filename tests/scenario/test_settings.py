@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from rig.errors import EXIT_WRONG_CALL, WrongCall
+from rig.errors import EXIT_USAGE, UsageError
 from rig.scenario.load import load_scenario
 from rig.scenario.settings import Settings, parse_settings
 
@@ -65,11 +65,11 @@ def test_later_setting_wins() -> None:
     ],
 )
 def test_wrong_setting_names_itself_and_the_remedy(wrong: str, what: str, remedy: str | None) -> None:
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         settings(wrong)
 
     assert what in caught.value.what
-    assert caught.value.status == EXIT_WRONG_CALL
+    assert caught.value.status == EXIT_USAGE
     if remedy is not None:
         assert remedy in (caught.value.remedy or "")
 

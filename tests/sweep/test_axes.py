@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes, read_plan, size_of
 from rig.sweep.execute import tasks_of
@@ -47,12 +47,12 @@ def test_file_gives_axes_settings_and_explicit_points(tmp_path: Path) -> None:
     ],
 )
 def test_axis_that_is_none_is_refused(text: str, said: str) -> None:
-    with pytest.raises(WrongCall, match=said):
+    with pytest.raises(UsageError, match=said):
         parse_axes([text])
 
 
 def test_axis_that_stands_twice_is_refused() -> None:
-    with pytest.raises(WrongCall, match="'a' stands twice"):
+    with pytest.raises(UsageError, match="'a' stands twice"):
         parse_axes(["a=1", "a=2"])
 
 
@@ -72,14 +72,14 @@ def test_file_that_is_no_sweep_is_refused_with_its_place(tmp_path: Path, content
     file = tmp_path / "sweep.toml"
     file.write_text(content)
 
-    with pytest.raises(WrongCall, match=said) as caught:
+    with pytest.raises(UsageError, match=said) as caught:
         read_plan(file, "overcommit-oops")
 
     assert str(file) in str(caught.value)
 
 
 def refusal(plan: SweepPlan) -> str:
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         check_plan(plan, load_scenario("overcommit-oops"))
     return str(caught.value)
 
@@ -114,7 +114,7 @@ def test_ten_thousand_runs_are_begun_only_on_request() -> None:
     plan = SweepPlan("overcommit-oops", (Axis("every", values),), repeat=100)
     scenario = load_scenario("overcommit-oops")
 
-    with pytest.raises(WrongCall, match="that is 10000 runs") as caught:
+    with pytest.raises(UsageError, match="that is 10000 runs") as caught:
         check_plan(plan, scenario)
     check_plan(plan, scenario, yes=True)
 

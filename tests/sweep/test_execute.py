@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
@@ -81,7 +81,7 @@ def test_damaged_journal_is_named_with_its_line(sweep: SweepFolder) -> None:
 
 
 def test_two_rigs_do_not_run_one_sweep(sweep: SweepFolder) -> None:
-    with sweep.alone(), pytest.raises(WrongCall, match="another rig"), sweep.alone():
+    with sweep.alone(), pytest.raises(UsageError, match="another rig"), sweep.alone():
         pass
 
 
@@ -101,10 +101,10 @@ def test_axis_column_has_its_settings_type_and_unit(sweep: SweepFolder) -> None:
     assert query(table, "select \"values\"['sampled.total'] as total from results").to_pylist() == [{"total": 500.0}]
 
 
-def test_query_that_is_no_sql_is_a_wrong_call_with_the_databases_words(sweep: SweepFolder) -> None:
+def test_query_that_is_no_sql_is_a_usage_error_with_the_databases_words(sweep: SweepFolder) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
 
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         query(table, "selekt 1")
 
     assert "selekt" in (caught.value.detail or "")
@@ -113,7 +113,7 @@ def test_query_that_is_no_sql_is_a_wrong_call_with_the_databases_words(sweep: Sw
 def test_query_reads_no_file_of_the_host(sweep: SweepFolder) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
 
-    with pytest.raises(WrongCall):
+    with pytest.raises(UsageError):
         query(table, "select * from read_csv('/etc/passwd')")
 
 

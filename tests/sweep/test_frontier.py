@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.run.document import Claimed, Shown
 from rig.scenario.load import load_scenario
 from rig.scenario.settings import Settings, parse_settings
@@ -117,7 +117,7 @@ def test_duration_is_walked_too() -> None:
     ],
 )
 def test_range_that_is_none_is_refused(text: str, resolution: str | None, said: str) -> None:
-    with pytest.raises(WrongCall, match=said):
+    with pytest.raises(UsageError, match=said):
         parse_scale(text, load_scenario("overcommit-oops"), resolution)
 
 

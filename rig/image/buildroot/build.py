@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.assets import assets
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.buildroot.collect import Collected, collect, collect_kernel
 from rig.image.buildroot.defconfig import (
     ConfigError,
@@ -57,12 +57,12 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
     """Return the folders for a recipe, made where they are missing.
 
     Buildroot takes nothing away from a target folder again, so another toolchain or other packages get another output
-    folder; another kernel does not. Raises RigError where the cache cannot be written, WrongCall for a primary site
+    folder; another kernel does not. Raises RigError where the cache cannot be written, UsageError for a primary site
     that is no folder.
     """
     site = Path(primary_site).expanduser().resolve() if primary_site else None
     if site is not None and not site.is_dir():
-        raise WrongCall(
+        raise UsageError(
             "there is no such folder", where=f"--primary-site {primary_site}", remedy="name a folder of sources"
         )
     home = store.root / "buildroot"
@@ -79,8 +79,8 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
 def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroot: str) -> str:
     """Return a recipe's defconfig after checking what can be checked without Buildroot.
 
-    Raises ConfigError for a line of no known form or a symbol set twice, WrongCall for a kernel fragment that cannot be
-    read or contradicts another, RigError for a tarball that is not there.
+    Raises ConfigError for a line of no known form or a symbol set twice, UsageError for a kernel fragment that cannot
+    be read or contradicts another, RigError for a tarball that is not there.
     """
     text = render_defconfig(recipe, places, jobs=jobs, buildroot=buildroot)
     check_agree([read_fragment(path) for path in fragment_files(recipe)])

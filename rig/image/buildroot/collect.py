@@ -25,6 +25,7 @@ from rig.image.kconfig import read_config
 from rig.image.kernel import buildroot_ref
 from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_FOLDER, IMAGE, image_ref
 from rig.image.store import Entry, Store
+from rig.untar import extract_tree
 
 __all__ = ["Collected", "collect", "collect_kernel"]
 
@@ -116,11 +117,7 @@ def _unpack(tar: Path, tree: Path) -> None:
     """Unpack a root filesystem without root: device nodes are the kernel's business (devtmpfs)."""
     tree.mkdir()
     with tarfile.open(tar) as source:
-        members = [info for info in source if not (info.ischr() or info.isblk())]
-        for info in members:
-            info.mode &= 0o777
-        filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        source.extractall(tree, members, **filters)
+        extract_tree(source, tree, (info for info in source if not (info.ischr() or info.isblk())))
     for name in ("dev", "proc", "sys", "run", "tmp", "root", "payload"):
         (tree / name).mkdir(exist_ok=True)
     tree.chmod(0o755)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rig.assets import assets
-from rig.errors import WrongCall
+from rig.errors import UsageError
 
 __all__ = [
     "DEFAULT",
@@ -126,24 +126,24 @@ def external_tree() -> Path:
 def read_recipe(name: str) -> BuildrootRecipe:
     """Read a recipe by its name in images/buildroot, or at a path ending in .toml.
 
-    Raises WrongCall naming the file and the key.
+    Raises UsageError naming the file and the key.
     """
     path = Path(name).expanduser() if name.endswith(".toml") else external_tree() / f"{name}.toml"
     known = ", ".join(sorted(each.stem for each in external_tree().glob("*.toml")))
     try:
         data = tomllib.loads(path.read_text())
     except OSError as error:
-        raise WrongCall(
+        raise UsageError(
             f"the recipe cannot be read: {error.strerror}", where=path, remedy=f"one of {known}, or a file of yours"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise WrongCall(f"is no TOML: {error}", where=path, remedy="see images/buildroot/full.toml") from error
+        raise UsageError(f"is no TOML: {error}", where=path, remedy="see images/buildroot/full.toml") from error
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", path.stem) is None:
-        raise WrongCall("names no image", where=path, remedy="name the file with small letters, digits and hyphens")
+        raise UsageError("names no image", where=path, remedy="name the file with small letters, digits and hyphens")
     try:
         return BuildrootRecipe(name=path.stem, **data)
     except (ValidationError, TypeError) as error:
-        raise WrongCall(_first_fault(error), where=path, remedy="see images/buildroot/full.toml") from error
+        raise UsageError(_first_fault(error), where=path, remedy="see images/buildroot/full.toml") from error
 
 
 def _first_fault(error: ValidationError | TypeError) -> str:
@@ -155,9 +155,9 @@ def _first_fault(error: ValidationError | TypeError) -> str:
 
 
 def kernel_recipe(version: str, *, debug_info: bool) -> BuildrootRecipe:
-    """Return the recipe of the image `buildroot` with a kernel of another version. Raises WrongCall for no version."""
+    """Return the recipe of the image `buildroot` with a kernel of another version. Raises UsageError for no version."""
     recipe = read_recipe(DEFAULT)
     try:
         return recipe.model_copy(update={"kernel": KernelPart(version=version, debuginfo=debug_info)})
     except ValidationError as error:
-        raise WrongCall(_first_fault(error), where=f"buildroot:{version}", remedy="as in buildroot:6.12.60") from error
+        raise UsageError(_first_fault(error), where=f"buildroot:{version}", remedy="as in buildroot:6.12.60") from error

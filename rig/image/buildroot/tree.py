@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 
 __all__ = ["HOST_TOOLS", "OLDEST", "Buildroot", "check_host", "find_buildroot"]
 
@@ -56,27 +56,27 @@ class Buildroot:
 def find_buildroot(named: str | None) -> Buildroot:
     """Return the tree that was named, or the one of BUILDROOT in the environment.
 
-    Raises WrongCall where there is none, where it is no Buildroot, or one older than ours was written for.
+    Raises UsageError where there is none, where it is no Buildroot, or one older than ours was written for.
     """
     asked = named or os.environ.get("BUILDROOT")
     where = "--buildroot" if named else "BUILDROOT"
     if not asked:
-        raise WrongCall("no Buildroot was named", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
+        raise UsageError("no Buildroot was named", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
     folder = Path(asked).expanduser().resolve()
     try:
         text = (folder / "Makefile").read_text(errors="replace")
     except OSError as error:
-        raise WrongCall(
+        raise UsageError(
             f"'{asked}' is no Buildroot: its Makefile cannot be read ({error.strerror})",
             where=where,
             remedy=HOW_TO_GET,
         ) from error
     match = re.search(r"^export BR2_VERSION := (\d+)\.(\d+)(\S*)$", text, flags=re.MULTILINE)
     if match is None or not (folder / "package").is_dir():
-        raise WrongCall(f"'{asked}' is no Buildroot: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET)
+        raise UsageError(f"'{asked}' is no Buildroot: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET)
     version = f"{match[1]}.{match[2]}{match[3]}"
     if (int(match[1]), int(match[2])) < OLDEST:
-        raise WrongCall(
+        raise UsageError(
             f"Buildroot {version} is too old: the oldest that our tree was checked against is "
             f"{OLDEST[0]}.{OLDEST[1]:02}",
             where=f"{where}={asked}",

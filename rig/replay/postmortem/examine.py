@@ -145,7 +145,7 @@ def first_oom(folder: Path) -> OomEvent | None:
 def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
     """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
 
-    Raises WrongCall for a place that the run has not.
+    Raises UsageError for a place that the run has not.
     """
     from rig.telemetry.records import read_records
 

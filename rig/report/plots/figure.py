@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.report.plots.frames import layers
 from rig.report.plots.pages import COLOURS, ORDER, cells, pages_pictures
 from rig.report.plots.timeline import Panel, Timeline, timeline
@@ -29,13 +29,13 @@ FORMATS = (".svg", ".png")
 def plot(source: Source, picture: str, path: Path) -> None:
     """Draw one of PICTURES into `path`, whose ending is .svg or .png.
 
-    Raises WrongCall for an unknown picture or ending and for a run that has no such picture, RigError where matplotlib
+    Raises UsageError for an unknown picture or ending and for a run that has no such picture, RigError where matplotlib
     is missing or the file cannot be written.
     """
     if path.suffix not in FORMATS:
-        raise WrongCall(f"'{path.suffix}' is no picture's ending", where=path, remedy="end it in .svg or .png")
+        raise UsageError(f"'{path.suffix}' is no picture's ending", where=path, remedy="end it in .svg or .png")
     if picture not in PICTURES:
-        raise WrongCall(f"there is no picture '{picture}'", remedy=f"one of {', '.join(PICTURES)}")
+        raise UsageError(f"there is no picture '{picture}'", remedy=f"one of {', '.join(PICTURES)}")
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -218,8 +218,8 @@ def _box(at: float, height: float) -> Any:
     return Rectangle((0, -at - height), 1, height, facecolor="#f3f5f7", edgecolor=RULE)
 
 
-def _none(source: Source, what: str) -> WrongCall:
-    return WrongCall(f"this run has no {what}", where=source.run.id, remedy="'rig report' shows what it has")
+def _none(source: Source, what: str) -> UsageError:
+    return UsageError(f"this run has no {what}", where=source.run.id, remedy="'rig report' shows what it has")
 
 
 PICTURES: Mapping[str, Callable[[Source, Any], None]] = {

@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 	volatile uint64_t *array;
 
 	if (argc != 2)
-		wrong_call("holder needs one SIZE");
+		usage_error("holder needs one SIZE");
 	size = size_of("SIZE", argv[1]);
 	take_role("holder");
 	array = map_array("held", size, MAP_PRIVATE);

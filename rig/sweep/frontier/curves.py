@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
 from rig.scenario.load import Scenario
@@ -70,7 +70,7 @@ async def find_frontier(
 ) -> list[Curve]:
     """Return one curve for each point of the other axes.
 
-    A value that the scenario refuses is a run of verdict `error`; what cannot be asked for at all is a WrongCall.
+    A value that the scenario refuses is a run of verdict `error`; what cannot be asked for at all is a UsageError.
     """
     store, capacity = store or Store(), Capacity(jobs)
     points = [
@@ -104,7 +104,7 @@ async def find_frontier(
 def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
     try:
         settings = parse_settings(scenario, sets)
-    except WrongCall:
+    except UsageError:
         return 0
     return settings.memory + settings.swap
 
@@ -112,7 +112,7 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
 def _settings(scenario: Scenario, fixed: Sequence[tuple[str, str]], row: Row) -> Settings | None:
     try:
         return parse_settings(scenario, [f"{name}={text}" for name, text in (*fixed, *row.settings.items())])
-    except WrongCall:
+    except UsageError:
         return None
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.scenario.load import Scenario
 from rig.scenario.parameter import GUEST_SETTINGS
 from rig.scenario.suggestion import did_you_mean
@@ -51,25 +51,25 @@ def show(kind: str, value: Fraction) -> str:
 
 
 def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) -> Scale:
-    """Return the axis of `NAME=LOW..HIGH`. Raises WrongCall for a name, a range or a resolution that is none."""
+    """Return the axis of `NAME=LOW..HIGH`. Raises UsageError for a name, a range or a resolution that is none."""
     name, equals, rest = text.partition("=")
     low, dots, high = rest.partition("..")
     if not equals or not dots:
-        raise WrongCall(f"'{text}' is no range", where="--over", remedy="write NAME=LOW..HIGH, as in hog=0M..300M")
+        raise UsageError(f"'{text}' is no range", where="--over", remedy="write NAME=LOW..HIGH, as in hog=0M..300M")
     kind = _kind(name.strip(), scenario)
     where = f"--over {text}"
     ends = [_parse(kind, end, where) for end in (low, high)]
     if ends[0] >= ends[1]:
-        raise WrongCall("the range is empty", where=where, remedy="write the smaller value first")
+        raise UsageError("the range is empty", where=where, remedy="write the smaller value first")
     if resolution is not None:
         step = _parse(kind, resolution, f"--resolution {resolution}")
         if step <= 0:
-            raise WrongCall("is not above zero", where=f"--resolution {resolution}")
+            raise UsageError("is not above zero", where=f"--resolution {resolution}")
     else:
         step = {"size": Fraction(1 << 20), "int": Fraction(1)}.get(kind, (ends[1] - ends[0]) / 256)
     scale = Scale(name.strip(), kind, ends[0], ends[1], step)
     if not 1 <= scale.steps <= MOST_STEPS:
-        raise WrongCall(
+        raise UsageError(
             f"{scale.steps} steps in the range", where="--resolution", remedy=f"1 to {MOST_STEPS} steps: choose another"
         )
     if name.strip() in scenario.parameters:
@@ -77,7 +77,7 @@ def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) ->
             try:
                 scenario.parameters[scale.name].parse(scale.text(step_number))
             except ValueError as error:
-                raise WrongCall(str(error), where=where) from None
+                raise UsageError(str(error), where=where) from None
     return scale
 
 
@@ -89,9 +89,9 @@ def _kind(name: str, scenario: Scenario) -> str:
     parameter = scenario.parameters.get(name)
     if parameter is None:
         known = [*scenario.parameters, *GUEST_SETTINGS]
-        raise WrongCall(f"there is no axis '{name}'", where=f"--over {name}", remedy=did_you_mean(name, known))
+        raise UsageError(f"there is no axis '{name}'", where=f"--over {name}", remedy=did_you_mean(name, known))
     if parameter.type not in ("size", "duration", "int", "float"):
-        raise WrongCall(
+        raise UsageError(
             f"'{name}' is of type {parameter.type}: there is nothing between two of its values",
             where=f"--over {name}",
             remedy="sweep over it instead",
@@ -107,4 +107,4 @@ def _parse(kind: str, text: str, where: str) -> Fraction:
             return Fraction(parse_duration(text)).limit_denominator(10**9)
         return Fraction(int(text)) if kind == "int" else Fraction(text.strip())
     except (ValueError, ZeroDivisionError) as error:
-        raise WrongCall(str(error), where=where) from None
+        raise UsageError(str(error), where=where) from None

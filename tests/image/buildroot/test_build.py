@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image
 from rig.image.buildroot.collect import Collected
@@ -182,7 +182,7 @@ def test_file_that_buildroot_did_not_leave_is_named(store: Store, tree: Path, mi
 def test_call_without_a_buildroot_says_which_release_to_get(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BUILDROOT", raising=False)
 
-    with pytest.raises(WrongCall, match=r"2025\.02\.x or 2026\.02\.x, from buildroot\.org"):
+    with pytest.raises(UsageError, match=r"2025\.02\.x or 2026\.02\.x, from buildroot\.org"):
         find_buildroot(None)
 
 
@@ -197,7 +197,7 @@ def test_folder_that_is_no_buildroot_is_refused(content: str | None, tmp_path: P
     if content is not None:
         (tmp_path / "Makefile").write_text(content)
 
-    with pytest.raises(WrongCall, match="is no Buildroot"):
+    with pytest.raises(UsageError, match="is no Buildroot"):
         find_buildroot(str(tmp_path))
 
 
@@ -205,7 +205,7 @@ def test_folder_that_is_no_buildroot_is_refused(content: str | None, tmp_path: P
 def test_buildroot_that_is_too_old_is_refused(version: str, tmp_path: Path) -> None:
     made_buildroot(tmp_path / "old", version)
 
-    with pytest.raises(WrongCall, match=rf"Buildroot {version} is too old: .* 2025.02"):
+    with pytest.raises(UsageError, match=rf"Buildroot {version} is too old: .* 2025.02"):
         find_buildroot(str(tmp_path / "old"))
 
 
@@ -242,7 +242,7 @@ def test_cache_without_write_permission_is_named(tree: Path, tmp_path: Path) -> 
 
 
 def test_primary_site_that_is_no_folder_is_refused(store: Store, tree: Path) -> None:
-    with pytest.raises(WrongCall, match="--primary-site /nowhere"):
+    with pytest.raises(UsageError, match="--primary-site /nowhere"):
         build_image(store, find_buildroot(str(tree)), FULL, jobs=1, primary_site="/nowhere")
 
 

@@ -38,7 +38,7 @@ def call(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (["--defconfig-only"], "--builder buildroot"),
     ],
 )
-def test_wrong_call_names_the_remedy_and_leaves_nothing(words: list[str], expected: str, tmp_path: Path) -> None:
+def test_usage_error_names_the_remedy_and_leaves_nothing(words: list[str], expected: str, tmp_path: Path) -> None:
     done = call(tmp_path / "cache", *words)
 
     assert done.returncode == 64, done.stdout + done.stderr

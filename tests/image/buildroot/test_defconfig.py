@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError, WrongCall
+from rig.errors import RigError, UsageError
 from rig.image.buildroot.build import check_recipe, configure
 from rig.image.buildroot.defconfig import (
     ConfigError,
@@ -124,14 +124,14 @@ def test_fragments_that_contradict_each_other_are_named(tmp_path: Path, monkeypa
         (tmp_path / f"{name}.config").write_text(line + "\n")
     monkeypatch.setattr("rig.image.buildroot.build.fragment_files", lambda recipe: sorted(tmp_path.glob("*.config")))
 
-    with pytest.raises(WrongCall, match=r"two\.config:1: CONFIG_SWAP has its place in .*one\.config:1"):
+    with pytest.raises(UsageError, match=r"two\.config:1: CONFIG_SWAP has its place in .*one\.config:1"):
         check_recipe(read_recipe("full"), PLACES, jobs=1, buildroot="test")
 
 
 def test_fragment_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rig.image.buildroot.build.fragment_files", lambda recipe: [Path("/nowhere/swap.config")])
 
-    with pytest.raises(WrongCall, match=r"/nowhere/swap\.config: the fragment cannot be read"):
+    with pytest.raises(UsageError, match=r"/nowhere/swap\.config: the fragment cannot be read"):
         check_recipe(read_recipe("full"), PLACES, jobs=1, buildroot="test")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import WrongCall
+from rig.errors import UsageError
 from rig.image.buildroot.recipe import external_tree, read_recipe
 
 KERNEL = '[kernel]\nversion = "6.12.60"\n'
@@ -60,7 +60,7 @@ def test_kernel_before_5_9_is_not_packed_with_zstd(version: str, packed: bool, t
     ],
 )
 def test_recipe_that_cannot_be_built_is_refused_by_its_key(text: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongCall) as caught:
+    with pytest.raises(UsageError) as caught:
         read_recipe(written(tmp_path, text))
 
     assert words in caught.value.what
@@ -69,10 +69,10 @@ def test_recipe_that_cannot_be_built_is_refused_by_its_key(text: str, words: str
 
 
 def test_unknown_recipe_is_refused_with_those_that_are_there() -> None:
-    with pytest.raises(WrongCall, match="full, small"):
+    with pytest.raises(UsageError, match="full, small"):
         read_recipe("fill")
 
 
 def test_file_whose_name_is_no_name_of_an_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongCall, match="names no image"):
+    with pytest.raises(UsageError, match="names no image"):
         read_recipe(written(tmp_path, KERNEL, "My Image.toml"))
