@@ -278,6 +278,7 @@ void keep_optional_modules(const char *folder);
 /* root.c */
 extern char root_device[], root_filesystem[];
 extern bool root_has_dax;
+extern const char *const image_devices[];
 bool wait_for_device(const char *path, int64_t ns);
 const char *filesystem_on(int fd, char *label);
 bool is_layer(const char *label);

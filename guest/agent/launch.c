@@ -277,14 +277,20 @@ static bool add_rlimit(const char *value)
 const char *launch_prepare(const struct step *step)
 {
 	int args = 0, envs = 0;
+	bool has_path = false;
 	size_t used = 0;
 	const char *value;
 
 	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0" };
+	value = word(step, "root");
+	if (value && !(launch.root = root_path(value)))
+		return "there is no root of that name: a step `root` makes it";
 	for (int i = 0; i < step->count; i++) {
 		const char *key = step->words[i].key;
+		/* In a root of its own a program finds no payload, so its words are its own. */
+		bool as_it_is = launch.root && (strcmp(key, "arg") == 0 || strcmp(key, "env") == 0);
 
-		value = expand(step->words[i].value, &used);
+		value = as_it_is ? step->words[i].value : expand(step->words[i].value, &used);
 		if (!value)
 			return "the arguments are too long";
 		if (strcmp(key, "arg") == 0) {
@@ -295,6 +301,7 @@ const char *launch_prepare(const struct step *step)
 			if (envs == MAX_ARGS - 2)
 				return "more than 510 environment variables";
 			launch.envp[envs++] = value;
+			has_path = has_path || strncmp(value, "PATH=", 5) == 0;
 		} else if (strcmp(key, "rlimit") == 0) {
 			if (!add_rlimit(value))
 				return "rlimit is NAME:NUMBER, as NPROC:10, at most 8 of them";
@@ -304,13 +311,11 @@ const char *launch_prepare(const struct step *step)
 			launch.input = value;
 		}
 	}
-	launch.envp[envs++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	if (!has_path)
+		launch.envp[envs++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	launch.envp[envs] = "PYTHONDONTWRITEBYTECODE=1";
 	launch.path = launch.argv[0];
 	launch.cgroup = word(step, "cgroup");
-	value = word(step, "root");
-	if (value && !(launch.root = root_path(value)))
-		return "there is no root of that name: a step `root` makes it";
 	launch.sched = word(step, "sched");
 	if (word(step, "oom_score_adj"))
 		launch.adj = word(step, "oom_score_adj");

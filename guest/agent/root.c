@@ -16,6 +16,10 @@ char root_device[32];
 char root_filesystem[64];	/* "ext4 on /dev/pmem0" */
 bool root_has_dax;
 
+/* Where root, payload and layers may lie. */
+const char *const image_devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/pmem2", "/dev/pmem3", "/dev/pmem4",
+				      "/dev/vda", "/dev/vdb", "/dev/vdc", NULL };
+
 /* Drivers probe on their own time. */
 bool wait_for_device(const char *path, int64_t ns)
 {
@@ -109,16 +113,15 @@ static bool try_root(const char *device)
 /* QEMU and the kernel number NVDIMMs in orders of their own: what lies on them tells root and payload apart. */
 static bool find_root(void)
 {
-	static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/vda", "/dev/vdb" };
 	const struct timespec pause = { .tv_nsec = NSEC / 100 };
 	const char *asked = cmdline("rig.root");
 	int64_t until = now_ns() + 10 * NSEC;
 
 	do {
-		for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
-			if (asked && strncmp(devices[i] + 5, asked, 2) != 0)
+		for (int i = 0; image_devices[i]; i++) {
+			if (asked && strncmp(image_devices[i] + 5, asked, 2) != 0)
 				continue;
-			if (try_root(devices[i]))
+			if (try_root(image_devices[i]))
 				return true;
 		}
 		nanosleep(&pause, NULL);

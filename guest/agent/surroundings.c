@@ -20,9 +20,6 @@
 #define ROOTS "/run/rig/roots"
 #define LAYERS "/run/rig/layers"
 
-static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/pmem2", "/dev/pmem3", "/dev/pmem4",
-				       "/dev/vda", "/dev/vdb", "/dev/vdc" };
-
 /* Where the root of that name lies in the agent's own. Returns NULL when there is none. */
 const char *root_path(const char *name)
 {
@@ -53,14 +50,14 @@ static int mount_layer(const char *label, const char *where)
 
 	if (access(where, F_OK) == 0)
 		return 0;
-	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
-		const char *type = fresh_filesystem(devices[i], found);
+	for (int i = 0; image_devices[i]; i++) {
+		const char *type = fresh_filesystem(image_devices[i], found);
 
 		if (!type || strcmp(found, label) != 0)
 			continue;
 		if (make_dirs(where))
 			return -1;
-		return mount_image(devices[i], where, type, 0) ? 0 : -1;
+		return mount_image(image_devices[i], where, type, 0) ? 0 : -1;
 	}
 	errno = ENODEV;
 	return -1;

@@ -22,6 +22,7 @@ HELP = "Reproduce, record and explain what Linux does when memory promised by fo
 # not wait for what only `rig run` needs.
 COMMANDS = {
     "run": "run",
+    "exec": "exec",
     "explain": "explain",
     "list": "scenarios",
     "show": "scenarios",

@@ -72,7 +72,7 @@ def run(
     Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. With --bisect: 0 good, 1 bad, 125
     for a commit that cannot be tested, and 128, which ends the bisection, for a usage error.
     """
-    _begin_what_takes_time()
+    begin_what_takes_time()
     import asyncio
 
     from rig.experiment.run import Request
@@ -152,7 +152,7 @@ def _open_shell(request: Request) -> None:
         asyncio.run(shell(replace(settings, clock="live"), progress, plan=plan, timeout_scale=request.timeout_scale))
 
 
-def _begin_what_takes_time() -> None:
+def begin_what_takes_time() -> None:
     """Let other processes work while this one reads its modules: QEMU says its version, digests are taken."""
     from contextlib import suppress
     from threading import Thread

@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from rig.errors import RigError
 from rig.experiment.execute import RECORDING, Deadlines, Execution, execute
 from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
 from rig.image.digest import digest_file
+from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, memory_is_a_file, printable
 from rig.machine.qemu import find_qemu
 from rig.machine.recording import is_finished
-from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.machine.spec import Clock, GuestSpec, Layer, Wiring
 from rig.run.folder import OpenRun, open_run
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
@@ -30,9 +31,12 @@ from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
-    from rig.run.document import Environment, Recording, Run
+    from rig.image.layer.layer import LayerImage
+    from rig.run.document import Environment, ProgramRun, Recording, Run
+    from rig.scenario.evidence import Evidence
+    from rig.scenario.judge import Judgement
 
-__all__ = ["Request", "check_request", "print_qemu", "run_scenario"]
+__all__ = ["Job", "Request", "check_request", "print_qemu", "run_job", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
 # A warp run is bounded by the guest's clock; this catches a guest that hangs.
@@ -54,18 +58,30 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A request, checked: all that can be a usage error has been found by now."""
+class Job:
+    """A request, checked: all that can be a usage error has been found by now.
+
+    extra: what the payload holds beside the plan and the scenario's programs.
+    layers: of the roots of programs that are not the scenario's own.
+    judge: judges the run in the claims' stead.
+    plan_deadline: host seconds for the plan; None for the clock's own bound.
+    program: what run.json says of a program that was run by itself.
+    """
 
     scenario: Scenario
     settings: Settings
     plan: RenderedPlan
+    extra: Payload = field(default_factory=Payload)
+    layers: tuple[LayerImage, ...] = ()
+    judge: Callable[[Evidence], Judgement] | None = None
+    plan_deadline: float | None = None
+    program: ProgramRun | None = None
 
 
-def _check(request: Request) -> _Ready:
+def _check(request: Request) -> Job:
     scenario = load_scenario(request.scenario)
     settings = parse_settings(scenario, request.sets, to_the_end=request.to_the_end)
-    return _Ready(scenario, settings, render_plan(scenario, settings))
+    return Job(scenario, settings, render_plan(scenario, settings))
 
 
 def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
@@ -91,9 +107,20 @@ async def run_scenario(
     Raises UsageError for what cannot be asked for, RigError when the rig or the guest breaks before the plan
     has begun. A guest that breaks later gives a run whose verdict is `error`.
     """
+    return await run_job(_check(request), request, progress, store, meanwhile=meanwhile)
+
+
+async def run_job(
+    ready: Job,
+    request: Request,
+    progress: Progress,
+    store: Store | None = None,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[Run, Path]:
+    """Run what was checked, and return the run and its folder, as `run_scenario` does."""
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
-    ready = _check(request)
     progress.phase("prepare")
     qemu = find_qemu()
     parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image, progress.phase)
@@ -101,10 +128,20 @@ async def run_scenario(
     choice = await choose_accel(
         store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale, tell=progress.phase
     )
-    spec = replace(spec, accel=choice.accel)
+    spec = replace(
+        spec,
+        accel=choice.accel,
+        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
+    )
     if request.record and spec.clock is Clock.WARP and (why := why_not_recorded(request, spec)):
         progress.line(f"this run is not recorded: {why}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, parts.code)
+    payload = replace(
+        payload,
+        files={**payload.files, **ready.extra.files},
+        texts={**payload.texts, **ready.extra.texts},
+        links=ready.extra.links,
+    )
 
     def while_it_runs() -> None:
         _import_what_judges()
@@ -137,8 +174,9 @@ async def run_scenario(
                 "started": started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "host_seconds": time.monotonic() - began,
-                "environment": _environment(parts, spec, choice, qemu.text, execution, run),
+                "environment": _environment(ready, parts, spec, choice, qemu.text, execution, run),
                 "command": tuple(execution.command),
+                "program": ready.program,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "recording": _recording(opened.folder, request, spec, ready.settings, execution),
@@ -159,9 +197,9 @@ def _import_what_judges() -> None:
     Run.model_rebuild()
 
 
-def _deadlines(ready: _Ready, scale: float) -> Deadlines:
+def _deadlines(ready: Job, scale: float) -> Deadlines:
     if ready.settings.clock == "warp":
-        return Deadlines(BOOT_DEADLINE, WARP_DEADLINE).scaled(scale)
+        return Deadlines(BOOT_DEADLINE, ready.plan_deadline or WARP_DEADLINE).scaled(scale)
     # Live, the guest's seconds are ours: each wait is bounded in the plan, and so is their sum.
     bounds = [
         float(value)
@@ -172,7 +210,7 @@ def _deadlines(ready: _Ready, scale: float) -> Deadlines:
     return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
 
 
-def _judged(ready: _Ready, opened: OpenRun, execution: Execution, spec: GuestSpec) -> Run:
+def _judged(ready: Job, opened: OpenRun, execution: Execution, spec: GuestSpec) -> Run:
     from rig.klog import read
     from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
@@ -185,7 +223,7 @@ def _judged(ready: _Ready, opened: OpenRun, execution: Execution, spec: GuestSpe
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log)
-    judgement = judge(ready.scenario, evidence)
+    judgement = ready.judge(evidence) if ready.judge is not None else judge(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
     if judgement.verdict == "error" and problem is not None:
@@ -196,9 +234,9 @@ def _judged(ready: _Ready, opened: OpenRun, execution: Execution, spec: GuestSpe
 
 
 def _environment(
-    parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, execution: Execution, run: Run
+    ready: Job, parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, execution: Execution, run: Run
 ) -> Environment:
-    from rig.run.document import Environment
+    from rig.run.document import Environment, UsedLayer
 
     host = os.uname()
     return Environment(
@@ -215,11 +253,15 @@ def _environment(
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        layers=tuple(
+            UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
+            for layer in ready.layers
+        ),
     )
 
 
 def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, execution: Execution) -> Recording:
-    from rig.run.document import RecordedGuest, Recording
+    from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
     file = folder / RECORDING / "replay.bin"
     if execution.recorded and file.is_file() and not is_finished(file):
@@ -245,6 +287,9 @@ def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settin
                 rootfs_path=str(spec.rootfs),
                 snapshot=execution.snapshot_digest,
                 prealloc=settings.prealloc,
+                layers=tuple(
+                    RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
+                ),
             ),
         )
     return Recording(reason=why_not_recorded(request, spec))

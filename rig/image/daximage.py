@@ -23,7 +23,7 @@ from rig.errors import RigError
 from rig.image.ext4 import clear_owners_and_times
 from rig.image.hosttools import disk_full, run_tool, tool
 
-__all__ = ["ALIGNMENT", "Owner", "TooLarge", "write_blank", "write_ext4"]
+__all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
 
 ALIGNMENT = 2 << 20
 """NVDIMMs are mapped in pages of 2 MiB; QEMU and the driver want whole ones."""
@@ -84,6 +84,15 @@ def _info_block(size: int) -> bytes:
     return head + struct.pack("<Q", _fletcher64(head + bytes(8)))
 
 
+def has_file(image: Path, path: str) -> bool:
+    """Return whether an image has a file of that path, without its first slash. False where it holds no ext4."""
+    done = subprocess.run(
+        [tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return "Inode:" in done.stdout
+
+
 def write_blank(image: Path, size: int) -> None:
     """Make an image of that size that holds no filesystem yet; the driver already reads its info block."""
     with image.open("wb") as file:
@@ -124,9 +133,7 @@ def write_ext4(
             raise TooLarge(f"{needed >> 20} MB of files do not fit into {sizes[-1] >> 20} MB", where=tree)
     else:
         steps = -(-room // ALIGNMENT)
-        if not any(
-            _fits(tree, image, step * ALIGNMENT, inodes, label) for step in range(max(steps, 2), 2 * steps + 2)
-        ):
+        if not any(_fits(tree, image, step * ALIGNMENT, inodes, label) for step in range(max(steps, 2), 2 * steps + 2)):
             raise disk_full(image)
     clear_owners_and_times(image, ALIGNMENT)
     if exceptions:

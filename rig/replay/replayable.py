@@ -83,9 +83,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         payload_size=guest.payload_size,
         append=guest.append,
         qemu_args=guest.qemu_args,
-        layers=tuple(
-            Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)
-        ),
+        layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
     )
     return Replayable(run, folder, spec, _snapshot(store, run, guest, spec, qemu), recording, cut)
 

@@ -20,6 +20,7 @@ __all__ = [
     "Frame",
     "OomReport",
     "Phase",
+    "ProgramRun",
     "Ranked",
     "RecordedGuest",
     "RecordedLayer",
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "Shown",
     "StepResult",
+    "UsedLayer",
     "Verdict",
     "worst",
 ]
@@ -50,6 +52,16 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+class UsedLayer(Model):
+    """A layer that the program's root was made of. size: bytes, of which the guest's RAM pays 16 KiB a MiB."""
+
+    source: str
+    digest: str
+    size: int
+    packages: dict[str, str] = Field(default_factory=dict)
+    """name -> version of what was installed."""
+
+
 class Environment(Model):
     """What the run ran on."""
 
@@ -69,6 +81,7 @@ class Environment(Model):
     image_hash: str = ""
     snapshot_hash: str = ""
     payload_hash: str = ""
+    layers: tuple[UsedLayer, ...] = ()
 
 
 class RecordedLayer(Model):
@@ -231,6 +244,21 @@ class StepResult(Model):
     saw: str = ""
 
 
+class ProgramRun(Model):
+    """A program that was run by itself (`rig exec`): what was asked for."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: str = ""
+    user: str = ""
+    cgroup: dict[str, str] = Field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    root: str = ""
+    copies: tuple[str, ...] = ()
+    timeout: float | None = None
+    """Guest seconds."""
+
+
 class Run(Model):
     """A run as a whole."""
 
@@ -263,6 +291,7 @@ class Run(Model):
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
+    program: ProgramRun | None = None
     end_reason: str = ""
     steps: tuple[StepResult, ...] = ()
     roles: dict[str, int] = Field(default_factory=dict)

@@ -100,7 +100,7 @@ class Evidence:
             "kernel": view({"release": self.kernel_release(), "major": major, "minor": minor}, "kernel"),
             "ready": view(self.ready(), "ready"),
             "end": view(self.end(), "end"),
-            "steps": tuple(view(step, f"steps[{step.get('i')}]") for step in self._steps()),
+            "steps": tuple(view(step, f"steps[{step.get('i')}]") for step in self.steps()),
             "lines": view(of("line"), "lines"),
             "samples": view(self.samples(), "samples"),
             "exits": view(of("exit"), "exits"),
@@ -178,7 +178,7 @@ class Evidence:
 
     def step(self, name: str) -> Any:
         """What became of the step with that `id`."""
-        for step in self._steps():
+        for step in self.steps():
             if step.get("id") == name:
                 return view(step, f"step '{name}'")
         raise Missing(f"the step '{name}' was not begun")
@@ -339,7 +339,8 @@ class Evidence:
             raise Missing(f"no sample tells the {field} of '{role}' ({pid})")
         return last
 
-    def _steps(self) -> Iterable[Record]:
+    def steps(self) -> Iterable[Record]:
+        """Yield each step that was begun, with its `id`."""
         for step in self.records.of("step"):
             index = step.get("i")
             known = isinstance(index, int) and 0 <= index < len(self.plan.steps)
