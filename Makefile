@@ -81,7 +81,11 @@ bench: venv ## The numbers, each with its reference from the same run
 klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
+schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
+	$(PY) -c 'from rig.klog.schema import json_schema; print(json_schema(), end="")' >$(VENV)/log.schema.json
+	mv $(VENV)/log.schema.json rig/klog/log.schema.json
+
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test bench klog-bench clean
+.PHONY: help run packages test-packages venv link check test bench klog-bench schema clean

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The program `rig`: its commands gathered, and its errors printed in one place."""
+"""The program `rig`: its commands, imported on demand, and its errors, printed in one place."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ import errno
 import logging
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
 
+from rig import __version__
+from rig.cli.commands import COMMANDS
+from rig.cli.print_error import print_error
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
-__all__ = ["main", "print_error"]
+__all__ = ["app", "main"]
 
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 HELP = "Reproduce, record and explain what Linux does when memory promised by fork and overcommit is called in."
 
-# Command -> the module of rig.cli that has it. A module is read when its command is asked for: `rig explain` should
-# not wait for what only `rig run` needs.
-COMMANDS = {
-    "run": "run",
-    "exec": "exec",
-    "explain": "explain",
-    "list": "scenarios",
-    "show": "scenarios",
-    "new": "scenarios",
-    "report": "report",
-    "plot": "report",
-    "watch": "report",
-    "runs": "runs",
-    "compare": "runs",
-    "sweep": "sweep",
-    "results": "sweep",
-    "frontier": "frontier",
-    "verify": "verify",
-    "image": "image",
-    "kernel": "kernel",
-    "replay": "replay",
-    "export": "bundle",
-    "import": "bundle",
-    "post-mortem": "postmortem",
-    "debug": "debug",
-    "symbols": "symbols",
-    "shell": "shell",
-    "doctor": "doctor",
-    "clean": "clean",
-}
 
+class _OnDemand(typer.core.TyperGroup):
+    """The group of all commands. Only the module of the command that was called is imported."""
 
-class _Lazy(typer.core.TyperGroup):
-    """The group of all commands; only the one that was called is imported."""
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # For "did you mean", where there is no such command.
+        self.commands = {name: typer.core.TyperCommand(name, help=each.brief) for name, each in COMMANDS.items()}
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, name: str) -> Any:
-        if name not in COMMANDS:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
             return None
-        from importlib import import_module
+        module: Any = import_module(f"rig.cli.{COMMANDS[cmd_name].module}")
+        module.app.rich_markup_mode = PLAIN
+        group: Any = typer.main.get_group(module.app)
+        return group.commands[cmd_name]
 
-        app: typer.Typer = import_module(f"rig.cli.{COMMANDS[name]}").app
-        group: Any = typer.main.get_group(app)
-        return group.commands[name]
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands by what they are for, and import none of them."""
+        for panel in dict.fromkeys(each.panel for each in COMMANDS.values()):
+            with formatter.section(panel):
+                formatter.write_dl([(name, each.brief) for name, each in COMMANDS.items() if each.panel == panel])
 
 
-app = typer.Typer(cls=_Lazy, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+PLAIN = None
+"""Typer's markup mode: text without boxes leaves the help room at 80 columns, and `rig[plot]` stays what it is."""
+
+app = typer.Typer(
+    cls=_OnDemand, help=HELP, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=PLAIN,
+)  # fmt: skip
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rig {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _root(
+    context: typer.Context,
     debug: bool = typer.Option(False, "--debug", help="Log what rig does, to standard error."),
+    version: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_print_version, help="Print rig's version and exit."
+    ),
 ) -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="rig: %(message)s", stream=sys.stderr)
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
 
 
 def main() -> None:
-    """Run the program and exit with the status that README promises."""
+    """Run the program and exit with the promised status (docs/reference/exit-status.md)."""
     raise SystemExit(_run(sys.argv[1:]))
 
 
@@ -103,35 +102,28 @@ def _run(arguments: list[str]) -> int:
         return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return _tell_of_a_bug(error, with_traceback)
-        folder = "RIG_RUNS, RIG_CACHE and TMPDIR name other folders"
+            return _report_a_bug(error, with_traceback)
         print_error(
-            RigError("the disk is full", where=error.filename2 or error.filename, remedy=f"make room; {folder}")
+            RigError(
+                "the disk is full",
+                where=error.filename2 or error.filename,
+                remedy="make room; RIG_RUNS, RIG_CACHE and TMPDIR name other directories",
+            )
         )
         return EXIT_ERROR
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error)  # of `rig image`: its message is the help
+            return 0
         if getattr(error, "format_message", None) is not None:
             print(f"rig: {error.format_message()}\n  try: rig --help", file=sys.stderr)  # type: ignore[attr-defined] # looked for on the line above
             return EXIT_USAGE
-        return _tell_of_a_bug(error, with_traceback)
+        return _report_a_bug(error, with_traceback)
 
 
-def _tell_of_a_bug(error: Exception, with_traceback: bool) -> int:
+def _report_a_bug(error: Exception, with_traceback: bool) -> int:
     if with_traceback:
         traceback.print_exc()
     print(f"rig: a bug in rig: {type(error).__name__}: {error}", file=sys.stderr)
     print("  try: the same command with --traceback, and report what it prints", file=sys.stderr)
     return EXIT_ERROR
-
-
-def print_error(error: RigError) -> None:
-    """Print an error as all commands do: what, where, what proves it, and what to try."""
-    from rig.sanitize import plain
-
-    where = f"{plain(error.where)}: " if error.where else ""
-    print(f"rig: {where}{plain(error.what)}", file=sys.stderr)
-    if error.detail:
-        for line in error.detail.splitlines():
-            print(f"  | {plain(line)}", file=sys.stderr)
-    if error.remedy:
-        print(f"  try: {plain(error.remedy)}", file=sys.stderr)

@@ -3,46 +3,42 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
+
+from rig.cli.options import At, ChosenRun, TimeoutScale
+from rig.image.hosttools import tool
+from rig.image.store import Store
+from rig.machine.qemu import find_qemu
+from rig.machine.ssh import free_port
+from rig.replay.debug import debug as debug_run
+from rig.replay.replay import Bounds
+from rig.replay.replayable import replayable
+from rig.replay.stop_point import default_place, parse_place
+from rig.replay.stopped import symbols_of
+from rig.report.live import progress_for
+from rig.run.folder import read_run, resolve_run
 
 app = typer.Typer()
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the one command below a command of a group."""
-
-
 @app.command()
 def debug(
-    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
-    at: str = typer.Option(None, help="oom, panic, fork, start, mark:NAME, t=TIME; default: the OOM, else the panic."),
+    run: ChosenRun = "last",
+    at: At = None,
     execute: list[str] = typer.Option([], "-x", "--ex", help="gdb commands to begin with."),
     batch: bool = typer.Option(False, "--batch", help="End after these commands."),
     gdb_server: bool = typer.Option(False, "--gdb-server", help="Wait for your own debugger on 127.0.0.1 instead."),
     port: int = typer.Option(None, min=1024, max=65535, help="With --gdb-server: the port."),
     no_reverse: bool = typer.Option(False, "--no-reverse", help="Take no snapshot: forward only."),
-    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+    timeout_scale: TimeoutScale = 1.0,
 ) -> None:
     """Attach gdb to a replay that stands at the OOM, the panic, the fork, a mark or a time.
 
     reverse-stepi, reverse-continue and so on work, from a snapshot taken at the start of the replay.
     Commands of rig's in gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
     """
-    import asyncio
-
-    from rig.image.hosttools import tool
-    from rig.image.store import Store
-    from rig.machine.qemu import find_qemu
-    from rig.machine.ssh import free_port
-    from rig.replay.debug import debug as debug_run
-    from rig.replay.replay import Bounds
-    from rig.replay.replayable import replayable
-    from rig.replay.stop_point import default_place, parse_place
-    from rig.replay.stopped import symbols_of
-    from rig.report.live import progress_for
-    from rig.run.folder import read_run, resolve_run
-
     folder = resolve_run(run)
     found = read_run(folder)
     place = parse_place(at) if at is not None else default_place(found)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rig.experiment.doctor import examine, examine_kvm
 
 app = typer.Typer()
 SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red")}
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps the one command below a command of a group."""
 
 
 @app.command()
@@ -21,14 +23,6 @@ def doctor(
     again: bool = typer.Option(False, "--again", help="Try KVM again instead of remembering."),
 ) -> None:
     """Say whether rig can run here, what is missing, and what KVM is worth. Exit 1 when the main job cannot run."""
-    import asyncio
-
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from rig.experiment.doctor import examine, examine_kvm
-
     findings = list(examine())
     broken = any(finding.level == "bad" for finding in findings)
     if not broken:

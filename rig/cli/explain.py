@@ -109,19 +109,12 @@ def _resolve(source: str) -> str:
 
 
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
-    """All, the one asked for, or the gravest: an OOM kill before a crash, a crash before a failed allocation."""
+    """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
         return [found for found in events if found.number == number]
     if everything or not events:
         return list(events)
-    from rig.klog.crash.crash_event import CRASH_KINDS
-
-    def gravity(found: Event) -> int:
-        if found.kind == "oom":
-            return 0
-        return 1 if found.kind in CRASH_KINDS else 2
-
-    return [min(events, key=gravity)]
+    return [min(events, key=lambda found: found.kind.gravity)]
 
 
 def _print(

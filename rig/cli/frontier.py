@@ -3,127 +3,145 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from rig.cli.outputs import check_outputs
+from rig.cli.options import ChosenScenario, PointOptions, check_verdict, flatten_options
+from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
+from rig.scenario.load import Scenario, load_scenario
+from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes
+from rig.sweep.frontier.curves import Curve, find_frontier
+from rig.sweep.frontier.keep import keep_frontier, open_frontier
+from rig.sweep.frontier.scale import Scale, parse_scale
+from rig.sweep.row import Row, append_row
 
-if TYPE_CHECKING:
-    from rig.sweep.frontier.curves import Curve
-    from rig.sweep.row import Row
+__all__ = ["app"]
 
 app = typer.Typer()
 
-VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is looked for, and how finely."""
+
+    over: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=LOW..HIGH", help="The axis; further ones, as NAME=V1,V2, give a curve each."),
+    ]
+    find: Annotated[str | None, typer.Option(metavar="VERDICT", help="Only edges with this verdict on one side.")] = (
+        None
+    )
+    resolution: Annotated[
+        str | None, typer.Option(metavar="STEP", help="How near to come to an edge; default: 1M for sizes.")
+    ] = None
+    scan: Annotated[
+        int, typer.Option(min=2, max=1000, metavar="N", help="Points of the coarse scan, which finds the changes.")
+    ] = 9
+    repeat: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Runs on either side of an edge.")] = 3
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the one command below a command of a group."""
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is printed."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print the curves as JSON.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the runs as they end.")] = False
 
 
 @app.command()
-def frontier(
-    scenario: str = typer.Argument(help="A name (see `rig list`) or a folder."),
-    over: list[str] = typer.Option(
-        ..., "--over", metavar="NAME=LOW..HIGH", help="The axis; further ones, as NAME=V1,V2, give a curve each."
-    ),
-    find: str = typer.Option(None, metavar="VERDICT", help="Only edges with this verdict on one side."),
-    resolution: str = typer.Option(None, help="How near to come to an edge; 1M for sizes."),
-    scan: int = typer.Option(9, min=2, max=1000, help="Points of the coarse scan, which finds the changes."),
-    repeat: int = typer.Option(3, min=1, max=100, help="Runs of either side of an edge."),
-    sets: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="A setting that all points share."),
-    jobs: int = typer.Option(None, min=1, help="Guests at once."),
-    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline."),
-    as_json: bool = typer.Option(False, "--json", help="Print the curves as JSON."),
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="Do not print the runs as they end."),
-) -> None:
-    """Find every change of the verdict in a range, bisect it, and set the guest's own arithmetic beside it.
+@flatten_options
+def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOptions, output: OutputOptions) -> None:
+    """Find every change of the verdict in a range, bisect it, and compare it with what the guest's numbers predict.
 
     Exit status: 0 when there is an edge (with --find: such an edge), 1 when there is none in the range.
     """
-    import asyncio
-
-    from rich.console import Console
-
-    from rig.scenario.load import load_scenario
-    from rig.sweep.axes import SweepPlan, check_plan, parse_axes
-    from rig.sweep.frontier.curves import find_frontier
-    from rig.sweep.frontier.keep import keep_frontier, open_frontier
-    from rig.sweep.frontier.scale import parse_scale
-    from rig.sweep.row import append_row
-
-    check_outputs(("--json", as_json), ("-q", quiet))
-    if find is not None and find not in VERDICTS:
-        raise UsageError(f"'{find}' is no verdict", where="--find", remedy=f"one of {', '.join(VERDICTS)}")
-    ranges = [text for text in over if ".." in text]
-    if len(ranges) != 1:
-        raise UsageError("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")
+    check_outputs(("--json", output.as_json), ("-q", output.quiet))
+    check_verdict(search.find, "--find")
     loaded = load_scenario(scenario)
-    others = parse_axes([text for text in over if ".." not in text])
-    if others:
-        check_plan(SweepPlan(scenario, others), loaded)
-    scale = parse_scale(ranges[0], loaded, resolution)
-    fixed = [(name, value) for name, _, value in (text.partition("=") for text in sets)]
-    if scale.name in {name for name, _ in fixed}:
+    scale, others = _axes(loaded, search)
+    fixed = list(shared.fixed())
+    if scale.name in dict(fixed):
         raise UsageError(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
-
     kept = open_frontier(str(loaded.folder) if "/" in scenario else scenario, others, fixed)
 
     def ended(row: Row) -> None:
         append_row(kept.journal, row)
-        if not quiet and not as_json:
+        if not output.quiet and not output.as_json:
             where = " ".join(f"{name}={value}" for name, value in row.settings.items())
             print(f"{row.verdict:<15} {where}", flush=True)
 
     curves = asyncio.run(
         find_frontier(
-            loaded, scale, others=others, fixed=fixed, scan=scan, repeat=repeat, jobs=jobs,
-            timeout_scale=timeout_scale, ended=ended,
+            loaded, scale, others=others, fixed=fixed, scan=search.scan, repeat=search.repeat, jobs=shared.jobs,
+            timeout_scale=shared.timeout_scale, ended=ended,
         )
     )  # fmt: skip
     kept = keep_frontier(kept, loaded, scale, curves)
-    count = _print(Console(), scale.name, curves, find, as_json=as_json)
-    if not as_json:
+    count = _print(scale.name, curves, search.find, as_json=output.as_json)
+    if not output.as_json:
         print(f"frontier {kept.id}  {kept.path}")
     raise typer.Exit(0 if count else 1)
 
 
-def _print(console: object, name: str, curves: list[Curve], find: str | None, *, as_json: bool) -> int:
+def _axes(scenario: Scenario, search: SearchOptions) -> tuple[Scale, tuple[Axis, ...]]:
+    """Return the axis to search on, and those that give a curve for each of their points. Raises UsageError."""
+    ranges = [text for text in search.over if ".." in text]
+    if len(ranges) != 1:
+        raise UsageError("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")
+    others = parse_axes([text for text in search.over if ".." not in text])
+    if others:
+        check_plan(SweepPlan(scenario.name, others), scenario)
+    return parse_scale(ranges[0], scenario, search.resolution), others
+
+
+def _print(name: str, curves: list[Curve], find: str | None, *, as_json: bool) -> int:
     """Print the edges and return how many there are."""
-    import json
-
-    from rich.console import Console
-    from rich.table import Table
-
-    assert isinstance(console, Console)
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    others = [key for key, _ in curves[0].at] if curves else []
-    for title in (*others, "from", "to", f"{name} between", "runs", "predicted", "off by"):
-        table.add_column(title)
-    rows, silent = [], []
+    rows: list[dict[str, Any]] = []
+    silent = []
     for curve in curves:
-        edges = [edge for edge in curve.edges if find is None or find in (edge.edge.below, edge.edge.above)]
+        edges = [each for each in curve.edges if find is None or find in (each.edge.below, each.edge.above)]
         if not edges:
             where = " ".join(f"{key}={value}" for key, value in curve.at)
             seen = ", ".join(sorted(curve.verdicts))
             silent.append(
                 f"{where + ': ' if where else ''}no change of verdict in the range: {len(curve.rows)} runs, {seen}"
             )
-        for edge in edges:
-            runs = f"{len(edge.edge.runs_below)} + {len(edge.edge.runs_above)}" + (" noisy" if edge.edge.noisy else "")
-            below, above = edge.edge.below, edge.edge.above
-            found = {"from": below, "to": above, "low": edge.low, "high": edge.high, "noisy": edge.edge.noisy}
-            found |= {"runs_below": edge.edge.runs_below, "runs_above": edge.edge.runs_above}
-            rows.append({**dict(curve.at), **found, "predicted": edge.predicted, "off_by": edge.off_by})
-            told = (below, above, f"{edge.low} and {edge.high}", runs, edge.predicted or "–", edge.off_by or "–")
-            table.add_row(*(value for _, value in curve.at), *told)
+        for each in edges:
+            edge = each.edge
+            rows.append(
+                {
+                    **dict(curve.at),
+                    "from": edge.below, "to": edge.above, "low": each.low, "high": each.high, "noisy": edge.noisy,
+                    "runs_below": edge.runs_below, "runs_above": edge.runs_above,
+                    "predicted": each.predicted, "off_by": each.off_by,
+                }
+            )  # fmt: skip
     if as_json:
         print(json.dumps(rows, indent=1))
-    elif rows:
-        console.print(table)
-    for line in silent if not as_json else []:
+        return len(rows)
+    if rows:
+        Console().print(_table(name, [key for key, _ in curves[0].at], rows))
+    for line in silent:
         print(line + "; widen it, or scan more finely (--scan)")
     return len(rows)
+
+
+def _table(name: str, others: list[str], rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in (*others, "from", "to", f"{name} between", "runs", "predicted", "off by"):
+        table.add_column(title)
+    for row in rows:
+        runs = f"{len(row['runs_below'])} + {len(row['runs_above'])}" + (" noisy" if row["noisy"] else "")
+        between = f"{row['low']} and {row['high']}"
+        table.add_row(
+            *(row[key] for key in others), row["from"], row["to"], between, runs,
+            row["predicted"] or "–", row["off_by"] or "–",
+        )  # fmt: skip
+    return table

@@ -3,9 +3,25 @@
 
 from __future__ import annotations
 
-import typer
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rig.cli.build_progress import BuildProgress
 from rig.errors import UsageError
+from rig.experiment.prepare import default_kernel, find_parts
+from rig.image.buildroot.build import build_image, check_only
+from rig.image.buildroot.recipe import DEFAULT, read_recipe
+from rig.image.buildroot.tree import find_buildroot
+from rig.image.kernel import build_debian_kernel
+from rig.image.rootfs import build_quick
+from rig.image.store import Store
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
@@ -43,13 +59,6 @@ def build(
 
 
 def _build_quick(kernel: str | None) -> None:
-    import time
-    from concurrent.futures import ThreadPoolExecutor
-
-    from rig.experiment.prepare import default_kernel, find_parts
-    from rig.image.kernel import build_debian_kernel
-    from rig.image.rootfs import build_quick
-    from rig.image.store import Store
 
     began = time.monotonic()
     store = Store()
@@ -73,16 +82,6 @@ def _build_with_buildroot(
     kernel: str | None,
     defconfig_only: bool,
 ) -> None:
-    import os
-    import sys
-
-    from rich.console import Console
-
-    from rig.cli.build_progress import BuildProgress
-    from rig.image.buildroot.build import build_image, check_only
-    from rig.image.buildroot.recipe import DEFAULT, read_recipe
-    from rig.image.buildroot.tree import find_buildroot
-    from rig.image.store import Store
 
     if kernel is not None:
         raise UsageError("an image of Buildroot's brings its kernel", where="--kernel", remedy="write it in the recipe")
@@ -123,13 +122,6 @@ def rm(
 
 def list_entries(kind: str | None) -> None:
     """Print a table of the cache, or of one kind of what is in it."""
-    from datetime import datetime
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from rig.image.store import Store
-
     store = Store()
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("key", "kind", "what", "size", "last used"):
@@ -146,8 +138,6 @@ def list_entries(kind: str | None) -> None:
 
 def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
     """Remove entries by the first letters of their keys, or all."""
-    from rig.image.store import Store
-
     store = Store()
     entries = store.entries(kind)
     if not keys and not everything:

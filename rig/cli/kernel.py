@@ -3,11 +3,24 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import typer
+from rich.console import Console
 
+from rig.cli.build_progress import BuildProgress
+from rig.cli.image import list_entries, remove_entries
 from rig.errors import UsageError
+from rig.experiment.prepare import default_kernel
+from rig.image.buildroot.build import build_kernel
+from rig.image.buildroot.recipe import kernel_recipe
+from rig.image.buildroot.tree import find_buildroot
+from rig.image.kernel import build_debian_kernel
+from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
+from rig.image.store import Store
+from rig.report.live import progress_for
 
 app = typer.Typer()
 kernel = typer.Typer(help="Kernels.", no_args_is_help=True)
@@ -31,14 +44,6 @@ def build(
 
     Every line that a fragment asks for is checked to be in force. What was built stands under this name from now on.
     """
-    import time
-
-    from rig.experiment.prepare import default_kernel
-    from rig.image.kernel import build_debian_kernel
-    from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel
-    from rig.image.store import Store
-    from rig.report.live import progress_for
-
     how, _, what = spec.partition(":")
     if how not in ("debian", "source", "tree", "buildroot") or not what:
         raise UsageError(
@@ -81,15 +86,6 @@ def build(
 def _build_with_buildroot(
     version: str, debug_info: bool, jobs: int | None, folder: str | None, primary_site: str | None
 ) -> None:
-    import os
-
-    from rich.console import Console
-
-    from rig.cli.build_progress import BuildProgress
-    from rig.image.buildroot.build import build_kernel
-    from rig.image.buildroot.recipe import kernel_recipe
-    from rig.image.buildroot.tree import find_buildroot
-    from rig.image.store import Store
 
     recipe = kernel_recipe(version, debug_info=debug_info)
     with BuildProgress(Console()) as progress:
@@ -107,8 +103,6 @@ def _build_with_buildroot(
 @kernel.command("list")
 def list_kernels() -> None:
     """List the kernels in the cache."""
-    from rig.cli.image import list_entries
-
     list_entries("kernel")
 
 
@@ -118,10 +112,6 @@ def remove_kernels(
     all_: bool = typer.Option(False, "--all", help="All kernels, and the folders that trees were built in."),
 ) -> None:
     """Remove kernels from the cache."""
-    from rig.cli.image import remove_entries
-    from rig.image.sourcekernel import remove_builds
-    from rig.image.store import Store
-
     remove_entries(keys or [], all_, "kernel")
     if all_:
         remove_builds(Store())

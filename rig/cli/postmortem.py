@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import typer
+from rich.console import Console
+
+from rig.cli.options import At, ChosenRun, TimeoutScale
+from rig.image.store import Store
+from rig.machine.qemu import find_qemu
+from rig.replay.postmortem.examine import post_mortem as read_memory
+from rig.replay.postmortem.examine import post_mortem_of_dump, post_mortem_without_symbols
+from rig.replay.replay import Bounds
+from rig.replay.replayable import kernel_of, replayable
+from rig.replay.stop_point import default_place, parse_place
+from rig.replay.stopped import NoSymbols, symbols_of
+from rig.report.live import progress_for
+from rig.report.postmortem import print_post_mortem
+from rig.run.folder import read_run, resolve_run
 
 app = typer.Typer()
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the one command below a command of a group."""
-
-
 @app.command("post-mortem")
 def post_mortem(
-    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
-    at: str = typer.Option(None, help="oom, panic, fork, start, mark:NAME, t=TIME; default: the OOM, else the panic."),
+    run: ChosenRun = "last",
+    at: At = None,
     as_json: bool = typer.Option(False, "--json", help="Print all of it as JSON."),
     frames: bool = typer.Option(False, "--frames", help="With --json: the frame number of each page."),
     without_symbols: bool = typer.Option(
@@ -27,30 +38,13 @@ def post_mortem(
     dump: Path = typer.Option(
         None, help="Keep the memory in this file (ELF, compressed with zstd), for crash or drgn."
     ),
-    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+    timeout_scale: TimeoutScale = 1.0,
 ) -> None:
     """Replay a run up to an instant and read the guest's memory there.
 
     Numbers that the kernel's OOM report gives too are compared with it. Without a recording, or without the kernel's
     debug symbols, it shows what the guest said itself, and says so.
     """
-    import asyncio
-    import sys
-
-    from rich.console import Console
-
-    from rig.image.store import Store
-    from rig.machine.qemu import find_qemu
-    from rig.replay.postmortem.examine import post_mortem as read_memory
-    from rig.replay.postmortem.examine import post_mortem_of_dump, post_mortem_without_symbols
-    from rig.replay.replay import Bounds
-    from rig.replay.replayable import kernel_of, replayable
-    from rig.replay.stop_point import default_place, parse_place
-    from rig.replay.stopped import NoSymbols, symbols_of
-    from rig.report.live import progress_for
-    from rig.report.postmortem import print_post_mortem
-    from rig.run.folder import read_run, resolve_run
-
     folder = resolve_run(run)
     found = read_run(folder)
     place = parse_place(at) if at is not None else default_place(found)

@@ -3,43 +3,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import typer
+from rich.console import Console
+
+from rig.cli.options import ChosenRun, TimeoutScale
+from rig.image.store import Store
+from rig.machine.qemu import find_qemu
+from rig.replay.replay import Bounds
+from rig.replay.replay import replay as replay_run
+from rig.replay.replayable import replayable
+from rig.report.live import progress_for
+from rig.report.replay import print_replayed
+from rig.run.folder import read_run, resolve_run
 
 app = typer.Typer()
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the one command below a command of a group."""
-
-
 @app.command()
 def replay(
-    run: str = typer.Argument("last", help="A run: path, id, unique prefix, or last."),
+    run: ChosenRun = "last",
     out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this folder."),
     no_check: bool = typer.Option(False, "--no-check", help="Do not compare the recording with its hash first."),
-    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline, for slow machines."),
+    timeout_scale: TimeoutScale = 1.0,
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Replay a run and compare its console and records as they come.
 
     Exit status: 0 identical, 1 it differs, 3 it cannot be replayed.
     """
-    import asyncio
-
-    from rich.console import Console
-
-    from rig.image.store import Store
-    from rig.machine.qemu import find_qemu
-    from rig.replay.replay import Bounds
-    from rig.replay.replay import replay as replay_run
-    from rig.replay.replayable import replayable
-    from rig.report.live import progress_for
-    from rig.report.replay import print_replayed
-    from rig.run.folder import read_run, resolve_run
-
     folder = resolve_run(run)
     found = read_run(folder)
     if out is not None:

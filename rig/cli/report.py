@@ -3,12 +3,27 @@
 
 from __future__ import annotations
 
+import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
 import typer
+from rich.console import Console
 
+from rig.cli.options import ChosenRun
 from rig.errors import RigError, UsageError
+from rig.report.follow import follow, replay
+from rig.report.html.frontier_page import frontier_report
+from rig.report.html.links import link_beside
+from rig.report.html.page import read_source
+from rig.report.html.page import report as render_run
+from rig.report.html.sweep_page import sweep_report
+from rig.report.live import progress_for
+from rig.report.plots.figure import plot as draw
+from rig.report.terminal import print_run
+from rig.run.folder import read_run, resolve_run, runs_folder
+from rig.sweep.folder import find_sweep
+from rig.sweep.frontier.document import FRONTIER, read_frontier
 
 app = typer.Typer()
 
@@ -34,17 +49,11 @@ def report(
         ) from error
     print(path)
     if open_it:
-        import webbrowser
-
         webbrowser.open(path.resolve().as_uri())
 
 
 def _rendered(run: str) -> tuple[Path, str]:
     """The folder of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
-    from rig.report.html.page import read_source
-    from rig.report.html.page import report as rendered
-    from rig.run.folder import resolve_run
-
     try:
         folder = resolve_run(run)
     except UsageError as no_run:
@@ -52,15 +61,10 @@ def _rendered(run: str) -> tuple[Path, str]:
         if found is None:
             raise no_run from None
         return found
-    return folder, rendered(read_source(folder))
+    return folder, render_run(read_source(folder))
 
 
 def _sweep(name: str) -> tuple[Path, str] | None:
-    from rig.report.html.frontier_page import frontier_report
-    from rig.report.html.links import link_beside
-    from rig.report.html.sweep_page import sweep_report
-    from rig.sweep.folder import find_sweep
-    from rig.sweep.frontier.document import FRONTIER, read_frontier
 
     try:
         sweep = find_sweep(name)
@@ -80,32 +84,25 @@ _MOST_REPORTS = 200  # at a tenth of a second each
 
 def _reports_of(runs: list[str]) -> None:
     """Write the reports that the page's cells open, where they are not there yet."""
-    from rig.report.html.page import read_source, report
-
     for run in [run for run in runs if run and "/" not in run][:_MOST_REPORTS]:
         folder = _runs() / run
         if (folder / "run.json").is_file() and not (folder / "report.html").exists():
             with suppress(RigError, OSError):
-                (folder / "report.html").write_text(report(read_source(folder)), encoding="utf-8", errors="replace")
+                (folder / "report.html").write_text(render_run(read_source(folder)), encoding="utf-8", errors="replace")
 
 
 def _runs() -> Path:
-    from rig.run.folder import runs_folder
 
     return runs_folder()
 
 
 @app.command()
 def plot(
-    run: str = typer.Argument(help="A run: path, id, unique prefix, or last."),
+    run: ChosenRun,
     picture: str = typer.Argument(help="timeline, pages, zones, badness or trace."),
     output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="x.svg or x.png; default: PICTURE.svg."),
 ) -> None:
     """Draw one picture of a run, for papers and slides. Needs rig[plot]."""
-    from rig.report.html.page import read_source
-    from rig.report.plots.figure import plot as draw
-    from rig.run.folder import resolve_run
-
     path = Path(f"{picture}.svg") if output is None else output
     draw(read_source(resolve_run(run)), picture, path)
     print(path)
@@ -118,13 +115,6 @@ def watch(
     seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long it takes."),
 ) -> None:
     """Show a running run from a second terminal, or play a finished one."""
-    from rich.console import Console
-
-    from rig.report.follow import follow, replay
-    from rig.report.live import progress_for
-    from rig.report.terminal import print_run
-    from rig.run.folder import read_run, resolve_run
-
     console = Console()
     if again:
         folder = resolve_run(run)
@@ -146,8 +136,6 @@ _UNFINISHED = ".unfinished-"  # as rig.run.folder names a run that is being made
 
 def _running(run: str) -> Path:
     """The folder of a run that goes on: the newest for `last`. Raises UsageError."""
-    from rig.run.folder import runs_folder
-
     going = sorted(runs_folder().glob(f"{_UNFINISHED}*"))
     if run != "last":
         going = [folder for folder in going if folder.name.removeprefix(_UNFINISHED).startswith(run)]

@@ -6,6 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
+from rich.console import Console
+
+from rig.report.catalogue import scenario_page, scenarios_table
+from rig.scenario.load import list_scenarios, load_scenario
+from rig.scenario.new import new_scenario
 
 app = typer.Typer()
 
@@ -13,10 +18,6 @@ app = typer.Typer()
 @app.command("list")
 def list_() -> None:
     """List the scenarios that travel with rig."""
-    from rich.console import Console
-
-    from rig.report.catalogue import scenarios_table
-    from rig.scenario.load import list_scenarios
 
     Console().print(scenarios_table(list_scenarios()))
 
@@ -24,11 +25,6 @@ def list_() -> None:
 @app.command()
 def show(scenario: str = typer.Argument(help="A name or a folder.")) -> None:
     """Show a scenario's story, its parameters and its claims."""
-    from rich.console import Console
-
-    from rig.report.catalogue import scenario_page
-    from rig.scenario.load import load_scenario
-
     console = Console()
     for part in scenario_page(load_scenario(scenario)):
         console.print(part)
@@ -40,7 +36,5 @@ def new(
     from_log: Path = typer.Option(None, help="Take the sizes of the OOM report in this kernel log."),
 ) -> None:
     """Make a scenario folder of your own, which runs as it is."""
-    from rig.scenario.new import new_scenario
-
     folder = new_scenario(name, Path.cwd(), from_log=from_log)
     print(f"made {folder.relative_to(Path.cwd())}\n  try: rig run ./{name}")

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import typer
 
+from rig.experiment.prepare import default_kernel
+from rig.image.store import Store
+from rig.image.symbols import add_file, add_package
+
 app = typer.Typer()
 symbols = typer.Typer(help="The kernel's debug symbols.", no_args_is_help=True)
 app.add_typer(symbols, name="symbols")
@@ -18,10 +22,6 @@ def add(
     kernel: str = typer.Option(None, help="With a vmlinux: the kernel that it belongs to."),
 ) -> None:
     """Fetch the debug package of a kernel and keep its vmlinux, if its build id is the kernel's."""
-    from rig.experiment.prepare import default_kernel
-    from rig.image.store import Store
-    from rig.image.symbols import add_file, add_package
-
     store = Store()
     if spec.startswith(("debian:", "source:", "tree:")):
         added = add_package(store, spec)
@@ -33,7 +33,5 @@ def add(
 @symbols.command("list")
 def list_symbols() -> None:
     """List the symbols in the cache."""
-    from rig.image.store import Store
-
     for entry in Store().entries("symbols"):
         print(f"{entry.key[:16]}  {entry.about.get('release')}  {entry.about.get('source')}  {entry.size >> 20} MB")

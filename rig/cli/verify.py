@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.outputs import check_outputs, write_outputs
+from rig.cli.outputs import write_outputs
+from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 
 if TYPE_CHECKING:

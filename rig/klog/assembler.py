@@ -14,6 +14,7 @@ from rig.klog.builder import Builder
 from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.starts import continues, find_start
 from rig.klog.event import Event
+from rig.klog.kinds import Kind
 from rig.klog.oneline import OneLineBuilder, find_one_line
 from rig.klog.oom.invocation import is_allocation_failure
 from rig.klog.oom.kill import read_kill, read_reaped
@@ -142,12 +143,12 @@ class Assembler:
         found = find_start(text)
         if found is not None:
             rule, match = found
-            if rule.kind == "reboot" and not self._started:
+            if rule.kind is Kind.REBOOT and not self._started:
                 return None
             crash = current if isinstance(current, CrashBuilder) and not current.finished else None
             if crash is not None and continues(text):
                 return None
-            if rule.kind == "panic":
+            if rule.kind is Kind.PANIC:
                 return self._open_panic(PanicBuilder(self._line, prefix, rule, match), text, crash, context)
             return self._open_crash(CrashBuilder(self._line, prefix, rule, match), crash, context)
         if self._is_stray_kill(text, current):

@@ -7,6 +7,7 @@ from typing import Any
 
 from rig.klog.event import Event, TextLine
 from rig.klog.header import HeaderReader
+from rig.klog.kinds import Kind
 from rig.klog.prefix import Prefix
 from rig.klog.trace import TraceReader
 
@@ -22,7 +23,7 @@ class Builder:
     own.
     """
 
-    kind = "event"
+    kind: Kind
 
     def __init__(self, line: int, prefix: Prefix) -> None:
         self.number = 0

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rig.klog.kinds import Kind
+
 __all__ = ["Event", "Frame", "Registers", "Task", "TextLine", "Trace"]
 
 
@@ -84,13 +86,13 @@ class Trace:
 class Event:
     """Something that the kernel reported.
 
-    number: position in the log, from 1. kind: `oom`, `panic`, `oops`, ... time: seconds since the guest's
+    number: position in the log, from 1. time: seconds since the guest's
     boot, or None where the log carries none. line, last_line: numbers in the input, from 1.
     alternatives: other titles under which the same report is known. caused_by: number of the event that led
     here. unknown: lines inside the report that were not understood.
     """
 
-    kind: str
+    kind: Kind
     number: int = 0
     time: float | None = None
     wall: str | None = None

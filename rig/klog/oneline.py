@@ -12,14 +12,25 @@ from dataclasses import dataclass, field
 
 from rig.klog.builder import Builder
 from rig.klog.event import Event, Task
+from rig.klog.kinds import Kind
 from rig.klog.prefix import Prefix
 
-__all__ = ["OneLineBuilder", "OneLineEvent", "find_one_line"]
+__all__ = ["KEYWORDS", "RULES", "OneLineBuilder", "OneLineEvent", "OneLineRule", "find_one_line"]
 
-_WORDS = re.compile(
-    r"segfault at|__vm_enough_memory|traps: |unhandled (?:signal|exception)"
-    r"|unhandled page fault"
-)
+
+@dataclass(frozen=True, slots=True)
+class OneLineRule:
+    """A kind of line that is an event by itself.
+
+    keyword: a literal that every such line holds. pattern: its groups `comm` and `pid` name the task, the others become
+    the event's values.
+    """
+
+    kind: Kind
+    keyword: str
+    pattern: str
+
+
 _SEGFAULT = (
     r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: segfault at (?P<address>[0-9a-f]+) ip (?P<ip>[0-9a-f]+) sp "
     r"(?P<sp>[0-9a-f]+) "
@@ -42,33 +53,36 @@ _REFUSED = (
 _BYTES = re.compile(r"bytes: ?(?P<bytes>\d+)")
 
 
+RULES = (
+    OneLineRule(Kind.COMMIT_REFUSED, "__vm_enough_memory", _REFUSED),
+    OneLineRule(Kind.SEGFAULT, "segfault at", _SEGFAULT),
+    OneLineRule(Kind.TRAP, "traps: ", _TRAP),
+    OneLineRule(Kind.TRAP, "]: unhandled ", _ARM64),
+)
+KEYWORDS = tuple(rule.keyword for rule in RULES)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneLineEvent(Event):
-    """kind `segfault`, `trap` or `commit-refused`. values: what the line says, by name, as printed."""
+    """An event that one line reports. values: what the line says, by name, as printed."""
 
     values: dict[str, str] = field(default_factory=dict)
 
 
-def find_one_line(text: str) -> tuple[str, re.Match[str]] | None:
+def find_one_line(text: str) -> tuple[Kind, re.Match[str]] | None:
     """Return the kind of the event that a line is, and the match; None for a line that is none."""
-    if _WORDS.search(text) is None:
-        return None
-    for kind, pattern in (
-        ("commit-refused", _REFUSED),
-        ("segfault", _SEGFAULT),
-        ("trap", _TRAP),
-        ("trap", _ARM64),
-    ):
-        match = re.search(pattern, text)  # compiled when first needed; re keeps it
-        if match is not None:
-            return kind, match
+    for rule in RULES:
+        if rule.keyword in text:
+            match = re.search(rule.pattern, text)  # compiled when first needed; re keeps it
+            if match is not None:
+                return rule.kind, match
     return None
 
 
 class OneLineBuilder(Builder):
     """Finished with its first line."""
 
-    def __init__(self, line: int, prefix: Prefix, found: tuple[str, re.Match[str]]) -> None:
+    def __init__(self, line: int, prefix: Prefix, found: tuple[Kind, re.Match[str]]) -> None:
         super().__init__(line, prefix)
         self.kind, self._match = found
         self.finished = True
@@ -94,8 +108,8 @@ class OneLineBuilder(Builder):
         )
 
 
-def _title(kind: str, comm: str, values: dict[str, str]) -> str:
-    if kind == "commit-refused":
+def _title(kind: Kind, comm: str, values: dict[str, str]) -> str:
+    if kind is Kind.COMMIT_REFUSED:
         return f"commitment refused to {comm}"
     where = f" in {values['object']}" if values.get("object") else ""
     return f"{values.get('what', 'segfault').strip()} of {comm}{where}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rig.klog.crash.builder import CrashBuilder
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.event import Event
+from rig.klog.kinds import Kind
 
 __all__ = ["PanicBuilder", "PanicEvent", "panic_reason"]
 
@@ -28,7 +29,7 @@ def panic_reason(text: str) -> str | None:
 class PanicEvent(CrashEvent):
     """The kernel's end. reason: its words after `not syncing:`."""
 
-    kind: str = "panic"
+    kind: Kind = Kind.PANIC
     reason: str = ""
 
     @property

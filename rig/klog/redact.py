@@ -13,7 +13,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from rig.klog.event import Event, Registers, Task, TextLine
-from rig.klog.oom.oom_event import Kill, Reaped, TaskRow
+from rig.klog.kinds import Kind
+from rig.klog.oom.parts import Kill, Reaped, TaskRow
 
 __all__ = ["Redactor"]
 
@@ -90,6 +91,8 @@ class Redactor:
         return self._walk(value, name)
 
     def _scalar(self, value: Any, key: str) -> Any:
+        if isinstance(value, Kind):
+            return value
         if key in _DROPPED:
             return None
         if key == "address":

@@ -9,40 +9,36 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["Scanner"]
+from rig.klog import oneline
+from rig.klog.crash import starts
+from rig.klog.keywords import shortest
+from rig.klog.oom import report
 
-# Every line that begins an event holds one of these. That they also occur elsewhere costs a look at the line; that
-# there are few of them is what makes the search fast. `[#` is the count of oopses, in whatever words the rest is.
-_WORDS = (
-    b"[#",
-    b"to handle kernel",
-    b"fault",
-    b"panic",
-    b"atal error:",
-    b"ernal error:",
-    b"unregister_netdevice: w",
-    b"nhandled ",
-    b"trap",
-    b"Booting the k",
-    b"oom",
-    b"illed",
-    b"enough_memory",
-    b"llocation failure",
-    b"vmalloc error",
-    b"Mem-Info",
-    b"total_vm",
-)
-# These can be ruled out together: where a block's capital letters alone do not hold them, nor does the block.
-_CAPITALS = ((b"BUG", b"BUG"), (b"WARNING", b"WARNING:"), (b"INFO", b"INFO:"), (b"UBSAN", b"UBSAN: "),
-             (b"VFS", b"VFS: "), (b"SYZF", b"SYZF"), (b"LOCKUP", b"LOCKUP"), (b"PANIC", b"PANIC: "))  # fmt: skip
+__all__ = ["KEYWORDS", "Scanner"]
+
+# What the rules of every family declare. A line with none of these begins no event.
+KEYWORDS = shortest((*starts.KEYWORDS, *report.KEYWORDS, *oneline.KEYWORDS))
+# Letters that several keywords share: one search for them stands for a search for each. Chosen for speed alone: a
+# keyword that holds none of them is searched for itself.
+_SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap")
+
+
+def _words() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]:
+    """Return what to search a block for: words, and (capitals, word) of those that its capitals may rule out."""
+    words = shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS)
+    plain, capital = [], []
+    for word in words:
+        capitals = max(re.findall(r"[A-Z]+", word), key=len, default="")
+        if len(capitals) >= 3:
+            capital.append((capitals.encode(), word.encode()))
+        else:
+            plain.append(word.encode())
+    return tuple(plain), tuple(capital)
+
+
+_WORDS, _CAPITALS = _words()
 _NO_CAPITALS = bytes(byte for byte in range(256) if not 65 <= byte <= 90)
-_LOOK = re.compile(
-    rb"BUG|WARNING:|INFO:|nable to handle kernel|(?:protection|[Uu]nhandled|double|page) fault|stack segment: "
-    rb"|segfault at|Kernel panic|panic:|panicked|trusty: panic|(?:fatal|Internal|divide|vmalloc) ?error:"
-    rb"|divide[ _]error|invalid opcode|int3: |UBSAN: |unregister_netdevice: w|VFS: (?:Close|Busy)|Alignment trap"
-    rb"|traps: |unhandled (?:signal|exception)|SYZF|Booting the k|Oops|hard LOCKUP|oom-kill|oom_reaper: "
-    rb"|illed process|__vm_enough_memory|llocation failure|Mem-Info|total_vm|to be killed"
-)
+_LOOK = re.compile(b"|".join(re.escape(word.encode()) for word in KEYWORDS))
 # A journal's records: the message may be written as numbers, in which no word can be found.
 _RECORDS = re.compile(rb'__CURSOR=|"MESSAGE"\s?:\s?\[')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rig.run.kernel_path import part_of
+from rig.klog.functions import part_of
 from rig.run.postmortem import ArrayPages, PageRun, PostMortem, ZoneState
 from rig.sanitize import plain
 

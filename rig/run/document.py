@@ -155,7 +155,7 @@ class Collected(Model):
 
 
 class Frame(Model):
-    """One frame of a trace; role is its part as kernel_path.py tells it, empty where it plays none."""
+    """One frame of a trace; role is its part (rig.klog.functions), empty where it plays none."""
 
     function: str
     offset: int | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rig.klog.functions import part_of
 from rig.run.document import Collected, EventSummary, Footprint, Frame, OomReport, Ranked, Run, StepResult
-from rig.run.kernel_path import part_of
 from rig.scenario.judge import Judgement
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rig.klog import Log, OomEvent, PanicEvent
+from rig.klog.functions import part_of
 from rig.run.badness import Candidate, candidates, rss_slack
-from rig.run.kernel_path import part_of
 from rig.run.records import Record, Records
 from rig.scenario.expressions import FUNCTIONS
 from rig.scenario.plan import RenderedPlan
@@ -282,7 +282,7 @@ class Evidence:
         return tuple(frame.function for frame in _event(oom).trace.frames if frame.reliable)
 
     def in_path(self, oom: Any, part: str) -> str:
-        """The first function of the trace that plays that part (kernel_path.py); empty when none does."""
+        """The first function of the trace that plays that part (rig.klog.functions); empty when none does."""
         return next((function for function in self.path(oom) if part_of(function) == part), "")
 
     def candidates_of(self, oom: Any) -> Any:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.klog import Event, OomEvent, read
-from rig.klog.crash.crash_event import CRASH_KINDS
 
 _HEADER = re.compile(rb"([A-Z_]+): ?(.*)")
 _FUNCTION = re.compile(r" in (?P<function>[A-Za-z_]\w*)(?:/\w+)?$")
@@ -119,7 +118,7 @@ def score(folder: Path, *, show: str | None = None, only: str | None = None) -> 
             wanted, title = "a complete OOM report", events[0].title if events else None
         else:
             sample = load(path)
-            crashes = [event for event in read([sample.log]).events if event.kind in CRASH_KINDS]
+            crashes = [event for event in read([sample.log]).events if event.kind.crash]
             event = crashes[0] if crashes else None
             good = judge(sample, event)
             wanted, title = sample.titles[0] if sample.titles else "no crash", event.title if event else None

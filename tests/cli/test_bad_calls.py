@@ -65,6 +65,7 @@ def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProce
         (["run", "overcommit-oops", "--expect", "fine"], "not-reproduced"),
         (["run", "overcommit-oops", "--repeat", "0"], "--repeat"),
         (["run", "overcommit-oops", "--shell-on-failure", "--json"], "--print-qemu"),
+        (["run", "overcommit-oops", "--jobs", "2"], "--all"),
         (["run", "--nonsense"], "--help"),
         (["nonsense"], "nonsense"),
         (["show", "nobody"], "unknown scenario"),

@@ -39,6 +39,8 @@ def test_verdict_is_good_bad_or_cannot_be_tested(verdicts: list[str], good: str,
         ["overcommit-oops", "--bisect", "--good", "error"],
         ["overcommit-oops", "--bisect", "--good", "reproduced", "--expect", "reproduced"],
         ["overcommit-oops", "--bisect", "--good", "reproduced", "--set", "nonsense=1"],
+        ["overcommit-oops", "--bisect", "--good", "reproduced", "--sysctl", "panic_on_oom=1"],
+        ["overcommit-oops", "--bisect", "--good", "reproduced", "--json", "-q"],
         ["--all", "--bisect", "--good", "reproduced"],
     ],
 )
@@ -55,7 +57,7 @@ def test_commit_whose_kernel_breaks_cannot_be_tested(
     async def broken(*words: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("rig.experiment.run.run_scenario", broken)
+    monkeypatch.setattr("rig.cli.execute_run.run_scenario", broken)
 
     status = _run(["run", "overcommit-oops", "--bisect", "--good", "reproduced"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rig.cli.debug import app
+from rig.cli.app import app
 from rig.errors import RigError, UsageError
 from rig.image import hosttools
 from tests.report.made_folder import write_folder
@@ -32,7 +32,7 @@ def test_missing_gdb_is_named_with_its_package(tmp_path: Path, monkeypatch: pyte
 def test_run_without_a_recording_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "run")
     monkeypatch.setattr(hosttools.shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
-    monkeypatch.setattr("rig.machine.qemu.find_qemu", lambda: None)
+    monkeypatch.setattr("rig.cli.debug.find_qemu", lambda: None)
 
     error = _error(str(folder))
 

@@ -3,20 +3,63 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from rig.cli.app import COMMANDS, _run
+from rig import __version__
+from rig.cli.app import _run
+from rig.cli.commands import COMMANDS
 
 
-def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["--help"]) == 0
 
     out = capsys.readouterr().out
-    assert [name for name in COMMANDS if name not in out] == []
+    assert [name for name, each in COMMANDS.items() if f"{name} " not in out or each.brief not in out] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_that_fits_into_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run([name, "--help"]) == 0
 
-    assert f"rig {name}" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"Usage: rig {name} ")
+    assert [line for line in lines if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("words", [[], ["image"], ["kernel"], ["symbols"]])
+def test_bare_program_and_bare_group_print_their_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(words) == 0
+
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"Usage: {' '.join(['rig', *words])} [OPTIONS]")
+    assert printed.err == ""
+
+
+def test_help_imports_no_command() -> None:
+    code = "import sys; from rig.cli.app import _run; _run(['--help']); print(*sys.modules, file=sys.stderr)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    modules = {f"rig.cli.{each.module}" for each in COMMANDS.values()}
+    assert modules & set(done.stderr.split()) == set()
+
+
+def test_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["imag"]) == 64
+
+    assert "Did you mean 'image'?" in capsys.readouterr().err
+
+
+def test_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["--version"]) == 0
+
+    assert capsys.readouterr().out == f"rig {__version__}\n"
+
+
+def test_extra_that_a_command_needs_is_named_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    _run(["plot", "--help"])
+
+    assert "rig[plot]" in capsys.readouterr().out

@@ -43,8 +43,6 @@ _OOPS = re.compile(r"\[#(?P<count>\d+)\]")
 class CrashBuilder(Builder):
     """One report under one rule."""
 
-    kind = "crash"
-
     def __init__(self, line: int, prefix: Prefix, rule: Rule, start: re.Match[str]) -> None:
         super().__init__(line, prefix)
         self.rule = rule

@@ -9,30 +9,7 @@ from dataclasses import dataclass, field
 
 from rig.klog.event import Event, Trace
 
-__all__ = ["CRASH_KINDS", "CrashEvent", "LabelledTrace"]
-
-CRASH_KINDS = frozenset(
-    {
-        "panic",
-        "oops",
-        "bug",
-        "warning",
-        "lockdep",
-        "hung-task",
-        "lockup",
-        "rcu-stall",
-        "kasan",
-        "kcsan",
-        "kmsan",
-        "kfence",
-        "ubsan",
-        "atomic",
-        "memory-leak",
-        "refcount",
-        "reboot",
-        "program",
-    }
-)
+__all__ = ["CrashEvent", "LabelledTrace"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from rig.klog.crash import choose
 from rig.klog.crash.blame import first_trace
 from rig.klog.crash.rules import Rule
+from rig.klog.kinds import Kind
 
 __all__ = ["RULES"]
 
@@ -14,13 +15,13 @@ _OVERFLOW = ("stack-overflow in {f}",)
 
 RULES = (
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"stack-protector: Kernel stack is corrupted in: (?P<f>[A-Za-z_]\w*)[.+]",
         "kernel panic: stack is corrupted in {f}",
         needs_trace=False,
     ),
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"stack-protector: Kernel stack is corrupted in: [a-f0-9]+",
         "kernel panic: stack is corrupted in {f}",
         (first_trace,),
@@ -28,7 +29,7 @@ RULES = (
         r"stack_chk",
     ),
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"corrupted stack end detected inside scheduler",
         "kernel panic: corrupted stack end in {f}",
         (first_trace,),
@@ -37,7 +38,7 @@ RULES = (
         choose.looping,
     ),
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"kernel stack overflow",
         "kernel stack overflow in {f}",
         (first_trace,),
@@ -45,18 +46,18 @@ RULES = (
         r"bad_stack",
         choose.looping,
     ),
-    Rule("panic", _P + r"Attempted to kill init!", "kernel panic: Attempted to kill init!"),
+    Rule(Kind.PANIC, _P + r"Attempted to kill init!", "kernel panic: Attempted to kill init!"),
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"Couldn't open N_TTY ldisc for \S+ --- error -\d+",
         "kernel panic: Couldn't open N_TTY ldisc",
     ),
     # These follow a report: alone, its beginning is missing.
     Rule(
-        "panic",
+        Kind.PANIC,
         _P + r"(?P<what>Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
         "kernel panic: {what}",
     ),
-    Rule("panic", _P + r"(?P<what>.*)", "kernel panic: {what}"),
-    Rule("panic", r"Kernel panic(?P<what>.*)", "kernel panic{what}", corrupt="the first line is cut"),
+    Rule(Kind.PANIC, _P + r"(?P<what>.*)", "kernel panic: {what}"),
+    Rule(Kind.PANIC, r"Kernel panic(?P<what>.*)", "kernel panic{what}", corrupt="the first line is cut"),
 )

@@ -12,8 +12,20 @@ from rig.klog.crash.blame import Blame
 from rig.klog.crash.report import Report
 from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name, spellings, stable
+from rig.klog.kinds import Kind
 
-__all__ = ["Rule", "Verdict"]
+__all__ = ["Rule", "Verdict", "leading_literal"]
+
+_SHORTEST_KEYWORD = 4  # a shorter one would be found in most lines, and each costs a look
+_LITERAL = re.compile(r"\^?(?P<text>(?:[\w :/<>=,!'#-]|\\(?=[.(\[])[.(\[])*)(?P<next>[?*{]?)")
+
+
+def leading_literal(pattern: str) -> str:
+    """Return the literal text that a regular expression begins with; empty where it begins with anything else."""
+    match = _LITERAL.match(pattern)
+    assert match is not None  # it matches the empty string
+    text = match["text"].replace("\\", "")
+    return text[:-1] if match["next"] else text  # the last character may be left out or repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +42,14 @@ class Verdict:
 class Rule:
     """One kind of first line.
 
-    start: found in the line. title, also: `{f}` stands for the function, `{name}` for a group of start or of
-    detail. detail: found in the report's lines joined by newlines; where it is not, the report is cut.
-    blame: tried in order until one yields functions. passed_over: roles of this kind of report, beside the
-    general ones.
+    start: searched for in the line. keywords: literals of which every such line holds one; by default the literal that
+    start begins with. Lines without any rule's keyword are never looked at, so a rule must have one. title, also: `{f}`
+    stands for the function, `{name}` for a group of start or of detail. detail: found in the report's lines joined by
+    newlines; where it is not, the report is cut. blame: tried in order until one yields functions. passed_over: roles
+    of this kind of report, beside the general ones.
     """
 
-    kind: str
+    kind: Kind
     start: str
     title: str
     blame: tuple[Blame, ...] = ()
@@ -48,6 +61,13 @@ class Rule:
     otherwise: str = "{line}"
     corrupt: str | None = None
     needs_trace: bool = True
+    keywords: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.keywords:
+            object.__setattr__(self, "keywords", (leading_literal(self.start),))
+        if min(map(len, self.keywords)) < _SHORTEST_KEYWORD:
+            raise ValueError(f"the rule {self.start!r} begins with no literal: give it keywords")
 
     def verdict(self, report: Report, start: re.Match[str]) -> Verdict:
         """Return the title of a report that begins with this rule's line."""

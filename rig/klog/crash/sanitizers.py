@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rig.klog.crash.blame import after, first_trace, title_then, title_then_trace
 from rig.klog.crash.rules import Rule
+from rig.klog.kinds import Kind
 
 __all__ = ["RULES"]
 
@@ -19,7 +20,7 @@ _UBSAN_PASSED = r"ubsan|overflow"
 
 def _kfence(what: str, title: str, *, also: tuple[str, ...] = ()) -> Rule:
     return Rule(
-        "kfence",
+        Kind.KFENCE,
         rf"BUG: KFENCE: {what} in \w",
         title,
         (title_then(after(r"BUG: KFENCE:")),),
@@ -30,7 +31,7 @@ def _kfence(what: str, title: str, *, also: tuple[str, ...] = ()) -> Rule:
 
 RULES = (
     Rule(
-        "kasan",
+        Kind.KASAN,
         r"BUG: KASAN: (?:double-free or invalid-free|double-free|invalid-free) in \w",
         "KASAN: invalid-free in {f}",
         (title_then_trace,),
@@ -38,7 +39,7 @@ RULES = (
         r"slab_|kfree|vunmap|vfree",
     ),
     Rule(
-        "kasan",
+        Kind.KASAN,
         r"BUG: KASAN: (?P<rest>[a-z-]+ in \w+[.+].*)",
         "KASAN: {what} {access} in {f}",
         (title_then_trace,),
@@ -50,14 +51,14 @@ RULES = (
         otherwise="KASAN: {rest}",
     ),
     Rule(
-        "kasan",
+        Kind.KASAN,
         r"BUG: KASAN: (?P<what>[a-z-]+) on address",
         "KASAN: {what} {access}",
         detail=r"(?P<access>Read|Write) of size \d+",
     ),
-    Rule("kasan", r"BUG: KASAN: (?P<what>.*)", "KASAN: {what}", corrupt="the first line names no function"),
+    Rule(Kind.KASAN, r"BUG: KASAN: (?P<what>.*)", "KASAN: {what}", corrupt="the first line names no function"),
     Rule(
-        "kmsan",
+        Kind.KMSAN,
         r"BUG: KMSAN: kernel-usb-infoleak in \w",
         "KMSAN: kernel-usb-infoleak in {f}",
         (after(r"BUG: KMSAN:", _FILLED_IN),),
@@ -65,7 +66,7 @@ RULES = (
         needs_trace=False,
     ),
     Rule(
-        "kmsan",
+        Kind.KMSAN,
         r"BUG: KMSAN: (?P<what>[a-z-]+) in \w",
         "KMSAN: {what} in {f}",
         (after(r"BUG: KMSAN:", _FILLED_IN),),
@@ -74,7 +75,7 @@ RULES = (
         r"alloc_skb|netlink_(?:ack|rcv_skb)|_encrypt$|^(?:crypto|cipher|drbg|rng)_",
         needs_trace=False,
     ),
-    Rule("kcsan", r"BUG: KCSAN: (?P<what>.*)", "KCSAN: {what}", needs_trace=False),
+    Rule(Kind.KCSAN, r"BUG: KCSAN: (?P<what>.*)", "KCSAN: {what}", needs_trace=False),
     _kfence(
         "(?P<what>use-after-free|out-of-bounds) (?P<access>read|write)",
         "KFENCE: {what} {access} in {f}",
@@ -84,7 +85,7 @@ RULES = (
     _kfence("invalid (?P<access>read|write)", "KFENCE: invalid {access} in {f}", also=_BAD_ACCESS),
     _kfence("memory corruption", "KFENCE: memory corruption in {f}"),
     Rule(
-        "ubsan",
+        Kind.UBSAN,
         r"UBSAN: Undefined behaviour in",
         "UBSAN: undefined-behaviour in {f}",
         (first_trace,),
@@ -92,12 +93,12 @@ RULES = (
         _UBSAN_PASSED,
     ),
     Rule(
-        "ubsan",
+        Kind.UBSAN,
         r"UBSAN: array-index-out-of-bounds in",
         "UBSAN: array-index-out-of-bounds in {f}",
         (first_trace,),
         _BAD_ACCESS,
         _UBSAN_PASSED,
     ),
-    Rule("ubsan", r"UBSAN: (?P<what>.*?) in", "UBSAN: {what} in {f}", (first_trace,), (), _UBSAN_PASSED),
+    Rule(Kind.UBSAN, r"UBSAN: (?P<what>.*?) in", "UBSAN: {what} in {f}", (first_trace,), (), _UBSAN_PASSED),
 )

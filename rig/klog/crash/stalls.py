@@ -10,12 +10,13 @@ from __future__ import annotations
 from rig.klog.crash import choose
 from rig.klog.crash.blame import asked_by_nmi, fault, first_trace, pointer_first, stalled
 from rig.klog.crash.rules import Rule
+from rig.klog.kinds import Kind
 
 __all__ = ["RULES"]
 
 RULES = (
     Rule(
-        "hung-task",
+        Kind.HUNG_TASK,
         r"INFO: task .{0,100}? blocked (?:in I/O wait )?for more than \d+ seconds",
         "INFO: task hung in {f}",
         (first_trace,),
@@ -23,7 +24,7 @@ RULES = (
         choose=choose.hung,
     ),
     Rule(
-        "hung-task",
+        Kind.HUNG_TASK,
         r"INFO: task .{0,100}? can't die for more than .* seconds",
         "INFO: task can't die in {f}",
         (first_trace,),
@@ -32,7 +33,7 @@ RULES = (
     ),
     # A task's name may hold a line's end.
     Rule(
-        "hung-task",
+        Kind.HUNG_TASK,
         r"INFO: task [^:]*$",
         "INFO: task hung in {f}",
         (first_trace,),
@@ -41,7 +42,7 @@ RULES = (
         detail=r"INFO: task [\s\S]{0,100}? blocked (?:in I/O wait )?for more than \d+ seconds",
     ),
     Rule(
-        "lockup",
+        Kind.LOCKUP,
         r"BUG: soft lockup",
         "BUG: soft lockup in {f}",
         (fault,),
@@ -49,15 +50,16 @@ RULES = (
         choose=choose.looping,
     ),
     Rule(
-        "lockup",
+        Kind.LOCKUP,
         r"(?:Watchdog detected hard LOCKUP|hard LOCKUP on cpu)",
         "hard lockup in {f}",
         (fault,),
         ("stall in {f}",),
         choose=choose.looping,
+        keywords=("hard LOCKUP",),
     ),
     Rule(
-        "rcu-stall",
+        Kind.RCU_STALL,
         r"INFO: rcu_(?:preempt|sched|bh|tasks) (?:self-)?detected(?: expedited)? stall",
         "INFO: rcu detected stall in {f}",
         (stalled, pointer_first, asked_by_nmi),
@@ -65,9 +67,9 @@ RULES = (
         r"apic_timer_interrupt|rcu",
         choose=choose.looping,
     ),
-    Rule("lockup", r"BUG: workqueue lockup", "BUG: workqueue lockup", needs_trace=False),
+    Rule(Kind.LOCKUP, r"BUG: workqueue lockup", "BUG: workqueue lockup", needs_trace=False),
     Rule(
-        "atomic",
+        Kind.ATOMIC,
         r"BUG: scheduling while atomic",
         "BUG: scheduling while atomic in {f}",
         (first_trace,),
@@ -75,13 +77,13 @@ RULES = (
         r"schedule",
     ),
     Rule(
-        "atomic",
+        Kind.ATOMIC,
         r"BUG: sleeping function called from invalid context",
         "BUG: sleeping function called from invalid context in {f}",
         (first_trace,),
     ),
     Rule(
-        "atomic",
+        Kind.ATOMIC,
         r"BUG: using (?P<what>[a-z_]+)\(\) in preemptible",
         "BUG: using {what}() in preemptible code in {f}",
         (first_trace,),
@@ -89,7 +91,7 @@ RULES = (
         r"dump_stack|preempt|debug_|processor_id|this_cpu",
     ),
     Rule(
-        "atomic",
+        Kind.ATOMIC,
         r"BUG: workqueue leaked lock or atomic",
         "BUG: workqueue leaked lock or atomic in {function}",
         detail=r"last function: (?P<function>\w+)",

@@ -9,38 +9,37 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
 from rig.klog.crash.rules import Rule
+from rig.klog.keywords import shortest
+from rig.klog.kinds import Kind
 
-__all__ = ["continues", "find_start"]
+__all__ = ["KEYWORDS", "RULES", "continues", "find_start"]
 
-# A line without any of these words begins nothing: one search instead of one for each rule.
-_WORDS = re.compile(
-    r"BUG|WARNING:|INFO:|[uU]nable to handle kernel|protection fault|stack segment: |Kernel panic|PANIC: "
-    r"double"
-    r"|divide[ _]error: |invalid opcode: |int3: |UBSAN: |unregister_netdevice: waiting|VFS: (?:Close|Busy)"
-    r"|Internal error:|Unhandled fault:|Alignment trap:|panic:|panicked|trusty: panic|fatal error:|SYZF"
-    r"|^Booting the "
-    r"kernel|Oops"
-    r"|hard LOCKUP"
+RULES: tuple[Rule, ...] = (
+    *sanitizers.RULES,
+    *faults.RULES,
+    *locks.RULES,
+    *stalls.RULES,
+    *warnings.RULES,
+    *others.RULES,
+    *panics.RULES,
+    Rule(Kind.BUG, r"^(?P<what>BUG: .+)", "{what}", keywords=("BUG: ",)),
 )
+KEYWORDS = shortest(word for rule in RULES for word in rule.keywords)
 
 
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], Rule], ...]:
-    """The rules, read and compiled when the first crash needs them: a log of OOM reports does not."""
-    from rig.klog.crash import faults, locks, others, panics, sanitizers, stalls, warnings
-
-    tables = (
-        sanitizers.RULES,
-        faults.RULES,
-        locks.RULES,
-        stalls.RULES,
-        warnings.RULES,
-        others.RULES,
-        panics.RULES,
-        (Rule("bug", r"^(?P<what>BUG: .+)", "{what}"),),
+def _starts() -> tuple[tuple[frozenset[str], re.Pattern[str], Rule], ...]:
+    """Return the rules, each with those of KEYWORDS that stand for its own; compiled when the first line needs them."""
+    return tuple(
+        (
+            frozenset(word for word in KEYWORDS if any(word in own for own in rule.keywords)),
+            re.compile(rule.start),
+            rule,
+        )
+        for rule in RULES
     )
-    return tuple((re.compile(rule.start), rule) for table in tables for rule in table)
 
 
 # Words of programs and of kernel messages that report nothing.
@@ -67,12 +66,14 @@ _CONTINUES = re.compile(
 
 def find_start(text: str) -> tuple[Rule, re.Match[str]] | None:
     """Return the rule of the report that a line begins, and the match; None for a line that begins none."""
-    if _WORDS.search(text) is None or _HARMLESS.search(text) is not None:
+    found = {word for word in KEYWORDS if word in text}
+    if not found or _HARMLESS.search(text) is not None:
         return None
-    for pattern, rule in _rules():
-        match = pattern.search(text)
-        if match is not None:
-            return rule, match
+    for words, pattern, rule in _starts():
+        if not words.isdisjoint(found):
+            match = pattern.search(text)
+            if match is not None:
+                return rule, match
     return None
 
 

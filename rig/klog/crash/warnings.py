@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rig.klog.crash.blame import first_trace, warned
 from rig.klog.crash.rules import Rule
+from rig.klog.kinds import Kind
 
 __all__ = ["RULES"]
 
@@ -16,7 +17,7 @@ _SOURCE = r"[\w./-]+\.[a-z]+:\d+"
 
 
 def _in(file: str, what: str, title: str, passed_over: str = "") -> Rule:
-    return Rule("warning", rf"WARNING: .*{file}.* (?:{what})", title, (warned, first_trace), (), passed_over)
+    return Rule(Kind.WARNING, rf"WARNING: .*{file}.* (?:{what})", title, (warned, first_trace), (), passed_over)
 
 
 RULES = (
@@ -31,7 +32,7 @@ RULES = (
     _in(r"fs/proc/generic\.c", r"proc_register|at", "WARNING: proc registration bug in {f}", r"proc_"),
     _in(r"lib/refcount\.c", r"refcount_|at", "WARNING: refcount bug in {f}", r"refcount|kobject_"),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: .*kernel/locking/lockdep\.c.*lock_",
         "WARNING: locking bug in {f}",
         (warned, first_trace),
@@ -39,7 +40,7 @@ RULES = (
         r"lock_sock|release_sock",
     ),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: .*mm/.*\.c.* k.?.?malloc",
         "WARNING: kmalloc bug in {f}",
         (warned, first_trace),
@@ -47,13 +48,13 @@ RULES = (
         r"kmalloc|krealloc|slab|kmem",
     ),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: .*mm/vmalloc\.c.*__vmalloc_node",
         "WARNING: zero-size vmalloc in {f}",
         (warned, first_trace),
     ),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: .* usb_submit_urb",
         "WARNING in {f}/usb_submit_urb",
         (warned, first_trace),
@@ -61,24 +62,24 @@ RULES = (
         r"usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)",
     ),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: kernel stack regs at [0-9a-f]+ in \S* has bad '(?P<register>[^']+)' value",
         "WARNING: kernel stack regs has bad '{register}' value",
         needs_trace=False,
     ),
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: kernel stack frame pointer at [0-9a-f]+ in \S* has bad value",
         "WARNING: kernel stack frame pointer has bad value",
         needs_trace=False,
     ),
     # With hashed pointers: the unwinder's complaint is one and the same.
     Rule(
-        "warning",
+        Kind.WARNING,
         r"WARNING: kernel stack (?:regs|frame pointer) .* has bad .*value",
         "WARNING: kernel stack regs has bad value",
         needs_trace=False,
     ),
     # Since 6.19 the line is `WARNING: file:line at condition, CPU#n: comm/pid`.
-    Rule("warning", rf"WARNING: (?:\[.*\] |(?:.* )?at )?{_SOURCE}", "WARNING in {f}", (warned, first_trace)),
+    Rule(Kind.WARNING, rf"WARNING: (?:\[.*\] |(?:.* )?at )?{_SOURCE}", "WARNING in {f}", (warned, first_trace)),
 )

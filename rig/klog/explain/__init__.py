@@ -7,6 +7,7 @@ from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
+from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = [
@@ -27,7 +28,7 @@ def explain(event: Event) -> Explanation:
     if isinstance(event, OomEvent):
         from rig.klog.explain.oom import explain_allocation_failure, explain_oom
 
-        return explain_oom(event) if event.kind == "oom" else explain_allocation_failure(event)
+        return explain_oom(event) if event.kind is Kind.OOM else explain_allocation_failure(event)
     if isinstance(event, CrashEvent):
         from rig.klog.explain.crash import explain_crash
 

@@ -7,47 +7,12 @@ import re
 
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
+from rig.klog.functions import PURPOSES, purpose_of
 from rig.klog.oom.gfp import decode
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["asked", "origin"]
 
-# The first that the trace holds says why memory was wanted.
-_ORIGINS: tuple[tuple[str, str], ...] = (
-    (r"^moom_callback", "somebody pressed SysRq f (or wrote f to /proc/sysrq-trigger)"),
-    (
-        r"^(?:copy_process|dup_mm|dup_mmap|copy_page_range|kernel_clone|_do_fork)",
-        "a fork: the child's page tables and structures",
-    ),
-    (
-        r"^(?:wp_page_copy|do_wp_page|do_cow_fault)",
-        "copy-on-write: it wrote to a page that it still shared since a fork, and needed its own copy",
-    ),
-    (r"^(?:do_swap_page|swap_cluster_readahead|read_swap_cache|swapin_)", "bringing a page back from swap"),
-    (r"^do_huge_pmd", "a huge page for anonymous memory"),
-    (
-        r"^(?:do_anonymous_page|alloc_anon_folio)",
-        "the first touch of anonymous memory that it had been promised (malloc, mmap)",
-    ),
-    (r"^(?:shmem_|do_shared_fault)", "shared memory or a tmpfs file"),
-    (
-        r"^(?:filemap_fault|ext4_filemap_fault|xfs_filemap_fault|__do_fault|do_read_fault|pagecache_get_page|"
-        r"page_cache_(?:ra|sync|async)|ondemand_readahead|filemap_get_pages|read_pages)",
-        "reading a file's page back into the page cache (program code, a library or a mapped file)",
-    ),
-    (r"^(?:__pte_alloc|pte_alloc_one|__pmd_alloc|__pud_alloc)", "a page for page tables"),
-    (r"^(?:__alloc_skb|alloc_skb|sk_page_frag_refill|skb_page_frag)", "a network buffer"),
-    (r"^(?:pipe_write|anon_pipe_write)", "data written to a pipe"),
-    (r"^(?:vmalloc|__vmalloc|vmap_)", "a kernel buffer (vmalloc)"),
-    (
-        r"^(?:generic_perform_write|ext4_|xfs_|btrfs_|iomap_write)",
-        "a write to a file, by way of the page cache",
-    ),
-    (
-        r"^(?:kmalloc|__kmalloc|kmem_cache_alloc|new_slab|allocate_slab|___slab_alloc)",
-        "a kernel structure (slab)",
-    ),
-)
 _FAULT = re.compile(r"page_fault|do_user_addr_fault|handle_mm_fault|el0_da|do_mem_abort|do_translation_fault")
 
 
@@ -92,10 +57,11 @@ def asked(event: OomEvent) -> Section:
 def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
     """Return in words why memory was wanted, from the trace, and the line that shows it."""
     frames = [frame for frame in event.trace.frames if frame.reliable]
-    for pattern, words in _ORIGINS:
-        for frame in frames:
-            if re.match(pattern, frame.function):
-                return words, (frame.line,)
+    purposes = [(purpose_of(frame.function), frame.line) for frame in frames]
+    for purpose, words in PURPOSES.items():
+        for found, line in purposes:
+            if found == purpose:
+                return words, (line,)
     fault = next((frame for frame in frames if _FAULT.search(frame.function)), None)
     if fault is not None:
         # Later kernels inline the functions that would tell; the flags do: a page for first use is cleared.

@@ -10,26 +10,6 @@ from rig.klog.panic import PanicEvent
 
 __all__ = ["explain_crash"]
 
-_KINDS = {
-    "oops": "The kernel did something that the processor refused, and stopped the task that it did it for.",
-    "bug": "The kernel found that something which must always hold does not.",
-    "warning": "The kernel found something that should not be, and went on.",
-    "lockdep": "The lock checker found locks taken in a way that can deadlock; nothing need have hung yet.",
-    "hung-task": "A task has waited without a sign of life for longer than kernel.hung_task_timeout_secs.",
-    "lockup": "A processor ran kernel code for too long without letting anybody else run.",
-    "rcu-stall": "A processor or a task kept RCU waiting: it ran, or was held off, for too long without "
-        "a pause.",
-    "kasan": "The address sanitizer saw memory used that was not the user's to use.",
-    "kmsan": "The memory sanitizer saw memory read that nobody had written.",
-    "kcsan": "Two processors touched the same memory at once, without a lock.",
-    "kfence": "A sampled allocation was used outside its bounds or its life.",
-    "ubsan": "Arithmetic or an index whose outcome C does not define.",
-    "atomic": "Code that must not sleep slept, or tried to.",
-    "memory-leak": "Memory that nothing points to any more.",
-    "panic": "The kernel gave up: the machine stopped here.",
-    "reboot": "The machine started anew in the middle of the log.",
-    "program": "A program beside the kernel reported its own end on this console.",
-}  # fmt: skip
 # include/linux/poison.h, arch/x86: what stands in memory that was freed, unlinked or never filled.
 _POISON = (
     (0x6B6B6B6B, "0x6b is what the slab allocator fills freed memory with: use after free"),
@@ -83,7 +63,7 @@ def _summary(event: CrashEvent) -> tuple[Sentence, ...]:
 
 
 def _what(event: CrashEvent) -> list[Sentence]:
-    sentences = [Sentence(_KINDS.get(event.kind, "The kernel reported a fault."), (event.line,))]
+    sentences = [Sentence(event.kind.meaning, (event.line,))]
     if isinstance(event, PanicEvent):
         sentences.append(Sentence(f"Its last words: {event.reason}", (event.line,)))
         if event.by_oom:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rig.klog.kinds import Kind
+
 __all__ = ["Bar", "Check", "Explanation", "Picture", "Remedy", "Section", "Sentence"]
 
 
@@ -24,10 +26,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What would have changed it, and what that costs."""
+    """What would have changed it, and what that costs. name: the remedy's row in the table (explain/remedies.py)."""
 
     what: str
     cost: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Explanation:
     """summary: one or two sentences that can stand alone."""
 
     number: int
-    kind: str
+    kind: Kind
     title: str
     summary: tuple[Sentence, ...]
     sections: tuple[Section, ...] = ()

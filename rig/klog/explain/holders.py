@@ -8,7 +8,8 @@ from collections import defaultdict
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
 from rig.klog.explain.words import count, size
 from rig.klog.oom.badness import page_table_pages
-from rig.klog.oom.oom_event import OomEvent, TaskRow
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["held_outside", "holders", "pictures"]
 

@@ -7,7 +7,7 @@ from rig.klog.explain.asked import asked, origin
 from rig.klog.explain.checks import checks
 from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
-from rig.klog.explain.remedies import remedies
+from rig.klog.explain.remedies import remedies_for
 from rig.klog.explain.victim import chosen_otherwise, victim
 from rig.klog.explain.why import why
 from rig.klog.explain.words import size
@@ -24,7 +24,7 @@ def explain_oom(event: OomEvent) -> Explanation:
         title=event.title,
         summary=_summary(event),
         sections=(asked(event), why(event), holders(event), victim(event)),
-        remedies=remedies(event),
+        remedies=remedies_for(event),
         checks=checks(event),
         pictures=pictures(event),
         limits=_limits(event),

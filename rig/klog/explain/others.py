@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from rig.klog.event import Event
-from rig.klog.explain.explanation import Explanation, Remedy, Section, Sentence
+from rig.klog.explain.explanation import Explanation, Section, Sentence
+from rig.klog.explain.remedies import remedies_for
 from rig.klog.explain.words import size
+from rig.klog.kinds import Kind
 from rig.klog.oneline import OneLineEvent
 
 __all__ = ["explain_other"]
@@ -15,28 +17,19 @@ def explain_other(event: Event) -> Explanation:
     """Explain a segfault, a trap, a refused commitment, or an event that has no words of its own."""
     who = "a task" if event.task is None else f"{event.task.comm} (pid {event.task.pid})"
     sentences: list[Sentence] = []
-    remedies: tuple[Remedy, ...] = ()
-    if isinstance(event, OneLineEvent) and event.kind == "commit-refused":
+    if isinstance(event, OneLineEvent) and event.kind is Kind.COMMIT_REFUSED:
         wanted = event.values.get("bytes")
         amount = f"{size(int(wanted) / 1024)} " if wanted else "memory "
         text = f"The kernel refused {who} the promise of {amount}(ENOMEM): what is promised leaves no room."
         sentences.append(
             Sentence("Nothing was killed, and memory may be free: what is counted are promises.", (event.line,))
         )
-        remedies = (
-            Remedy(
-                "vm.overcommit_ratio or vm.overcommit_kbytes higher",
-                "more is promised than RAM and swap can keep",
-            ),
-            Remedy("vm.overcommit_memory=0 or 1", "promises may be broken later, by the OOM killer"),
-            Remedy("swap: it counts towards CommitLimit", "disk space"),
-        )
     elif isinstance(event, OneLineEvent):
         what = event.values.get("what", "a bad memory access").strip()
         place = f" in {event.values['object']}" if event.values.get("object") else ""
         text = f"The program {who} died of {what}{place}: a fault of the program, not of the kernel."
         error = event.values.get("error")
-        if event.kind == "segfault" and error is not None:
+        if event.kind is Kind.SEGFAULT and error is not None:
             sentences.append(Sentence(_error(int(error, 16), event.values["address"]), (event.line,)))
     else:
         text = f"{event.title}."
@@ -46,7 +39,7 @@ def explain_other(event: Event) -> Explanation:
         title=event.title,
         summary=(Sentence(text, (event.line,)),),
         sections=(Section("What it is", tuple(sentences)),) if sentences else (),
-        remedies=remedies,
+        remedies=remedies_for(event),
     )
 
 

@@ -1,127 +1,258 @@
 # SPDX-License-Identifier: MIT
-"""What would have changed it, and what each costs."""
+"""Remedies as data: name, when one applies, how it is applied, what it costs.
+
+What explains an event, what tries remedies on a run and what prints the documents read the same rows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rig.klog.event import Event
 from rig.klog.explain.explanation import Remedy
-from rig.klog.explain.victim import ranking
+from rig.klog.explain.facts import (
+    cgroup_counter,
+    largest,
+    next_in_line,
+    refuses_commitments,
+    without_swap,
+)
 from rig.klog.explain.words import size
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["remedies"]
+__all__ = ["TABLE", "How", "RemedyRow", "Setting", "remedies_for"]
 
 
-def remedies(event: OomEvent) -> tuple[Remedy, ...]:
-    """Return the remedies that fit this report, the most fitting first."""
-    if event.scope == "sysrq":
-        return (
-            Remedy(
-                "kernel.sysrq without bit 64 (signalling of processes): SysRq f does nothing",
-                "no way to free a stuck machine by hand",
-            ),
-        )
-    found = _cgroup(event) if event.scope == "memcg" else _machine(event)
-    kill = event.victim
-    if kill is not None:
-        found.append(
-            Remedy(
-                f"oom_score_adj lower for {kill.comm} (OOMScoreAdjust= in its unit): {_spared(event)}",
-                "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
-            )
-        )
-    if event.scope in ("cpuset", "mempolicy"):
-        found.insert(
-            0,
-            Remedy(
-                "a wider cpuset.mems or a memory policy that prefers instead of binds",
-                "slower access to memory of other nodes",
-            ),
-        )
+class How(StrEnum):
+    """What a remedy changes."""
+
+    SYSCTL = "sysctl"
+    CGROUP = "cgroup"
+    SCORE = "score"
+    SWAP = "swap"
+    ZRAM = "zram"
+    SPAWN = "spawn"
+    MADVISE = "madvise"
+    SIZE = "size"
+    POLICY = "policy"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One change: the sysctl, the cgroup key or what else is set; value is empty where it depends on the case."""
+
+    how: How
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyRow:
+    """A remedy.
+
+    when: the situation in words. applies: whether an event is such a situation. settings: the changes, of which one is
+    enough. what, cost: what is printed; `{}` in what stands for detail's text.
+    """
+
+    name: str
+    when: str
+    applies: Callable[[Event], bool]
+    settings: tuple[Setting, ...]
+    what: str
+    cost: str
+    detail: Callable[[OomEvent], str] | None = None
+
+
+def _refused(event: Event) -> bool:
+    return refuses_commitments(event)
+
+
+def _scope(*scopes: str) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, OomEvent) and event.scope in scopes
+
+
+def _machine(event: Event) -> bool:
+    return isinstance(event, OomEvent) and event.scope not in ("memcg", "sysrq")
+
+
+def _cgroup_limit(event: Event) -> bool:
+    memory = cgroup_counter(event, "memory")
+    return memory is not None and memory.limit_kb is not None
+
+
+def _cgroup_without_swap(event: Event) -> bool:
+    swap = cgroup_counter(event, "swap")
+    return swap is not None and swap.limit_kb == 0
+
+
+def _one_of_a_cgroup(event: Event) -> bool:
+    return isinstance(event, OomEvent) and event.scope == "memcg" and not event.oom_group
+
+
+def _killed(event: Event) -> bool:
+    return isinstance(event, OomEvent) and event.scope != "sysrq" and event.victim is not None
+
+
+def _limit_of(event: OomEvent) -> str:
+    memory = cgroup_counter(event, "memory")
+    return f"{size(memory.limit_kb or 0)} for {event.oom_memcg}" if memory is not None else ""
+
+
+def _score_of(event: OomEvent) -> str:
+    return f"{event.victim.comm if event.victim else ''} (OOMScoreAdjust= in its unit): {next_in_line(event)}"
+
+
+def _largest_of(event: OomEvent) -> str:
+    row = largest(event)
+    return row.name if row is not None else ""
+
+
+# In the order in which they are printed.
+TABLE: tuple[RemedyRow, ...] = (
+    RemedyRow(
+        "sysrq-mask",
+        "the OOM killer was called by SysRq f",
+        _scope("sysrq"),
+        (Setting(How.SYSCTL, "kernel.sysrq"),),
+        "kernel.sysrq without bit 64 (signalling of processes): SysRq f does nothing",
+        "no way to free a stuck machine by hand",
+    ),
+    RemedyRow(
+        "wider-nodes",
+        "a cpuset or a memory policy allowed only some nodes",
+        _scope("cpuset", "mempolicy"),
+        (Setting(How.CGROUP, "cpuset.mems"), Setting(How.POLICY, "MPOL_PREFERRED")),
+        "a wider cpuset.mems or a memory policy that prefers instead of binds",
+        "slower access to memory of other nodes",
+    ),
+    RemedyRow(
+        "memory.max",
+        "a cgroup reached its memory limit",
+        _cgroup_limit,
+        (Setting(How.CGROUP, "memory.max"),),
+        "a higher limit than {} (memory.max; in a container the memory limit)",
+        "the machine must have it to spare, or the next report is a global one",
+        _limit_of,
+    ),
+    RemedyRow(
+        "memory.high",
+        "a cgroup reached its memory limit",
+        _scope("memcg"),
+        (Setting(How.CGROUP, "memory.high"),),
+        "memory.high below memory.max: the cgroup is slowed and reclaimed before it is killed",
+        "it may crawl for long before anybody notices",
+    ),
+    RemedyRow(
+        "memory.swap.max",
+        "a cgroup that may use no swap reached its memory limit",
+        _cgroup_without_swap,
+        (Setting(How.CGROUP, "memory.swap.max"),),
+        "swap for the cgroup (memory.swap.max)",
+        "what is swapped answers slowly",
+    ),
+    RemedyRow(
+        "memory.oom.group",
+        "one task of a cgroup was killed and the others went on",
+        _one_of_a_cgroup,
+        (Setting(How.CGROUP, "memory.oom.group", "1"),),
+        "memory.oom.group=1: the whole cgroup is killed and restarts clean",
+        "innocent processes of the cgroup die as well",
+    ),
+    RemedyRow(
+        "swap",
+        "the machine ran out of memory and has no swap",
+        lambda event: _machine(event) and without_swap(event),
+        (Setting(How.SWAP, "swap"), Setting(How.ZRAM, "zram")),
+        "swap, or zram: cold anonymous memory moves out of the way",
+        "slow under pressure; the end comes later, not never",
+    ),
+    RemedyRow(
+        "min-free",
+        "the request was for several pages in one piece",
+        lambda event: isinstance(event, OomEvent) and _machine(event) and (event.order or 0) > 0,
+        (Setting(How.SYSCTL, "vm.min_free_kbytes"), Setting(How.SYSCTL, "vm.compaction_proactiveness")),
+        "vm.min_free_kbytes higher, vm.compaction_proactiveness higher, or huge pages set aside at boot",
+        "memory that programs cannot use; processor time for compaction",
+    ),
+    RemedyRow(
+        "own-cgroup",
+        "the machine ran out of memory and the task table names the largest holder",
+        lambda event: _machine(event) and largest(event) is not None,
+        (Setting(How.CGROUP, "memory.max"),),
+        "a cgroup with memory.max around the largest holder, {} (MemoryMax= in its unit)",
+        "it is killed or slowed at its own limit, even while memory is free elsewhere",
+        _largest_of,
+    ),
+    RemedyRow(
+        "overcommit-2",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SYSCTL, "vm.overcommit_memory", "2"),),
+        "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead of broken",
+        "fork and mmap fail with ENOMEM while memory is still free; programs must cope",
+    ),
+    RemedyRow(
+        "user-space-killer",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SERVICE, "systemd-oomd"), Setting(How.SERVICE, "earlyoom")),
+        "a user-space killer (systemd-oomd, earlyoom): acts on pressure, before the machine stands still",
+        "kills earlier, by its own rules",
+    ),
+    RemedyRow(
+        "more-memory",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SIZE, "memory"),),
+        "more memory, or less work on this machine",
+        "money, or another machine",
+    ),
+    RemedyRow(
+        "oom-score",
+        "the kernel killed a task that should have been spared",
+        _killed,
+        (Setting(How.SCORE, "oom_score_adj"),),
+        "oom_score_adj lower for {}",
+        "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
+        _score_of,
+    ),
+    RemedyRow(
+        "overcommit-ratio",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.SYSCTL, "vm.overcommit_ratio"), Setting(How.SYSCTL, "vm.overcommit_kbytes")),
+        "vm.overcommit_ratio or vm.overcommit_kbytes higher",
+        "more is promised than RAM and swap can keep",
+    ),
+    RemedyRow(
+        "overcommit-0",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.SYSCTL, "vm.overcommit_memory", "0"), Setting(How.SYSCTL, "vm.overcommit_memory", "1")),
+        "vm.overcommit_memory=0 or 1",
+        "promises may be broken later, by the OOM killer",
+    ),
+    RemedyRow(
+        "swap-for-commitments",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.SWAP, "swap"),),
+        "swap: it counts towards CommitLimit",
+        "disk space",
+    ),
+)
+
+
+def remedies_for(event: Event) -> tuple[Remedy, ...]:
+    """Return the remedies that apply to an event, in the table's order."""
+    found = []
+    for row in TABLE:
+        if row.applies(event):
+            what = row.what
+            if row.detail is not None and isinstance(event, OomEvent):
+                what = what.replace("{}", row.detail(event))
+            found.append(Remedy(what, row.cost, row.name))
     return tuple(found)
-
-
-def _spared(event: OomEvent) -> str:
-    """How far down the victim would have had to go for the next to be chosen."""
-    ranked = ranking(event)
-    kill = event.victim
-    if len(ranked) == 1:
-        return "with -1000 nobody would have been left to kill"
-    if len(ranked) < 2 or event.totalpages is None or kill is None or ranked[0][1].pid != kill.pid:
-        return "another would have been chosen"
-    step = max(event.totalpages // 1000, 1)
-    needed = (ranked[0][0] - ranked[1][0]) // step + 1
-    adj = (ranked[0][1].oom_score_adj or 0) - needed
-    if adj < -999:
-        return f"nothing short of -1000 would have put {ranked[1][1].name} before it"
-    return f"at {adj} or below, {ranked[1][1].name} (pid {ranked[1][1].pid}) would have died instead"
-
-
-def _cgroup(event: OomEvent) -> list[Remedy]:
-    memory = next((usage for usage in event.cgroup if usage.name == "memory"), None)
-    swap = next((usage for usage in event.cgroup if usage.name == "swap"), None)
-    found = []
-    if memory is not None and memory.limit_kb is not None:
-        found.append(
-            Remedy(
-                f"a higher limit than {size(memory.limit_kb)} for {event.oom_memcg} (memory.max; in a "
-                f"container the "
-                "memory limit)",
-                "the machine must have it to spare, or the next report is a global one",
-            )
-        )
-    found.append(
-        Remedy(
-            "memory.high below memory.max: the cgroup is slowed and reclaimed before it is killed",
-            "it may crawl for long before anybody notices",
-        )
-    )
-    if swap is not None and swap.limit_kb == 0:
-        found.append(Remedy("swap for the cgroup (memory.swap.max)", "what is swapped answers slowly"))
-    if not event.oom_group:
-        found.append(
-            Remedy(
-                "memory.oom.group=1: the whole cgroup is killed and restarts clean",
-                "innocent processes of the cgroup die as well",
-            )
-        )
-    return found
-
-
-def _machine(event: OomEvent) -> list[Remedy]:
-    found = []
-    if event.totals.get("total_swap_kb") == 0:
-        found.append(
-            Remedy(
-                "swap, or zram: cold anonymous memory moves out of the way",
-                "slow under pressure; the end comes later, not never",
-            )
-        )
-    if (event.order or 0) > 0:
-        found.append(
-            Remedy("vm.min_free_kbytes higher, vm.compaction_proactiveness higher, or huge pages set "
-                "aside at boot",
-                   "memory that programs cannot use; processor time for compaction")
-        )  # fmt: skip
-    ranked = sorted(event.tasks, key=lambda row: row.rss, reverse=True)
-    if ranked:
-        hog = ranked[0]
-        found.append(
-            Remedy(
-                f"a cgroup with memory.max around the largest holder, {hog.name} (MemoryMax= in its unit)",
-                f"{hog.name} is killed or slowed at its own limit, even while memory is free elsewhere",
-            )
-        )
-    found.append(
-        Remedy(
-            "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead of broken",
-            "fork and mmap fail with ENOMEM while memory is still free; programs must cope",
-        )
-    )
-    found.append(
-        Remedy(
-            "a user-space killer (systemd-oomd, earlyoom): acts on pressure, before the machine stands still",
-            "kills earlier, by its own rules",
-        )
-    )
-    found.append(Remedy("more memory, or less work on this machine", "money, or another machine"))
-    return found

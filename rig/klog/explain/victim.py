@@ -6,7 +6,8 @@ from __future__ import annotations
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
 from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages
-from rig.klog.oom.oom_event import OomEvent, TaskRow
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["chosen_otherwise", "ranking", "victim"]
 

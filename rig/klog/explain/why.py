@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
-from rig.klog.oom.oom_event import OomEvent, Zone
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import Zone
 from rig.klog.oom.totalpages import parse_nodes
 
 __all__ = ["held_back_kb", "usable_zones", "why"]

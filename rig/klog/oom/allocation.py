@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name
 from rig.klog.event import Event
+from rig.klog.kinds import Kind
 from rig.klog.oom.invocation import FAILED, Invocation
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.report import OomBuilder
@@ -27,14 +28,14 @@ _CPUSET = re.compile(r"cpuset=(?P<cpuset>\S*?),? ?mems_allowed=(?P<mems>[\d,-]*)
 class AllocationEvent(OomEvent):
     """what: `page allocation failure`, `vmalloc error`, ... Nobody was killed; the caller was told."""
 
-    kind: str = "allocation-failure"
+    kind: Kind = Kind.ALLOCATION_FAILURE
     what: str = ""
 
 
 class AllocationBuilder(OomBuilder):
     """Takes the trace and the Mem-Info that follow."""
 
-    kind = "allocation-failure"
+    kind = Kind.ALLOCATION_FAILURE
     what = ""
 
     def _take_invocation(self, text: str) -> bool:

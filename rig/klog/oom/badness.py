@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rig.klog.oom.oom_event import TaskRow
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["OOM_SCORE_ADJ_MIN", "badness"]
 

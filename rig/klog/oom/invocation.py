@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["FAILED", "Invocation", "is_allocation_failure", "read_cpuset", "read_invocation"]
+__all__ = ["FAILED", "FAILURE_KEYWORDS", "Invocation", "is_allocation_failure", "read_cpuset", "read_invocation"]
 
 _INVOKED = re.compile(r"(?P<comm>.*?) invoked oom-killer:\s*(?P<fields>.*)$")
 _MASK = re.compile(r"gfp_mask=(?:0x)?(?P<mask>[0-9a-fA-F]+)(?:\((?P<flags>[^)]*)\)?)?")
@@ -19,6 +19,7 @@ FAILED = re.compile(
     r"(?:warn_alloc: )?(?P<comm>.*?): (?P<what>page allocation failure|page allocation stalls for \d+ms"
     r"|vmalloc: allocation failure|vmalloc error|vmap allocation)\b(?P<fields>.*)$"
 )
+FAILURE_KEYWORDS = ("allocation failure", "page allocation stalls", "vmalloc error", "vmap allocation")
 _NUMBER = {
     "order": re.compile(r"order=(-?\d+)"),
     "oom_score_adj": re.compile(r"oom_score_adj=(-?\d+)"),
@@ -76,5 +77,5 @@ def _number(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def is_allocation_failure(text: str) -> bool:
-    """Whether a line begins such a report."""
-    return ("llocation " in text and FAILED.match(text) is not None) or "vmalloc error" in text
+    """Whether a line begins the report of an allocation that failed."""
+    return any(word in text for word in FAILURE_KEYWORDS) and FAILED.match(text) is not None

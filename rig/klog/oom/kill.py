@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.oom.oom_event import Kill, Reaped
+from rig.klog.oom.parts import Kill, Reaped
 
 __all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
 

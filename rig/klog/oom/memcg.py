@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.oom.oom_event import CgroupUsage
+from rig.klog.oom.parts import CgroupUsage
 
 __all__ = ["CgroupReader"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.oom.oom_event import AllocationSite, BuddyOrder, HugePages, Node, SlabRow, Zone
+from rig.klog.oom.parts import AllocationSite, BuddyOrder, HugePages, Node, SlabRow, Zone
 
 __all__ = ["MemInfoReader"]
 

@@ -9,16 +9,29 @@ from typing import Any
 
 from rig.klog.builder import Builder
 from rig.klog.event import Event, Task, TextLine
+from rig.klog.kinds import Kind
 from rig.klog.oom import totalpages
-from rig.klog.oom.invocation import Invocation, read_cpuset, read_invocation
+from rig.klog.oom.invocation import FAILURE_KEYWORDS, Invocation, read_cpuset, read_invocation
 from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reaped, read_score
 from rig.klog.oom.memcg import CgroupReader
 from rig.klog.oom.meminfo import MemInfoReader
-from rig.klog.oom.oom_event import Kill, OomEvent, Reaped, TaskRow
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import Kill, Reaped, TaskRow
 from rig.klog.oom.tasks import TaskTable, is_task_header
 from rig.klog.prefix import Prefix
 
-__all__ = ["OomBuilder"]
+__all__ = ["KEYWORDS", "OomBuilder"]
+
+# What a line holds that begins a report, or that a report has in its middle or at its end where a log begins there.
+KEYWORDS = (
+    "oom-kill",  # `invoked oom-killer`, `oom-kill:constraint=`
+    "Mem-Info",
+    "total_vm",  # the task table's header
+    "illed process",  # Killed process; killed process
+    "to be killed",  # Tasks in CGROUP are going to be killed due to memory.oom.group set
+    "oom_reaper: ",
+    *FAILURE_KEYWORDS,
+)
 
 _AFTER_KILL = 3  # lines within which the kill's own line may go on (wrapped), or memory.oom.group's begin
 _TABLE_TITLE = "Tasks state (memory values in pages):"
@@ -39,7 +52,7 @@ _SCOPES = {
 class OomBuilder(Builder):
     """Takes the lines of one report, in whatever order interleaving brings them."""
 
-    kind = "oom"
+    kind = Kind.OOM
 
     def __init__(self, line: int, prefix: Prefix) -> None:
         super().__init__(line, prefix)
@@ -235,7 +248,7 @@ class OomBuilder(Builder):
             invoker = Task(invocation.comm, pid)
         return dict(
             **self.base(),
-            kind=self.kind if self._is_oom() else "memory-info",
+            kind=self.kind if self._is_oom() else Kind.MEMORY_INFO,
             title=self._title(scope),
             function=None,
             invoker=invoker,

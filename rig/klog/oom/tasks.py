@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from rig.klog.oom.oom_event import TaskRow
+from rig.klog.oom.parts import TaskRow
 
 __all__ = ["TaskTable", "is_task_header"]
 

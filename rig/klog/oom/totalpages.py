@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rig.klog.oom.oom_event import CgroupUsage, Zone
+from rig.klog.oom.parts import CgroupUsage, Zone
 
 __all__ = ["derive", "parse_nodes"]
 

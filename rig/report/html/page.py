@@ -174,14 +174,10 @@ def _contents(
 
 
 def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
-    """The first OOM, else the first crash or panic, else the first event; with its explanation."""
-    from rig.klog.crash.crash_event import CRASH_KINDS
+    """Return the first of the gravest events (Kind.gravity) with its explanation."""
     from rig.klog.explain import explain
 
-    def gravity(event: Event) -> int:
-        return 0 if event.kind == "oom" else 1 if event.kind in CRASH_KINDS else 2
-
-    chosen = sorted(events, key=gravity)[:1]
+    chosen = sorted(events, key=lambda event: event.kind.gravity)[:1]
     return [(explain(event), event) for event in chosen]
 
 

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""The options that several commands share, and the groups of them that commands take as one value."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from rig.errors import UsageError
+
+__all__ = [
+    "VERDICTS", "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options",
+]  # fmt: skip
+
+VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
+
+ChosenRun = Annotated[str, typer.Argument(metavar="RUN", help="A run: path, id, unique prefix, or last.")]
+OtherRun = Annotated[str, typer.Argument(metavar="RUN", help="The other run.")]
+ChosenScenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="A name (see `rig list`) or a directory.")]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="POINT", help="oom, panic, fork, start, mark:NAME or t=TIME; default: oom, else panic."),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Guests at once.")]
+TimeoutScale = Annotated[
+    float, typer.Option(min=0.1, max=100, metavar="FACTOR", help="Multiplies every deadline, for slow machines.")
+]
+Junit = Annotated[str | None, typer.Option(metavar="FILE", help="Write JUnit XML; - is standard output.")]
+Ktap = Annotated[str | None, typer.Option(metavar="FILE", help="Write KTAP; - is standard output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+
+
+@dataclass(frozen=True)
+class GuestOptions:
+    """What the guest is and what is set in it: `--set` and its short forms."""
+
+    sets: Annotated[
+        list[str],
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter, a sysctl (with a dot), memory, cpus, swap, …"),
+    ] = field(default_factory=list)
+    sysctl: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="Short for --set with a sysctl.")] = field(
+        default_factory=list
+    )
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="The guest's memory, as in 384M.")] = None
+    cpus: Annotated[str | None, typer.Option(metavar="N", help="The guest's CPUs.")] = None
+    swap: Annotated[str | None, typer.Option(metavar="SIZE", help="Swap on a second disk, as in 256M.")] = None
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KERNEL",
+            help="debian:SUITE, source:SUITE, buildroot:VERSION, tree:DIR, or the path of a bzImage or vmlinux.",
+        ),
+    ] = None
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="quick, buildroot, or a path.")] = None
+    clock: Annotated[
+        str | None,
+        typer.Option(metavar="CLOCK", help="warp: guest time jumps over idle time; live: guest time is the host's."),
+    ] = None
+    accel: Annotated[str | None, typer.Option(metavar="ACCEL", help="auto, kvm or tcg.")] = None
+
+    def settings(self) -> tuple[str, ...]:
+        """Return all of them as NAME=VALUE, the short forms last. Raises UsageError for a --sysctl without a dot."""
+        for text in self.sysctl:
+            if "." not in text.partition("=")[0]:
+                raise UsageError(
+                    f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
+                )
+        short = ("memory", "cpus", "swap", "kernel", "image", "clock", "accel")
+        named = ((name, getattr(self, name)) for name in short)
+        return (*self.sets, *self.sysctl, *(f"{name}={value}" for name, value in named if value is not None))
+
+
+@dataclass(frozen=True)
+class PointOptions:
+    """What all points of a sweep or of a threshold search share."""
+
+    sets: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting that all points share.")] = (
+        field(default_factory=list)
+    )
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Guests at once; default: CPUs, as far as memory allows.")
+    ] = None
+    timeout_scale: TimeoutScale = 1.0
+
+    def fixed(self) -> tuple[tuple[str, str], ...]:
+        """Return the shared settings as (name, value)."""
+        return tuple((name, value) for name, _, value in (text.partition("=") for text in self.sets))
+
+
+def check_verdict(verdict: str | None, option: str) -> None:
+    """Raise UsageError where an option names a verdict that there is not."""
+    if verdict is not None and verdict not in VERDICTS:
+        raise UsageError(f"'{verdict}' is not a verdict", where=option, remedy=f"one of {', '.join(VERDICTS)}")
+
+
+Result = TypeVar("Result")
+
+
+def flatten_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Let Typer see the fields of those parameters of `command` that are dataclasses as options of their own.
+
+    Typer makes an option of each parameter. A command with thirty of them would pass thirty values on.
+    """
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[Any, list[str]]] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        hint = hints[parameter.name]
+        if not is_dataclass(hint):
+            parameters.append(parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        of_group = get_type_hints(hint, include_extras=True)
+        groups[parameter.name] = hint, [each.name for each in fields(hint)]
+        for each in fields(hint):
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            parameters.append(
+                inspect.Parameter(
+                    each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=of_group[each.name]
+                )
+            )
+
+    @wraps(command)
+    def flattened(**values: Any) -> Result:
+        grouped = {name: group(**{each: values.pop(each) for each in names}) for name, (group, names) in groups.items()}
+        return command(**values, **grouped)
+
+    flattened.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by inspect.signature()
+    flattened.__annotations__ = {}
+    return flattened

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""`rig results`: what sweeps found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from rig.errors import RigError, UsageError
+from rig.report.arrow_text import arrow_csv, arrow_table
+from rig.report.heatmap import heat_map
+from rig.report.sweep_table import points_table
+from rig.scenario.load import load_scenario
+from rig.sweep.folder import SweepFolder, find_sweep, list_sweeps
+from rig.sweep.table import query, read_table, table_of
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command()
+def results(
+    sweep: str = typer.Argument(
+        None, metavar="SWEEP", help="A sweep: path, id, unique prefix, last, or a .parquet file."
+    ),
+    sql: str = typer.Option(None, metavar="QUERY", help="SQL of DuckDB over the table `results`."),
+    as_csv: bool = typer.Option(False, "--csv", help="Print comma-separated values."),
+    svg: Path = typer.Option(None, metavar="FILE", help="Write a heat map of the verdicts over one or two axes."),
+) -> None:
+    """Show the results of a sweep; without a name, list the sweeps."""
+    if sweep is None:
+        _list_sweeps()
+        return
+    if sweep.endswith(".parquet"):
+        if svg is not None:
+            raise UsageError("a heat map needs a sweep's directory", where="--svg", remedy="name the sweep")
+        table = read_table(Path(sweep))
+    else:
+        directory = find_sweep(sweep)
+        if svg is not None:
+            _write_heat_map(directory, svg)
+            return
+        rows = directory.rows()
+        if sql is None and not as_csv:
+            Console().print(points_table(directory.plan.names, rows))
+            return
+        # From the journal and not the Parquet file: a sweep that is running or was killed can be asked too.
+        table = table_of(directory.plan, load_scenario(directory.plan.scenario), rows)
+    if sql is not None:
+        table = query(table, sql)
+    if as_csv:
+        sys.stdout.write(arrow_csv(table))
+    else:
+        Console().print(arrow_table(table))
+
+
+def _list_sweeps() -> None:
+    for path in list_sweeps():
+        directory = find_sweep(str(path))
+        over = " ".join(f"{axis.name}={','.join(axis.values)}" for axis in directory.plan.axes)
+        print(f"{directory.id}  {directory.plan.scenario}  {over}  {len(directory.rows())} runs")
+
+
+def _write_heat_map(directory: SweepFolder, path: Path) -> None:
+    plan = directory.plan
+    picture = heat_map(plan.scenario, [(axis.name, axis.values) for axis in plan.axes], directory.rows())
+    try:
+        path.write_text(picture)
+    except OSError as error:
+        raise RigError(f"the heat map cannot be written: {error.strerror}", where=path) from error

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""A finished run, printed. Read while the guest works, because reading it takes a tenth of a second."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from rig.cli.options import VERDICTS
+from rig.cli.outputs import write_outputs
+from rig.cli.run import OutputOptions
+from rig.cli.stdout import others_to_stderr
+from rig.report.terminal import print_run, print_verdict
+from rig.run.document import Run
+from rig.run.suite import suite_of_run
+
+__all__ = ["finish", "show_run"]
+
+
+def show_run(run: Run, folder: Path, output: OutputOptions, *, number: int, of: int) -> None:
+    """Print a run as the options ask for: as JSON, its verdict alone, or all of it. number: from 0."""
+    console = Console()
+    if output.as_json:
+        sys.stdout.write((folder / "run.json").read_text())
+    elif output.quiet:
+        print_verdict(console, run)
+    else:
+        if of > 1:
+            console.print(f"run {number + 1} of {of}", style="dim")
+        print_run(console, run, folder)
+
+
+def finish(runs: Sequence[Run], output: OutputOptions) -> None:
+    """Print how many runs had which verdict, where there are several, and write --junit and --ktap."""
+    if len(runs) > 1 and not output.as_json:
+        counts = {verdict: sum(each.verdict == verdict for each in runs) for verdict in VERDICTS}
+        with others_to_stderr(output.junit, output.ktap):
+            print(", ".join(f"{count} of {len(runs)} {verdict}" for verdict, count in counts.items() if count))
+    write_outputs([suite_of_run(each) for each in runs], junit=output.junit, ktap=output.ktap)

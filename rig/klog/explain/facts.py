@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Facts of an event that several parts of an explanation rest on."""
+
+from __future__ import annotations
+
+from rig.klog.event import Event
+from rig.klog.explain.victim import ranking
+from rig.klog.kinds import Kind
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import CgroupUsage, TaskRow
+
+__all__ = ["cgroup_counter", "largest", "next_in_line", "refuses_commitments", "without_swap"]
+
+
+def refuses_commitments(event: Event) -> bool:
+    """Return whether the event is a refused commitment (vm.overcommit_memory=2)."""
+    return event.kind is Kind.COMMIT_REFUSED
+
+
+def cgroup_counter(event: Event, name: str) -> CgroupUsage | None:
+    """Return a counter of the cgroup that reached its limit; None where the event is not a cgroup's."""
+    if not isinstance(event, OomEvent) or event.scope != "memcg":
+        return None
+    return next((usage for usage in event.cgroup if usage.name == name), None)
+
+
+def without_swap(event: Event) -> bool:
+    """Return whether the report says that the machine has no swap."""
+    return isinstance(event, OomEvent) and event.totals.get("total_swap_kb") == 0
+
+
+def largest(event: Event) -> TaskRow | None:
+    """Return the task that holds most memory, or None without a task table."""
+    if not isinstance(event, OomEvent):
+        return None
+    return max(event.tasks, key=lambda row: row.rss, default=None)
+
+
+def next_in_line(event: OomEvent) -> str:
+    """Return, in words, how far down the victim's oom_score_adj would have had to go for the next to be chosen."""
+    ranked = ranking(event)
+    kill = event.victim
+    if len(ranked) == 1:
+        return "with -1000 nobody would have been left to kill"
+    if len(ranked) < 2 or event.totalpages is None or kill is None or ranked[0][1].pid != kill.pid:
+        return "another would have been chosen"
+    step = max(event.totalpages // 1000, 1)
+    needed = (ranked[0][0] - ranked[1][0]) // step + 1
+    adj = (ranked[0][1].oom_score_adj or 0) - needed
+    if adj < -999:
+        return f"nothing short of -1000 would have put {ranked[1][1].name} before it"
+    return f"at {adj} or below, {ranked[1][1].name} (pid {ranked[1][1].pid}) would have died instead"
