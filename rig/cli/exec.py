@@ -70,9 +70,7 @@ class ProgramOptions:
         str | None, typer.Option(metavar="DIR", help="Where it starts; default: the image's directory, or /work.")
     ] = None
     zram: Annotated[str | None, typer.Option(metavar="SIZE", help="Swap in compressed memory, as in 128M.")] = None
-    timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="How long it may run on the guest's clock.")
-    ] = "10m"
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="How long it may run on the guest's clock.")] = "10m"
     expect: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="oom, no-oom, exit=N or signal=NAME: exit with 0 when it came so, else 1."),

@@ -248,7 +248,9 @@ def _plain(path: Path) -> Iterator[IO[bytes]]:
         import tempfile
 
         with tempfile.TemporaryFile() as unpacked:
-            program = subprocess.Popen([tool(kind), "-d", "-c"], stdin=file, stdout=subprocess.PIPE)
+            program = subprocess.Popen(
+                [tool(kind), "-q", "-d", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             assert program.stdout is not None
             left = LARGEST_ROOT
             while data := program.stdout.read(min(1 << 20, left + 1)):

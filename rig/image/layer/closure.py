@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """An executable of the host with the libraries that its dynamic loader finds for it.
 
-The loader that the executable names is asked itself (`LOADER --list FILE`, as ldd does), so RPATH, RUNPATH, $ORIGIN,
+The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH, RUNPATH, $ORIGIN,
 LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import subprocess
@@ -89,7 +90,13 @@ def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
             where=path,
             remedy="link it statically, or give a root that it was built for with --root",
         )
-    done = subprocess.run([loader, "--list", path.resolve()], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [loader, *(["--list"] if "musl" in loader else []), path.resolve()],
+        env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     found, missing = _parse(done.stdout)
     if missing or done.returncode != 0:
         words = done.stderr.strip().removeprefix(f"{path.resolve()}: ")
