@@ -11,6 +11,8 @@ TEST_PACKAGES := gdb chromium flex bison bc libelf-dev binutils git
 # The kernel that the tests build from source, of the host's own suite.
 SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
 SAMPLES ?=
+# The kernels whose reports the tests of the checks and their document rest on.
+KERNELS ?= debian:bullseye debian:bookworm debian:trixie debian:sid
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +71,15 @@ test: venv test-packages ## All tests: the fast ones, then those that open a bro
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+verify-mutants: venv ## Run the checks of rig verify with each of their conditions negated: none may pass
+	$(PY) -m rig.verify.mutants
+
+verify-recorded: venv ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
+	$(PY) -m rig.verify.recorded $(KERNELS)
+
+docs: venv ## The tables of the documents that the code gives
+	$(VENV)/bin/python -m rig.scenario.model_tables
+
 bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
@@ -88,4 +99,4 @@ schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, 
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test bench klog-bench schema clean
+.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench schema clean

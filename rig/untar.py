@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Unpack tar archives that others made: nothing is written outside of the directory, and nothing but files.
 
 Python's own extraction filters (PEP 706) came with 3.11.4; Debian 12 has 3.11.2. What the filters `data` and `tar`

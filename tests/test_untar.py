@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Archives that mean harm: what Python's extraction filters refuse is refused, also by a Python that has none."""
 
 from __future__ import annotations

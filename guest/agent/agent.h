@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rig-agent: runs a plan inside the guest and says what happened (PROTOCOL.md).
+ * rig-agent: runs a plan inside the guest and says what happened (docs/reference/agent-protocol.md).
  *
  * One thread, one event loop, no malloc: all that grows lives in the static tables whose sizes stand here, so that
  * the agent's footprint is the same at the end of an experiment as at its start.

@@ -46,6 +46,7 @@ COMMANDS = {
     "import": Command("bundle", "Unpack a run from another machine.", AGAIN),
     "image": Command("image", "Build, list and remove root filesystems.", KEEP),
     "kernel": Command("kernel", "Fetch, build, list and remove kernels.", KEEP),
+    "help": Command("help", "Print a document that comes with rig, by topic.", KEEP),
     "doctor": Command("doctor", "Say whether rig can run here and what is missing.", KEEP),
     "clean": Command("clean", "Remove what a killed rig left behind.", KEEP),
 }

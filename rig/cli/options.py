@@ -12,13 +12,13 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from rig.errors import UsageError
+from rig.run.verdict import VERDICTS
 
 __all__ = [
-    "VERDICTS", "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
+    "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
     "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options",
 ]  # fmt: skip
 
-VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
 
 ChosenRun = Annotated[str, typer.Argument(metavar="RUN", help="A run: path, id, unique prefix, or last.")]
 OtherRun = Annotated[str, typer.Argument(metavar="RUN", help="The other run.")]

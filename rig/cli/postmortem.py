@@ -58,7 +58,7 @@ def post_mortem(
             why = f"this run has no recording: {found.recording.reason or 'it names no reason'}"
         else:
             try:
-                symbols = symbols_of(store, found, kernel_of(store, found))
+                symbols = symbols_of(store, found, kernel_of(store, found, folder))
             except NoSymbols as error:
                 why = f"{error.what}: {error.remedy}"
         if symbols is None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from rig.cli.help import print_topic
+from rig.errors import UsageError
 from rig.report.catalogue import scenario_page, scenarios_table
 from rig.scenario.load import list_scenarios, load_scenario
 from rig.scenario.new import new_scenario
@@ -23,8 +25,16 @@ def list_() -> None:
 
 
 @app.command()
-def show(scenario: str = typer.Argument(help="A name or a folder.")) -> None:
+def show(
+    scenario: str = typer.Argument(None, metavar="SCENARIO", help="A name (see `rig list`) or a directory."),
+    language: bool = typer.Option(False, "--language", help="Print the language of claims: its names and functions."),
+) -> None:
     """Show a scenario's story, its parameters and its claims."""
+    if language == (scenario is not None):
+        raise UsageError("name one scenario, or --language", where="rig show", remedy="see `rig list`")
+    if language:
+        print_topic("claims")
+        return
     console = Console()
     for part in scenario_page(load_scenario(scenario)):
         console.print(part)

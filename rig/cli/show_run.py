@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rig.cli.options import VERDICTS
 from rig.cli.outputs import write_outputs
 from rig.cli.run import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.report.terminal import print_run, print_verdict
 from rig.run.document import Run
 from rig.run.suite import suite_of_run
+from rig.run.verdict import VERDICTS
 
 __all__ = ["finish", "show_run"]
 

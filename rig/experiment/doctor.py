@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
@@ -124,14 +123,12 @@ async def examine_kvm(*, again: bool = False) -> Finding:
     """Say what /dev/kvm is worth: absent, closed to us, opened but without a kernel that boots, or working."""
     if not KVM.exists():
         return Finding("note", "kvm", "there is no /dev/kvm", "none needed: the warp clock runs on TCG")
-    from rig.experiment.prepare import find_parts, guest_spec
+    from rig.experiment.prepare import prepare_guest
     from rig.scenario.settings import guest_settings
 
     try:
-        store, qemu = Store(), find_qemu()
-        parts = await asyncio.to_thread(find_parts, store, None, None)
-        spec = guest_spec(parts, guest_settings(["clock=live"]))
-        works, why = await prove_kvm(store, spec, qemu, again=again)
+        guest = await prepare_guest(guest_settings(["clock=live", "accel=tcg"]))
+        works, why = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
     except RigError as error:
         return Finding("note", "kvm", f"not tried: {error.what}", error.remedy or "")
     if works:

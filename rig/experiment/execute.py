@@ -10,21 +10,20 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.experiment.prepare import PreparedGuest
 from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
-from rig.image.store import Store
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
-from rig.machine.qemu import Qemu
 from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
-from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
 __all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
@@ -32,7 +31,6 @@ __all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
 PANIC_DUMP = "panic.elf"
-RECORDING = "recording"
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,10 @@ class Execution:
 
 
 async def ensure_snapshot(
-    store: Store, spec: GuestSpec, qemu: Qemu, deadlines: Deadlines, execution: Execution, progress: Progress
+    guest: PreparedGuest, deadlines: Deadlines, execution: Execution, progress: Progress
 ) -> Snapshot:
     """Return the guest's snapshot, made where there is none. Two rigs make it once."""
+    store, spec, qemu = guest.store, guest.spec, guest.qemu
     found = find_snapshot(store, spec, qemu)
     if found is None:
         async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
@@ -88,18 +87,14 @@ async def ensure_snapshot(
 
 
 async def execute(
-    store: Store,
-    spec: GuestSpec,
-    qemu: Qemu,
+    guest: PreparedGuest,
     payload: Payload,
     out: Path,
     *,
     name: str,
     deadlines: Deadlines,
     progress: Progress,
-    record: bool,
     dump_panics: bool = False,
-    prealloc: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
@@ -109,16 +104,18 @@ async def execute(
     Raises RigError when it does not get that far.
     """
     execution = Execution()
-    snapshot = await ensure_snapshot(store, spec, qemu, deadlines, execution, progress)
+    snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
     execution.snapshot, execution.snapshot_digest = snapshot.key, snapshot.digest
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
-        wiring = replace(_wiring(spec, name, folder, out, record), prealloc=prealloc)
-        if dump_panics:
-            wiring = replace(wiring, dump=stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)))
+        dump = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
+        wiring = guest.wiring(name, folder, out, dump=dump)
+        swap_file(guest.spec, folder)
+        if wiring.recording is not None:
+            wiring.recording.parent.mkdir()
         key = None
-        if spec.clock is Clock.LIVE:
+        if guest.live:
             from rig.machine.ssh import new_key
 
             key, line = new_key()
@@ -131,7 +128,7 @@ async def execute(
             on_record=lambda record: _tell(record, progress),
         )
         with execution.phase("restore", progress):
-            context = restored(spec, wiring, qemu, out, listeners, snapshot)
+            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot)
             session = await stack.enter_async_context(context)
             execution.command = session.command
         with execution.phase("plan", progress):
@@ -167,34 +164,11 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
 
 def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> str:
     """Keep the payload for a replay, call `meanwhile`, and return the payload's hash."""
-    if wiring.rr is not None:
-        keep_payload(wiring.payload, out / RECORDING / "payload.zst")
+    if wiring.recording is not None:
+        keep_payload(wiring.payload, wiring.recording.with_name("payload.zst"))
     digest = digest_file(wiring.payload)
     meanwhile()
     return digest
-
-
-def _wiring(spec: GuestSpec, name: str, folder: Path, out: Path, record: bool) -> Wiring:
-    rr = None
-    if record and spec.clock is Clock.WARP and not spec.swap:
-        (out / RECORDING).mkdir()
-        rr = "record"
-    port = None
-    if spec.clock is Clock.LIVE:
-        from rig.machine.ssh import free_port
-
-        port = free_port()
-    return Wiring(
-        name=name,
-        folder=folder,
-        payload=folder / "payload",
-        incoming=True,
-        rr=rr,
-        recording=out / RECORDING / "replay.bin" if rr else None,
-        swap=swap_file(spec, folder),
-        ssh_port=port,
-        shell=spec.clock is Clock.LIVE,
-    )
 
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
@@ -204,14 +178,13 @@ def _tell(record: dict[str, Any], progress: Progress) -> None:
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
     """Bring programs and plan into a live guest by SSH, then say go."""
-    from rig.machine.ssh import connected
+    from rig.machine.ssh import connected, forwarded_port
 
+    port = forwarded_port(await session.monitor.human("info usernet"))
     told = await session.record("ssh", deadlines.boot)
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
-    port = session.wiring.ssh_port
-    assert port is not None
 
     def push() -> None:
         with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:

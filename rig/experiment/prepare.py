@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""From settings to a guest: its kernel, root filesystem and initramfs found or built, its programs compiled."""
+"""Prepare a guest: find or build its kernel, root filesystem and initramfs, compile its programs, choose how it runs.
+
+Every command that starts a guest of some settings starts a `PreparedGuest`, and `PreparedGuest.wiring()` is the one
+place that says which sockets, files and ports the guest has. So the guest that `--print-qemu` prints, the one that a
+shell opens and the one that a run records are the same.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,24 +26,140 @@ from rig.image.payload import PAYLOAD_SIZE, Payload
 from rig.image.rootfs import Rootfs, find_rootfs
 from rig.image.sourcekernel import own_kernel_is_built
 from rig.image.store import Store
-from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.machine.accel import Choice, choose_accel
+from rig.machine.command import build_command, printable
+from rig.machine.qemu import Qemu, find_qemu
+from rig.machine.session import confined
+from rig.machine.snapshot import as_restored, expected_snapshot
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
 from rig.scenario.plan import PROGRAM_FOLDER, RenderedPlan
 from rig.scenario.settings import Settings
 
-__all__ = ["Parts", "default_kernel", "find_parts", "guest_spec", "payload_of"]
+__all__ = [
+    "RECORDING",
+    "Parts",
+    "PreparedGuest",
+    "default_kernel",
+    "find_parts",
+    "guest_spec",
+    "payload_of",
+    "prepare_guest",
+    "printed_command",
+]
 
 logger = logging.getLogger(__name__)
+RECORDING = "recording/replay.bin"
+"""QEMU's recording, in the directory of a run."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a guest is put together from."""
+    """The files that a guest is made of."""
 
     kernel: Kernel
     rootfs: Rootfs
     initramfs: Path
     initramfs_digest: str
     code: GuestCode
+
+
+@dataclass(frozen=True)
+class PreparedGuest:
+    """A guest that can be started as it is: every choice is made, every file is there.
+
+    accel: the accelerator and why it was chosen; unrecorded: why a run of this guest is not recorded, None where it
+    is; prealloc: whether the guest gets all its memory before it starts.
+    """
+
+    store: Store
+    qemu: Qemu
+    parts: Parts
+    spec: GuestSpec
+    accel: Choice
+    unrecorded: str | None
+    prealloc: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether the guest runs on the host's clock."""
+        return self.spec.clock is Clock.LIVE
+
+    def wiring(self, name: str, folder: Path, out: Path, *, ssh: bool = True, dump: int | None = None) -> Wiring:
+        """Return how the guest is connected when it is restored from its snapshot.
+
+        folder: the directory of its sockets; out: that of the run, which gets the recording; ssh: whether a live guest
+        gets a port for SSH; dump: the open file for the memory of a guest that panics.
+        """
+        recorded = self.unrecorded is None
+        return Wiring(
+            name=name,
+            folder=folder,
+            payload=folder / "payload",
+            incoming=True,
+            rr="record" if recorded else None,
+            recording=out / RECORDING if recorded else None,
+            swap=folder / "swap" if self.spec.swap else None,
+            ssh=ssh and self.live,
+            shell=self.live,
+            dump=dump,
+            prealloc=self.prealloc,
+        )
+
+
+async def prepare_guest(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    parts: Parts | None = None,
+    append: tuple[str, ...] = (),
+    qemu_args: tuple[str, ...] = (),
+    record: bool = False,
+    timeout_scale: float = 1.0,
+    layers: tuple[Layer, ...] = (),
+    tell: Callable[[str], None] = logger.warning,
+) -> PreparedGuest:
+    """Return the guest of these settings, with whatever was missing built.
+
+    parts: its files, where they were found already; record: whether its runs are to be recorded; layers: of the roots
+    of programs; tell: is called with what takes long, from another thread.
+    Raises UsageError for what no guest can be, RigError where a file cannot be had or the accelerator that was asked
+    for does not work.
+    """
+    store, qemu = store or Store(), find_qemu()
+    if parts is None:
+        parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image, tell)
+    spec = guest_spec(parts, settings, append=append, qemu_args=qemu_args)
+    accel = await choose_accel(store, spec, qemu, settings.accel, timeout_scale=timeout_scale, tell=tell)
+    return PreparedGuest(
+        store=store,
+        qemu=qemu,
+        parts=parts,
+        spec=replace(spec, accel=accel.accel, layers=layers),
+        accel=accel,
+        unrecorded=_why_not_recorded(spec, wanted=record),
+        prealloc=settings.prealloc,
+    )
+
+
+def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
+    if spec.clock is Clock.LIVE:
+        return "a live guest runs on the host's time, which cannot be replayed"
+    if not wanted:
+        return "asked for: --no-record"
+    if spec.swap:
+        return "QEMU cannot record a disk on the warp clock; zram can be recorded"
+    return None
+
+
+def printed_command(guest: PreparedGuest, name: str, folder: Path, out: Path, dump: int | None) -> str:
+    """Return QEMU's command line for a run of this guest, as one would type it.
+
+    It is what `execute()` starts, but for the name, the directories and the number of the open file `dump`. The
+    snapshot need not exist yet.
+    """
+    snapshot = expected_snapshot(guest.store, guest.spec, guest.qemu)
+    spec, wiring = as_restored(guest.spec, guest.wiring(name, folder, out, dump=dump), snapshot)
+    return printable(build_command(spec, confined(wiring), guest.qemu))
 
 
 def default_kernel(store: Store) -> str:

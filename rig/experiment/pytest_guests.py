@@ -90,7 +90,7 @@ class Guest:
     guests: Guests
 
     def __call__(self, plan: str, *, programs: dict[str, Path] | None = None, timeout: float = 120) -> list[Record]:
-        """Run a plan in the words of guest/agent/PROTOCOL.md and return the agent's records.
+        """Run a plan in the words of docs/reference/agent-protocol.md and return the agent's records.
 
         A step is a line: a verb, then key=value words, separated by a TAB or by blanks. programs: name in the payload's
         bin -> a static program, or C source that is compiled. rig's own programs are all there. Raises RigError when
@@ -100,39 +100,32 @@ class Guest:
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
         from rig.experiment.execute import Deadlines, execute
-        from rig.experiment.prepare import find_parts, guest_spec
+        from rig.experiment.prepare import prepare_guest
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload
-        from rig.image.store import Store
-        from rig.machine.qemu import find_qemu
         from rig.run.progress import NullProgress
         from rig.scenario.settings import guest_settings
         from rig.telemetry.records import read_records
 
-        settings = guest_settings(self.guests.sets)
-        store = Store()
-        parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
-        files = {f"bin/{name}": path for name, path in parts.code.programs.items()}
+        guest = await prepare_guest(guest_settings(self.guests.sets))
+        files = {f"bin/{name}": path for name, path in guest.parts.code.programs.items()}
         for name, path in programs.items():
-            files[f"bin/{name}"] = compile_program(store, path) if path.suffix == ".c" else path
+            files[f"bin/{name}"] = compile_program(guest.store, path) if path.suffix == ".c" else path
         out = self.guests.new_folder()
         execution = await execute(
-            store,
-            guest_spec(parts, settings),
-            find_qemu(),
+            guest,
             Payload(plan=_tabbed(plan), files=files),
             out,
             name="pytest",
             deadlines=Deadlines(60, timeout),
             progress=NullProgress(),
-            record=False,
         )
         if execution.problem is not None and not self.guests.klog().of_kind("panic"):
             raise execution.problem
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:
-            raise RigError("the plan is not one", where=bad[0], remedy="see guest/agent/PROTOCOL.md")
+            raise RigError("the plan is not one", where=bad[0], remedy="see `rig help agent-protocol`")
         return records
 
 

@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import rig
 from rig.errors import RigError
-from rig.experiment.execute import RECORDING, Deadlines, Execution, execute
-from rig.experiment.prepare import Parts, find_parts, guest_spec, payload_of
+from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.digest import digest_file
 from rig.image.payload import Payload
 from rig.image.store import Store
-from rig.machine.accel import Choice, choose_accel
-from rig.machine.command import build_command, memory_is_a_file, printable
-from rig.machine.qemu import find_qemu
 from rig.machine.recording import is_finished
-from rig.machine.spec import Clock, GuestSpec, Layer, Wiring
-from rig.run.folder import OpenRun, open_run
+from rig.machine.spec import Layer
+from rig.run.folder import OpenRun, open_run, runs_folder
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
@@ -118,24 +115,14 @@ async def run_job(
     *,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Run, Path]:
-    """Run what was checked, and return the run and its folder, as `run_scenario` does."""
+    """Run what was checked, and return the run and its directory, as `run_scenario` does."""
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
     progress.phase("prepare")
-    qemu = find_qemu()
-    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image, progress.phase)
-    spec = guest_spec(parts, ready.settings, append=request.append, qemu_args=request.qemu_args)
-    choice = await choose_accel(
-        store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale, tell=progress.phase
-    )
-    spec = replace(
-        spec,
-        accel=choice.accel,
-        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
-    )
-    if request.record and spec.clock is Clock.WARP and (why := why_not_recorded(request, spec)):
-        progress.line(f"this run is not recorded: {why}")
-    payload = await asyncio.to_thread(payload_of, store, ready.plan, parts.code)
+    guest = await _prepared(request, ready, store, progress.phase)
+    if request.record and not guest.live and guest.unrecorded is not None:
+        progress.line(f"this run is not recorded: {guest.unrecorded}")
+    payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
     payload = replace(
         payload,
         files={**payload.files, **ready.extra.files},
@@ -150,36 +137,32 @@ async def run_job(
     with open_run() as opened:
         prepared = time.monotonic() - began
         execution = await execute(
-            store,
-            spec,
-            qemu,
+            guest,
             payload,
             opened.folder,
             name=opened.id,
             deadlines=_deadlines(ready, request.timeout_scale),
             progress=progress,
-            record=request.record,
             dump_panics=request.dump_panics,
-            prealloc=ready.settings.prealloc,
             meanwhile=while_it_runs,
         )
         execution.phases = {"prepare": prepared, **execution.phases}
         from rig.run.document import Phase
 
         with execution.phase("judge", progress):
-            run = _judged(ready, opened, execution, spec)
+            run = _judged(ready, opened, execution)
         run = run.model_copy(
             update={
                 "id": opened.id,
                 "started": started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "host_seconds": time.monotonic() - began,
-                "environment": _environment(ready, parts, spec, choice, qemu.text, execution, run),
+                "environment": _environment(ready, guest, execution),
                 "command": tuple(execution.command),
                 "program": ready.program,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
-                "recording": _recording(opened.folder, request, spec, ready.settings, execution),
+                "recording": _recording(opened.folder, guest, execution),
             }
         )
         opened.keep(run)
@@ -210,7 +193,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
     return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
 
 
-def _judged(ready: Job, opened: OpenRun, execution: Execution, spec: GuestSpec) -> Run:
+def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
     from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
@@ -233,19 +216,18 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution, spec: GuestSpec) 
     return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
 
 
-def _environment(
-    ready: Job, parts: Parts, spec: GuestSpec, choice: Choice, qemu: str, execution: Execution, run: Run
-) -> Environment:
+def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:
     from rig.run.document import Environment, UsedLayer
 
+    parts = guest.parts
     host = os.uname()
     return Environment(
         host=f"{host.sysname} {host.release} {host.machine}",
         rig=rig.__version__,
-        qemu=qemu,
-        accelerator=choice.accel,
-        accelerator_reason=choice.why,
-        clock=spec.clock.value,
+        qemu=guest.qemu.text,
+        accelerator=guest.accel.accel,
+        accelerator_reason=guest.accel.why,
+        clock=guest.spec.clock.value,
         kernel=parts.kernel.release,
         kernel_name=parts.kernel.spec,
         kernel_package=parts.kernel.package or "",
@@ -260,10 +242,10 @@ def _environment(
     )
 
 
-def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settings, execution: Execution) -> Recording:
+def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Recording:
     from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
-    file = folder / RECORDING / "replay.bin"
+    file, spec = folder / RECORDING, guest.spec
     if execution.recorded and file.is_file() and not is_finished(file):
         return Recording(reason="QEMU was ended from outside and did not finish its recording")
     if execution.recorded and file.is_file():
@@ -286,50 +268,38 @@ def _recording(folder: Path, request: Request, spec: GuestSpec, settings: Settin
                 rootfs=spec.rootfs_digest,
                 rootfs_path=str(spec.rootfs),
                 snapshot=execution.snapshot_digest,
-                prealloc=settings.prealloc,
+                prealloc=guest.prealloc,
                 layers=tuple(
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
             ),
         )
-    return Recording(reason=why_not_recorded(request, spec))
+    return Recording(reason=guest.unrecorded)
 
 
-def why_not_recorded(request: Request, spec: GuestSpec) -> str | None:
-    """Return why a run of this guest is not recorded, or None when it is."""
-    if spec.clock is Clock.LIVE:
-        return "a live guest runs on the host's time, which cannot be replayed"
-    if not request.record:
-        return "asked for: --no-record"
-    if spec.swap:
-        return "QEMU cannot record a disk on the warp clock; zram can be recorded"
-    return None
+async def _prepared(
+    request: Request, ready: Job, store: Store, tell: Callable[[str], None] = lambda text: None
+) -> PreparedGuest:
+    return await prepare_guest(
+        ready.settings,
+        store=store,
+        append=request.append,
+        qemu_args=request.qemu_args,
+        record=request.record,
+        timeout_scale=request.timeout_scale,
+        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
+        tell=tell,
+    )
 
 
 async def print_qemu(request: Request, store: Store | None = None) -> str:
-    """Return the command line of the guest that a request would start, as one would type it."""
-    store = store or Store()
-    ready = _check(request)
-    qemu = find_qemu()
-    parts = await asyncio.to_thread(find_parts, store, ready.settings.kernel, ready.settings.image)
-    spec = guest_spec(parts, ready.settings, append=request.append, qemu_args=request.qemu_args)
-    choice = await choose_accel(store, spec, qemu, ready.settings.accel, timeout_scale=request.timeout_scale)
-    folder = Path("/tmp/rig-RUN")
-    live = spec.clock is Clock.LIVE
-    wiring = Wiring(
-        name="RUN",
-        folder=folder,
-        payload=folder / "payload",
-        incoming=True,
-        rr="record" if why_not_recorded(request, spec) is None else None,
-        recording=folder / "replay.bin",
-        swap=folder / "swap",
-        ssh_port=2222 if live else None,
-        shell=live,
-        ram=folder / "ram" if memory_is_a_file(spec) else None,
-        prealloc=ready.settings.prealloc,
-    )
+    """Return the command line of the guest that a request would start, as one would type it.
+
+    `RUN` stands for the run's id; the number of the open file of -add-fd is an example.
+    """
+    guest = await _prepared(request, _check(request), store or Store())
+    dump = 3 if request.dump_panics else None
     try:
-        return printable(build_command(replace(spec, accel=choice.accel), wiring, qemu))
+        return printed_command(guest, "RUN", Path("/tmp/rig-RUN"), runs_folder() / "RUN", dump)
     except OSError as error:
         raise RigError(str(error)) from error

@@ -51,12 +51,19 @@ def copy_sparse(source: int, target: Path) -> None:
             os.pwrite(file.fileno(), data, at)
 
 
-def write_sparse(target: int, data: bytes) -> None:
-    """Append data to an open file, zeros as a hole. The file ends where its last byte that is not zero was written."""
-    if data.strip(b"\0"):
-        os.write(target, data)
-    else:
-        os.lseek(target, len(data), os.SEEK_CUR)
+def write_sparse(target: int, data: bytes) -> int:
+    """Append data to an open file, blocks of zeros as holes, and return how many bytes were written.
+
+    The file ends where its last byte that is not zero was written. The file's position must be a multiple of BLOCK.
+    """
+    written = 0
+    for start in range(0, len(data), BLOCK):
+        block = data[start : start + BLOCK]
+        if block == ZEROS[: len(block)]:
+            os.lseek(target, len(block), os.SEEK_CUR)
+        else:
+            written += os.write(target, block)
+    return written
 
 
 def digest_sparse(path: Path) -> str:

@@ -11,6 +11,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -25,12 +26,20 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.hosttools import disk_full
 from rig.units import format_size, parse_size
 
-__all__ = ["Entry", "Store"]
+__all__ = ["Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
-KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols")
+KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported")
+# A key becomes the name of a directory that is replaced and removed. Symbols go by the kernel's build id.
+KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
+BUILD_ID = re.compile(r"[0-9a-f]{16,128}", re.ASCII)
+
+
+def is_key(kind: str, key: str) -> bool:
+    """Return whether a kind exists and a key has the form that keys of this kind have."""
+    return kind in KINDS and (BUILD_ID if kind == "symbols" else KEY).fullmatch(key) is not None
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ class Store:
 
     def get(self, kind: str, key: str) -> Entry | None:
         """Return a finished entry, or None."""
+        if not is_key(kind, key):
+            return None
         path = self.root / kind / key
         try:
             manifest = json.loads((path / MANIFEST).read_text())
@@ -170,8 +181,11 @@ class Store:
     def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
         """Move a finished folder (made in `workplace()`) into the cache and return its entry.
 
-        Raises RigError when the disk is full. An entry that is already there and whole stays.
+        Raises RigError when the disk is full, and for a key of another form. An entry that is already there and whole
+        stays.
         """
+        if not is_key(kind, key):
+            raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
         target = self.root / kind / key
         files = {
             str(path.relative_to(folder)): digest_file(path)

@@ -13,7 +13,7 @@ from rig.machine.tee_log import KeptLog
 
 __all__ = ["Channel"]
 
-# PROTOCOL.md bounds a record at 64 KiB; the guest is not trusted to keep to it.
+# docs/reference/agent-protocol.md bounds a record at 64 KiB; the guest is not trusted to keep to it.
 LONGEST_RECORD = 256 << 10
 
 

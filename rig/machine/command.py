@@ -193,7 +193,8 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
     """Live guests have one way in, on loopback, and none out."""
     if spec.clock is Clock.WARP:
         return []
-    forward = f",hostfwd=tcp:127.0.0.1:{wiring.ssh_port}-:22" if wiring.ssh_port is not None else ""
+    # Port 0: QEMU takes a free one itself (slirp_hostfwd, net/slirp.c), so nobody else can take it in between.
+    forward = ",hostfwd=tcp:127.0.0.1:0-:22" if wiring.ssh else ""
     return ["-netdev", f"user,id=net,restrict=on{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
 
 

@@ -51,6 +51,10 @@ class Monitor:
                 raise
             raise RigError(f"QEMU was gone when {command} was sent", where="QMP") from error
 
+    async def human(self, command: str) -> str:
+        """Run a command of the human monitor and return its answer, which is empty or an error for most commands."""
+        return str(await self.execute("human-monitor-command", **{"command-line": command}))
+
     async def send_fd(self, name: str, descriptor: int) -> None:
         """Give QEMU an open file under a name, which `fd:NAME` then means. Not through a multiplexer."""
         self._client.send_fd_scm(descriptor)

@@ -28,7 +28,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "confinement_user", "runtime_folder", "started", "swap_file"]
+__all__ = ["Listeners", "Session", "confined", "confinement_user", "runtime_folder", "started", "swap_file"]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
@@ -155,6 +155,11 @@ def confinement_user() -> str | None:
         raise RigError("there is no user nobody to run QEMU as", where="/etc/passwd") from None
 
 
+def confined(wiring: Wiring) -> Wiring:
+    """Return the wiring with the user to which a QEMU started as root drops."""
+    return replace(wiring, run_as=confinement_user())
+
+
 @asynccontextmanager
 async def started(
     spec: GuestSpec,
@@ -174,7 +179,7 @@ async def started(
     memory: one of the guest's memory.
     Raises RigError when QEMU does not start.
     """
-    wiring = replace(wiring, run_as=confinement_user())
+    wiring = confined(wiring)
     command = build_command(spec, wiring, qemu)
     monitor = Monitor(wiring.name)
     console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)

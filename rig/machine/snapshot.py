@@ -32,26 +32,48 @@ from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Snapshot", "find_snapshot", "make_snapshot", "restored", "snapshot_key"]
+__all__ = [
+    "Snapshot",
+    "SnapshotFiles",
+    "as_restored",
+    "expected_snapshot",
+    "find_snapshot",
+    "imported_snapshot",
+    "make_snapshot",
+    "restored",
+    "snapshot_key",
+]
 
 STATE = "state"
 RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
+LARGEST_READY = 64 << 10
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """key: its name; state: the migration stream; ram: the guest's memory, None where it is in the stream; head: the
-    kernel's first sectors, None where it has no such; digest: the memory's, or the stream's; ready: what the agent
-    said, and said: the line itself; boot_log: the console until then.
+class SnapshotFiles:
+    """The files of a snapshot that QEMU's command line names.
+
+    ram: the guest's memory, None where it is in the migration stream; head: the first sectors of a bzImage, None for a
+    kernel of another format.
     """
 
     key: str
-    state: Path
     ram: Path | None
     head: Path | None
+
+
+@dataclass(frozen=True)
+class Snapshot(SnapshotFiles):
+    """A guest that was saved when its agent was ready.
+
+    state: the migration stream; digest: the memory's, or the stream's where that holds the memory; ready: the agent's
+    record, and said: its line; boot_log: the console until then.
+    """
+
+    state: Path
     digest: str
     boot_log: Path
     ready: dict[str, Any]
@@ -72,12 +94,46 @@ def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
     return _from_entry(entry)
 
 
+def imported_snapshot(store: Store, key: str) -> Snapshot | None:
+    """Return the snapshot that came with an imported run, or None. It is restored for a replay of that run alone."""
+    entry = store.whole("imported", key)
+    if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
+        return None
+    entry.touch()
+    try:
+        return _from_entry(entry)
+    except (ValueError, RecursionError):
+        # The agent's line is somebody else's.
+        return None
+
+
 def _from_entry(entry: Entry) -> Snapshot:
-    said = entry.file(READY).read_bytes()
+    with entry.file(READY).open("rb") as file:
+        said = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None
-    return Snapshot(entry.key, entry.file(STATE), ram, head, digest, entry.file(BOOT_LOG), json.loads(said), said)
+    return Snapshot(
+        key=entry.key,
+        ram=ram,
+        head=head,
+        state=entry.file(STATE),
+        digest=digest,
+        boot_log=entry.file(BOOT_LOG),
+        ready=json.loads(said),
+        said=said,
+    )
+
+
+def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
+    """Return the files that the guest's snapshot has, or will have when it is made."""
+    key = snapshot_key(spec, qemu)
+    folder = store.root / "snapshot" / key
+    return SnapshotFiles(
+        key=key,
+        ram=folder / RAM if memory_is_a_file(spec) else None,
+        head=folder / HEAD if _head(spec.kernel) else None,
+    )
 
 
 async def make_snapshot(
@@ -116,7 +172,8 @@ async def make_snapshot(
                 session.console.drain(5)
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)
-        _keep_head(spec.kernel, result / HEAD)
+        if head := _head(spec.kernel):
+            (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
@@ -146,18 +203,19 @@ def _memory(spec: GuestSpec) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _keep_head(kernel: Path, target: Path) -> None:
-    """Keep of a bzImage what QEMU wants to see: its real-mode part, and a piece of what follows.
+def _head(kernel: Path) -> bytes:
+    """Return the part of a bzImage that QEMU reads before it starts: real-mode code and one more piece.
 
     A guest that runs has its kernel in memory and never reads it again; QEMU would hold a copy of all of it, 14 MB a
-    guest. The header is that of Documentation/arch/x86/boot.rst: setup_sects at 0x1f1, the magic at 0x202.
+    guest. The header is that of Documentation/arch/x86/boot.rst: setup_sects at 0x1f1, the magic at 0x202. Empty for a
+    kernel of another format.
     """
     with kernel.open("rb") as file:
         start = file.read(0x206)
         if len(start) < 0x206 or start[0x202:] != b"HdrS":
-            return
+            return b""
         file.seek(0)
-        target.write_bytes(file.read(((start[0x1F1] or 4) + 2) * 512))
+        return file.read(((start[0x1F1] or 4) + 2) * 512)
 
 
 async def _save(session: Session, descriptor: int, cache: Path) -> None:
@@ -170,16 +228,20 @@ async def _save(session: Session, descriptor: int, cache: Path) -> None:
         raise
 
 
+def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tuple[GuestSpec, Wiring]:
+    """Return guest and wiring with the snapshot's files in place of those that the guest boots from."""
+    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=snapshot.ram)
+
+
 @asynccontextmanager
 async def restored(
     spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, snapshot: Snapshot
 ) -> AsyncIterator[Session]:
-    """Start a guest as the snapshot has it, its processors stopped, and yield it.
+    """Start a guest as the snapshot has it, its CPUs stopped, and yield it.
 
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
-    spec = replace(spec, kernel=snapshot.head or spec.kernel)
-    wiring = replace(wiring, ram=snapshot.ram)
+    spec, wiring = as_restored(spec, wiring, snapshot)
     with snapshot.state.open("rb") as state:
         async with started(
             spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno()

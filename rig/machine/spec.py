@@ -65,7 +65,8 @@ class GuestSpec:
 class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
-    recording: rrfile to write (`record`) or to read (`replay`); ssh_port: a port on 127.0.0.1 for live guests;
+    recording: rrfile to write (`record`) or to read (`replay`); ssh: a port of 127.0.0.1, which QEMU chooses, leads to
+    the guest's SSH server;
     debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
     history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked;
     ram: a file that is the guest's memory, of which the guest writes to pages of its own, or, with ram_kept, to the
@@ -80,7 +81,7 @@ class Wiring:
     rr: str | None = None
     recording: Path | None = None
     swap: Path | None = None
-    ssh_port: int | None = None
+    ssh: bool = False
     run_as: str | None = None
     shell: bool = False
     debugger: bool = False

@@ -21,7 +21,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
-__all__ = ["Shell", "connected", "free_port", "new_key"]
+__all__ = ["Shell", "connected", "forwarded_port", "free_port", "new_key"]
 
 
 def free_port() -> int:
@@ -30,6 +30,19 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def forwarded_port(usernet: str) -> int:
+    """Return the TCP port of 127.0.0.1 that leads to the guest's port 22, from QEMU's answer to `info usernet`.
+
+    The table is slirp_connection_info()'s (libslirp, misc.c): protocol and state, descriptor, source address and port,
+    destination address and port. Raises GuestError where no line of it is a forwarding to port 22.
+    """
+    for line in usernet.splitlines():
+        words = line.split()
+        if len(words) >= 6 and words[0] == "TCP[HOST_FORWARD]" and words[5] == "22":
+            return int(words[3])
+    raise GuestError("QEMU forwards no port to the guest's SSH server", where="SSH", detail=usernet)
 
 
 def new_key() -> tuple[paramiko.PKey, str]:

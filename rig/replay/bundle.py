@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run with all that its replay needs in one file: its folder, kernel, initramfs, root and snapshot, by hash."""
+"""A run with all that its replay needs in one archive: its directory, kernel, initramfs, root and snapshot, by hash."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from rig.errors import RigError, UsageError
-from rig.image.digest import digest_file
+from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import disk_full, tool
 from rig.image.sparse import write_sparse
-from rig.image.store import Entry, Store
+from rig.image.store import Entry, Store, is_key
+from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
+from rig.replay.tar_reader import BadArchive, Member, read_members
 from rig.run.document import Run
-from rig.run.folder import LARGEST_RUN_FILE, RUN_FILE, runs_folder
+from rig.run.folder import RUN_FILE, finish_folder, parse_run, runs_folder, unfinished_folder
+from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
+from rig.sanitize import plain
 
 __all__ = ["Imported", "export_run", "import_run"]
-
-MANIFEST = "parcel.json"
-LAYOUT = 1
-LARGEST = 16 << 30
-"""Bytes that a parcel may unpack to."""
-MOST_FILES = 1000
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,13 @@ def export_run(store: Store, run: Run, folder: Path, target: Path) -> int:
     A run without a recording is exported alone: it can be read and reported anywhere. Raises RigError where a part
     is missing or the disk is full.
     """
-    members = {f"run/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
-    cached = [] if run.recording.guest is None else [_entry(store, run, *each) for each in _wanted(run)]
+    members = {
+        f"run/{path.relative_to(folder)}": path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.name != IMPORTED_FILE
+    }
+    imported = read_imported(folder)
+    cached = [] if run.recording.guest is None else [_entry(store, run, *each, imported) for each in _wanted(run)]
     for entry in cached:
         names = entry.files if entry.kind == "snapshot" else _needed_only(entry, run)
         members |= {f"cache/{entry.kind}/{entry.key}/{name}": entry.file(name) for name in names}
@@ -62,7 +65,7 @@ def export_run(store: Store, run: Run, folder: Path, target: Path) -> int:
     aside = target.with_name(f".{target.name}.partial")
     try:
         with _packing(aside) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
-            _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
+            _add_bytes(tar, MANIFESTS[0], json.dumps(manifest, indent=1).encode())
             for name, path in members.items():
                 tar.add(path, arcname=name, recursive=False, filter=_nobody)
         aside.replace(target)
@@ -79,14 +82,15 @@ def _wanted(run: Run) -> list[tuple[str, str]]:
     return [*parts, ("snapshot", run.recording.guest.snapshot)]
 
 
-def _entry(store: Store, run: Run, kind: str, digest: str) -> Entry:
-    for entry in store.entries(kind):
+def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, str] | None) -> Entry:
+    beside = store.get("imported", (imported or {}).get(kind, ""))
+    for entry in [*store.entries(kind), *([beside] if beside else [])]:
         if digest in entry.files.values():
-            found = store.whole(kind, entry.key)
+            found = store.whole(entry.kind, entry.key)
             if found is not None:
-                return found
+                return replace(found, kind=kind)
     hint = "" if run.recording.guest is None else getattr(run.recording.guest, f"{kind}_path", "")
-    if hint and Path(hint).is_file() and digest_file(Path(hint)) == digest:
+    if imported is None and hint and Path(hint).is_file() and digest_file(Path(hint)) == digest:
         path = Path(hint)
         return Entry(kind, digest, path.parent, {path.name: digest}, {"spec": path.name})
     raise RigError(
@@ -138,22 +142,20 @@ def _packing(target: Path) -> Iterator[IO[bytes]]:
         if "No space left" in words:
             raise disk_full(target.parent)
         if status != 0 or broken:
-            raise RigError("the parcel could not be packed", where=target, detail=words)
+            raise RigError("the archive could not be packed", where=target, detail=words)
 
 
 def import_run(store: Store, source: Path, root: Path | None = None, *, trust: bool = False) -> Imported:
-    """Unpack a parcel: the run into the runs' folder, its parts into the cache; every file is checked by hash.
+    """Unpack an archive: the run into the runs' directory, its parts beside one's own; every file is checked by hash.
 
-    trust: take a run whose guest has QEMU options of its own, which may name any file of this host. Raises RigError
-    for what is no parcel, is damaged or cut short, and for a run that is already here and is not the same.
+    trust: take a run whose guest has QEMU options of its own, which may name any file of this host.
+    Raises RigError for what is not an archive of rig's, is damaged or cut short, names what no run names, and for a run
+    that is already here and is not the same.
     """
     root = runs_folder() if root is None else root
     with store.workplace() as work:
         manifest = _unpack(source, work)
-        try:
-            run = Run.model_validate_json((work / "run" / RUN_FILE).read_bytes())
-        except (OSError, ValueError) as error:
-            raise RigError("the parcel holds no run that can be read", where=source) from error
+        run = _read_run(source, work / "run" / RUN_FILE)
         if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
             raise RigError(
                 "the run's guest has QEMU options of its own, and a replay would use them: "
@@ -161,46 +163,65 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
                 where=source,
                 remedy="read them, then import it with --trust",
             )
-        target = root / PurePosixPath(run.id).name
-        if target.exists():
-            if (target / RUN_FILE).read_bytes() != (work / "run" / RUN_FILE).read_bytes():
-                raise RigError("another run of that id is here already", where=target, remedy="move it away first")
-        else:
-            root.mkdir(parents=True, exist_ok=True)
-            aside = root / f".unfinished-{target.name}-import"
-            try:
-                shutil.copytree(work / "run", aside)
-                aside.rename(target)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        return Imported(run, target, tuple(_adopt(store, work, manifest, run)))
+        target = root / run.id
+        kept = target / RUN_FILE
+        if kept.is_file() and kept.read_bytes() != (work / "run" / RUN_FILE).read_bytes():
+            raise RigError("another run of that id is here already", where=target, remedy="move it away first")
+        here = {entry.key for entry in store.entries("imported")}
+        parts = _adopt(store, work, manifest, run)
+        if not kept.is_file():
+            with unfinished_folder(root, run.id) as folder:
+                for path in (work / "run").iterdir():
+                    shutil.move(path, folder)
+                write_imported(folder, parts)
+                finish_folder(folder, target)
+        elif parts:
+            write_imported(target, (read_imported(target) or {}) | parts)
+        return Imported(run, target, tuple(f"{kind} {key[:16]}" for kind, key in parts.items() if key not in here))
 
 
-def _adopt(store: Store, work: Path, manifest: dict[str, Any], run: Run) -> Iterator[str]:
-    """Move the parts into the cache. Those that are here, whole, stay as they are."""
+def _read_run(source: Path, path: Path) -> Run:
+    """Return the run of an archive. Raises RigError where one of its names or hashes has not the allowed form."""
+    try:
+        run = parse_run(path.read_bytes(), source)
+    except OSError:
+        raise _damaged(source, f"it holds no {RUN_FILE}") from None
+    if (guest := run.recording.guest) is not None:
+        keys = {"snapshot": run.environment.snapshot_hash} | {part.kind: part.digest for part in parts_of(guest)}
+        for kind, key in [*keys.items(), ("snapshot", guest.snapshot)]:
+            if not is_key(kind, key):
+                raise _damaged(source, f"{key[:40]!r} is not the hash of a {kind}")
+    return run
+
+
+def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, str]:
+    """Move the parts that are not here into the cache, and return kind -> key of each.
+
+    They stand beside one's own by what they contain, whatever name they came under: a snapshot of somebody else's must
+    never be restored for a guest of one's own.
+    """
+    lacking = {}
     for kind, digest in _wanted(run) if run.recording.guest is not None else []:
-        if any(digest in entry.files.values() for entry in store.entries(kind)):
+        if any(digest in entry.files.values() and not entry.damaged() for entry in store.entries(kind)):
             continue
-        folder = next(
-            (
-                work / Path(*PurePosixPath(name).parts[:3])
-                for name, found in manifest["files"].items()
-                if found == digest and name.startswith(f"cache/{kind}/")
-            ),
-            None,
+        names = [name for name, each in manifest.files.items() if each == digest and name.startswith(f"cache/{kind}/")]
+        if not names:
+            raise RigError(f"the archive lacks the run's {kind} ({digest[:16]})", where=MANIFESTS[0])
+        lacking[kind] = PurePosixPath(names[0]).parent
+    keys = {}
+    for kind, folder in lacking.items():
+        files = {
+            PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{folder}/")
+        }
+        keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
+        spec = plain(manifest.about.get(f"{kind}/{folder.name}", {}).get("spec", ""), longest=80)
+        store.add(
+            "imported", keys[kind], work / folder, {"kind": kind, "spec": f"{kind} of run {run.id} {spec}".rstrip()}
         )
-        if folder is None:
-            raise RigError(f"the parcel lacks the run's {kind} ({digest[:16]})", where=MANIFEST)
-        # A snapshot's key is what it is looked for by; another made of the same parts cannot stand in for it.
-        key = run.environment.snapshot_hash if kind == "snapshot" else digest
-        if (old := store.get(kind, key)) is not None:
-            store.remove(old)
-        about = manifest.get("about", {}).get(f"{kind}/{folder.name}", {})
-        store.add(kind, key, folder, about if isinstance(about, dict) else {})
-        yield f"{kind} {key[:16]}"
+    return keys
 
 
-def _unpack(source: Path, work: Path) -> dict[str, Any]:
+def _unpack(source: Path, work: Path) -> Manifest:
     """Unpack what the manifest names and nothing else; return the manifest."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
@@ -211,11 +232,15 @@ def _unpack(source: Path, work: Path) -> dict[str, Any]:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
-            with tarfile.open(fileobj=zstd.stdout, mode="r|") as tar:
-                return _unpack_members(tar, source, work)
-        except tarfile.TarError as error:
-            words = zstd.stderr.read().decode(errors="replace").strip() if zstd.poll() is not None else ""
-            raise _damaged(source, words or str(error)) from error
+            manifest = _unpack_members(zstd.stdout, Budget(source.stat().st_size), work)
+            # A tar ends in zeros, up to a record of 10 KiB. The checksum of the whole comes last.
+            if zstd.stdout.read(1 << 20).strip(b"\0") or zstd.stdout.read(1) or zstd.wait() != 0:
+                raise BadArchive("something is wrong with its end")
+            return manifest
+        except BadArchive as error:
+            # Where zstd has ended, its own words say more than that the stream is cut short.
+            words = zstd.stderr.read(4096).decode(errors="replace").strip() if zstd.poll() else ""
+            raise _damaged(source, words or str(error)) from None
         finally:
             zstd.kill()
             zstd.wait()
@@ -224,48 +249,34 @@ def _unpack(source: Path, work: Path) -> dict[str, Any]:
 
 
 def _damaged(source: Path, why: str) -> RigError:
-    return RigError(f"is no parcel of rig's, or is damaged: {why}", where=source, remedy="export the run again")
+    return RigError(f"is not an archive of rig's, or is damaged: {why}", where=source, remedy="export the run again")
 
 
-def _unpack_members(tar: tarfile.TarFile, source: Path, work: Path) -> dict[str, Any]:
-    members = iter(tar)
+def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:
+    members = read_members(stream)
     first = next(members, None)
-    if first is None or first.name != MANIFEST or first.size > LARGEST_RUN_FILE:
-        raise _damaged(source, f"it does not begin with {MANIFEST}")
-    stream = tar.extractfile(first)
-    assert stream is not None
-    try:
-        manifest = json.load(stream)
-        wanted = {str(name): str(digest) for name, digest in manifest["files"].items()}
-        layout = manifest["layout"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(source, f"{MANIFEST} cannot be read") from error
-    if layout != LAYOUT:
-        raise RigError(f"the parcel has layout {layout}, this rig reads {LAYOUT}", where=source)
-    left = LARGEST
+    if first is None or first.name not in MANIFESTS or first.size > LARGEST_MANIFEST:
+        raise BadArchive(f"it does not begin with a manifest, {MANIFESTS[0]}")
+    manifest = read_manifest(b"".join(first.pieces()))
+    missing = dict(manifest.files)
     for member in members:
-        path = PurePosixPath(member.name)
-        if member.name not in wanted or not member.isreg() or path.is_absolute() or ".." in path.parts:
-            raise _damaged(source, f"a member that its manifest does not name: {member.name}")
-        left -= member.size
-        if left < 0 or len(wanted) > MOST_FILES:
-            raise _damaged(source, "it is larger than a run can be")
-        content = tar.extractfile(member)
-        assert content is not None
-        if _copy(content, work / path) != wanted.pop(member.name):
-            raise _damaged(source, f"{member.name} is not what its hash says")
-    if wanted:
-        raise _damaged(source, f"it is cut short: {len(wanted)} files are missing, {next(iter(wanted))} the first")
-    checked: dict[str, Any] = manifest
-    return checked
+        # The manifest's names have been checked; a name that is not one of them is not used.
+        expected = missing.pop(member.name, None)
+        if expected is None:
+            raise BadArchive(f"a member that its manifest does not name: {member.name[:80]!r}")
+        budget.announce(member.name, member.size)
+        if _write(member, budget, work / member.name) != expected:
+            raise BadArchive(f"{member.name} is not what its hash says")
+    if missing:
+        raise BadArchive(f"it is cut short: {len(missing)} files are missing, {next(iter(missing))} the first")
+    return manifest
 
 
-def _copy(content: IO[bytes], target: Path) -> str:
+def _write(member: Member, budget: Budget, target: Path) -> str:
+    """Write a member's content, zeros as holes, and return its digest."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb", buffering=0) as file:
-        size = 0
-        while data := content.read(1 << 20):
-            write_sparse(file.fileno(), data)
-            size += len(data)
-        file.truncate(size)
+        for data in member.pieces():
+            budget.write(write_sparse(file.fileno(), data))
+        file.truncate(member.size)
     return digest_file(target)

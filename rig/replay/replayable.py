@@ -13,9 +13,10 @@ from rig.image.digest import digest_file
 from rig.image.hosttools import tool
 from rig.image.store import Store
 from rig.machine.qemu import Qemu
-from rig.machine.snapshot import Snapshot, find_snapshot, snapshot_key
+from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot, snapshot_key
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.document import RecordedGuest, Run
+from rig.run.imported import read_imported
 
 __all__ = ["PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_payload"]
 
@@ -44,12 +45,11 @@ class Replayable:
 
 
 def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
-    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs, layers."""
+    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs."""
     return (
         Part("kernel", guest.kernel, guest.kernel_path),
         Part("initramfs", guest.initramfs, guest.initramfs_path),
         Part("rootfs", guest.rootfs, guest.rootfs_path),
-        *(Part("layer", layer.digest, layer.path) for layer in guest.layers),
     )
 
 
@@ -68,7 +68,8 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         )
     recording = folder / str(run.recording.path)
     cut = _check_recording(run, recording, check=check)
-    kernel, initramfs, rootfs, *layers = (_found(store, part) for part in parts_of(guest))
+    imported = read_imported(folder)
+    kernel, initramfs, rootfs, *layers = (_found(store, part, imported) for part in parts_of(guest))
     spec = GuestSpec(
         memory=guest.memory,
         cpus=guest.cpus,
@@ -85,7 +86,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         qemu_args=guest.qemu_args,
         layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
     )
-    return Replayable(run, folder, spec, _snapshot(store, run, guest, spec, qemu), recording, cut)
+    return Replayable(run, folder, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
 
 
 def _recorded(run: Run, folder: Path) -> RecordedGuest:
@@ -124,8 +125,8 @@ def _check_recording(run: Run, recording: Path, *, check: bool) -> bool:
     return False
 
 
-def _found(store: Store, part: Part) -> Path:
-    for path in _candidates(store, part):
+def _found(store: Store, part: Part, imported: dict[str, str] | None) -> Path:
+    for path in _candidates(store, part, imported):
         if path.is_file() and digest_file(path) == part.digest:
             return path
     raise RigError(
@@ -135,21 +136,24 @@ def _found(store: Store, part: Part) -> Path:
     )
 
 
-def kernel_of(store: Store, run: Run) -> Path:
+def kernel_of(store: Store, run: Run, folder: Path) -> Path:
     """Return the kernel that a run booted, recorded or not. Raises RigError when it is not here."""
-    return _found(store, Part("kernel", run.environment.kernel_hash, ""))
+    return _found(store, Part("kernel", run.environment.kernel_hash, ""), read_imported(folder))
 
 
-def _candidates(store: Store, part: Part) -> Iterator[Path]:
-    if part.hint:
+def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> Iterator[Path]:
+    # The hint of an imported run is a path of somebody else's choice: reading it may never end.
+    if part.hint and imported is None:
         yield Path(part.hint)
-    for entry in store.entries(part.kind):
+    beside = store.get("imported", (imported or {}).get(part.kind, ""))
+    for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
         for name, digest in entry.files.items():
             if digest == part.digest:
                 yield entry.file(name)
 
 
-def _snapshot(store: Store, run: Run, guest: RecordedGuest, spec: GuestSpec, qemu: Qemu) -> Snapshot:
+def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dict[str, str] | None) -> Snapshot:
+    """Return the snapshot that the run began from: one's own, or the one that was imported with this run."""
     key = run.environment.snapshot_hash
     if snapshot_key(spec, qemu) != key:
         raise RigError(
@@ -158,20 +162,25 @@ def _snapshot(store: Store, run: Run, guest: RecordedGuest, spec: GuestSpec, qem
             remedy="replay it with the rig that made it"
             + (f" (version {run.environment.rig})" if run.environment.rig else ""),
         )
-    found = find_snapshot(store, spec, qemu)
-    if found is None:
+    assert run.recording.guest is not None
+    digest = run.recording.guest.snapshot
+    own = find_snapshot(store, spec, qemu)
+    if own is not None and own.digest == digest:
+        return own
+    beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
+    if beside is not None and beside.digest == digest:
+        return beside
+    if own is None:
         raise RigError(
             f"the snapshot that the run began from ({key[:16]}) is not here any more",
             where=store.root / "snapshot",
             remedy="import the run again with its parts (rig export, rig import), or run it again",
         )
-    if found.digest != guest.snapshot:
-        raise RigError(
-            f"the snapshot {key[:16]} was made anew since the run: it is not the same to the byte",
-            where=found.state,
-            remedy="import the run again with its parts (rig export, rig import), or run it again",
-        )
-    return found
+    raise RigError(
+        f"the snapshot {key[:16]} was made anew since the run: it is not the same to the byte",
+        where=own.state,
+        remedy="import the run again with its parts (rig export, rig import), or run it again",
+    )
 
 
 def unpack_payload(replayable: Replayable, into: Path) -> Path:

@@ -12,10 +12,10 @@ from rig.sanitize import plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rig.verify.check import Result
-    from rig.verify.guests import Verified
+    from rig.verify.check import Check, Result
+    from rig.verify.kernels import Verified
 
-__all__ = ["checks_table", "kernels_table", "markdown_table", "suites_of"]
+__all__ = ["checks_table", "kernels_table", "markdown_table", "suites_of", "summary"]
 
 MARKS = {"pass": "✓", "fail": "✗", "not-applicable": "–", "broken": "!"}
 STYLES = {"pass": "green", "fail": "bold red", "not-applicable": "dim", "broken": "magenta"}
@@ -24,15 +24,15 @@ CASES: dict[str, CaseStatus] = {
 }  # fmt: skip
 
 
-def checks_table(rows: Sequence[tuple[str, str, Sequence[str]]]) -> Table:
-    """Return the checks with their rules and sources."""
+def checks_table(checks: Sequence[Check]) -> Table:
+    """Return the checks with their rules, controls and sources."""
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("check", "rule", "source"):
+    for title in ("check", "rule", "control", "source"):
         table.add_column(title)
-    for name, rule, sources in rows:
-        table.add_row(name, rule, "\n".join(sources))
+    for check in checks:
+        table.add_row(check.name, check.rule, check.control, "\n".join(str(source) for source in check.sources))
     return table
 
 
@@ -57,6 +57,14 @@ def kernels_table(verified: Sequence[Verified], *, everything: bool = True) -> T
     return table
 
 
+def summary(verified: Verified) -> str:
+    """Return the counts on one line, or why there are none."""
+    statuses = [result.status for result in verified.results]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in MARKS if status in statuses)
+    kernel = plain(f"{verified.kernel} {verified.release}".strip())
+    return f"{kernel}: {counts or 'unavailable: ' + plain(verified.unavailable)} in {verified.seconds:.1f} s"
+
+
 def _version(verified: Verified) -> str:
     return plain(verified.release.split("-")[0] or verified.kernel)
 
@@ -72,7 +80,7 @@ def markdown_table(verified: Sequence[Verified]) -> str:
     lines.append("|---" * (len(measured) + 2) + "|")
     for row in zip(*(each.results for each in measured), strict=True):
         words = [result.status if result.status != "pass" else "✓" for result in row]
-        lines.append(f"| {row[0].check.name} | " + " | ".join(words) + f" | {row[0].check.sentence} |")
+        lines.append(f"| {row[0].check.name} | " + " | ".join(words) + f" | {row[0].check.rule} |")
     lines += [
         f"\n{plain(each.kernel)}: unavailable: {plain(each.unavailable)}" for each in verified if not each.results
     ]

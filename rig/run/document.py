@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
-from rig.errors import EXIT_ERROR
+from rig.run.verdict import EXIT_STATUS, ClaimVerdict, Verdict, worst
 
 __all__ = [
     "EXIT_STATUS",
     "SCHEMA_VERSION",
+    "ClaimVerdict",
     "Claimed",
     "Collected",
     "Environment",
@@ -35,15 +36,18 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 
-Verdict = Literal["reproduced", "not-reproduced", "invalid", "error"]
-ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
+Item = TypeVar("Item")
+# A list of a million wrong items would be a million errors of a kilobyte each; the first one is enough.
+Many = Annotated[tuple[Item, ...], FailFast()]
 
-EXIT_STATUS: dict[Verdict, int] = {"reproduced": 0, "not-reproduced": 1, "invalid": 2, "error": EXIT_ERROR}
+
+def _few(found: Any) -> Any:
+    if isinstance(found, dict) and len(found) > 10_000:
+        raise ValueError("more than 10,000 keys")
+    return found
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict of several runs together: the one with the highest exit status."""
-    return max(verdicts, key=EXIT_STATUS.__getitem__, default="reproduced")
+Named = Annotated[dict[str, Item], BeforeValidator(_few)]
 
 
 class Model(BaseModel):
@@ -99,8 +103,8 @@ class RecordedGuest(Model):
     """Bytes."""
     cpus: int
     payload_size: int
-    append: tuple[str, ...] = ()
-    qemu_args: tuple[str, ...] = ()
+    append: Many[str] = ()
+    qemu_args: Many[str] = ()
     kernel: str
     kernel_path: str = ""
     initramfs: str
@@ -150,7 +154,7 @@ class Collected(Model):
     samples: int = 0
     lost: int = 0
     bad_lines: int = 0
-    problems: tuple[str, ...] = ()
+    problems: Many[str] = ()
     cut: bool = False
 
 
@@ -188,16 +192,16 @@ class OomReport(Model):
     line: int | None = None
     invoker: str = ""
     invoker_pid: int | None = None
-    gfp_flags: tuple[str, ...] = ()
+    gfp_flags: Many[str] = ()
     order: int | None = None
     scope: str = "global"
     constraint: str | None = None
-    frames: tuple[Frame, ...] = ()
+    frames: Many[Frame] = ()
     free_kb: int | None = None
     min_kb: int | None = None
-    ranking: tuple[Ranked, ...] = ()
+    ranking: Many[Ranked] = ()
     slack_pages: int = 0
-    killed: tuple[str, ...] = ()
+    killed: Many[str] = ()
     """`name (pid)` of each task that was killed."""
 
 
@@ -227,7 +231,7 @@ class Claimed(Model):
     text: str
     kind: Literal["claim", "condition"] = "claim"
     verdict: ClaimVerdict
-    values: tuple[Shown, ...] = ()
+    values: Many[Shown] = ()
     expr: str = ""
     reason: str = ""
 
@@ -273,31 +277,31 @@ class Run(Model):
     verdict: Verdict
     reason: str = ""
     """Why the verdict is `invalid` or `error`, in a sentence."""
-    claims: tuple[Claimed, ...] = ()
+    claims: Many[Claimed] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
-    parameters_shown: dict[str, str] = Field(default_factory=dict)
+    parameters_shown: Named[str] = Field(default_factory=dict)
     """The parameters as a person writes them: 200M, 30s."""
-    sysctls: dict[str, str] = Field(default_factory=dict)
-    guest: dict[str, int] = Field(default_factory=dict)
+    sysctls: Named[str] = Field(default_factory=dict)
+    guest: Named[int] = Field(default_factory=dict)
     """memory, swap and zram in bytes; cpus."""
-    settings: dict[str, str] = Field(default_factory=dict)
+    settings: Named[str] = Field(default_factory=dict)
     """The settings that the call named, in its words: `--set` with these repeats the run."""
     to_the_end: bool = False
     environment: Environment = Environment()
-    command: tuple[str, ...] = ()
+    command: Many[str] = ()
     recording: Recording = Recording()
-    phases: tuple[Phase, ...] = ()
+    phases: Many[Phase] = ()
     host_seconds: float | None = None
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
     program: ProgramRun | None = None
     end_reason: str = ""
-    steps: tuple[StepResult, ...] = ()
-    roles: dict[str, int] = Field(default_factory=dict)
+    steps: Many[StepResult] = ()
+    roles: Named[int] = Field(default_factory=dict)
     """pid by role."""
-    events: tuple[EventSummary, ...] = ()
-    ooms: tuple[OomReport, ...] = ()
+    events: Many[EventSummary] = ()
+    ooms: Many[OomReport] = ()
     panic: str | None = None
     panic_dump: str | None = None
     """The memory of the guest that panicked: a file of the run's folder (ELF, zstd)."""

@@ -6,36 +6,41 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError, UsageError
+from rig.run.run_id import is_run_id, new_run_id
 
 if TYPE_CHECKING:
     from rig.run.document import Run
 
 __all__ = [
+    "LARGEST_RUN_FILE",
     "Listed",
     "OpenRun",
+    "finish_folder",
     "list_runs",
     "new_run_id",
     "open_run",
+    "parse_run",
     "read_run",
     "remove_leftovers",
     "resolve_run",
     "runs_folder",
+    "unfinished_folder",
 ]
 
 RUN_FILE = "run.json"
 UNFINISHED = ".unfinished-"
 LOCK = ".lock"
-LARGEST_RUN_FILE = 256 << 20
+LARGEST_RUN_FILE = 16 << 20
+MOST_CONTAINERS, MOST_VALUES = 300_000, 600_000
+"""In run.json, as its brackets and commas tell: an empty list takes half a kilobyte when it is parsed."""
 
 
 def runs_folder() -> Path:
@@ -45,13 +50,6 @@ def runs_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("rig") / "runs"
-
-
-def new_run_id(now: datetime | None = None) -> str:
-    """Return an id such as `20250131-142530-k4fq`: UTC, so that ids sort by age, and four random letters."""
-    now = datetime.now(UTC) if now is None else now.astimezone(UTC)
-    letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
-    return f"{now:%Y%m%d-%H%M%S}-{letters}"
 
 
 @dataclass
@@ -83,31 +81,46 @@ def open_run(root: Path | None = None) -> Iterator[OpenRun]:
     """
     root = runs_folder() if root is None else root
     run_id = new_run_id()
+    with unfinished_folder(root, run_id) as folder:
+        run = OpenRun(run_id, folder, root / run_id)
+        yield run
+        if run.whole:
+            finish_folder(folder, run.final)
+            run.folder = run.final
+
+
+@contextmanager
+def unfinished_folder(root: Path, run_id: str) -> Iterator[Path]:
+    """Yield a directory beside the runs, locked, which is removed unless it was given its name by `finish_folder`.
+
+    Raises RigError when it cannot be made, or another rig has it.
+    """
     folder = root / f"{UNFINISHED}{run_id}"
     try:
         folder.mkdir(parents=True, mode=0o700)
         lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise RigError(
+            "another rig writes this run, or left it unfinished", where=folder, remedy="wait for it, or rig clean"
+        ) from None
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    run = OpenRun(run_id, folder, root / run_id)
     try:
         # Held while this process lives: a folder whose lock is free was left by a rig that was killed.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield run
-        if run.whole:
-            _finish(run)
+        yield folder
     finally:
         os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _finish(run: OpenRun) -> None:
+def finish_folder(folder: Path, final: Path) -> None:
+    """Give an unfinished directory its name. Raises RigError when that cannot be done."""
     try:
-        (run.folder / LOCK).unlink()
-        run.folder.rename(run.final)
+        (folder / LOCK).unlink()
+        folder.rename(final)
     except OSError as error:
-        raise _cannot_write(run.folder, error) from error
-    run.folder = run.final
+        raise _cannot_write(folder, error) from error
 
 
 def _cannot_write(folder: Path, error: OSError) -> RigError:
@@ -191,27 +204,41 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
 
 def read_run(folder: Path) -> Run:
     """Read run.json of a run's folder. Raises RigError when it is missing, broken or of a later schema."""
-    from pydantic import ValidationError
-
-    from rig.run.document import SCHEMA_VERSION, Run
-
     path = folder / RUN_FILE
     try:
-        if path.stat().st_size > LARGEST_RUN_FILE:
-            raise RigError("run.json is larger than 256 MB", where=path, remedy="this is no run of rig's")
-        run = Run.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(LARGEST_RUN_FILE + 1)
     except FileNotFoundError:
         raise RigError(f"there is no {RUN_FILE}", where=folder, remedy="'rig runs' lists the runs") from None
     except OSError as error:
         raise RigError(f"cannot be read: {error.strerror}", where=path) from error
+    return parse_run(text, path)
+
+
+def parse_run(text: bytes, where: Path) -> Run:
+    """Parse the text of a run.json, in memory that its size bounds. where: what an error names.
+
+    Raises RigError when it is not a run, larger than a run can be, or of a later schema.
+    """
+    from pydantic import ValidationError
+
+    from rig.run.document import SCHEMA_VERSION, Run
+
+    containers, values = text.count(b"[") + text.count(b"{"), text.count(b",")
+    if len(text) > LARGEST_RUN_FILE or containers > MOST_CONTAINERS or values > MOST_VALUES:
+        raise RigError("not a run: it is larger than a run can be", where=where, remedy="the file is damaged")
+    try:
+        run = Run.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a run: {key}: {first['msg']}", where=path, remedy="the file is damaged") from None
+        raise RigError(f"not a run: {key}: {first['msg']}", where=where, remedy="the file is damaged") from None
+    if not is_run_id(run.id):
+        raise RigError(f"not a run: {run.id[:40]!r} is not a run's id", where=where, remedy="the file is damaged")
     if run.schema_version > SCHEMA_VERSION:
         raise RigError(
             f"the run has schema version {run.schema_version}, this rig reads {SCHEMA_VERSION}",
-            where=path,
+            where=where,
             remedy="use the rig that made it, or a later one",
         )
     return run

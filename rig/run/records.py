@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["Record", "Records"]
 
 Record = Mapping[str, Any]
-"""One record of guest/agent/PROTOCOL.md: at least `n` (int), `t` (guest seconds, float) and `ev` (str)."""
+"""One record of docs/reference/agent-protocol.md: at least `n` (int), `t` (guest seconds, float) and `ev` (str)."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,45 +18,7 @@ from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import Missing, Nothing
 
-__all__ = ["FUNCTIONS", "CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """The whole numbers in a text, in order."""
-    return tuple(int(found) for found in re.findall(r"-?\d{1,18}", str(text)))
-
-
-def number(text: str) -> int:
-    """The last whole number in a text: 83 in `parent returned 83`."""
-    found = numbers(text)
-    if not found:
-        raise Missing(f"there is no number in '{text}'")
-    return found[-1]
-
-
-def median(values: Iterable[Any]) -> Any:
-    """The middle value; the lower of the two in the middle of an even count, so that it is one of the values."""
-    ordered = sorted(values)
-    if not ordered:
-        raise Missing("there is no median of nothing")
-    return ordered[(len(ordered) - 1) // 2]
-
-
-def bounded_range(*bounds: int) -> tuple[int, ...]:
-    """range(), but no longer than a comprehension may be."""
-    wanted = range(*bounds)
-    if len(wanted) > LONGEST_RANGE:
-        raise Missing(f"a range of {len(wanted)} numbers is too long")
-    return tuple(wanted)
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min, "max": max, "abs": abs, "len": len, "any": any, "all": all, "sum": sum,
-    "sorted": sorted, "round": round, "set": set, "int": int, "range": bounded_range, "median": median,
-    "number": number, "numbers": numbers,
-}  # fmt: skip
-
-LONGEST_RANGE = 10_000
+__all__ = ["CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
 
 METHODS = frozenset({"startswith", "endswith", "lower"})
 """Methods of strings that may be called; no other object that an expression sees has any."""
@@ -109,7 +71,7 @@ def parse_expression(
         raise UsageError(
             f"the expression does not parse: {error.msg}",
             where=where,
-            remedy="write a comparison, as in 'len(ooms) > 0'; MODEL.md lists the names",
+            remedy="write a comparison, as in 'len(ooms) > 0'; `rig help claims` lists the names",
             detail=_caret(line, column),
         ) from None
     except (ValueError, RecursionError, MemoryError):
@@ -187,7 +149,9 @@ class _Checker:
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             if not isinstance(node, NODES):
-                self.refuse(node, f"{type(node).__name__} is not part of the language", "see MODEL.md for what is")
+                self.refuse(
+                    node, f"{type(node).__name__} is not part of the language", "see `rig help claims` for what is"
+                )
             elif isinstance(node, ast.Call):
                 self.check_call(node)
             elif isinstance(node, ast.Attribute):
@@ -210,7 +174,7 @@ class _Checker:
             if node.func.id not in self.functions:
                 self.refuse(node, f"unknown function '{node.func.id}'", did_you_mean(node.func.id, self.functions))
         elif not (isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
-            self.refuse(node, "only functions can be called", "see MODEL.md for the functions")
+            self.refuse(node, "only functions can be called", "see `rig help claims` for the functions")
 
     def refuse(self, node: ast.AST, what: str, remedy: str) -> None:
         column = getattr(node, "col_offset", 0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from rig.run.document import Claimed, Shown, Verdict
+from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
 from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
-from rig.scenario.vocabulary import FROM_RECORDS
+from rig.scenario.vocabulary import from_records, functions_of, names_of
 
 if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
@@ -21,7 +21,6 @@ __all__ = ["Judgement", "judge", "judge_claims", "show_value"]
 
 PLAN_CLAIM = "plan-ran"
 NOT_JUDGED = "not judged:"
-ClaimVerdict = Literal["held", "failed", "not-applicable", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
 
     Never raises for what the guest said or did not say: that is a claim's verdict, with its reason.
     """
-    names, functions = evidence.names(), evidence.functions()
+    names, functions = names_of(evidence), functions_of(evidence)
     done: dict[str, Claimed] = {}
     for checked in scenario.claims:
         done[checked.claim.id] = _judge_claim(checked, evidence, names, functions, done)
@@ -149,15 +148,11 @@ def _judge_claim(
 def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
     """Why a claim cannot be judged for want of records, or nothing."""
     records = evidence.records
-    if records.complete or not _uses(checked, FROM_RECORDS):
+    if records.complete or not checked.names & from_records():
         return ""
     if records.lost:
         return f"it rests on the agent's records, and {records.lost} of them were lost"
     return f"it rests on the agent's records, and {records.bad_lines} of the lines were not readable"
-
-
-def _uses(checked: CheckedClaim, names: frozenset[str]) -> bool:
-    return bool(checked.names & names)
 
 
 def _verdict(claims: tuple[Claimed, ...], evidence: Evidence) -> tuple[Verdict, str]:

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Where in scenario.toml a thing stands: a line number for messages, found by reading, not by parsing."""
+"""Where in scenario.toml a key stands: a line number for messages, found by reading the text, not by parsing it."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 
 __all__ = ["line_of"]
+
+HEADER = re.compile(r"\s*\[{1,2}\s*(?P<name>[^\[\]]+?)\s*\]")
+KEY = re.compile(r"\s*\"?(?P<name>[\w-]+)\"?(?:\s*\.[^=]*)?\s*=")
+STEP = re.compile(r"\s*\{\s*do\s*=")
+STEPS = "plan.steps"
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
@@ -16,39 +22,52 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     ("parameters", "step", "min"), ("claims", 2, "expr") and ("plan", "steps", 4, "arg") are such paths. The
     nearest line that is found counts: the claim's header when its key is not there.
     """
-    lines = text.splitlines()
+    lines = _read(text)
     if len(path) >= 3 and list(path[:2]) == ["plan", "steps"] and isinstance(path[2], int):
-        return _nth(lines, r"\s*\{\s*do\s*=", path[2])
-    found: int | None = None
+        if path[2] < len(lines.steps):
+            return lines.steps[path[2]]
+        return lines.key(lines.header(STEPS, path[2]), path[3:4])
     if len(path) >= 2 and isinstance(path[1], int):
-        found, rest = _nth(lines, rf"\s*\[\[\s*{re.escape(str(path[0]))}\s*\]\]", path[1]), path[2:]
-    elif len(path) >= 2 and isinstance(path[0], str):
-        found, rest = (
-            _nth(lines, rf"\s*\[\s*{re.escape(path[0])}\s*\.\s*\"?{re.escape(str(path[1]))}\"?\s*\]", 0),
-            path[2:],
-        )
-        if found is None:
-            found, rest = _nth(lines, rf"\s*\[\s*{re.escape(path[0])}\s*\]", 0), path[1:]
-    else:
-        rest = path
-    if not rest:
-        return found
-    start = found or 0
-    for number, line in enumerate(lines[start:], start + 1):
-        if found is not None and re.match(r"\s*\[", line):
-            break
-        if re.match(rf"\s*\"?{re.escape(str(rest[0]))}\"?\s*=", line):
-            return number
-    return found
+        return lines.key(lines.header(str(path[0]), path[1]), path[2:])
+    if len(path) >= 2:
+        found = lines.header(f"{path[0]}.{path[1]}", 0)
+        return lines.key(found, path[2:]) if found else lines.key(lines.header(str(path[0]), 0), path[1:])
+    return lines.key(0, path)
 
 
-@lru_cache(maxsize=256)
-def _numbers(lines: tuple[str, ...], pattern: str) -> tuple[int, ...]:
-    # A scenario's every expression asks for its place when it is read: the same few patterns, again and again.
-    matches = re.compile(pattern).match
-    return tuple(number for number, line in enumerate(lines, 1) if matches(line))
+class _Lines:
+    """The headers, keys and one-line steps of a file by name, each read once: a scenario has thousands of paths."""
+
+    def __init__(self, text: str) -> None:
+        self.headers: dict[str, list[int]] = {}
+        self.starts: list[int] = []
+        self.keys: dict[str, list[int]] = {}
+        self.steps: list[int] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if found := HEADER.match(line):
+                name = re.sub(r"\s*\.\s*", ".", found["name"].replace('"', ""))
+                self.headers.setdefault(name, []).append(number)
+                self.starts.append(number)
+            elif found := KEY.match(line):
+                self.keys.setdefault(found["name"], []).append(number)
+            elif STEP.match(line):
+                self.steps.append(number)
+
+    def header(self, name: str, index: int) -> int | None:
+        numbers = self.headers.get(name, [])
+        return numbers[index] if index < len(numbers) else None
+
+    def key(self, header: int | None, rest: Sequence[str | int]) -> int | None:
+        """Return the line of a key below the header (0: the file's beginning), or the header's own."""
+        if header is None or not rest:
+            return header
+        numbers = self.keys.get(str(rest[0]), [])
+        at, end = bisect_right(numbers, header), bisect_right(self.starts, header)
+        if at < len(numbers) and (end == len(self.starts) or numbers[at] < self.starts[end]):
+            return numbers[at]
+        return header or None
 
 
-def _nth(lines: Sequence[str], pattern: str, index: int) -> int | None:
-    numbers = _numbers(tuple(lines), pattern)
-    return numbers[index] if index < len(numbers) else None
+@lru_cache(maxsize=4)
+def _read(text: str) -> _Lines:
+    return _Lines(text)

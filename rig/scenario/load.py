@@ -246,8 +246,9 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
 
 
 def _check_claim(claim: Claim, place: Any, index: int, fields: dict[str, frozenset[str]]) -> CheckedClaim:
-    functions = vocabulary.PLAIN_FUNCTIONS | vocabulary.RUN_FUNCTIONS
-    names = set(vocabulary.RUN_NAMES)
+    functions = {word for word, declared in vocabulary.words().items() if declared.kind == "function"}
+    reserved = vocabulary.words().keys() - functions
+    names = set(reserved)
 
     def parse(expr: str, key: str) -> Expression:
         return parse_expression(
@@ -262,7 +263,7 @@ def _check_claim(claim: Claim, place: Any, index: int, fields: dict[str, frozens
     values: dict[str, Expression] = {}
     for name, measure in claim.values.items():
         values[name] = parse(measure.expr, "values")
-        if name in vocabulary.RUN_NAMES or not name.isidentifier() or name.startswith("_"):
+        if name in reserved or not name.isidentifier() or name.startswith("_"):
             raise UsageError(
                 f"a value cannot be called '{name}'",
                 where=place("claims", index, "values"),

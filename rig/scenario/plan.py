@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Render a scenario into the plan that the agent runs: text in the words of guest/agent/PROTOCOL.md."""
+"""Render a scenario into the plan that the agent runs: text in the words of docs/reference/agent-protocol.md."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rig.assets import assets
 from rig.errors import UsageError
-from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
+from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.settings import Settings
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
+from rig.scenario.vocabulary import PLAIN_FUNCTIONS
 
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
@@ -107,7 +108,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
         when = scenario.whens.get(index)
         if when is not None:
             try:
-                if not evaluate(when, settings.names(), FUNCTIONS):
+                if not evaluate(when, settings.names(), PLAIN_FUNCTIONS):
                     continue
             except (CannotSay, NotThere) as error:
                 raise UsageError(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None

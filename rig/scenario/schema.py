@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -144,15 +145,15 @@ class ScenarioFile(Strict):
             ("program", [program.name for program in self.programs]),
             ("claim", [claim.id for claim in self.claims]),
         ):
-            for name in names:
-                if names.count(name) > 1:
+            for name, count in Counter(names).items():
+                if count > 1:
                     raise ValueError(f"two {kind}s are called '{name}': give one another name")
-        earlier: list[str] = []
+        earlier: set[str] = set()
         for claim in self.claims:
             for need in claim.needs:
                 if need not in earlier:
                     raise ValueError(f"claims: '{claim.id}' needs '{need}', which is no claim above it")
-            earlier.append(claim.id)
+            earlier.add(claim.id)
         for name in self.sysctls:
             if "." not in name:
                 raise ValueError(f'sysctls.{name}: a sysctl\'s name is dotted: quote it, as in "vm.swappiness"')

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rig.errors import UsageError
-from rig.scenario.expressions import FUNCTIONS, CannotSay, NotThere, evaluate
+from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.parameter import GUEST_SETTINGS, Value
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
 from rig.scenario.views import view
+from rig.scenario.vocabulary import PLAIN_FUNCTIONS
 from rig.units import format_size, parse_size
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
     for index, (check, expression) in enumerate(zip(scenario.file.checks, scenario.checks, strict=True)):
         where = f"{scenario.path}: checks[{index}]"
         try:
-            holds = evaluate(expression, settings.names(), FUNCTIONS)
+            holds = evaluate(expression, settings.names(), PLAIN_FUNCTIONS)
         except (CannotSay, NotThere) as error:
             raise UsageError(
                 f"the check cannot be judged: {error}",

@@ -1,38 +1,57 @@
 # SPDX-License-Identifier: MIT
-"""The names that expressions may use. MODEL.md says what each of them is."""
+"""The words that expressions may use, from their declarations (rig/scenario/functions)."""
 
 from __future__ import annotations
 
-from rig.scenario.expressions import FUNCTIONS
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["BEFORE", "FROM_RECORDS", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "RUN_FUNCTIONS", "RUN_NAMES"]
+from rig.scenario.declare import DECLARED, Declared
+from rig.scenario.functions import plain as _plain  # noqa: F401 # imported for its declarations
+
+if TYPE_CHECKING:
+    from rig.scenario.evidence import Evidence
+
+__all__ = ["BEFORE", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "from_records", "functions_of", "names_of", "words"]
 
 GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram", "clock"})
 """Fields of `guest`: sizes in bytes, a number, and `warp` or `live`."""
 
 BEFORE = frozenset({"params", "guest", "to_the_end"})
-"""Known before the guest is started: for checks and for `when` of a step."""
+"""Names that are known before the guest is started: for checks and for `when` of a step."""
 
-PLAIN_FUNCTIONS = frozenset(FUNCTIONS)
+PLAIN_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    declared.word: declared.call for declared in DECLARED.values() if declared.source == "value"
+}
+"""Functions that need no run."""
 
-RECORD_NAMES = frozenset(
-    {
-        "ready", "end", "steps", "lines", "samples", "exits", "checks", "marks", "spawns", "pagemaps", "writes",
-        "cgroups", "looks",
+
+def words() -> dict[str, Declared]:
+    """Return every word of the language."""
+    # Imported on demand: functions over the log import klog, and checking settings needs none of it.
+    import rig.scenario.functions.arithmetic
+    import rig.scenario.functions.log
+    import rig.scenario.functions.names
+    import rig.scenario.functions.records  # noqa: F401
+
+    return DECLARED
+
+
+def from_records() -> frozenset[str]:
+    """Return the words that rest on the agent's records: a claim that uses one is invalid when records were lost."""
+    return frozenset(word for word, declared in words().items() if declared.source == "records")
+
+
+def names_of(evidence: Evidence) -> dict[str, Any]:
+    """Return the names that claims may use, with their values."""
+    return {word: declared.call(evidence) for word, declared in words().items() if declared.kind == "name"}
+
+
+def functions_of(evidence: Evidence) -> dict[str, Callable[..., Any]]:
+    """Return the functions that claims may call, bound to the run."""
+    return {
+        word: declared.call if declared.source == "value" else partial(declared.call, evidence)
+        for word, declared in words().items()
+        if declared.kind == "function"
     }
-)  # fmt: skip
-RECORD_FUNCTIONS = frozenset(
-    {
-        "sample", "has_sample", "history", "proc", "procs", "pid", "pids", "role_of", "step", "exit_of",
-        "check_of", "lines_of", "said", "pagemap", "look", "sysctl", "faulted", "before_oom", "copied", "anon_grown",
-        "page_tables_grown", "available_at",
-    }
-)  # fmt: skip
-LOG_NAMES = frozenset({"events", "ooms", "oom", "panics", "panic", "oopses"})
-LOG_FUNCTIONS = frozenset({"path", "in_path", "candidates", "badness_of", "badness_slack", "watermarks"})
-
-FROM_RECORDS = RECORD_NAMES | RECORD_FUNCTIONS
-"""What rests on the agent's records: a claim that uses one of these is invalid when records were lost."""
-
-RUN_NAMES = BEFORE | RECORD_NAMES | LOG_NAMES | {"kernel"}
-RUN_FUNCTIONS = RECORD_FUNCTIONS | LOG_FUNCTIONS

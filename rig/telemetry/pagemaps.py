@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Page maps: what the agent said of an array's pages, and what the maps of two processes say together.
 
-A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the words of guest/agent/PROTOCOL.md.
+A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the words of
+docs/reference/agent-protocol.md.
 """
 
 from __future__ import annotations

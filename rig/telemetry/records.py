@@ -13,7 +13,7 @@ from rig.run.records import Record, Records
 __all__ = ["LONGEST_LINE", "RecordReader", "read_records"]
 
 LONGEST_LINE = 64 << 10
-"""Bytes of the longest line that is a record (guest/agent/PROTOCOL.md)."""
+"""Bytes of the longest line that is a record (docs/reference/agent-protocol.md)."""
 MOST_PROBLEMS = 100
 SHOWN = 120
 

@@ -5,26 +5,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-__all__ = ["Batch", "Check", "NotMeasured", "Result", "Saw", "Source", "Status", "judged", "release_of"]
+__all__ = [
+    "Batch",
+    "Change",
+    "Check",
+    "Facts",
+    "NotMeasured",
+    "Result",
+    "Source",
+    "Status",
+    "judge",
+    "judge_all",
+    "parse_release",
+]
 
 Batch = Literal["commit", "swap", "oom", "numa", "panic"]
-"""commit: charges and refusals; swap: the same with swap; oom: out of memory, again and again; numa: with two nodes;
-panic: a guest for each check, which does not outlive it."""
+"""The guest that a check is measured in.
+
+commit: charges and refusals; swap: the same with swap on zram; oom: runs out of memory, again and again; numa: has two
+nodes; panic: the check ends the kernel, so it gets a guest of its own.
+"""
 
 Status = Literal["pass", "fail", "not-applicable", "broken"]
-"""broken: it could not be measured; that says nothing about the kernel."""
+"""broken: the rule could not be measured, or its conditions were not in force. That says nothing about the kernel."""
+
+Release = tuple[int, int]
 
 
 class NotMeasured(Exception):
-    """A number that a check is judged on is not there."""
+    """A fact that a check is judged on is absent."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rule stands: a document or file of the kernel's tree, the function, and the commit that made it so."""
+    """Where the rule stands: a file of the kernel's tree, the function, and the commit that made it so."""
 
     file: str
     function: str = ""
@@ -36,26 +53,36 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Saw:
-    """What a guest showed for one check: numbers and words by name. Sizes are in kB, errnos are numbers."""
+class Change:
+    """A commit that changed the rule: the first release that has it, and what held before."""
 
-    facts: Mapping[str, str]
-    release: tuple[int, int] = (0, 0)
-    """The kernel's version, for rules that a commit has changed."""
+    since: Release
+    commit: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.since[0]}.{self.since[1]} ({self.commit}): {self.after}; before: {self.before}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a guest reported for one check: numbers and words by name. Sizes are in kB, errnos are numbers."""
+
+    values: Mapping[str, str]
+    release: Release = (0, 0)
 
     def __getitem__(self, name: str) -> int:
-        """Return a number. Raises NotMeasured when it is not there or is none."""
+        """Return a number. Raises NotMeasured when it is absent or no number."""
         try:
-            return int(self.facts[name])
-        except KeyError:
-            raise NotMeasured(f"'{name}' was not measured") from None
+            return int(self.text(name))
         except ValueError:
-            raise NotMeasured(f"{name}={self.facts[name]} is not a number") from None
+            raise NotMeasured(f"{name}={self.values[name]} is not a number") from None
 
     def text(self, name: str) -> str:
-        """Return a word. Raises NotMeasured when it is not there."""
+        """Return a word. Raises NotMeasured when it is absent."""
         try:
-            return self.facts[name]
+            return self.values[name]
         except KeyError:
             raise NotMeasured(f"'{name}' was not measured") from None
 
@@ -64,26 +91,38 @@ class Saw:
         text = self.text("killed")
         return set() if text == "nobody" else set(text.split(","))
 
+    def has(self, change: Change) -> bool:
+        """Return whether the kernel has a change."""
+        return self.release >= change.since
+
 
 @dataclass(frozen=True)
 class Check:
-    """One rule. judge: what must be true of what was seen."""
+    """One rule.
+
+    given: the conditions that the guest must have read back, or the check is broken.
+    judge: what must be true of the facts.
+    control: how it is known that the check can see the other outcome: the name of the check that measures the same
+    without the condition, or "within" when this one measures both and judges both.
+    counterexamples: what a kernel that breaks the rule would have reported instead, in one fact or a few; "+4" is 4
+    more than what was recorded. Each alone must fail the check.
+    changes: the commits that changed the rule.
+    """
 
     name: str
     batch: Batch
     rule: str
     sources: tuple[Source, ...]
-    judge: Callable[[Saw], bool]
-
-    @property
-    def sentence(self) -> str:
-        """The rule on one line."""
-        return " ".join(self.rule.split())
+    judge: Callable[[Facts], bool]
+    control: str
+    counterexamples: tuple[Mapping[str, str | int], ...]
+    given: Mapping[str, str | int] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a check on one kernel, with the numbers that it was judged on."""
+    """The outcome of a check on one kernel, with the facts that it was judged on."""
 
     check: Check
     status: Status
@@ -91,21 +130,44 @@ class Result:
     numbers: Mapping[str, str] = field(default_factory=dict)
 
 
-def release_of(text: str) -> tuple[int, int]:
+def parse_release(text: str) -> Release:
     """Return (6, 1) for 6.1.0-50-cloud-amd64; (0, 0) for what is no release."""
     match = re.match(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def judged(check: Check, saw: Saw) -> Result:
-    """Return what a check makes of what was seen."""
-    missing = saw.facts.get("na")
-    if missing is not None:
-        return Result(check, "not-applicable", f"the kernel says {missing}", dict(saw.facts))
-    if "broken" in saw.facts:
-        return Result(check, "broken", f"its process ended with status {saw.facts['broken']}", dict(saw.facts))
+def judge(check: Check, facts: Facts) -> Result:
+    """Judge a check by the facts of its guest; its control is looked at by judge_all()."""
+
+    def result(status: Status, why: str = "") -> Result:
+        return Result(check, status, why, dict(facts.values))
+
+    absent = facts.values.get("na")
+    if absent is not None:
+        return result("not-applicable", f"the kernel reports {absent}")
+    if "lost" in facts.values:
+        return result("broken", f"not measured: {facts.values['lost']}")
+    if "broken" in facts.values:
+        return result("broken", f"its process reported {facts.values['broken']}")
     try:
-        held = check.judge(saw)
+        for name, expected in check.given.items():
+            if facts.text(name) != str(expected):
+                return result("broken", f"a condition is not in force: {name} is {facts.text(name)}, not {expected}")
+        held = check.judge(facts)
     except NotMeasured as error:
-        return Result(check, "broken", str(error), dict(saw.facts))
-    return Result(check, "pass" if held else "fail", "" if held else check.sentence, dict(saw.facts))
+        return result("broken", str(error))
+    return result("pass") if held else result("fail", check.rule)
+
+
+def judge_all(results: Mapping[str, Result]) -> dict[str, Result]:
+    """Return the results by name once the controls were looked at.
+
+    A check that passes while its control does not is broken: it is not known that it could have failed.
+    """
+    judged = {}
+    for name, result in results.items():
+        control = results.get(result.check.control)
+        if result.status == "pass" and control is not None and control.status != "pass":
+            result = replace(result, status="broken", why=f"its control {control.check.name}: {control.status}")
+        judged[name] = result
+    return judged

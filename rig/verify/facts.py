@@ -1,44 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""What a guest said of its checks: the programs' lines, and the kernel's words between two marks."""
+"""What a guest reported of its checks: the program's lines, and the kernel's log between two marks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from rig.klog import OomEvent, PanicEvent, read
 from rig.telemetry.records import read_records
 
-__all__ = ["facts_of", "kernel_facts"]
+__all__ = ["collect_facts", "kernel_facts", "program_facts"]
 
-_LINE = re.compile(r"check (?P<name>[a-z0-9-]+) (?P<facts>\S.*)")
-_BEGIN = re.compile(rb"^.*rig-verify: begin (?P<name>[a-z0-9-]+)\s*$", re.MULTILINE)
+# CHECK, or CHECK~CONDITION for the mutant that negates a condition.
+_TITLE = r"(?P<title>[a-z0-9-]+(?:~[a-z0-9_.-]+)?)"
+_LINE = re.compile(rf"check {_TITLE} (?P<facts>\S.*)")
+_BEGIN = re.compile(rb"^.*rig-verify: begin " + _TITLE.encode() + rb"\s*$", re.MULTILINE)
 _END = re.compile(rb"^.*rig-verify: end .*$", re.MULTILINE)
 
 
-def facts_of(folder: Path) -> dict[str, dict[str, str]]:
-    """Return, for each check of a guest's run, what was seen: name -> fact -> value."""
+def collect_facts(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the facts of each check of a guest's run: title of the check -> fact -> value."""
+    records = (record for record in read_records(folder / "events.jsonl").items if record["ev"] == "line")
+    found = program_facts(str(record.get("text")) for record in records)
+    for title, facts in kernel_facts((folder / "console.log").read_bytes()).items():
+        found.setdefault(title, {}).update(facts)
+    return found
+
+
+def program_facts(lines: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the facts in the program's lines; a check may have several lines."""
     found: dict[str, dict[str, str]] = {}
-    for record in read_records(folder / "events.jsonl").items:
-        if record["ev"] != "line":
-            continue
-        match = _LINE.fullmatch(str(record.get("text")))
+    for line in lines:
+        match = _LINE.fullmatch(line)
         if match is not None:
             words = (word.partition("=") for word in match["facts"].split(" "))
-            found[match["name"]] = {key: value for key, _, value in words}
-    for name, facts in kernel_facts((folder / "console.log").read_bytes()).items():
-        found.setdefault(name, {}).update(facts)
+            found.setdefault(match["title"], {}).update({key: value for key, _, value in words})
     return found
 
 
 def kernel_facts(console: bytes) -> dict[str, dict[str, str]]:
-    """Return what the kernel said while each check ran: OOM reports and panics between its marks."""
+    """Return what the kernel reported while each check ran: OOM reports and panics between its marks."""
     found = {}
     for begin in _BEGIN.finditer(console):
         # A check that ends the kernel has no end mark; the next one's begin cannot follow either.
         end = _END.search(console, begin.end())
         part = console[begin.end() : end.start() if end else len(console)]
-        found[begin["name"].decode()] = _facts(part)
+        found[begin["title"].decode()] = _facts(part)
     return found
 
 
@@ -56,6 +64,8 @@ def _facts(part: bytes) -> dict[str, str]:
             "oom_order": str(first.order),
             "oom_tasks": str(len(first.tasks)),
         }
+        # dump_header() prints the counters of the cgroup that ran full, and of none when the machine did.
+        facts |= {f"oom_limit_{usage.name}": str(usage.limit_kb) for usage in first.cgroup}
     if panics:
         facts["panic"] = panics[0].reason or "none"
     return facts

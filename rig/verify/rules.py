@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rig.verify.check import Saw
+from rig.verify.check import Facts
 
 __all__ = ["EAGAIN", "EINVAL", "ENOMEM", "batch_kb", "limit_by_ratio", "slack_kb"]
 
@@ -12,11 +12,11 @@ EAGAIN, ENOMEM, EINVAL = 11, 12, 22
 PAGE_KB = 4
 
 
-def limit_by_ratio(saw: Saw, ratio: int) -> int:
+def limit_by_ratio(facts: Facts, ratio: int) -> int:
     """Return CommitLimit as vm_commit_limit() of mm/util.c computes it from vm.overcommit_ratio."""
-    huge = int(saw.facts.get("huge", "0"))
-    pages = (saw["total"] - huge) // PAGE_KB * ratio // 100
-    return pages * PAGE_KB + saw["swap"]
+    huge = int(facts.values.get("huge", "0"))
+    pages = (facts["total"] - huge) // PAGE_KB * ratio // 100
+    return pages * PAGE_KB + facts["swap"]
 
 
 def batch_kb(total_kb: int, cpus: int) -> int:

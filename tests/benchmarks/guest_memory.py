@@ -20,13 +20,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
-from rig.experiment.prepare import find_parts, guest_spec
+from rig.experiment.prepare import prepare_guest
 from rig.image.payload import blank_payload
-from rig.image.store import Store
-from rig.machine.qemu import find_qemu
 from rig.machine.session import Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
-from rig.machine.spec import Wiring
 from rig.run.progress import NullProgress
 from rig.scenario.settings import guest_settings
 
@@ -43,11 +40,8 @@ def pss(pid: int) -> dict[str, int]:
 
 async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
     """Restore so many guests and return the sum of their PSS and of their own dirty pages, kB. words: for QEMU."""
-    store, qemu = Store(), find_qemu()
-    settings = guest_settings([f"memory={memory}"])
-    parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image)
-    spec = guest_spec(parts, settings, qemu_args=words)
-    snapshot = await ensure_snapshot(store, spec, qemu, Deadlines(120, 120), Execution(), NullProgress())
+    guest = await prepare_guest(guest_settings([f"memory={memory}"]), qemu_args=words)
+    snapshot = await ensure_snapshot(guest, Deadlines(120, 120), Execution(), NullProgress())
     sessions: list[Session] = []
     # Leaving the stack ends every QEMU by its own pid.
     async with AsyncExitStack() as stack:
@@ -55,8 +49,10 @@ async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
             folder = stack.enter_context(runtime_folder(f"memory-{number}"))
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rig-bench-")))
             blank_payload(folder / "payload")
-            wiring = Wiring(name=f"memory-{number}", folder=folder, payload=folder / "payload", incoming=True)
-            session = await stack.enter_async_context(restored(spec, wiring, qemu, out, Listeners(), snapshot))
+            wiring = guest.wiring(f"memory-{number}", folder, out)
+            session = await stack.enter_async_context(
+                restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot)
+            )
             sessions.append(session)
             await session.monitor.execute("cont")
             await asyncio.sleep(IDLE)

@@ -9,6 +9,7 @@ import pytest
 
 from rig.experiment import prepare
 from rig.experiment.prepare import default_kernel
+from rig.image.digest import digest_text
 from rig.image.sourcekernel import _ref
 from rig.image.store import Store
 
@@ -26,7 +27,7 @@ def _built(store: Store, config: str = "") -> None:
         result.mkdir()
         (result / "bzImage").write_bytes(b"made")
         about = {"spec": "source:bookworm", "release": "6.1.1-rig", "package": "made 1", "config": config}
-        entry = store.add("kernel", f"made{len(config)}", result, about)
+        entry = store.add("kernel", digest_text(config), result, about)
     store.set_ref(_ref("source:bookworm"), entry.key)
 
 

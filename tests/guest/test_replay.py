@@ -185,12 +185,12 @@ def test_run_with_swap_on_a_disk_says_before_it_starts_that_it_is_not_recorded(r
 
 def test_exported_run_replays_from_an_empty_cache(rig: Rig, tmp_path: Path) -> None:
     folder = _recorded(rig, tmp_path, "overcommit-oops")
-    parcel = tmp_path / "run.tar.zst"
+    archive = tmp_path / "run.tar.zst"
     elsewhere = {"RIG_RUNS": str(tmp_path / "other/runs"), "RIG_CACHE": str(tmp_path / "other/cache")}
-    assert rig("export", str(folder), str(parcel)).status == 0
+    assert rig("export", str(folder), str(archive)).status == 0
 
-    # The parts must come from the parcel, not from the paths that they had here.
-    imported = rig("import", str(parcel), **elsewhere)
+    # The parts must come from the archive, not from the paths that they had here.
+    imported = rig("import", str(archive), **elsewhere)
     _edit(
         tmp_path / "other/runs" / folder.name,
         **{f"recording__guest__{part}_path": "" for part in ("kernel", "initramfs", "rootfs")},
@@ -202,49 +202,49 @@ def test_exported_run_replays_from_an_empty_cache(rig: Rig, tmp_path: Path) -> N
     assert (tmp_path / "other/runs" / folder.name / "console.log").read_bytes() == (folder / "console.log").read_bytes()
 
 
-def test_damaged_parcel_is_refused_and_nothing_of_it_stays(rig: Rig, tmp_path: Path) -> None:
+def test_damaged_archive_is_refused_and_nothing_of_it_stays(rig: Rig, tmp_path: Path) -> None:
     folder = _recorded(rig, tmp_path, SMALL)
-    parcel = tmp_path / "run.tar.zst"
-    assert rig("export", str(folder), str(parcel)).status == 0
-    content = parcel.read_bytes()
-    parcel.write_bytes(content[: len(content) // 2])
+    archive = tmp_path / "run.tar.zst"
+    assert rig("export", str(folder), str(archive)).status == 0
+    content = archive.read_bytes()
+    archive.write_bytes(content[: len(content) // 2])
     elsewhere = {"RIG_RUNS": str(tmp_path / "other/runs"), "RIG_CACHE": str(tmp_path / "other/cache")}
 
-    called = rig("import", str(parcel), **elsewhere)
+    called = rig("import", str(archive), **elsewhere)
 
     _refused(called, "run.tar.zst")
     assert not list((tmp_path / "other").rglob("run.json"))
     assert not list((tmp_path / "other/cache/tmp").iterdir())
 
 
-def test_file_that_is_no_parcel_is_refused(rig: Rig, tmp_path: Path) -> None:
-    (tmp_path / "x.tar.zst").write_text("no parcel")
+def test_file_that_is_no_archive_is_refused(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "x.tar.zst").write_text("no archive")
 
-    _refused(rig("import", str(tmp_path / "x.tar.zst")), "is no parcel of rig's")
+    _refused(rig("import", str(tmp_path / "x.tar.zst")), "is not an archive of rig's")
 
 
-def test_parcel_with_a_changed_file_is_refused(rig: Rig, tmp_path: Path) -> None:
+def test_archive_with_a_changed_file_is_refused(rig: Rig, tmp_path: Path) -> None:
     folder = _recorded(rig, tmp_path, SMALL)
-    parcel, plain = tmp_path / "run.tar.zst", tmp_path / "run.tar"
-    assert rig("export", str(folder), str(parcel)).status == 0
-    subprocess.run(["zstd", "-q", "-d", str(parcel), "-o", str(plain)], check=True)
+    archive, plain = tmp_path / "run.tar.zst", tmp_path / "run.tar"
+    assert rig("export", str(folder), str(archive)).status == 0
+    subprocess.run(["zstd", "-q", "-d", str(archive), "-o", str(plain)], check=True)
     content = bytearray(plain.read_bytes())
     at = content.index(b"memory-is-copied", content.index((folder / "run.json").read_bytes()[:200]))
     content[at] ^= 1
     plain.write_bytes(content)
-    subprocess.run(["zstd", "-q", "-f", str(plain), "-o", str(parcel)], check=True)
+    subprocess.run(["zstd", "-q", "-f", str(plain), "-o", str(archive)], check=True)
 
-    _refused(rig("import", str(parcel)), "is not what its hash says")
+    _refused(rig("import", str(archive)), "is not what its hash says")
 
 
-def test_parcel_with_qemu_options_is_taken_only_when_trusted(rig: Rig, tmp_path: Path) -> None:
+def test_archive_with_qemu_options_is_taken_only_when_trusted(rig: Rig, tmp_path: Path) -> None:
     folder = _recorded(rig, tmp_path, SMALL, "--qemu-arg=-msg", "--qemu-arg=timestamp=off")
-    parcel = tmp_path / "run.tar.zst"
-    assert rig("export", str(folder), str(parcel)).status == 0
+    archive = tmp_path / "run.tar.zst"
+    assert rig("export", str(folder), str(archive)).status == 0
     elsewhere = {"RIG_RUNS": str(tmp_path / "other/runs")}
 
-    _refused(rig("import", str(parcel), **elsewhere), "-msg timestamp=off", "--trust")
-    assert rig("import", str(parcel), "--trust", **elsewhere).status == 0
+    _refused(rig("import", str(archive), **elsewhere), "-msg timestamp=off", "--trust")
+    assert rig("import", str(archive), "--trust", **elsewhere).status == 0
 
 
 def test_noted_hash_is_the_recordings(rig: Rig, tmp_path: Path) -> None:

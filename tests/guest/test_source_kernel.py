@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from rig.errors import RigError
 from rig.image.apt import host_suite
-from rig.verify.guests import ZRAM
+from rig.verify.measure import ZRAM
 from tests.guest.conftest import Rig
 
 BUILD_DEADLINE = 1100
@@ -63,11 +62,9 @@ def test_live_guest_on_it_takes_its_payload_by_ssh(kernel: str, rig: Rig) -> Non
 
 @pytest.mark.parametrize("form", ["bzImage", "vmlinux"])
 def test_both_of_its_files_boot_by_their_path(form: str, kernel: str, rig: Rig) -> None:
-    command = rig("run", "memory-is-copied", "--kernel", kernel, "--print-qemu").out
-    found = re.search(r"^-?.*-kernel (\S+)", command, re.MULTILINE)
-    assert found is not None, command
+    booted = rig("run", "memory-is-copied", "--kernel", kernel, "--json").run()["recording"]["guest"]["kernel_path"]
 
-    called = rig("run", "memory-is-copied", "--kernel", str(Path(found[1]).with_name(form)), "--json")
+    called = rig("run", "memory-is-copied", "--kernel", str(Path(booted).with_name(form)), "--json")
 
     assert called.run()["verdict"] == "reproduced", called.out + called.err
 

@@ -223,17 +223,3 @@ def test_frontier_without_a_change_says_what_it_saw(rig: Rig) -> None:
 
     assert called.status == 1
     assert "no change of verdict in the range" in called.out
-
-
-def test_rules_of_overcommit_hold_on_this_kernel(rig: Rig) -> None:
-    called = rig("verify", "overcommit", "--ktap", "-")
-
-    assert called.status == 0, called.out
-    assert called.out.count("\n  ok ") >= 34
-
-
-def test_suite_that_the_mirror_does_not_serve_is_unavailable(rig: Rig) -> None:
-    called = rig("verify", "overcommit", "--kernel", "debian:nosuchsuite", "--check", "brk", "--ktap", "-")
-
-    assert called.status == 0, called.err
-    assert "# SKIP unavailable" in called.out

@@ -40,36 +40,36 @@ def _entry(store: Store, kind: str, key: str, content: bytes) -> Entry:
 
 def test_what_was_used_last_is_not_read_again(tmp_path: Path, reads: list[Path]) -> None:
     store = Store(tmp_path)
-    entry = _entry(store, "kernel", "a", b"one")
+    entry = _entry(store, "kernel", "a" * 64, b"one")
     reads.clear()
 
     look_ahead(store)
 
-    assert store.whole("kernel", "a") == entry
+    assert store.whole("kernel", "a" * 64) == entry
     assert reads == []
 
 
 def test_a_file_that_was_not_foreseen_is_read(tmp_path: Path, reads: list[Path]) -> None:
     store = Store(tmp_path)
-    old, new = _entry(store, "kernel", "old", b"one"), _entry(store, "kernel", "new", b"two")
+    old, new = _entry(store, "kernel", "0" * 64, b"one"), _entry(store, "kernel", "1" * 64, b"two")
     old.touch()
     reads.clear()
 
     look_ahead(store)
 
-    assert store.whole("kernel", "new") == new
+    assert store.whole("kernel", "1" * 64) == new
     assert reads == [new.file("file")]
 
 
 def test_damage_is_seen_by_a_digest_taken_ahead(tmp_path: Path, reads: list[Path]) -> None:
     store = Store(tmp_path)
-    entry = _entry(store, "kernel", "a", b"one")
+    entry = _entry(store, "kernel", "a" * 64, b"one")
     entry.file("file").chmod(0o600)
     entry.file("file").write_bytes(b"two")
 
     look_ahead(store)
 
-    assert store.whole("kernel", "a") is None
+    assert store.whole("kernel", "a" * 64) is None
 
 
 def test_a_file_that_changed_since_is_read(tmp_path: Path, reads: list[Path]) -> None:

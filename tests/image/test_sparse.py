@@ -87,7 +87,7 @@ def test_cached_memory_that_was_changed_is_damaged(tmp_path: Path) -> None:
     with store.workplace() as work:
         (work / "result").mkdir()
         made(work / "result" / "ram.sparse", *PIECES)
-        entry = store.add("snapshot", "s1", work / "result", {})
+        entry = store.add("snapshot", "5" * 64, work / "result", {})
     assert entry.damaged() == []
 
     with entry.file("ram.sparse").open("r+b") as file:

@@ -14,6 +14,8 @@ from rig.errors import RigError
 from rig.image.digest import digest_text
 from rig.image.store import Entry, Store
 
+K1, S1, S2, S3 = (digest_text(name) for name in ("k1", "s1", "s2", "s3"))
+
 
 def _add(store: Store, kind: str, key: str, content: bytes = b"content") -> Entry:
     with store.workplace() as work:
@@ -29,19 +31,19 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_entry_that_was_added_is_found_with_its_hashes(store: Store) -> None:
-    added = _add(store, "kernel", "k1")
+    added = _add(store, "kernel", K1)
 
-    found = store.get("kernel", "k1")
+    found = store.get("kernel", K1)
 
     assert found == added
     assert found.damaged() == []
 
 
 def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    entry = _add(store, "kernel", "k1")
+    entry = _add(store, "kernel", K1)
     entry.file("file").write_bytes(b"cOntent")
 
-    found = store.whole("kernel", "k1")
+    found = store.whole("kernel", K1)
 
     assert found is None
     assert not entry.path.exists()
@@ -49,11 +51,11 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
 
 
 def test_half_built_entry_is_not_there(store: Store) -> None:
-    folder = store.root / "kernel" / "k1"
+    folder = store.root / "kernel" / K1
     folder.mkdir(parents=True)
     (folder / "file").write_bytes(b"half")
 
-    assert store.get("kernel", "k1") is None
+    assert store.get("kernel", K1) is None
     assert store.entries() == []
 
 
@@ -72,31 +74,31 @@ def test_failed_build_leaves_nothing(store: Store) -> None:
 def test_least_recently_used_goes_first_when_the_bound_is_reached(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, newer = _add(store, "snapshot", "s1", bytes(1 << 20)), _add(store, "snapshot", "s2", bytes(1 << 20))
+    old, newer = _add(store, "snapshot", S1, bytes(1 << 20)), _add(store, "snapshot", S2, bytes(1 << 20))
     long_ago = time.time() - 7200
     os.utime(old.path / "manifest.json", (long_ago - 60, long_ago - 60))
     os.utime(newer.path / "manifest.json", (long_ago, long_ago))
     monkeypatch.setenv("RIG_CACHE_SIZE", "2500K")
 
-    _add(store, "snapshot", "s3", bytes(1 << 20))
+    _add(store, "snapshot", S3, bytes(1 << 20))
 
-    assert {entry.key for entry in store.entries()} == {"s2", "s3"}
+    assert {entry.key for entry in store.entries()} == {S2, S3}
 
 
 def test_what_was_just_used_is_not_evicted_under_a_running_guest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    _add(store, "snapshot", "s1", bytes(1 << 20))
+    _add(store, "snapshot", S1, bytes(1 << 20))
     monkeypatch.setenv("RIG_CACHE_SIZE", "1K")
 
-    _add(store, "snapshot", "s2", bytes(1 << 20))
+    _add(store, "snapshot", S2, bytes(1 << 20))
 
-    assert {entry.key for entry in store.entries()} == {"s1", "s2"}
+    assert {entry.key for entry in store.entries()} == {S1, S2}
 
 
 def test_bound_that_is_no_size_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_CACHE_SIZE", "much")
 
     with pytest.raises(RigError, match=r"RIG_CACHE_SIZE.*'much' is not a size"):
-        _add(store, "kernel", "k1")
+        _add(store, "kernel", K1)
 
 
 def test_two_builders_of_one_thing_take_turns(store: Store) -> None:
@@ -140,3 +142,41 @@ def test_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path) -
 
 def test_key_of_two_texts_is_not_that_of_their_sum() -> None:
     assert digest_text("ab", "c") != digest_text("a", "bc")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        ".",
+        "..",
+        "../victim",
+        "/tmp/victim",
+        "a" * 63,
+        "A" * 64,
+        "g" * 64,
+        "a" * 65,
+        "a" * 64 + "\n",
+        "a" * 32 + "/" + "a" * 31,
+    ],
+)
+def test_key_that_is_not_a_hash_touches_nothing(key: str, store: Store, tmp_path: Path) -> None:
+    victim = tmp_path / "cache/victim/file"
+    kept = _add(store, "snapshot", S1)
+    victim.parent.mkdir()
+    victim.write_text("mine")
+
+    with pytest.raises(RigError, match="is not a key of the cache"):
+        _add(store, "snapshot", key)
+
+    assert victim.read_text() == "mine"
+    assert store.entries() == [kept]
+    assert store.get("snapshot", key) is None
+
+
+@pytest.mark.parametrize("kind", ["", "..", "../..", "refs", "tmp", "/etc"])
+def test_kind_that_does_not_exist_is_refused(kind: str, store: Store) -> None:
+    with pytest.raises(RigError, match="is not a key of the cache"):
+        _add(store, kind, K1)
+
+    assert store.get(kind, K1) is None

@@ -44,9 +44,9 @@ def test_warp_guest_has_no_disk_and_no_network() -> None:
 
 
 def test_live_guest_has_one_way_in_on_loopback_and_none_out() -> None:
-    command = words(replace(SPEC, clock=Clock.LIVE), replace(WIRING, ssh_port=2222))
+    command = words(replace(SPEC, clock=Clock.LIVE), replace(WIRING, ssh=True))
 
-    assert "restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in command
+    assert "restrict=on,hostfwd=tcp:127.0.0.1:0-:22" in command
     assert "icount" not in command
 
 

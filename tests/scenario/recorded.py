@@ -66,11 +66,13 @@ class Recorded:
     records: tuple[dict[str, Any], ...]
     console: bytes
 
-    def judged(self) -> Judgement:
+    def evidence(self) -> Evidence:
         settings = parse_settings(self.scenario, self.sets)
         lines = b"".join(json.dumps(record).encode() + b"\n" for record in self.records)
-        plan = render_plan(self.scenario, settings)
-        return judge(self.scenario, Evidence(settings, plan, read_records(lines), read([self.console])))
+        return Evidence(settings, render_plan(self.scenario, settings), read_records(lines), read([self.console]))
+
+    def judged(self) -> Judgement:
+        return judge(self.scenario, self.evidence())
 
     def claim(self, name: str) -> Claimed:
         return next(claim for claim in self.judged().claims if claim.id == name)

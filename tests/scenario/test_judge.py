@@ -75,7 +75,7 @@ def test_what_did_not_happen_fails(tmp_path: Path, expr: str, reason: str) -> No
     [
         ("sample('filled').t > 0", "there is no sample 'filled', only none with a label"),
         ("end.reasn == ''", "end has no 'reasn': did you mean 'reason'?"),
-        ("exit_of('child').code == 0", "no end of 'child' was heard"),
+        ("exit_of('child').code == 0", "no end of 'child' was recorded"),
         ("1 / 0 == 1", "ZeroDivisionError"),
         ("max([]) > 1", "ValueError"),
         ("len(marks)", "neither true nor false, but 1"),

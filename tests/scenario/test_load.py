@@ -9,6 +9,7 @@ import pytest
 
 from rig.errors import UsageError
 from rig.scenario.load import find_scenario, list_scenarios, load_scenario
+from rig.scenario.new import SKELETON
 
 GOOD = """\
 title = "A sleep"
@@ -183,3 +184,32 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="not UTF-8 at byte 9"):
         load_scenario(folder)
+
+
+def test_step_in_a_table_of_its_own_is_named_by_its_line(tmp_path: Path) -> None:
+    steps = '[[plan.steps]]\ndo = "sleep"\nseconds = 1\n\n[[plan.steps]]\ndo = "sleep"\nsecond = 2\n'
+    text = GOOD.replace('[plan]\nsteps = [\n  { do = "sleep", seconds = "{{ naps }}" },\n]\n', steps)
+    header = text.splitlines().index("second = 2") - 1
+
+    with pytest.raises(UsageError) as refused:
+        load_scenario(folder_with(tmp_path, text))
+
+    assert f"scenario.toml:{header}:" in str(refused.value.where)
+
+
+def test_key_of_the_last_of_many_claims_is_named_by_its_line(tmp_path: Path) -> None:
+    claims = "".join(f'\n[[claims]]\nid = "c{number}"\ntext = "t"\nexpr = "len(ooms) > 0"\n' for number in range(3000))
+    text = GOOD + claims.replace('id = "c2999"', 'id = "c2999"\nexpt = "true"')
+    line = text.splitlines().index('expt = "true"') + 1
+
+    with pytest.raises(UsageError) as refused:
+        load_scenario(folder_with(tmp_path, text))
+
+    assert f"scenario.toml:{line}:" in str(refused.value.where)
+
+
+@pytest.mark.parametrize("folder", [*list_scenarios(), SKELETON], ids=lambda folder: folder.name)
+def test_no_line_of_a_scenario_is_longer_than_120_columns(folder: Path) -> None:
+    lines = (folder / "scenario.toml").read_text().splitlines()
+
+    assert not [f"line {number}" for number, line in enumerate(lines, 1) if len(line) > 120]

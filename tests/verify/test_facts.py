@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What is read from a guest that verified: its lines, and the kernel's words between two marks."""
+"""What is read from a guest that verified: its program's lines, and the kernel's log between two marks."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from rig.verify.facts import facts_of, kernel_facts
+from rig.verify.facts import collect_facts, kernel_facts
 
 OOM = (
     b"[    8.100000] eater invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
@@ -42,8 +42,13 @@ def test_lines_of_programs_are_numbers_by_check(tmp_path: Path) -> None:
     records = [
         {"n": 0, "t": 1.0, "ev": "line", "program": "commit", "text": "check brk grown=8192 charged=8192 after=0"},
         {"n": 1, "t": 1.1, "ev": "line", "program": "commit", "text": "nothing of a check"},
+        {"n": 2, "t": 1.2, "ev": "line", "program": "commit", "text": "check brk~grow grown=0"},
+        {"n": 3, "t": 1.3, "ev": "line", "program": "commit", "text": "check brk more=1"},
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     (tmp_path / "console.log").write_bytes(b"")
 
-    assert facts_of(tmp_path) == {"brk": {"grown": "8192", "charged": "8192", "after": "0"}}
+    assert collect_facts(tmp_path) == {
+        "brk": {"grown": "8192", "charged": "8192", "after": "0", "more": "1"},
+        "brk~grow": {"grown": "0"},
+    }

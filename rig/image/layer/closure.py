@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An executable of the host with the libraries that its dynamic loader finds for it.
 
-The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH, RUNPATH, $ORIGIN,
-LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
+The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH,
+RUNPATH, $ORIGIN, LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
 """
 
 from __future__ import annotations

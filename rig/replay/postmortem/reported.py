@@ -18,7 +18,7 @@ __all__ = ["arrays_said", "moment_of", "tasks_said", "tasks_sampled"]
 
 PAGE_KB = 4
 
-# States of guest/agent/PROTOCOL.md. A page that was only read is the shared zero page, and so nobody's copy.
+# States of docs/reference/agent-protocol.md. A page that was only read is the shared zero page, and so nobody's copy.
 STATES: dict[str, PageState] = {
     "none": "absent", "zero": "absent", "shared": "shared", "private": "own", "file": "shared", "swap": "swapped",
 }  # fmt: skip

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Builds with the stand-in tree run no program of the host but make and objcopy: the others stand in too."""
 
 from __future__ import annotations

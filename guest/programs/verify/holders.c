@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/* Processes that hold memory until the kernel, or the end of the check, kills them. */
+#include <sys/syscall.h>
+
+#include "holders.h"
+
+enum { MOST = 8 };
+
+/* Shared by all: the eater stops when somebody has been killed. */
+static struct board {
+	volatile int stop;
+	volatile int ready;
+	volatile long eaten;
+} *board;
+
+static struct member {
+	const char *name;
+	pid_t pid;
+	bool killed;
+} members[MOST];
+static int count;
+
+static void bind_to_node(int node)
+{
+	unsigned long mask = 1UL << node;
+
+	/* MPOL_BIND */
+	if (syscall(SYS_set_mempolicy, 2, &mask, sizeof(mask) * 8))
+		_exit(EXIT_REFUSED);
+}
+
+static void take_more(void)
+{
+	const long most = 1024 * MB;
+	volatile char *at = map(most, RW, ANON | MAP_NORESERVE);
+
+	__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
+	for (long i = 0; i < most && !board->stop; i += PAGE) {
+		at[i] = 1;
+		board->eaten = (i + PAGE) / KB;
+		/* Lets the one who looks see a kill before this one's hunger makes another. */
+		if (i % (256 * KB) == 0)
+			sleep_for(1000000);
+	}
+}
+
+__attribute__((noreturn))
+static void live(const struct holder *holder)
+{
+	char path[128], adj[16];
+
+	take_role(holder->name);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(adj, sizeof(adj), "%d", holder->adj);
+	if (spill("/proc/self/oom_score_adj", adj))
+		_exit(EXIT_REFUSED);
+	if (holder->group) {
+		snprintf(path, sizeof(path), "%s/cgroup.procs", holder->group);
+		if (spill(path, "0"))
+			_exit(EXIT_REFUSED);
+	}
+	if (holder->node >= 0)
+		bind_to_node(holder->node);
+	if (holder->bytes == EAT) {
+		take_more();
+	} else {
+		touch(map(holder->bytes + PAGE, RW, ANON | MAP_NORESERVE), holder->bytes);
+		__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
+	}
+	for (;;)
+		pause();
+}
+
+/* The kernel's word of what a process holds and of its score. */
+static void tell_holder(const struct holder *holder, pid_t pid)
+{
+	char path[64];
+	long rss, adj;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	rss = number_in(path, "VmRSS");
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	adj = strtol(slurp(path) ?: "0", NULL, 10);
+	tell("rss.%s=%ld adj.%s=%ld", holder->name, rss, holder->name, adj);
+}
+
+pid_t start_holder(struct holder holder)
+{
+	int ready;
+	pid_t pid;
+
+	if (!board)
+		board = (struct board *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
+	if (count == MOST)
+		usage_error("more than %d processes", MOST);
+	ready = board->ready;
+	pid = fork();
+	if (pid == 0)
+		live(&holder);
+	if (pid < 0)
+		refused("fork");
+	members[count++] = (struct member){ holder.name, pid, false };
+	while (board->ready == ready) {
+		if (waitpid(pid, NULL, WNOHANG) == pid) {
+			tell("broken=%s-ended-before-it-held-its-memory", holder.name);
+			_exit(EXIT_REFUSED);
+		}
+		sleep_for(1000000);
+	}
+	tell_holder(&holder, pid);
+	return pid;
+}
+
+pid_t hold(const char *name, long bytes, int adj, const char *group)
+{
+	return start_holder((struct holder){ name, bytes, adj, group, ANY_NODE });
+}
+
+pid_t eat(int adj, const char *group)
+{
+	return start_holder((struct holder){ "eater", EAT, adj, group, ANY_NODE });
+}
+
+void wait_for_kill(void)
+{
+	char killed[128] = "";
+	bool any = false;
+
+	for (int left = 20000; left > 0; left--) {
+		for (int i = 0; i < count; i++) {
+			int status;
+
+			if (members[i].killed || waitpid(members[i].pid, &status, WNOHANG) != members[i].pid)
+				continue;
+			members[i].killed = true;
+			snprintf(killed + strlen(killed), sizeof(killed) - strlen(killed), "%s%s", killed[0] ? "," : "",
+				 members[i].name);
+			if (!any) {
+				board->stop = 1;
+				left = 400;
+				any = true;
+			}
+		}
+		sleep_for(500000);
+	}
+	tell("killed=%s eaten=%ld", killed[0] ? killed : "nobody", board->eaten);
+}
+
+long half(void)
+{
+	return meminfo("MemAvailable") / 2 / 4 * 4 * KB;
+}
+
+void make_group(const char *path)
+{
+	if (mkdir(path, 0755) && errno != EEXIST)
+		not_applicable(errno);
+}
+
+void set_group(const char *path, const char *key, const char *value)
+{
+	char file[160], *text;
+	int err;
+
+	snprintf(file, sizeof(file), "%s/%s", path, key);
+	err = spill(file, value);
+	if (err)
+		not_applicable(err);
+	text = slurp(file);
+	tell("%s=%.*s", key, (int)strcspn(text ?: "", "\n"), text ?: "");
+}
+
+long group_event(const char *name)
+{
+	return number_in(GROUP "/memory.events", name);
+}
+
+void remove_group(const char *path)
+{
+	for (int i = 0; i < count; i++)
+		if (!members[i].killed) {
+			kill(members[i].pid, SIGKILL);
+			waitpid(members[i].pid, NULL, 0);
+			members[i].killed = true;
+		}
+	for (int left = 100; left > 0 && rmdir(path) && errno == EBUSY; left--)
+		sleep_for(10000000);
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+/* What the kernel refuses: the overcommit modes, CommitLimit, the reserves, and limits that are no OOM. */
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "verify.h"
+
+/* 0, or the errno of the refusal; nothing stays mapped. */
+static int try_map(long bytes, int flags)
+{
+	void *at = mmap(NULL, (size_t)bytes, RW, flags, -1, 0);
+
+	if (at == MAP_FAILED)
+		return errno;
+	munmap(at, (size_t)bytes);
+	return 0;
+}
+
+/* The largest single mapping that the kernel grants, in kB. */
+static long largest(long high_kb)
+{
+	long low = 0, high = high_kb / 4 + 1;
+
+	while (high - low > 1) {
+		long middle = low + (high - low) / 2;
+
+		if (try_map(middle * PAGE, ANON) == 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low * 4;
+}
+
+/* ---- the modes ---- */
+
+static void mode0_single(void)
+{
+	long total, swap, most;
+
+	given_vm("overcommit_memory", 0, 1);
+	total = meminfo("MemTotal");
+	swap = meminfo("SwapTotal");
+	most = largest(4 * (total + swap));
+	tell("total=%ld swap=%ld largest=%ld errno=%d", total, swap, most, try_map((most + 4) * KB, ANON));
+}
+
+static void mode0_sum(void)
+{
+	long total = meminfo("MemTotal"), before = committed(), each = total * 3 / 4 / 4 * 4;
+	int first, second;
+
+	set_vm("overcommit_ratio", 100);
+	given_vm("overcommit_memory", 0, 2);
+	first = mmap(NULL, (size_t)(each * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
+	second = mmap(NULL, (size_t)(each * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
+	tell("total=%ld each=%ld first=%d second=%d charged=%ld", total, each, first, second, committed() - before);
+}
+
+static void mode1_any(void)
+{
+	long total = meminfo("MemTotal"), before = committed();
+	int err;
+
+	given_vm("overcommit_memory", 1, 0);
+	err = try_map(64 * total * KB, ANON);
+	tell("total=%ld asked=%ld errno=%d left=%ld", total, 64 * total, err, committed() - before);
+}
+
+/* Mode 2 with nothing set aside but what a check sets. */
+static void strict(void)
+{
+	set_vm("overcommit_ratio", 80);
+	set_vm("user_reserve_kbytes", 0);
+	set_vm("admin_reserve_kbytes", 0);
+	given_vm("overcommit_memory", 2, 0);
+}
+
+static void mode2_single(void)
+{
+	long before, limit, most;
+
+	strict();
+	before = committed();
+	limit = meminfo("CommitLimit");
+	most = largest(4 * limit);
+	tell("limit=%ld committed=%ld largest=%ld errno=%d", limit, before, most, try_map((most + 4) * KB, ANON));
+}
+
+static void mode2_sum(void)
+{
+	long before, limit, half;
+	int first, second;
+
+	strict();
+	before = committed();
+	limit = meminfo("CommitLimit");
+	half = (limit - before) * 6 / 10 / 4 * 4;
+	first = mmap(NULL, (size_t)(half * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
+	second = try_map(half * KB, ANON);
+	tell("limit=%ld committed=%ld each=%ld first=%d second=%d", limit, before, half, first, second);
+}
+
+static void mode2_within(void)
+{
+	long before, limit, most;
+	int err, above;
+
+	strict();
+	before = committed();
+	limit = meminfo("CommitLimit");
+	most = (limit - before) * 9 / 10 / 4 * 4;
+	above = try_map(2 * limit * KB, ANON);
+	err = mmap(NULL, (size_t)(most * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
+	tell("limit=%ld asked=%ld errno=%d charged=%ld control_above=%d", limit, most, err, committed() - before, above);
+}
+
+static void mode_range(void)
+{
+	int highest, err;
+
+	set_vm("overcommit_memory", 0);
+	highest = set_vm("overcommit_memory", 2);
+	set_vm("overcommit_memory", 0);
+	err = set_vm("overcommit_memory", condition("value") ? 3 : 2);
+	tell("control_highest=%d errno=%d mode=%ld", highest, err, get_vm("overcommit_memory"));
+}
+
+static void mode2_switch(void)
+{
+	long total = meminfo("MemTotal"), limit, now, size = (condition("above") ? 2 * total : 1024) * KB;
+	volatile char *memory;
+	int more, after, err;
+
+	set_vm("overcommit_memory", 1);
+	memory = map(size, RW, ANON);
+	set_vm("overcommit_ratio", 80);
+	set_vm("admin_reserve_kbytes", 0);
+	set_vm("user_reserve_kbytes", 0);
+	err = set_vm("overcommit_memory", condition("switch") ? 2 : 1);
+	limit = meminfo("CommitLimit");
+	now = committed();
+	tell("errno=%d overcommit_memory=%ld limit=%ld committed=%ld", err, get_vm("overcommit_memory"), limit, now);
+	memory[0] = 42;
+	/* The kernel's word that the page is there, and what it holds. */
+	tell("wrote=%ld read=%d", resident((const void *)memory, PAGE), memory[0]);
+	more = try_map(PAGE, ANON);
+	munmap((void *)memory, (size_t)size);
+	after = try_map(PAGE, ANON);
+	tell("more=%d after=%d", more, after);
+}
+
+/* ---- CommitLimit ---- */
+
+static void tell_limit(const char *sysctl)
+{
+	tell("total=%ld swap=%ld huge=%ld %s=%ld limit=%ld", meminfo("MemTotal"), meminfo("SwapTotal"),
+	     meminfo("HugePages_Total") * meminfo("Hugepagesize"), sysctl, get_vm(sysctl), meminfo("CommitLimit"));
+}
+
+static void limit_ratio(void)
+{
+	static const long ratios[] = { 0, 37, 50, 100, 150 };
+
+	tell("total=%ld swap=%ld", meminfo("MemTotal"), meminfo("SwapTotal"));
+	for (int i = 0; i < 5; i++) {
+		if (condition("ratio"))
+			set_vm("overcommit_ratio", ratios[i]);
+		tell("ratio_%ld=%ld at_%ld=%ld", ratios[i], get_vm("overcommit_ratio"), ratios[i], meminfo("CommitLimit"));
+	}
+}
+
+static void limit_kbytes(void)
+{
+	set_vm("overcommit_ratio", 50);
+	tell("control_ratio=%ld", meminfo("CommitLimit"));
+	if (condition("kbytes"))
+		set_vm("overcommit_kbytes", 65536);
+	tell_limit("overcommit_kbytes");
+}
+
+static void limit_swap(void)
+{
+	if (condition("ratio"))
+		set_vm("overcommit_ratio", 37);
+	tell_limit("overcommit_ratio");
+}
+
+static void limit_hugetlb(void)
+{
+	set_vm("overcommit_ratio", 50);
+	tell("control_limit=%ld", meminfo("CommitLimit"));
+	if (condition("pool"))
+		set_vm("nr_hugepages", 4);
+	tell_limit("overcommit_ratio");
+}
+
+static void limit_kbytes_hugetlb(void)
+{
+	if (condition("kbytes"))
+		set_vm("overcommit_kbytes", 65536);
+	if (condition("pool"))
+		set_vm("nr_hugepages", 4);
+	tell_limit("overcommit_kbytes");
+}
+
+static void limit_exclusive(void)
+{
+	set_vm("overcommit_ratio", 50);
+	if (condition("kbytes"))
+		set_vm("overcommit_kbytes", 65536);
+	tell("kbytes=%ld ratio_after_kbytes=%ld", get_vm("overcommit_kbytes"), get_vm("overcommit_ratio"));
+	if (condition("ratio"))
+		set_vm("overcommit_ratio", 50);
+	tell("ratio=%ld kbytes_after_ratio=%ld", get_vm("overcommit_ratio"), get_vm("overcommit_kbytes"));
+}
+
+/* ---- reserves ---- */
+
+/* The largest mapping that a process without CAP_SYS_ADMIN gets, measured in a child of that kind. */
+static long largest_as_nobody(long high_kb, bool nobody)
+{
+	long *found = (long *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS), most;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		refused("fork");
+	if (pid == 0) {
+		if (nobody && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+			_exit(EXIT_REFUSED);
+		*found = largest(high_kb);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	most = *found;
+	munmap(found, PAGE);
+	return most;
+}
+
+static void admin_reserve(void)
+{
+	bool nobody = condition("nobody");
+	long limit, none, some, root_none, root_some;
+
+	strict();
+	limit = meminfo("CommitLimit");
+	none = largest_as_nobody(4 * limit, nobody);
+	root_none = largest(4 * limit);
+	given_vm("admin_reserve_kbytes", 8192, 0);
+	some = largest_as_nobody(4 * limit, nobody);
+	root_some = largest(4 * limit);
+	tell("nobody_without=%ld nobody_with=%ld root_without=%ld root_with=%ld", none, some, root_none, root_some);
+}
+
+static void user_reserve(long reserve)
+{
+	long limit, none, some, vm;
+
+	strict();
+	limit = meminfo("CommitLimit");
+	/* Address space that is not charged: nobody may write to it. */
+	if (condition("large"))
+		map(512 * MB, PROT_NONE, ANON);
+	vm = number_in("/proc/self/status", "VmSize");
+	none = largest(4 * limit);
+	given_vm("user_reserve_kbytes", reserve, 0);
+	some = largest(4 * limit);
+	tell("vm=%ld without=%ld with=%ld", vm, none, some);
+}
+
+static void user_reserve_bound(void)
+{
+	user_reserve(8192);
+}
+
+static void user_reserve_share(void)
+{
+	user_reserve(1024 * 1024);
+}
+
+/* ---- the counter has a part a CPU ---- */
+
+static void on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		refused("sched_setaffinity");
+}
+
+static void percpu_slack(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), limit, number = 0;
+
+	strict();
+	limit = meminfo("CommitLimit");
+	for (; number < 100000; number++) {
+		on_cpu((int)(number % cpus));
+		if (mmap(NULL, 16 * PAGE, RW, ANON, -1, 0) == MAP_FAILED)
+			break;
+	}
+	tell("cpus=%ld total=%ld limit=%ld step=64 committed=%ld mappings=%ld", cpus, meminfo("MemTotal"), limit,
+	     committed(), number);
+}
+
+/* ---- what is no OOM ---- */
+
+static void max_map_count(void)
+{
+	long bound = 1000, count = 0, free_kb = meminfo("MemFree");
+	int err = 0;
+
+	given_vm("max_map_count", bound, 4 * bound);
+	for (; count < 2 * bound; count++)
+		/* Neighbours that differ are not merged into one. */
+		if (mmap(NULL, PAGE, count % 2 ? PROT_READ : PROT_NONE, ANON, -1, 0) == MAP_FAILED) {
+			err = errno;
+			break;
+		}
+	tell("made=%ld errno=%d free=%ld", count, err, free_kb);
+}
+
+static void rlimit_as(void)
+{
+	long vm = number_in("/proc/self/status", "VmSize"), free_kb = meminfo("MemFree");
+	struct rlimit bound = { (rlim_t)(vm + 8 * KB) * KB, (rlim_t)(vm + 8 * KB) * KB };
+	int within, above, before = try_map(16 * MB, ANON);
+
+	if (condition("rlimit") && setrlimit(RLIMIT_AS, &bound))
+		refused("setrlimit");
+	within = try_map(4 * MB, ANON);
+	above = try_map(16 * MB, ANON);
+	tell("room=%ld asked=%ld control_before=%d within=%d above=%d free=%ld", 8 * KB, 16 * KB, before, within, above,
+	     free_kb);
+}
+
+static void pids_max(void)
+{
+	const char *group = "/sys/fs/cgroup/verify-pids";
+	long forked = 0, free_kb = meminfo("MemFree");
+	int err = 0;
+	pid_t pids[16];
+
+	if (mkdir(group, 0755) && errno != EEXIST)
+		not_applicable(errno);
+	err = spill("/sys/fs/cgroup/verify-pids/pids.max", condition("pids.max") ? "5" : "max");
+	if (err)
+		not_applicable(err);
+	if (spill("/sys/fs/cgroup/verify-pids/cgroup.procs", "0"))
+		refused("cgroup.procs");
+	for (; forked < 16; forked++) {
+		pids[forked] = fork();
+		if (pids[forked] == 0)
+			for (;;)
+				pause();
+		if (pids[forked] < 0) {
+			err = errno;
+			break;
+		}
+	}
+	for (long i = 0; i < forked; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	tell("forked=%ld errno=%d free=%ld", forked, err, free_kb);
+	tell("pids.max=%ld", strtol(slurp("/sys/fs/cgroup/verify-pids/pids.max"), NULL, 10));
+	spill("/sys/fs/cgroup/cgroup.procs", "0");
+	rmdir(group);
+}
+
+/* The min watermarks of all zones, in kB; those of ZONE_MOVABLE, which this guest leaves empty, apart. */
+static void min_free(void)
+{
+	long sum = 0, movable = 0, zones = 0;
+	char *line, *end;
+	bool is_movable = false;
+
+	given_vm("min_free_kbytes", 8192, 4096);
+	line = slurp("/proc/zoneinfo");
+	for (; line && *line; line = end ? end + 1 : NULL) {
+		long value;
+
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		if (strncmp(line, "Node ", 5) == 0)
+			is_movable = strstr(line, "Movable") != NULL;
+		else if (sscanf(line, " min %ld", &value) == 1) {
+			*(is_movable ? &movable : &sum) += value * 4;
+			zones++;
+		}
+	}
+	tell("zones=%ld watermarks=%ld movable=%ld", zones, sum, movable);
+}
+
+const struct check limits_checks[] = {
+	{ "mode0-single", mode0_single, "overcommit_memory", false },
+	{ "mode0-swap", mode0_single, "overcommit_memory", false },
+	{ "mode0-sum", mode0_sum, "overcommit_memory", false },
+	{ "mode1-any", mode1_any, "overcommit_memory", false },
+	{ "mode2-single", mode2_single, "overcommit_memory", false },
+	{ "mode2-sum", mode2_sum, "overcommit_memory", false },
+	{ "mode2-within", mode2_within, "overcommit_memory", false },
+	{ "mode-range", mode_range, "value", false },
+	{ "mode2-switch", mode2_switch, "above switch", false },
+	{ "limit-ratio", limit_ratio, "ratio", false },
+	{ "limit-kbytes", limit_kbytes, "kbytes", false },
+	{ "limit-swap", limit_swap, "ratio", false },
+	{ "limit-kbytes-swap", limit_kbytes, "kbytes", false },
+	{ "limit-hugetlb", limit_hugetlb, "pool", false },
+	{ "limit-kbytes-hugetlb", limit_kbytes_hugetlb, "kbytes pool", false },
+	{ "limit-exclusive", limit_exclusive, "kbytes ratio", false },
+	{ "admin-reserve", admin_reserve, "overcommit_memory nobody admin_reserve_kbytes", false },
+	{ "user-reserve-bound", user_reserve_bound, "overcommit_memory large user_reserve_kbytes", false },
+	{ "user-reserve-share", user_reserve_share, "overcommit_memory large user_reserve_kbytes", false },
+	{ "percpu-slack", percpu_slack, "overcommit_memory", false },
+	{ "max-map-count", max_map_count, "max_map_count", false },
+	{ "rlimit-as", rlimit_as, "rlimit", true },
+	{ "pids-max", pids_max, "pids.max", false },
+	{ "min-free", min_free, "min_free_kbytes", false },
+	{ 0 },
+};

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What an archive of a run may hold: its manifest, the names of its members, and bounds on all of them.
+
+An archive comes from somebody else. A name is taken only when it has the one allowed form, and a size only when a run
+can have it: an archive of 67 kB can expand to gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from rig.image.store import is_key
+from rig.replay.tar_reader import BadArchive
+from rig.run.folder import LARGEST_RUN_FILE, LOCK, RUN_FILE
+from rig.run.imported import IMPORTED_FILE
+
+__all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "Manifest", "check_name", "read_manifest"]
+
+MANIFESTS = ("bundle.json", "parcel.json")
+"""The first member's name: what rig writes, and what it wrote before."""
+LAYOUT = 1
+PART_KINDS = ("kernel", "initramfs", "rootfs", "snapshot")
+MOST_FILES = 1000
+LARGEST_MANIFEST = 1 << 20
+LARGEST = 64 << 30
+"""Bytes of all members together, holes included: decompressing them takes time even where they take no room."""
+FREE_EXPANSION = 256 << 20
+MOST_EXPANSION = 100
+"""Bytes that are not zeros, a byte of the archive. A log of one letter is more, and comes out of the free part."""
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """files: member -> SHA-256; about: `kind/key` of a part -> what its builder wrote down."""
+
+    files: dict[str, str]
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """Parse the manifest. Raises BadArchive where it has not the form that rig writes, or names what it may not."""
+    try:
+        found = json.loads(text)
+        layout, files, about = found["layout"], found["files"], found.get("about", {})
+        if not (isinstance(files, dict) and isinstance(about, dict)):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadArchive("its manifest cannot be read") from None
+    if layout != LAYOUT:
+        raise BadArchive(f"it has layout {str(layout)[:20]}, this rig reads {LAYOUT}")
+    if len(files) > MOST_FILES:
+        raise BadArchive(f"it has {len(files)} files; a run has {MOST_FILES} at most")
+    for name, digest in files.items():
+        check_name(name)
+        if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
+            raise BadArchive(f"the hash of {name} is not a SHA-256")
+    return Manifest(files, {name: each for name, each in about.items() if isinstance(each, dict)})
+
+
+def check_name(name: str) -> None:
+    """Raise BadArchive unless a member's name is `run/PATH` or `cache/KIND/KEY/FILE`."""
+    parts = PurePosixPath(name).parts
+    plain = str(PurePosixPath(name)) == name and name.isprintable() and not any(part in ("..", "") for part in parts)
+    of_run = len(parts) in range(2, 9) and parts[0] == "run" and parts[1] not in (LOCK, IMPORTED_FILE)
+    of_cache = len(parts) == 4 and parts[0] == "cache" and parts[1] in PART_KINDS and is_key(parts[1], parts[2])
+    if not plain or not (of_run or of_cache) or any(len(part.encode(errors="replace")) > 200 for part in parts):
+        raise BadArchive(f"a member has a name that no run has: {name[:80]!r}")
+
+
+class Budget:
+    """How much may still come out of an archive. packed: bytes of the archive itself."""
+
+    def __init__(self, packed: int) -> None:
+        self._size = LARGEST
+        self._written = FREE_EXPANSION + MOST_EXPANSION * packed
+
+    def announce(self, name: str, size: int) -> None:
+        """Take note of a member that begins. Raises BadArchive when it is larger than it can be."""
+        self._size -= size
+        if self._size < 0 or (name == f"run/{RUN_FILE}" and size > LARGEST_RUN_FILE):
+            raise BadArchive(f"{name} is larger than it can be")
+
+    def write(self, size: int) -> None:
+        """Take note of bytes that reach the disk. Raises BadArchive when the archive expands too far."""
+        self._written -= size
+        if self._written < 0:
+            raise BadArchive("it expands to far more than a run can")

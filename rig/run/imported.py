@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Which parts of the cache came with an imported run: they serve this run alone, and stand beside one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rig.errors import RigError
+
+__all__ = ["IMPORTED_FILE", "read_imported", "write_imported"]
+
+IMPORTED_FILE = "imported.json"
+LARGEST = 4096
+
+
+def write_imported(folder: Path, parts: dict[str, str]) -> None:
+    """Note in a run's directory the imported parts that it may use: kind -> key of the cache's entry."""
+    aside = folder / f".{IMPORTED_FILE}"
+    aside.write_text(json.dumps({"parts": parts}, indent=1) + "\n", encoding="utf-8")
+    aside.replace(folder / IMPORTED_FILE)
+
+
+def read_imported(folder: Path) -> dict[str, str] | None:
+    """Return the imported parts of a run, kind -> key, or None for a run that was made here.
+
+    Raises RigError when the file is damaged.
+    """
+    path = folder / IMPORTED_FILE
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(LARGEST))["parts"]
+        return {str(kind): str(key) for kind, key in found.items()}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise RigError("cannot be read", where=path, remedy="import the run again") from None

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Functions of claims that compute: from one sample to another, or to the OOM, and what can be had before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rig.scenario.declare import function
+from rig.scenario.evidence import KIB, Evidence, processes
+from rig.scenario.functions.records import find_look, find_process, find_sample, number_of
+from rig.scenario.views import Missing, Nothing
+from rig.scenario.zoneinfo import read_zoneinfo
+
+__all__: list[str] = []
+
+
+@function("records", "faulted('child', 'writing-starts', 'oom') > 1000")
+def faulted(evidence: Evidence, role: str, label: str, until: str | None = None) -> int:
+    """minor faults of a process from that sample to the OOM, or to another sample"""
+    before = find_process(evidence, role, label)
+    after = _last(evidence, before.pid, "minflt", role) if until is None else find_process(evidence, role, until).minflt
+    return int(after) - int(before.minflt)
+
+
+@function("records", "copied('child', 'writing-starts') == faulted('child', 'writing-starts') * 4096")
+def copied(evidence: Evidence, role: str, label: str) -> int:
+    """the same in bytes: what it copied, a page a fault"""
+    return faulted(evidence, role, label) * evidence.page_size()
+
+
+@function("records", "anon_grown('writing-starts') > 20000000")
+def anon_grown(evidence: Evidence, label: str) -> int:
+    """bytes by which anonymous memory (in RAM and in swap) had grown from that sample to the first OOM's report: exact
+    at that moment, when a sample may come a moment too late
+    """
+    ooms = evidence.ooms()
+    if not ooms:
+        raise Nothing("there was no OOM")
+    oom, meminfo = ooms[0], find_sample(evidence, label).get("meminfo", {})
+    parts = ("active_anon", "inactive_anon", "isolated_anon")
+    if "inactive_anon" not in oom.mem_info:
+        raise Missing("the OOM report does not tell how much memory is anonymous")
+    now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
+    before = number_of(meminfo, "Active(anon)", label) + number_of(meminfo, "Inactive(anon)", label)
+    swapped = number_of(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
+    return (now - before + swapped) * KIB
+
+
+@function("records", "page_tables_grown('child', 'writing-starts') >= 0")
+def page_tables_grown(evidence: Evidence, role: str, label: str) -> int:
+    """bytes of page tables it got in that time"""
+    before = find_process(evidence, role, label)
+    now = int(_last(evidence, before.pid, "pgtables_kb", role))
+    return max(now - int(before.pgtables_kb), 0) * KIB
+
+
+@function("records", "abs(available_at('writing-starts') - anon_grown('writing-starts')) < 4 * 1024 * 1024")
+def available_at(evidence: Evidence, label: str, zones: str = "zones") -> int:
+    """bytes that could be had at that sample before the OOM killer had to come, by the rule below"""
+    found = read_zoneinfo(str(find_look(evidence, zones).get("text", "")))
+    if not found:
+        raise Missing(f"what was read under the label '{zones}' is not a /proc/zoneinfo")
+    now, first = find_sample(evidence, label).get("meminfo", {}), evidence.samples()[0].get("meminfo", {})
+    slab = max(_slab(now, label) - _slab(first, "first"), 0)
+    parts = ("MemFree", "Active(file)", "Inactive(file)", "SwapFree")
+    had = sum(number_of(now, part, label) for part in parts) + slab
+    pages = sum(zone.per_cpu - zone.min - zone.protection for zone in found)
+    return had * KIB + pages * evidence.page_size()
+
+
+def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
+    """Return a field of a process as the samples had it last, up to the first OOM (a zombie has few fields)."""
+    last: Any = None
+    for sample in evidence.samples():
+        for process in processes(sample):
+            if process["pid"] == pid and field in process:
+                last = process[field]
+        if sample.get("label") == "oom":
+            break
+    if last is None:
+        raise Missing(f"no sample tells the {field} of '{role}' ({pid})")
+    return last
+
+
+def _slab(meminfo: Mapping[str, Any], label: str) -> int:
+    """Return what the kernel calls reclaimable of its own memory: KReclaimable from 4.20, SReclaimable before."""
+    return number_of(meminfo, "KReclaimable" if "KReclaimable" in meminfo else "SReclaimable", label)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""Functions of claims over the agent's records: samples, processes, steps, lines, and what the plan looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rig.run.records import Record
+from rig.scenario.declare import function
+from rig.scenario.evidence import Evidence, processes
+from rig.scenario.views import Missing, view
+
+__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of"]
+
+LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
+"""Kinds of records in which a step says what it looked at."""
+
+
+def find_sample(evidence: Evidence, label: str) -> Record:
+    """Return the first sample of that label. Raises Missing."""
+    for found in evidence.samples():
+        if found.get("label") == label:
+            return found
+    there = ", ".join(str(each["label"]) for each in evidence.samples() if each.get("label"))
+    raise Missing(f"there is no sample '{label}', only {there or 'none with a label'}")
+
+
+def find_look(evidence: Evidence, label: str) -> Record:
+    """Return the first record of LOOKS with that label. Raises Missing."""
+    for record in evidence.records.items:
+        if record["ev"] in LOOKS and record.get("label") == label:
+            return record
+    raise Missing(f"nothing was looked at under the label '{label}'")
+
+
+def find_process(evidence: Evidence, role: str, label: str) -> Any:
+    """Return the view of the process of that role in a sample. Raises Missing."""
+    found = procs(evidence, role, label)
+    if not found:
+        there = sorted({str(each.get("comm")) for each in processes(find_sample(evidence, label))})
+        raise Missing(f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}")
+    return found[0]
+
+
+def number_of(fields: Mapping[str, Any], name: str, label: str) -> int:
+    """Return a whole number of a sample. Raises Missing."""
+    value = fields.get(name)
+    if not isinstance(value, int):
+        raise Missing(f"the sample '{label}' has no {name}")
+    return value
+
+
+def _plays(process: Mapping[str, Any], role: str) -> bool:
+    return process.get("comm") == role or (process.get("program") == role and not process.get("comm"))
+
+
+@function("records", "sample('start').meminfo.MemTotal > 400000")
+def sample(evidence: Evidence, label: str) -> Any:
+    """the first sample of that label: `.meminfo.MemAvailable` (kB), `.vmstat.oom_kill`, `.psi`, `.procs`, `.t`"""
+    return view(find_sample(evidence, label), f"sample '{label}'")
+
+
+@function("records", "has_sample('forked') and not has_sample('nowhere')")
+def has_sample(evidence: Evidence, label: str) -> bool:
+    """whether there is one"""
+    return any(each.get("label") == label for each in evidence.samples())
+
+
+@function("records", "proc('child', 'forked').ppid == proc('parent', 'forked').pid")
+def proc(evidence: Evidence, role: str, label: str) -> Any:
+    """that process in that sample: `.rss_kb`, `.anon_kb`, `.pgtables_kb`, `.minflt`, `.oom_score`, `.ppid`, …"""
+    return find_process(evidence, role, label)
+
+
+@function("records", "len(procs('hog', 'hogging')) == 1")
+def procs(evidence: Evidence, role: str, label: str) -> Any:
+    """all processes of that role in it"""
+    rows = [each for each in processes(find_sample(evidence, label)) if _plays(each, role)]
+    return tuple(view(row, f"'{role}' in the sample '{label}'") for row in rows)
+
+
+@function("records", "len(history('parent')) > len(history('hog')) > 1")
+def history(evidence: Evidence, role: str) -> Any:
+    """what every sample says of that role, in order"""
+    return tuple(
+        view(each, f"'{role}'") for sample in evidence.samples() for each in processes(sample) if _plays(each, role)
+    )
+
+
+@function("records", "pid('child') == proc('child', 'forked').pid")
+def pid(evidence: Evidence, role: str) -> int:
+    """the pid of a role"""
+    for number, played in evidence.roles().items():
+        if played == role:
+            return number
+    for spawn in evidence.records.of("spawn"):
+        if spawn.get("program") == role:
+            return int(spawn["pid"])
+    raise Missing(f"there was no process '{role}'")
+
+
+@function("records", "len(pids()) == 3")
+def pids(evidence: Evidence) -> tuple[int, ...]:
+    """all pids of the scenario"""
+    return tuple(evidence.roles())
+
+
+@function("records", "role_of(pid('hog')) == 'hog' and role_of(1) == ''")
+def role_of(evidence: Evidence, pid: int) -> str:
+    """the role of a pid, or `''`"""
+    return evidence.roles().get(pid, "")
+
+
+@function("records", "step('outcome').ok and 'oom' in step('outcome').saw")
+def step(evidence: Evidence, id: str) -> Any:
+    """what became of the plan's step with that `id`: `.ok`, `.errno`, `.error`, `.saw`, `.took`"""
+    for each in evidence.steps():
+        if each.get("id") == id:
+            return view(each, f"step '{id}'")
+    raise Missing(f"the step '{id}' was not begun")
+
+
+@function("records", "exit_of('hog').signal == 'KILL'")
+def exit_of(evidence: Evidence, role: str) -> Any:
+    """the end of a process: `.code` or `.signal`"""
+    for record in evidence.records.of("exit"):
+        if role in (record.get("comm"), record.get("program")):
+            return view(record, f"exit of '{role}'")
+    raise Missing(f"no end of '{role}' was recorded")
+
+
+@function("records", "check_of('parent').rss_kb * 1024 >= params.parent")
+def check_of(evidence: Evidence, role: str) -> Any:
+    """the last `check_rss` of a process: `.rss_kb` counted from its page tables, `.min_kb`, `.ok`. The `rss_kb` and
+    `anon_kb` of a sample lag behind by up to 64 pages, so what a process must hold is judged on this
+    """
+    for record in reversed(evidence.records.of("check")):
+        if role in (record.get("comm"), record.get("program")):
+            return view(record, f"check of '{role}'")
+    raise Missing(f"the plan did not check what '{role}' holds")
+
+
+@function("records", "lines_of('cow-writer')[1] == 'filled 209715200'")
+def lines_of(evidence: Evidence, program: str) -> tuple[str, ...]:
+    """what it printed: for showing, and for what only it can know"""
+    lines = evidence.records.of("line")
+    return tuple(str(line.get("text", "")) for line in lines if line.get("program") == program)
+
+
+@function("records", "len(said('cow-writer', 'region')) == 1")
+def said(evidence: Evidence, program: str, prefix: str) -> tuple[str, ...]:
+    """what stands after the prefix in those of its lines that begin with it"""
+    return tuple(text[len(prefix) :].strip() for text in lines_of(evidence, program) if text.startswith(prefix))
+
+
+@function("records", "pagemap('parent-before').comm == 'parent'", run="memory-is-copied")
+def pagemap(evidence: Evidence, label: str) -> Any:
+    """the page map of that label"""
+    for record in evidence.records.of("pagemap"):
+        if record.get("label") == label:
+            return view(record, f"page map '{label}'")
+    raise Missing(f"there is no page map '{label}'")
+
+
+@function("records", "look('zones').path == '/proc/zoneinfo'")
+def look(evidence: Evidence, label: str) -> Any:
+    """what a step looked at under that label (`fds`, `kcmp`, `status`, `tree`, `read`)"""
+    return view(find_look(evidence, label), f"look '{label}'")
+
+
+@function("records", "sysctl('vm.overcommit_memory', 0) == 2", run="fork-fails/never")
+def sysctl(evidence: Evidence, name: str, default: Any = None) -> Any:
+    """its value after the plan set it (a number where it is one), else the default"""
+    got = [record.get("got") for record in evidence.records.of("sysctl") if record.get("name") == name]
+    if not got:
+        given = evidence.settings.sysctls
+        got = [given[name]] if name in given else [default]
+    text = str(got[-1])
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else got[-1]
+
+
+@function("records", "before_oom('writing-starts') and not before_oom('oom')")
+def before_oom(evidence: Evidence, label: str) -> bool:
+    """whether that sample was taken, and before the first OOM: how far the plan had come"""
+    for record in evidence.records.items:
+        if record["ev"] == "oom":
+            return False
+        if record["ev"] == "sample" and record.get("label") == label:
+            return True
+    return False

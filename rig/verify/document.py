@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The documents' tables of the checks, as Markdown: `python -m rig.verify.document`.
+
+They are made from the table of checks and from what kernels reported (recorded/), judged anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rig.verify.check import Check, Result
+from rig.verify.checks import MODULES
+from rig.verify.recorded import Recorded, read_recorded
+
+__all__ = ["document", "main"]
+
+TITLES = {
+    "limits": "What is refused",
+    "commit": "What is charged",
+    "oom": "Whom the OOM killer kills",
+    "memcg": "Memory cgroups",
+    "panic": "Panic or kill",
+}
+MARKS = {"pass": "✓", "fail": "✗", "not-applicable": "–", "broken": "!"}
+
+
+def document(recorded: Sequence[Recorded]) -> str:
+    """Return the page: the changes between kernels, then a table a module of the checks."""
+    results = {each.version: each.results() for each in recorded}
+    count = sum(len(checks) for checks in MODULES.values())
+    lines = [
+        f"{count} rules, each checked in a guest on {_list([each.release_text for each in recorded])}. "
+        "✓ passes, ✗ fails, – does not apply, ! could not be measured. A check passes only when its control does: "
+        "the check that measures the same without the condition and must see the other outcome.",
+        "",
+        *_changes(list(results)),
+    ]
+    for module, checks in MODULES.items():
+        lines += ["", f"## {TITLES[module]}", "", *_table(checks, results)]
+    return "\n".join(lines) + "\n"
+
+
+def _changes(versions: Sequence[str]) -> list[str]:
+    lines = ["## What changed, and in which kernel", "", "| since | commit | before | since then | check |"]
+    lines.append("|---|---|---|---|---|")
+    changes = {(change.since, change.commit): change for check in _all() for change in check.changes}
+    for key, change in sorted(changes.items()):
+        names = ", ".join(check.name for check in _all() if change in check.changes)
+        since = ".".join(str(part) for part in key[0])
+        lines.append(f"| {since} | {change.commit} | {change.before} | {change.after} | {names} |")
+    lines += ["", f"No other rule below differs between {_list(versions)}."]
+    return lines
+
+
+def _table(checks: Sequence[Check], results: dict[str, dict[str, Result]]) -> list[str]:
+    lines = ["| check | " + " | ".join(results) + " | rule | control | source |"]
+    lines.append("|---" * (len(results) + 4) + "|")
+    for check in checks:
+        marks = " | ".join(MARKS[each[check.name].status] for each in results.values())
+        control = "in the check" if check.control == "within" else check.control
+        sources = "<br>".join(str(source) for source in check.sources)
+        lines.append(f"| {check.name} | {marks} | {check.rule} | {control} | {sources} |")
+    return lines
+
+
+def _all() -> list[Check]:
+    return [check for checks in MODULES.values() for check in checks]
+
+
+def _list(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def main() -> int:
+    """Print the page."""
+    sys.stdout.write(document(read_recorded()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

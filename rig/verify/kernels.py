@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Verify a kernel: measure the checks in guests, judge them with their controls, and keep what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.experiment.capacity import Capacity
+from rig.experiment.prepare import find_parts
+from rig.image.guestcode import build_guest_code
+from rig.image.store import Store
+from rig.run.folder import new_run_id, runs_folder
+from rig.verify.check import Check, Facts, Result, judge, judge_all, parse_release
+from rig.verify.checks import catalogue
+from rig.verify.measure import Lab, Task, measure
+
+__all__ = ["Verified", "as_json", "verify_kernel", "with_controls"]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The results on one kernel. unavailable: why there are none, as for a suite that the mirror does not serve."""
+
+    kernel: str
+    release: str = ""
+    package: str = ""
+    results: tuple[Result, ...] = ()
+    seconds: float = 0.0
+    unavailable: str = ""
+    folder: Path | None = None
+
+
+def with_controls(checks: Sequence[Check]) -> list[Check]:
+    """Return the checks and those that are their controls."""
+    known = catalogue()
+    controls = {check.control: known[check.control] for check in checks if check.control in known}
+    return list({check.name: check for check in (*checks, *controls.values())}.values())
+
+
+async def verify_kernel(
+    kernel: str | None,
+    checks: Sequence[Check],
+    *,
+    jobs: int | None = None,
+    timeout_scale: float = 1.0,
+    store: Store | None = None,
+    report: Callable[[str], None] = lambda guest: None,
+) -> Verified:
+    """Run the checks on a kernel and return the result of each, in their order.
+
+    A kernel that cannot be had gives no results and the reason. A guest that breaks breaks its own checks only.
+    Raises RigError when rig itself cannot run guests.
+    """
+    began = time.monotonic()
+    store = store or Store()
+    # A program that does not compile is no fault of a kernel's: it raises here.
+    await asyncio.to_thread(build_guest_code, store)
+    try:
+        parts = await asyncio.to_thread(find_parts, store, kernel, None)
+    except RigError as error:
+        if error.status != RigError.status:
+            raise
+        return Verified(kernel or "", unavailable=str(error))
+    folder = runs_folder() / "verify" / new_run_id()
+    lab = Lab(store, parts, folder, Capacity(jobs), timeout_scale, report)
+    measured_checks = with_controls(checks)
+    measured = await measure(lab, [Task(check) for check in measured_checks])
+    release = parse_release(parts.kernel.release)
+    results = judge_all({check.name: judge(check, Facts(measured[check.name], release)) for check in measured_checks})
+    verified = Verified(
+        parts.kernel.spec,
+        parts.kernel.release,
+        parts.kernel.package or "",
+        tuple(results[check.name] for check in checks),
+        seconds=time.monotonic() - began,
+        folder=folder,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verify.json").write_text(json.dumps(as_json(verified), indent=1) + "\n")
+    return verified
+
+
+def as_json(verified: Verified) -> dict[str, object]:
+    """Return the results as verify.json holds them."""
+    return {
+        "schema_version": 1,
+        "kernel": verified.kernel,
+        "release": verified.release,
+        "package": verified.package,
+        "unavailable": verified.unavailable,
+        "host_seconds": verified.seconds,
+        "checks": [
+            {
+                "name": result.check.name,
+                "status": result.status,
+                "why": result.why,
+                "numbers": dict(result.numbers),
+                "rule": result.check.rule,
+                "control": result.check.control,
+                "sources": [str(source) for source in result.check.sources],
+                "changes": [str(change) for change in result.check.changes],
+            }
+            for result in verified.results
+        ],
+    }

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Measure checks in guests: a few guests, many checks in each, and a new guest after one that a check ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.experiment.capacity import Capacity
+from rig.experiment.execute import Deadlines, execute
+from rig.experiment.prepare import Parts, prepare_guest
+from rig.image.payload import Payload
+from rig.image.store import Store
+from rig.run.progress import NullProgress
+from rig.scenario.plan import PROGRAM_FOLDER
+from rig.scenario.settings import guest_settings
+from rig.verify.check import Batch, Check
+from rig.verify.facts import collect_facts
+
+__all__ = ["PROGRAM", "Lab", "Measured", "Task", "measure"]
+
+PROGRAM = "verify"
+# One CPU: with two a guest on the warp clock does not get past the start of the second (QEMU 7.2).
+MEMORY, NUMA_MEMORY = "160M", "224M"
+NUMA = (
+    "-object", "memory-backend-ram,id=node0,size=160M",
+    "-object", "memory-backend-ram,id=node1,size=64M",
+    "-numa", "node,nodeid=0,cpus=0,memdev=node0",
+    "-numa", "node,nodeid=1,memdev=node1",
+)  # fmt: skip
+ZRAM = 64 << 20
+BOOT, RUN = 60.0, 120.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A check to measure, or its mutant: the check with one of its conditions negated."""
+
+    check: Check
+    condition: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the guest's program calls it: CHECK or CHECK~CONDITION."""
+        return f"{self.check.name}~{self.condition}" if self.condition else self.check.name
+
+
+Measured = Mapping[str, dict[str, str]]
+"""Title of a task -> its facts; one that no guest reported of has the fact `lost` alone: why."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where guests are run: the cache, the kernel's parts, and the directory for what they report."""
+
+    store: Store
+    parts: Parts
+    out: Path
+    capacity: Capacity
+    timeout_scale: float = 1.0
+    report: Callable[[str], None] = lambda guest: None
+    """Called with the name of each guest that is over."""
+
+
+def _plan(tasks: Sequence[Task]) -> str:
+    """Return the plan: a program for what needs no swap, then one for what does."""
+    lines = []
+    for swap in (False, True):
+        titles = [task.title for task in tasks if (task.check.batch == "swap") == swap]
+        if not titles:
+            continue
+        if swap:
+            lines.append(f"swapon\tzram={ZRAM}")
+        program = "swap" if swap else "checks"
+        words = [f"arg={{payload}}/{PROGRAM_FOLDER}/{PROGRAM}", *(f"arg={title}" for title in titles)]
+        lines.append("\t".join(["spawn", f"program={program}", *words]))
+        lines.append(f"wait_exit\tprogram={program}\ttimeout=3000")
+    return "\n".join([*lines, "end\treason=done", ""])
+
+
+def _groups(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """Return the tasks by the guest that they share: what ends the kernel has one each."""
+    shared: dict[Batch, str] = {"commit": "commit", "swap": "commit", "oom": "oom", "numa": "numa"}
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(shared.get(task.check.batch, task.title), []).append(task)
+    return groups
+
+
+async def measure(lab: Lab, tasks: Sequence[Task]) -> Measured:
+    """Measure tasks on a kernel. A guest that breaks or is ended by a check takes no other check with it."""
+    groups = _groups(tasks)
+    found: dict[str, dict[str, str]] = {}
+    for facts in await asyncio.gather(*(_measure_group(lab, name, group) for name, group in groups.items())):
+        found |= facts
+    return found
+
+
+async def _measure_group(lab: Lab, name: str, tasks: Sequence[Task]) -> Measured:
+    found: dict[str, dict[str, str]] = {}
+    left = list(tasks)
+    attempt = 0
+    while left:
+        attempt += 1
+        guest = f"{name}-{attempt}" if attempt > 1 else name
+        async with lab.capacity.room_for(guest_settings([f"memory={_memory(left[0])}"]).memory):
+            facts, problem = await _run_guest(lab, guest, left)
+        lab.report(guest)
+        titles = {task.title for task in left}
+        found |= {title: each for title, each in facts.items() if title in titles}
+        rest = [task for task in left if task.title not in found]
+        if len(rest) == len(left):
+            # Nothing came of a whole guest: another would not do better.
+            found |= {task.title: {"lost": problem or "its program reported nothing"} for task in rest}
+            break
+        left = rest
+    return found
+
+
+def _memory(task: Task) -> str:
+    return NUMA_MEMORY if task.check.batch == "numa" else MEMORY
+
+
+async def _run_guest(lab: Lab, name: str, tasks: Sequence[Task]) -> tuple[Measured, str]:
+    """Run one guest. Return its facts, and what cut it short or nothing."""
+    numa = NUMA if tasks[0].check.batch == "numa" else ()
+    settings = guest_settings([f"memory={_memory(tasks[0])}"])
+    prepared = await prepare_guest(settings, store=lab.store, parts=lab.parts, qemu_args=numa)
+    files = {f"{PROGRAM_FOLDER}/{PROGRAM}": lab.parts.code.programs[PROGRAM]}
+    out = lab.out / name
+    out.mkdir(parents=True)
+    try:
+        execution = await execute(
+            prepared,
+            Payload(plan=_plan(tasks), files=files),
+            out,
+            name=f"verify-{name}",
+            deadlines=Deadlines(BOOT, RUN).scaled(lab.timeout_scale),
+            progress=NullProgress(),
+        )
+        facts = collect_facts(out)
+    except RigError as error:
+        return {}, error.what
+    return facts, execution.problem.what if execution.problem is not None else ""

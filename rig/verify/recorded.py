@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The facts that kernels reported, kept for the tests and the documents: recorded/RELEASE.json.
+
+`python -m rig.verify.recorded KERNEL…` measures all checks on kernels and writes theirs anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.verify.check import Facts, Release, Result, judge, judge_all, parse_release
+from rig.verify.checks import catalogue
+from rig.verify.kernels import Verified, verify_kernel
+
+__all__ = ["FOLDER", "Recorded", "main", "read_recorded", "write_recorded"]
+
+FOLDER = Path(__file__).parent / "recorded"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one kernel reported: check -> fact -> value."""
+
+    kernel: str
+    release_text: str
+    checks: dict[str, dict[str, str]]
+
+    @property
+    def release(self) -> Release:
+        """The kernel's version."""
+        return parse_release(self.release_text)
+
+    @property
+    def version(self) -> str:
+        """The kernel's version as text."""
+        return ".".join(str(part) for part in self.release)
+
+    def facts(self, name: str, **changes: str | int) -> Facts:
+        """Return the facts of a check, with some of them replaced; "+4" is 4 more than what was recorded."""
+        values = dict(self.checks.get(name, {}))
+        for key, value in changes.items():
+            relative = isinstance(value, str) and value[:1] in ("+", "-") and value[1:].isdigit()
+            values[key] = str(int(values[key]) + int(value)) if relative else str(value)
+        return Facts(values, self.release)
+
+    def results(self) -> dict[str, Result]:
+        """Return the result of each check, judged by the table as it is now."""
+        return judge_all({name: judge(check, self.facts(name)) for name, check in catalogue().items()})
+
+
+def read_recorded(folder: Path = FOLDER) -> list[Recorded]:
+    """Return what was recorded, oldest kernel first."""
+    found = []
+    for path in folder.glob("*.json"):
+        content = json.loads(path.read_text())
+        found.append(Recorded(content["kernel"], content["release"], content["checks"]))
+    return sorted(found, key=lambda each: each.release)
+
+
+def write_recorded(verified: Verified, folder: Path = FOLDER) -> Path:
+    """Write what a kernel reported, a check a line, and return the file.
+
+    Raises ValueError when a check did not pass.
+    """
+    bad = [f"{each.check.name}: {each.status}: {each.why}" for each in verified.results if each.status != "pass"]
+    if bad or not verified.results:
+        raise ValueError(f"{verified.kernel} is not recorded: {'; '.join(bad) or verified.unavailable}")
+    lines = [
+        f"  {json.dumps(result.check.name)}: {json.dumps(dict(result.numbers))}"
+        for result in sorted(verified.results, key=lambda result: result.check.name)
+    ]
+    head = (
+        f'{{\n "kernel": {json.dumps(verified.kernel)},\n "release": {json.dumps(verified.release)},\n "checks": {{\n'
+    )
+    release = parse_release(verified.release)
+    path = folder / f"{release[0]}.{release[1]}.json"
+    folder.mkdir(exist_ok=True)
+    path.write_text(head + ",\n".join(lines) + "\n }\n}\n")
+    return path
+
+
+def main(arguments: list[str]) -> int:
+    """Measure all checks on kernels and record what they reported. 1 when one of them is not recorded."""
+    parser = argparse.ArgumentParser(prog="python -m rig.verify.recorded", description=main.__doc__)
+    parser.add_argument("kernel", nargs="+", help="debian:SUITE, source:SUITE, tree:DIR or a path")
+    status = 0
+    for kernel in parser.parse_args(arguments).kernel:
+        verified = asyncio.run(verify_kernel(kernel, list(catalogue().values())))
+        try:
+            print(write_recorded(verified))
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""`rig verify`: what it prints and its exit status, over results that no guest was booted for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from rig.cli.verify import app
+from rig.verify import kernels
+from rig.verify.check import Check, Facts, judge
+from rig.verify.kernels import Verified
+
+GOOD = {"grown": "8192", "charged": "8192", "after": "0"}
+
+
+def call(monkeypatch: pytest.MonkeyPatch, facts: dict[str, dict[str, str] | None], *words: str) -> tuple[int, str]:
+    """Call `rig verify` where each kernel reports these facts for `brk`, or is unavailable."""
+
+    async def verify_kernel(kernel: str, checks: list[Check], **_: object) -> Verified:
+        values = facts[kernel]
+        if values is None:
+            return Verified(kernel, unavailable="the mirror does not serve it")
+        return Verified(kernel, "6.1.0", results=tuple(judge(check, Facts(values, (6, 1))) for check in checks))
+
+    monkeypatch.setattr(kernels, "verify_kernel", verify_kernel)
+    names = [word for kernel in facts for word in ("--kernel", kernel)]
+    called = CliRunner().invoke(app, ["verify", "overcommit", "--check", "brk", *names, *words])
+    return called.exit_code, called.output
+
+
+def test_rule_that_holds_is_status_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out = call(monkeypatch, {"debian:bookworm": GOOD})
+
+    assert (status, "1 pass" in out) == (0, True)
+
+
+def test_rule_that_is_broken_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out = call(monkeypatch, {"debian:bookworm": {**GOOD, "after": "4"}})
+
+    assert (status, "1 fail" in out) == (1, True)
+
+
+def test_nothing_verified_is_status_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out = call(monkeypatch, {"debian:nosuchsuite": None})
+
+    assert (status, "unavailable: the mirror does not serve it" in out) == (3, True)
+
+
+def test_only_what_does_not_apply_is_status_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, {"debian:bookworm": {"na": "ENOSYS"}})[0] == 3
+
+
+def test_one_kernel_that_is_unavailable_beside_one_that_holds_is_status_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, {"debian:nosuchsuite": None, "debian:bookworm": GOOD})[0] == 0
+
+
+def test_json_has_the_numbers_the_rule_and_its_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out = call(monkeypatch, {"debian:bookworm": GOOD}, "--json")
+
+    check = json.loads(out)[0]["checks"][0]
+    assert status == 0
+    assert (check["name"], check["status"], check["control"], check["numbers"]) == ("brk", "pass", "within", GOOD)

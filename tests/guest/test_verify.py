@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""The checks of the kernel's rules in guests: they pass, and none passes without what its rule depends on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.guest.conftest import COMMAND_DEADLINE, Rig
+
+
+def test_rules_of_overcommit_hold_on_this_kernel(rig: Rig) -> None:
+    called = rig("verify", "overcommit", "--ktap", "-")
+
+    assert called.status == 0, called.out
+    assert called.out.count("\n  ok ") >= 71
+
+
+def test_suite_that_the_mirror_does_not_serve_is_unavailable(rig: Rig) -> None:
+    called = rig("verify", "overcommit", "--kernel", "debian:nosuchsuite", "--check", "brk", "--ktap", "-")
+
+    assert called.status == 3, called.err
+    assert "# SKIP unavailable" in called.out
+
+
+def test_check_that_ends_its_guest_takes_no_other_with_it(rig: Rig) -> None:
+    # The first panics by its rule, in a guest of its own; the second is measured all the same.
+    called = rig("verify", "--check", "panic-2-memcg", "--check", "panic-1-memcg", "--json")
+
+    assert called.status == 0, called.out
+
+
+def test_no_check_passes_without_one_of_its_conditions(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rig.verify.mutants"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_DEADLINE,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SURVIVED" not in done.stdout

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""The port that QEMU took for a live guest's SSH server, read from its own table."""
+
+from __future__ import annotations
+
+import pytest
+
+from rig.errors import GuestError
+from rig.machine.ssh import forwarded_port
+
+TABLE = """\
+Hub -1 (net):
+  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
+  TCP[ESTABLISHED]   17       127.0.0.1 40022       127.0.0.1 52100     0     0
+  TCP[HOST_FORWARD]  14       127.0.0.1 45123       10.0.2.15    22     0     0
+  UDP[HOST_FORWARD]  15       127.0.0.1 45124       10.0.2.15    22     0     0
+"""
+
+
+def test_port_of_the_forwarding_is_found() -> None:
+    assert forwarded_port(TABLE.replace("\n", "\r\n")) == 45123
+
+
+@pytest.mark.parametrize("table", ["", TABLE.replace("TCP[HOST_FORWARD]", "TCP[SYN_SENT]     "), "no such command"])
+def test_no_forwarding_is_an_error_that_shows_the_table(table: str) -> None:
+    with pytest.raises(GuestError, match="forwards no port") as raised:
+        forwarded_port(table)
+
+    assert raised.value.detail == table
