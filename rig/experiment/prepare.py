@@ -28,6 +28,7 @@ from rig.image.sourcekernel import own_kernel_is_built
 from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
+from rig.machine.features import MACHINE
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
@@ -219,7 +220,9 @@ def guest_spec(
         initramfs_digest=parts.initramfs_digest,
         rootfs=parts.rootfs.image,
         rootfs_digest=parts.rootfs.digest,
+        rootfs_size=parts.rootfs.image.stat().st_size,
         payload_size=PAYLOAD_SIZE,
+        machine=MACHINE,
         swap=settings.swap,
         append=append,
         qemu_args=qemu_args,

@@ -272,6 +272,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                 layers=tuple(
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
+                machine=spec.machine,
             ),
         )
     return Recording(reason=guest.unrecorded)

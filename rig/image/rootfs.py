@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rig.errors import RigError, UsageError
-from rig.image.apt import host_mirror, host_suite
+from rig.image.apt import host_fetching, host_mirror, host_suite
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
 from rig.image.guestcode import GuestCode, code_in, sources_digest
@@ -100,6 +100,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
                 "--variant=extract",
                 "--mode=chrootless",
                 "--quiet",
+                *(f"--aptopt={setting}" for setting in host_fetching()),
                 # What was extracted, by the files that apt fetched.
                 f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
                 f"--include={','.join(recipe.packages)}",

@@ -40,8 +40,9 @@ class Layer:
 class GuestSpec:
     """All that shapes a guest and so its snapshot.
 
-    memory: bytes; swap: bytes of a second virtio disk, 0 for none; append: words added to the kernel's command line;
-    qemu_args: words added to QEMU's. The digests name the files' content.
+    memory, rootfs_size, payload_size: bytes; machine: the value of -machine; swap: bytes of a second virtio disk, 0 for
+    none; append: words added to the kernel's command line; qemu_args: words added to QEMU's. The digests name the
+    files' content.
     """
 
     memory: int
@@ -54,7 +55,9 @@ class GuestSpec:
     initramfs_digest: str
     rootfs: Path
     rootfs_digest: str
+    rootfs_size: int
     payload_size: int
+    machine: str
     swap: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()

@@ -96,6 +96,10 @@ class RecordedLayer(Model):
     path: str = ""
 
 
+MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
+"""The switches of a machine that a recording may name. Others would let an imported run name files of this host."""
+
+
 class RecordedGuest(Model):
     """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
 
@@ -115,6 +119,8 @@ class RecordedGuest(Model):
     """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
     prealloc: bool = False
     layers: tuple[RecordedLayer, ...] = ()
+    machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
+    """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
 
 
 class Recording(Model):

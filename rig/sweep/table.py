@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
+from rig.extras import how_to_install
 from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
@@ -174,4 +175,4 @@ def _parquet() -> Any:
 
 
 def _missing(name: str, error: ImportError) -> RigError:
-    return RigError(f"{name} is not installed: {error}", remedy="pip install 'rig[sweep]'")
+    return RigError(f"{name} is not installed: {error}", remedy=how_to_install("sweep"))
