@@ -78,14 +78,15 @@ test: all-extras test-packages ## All tests: the fast ones, then those that open
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+docs: all-extras ## Write what the documents take from the code: tables, the help of the commands
+	$(PY) -m rig.scenario.model_tables
+	$(PY) -m rig.cli.write_docs
+
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
 verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
 	$(PY) -m rig.verify.recorded $(KERNELS)
-
-docs: all-extras ## The tables of the documents that the code gives
-	$(VENV)/bin/python -m rig.scenario.model_tables
 
 fresh: ## make run and make test in a fresh minimal Debian (as root): make fresh SUITE=bookworm|trixie|sid
 	.ci/run $(SUITE)

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""The optional dependencies (extras in pyproject.toml): how to add one to the Python that runs rig."""
+"""Libraries that only some commands need, and the extra of the distribution `oomrig` that brings each."""
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["check_installed", "how_to_install"]
+__all__ = ["EXTRAS", "lacking", "require"]
+
+EXTRAS = {
+    "capstone": "debug", "drgn": "debug", "elftools": "debug", "lz4": "debug",
+    "matplotlib": "plot",
+    "distributed": "sweep", "duckdb": "sweep", "junitparser": "sweep", "pyarrow": "sweep",
+}  # fmt: skip
+"""Module -> extra, as pyproject.toml has them."""
 
 
-def check_installed(module: str, extra: str) -> None:
-    """Raise RigError where a module of an extra is not installed: before the work whose result needs it."""
-    if find_spec(module) is None:
-        raise RigError(f"{module} is not installed", remedy=how_to_install(extra))
+def lacking(module: str, why: str = "") -> RigError:
+    """Return the error for a module that cannot be imported."""
+    remedy = f"pip install 'oomrig[{EXTRAS[module]}]', or make all-extras in a checkout"
+    return RigError(f"{module} is not installed{why and f': {why}'}", where="Python", remedy=remedy)
 
 
-def how_to_install(extra: str) -> str:
-    """Return the command that installs an extra: from the checkout that rig runs from, or as rig itself came."""
-    checkout = Path(__file__).resolve().parents[1]
-    what = f"-e '{checkout}[{extra}]'" if (checkout / "pyproject.toml").is_file() else f"'rig[{extra}]'"
-    return f"{sys.executable} -m pip install {what}"
+def require(*modules: str) -> None:
+    """Raise RigError where one of these modules is not installed: before work begins whose end would need it."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise lacking(module)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from rig.errors import UsageError
-from rig.extras import check_installed
+from rig.extras import require
 
 __all__ = ["check_outputs", "others_to_stderr"]
 
@@ -16,13 +16,13 @@ __all__ = ["check_outputs", "others_to_stderr"]
 def check_outputs(*outputs: tuple[str, object]) -> None:
     """Raise UsageError when more than one of (name, value) goes to standard output: True, or `-`.
 
-    Raises RigError where JUnit XML is asked for and the library that writes it is not installed.
+    Raises RigError where --junit is asked for and what writes it is not installed.
     """
     taken = [name for name, value in outputs if value is True or value == "-"]
     if len(taken) > 1:
         raise UsageError("two outputs on standard output", where=", ".join(taken), remedy="choose one")
-    if any(name == "--junit" and value for name, value in outputs):
-        check_installed("junitparser", "sweep")
+    if dict(outputs).get("--junit") is not None:
+        require("junitparser")
 
 
 @contextmanager

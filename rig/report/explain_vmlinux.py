@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
-from rig.extras import how_to_install
+from rig.extras import lacking
 from rig.klog.symbols import Place, Symbolizer
 
 __all__ = ["open_vmlinux"]
@@ -30,7 +30,7 @@ def open_vmlinux(path: Path) -> Symbolizer:
     try:
         return _Vmlinux(path)
     except ImportError as error:
-        raise RigError("pyelftools is not installed", where=path, remedy=how_to_install("debug")) from error
+        raise lacking("elftools", str(error)) from error
 
 
 class _Vmlinux:

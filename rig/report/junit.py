@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rig.errors import RigError
-from rig.extras import how_to_install
+from rig.extras import lacking
 from rig.run.suite import Case, Suite
 
 __all__ = ["junit_xml"]
@@ -19,7 +18,7 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
     try:
         import junitparser
     except ImportError as error:
-        raise RigError(f"junitparser is not installed: {error}", remedy=how_to_install("sweep")) from None
+        raise lacking("junitparser", str(error)) from None
     # The library is typed in part only.
     library: Any = junitparser
     document = library.JUnitXml(name)

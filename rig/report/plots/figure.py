@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError, UsageError
-from rig.extras import how_to_install
+from rig.extras import lacking
 from rig.report.plots.frames import layers
 from rig.report.plots.pages import COLOURS, ORDER, cells, pages_pictures
 from rig.report.plots.timeline import Panel, Timeline, timeline
@@ -41,7 +41,7 @@ def plot(source: Source, picture: str, path: Path) -> None:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RigError("matplotlib is not installed", remedy=how_to_install("plot")) from error
+        raise lacking("matplotlib", str(error)) from error
     run = source.run
     settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": run.id, "font.size": 9, "text.color": INK, "axes.edgecolor": RULE,
