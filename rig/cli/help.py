@@ -38,8 +38,7 @@ def help_(
         assert context.parent is not None
         group: Any = context.parent.command
         command = group.get_command(context.parent, topic)
-        with command.make_context(topic, [], parent=context.parent, resilient_parsing=True) as own:
-            print(command.get_help(own))
+        print(command.get_help(type(context)(command, info_name=topic, parent=context.parent)))
     else:
         raise UsageError(
             f"there is no topic '{topic}'", where="rig help", remedy=did_you_mean(topic, [*found, *COMMANDS])
