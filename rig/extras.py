@@ -19,7 +19,7 @@ EXTRAS = {
 
 def lacking(module: str, why: str = "") -> RigError:
     """Return the error for a module that cannot be imported."""
-    remedy = f"pip install 'oomrig[{EXTRAS[module]}]'"
+    remedy = f"pip install 'oomrig[{EXTRAS[module]}]', or make all-extras in a checkout"
     return RigError(f"{module} is not installed{why and f': {why}'}", where="Python", remedy=remedy)
 
 
