@@ -106,10 +106,20 @@ class Session:
                 status = ended.result()
                 how = f"QEMU was ended by signal {-status}" if status < 0 else "the guest ended"
                 raise self.failure(f"{how} before its agent said '{name}'")
-            raise self.failure(f"the guest's agent did not say '{name}' within {timeout:g} s")
+            raise self.failure(
+                f"the guest's agent did not say '{name}' within {timeout:g} s" + await self._why_stopped()
+            )
         finally:
             ended.cancel()
             self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+
+    async def _why_stopped(self) -> str:
+        """Return what explains that a guest says nothing: its CPUs have stopped, or QEMU itself hangs."""
+        try:
+            state = await self.monitor.state()
+        except RigError as error:
+            return f": {error.what}"
+        return "" if state == "running" else f": QEMU has stopped it ({state})"
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -192,17 +202,18 @@ async def started(
     said_before: bytes = b"",
     state: int | None = None,
     memory: int | None = None,
+    scale: float = 1.0,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
     that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from;
-    memory: one of the guest's memory.
+    memory: one of the guest's memory; scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start.
     """
     wiring = confined(wiring)
     command = build_command(spec, wiring, qemu)
-    monitor = Monitor(wiring.name)
+    monitor = Monitor(wiring.name, scale)
     console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)
     shell = None
     if wiring.shell:
@@ -227,7 +238,7 @@ async def started(
         with own_processor() if warp else contextlib.nullcontext() as processor:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
-                await _connected(session)
+                await _connected(session, START_DEADLINE * scale)
                 # Only now: it may take its memory with threads of its own before.
                 keep_to(process.pid, processor)
                 yield session
@@ -239,11 +250,11 @@ async def started(
         await asyncio.to_thread(console.close)
 
 
-async def _connected(session: Session) -> None:
+async def _connected(session: Session, deadline: float) -> None:
     accept = asyncio.ensure_future(session.monitor.accept())
     ended = asyncio.ensure_future(session.process.wait())
     try:
-        await asyncio.wait({accept, ended}, timeout=START_DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({accept, ended}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             raise RigError(
                 f"QEMU ended at once with status {ended.result()}",
@@ -252,7 +263,7 @@ async def _connected(session: Session) -> None:
                 detail=f"{session.process.words().strip()}\n{printable(session.command)}",
             )
         if not accept.done():
-            raise RigError(f"QEMU did not connect within {START_DEADLINE:g} s", where=session.command[0])
+            raise RigError(f"QEMU did not connect within {deadline:g} s", where=session.command[0])
         accept.result()
     finally:
         ended.cancel()
