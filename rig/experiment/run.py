@@ -92,6 +92,8 @@ async def run_scenario(
     ready = _check(request)
     progress.phase("prepare")
     guest = await _prepared(request, ready, store, progress.phase)
+    if guest.parts.chosen:
+        progress.line(guest.parts.chosen)
     if request.record and not guest.live and guest.unrecorded is not None:
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
@@ -170,7 +172,7 @@ def _judged(ready: _Ready, opened: OpenRun, execution: Execution) -> Run:
         log = read(console)
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
-    evidence = Evidence(ready.settings, ready.plan, records, log)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
     judgement = judge(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
@@ -195,8 +197,11 @@ def _environment(guest: PreparedGuest, execution: Execution) -> Environment:
         clock=guest.spec.clock.value,
         kernel=parts.kernel.release,
         kernel_name=parts.kernel.spec,
+        kernel_reason=parts.kernel_reason,
         kernel_package=parts.kernel.package or "",
         kernel_hash=parts.kernel.digest,
+        image_name=parts.image_name,
+        image_reason=parts.image_reason,
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,

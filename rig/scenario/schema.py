@@ -52,6 +52,8 @@ class Program(Strict):
 
     name: Annotated[str, Field(pattern=NAME.pattern)]
     source: str
+    may_fail: bool = False
+    """Whether it may end with a status other than 0, or by a signal, without a step that waits for its end."""
 
 
 class Step(Strict):

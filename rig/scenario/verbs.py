@@ -40,7 +40,7 @@ VERBS = {
     "cgroup": _verb("name", "."),
     "modprobe": _verb("name", ""),
     "swapon": _verb("", "path mkswap zram"),
-    "spawn": _verb("program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched"),
+    "spawn": _verb("program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched privileged"),
     "wait_line": _verb("program text timeout", "count"),
     "wait_state": _verb("program state timeout", "comm count"),
     "wait_exit": _verb("program timeout", "comm count"),
