@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rig.cli.build_progress import BuildProgress
-from rig.errors import UsageError
+from rig.errors import RigError, UsageError
 from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
@@ -22,7 +22,8 @@ from rig.image.buildroot.tree import find_buildroot
 from rig.image.defaults import choose_default, default_image, default_kernel
 from rig.image.kernel import build_debian_kernel
 from rig.image.rootfs import build_quick
-from rig.image.store import Store
+from rig.image.store import Entry, Store
+from rig.machine.snapshot import kept_identity, nearest_snapshots
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
@@ -121,8 +122,13 @@ def use(
 
 
 @image.command("list")
-def list_images() -> None:
+def list_images(
+    why: str = typer.Option(None, "--why", metavar="KEY", help="Say in what this snapshot differs from each other."),
+) -> None:
     """List what is in the cache."""
+    if why is not None:
+        explain_snapshot(why)
+        return
     list_entries(None)
 
 
@@ -151,6 +157,35 @@ def list_entries(kind: str | None) -> None:
     print(f"{store.describe_size()} in {store.root}")
 
 
+def explain_snapshot(key: str) -> None:
+    """Print in what a snapshot differs from every other one in the cache, the most alike first.
+
+    key: its first letters. Raises UsageError where no snapshot, or more than one, begins with them.
+    """
+    store = Store()
+    entry = _the_entry(store.entries("snapshot"), key, "snapshot", "rig image list --why")
+    identity = kept_identity(entry)
+    if identity is None:
+        raise RigError(
+            "an earlier version of rig made this snapshot and kept no identity beside it",
+            where=entry.path,
+            remedy=f"rig image rm {entry.key[:12]}; the next run makes it anew",
+        )
+    print(f"{entry.key[:12]}  {identity['qemu']}, {identity['memory'] >> 20} MB, {identity['clock']}")
+    for other, lines in nearest_snapshots(store, identity):
+        print(f"\nbeside {other.key[:12]} it has")
+        for line in lines:
+            print(f"  {line}")
+
+
+def _the_entry(entries: list[Entry], key: str, what: str, where: str) -> Entry:
+    found = [entry for entry in entries if entry.key.startswith(key)] if key else []
+    if len(found) != 1:
+        problem = f"'{key}' begins {len(found)} keys" if found else f"there is no {what} '{key}'"
+        raise UsageError(problem, where=where, remedy="see `rig image list`")
+    return found[0]
+
+
 def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
     """Remove entries by the first letters of their keys, or all."""
     store = Store()
@@ -158,12 +193,7 @@ def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
     if not keys and not everything:
         raise UsageError("name what to remove", where="rig image rm", remedy="a key of `rig image list`, or --all")
     chosen = entries if everything else []
-    for key in keys:
-        found = [entry for entry in entries if entry.key.startswith(key)]
-        if len(found) != 1:
-            what = f"'{key}' begins {len(found)} keys" if found else f"there is no entry '{key}'"
-            raise UsageError(what, where="rig image rm", remedy="see `rig image list`")
-        chosen += found
+    chosen += [_the_entry(entries, key, "entry", "rig image rm") for key in keys]
     for entry in chosen:
         store.remove(entry)
     print(f"removed {len(chosen)} entries")

@@ -14,6 +14,7 @@ from rig.errors import RigError, UsageError
 __all__ = ["open_log"]
 
 _CHUNK = 1 << 18
+_ZSTD_PIECE = 2048  # a block of 4 bytes may stand for 128 KiB (RFC 8878, RLE_Block): at most 64 MiB at once
 _MAGIC = (
     (b"\x1f\x8b", "gz"),
     (b"\xfd7zXZ\x00", "xz"),
@@ -79,7 +80,31 @@ def _zstd(file: IO[bytes], name: str) -> Any:
             where=name,
             remedy="pip install zstandard, or decompress it: zstdcat FILE | rig explain",
         ) from error
-    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return _ZstdReader(file, zstandard.ZstdDecompressor())
+
+
+class _ZstdReader:
+    """Decompresses frame after frame. zstandard's own reader takes a frame that is cut for one that ends."""
+
+    def __init__(self, file: IO[bytes], decompressor: Any) -> None:
+        self._file = file
+        self._decompressor = decompressor
+        self._frame: Any = None
+
+    def read(self, _size: int) -> bytes:
+        """Return some bytes, b"" at the end. Raises EOFError where the file ends within a frame."""
+        while True:
+            piece = self._frame.unused_data if self._frame is not None and self._frame.eof else b""
+            piece = piece or self._file.read(_ZSTD_PIECE)
+            if not piece:
+                if self._frame is not None and not self._frame.eof:
+                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+                return b""
+            if self._frame is None or self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+            data: bytes = self._frame.decompress(piece)
+            if data:
+                return data
 
 
 def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
@@ -90,7 +115,7 @@ def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
             chunk = read(_CHUNK)
         except Exception as error:  # every decompressor has an exception of its own
             raise RigError(
-                f"the log cannot be read: {error}", where=name, remedy="check that the file is whole"
+                f"the log cannot be read: {error}", where=name, remedy="check that the file is complete"
             ) from error
         if not chunk:
             return

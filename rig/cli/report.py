@@ -102,7 +102,7 @@ def plot(
     picture: str = typer.Argument(help="timeline, pages, zones, badness or trace."),
     output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="x.svg or x.png; default: PICTURE.svg."),
 ) -> None:
-    """Draw one picture of a run, for papers and slides. Needs rig[plot]."""
+    """Draw one picture of a run, for papers and slides. Needs oomrig[plot]."""
     path = Path(f"{picture}.svg") if output is None else output
     draw(read_source(resolve_run(run)), picture, path)
     print(path)

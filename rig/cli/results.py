@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from rig.errors import RigError, UsageError
+from rig.extras import require
 from rig.report.arrow_text import arrow_csv, arrow_table
 from rig.report.heatmap import heat_map
 from rig.report.sweep_table import points_table
@@ -35,6 +36,8 @@ def results(
     if sweep is None:
         _list_sweeps()
         return
+    if sql is not None:
+        require("duckdb")
     if sweep.endswith(".parquet"):
         if svg is not None:
             raise UsageError("a heat map needs a sweep's directory", where="--svg", remedy="name the sweep")

@@ -16,6 +16,7 @@ from rig.cli.options import Junit, Ktap, PointOptions, flatten_options
 from rig.cli.outputs import write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
+from rig.extras import require
 from rig.report.sweep_table import SweepTable, points_table
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
@@ -111,6 +112,7 @@ def sweep(
     """
     check_outputs(("--json", output.as_json), ("-q", output.quiet), ("--junit", output.junit), ("--ktap", output.ktap))
     executor.check()
+    require("pyarrow", *["distributed"] * (executor.executor == "dask"))
     if resume is None:
         directory = _new(scenario, axes, shared)
     elif scenario is not None or axes != AxisOptions() or shared.sets:

@@ -13,7 +13,7 @@ from rig.klog.prefix import Prefix, split_prefix
 
 __all__ = ["Unpacker"]
 
-_OCTAL = re.compile(r"#(0\d\d)")
+_OCTAL = re.compile(r"#(0[0-7][0-7])")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,4}|#x[0-9a-f]{1,4});")
 _EXPORT = re.compile(r"(?P<key>_{0,2}[A-Z][A-Z0-9_]*)=(?P<value>.*)", re.DOTALL)
 
@@ -53,7 +53,7 @@ class Unpacker:
         match = _EXPORT.match(raw)
         if match is None:
             return []
-        if match["key"] in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP") and match["value"].isdigit():
+        if match["key"] in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP") and match["value"].isdecimal():
             self._monotonic = int(match["value"]) / 1e6
         if match["key"] != "MESSAGE":
             return []
@@ -66,7 +66,7 @@ def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
 
     try:
         record = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):  # the parser recurses: a record of nothing but brackets is none
         return None
     if not isinstance(record, dict):
         return None
@@ -80,9 +80,9 @@ def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
     wall = record.get("__REALTIME_TIMESTAMP")
     level = record.get("PRIORITY")
     prefix = Prefix(
-        time=int(time) / 1e6 if isinstance(time, str) and time.isdigit() else None,
+        time=int(time) / 1e6 if isinstance(time, str) and time.isdecimal() else None,
         wall=wall if isinstance(wall, str) else None,
-        level=int(level) & 7 if isinstance(level, str) and level.isdigit() else None,
+        level=int(level) & 7 if isinstance(level, str) and level.isdecimal() else None,
         present=True,
     )
     return [(prefix, part) for part in message.split("\n")]

@@ -11,7 +11,7 @@ from rig.klog.event import Event
 from rig.klog.forms import Unpacker
 from rig.klog.prefix import split_prefix
 from rig.klog.scan import Scanner
-from rig.klog.text import LONGEST_LINE, blocks, clean
+from rig.klog.text import LONGEST_LINE, blocks, bounded, clean
 
 __all__ = ["Log", "read", "read_events"]
 
@@ -83,7 +83,7 @@ class _Reader:
             text = clean(text)
         if text[:1] == "[" and self._unpack.plain(text):  # the commonest form by the shortest way
             prefix, text = split_prefix(text)
-            self._assembler.feed(prefix, text, self.lines)
+            self._assembler.feed(prefix, bounded(text), self.lines)
             return
         for prefix, line in self._unpack(text):
-            self._assembler.feed(prefix, line, self.lines)
+            self._assembler.feed(prefix, bounded(line), self.lines)

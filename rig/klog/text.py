@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["LONGEST_LINE", "blocks", "clean"]
+__all__ = ["LONGEST_LINE", "LONGEST_TEXT", "blocks", "bounded", "clean"]
 
-LONGEST_LINE = 16 * 1024  # printk's records end at 1 KiB; a journal's JSON record needs some more
+LONGEST_LINE = 16 * 1024  # a journal's JSON record holds more than its message
+LONGEST_TEXT = 2048  # PRINTK_MESSAGE_MAX (kernel/printk/internal.h) since 6.3; LOG_LINE_MAX, 1 KiB, before
 BLOCK = 1 << 18
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_LONGEST_NUMBER = 20  # 2^64 has as many digits
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z_])([0-9]{18})[0-9]{3,}(?![0-9A-Za-z_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -55,6 +58,17 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         size = len(rest)
     if pending:
         yield b"".join(pending)
+
+
+def bounded(text: str) -> str:
+    """Return a line's text, cut at the longest that printk writes, numbers that no kernel prints cut at 18 digits.
+
+    Patterns that are quadratic in a line's length, and Python's limit of 4,300 digits to a number, cannot be reached.
+    """
+    if len(text) <= _LONGEST_NUMBER:
+        return text
+    text = text[:LONGEST_TEXT]
+    return _LONG_NUMBER.sub(r"\1", text) if _LONG_NUMBER.search(text) else text
 
 
 def clean(text: str) -> str:

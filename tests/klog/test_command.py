@@ -84,6 +84,15 @@ def test_compressed_logs_are_opened_whatever_their_name(rig: Rig, log: Path, squ
     assert "killed parent" in out
 
 
+def test_zstd_log_of_several_frames_is_read_to_its_end(rig: Rig, log: Path) -> None:
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(zstd(b"".join(lines[:20])) + zstd(b"".join(lines[20:])))
+
+    _status, out, _err = rig(str(log), "--all")
+
+    assert "Event 2:" in out
+
+
 def test_standard_input_is_read(rig: Rig, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(log.read_bytes()))))  # type: ignore[arg-type] # BytesIO is raw enough
 
@@ -133,8 +142,13 @@ def test_usage_errors_name_the_place_and_the_remedy(rig: Rig, log: Path, argumen
     assert "Traceback" not in err
 
 
-def test_broken_compression_is_an_error_with_its_place(rig: Rig, log: Path) -> None:
-    log.write_bytes(gzip.compress(log.read_bytes())[:200])
+@pytest.mark.parametrize("squeeze", [gzip.compress, lzma.compress, bz2.compress, zstd])
+@pytest.mark.parametrize("kept", [0.3, 0.95])
+def test_compressed_log_that_is_cut_is_an_error_with_its_place(
+    rig: Rig, log: Path, squeeze: Callable[[bytes], bytes], kept: float
+) -> None:
+    squeezed = squeeze(log.read_bytes())
+    log.write_bytes(squeezed[: int(len(squeezed) * kept)])
 
     status, _out, err = rig(str(log))
 

@@ -51,7 +51,7 @@ RULES = (
         r"WARNING: inconsistent lock state",
         "inconsistent lock state in {f}",
         (first_trace,),
-        detail=r"takes(?:.*\n)+?.*at: ",
+        detail=r"takes.*\n[\s\S]*?at: ",
     ),
     Rule(
         Kind.LOCKDEP,
@@ -66,7 +66,7 @@ RULES = (
         (first_trace,),
         (),
         _RCU_PASSED,
-        detail=r"suspicious RCU usage(?:.*\n)+?.*[\w./-]+\.[a-z]+:\d+",
+        detail=r"suspicious RCU usage.*\n[\s\S]*?\w\.[a-z]+:\d",
         keywords=_FINDING,
     ),
     Rule(

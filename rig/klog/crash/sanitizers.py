@@ -46,7 +46,7 @@ RULES = (
         _BAD_ACCESS,
         # Hardware tags are checked by the MMU: the report comes out of an exception.
         r"kernel_fault|tag_check|mem_abort|^el1_|^el1h_",
-        detail=r"BUG: KASAN: (?P<what>[a-z-]+) in \w+[.+](?:.*\n)+?.*(?P<access>Read|Write) (?:of size"
+        detail=r"BUG: KASAN: (?P<what>[a-z-]+) in \w+[.+].*\n[\s\S]*?(?P<access>Read|Write) (?:of size"
         r"|at addr) [0-9a-f]",
         otherwise="KASAN: {rest}",
     ),

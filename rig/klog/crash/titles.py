@@ -11,6 +11,7 @@ import re
 __all__ = ["short_name", "spellings", "stable"]
 
 _LONGEST = 120
+_LONGEST_SOURCE = 500  # what a title is made of: the replacements below are quadratic in it
 
 # Applied in this order: what an address was must not become a number.
 _UNSTABLE = (
@@ -33,6 +34,7 @@ _ENTRIES = (
 
 def stable(title: str) -> str:
     """Return the title without what differs from run to run."""
+    title = title[:_LONGEST_SOURCE]
     for pattern, replacement in _UNSTABLE:
         title = pattern.sub(replacement, title)
     title = "".join(ch for ch in title.replace("\t", " ") if " " <= ch <= "~")

@@ -12,7 +12,7 @@ from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name
 from rig.klog.event import Event
 from rig.klog.kinds import Kind
-from rig.klog.oom.invocation import FAILED, Invocation
+from rig.klog.oom.invocation import FAILED, Invocation, page_order
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.report import OomBuilder
 
@@ -49,7 +49,7 @@ class AllocationBuilder(OomBuilder):
             comm=match["comm"],
             gfp_mask=None if mode is None else int(mode["mask"], 16),
             gfp_flags=tuple(mode["flags"].split("|")) if mode is not None and mode["flags"] else (),
-            order=None if order is None else int(order[1]),
+            order=None if order is None else page_order(int(order[1])),
             oom_score_adj=None,
             oom_adj=None,
             nodemask=None if nodemask is None else nodemask[1],

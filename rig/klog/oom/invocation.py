@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["FAILED", "FAILURE_KEYWORDS", "Invocation", "is_allocation_failure", "read_cpuset", "read_invocation"]
+__all__ = [
+    "FAILED",
+    "FAILURE_KEYWORDS",
+    "Invocation",
+    "is_allocation_failure",
+    "page_order",
+    "read_cpuset",
+    "read_invocation",
+]
 
 _INVOKED = re.compile(r"(?P<comm>.*?) invoked oom-killer:\s*(?P<fields>.*)$")
 _MASK = re.compile(r"gfp_mask=(?:0x)?(?P<mask>[0-9a-fA-F]+)(?:\((?P<flags>[^)]*)\)?)?")
@@ -25,6 +33,7 @@ _NUMBER = {
     "oom_score_adj": re.compile(r"oom_score_adj=(-?\d+)"),
     "oom_adj": re.compile(r"oom_adj=(-?\d+)"),
 }
+LARGEST_ORDER = 20  # of vmalloc's reports; no allocator has free lists above 13
 _CPUSET = re.compile(r"(?:(?P<comm>.*?) )?cpuset=(?P<cpuset>\S*) mems_allowed=(?P<mems>\S*)$")
 
 
@@ -51,6 +60,7 @@ def read_invocation(text: str) -> Invocation | None:
     mask = _MASK.search(fields)
     nodemask = _NODEMASK.search(fields)
     numbers = {name: _number(pattern, fields) for name, pattern in _NUMBER.items()}
+    numbers["order"] = page_order(numbers["order"])
     return Invocation(
         comm=match["comm"],
         gfp_mask=None if mask is None else int(mask["mask"], 16),
@@ -63,6 +73,14 @@ def read_invocation(text: str) -> Invocation | None:
         and numbers["order"] is not None
         and (numbers["oom_score_adj"] is not None or numbers["oom_adj"] is not None),
     )
+
+
+def page_order(order: int | None) -> int | None:
+    """Return the order if the page allocator could be asked for it, else None. -1 stands for SysRq f.
+
+    MAX_PAGE_ORDER (include/linux/mmzone.h) is 10 by default and 13 on arm64 with 64 kB pages.
+    """
+    return order if order is not None and -1 <= order <= LARGEST_ORDER else None
 
 
 def read_cpuset(text: str) -> tuple[str, str] | None:

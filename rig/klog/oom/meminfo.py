@@ -14,7 +14,7 @@ from rig.klog.oom.parts import AllocationSite, BuddyOrder, HugePages, Node, Slab
 
 __all__ = ["MemInfoReader"]
 
-_PAIR = re.compile(r"([A-Za-z_][\w]*(?:\(\w+\))?): ?(-?\d+)(?:[kK]B)?(?=\s|$)")
+_PAIR = re.compile(r"\b([A-Za-z_]\w{0,63}(?:\(\w{1,63}\))?): ?(-?\d+)(?:[kK]B)?(?=\s|$)")
 _UNRECLAIMABLE = re.compile(r"\s*all_unreclaimable\? (\w+)")
 _PLACE = re.compile(r"(?:Node (?P<node>\d+) ?)?(?P<zone>[A-Z]\w*)?:? ?")
 _BUDDY = re.compile(r"(\d+)\*(\d+)kB(?: \(([A-Z]+)\))?")

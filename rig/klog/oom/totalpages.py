@@ -7,6 +7,8 @@ from rig.klog.oom.parts import CgroupUsage, Zone
 
 __all__ = ["derive", "parse_nodes"]
 
+MOST_NODES = 1024  # MAX_NUMNODES of the largest configuration (NODES_SHIFT=10, include/linux/numa.h)
+
 
 def derive(
     scope: str | None,
@@ -55,6 +57,6 @@ def parse_nodes(text: str) -> frozenset[int]:
     nodes: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if first.isdigit() and (not last or last.isdigit()):
-            nodes.update(range(int(first), min(int(last or first), int(first) + 4096) + 1))
+        if first.isdecimal() and (not last or last.isdecimal()) and len(nodes) < MOST_NODES:
+            nodes.update(range(int(first), min(int(last or first), int(first) + MOST_NODES) + 1))
     return frozenset(nodes)
