@@ -4,13 +4,14 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 RIG := $(VENV)/bin/rig
-# What the host must have: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
+# For `make run`: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
 PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc libc6-dev make python3 python3-venv ca-certificates
-# And for the tests: those of the debugger and of the reports, and what compiles a kernel.
+# And for `make test`: the debugger, a browser for the reports, and what compiles a kernel.
 TEST_PACKAGES := gdb chromium flex bison bc libelf-dev binutils git
-# The kernel that the tests build from source, of the host's own suite.
-SUITE := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
+SUITE ?= bookworm
 SAMPLES ?=
+PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+PYTEST := $(PY) -m pytest -q --durations=10 --durations-min=1
 # The kernels whose reports the tests of the checks and their document rest on.
 KERNELS ?= debian:bullseye debian:bookworm debian:trixie debian:sid
 
@@ -38,10 +39,15 @@ packages test-packages: ## Install the Debian packages that are missing (as root
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 
 venv: packages $(VENV)/ready ## The virtual environment with rig in it
+all-extras: venv $(VENV)/all-extras ## And with its extras, the checkers and what the tests need
 
 $(VENV)/ready: pyproject.toml
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[debug,dev]'
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/all-extras: $(VENV)/ready
+	$(PIP_INSTALL) -e '.[debug,dev]'
 	touch $@
 
 link: ## Put rig on PATH, where nothing of that name is in the way
@@ -52,35 +58,40 @@ link: ## Put rig on PATH, where nothing of that name is in the way
 		ln -sfn $(CURDIR)/$(RIG) $$folder/rig && echo "rig is $$folder/rig" && exit 0; done; \
 	echo "rig is $(CURDIR)/$(RIG): put that folder on PATH"
 
-check: venv ## Style, types, layers and unit tests: under 90 s
+check: all-extras ## Style, types, layers and unit tests: under 90 s
 	$(VENV)/bin/ruff check rig tests
 	$(VENV)/bin/ruff format --check --quiet rig tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not guest and not browser" tests
+	$(PYTEST) -n 2 -m "not guest and not browser" tests
 
-# The kernel takes longest, so it is begun first, in a process group of its own; the guests' tests wait for it where
-# they boot it (a lock of the cache), and it ends with them.
-test: venv test-packages ## All tests: the fast ones, then those that open a browser, then those that boot guests
-	@setsid nice -n 10 $(RIG) kernel build source:$(SUITE) >$(VENV)/kernel-build.log 2>&1 & build=$$!; \
+# The kernel of the host's suite takes longest, so it is begun first, in a process group of its own; the guests' tests
+# wait for it where they boot it (a lock of the cache), and it ends with them.
+test: all-extras test-packages ## All tests: the fast ones, then those that open a browser, then those that boot guests
+	@suite=$$($(PY) -c 'from rig.image.apt import host_suite; print(host_suite())') || exit; \
+	setsid nice -n 10 $(RIG) kernel build source:$$suite >$(VENV)/kernel-build.log 2>&1 & build=$$!; \
 	trap 'kill -TERM -- -$$build 2>/dev/null || true; wait $$build 2>/dev/null || true' EXIT; \
 	set -e; \
 	$(MAKE) --no-print-directory check; \
-	$(PY) -m pytest -q -m browser tests; \
-	$(PY) -m pytest -q -m guest tests; \
+	$(PYTEST) -m browser tests; \
+	$(PYTEST) -m guest tests; \
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
-verify-mutants: venv ## Run the checks of rig verify with each of their conditions negated: none may pass
+docs: all-extras ## Write what the documents take from the code: tables, the help of the commands
+	$(PY) -m rig.scenario.model_tables
+	$(PY) -m rig.cli.write_docs
+
+verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
-verify-recorded: venv ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
+verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
 	$(PY) -m rig.verify.recorded $(KERNELS)
 
-docs: venv ## The tables of the documents that the code gives
-	$(VENV)/bin/python -m rig.scenario.model_tables
+fresh: ## make run and make test in a fresh minimal Debian (as root): make fresh SUITE=bookworm|trixie|sid
+	.ci/run $(SUITE)
 
-bench: venv ## The numbers, each with its reference from the same run
+bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
@@ -89,20 +100,20 @@ bench: venv ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.guest_memory
 	$(PY) -m tests.benchmarks.virtme
 
-klog-bench: venv ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
+klog-bench: all-extras ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
 FUZZ_SECONDS ?= 60
-fuzz: venv ## Run a coverage-guided fuzzer over what reads untrusted input: FUZZ_SECONDS=60 each
+fuzz: all-extras ## Run a coverage-guided fuzzer over what reads untrusted input: FUZZ_SECONDS=60 each
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	for target in tests/fuzz/target_*.py; do \
 		name=$${target##*/target_}; $(PY) -m tests.fuzz.run $${name%.py} --seconds $(FUZZ_SECONDS) || exit 1; done
 
-schema: venv ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
+schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
 	$(PY) -c 'from rig.klog.schema import json_schema; print(json_schema(), end="")' >$(VENV)/log.schema.json
 	mv $(VENV)/log.schema.json rig/klog/log.schema.json
 
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv link check test docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
+.PHONY: help run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean

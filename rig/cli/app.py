@@ -47,7 +47,7 @@ class _OnDemand(typer.core.TyperGroup):
 
 
 PLAIN = None
-"""Typer's markup mode: text without boxes leaves the help room at 80 columns, and `rig[plot]` stays what it is."""
+"""Typer's markup mode: text without boxes leaves the help room at 80 columns, and `oomrig[plot]` stays what it is."""
 
 app = typer.Typer(
     cls=_OnDemand, help=HELP, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,

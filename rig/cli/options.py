@@ -120,6 +120,8 @@ def flatten_options(command: Callable[..., Result]) -> Callable[..., Result]:
         groups[parameter.name] = hint, [each.name for each in fields(hint)]
         for each in fields(hint):
             default = each.default if each.default_factory is MISSING else each.default_factory()
+            if default is MISSING:
+                default = inspect.Parameter.empty
             parameters.append(
                 inspect.Parameter(
                     each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=of_group[each.name]

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.options import ChosenRun
 from rig.errors import RigError, UsageError
+from rig.report.console import output_console
 from rig.report.follow import follow, replay
 from rig.report.html.frontier_page import frontier_report
 from rig.report.html.links import link_beside
@@ -102,7 +102,7 @@ def plot(
     picture: str = typer.Argument(help="timeline, pages, zones, badness or trace."),
     output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="x.svg or x.png; default: PICTURE.svg."),
 ) -> None:
-    """Draw one picture of a run, for papers and slides. Needs rig[plot]."""
+    """Draw one picture of a run, for papers and slides. Needs oomrig[plot]."""
     path = Path(f"{picture}.svg") if output is None else output
     draw(read_source(resolve_run(run)), picture, path)
     print(path)
@@ -115,7 +115,7 @@ def watch(
     seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long it takes."),
 ) -> None:
     """Show a running run from a second terminal, or play a finished one."""
-    console = Console()
+    console = output_console()
     if again:
         folder = resolve_run(run)
         if not (folder / "events.jsonl").is_file():

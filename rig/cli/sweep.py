@@ -16,6 +16,8 @@ from rig.cli.options import Junit, Ktap, PointOptions, flatten_options
 from rig.cli.outputs import write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
+from rig.extras import require
+from rig.report.console import output_console
 from rig.report.sweep_table import SweepTable, points_table
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
@@ -111,6 +113,7 @@ def sweep(
     """
     check_outputs(("--json", output.as_json), ("-q", output.quiet), ("--junit", output.junit), ("--ktap", output.ktap))
     executor.check()
+    require("pyarrow", *["distributed"] * (executor.executor == "dask"))
     if resume is None:
         directory = _new(scenario, axes, shared)
     elif scenario is not None or axes != AxisOptions() or shared.sets:
@@ -152,7 +155,7 @@ def _run(directory: SweepFolder, options: ExecutorOptions, shared: PointOptions,
     executor: Executor = LocalExecutor(shared.jobs)
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
-    with SweepTable(Console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
+    with SweepTable(output_console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
         work = conduct_sweep(
             directory, executor, record=options.record, timeout_scale=shared.timeout_scale,
             began=table.began, ended=table.ended,
@@ -171,7 +174,7 @@ def _print(directory: SweepFolder, outcome: Outcome, output: OutputOptions) -> N
     elif output.quiet:
         print(directory.id)
     elif not output.silent:
-        Console().print(points_table(directory.plan.names, rows))
+        output_console().print(points_table(directory.plan.names, rows))
         unstable = sum(share < 1 for _, share in agreement(rows).values())
         print(f"{len(rows)} runs, {outcome.fresh} of them now; {unstable} points unstable")
         print(f"sweep {directory.id}  {directory.table}")

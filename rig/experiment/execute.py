@@ -18,11 +18,13 @@ from rig.errors import RigError
 from rig.experiment.prepare import PreparedGuest
 from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
+from rig.image.store import Store
 from rig.machine.command import DUMP_SET
+from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.recording import WRITE_ERROR
 from rig.machine.session import Listeners, Session, runtime_folder, swap_file
-from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, restored, snapshot_key
+from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
@@ -74,16 +76,29 @@ async def ensure_snapshot(
     guest: PreparedGuest, deadlines: Deadlines, execution: Execution, progress: Progress
 ) -> Snapshot:
     """Return the guest's snapshot, made where there is none. Two rigs make it once."""
-    store, spec, qemu = guest.store, guest.spec, guest.qemu
-    found = find_snapshot(store, spec, qemu)
+    store, identity = guest.store, identity_of(guest.spec, guest.qemu)
+    key = key_of(identity)
+    found = find_snapshot(store, key)
     if found is None:
-        async with store.lock_async(f"snapshot-{snapshot_key(spec, qemu)[:16]}"):
-            found = find_snapshot(store, spec, qemu)
+        async with store.lock_async(f"snapshot-{key[:16]}"):
+            found = find_snapshot(store, key)
             if found is None:
                 with execution.phase("boot", progress):
+                    if (why := _upgraded(store, identity)) is not None:
+                        progress.line(f"the snapshot is made anew: {why}")
                     listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
-                    found = await make_snapshot(store, spec, qemu, deadline=deadlines.boot, listeners=listeners)
+                    found = await make_snapshot(
+                        store, guest.spec, guest.qemu, deadline=deadlines.boot, listeners=listeners
+                    )
     return found
+
+
+def _upgraded(store: Store, identity: Identity) -> str | None:
+    """Return what changed where only QEMU did: a snapshot of one version is not restored by another."""
+    for _, lines in nearest_snapshots(store, identity)[:1]:
+        if len(lines) == 1 and lines[0].startswith("qemu:"):
+            return lines[0]
+    return None
 
 
 async def execute(

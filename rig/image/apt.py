@@ -14,7 +14,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.image.hosttools import run_tool, tool
 
-__all__ = ["Package", "PrivateApt", "host_mirror", "host_suite"]
+__all__ = ["Package", "PrivateApt", "host_fetching", "host_mirror", "host_suite"]
 
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -40,15 +40,44 @@ def _os_release() -> dict[str, str]:
 
 
 def host_suite() -> str:
-    """Return the host's own suite, such as bookworm. Raises RigError where the host is not Debian-like."""
-    codename = _os_release().get("VERSION_CODENAME")
+    """Return the host's own suite, such as bookworm or sid. Raises RigError where the host is not Debian-like."""
+    release = _os_release()
+    codename = release.get("VERSION_CODENAME")
     if codename is None:
         raise RigError(
             "this host names no Debian suite",
             where="/etc/os-release",
             remedy="name one: debian:bookworm; or build with Buildroot: rig image build --builder buildroot",
         )
-    return codename
+    if "VERSION_ID" in release:
+        return codename
+    # Before its release a Debian has no version, and sid's os-release (package base-files) is testing's.
+    suites = [source.codename for source in _host_sources()]
+    return "sid" if "sid" in suites and codename not in suites else codename
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A package source whose lists the host's apt has. uri: without a slash at its end."""
+
+    uri: str
+    codename: str
+    component: str
+
+
+def _host_sources() -> list[_Source]:
+    listing = run_tool(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(CODENAME) $(COMPONENT)",
+            "Created-By: Packages",
+        ],
+        what="reading the host's package sources",
+    )
+    words = ([*line.split(" "), "", "", ""][:3] for line in listing.splitlines())
+    return [_Source(uri.rstrip("/"), codename, component) for uri, codename, component in words]
 
 
 def host_mirror() -> str:
@@ -64,26 +93,30 @@ def host_mirror() -> str:
             where="PATH",
             remedy="build with Buildroot instead: rig image build --builder buildroot --buildroot DIR",
         ) from error
-    listing = run_tool(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI) $(CODENAME) $(COMPONENT)",
-            "Created-By: Packages",
-        ],
-        what="reading the host's package sources",
-    )
     suite = host_suite()
-    for line in listing.splitlines():
-        uri, codename, component = [*line.split(" "), "", "", ""][:3]
-        if codename == suite and component == "main" and uri.startswith(("http", "file:", "copy:")):
-            return uri.rstrip("/")
+    for source in _host_sources():
+        if (
+            source.codename == suite
+            and source.component == "main"
+            and source.uri.startswith(("http", "file:", "copy:"))
+        ):
+            return source.uri
     raise RigError(
         f"the host's apt has no source for {suite}/main",
         where="apt-get indextargets",
         remedy="add one below /etc/apt/sources.list.d and run apt-get update",
     )
+
+
+def host_fetching() -> list[str]:
+    """Return how the host's apt fetches, as lines of apt.conf: proxies, certificates, the validity of a lagging mirror.
+
+    For an apt that does not read the host's configuration, as mmdebstrap's.
+    """
+    dump = run_tool(["apt-config", "dump"], what="reading the configuration of the host's apt")
+    return [
+        line for line in dump.splitlines() if re.match(r"Acquire::(?!IndexTargets|Changelogs|CompressionTypes)", line)
+    ]
 
 
 class PrivateApt:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
+from rig.extras import lacking
 from rig.image.elf import build_id, notes
 from rig.image.hosttools import tool
 from rig.image.store import Entry
@@ -143,7 +144,7 @@ def _lz4_legacy(payload: bytes) -> bytes:
     try:
         from lz4.block import decompress
     except ImportError as error:
-        raise RigError("the kernel is packed with lz4", where="bzImage", remedy="pip install 'rig[debug]'") from error
+        raise lacking("lz4", "the kernel is compressed with it") from error
     image, at = b"", 4
     while at + 4 < len(payload):
         (size,) = struct.unpack_from("<I", payload, at)

@@ -10,6 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
+from rig.machine.features import RUN_WITH_USER, has
 from rig.machine.qemu import Qemu
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
 
@@ -21,7 +22,6 @@ __all__ = [
     "kernel_command_line",
     "memory_is_a_file",
     "printable",
-    "spec_key_text",
 ]
 
 # One guest instruction takes 2^3 = 8 ns of guest time: 125 million instructions a second.
@@ -64,7 +64,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         "-nodefaults", "-no-user-config",
         "-display", "none",
         "-no-reboot",
-        "-machine", "q35,nvdimm=on,usb=off,vmport=off,smbus=off" + (",memory-backend=ram" if wiring.ram else ""),
+        "-machine", spec.machine + (",memory-backend=ram" if wiring.ram else ""),
         *_clock(spec, wiring),
         *_processor(spec),
         *_memory(spec, wiring),
@@ -100,7 +100,7 @@ def _processor(spec: GuestSpec) -> list[str]:
         "-accel", f"tcg,thread={threads}",
         # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
         "-cpu", "max,-erms,-fsrm,model=4,stepping=0",
-        # It patches guests of another maker; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
+        # It patches Windows guests; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
@@ -108,8 +108,7 @@ def _processor(spec: GuestSpec) -> list[str]:
 
 def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     """Root and payload are NVDIMMs: memory rather than I/O, so they are replayed exactly, and not part of -m."""
-    root_size = spec.rootfs.stat().st_size if spec.rootfs.exists() else 0
-    maxmem = spec.memory + (2 << 30)
+    maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
         share = "on" if wiring.ram_kept else "off"
@@ -118,13 +117,26 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
-        "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
+        "-m", f"{spec.memory >> 20}M,slots={2 + len(spec.layers)},maxmem={maxmem >> 20}M",
         *ram,
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
-        "-object", _backend("root", spec.rootfs, root_size),
+        "-object", _backend("root", spec.rootfs, spec.rootfs_size),
         "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
+        *_layers(spec, wiring),
     ]  # fmt: skip
+
+
+def _layers(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """The layers' own NVDIMMs; the agent finds each by the label in its superblock."""
+    words = []
+    for number, layer in enumerate(spec.layers):
+        image = layer.image if wiring.blank_layers is None else wiring.blank_layers / str(layer.size)
+        words += [
+            "-object", _backend(f"layer{number}", image, layer.size),
+            "-device", f"nvdimm,id=nv-layer{number},memdev=layer{number},unarmed=on",
+        ]  # fmt: skip
+    return words
 
 
 def memory_is_a_file(spec: GuestSpec) -> bool:
@@ -200,7 +212,7 @@ def _debugger(wiring: Wiring) -> list[str]:
 def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:
     words = ["-sandbox", "on,spawn=deny" + ("" if wiring.run_as else ",elevateprivileges=deny")]
     if wiring.run_as:
-        if qemu.version >= (9, 1):
+        if has(qemu, RUN_WITH_USER):
             words += ["-run-with", f"user={wiring.run_as}"]
         else:
             words += ["-runas", wiring.run_as]
@@ -221,23 +233,3 @@ def printable(command: list[str]) -> str:
         else:
             lines[-1] += " " + shlex.quote(word)
     return " \\\n    ".join(lines)
-
-
-def spec_key_text(spec: GuestSpec, qemu: Qemu) -> str:
-    """Return the text whose hash names a guest's snapshot: the command with content in place of paths."""
-    neutral = Wiring(
-        name="",
-        folder=Path("/"),
-        payload=Path("payload"),
-        swap=Path("swap"),
-        shell=spec.clock is Clock.LIVE,
-        ram=Path("ram") if memory_is_a_file(spec) else None,
-    )
-    text = "\0".join(build_command(spec, neutral, qemu))
-    for path, digest in (
-        (spec.kernel, spec.kernel_digest),
-        (spec.initramfs, spec.initramfs_digest),
-        (spec.rootfs, spec.rootfs_digest),
-    ):
-        text = text.replace(str(path), digest)
-    return f"{qemu.text}\0{text}"

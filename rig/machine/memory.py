@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
+from rig.extras import lacking
 from rig.image.elf import symbol_addresses
 from rig.image.hosttools import disk_full, run_tool
 from rig.machine.gdbstub import DebugPort
@@ -34,7 +35,7 @@ def _drgn() -> None:
     try:
         import drgn  # noqa: F401
     except ImportError as error:
-        raise RigError("drgn is not installed", where="Python", remedy="pip install 'rig[debug]'") from error
+        raise lacking("drgn", str(error)) from error
 
 
 VMLINUX = "vmlinux"

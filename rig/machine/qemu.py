@@ -15,8 +15,8 @@ from rig.errors import RigError
 
 __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 
-# readonly memory-backend-file came with 6.0; record and replay of this kind was tried on 7.2 and later.
-MINIMUM = (7, 0)
+# The machine pc-q35-7.2, which snapshots are made with, came with it.
+MINIMUM = (7, 2)
 PROGRAM = "qemu-system-x86_64"
 
 

@@ -16,6 +16,8 @@ from rig.errors import RigError
 __all__ = ["Monitor"]
 
 logger = logging.getLogger(__name__)
+STATE_SET = 8
+"""The set of descriptors (add-fd) of a snapshot's file; command.py's DUMP_SET is another."""
 # Its own logger reports each lost connection as an error; a QEMU that ends is no error here.
 logging.getLogger("qemu.qmp").propagate = False
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -60,16 +62,26 @@ class Monitor:
         self._client.send_fd_scm(descriptor)
         await self.execute("getfd", fdname=name)
 
-    async def migrate(self, direction: str, descriptor: int) -> None:
-        """Save to an open file (`out`), or restore from one that QEMU has inherited (`in`), without the NVDIMMs."""
+    async def migrate(self, direction: str, descriptor: int, *, to_file: bool) -> None:
+        """Save to an open file (`out`), or restore from one (`in`), without the NVDIMMs.
+
+        to_file: whether this QEMU takes a file as file:/dev/fdset/N; else it takes fd:, and has inherited the
+        descriptor of `in`.
+        """
         await self.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
         # The default bound is for networks: 128 MB/s.
         await self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-        if direction == "out":
+        if to_file:
+            # QEMU opens no path itself: it dropped its privileges, and the file may be reachable for rig alone.
+            self._client.send_fd_scm(descriptor)
+            await self.execute("add-fd", **{"fdset-id": STATE_SET})
+            uri = f"file:/dev/fdset/{STATE_SET}"
+        elif direction == "out":
             await self.send_fd("state", descriptor)
-            await self.execute("migrate", uri="fd:state")
+            uri = "fd:state"
         else:
-            await self.execute("migrate-incoming", uri=f"fd:{descriptor}")
+            uri = f"fd:{descriptor}"
+        await self.execute("migrate" if direction == "out" else "migrate-incoming", uri=uri)
         while True:
             status = await self.execute("query-migrate")
             if status.get("status") == "completed":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A guest that is ready and waits for its payload, saved once and restored for every run.
 
-A snapshot's name is the hash of all that shaped it: kernel, root filesystem, QEMU, command line, clock.
+A snapshot's key is the hash of its identity (identity.py), which is kept beside it.
 
 The guest's memory is a file of its own beside the state of its devices. While the snapshot is made QEMU shares that
 file, so the capability x-ignore-shared leaves it out of the migration stream; a restored guest maps it privately: a
@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
-from rig.image.digest import digest_text
+from rig.image.daximage import write_blank
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
 from rig.image.store import Entry, Store
-from rig.machine.command import memory_is_a_file, spec_key_text
+from rig.machine.command import memory_is_a_file
+from rig.machine.features import MIGRATE_TO_FILE, has
+from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, runtime_folder, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
@@ -38,9 +40,10 @@ __all__ = [
     "expected_snapshot",
     "find_snapshot",
     "imported_snapshot",
+    "kept_identity",
     "make_snapshot",
+    "nearest_snapshots",
     "restored",
-    "snapshot_key",
 ]
 
 STATE = "state"
@@ -68,10 +71,12 @@ class SnapshotFiles:
 class Snapshot(SnapshotFiles):
     """A guest that was saved when its agent was ready.
 
-    state: the migration stream; digest: the memory's, or the stream's where that holds the memory; ready: the agent's
-    record, and said: its line; boot_log: the console until then.
+    identity: None where an earlier version of rig made it; state: the migration stream; digest: the memory's, or the
+    stream's where that holds the memory; ready: the agent's record, and said: its line; boot_log: the console until
+    then.
     """
 
+    identity: Identity | None
     state: Path
     digest: str
     boot_log: Path
@@ -79,18 +84,29 @@ class Snapshot(SnapshotFiles):
     said: bytes
 
 
-def snapshot_key(spec: GuestSpec, qemu: Qemu) -> str:
-    """Return the name of the snapshot of that guest under that QEMU."""
-    return digest_text(spec_key_text(spec, qemu))
-
-
-def find_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> Snapshot | None:
+def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot, checked by hash, or None. A damaged one is thrown away and logged."""
-    entry = store.whole("snapshot", snapshot_key(spec, qemu))
+    entry = store.whole("snapshot", key)
     if entry is None:
         return None
     entry.touch()
     return _from_entry(entry)
+
+
+def kept_identity(entry: Entry) -> Identity | None:
+    """Return the identity that is kept beside a snapshot, None where an earlier version made it."""
+    found = entry.about.get("identity")
+    return found if isinstance(found, dict) else None
+
+
+def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, list[str]]]:
+    """Return the other snapshots of the cache with their differences to an identity, the most alike first."""
+    found = [
+        (entry, differences(kept, identity))
+        for entry in store.entries("snapshot")
+        if (kept := kept_identity(entry)) is not None and kept != identity
+    ]
+    return sorted(found, key=lambda pair: len(pair[1]))
 
 
 def imported_snapshot(store: Store, key: str) -> Snapshot | None:
@@ -114,6 +130,7 @@ def _from_entry(entry: Entry) -> Snapshot:
     head = entry.file(HEAD) if HEAD in entry.files else None
     return Snapshot(
         key=entry.key,
+        identity=kept_identity(entry),
         ram=ram,
         head=head,
         state=entry.file(STATE),
@@ -126,7 +143,7 @@ def _from_entry(entry: Entry) -> Snapshot:
 
 def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
     """Return the files that the guest's snapshot has, or will have when it is made."""
-    key = snapshot_key(spec, qemu)
+    key = key_of(identity_of(spec, qemu))
     folder = store.root / "snapshot" / key
     return SnapshotFiles(
         key=key,
@@ -142,7 +159,8 @@ async def make_snapshot(
 
     deadline: host seconds for the boot. Raises GuestError when it does not get there.
     """
-    key = snapshot_key(spec, qemu)
+    identity = identity_of(spec, qemu)
+    key = key_of(identity)
     with store.workplace() as work, runtime_folder(key) as folder, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
@@ -156,6 +174,7 @@ async def make_snapshot(
             shell=spec.clock is Clock.LIVE,
             ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
             ram_kept=True,
+            blank_layers=_blank_layers(spec, work / "layers"),
         )
         with (result / STATE).open("wb") as state:
             heard = listeners or Listeners()
@@ -164,7 +183,7 @@ async def make_snapshot(
                 ready = await session.record("ready", deadline)
                 # In warp a guest that waits lets its clock run on.
                 await session.monitor.execute("stop")
-                await _save(session, state.fileno(), store.root)
+                await _save(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 await session.process.wait()
                 session.console.drain(5)
@@ -174,8 +193,17 @@ async def make_snapshot(
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
-        about = {"clock": spec.clock, "memory": spec.memory, "cpus": spec.cpus, "kernel": ready.get("kernel")}
+        about = {"kernel": ready.get("kernel"), "identity": identity}
         return _from_entry(store.add("snapshot", key, result, about))
+
+
+def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:
+    if not spec.layers:
+        return None
+    folder.mkdir()
+    for size in {layer.size for layer in spec.layers}:
+        write_blank(folder / str(size), size)
+    return folder
 
 
 @contextmanager
@@ -207,9 +235,9 @@ def _head(kernel: Path) -> bytes:
         return file.read(((start[0x1F1] or 4) + 2) * 512)
 
 
-async def _save(session: Session, descriptor: int, cache: Path) -> None:
+async def _save(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
     try:
-        await session.monitor.migrate("out", descriptor)
+        await session.monitor.migrate("out", descriptor, to_file=has(qemu, MIGRATE_TO_FILE))
     except RigError as error:
         numbers = os.fstatvfs(descriptor)
         if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
@@ -235,5 +263,5 @@ async def restored(
         async with started(
             spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno()
         ) as session:
-            await session.monitor.migrate("in", state.fileno())
+            await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

@@ -12,9 +12,10 @@ from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.hosttools import tool
 from rig.image.store import Store
+from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
-from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot, snapshot_key
-from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
@@ -69,7 +70,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
     recording = folder / str(run.recording.path)
     cut = _check_recording(run, recording, check=check)
     imported = read_imported(folder)
-    kernel, initramfs, rootfs = (_found(store, part, imported) for part in parts_of(guest))
+    kernel, initramfs, rootfs, *layers = (_found(store, part, imported) for part in parts_of(guest))
     spec = GuestSpec(
         memory=guest.memory,
         cpus=guest.cpus,
@@ -81,9 +82,12 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         initramfs_digest=guest.initramfs,
         rootfs=rootfs,
         rootfs_digest=guest.rootfs,
+        rootfs_size=rootfs.stat().st_size,
         payload_size=guest.payload_size,
+        machine=guest.machine,
         append=guest.append,
         qemu_args=guest.qemu_args,
+        layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
     )
     return Replayable(run, folder, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
 
@@ -154,21 +158,14 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
 def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dict[str, str] | None) -> Snapshot:
     """Return the snapshot that the run began from: one's own, or the one that was imported with this run."""
     key = run.environment.snapshot_hash
-    if snapshot_key(spec, qemu) != key:
-        raise RigError(
-            "this rig would start the guest with another command line than the one that was recorded",
-            where="QEMU's command line",
-            remedy="replay it with the rig that made it"
-            + (f" (version {run.environment.rig})" if run.environment.rig else ""),
-        )
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
-    own = find_snapshot(store, spec, qemu)
-    if own is not None and own.digest == digest:
-        return own
+    own = find_snapshot(store, key)
     beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
-    if beside is not None and beside.digest == digest:
-        return beside
+    for found in (own, beside):
+        if found is not None and found.digest == digest:
+            _check_identity(found, run, spec, qemu)
+            return found
     if own is None:
         raise RigError(
             f"the snapshot that the run began from ({key[:16]}) is not here any more",
@@ -180,6 +177,23 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
         where=own.state,
         remedy="import the run again with its parts (rig export, rig import), or run it again",
     )
+
+
+def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -> None:
+    """Raise RigError where this rig would start another guest than the one that was saved.
+
+    A snapshot of an earlier version has no identity to compare; the replay itself is compared byte by byte.
+    """
+    if snapshot.identity is None:
+        return
+    if lines := differences(snapshot.identity, identity_of(spec, qemu)):
+        raise RigError(
+            "this rig would start another guest than the one that was recorded",
+            where="QEMU's command line",
+            remedy="replay it with the rig that made it"
+            + (f" (version {run.environment.rig})" if run.environment.rig else ""),
+            detail="\n".join(lines),
+        )
 
 
 def unpack_payload(replayable: Replayable, into: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
+from rig.extras import lacking
 from rig.klog.symbols import Place, Symbolizer
 
 __all__ = ["open_vmlinux"]
@@ -29,7 +30,7 @@ def open_vmlinux(path: Path) -> Symbolizer:
     try:
         return _Vmlinux(path)
     except ImportError as error:
-        raise RigError("pyelftools is not installed", where=path, remedy="pip install 'rig[debug]'") from error
+        raise lacking("elftools", str(error)) from error
 
 
 class _Vmlinux:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rig.errors import RigError
+from rig.extras import lacking
 from rig.run.suite import Case, Suite
 
 __all__ = ["junit_xml"]
@@ -18,7 +18,7 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
     try:
         import junitparser
     except ImportError as error:
-        raise RigError(f"junitparser is not installed: {error}", remedy="pip install 'rig[sweep]'") from None
+        raise lacking("junitparser", str(error)) from None
     # The library is typed in part only.
     library: Any = junitparser
     document = library.JUnitXml(name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.capacity import default_jobs
+from rig.extras import lacking
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, pack_run, rig_version, run_point, unpack_run
 
@@ -49,7 +50,7 @@ class DaskExecutor:
         try:
             import distributed as library
         except ImportError as error:
-            raise RigError(f"dask is not installed: {error}", remedy="pip install 'rig[sweep]'") from None
+            raise lacking("distributed", str(error)) from None
         distributed: Any = library  # typed in part only
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
+from rig.extras import lacking
 from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
@@ -146,7 +147,7 @@ def query(table: Any, sql: str) -> Any:
     try:
         import duckdb
     except ImportError as error:
-        raise _missing("duckdb", error) from None
+        raise lacking("duckdb", str(error)) from None
     # What the query names is this table alone: no file of the host, no extension.
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         connection.register("results", table)
@@ -162,7 +163,7 @@ def _arrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise _missing("pyarrow", error) from None
+        raise lacking("pyarrow", str(error)) from None
     return pyarrow
 
 
@@ -171,7 +172,3 @@ def _parquet() -> Any:
     from pyarrow import parquet
 
     return parquet
-
-
-def _missing(name: str, error: ImportError) -> RigError:
-    return RigError(f"{name} is not installed: {error}", remedy="pip install 'rig[sweep]'")

@@ -16,8 +16,12 @@ from rig.verify.recorded import Recorded, read_recorded
 __all__ = ["document", "main"]
 
 TITLES = {
-    "limits": "What is refused",
-    "commit": "What is charged",
+    "limits": "What is promised",
+    "refusals": "What is refused and is no OOM",
+    "watermarks": "What is kept free",
+    "commit": "What a mapping is charged",
+    "shared": "Shared memory and huge pages",
+    "fork": "fork, vfork, clone and exec",
     "oom": "Whom the OOM killer kills",
     "memcg": "Memory cgroups",
     "panic": "Panic or kill",

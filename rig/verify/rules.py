@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from rig.verify.check import Facts
 
-__all__ = ["EAGAIN", "EINVAL", "ENOMEM", "batch_kb", "limit_by_ratio", "slack_kb"]
+__all__ = ["EAGAIN", "EINVAL", "ENOMEM", "ENOSPC", "batch_kb", "limit_by_ratio", "slack_kb"]
 
 # include/uapi/asm-generic/errno-base.h
-EAGAIN, ENOMEM, EINVAL = 11, 12, 22
+EAGAIN, ENOMEM, EINVAL, ENOSPC = 11, 12, 22, 28
 PAGE_KB = 4
 
 

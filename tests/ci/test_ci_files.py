@@ -19,6 +19,7 @@ from rig.cli.app import app
 ROOT = Path(__file__).parents[2]
 FILES = {
     ".github/workflows/check.yml": ("--builtin-schema", "vendor.github-workflows"),
+    ".github/workflows/fresh.yml": ("--builtin-schema", "vendor.github-workflows"),
     ".gitlab-ci.yml": ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
 }
 
@@ -72,6 +73,24 @@ def test_container_has_the_packages_that_the_makefile_installs() -> None:
 
     assert makefile is not None
     assert set(makefile[1].split()) <= set((ROOT / "Containerfile").read_text().split())
+
+
+def test_each_suite_that_a_fresh_root_may_be_of_is_tried_on_a_schedule() -> None:
+    workflow = YAML(typ="safe").load(ROOT / ".github/workflows/fresh.yml")
+    job = workflow["jobs"]["fresh"]
+    accepted = re.search(r"^\tcase \$suite in ([a-z |]+)\)", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+
+    assert accepted is not None
+    assert job["strategy"]["matrix"]["suite"] == accepted[1].strip().split(" | ")
+    assert workflow["on"]["schedule"]
+
+
+def test_fresh_root_of_an_unknown_suite_is_refused_before_anything_is_made() -> None:
+    done = subprocess.run([ROOT / ".ci/run", "hamm"], capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    assert "'hamm' is not one of bookworm, trixie, sid" in done.stderr
+    assert done.stdout == ""
 
 
 def test_kvm_job_opens_the_device_and_runs_the_live_clock() -> None:

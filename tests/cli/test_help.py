@@ -62,4 +62,4 @@ def test_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
 def test_extra_that_a_command_needs_is_named_whole(capsys: pytest.CaptureFixture[str]) -> None:
     _run(["plot", "--help"])
 
-    assert "rig[plot]" in capsys.readouterr().out
+    assert "oomrig[plot]" in capsys.readouterr().out

@@ -245,7 +245,6 @@ def test_term_stops_all_tasks(respawn_program):
 
         respawn.until("stopped")
         assert respawn.process.wait(10) == 0
-    time.sleep(0.1)
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rig.machine.command import build_command, kernel_command_line, memory_is_a_file, printable
+from rig.machine.features import MACHINE
 from rig.machine.qemu import Qemu
-from rig.machine.snapshot import snapshot_key
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
 
 QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), (7, 2), "version 7.2")
@@ -26,7 +26,9 @@ SPEC = GuestSpec(
     initramfs_digest="i",
     rootfs=Path("/cache/root"),
     rootfs_digest="r",
+    rootfs_size=40 << 20,
     payload_size=34 << 20,
+    machine=MACHINE,
 )
 WIRING = Wiring(name="test", folder=Path("/tmp/rig-test"), payload=Path("/tmp/rig-test/payload"))
 
@@ -109,30 +111,3 @@ def test_printed_command_has_an_option_and_its_value_on_a_line() -> None:
 
     assert any(line.strip().startswith("-m 512M") for line in lines)
     assert all(line.endswith("\\") for line in lines[:-1])
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(SPEC, memory=384 << 20),
-        replace(SPEC, cpus=2),
-        replace(SPEC, kernel_digest="other"),
-        replace(SPEC, rootfs_digest="other"),
-        replace(SPEC, initramfs_digest="other"),
-        replace(SPEC, append=("slub_debug",)),
-        replace(SPEC, clock=Clock.LIVE),
-        replace(SPEC, swap=64 << 20),
-    ],
-)
-def test_snapshot_of_another_guest_has_another_name(other: GuestSpec) -> None:
-    assert snapshot_key(other, QEMU) != snapshot_key(SPEC, QEMU)
-
-
-def test_snapshot_of_another_qemu_has_another_name() -> None:
-    assert snapshot_key(SPEC, replace(QEMU, text="version 9.2")) != snapshot_key(SPEC, QEMU)
-
-
-def test_snapshot_does_not_depend_on_where_the_cache_lies() -> None:
-    moved = replace(SPEC, kernel=Path("/else/bzImage"), rootfs=Path("/else/root"), initramfs=Path("/else/initramfs"))
-
-    assert snapshot_key(moved, QEMU) == snapshot_key(SPEC, QEMU)

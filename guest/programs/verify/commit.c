@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel charges to Committed_AS, and when it gives the charge back. */
-#include <sched.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
-
+/* What a mapping is charged to Committed_AS, and when the charge is given back. */
 #include "verify.h"
 
 /* ---- mappings ---- */
@@ -134,22 +130,6 @@ static void noreserve_2(void)
 	tell("mapped=%ld charged=%ld control_mode0=%ld", 16 * KB, charged, committed() - before);
 }
 
-static void hugetlb_free(void)
-{
-	int flags = ANON | (condition("hugetlb") ? MAP_HUGETLB : 0);
-	long before;
-	void *at;
-
-	set_vm("nr_hugepages", 2);
-	tell("pool=%ld", meminfo("HugePages_Total"));
-	before = committed();
-	at = mmap(NULL, 2 * MB, RW, flags, -1, 0);
-	if (at == MAP_FAILED)
-		not_applicable(errno);
-	tell("mapped=%ld charged=%ld huge=%ld", 2 * KB, committed() - before, vm_flag(at, "ht"));
-	munmap(at, 2 * MB);
-}
-
 static void mremap_charges(void)
 {
 	char *at = map(4 * MB, condition("writable") ? RW : PROT_READ, ANON);
@@ -250,174 +230,6 @@ static void dontneed_keeps(void)
 	tell("control_unmapped=%ld", committed() - before);
 }
 
-/* ---- shared memory ---- */
-
-static void sysv_shm(void)
-{
-	long before = committed(), size = 8 * MB, made;
-	int id = shmget(IPC_PRIVATE, (size_t)size, 0600 | IPC_CREAT | (condition("reserve") ? 0 : SHM_NORESERVE));
-	struct shmid_ds state;
-
-	if (id < 0)
-		not_applicable(errno);
-	made = committed() - before;
-	if (shmctl(id, IPC_STAT, &state))
-		refused("shmctl");
-	shmctl(id, IPC_RMID, NULL);
-	tell("size=%ld charged=%ld after=%ld", (long)state.shm_segsz / KB, made, committed() - before);
-}
-
-static void memfd_by_page(void)
-{
-	static char block[64 * 1024];
-	long before = committed(), empty, full;
-	struct stat state;
-	int fd = memfd_create("verify", MFD_CLOEXEC);
-
-	if (fd < 0)
-		not_applicable(errno);
-	if (ftruncate(fd, 16 * MB))
-		refused("ftruncate");
-	empty = committed() - before;
-	for (int i = 0; i < 64 && condition("write"); i++)
-		if (write(fd, block, sizeof(block)) != sizeof(block))
-			refused("write");
-	full = committed() - before;
-	if (fstat(fd, &state))
-		refused("fstat");
-	close(fd);
-	tell("size=%ld written=%ld empty=%ld full=%ld after=%ld", (long)state.st_size / KB,
-	     (long)state.st_blocks / 2, empty, full, committed() - before);
-}
-
-/* ---- fork, vfork, clone ---- */
-
-/* kB of this process's mappings that are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
-static long accounted(void)
-{
-	char *line = slurp("/proc/self/smaps"), *end;
-	long size = 0, sum = 0;
-
-	for (; line && *line; line = end ? end + 1 : NULL) {
-		end = strchr(line, '\n');
-		if (end)
-			*end = '\0';
-		if (strncmp(line, "Size:", 5) == 0)
-			size = strtol(line + 5, NULL, 10);
-		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac"))
-			sum += size;
-	}
-	return sum;
-}
-
-static int hold[2];
-static char stack[64 * 1024] __attribute__((aligned(16)));
-static volatile long seen_by_child;
-
-static int wait_for_parent(void *unused)
-{
-	char byte;
-
-	(void)unused;
-	return read(hold[0], &byte, 1) < 0;
-}
-
-static int look(void *unused)
-{
-	(void)unused;
-	seen_by_child = committed();
-	return 0;
-}
-
-/* What Committed_AS has grown by while a child of this process waits, and the errno of the clone. */
-static long grown_by_child(int flags, int *err)
-{
-	long before = committed(), grown;
-	pid_t pid;
-
-	if (pipe(hold))
-		refused("pipe");
-	pid = clone(wait_for_parent, stack + sizeof(stack), flags | SIGCHLD, NULL);
-	*err = pid < 0 ? errno : 0;
-	grown = committed() - before;
-	if (write(hold[1], "x", 1) < 0)
-		refused("write");
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	close(hold[0]);
-	close(hold[1]);
-	return grown;
-}
-
-static void tell_fork(void)
-{
-	long expected = accounted(), grown;
-	int err;
-
-	grown = grown_by_child(0, &err);
-	tell("accounted=%ld charged=%ld errno=%d", expected, grown, err);
-}
-
-static void fork_charged(void)
-{
-	char *at = map(32 * MB, condition("writable") ? RW : PROT_READ, ANON);
-
-	tell("mapped=%ld resident=%ld", 32 * KB, resident(at, 32 * MB));
-	tell_fork();
-}
-
-static void fork_shared(void)
-{
-	char *at = map(32 * MB, RW, (condition("shared") ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS);
-
-	tell("mapped=%ld shared=%ld", 32 * KB, vm_flag(at, "sh"));
-	tell_fork();
-}
-
-static void fork_refused(void)
-{
-	long limit, before, size;
-	int strict_err, guess_err;
-
-	set_vm("overcommit_ratio", 80);
-	set_vm("admin_reserve_kbytes", 0);
-	set_vm("user_reserve_kbytes", 0);
-	given_vm("overcommit_memory", 2, 1);
-	limit = meminfo("CommitLimit");
-	before = committed();
-	size = condition("large") ? (limit - before) * 6 / 10 / 4 * 4 : 1024;
-	map(size * KB, RW, ANON);
-	grown_by_child(0, &strict_err);
-	set_vm("overcommit_memory", 0);
-	grown_by_child(0, &guess_err);
-	tell("limit=%ld committed=%ld held=%ld errno=%d control_mode0=%d", limit, before, size, strict_err, guess_err);
-}
-
-static void vfork_free(void)
-{
-	long before;
-	pid_t pid;
-
-	map(32 * MB, RW, ANON);
-	before = committed();
-	pid = clone(look, stack + sizeof(stack), (condition("vm") ? CLONE_VM : 0) | CLONE_VFORK | SIGCHLD, NULL);
-	if (pid < 0)
-		refused("clone");
-	waitpid(pid, NULL, 0);
-	/* Only a child that shares the memory can leave its number here. */
-	tell("mapped=%ld shares=%d charged=%ld", 32 * KB, seen_by_child > 0, seen_by_child - before);
-}
-
-static void clone_vm_free(void)
-{
-	long grown;
-	int err;
-
-	map(32 * MB, RW, ANON);
-	grown = grown_by_child(condition("vm") ? CLONE_VM : 0, &err);
-	tell("mapped=%ld charged=%ld errno=%d", 32 * KB, grown, err);
-}
-
 const struct check commit_checks[] = {
 	{ "anon-charged", anon_charged, "writable", true },
 	{ "readonly-free", readonly_free, "readonly", true },
@@ -430,19 +242,11 @@ const struct check commit_checks[] = {
 	{ "noreserve-mode0", noreserve_0, "overcommit_memory noreserve", false },
 	{ "noreserve-mode1", noreserve_1, "overcommit_memory noreserve", false },
 	{ "noreserve-mode2", noreserve_2, "overcommit_memory", false },
-	{ "hugetlb-free", hugetlb_free, "hugetlb", false },
 	{ "mremap", mremap_charges, "writable", true },
 	{ "brk", brk_charges, "grow", true },
 	{ "stack", stack_charges, "grow", true },
 	{ "munmap", munmap_returns, "munmap", true },
 	{ "exit", exit_returns, "exit", true },
 	{ "dontneed", dontneed_keeps, "madvise", true },
-	{ "sysv-shm", sysv_shm, "reserve", true },
-	{ "memfd-by-page", memfd_by_page, "write", true },
-	{ "fork-charged", fork_charged, "writable", true },
-	{ "fork-shared", fork_shared, "shared", true },
-	{ "fork-refused", fork_refused, "overcommit_memory large", false },
-	{ "vfork-free", vfork_free, "vm", true },
-	{ "clone-vm-free", clone_vm_free, "vm", true },
 	{ 0 },
 };

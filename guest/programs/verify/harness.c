@@ -4,15 +4,17 @@
 
 static const char help[] =
 	"usage: verify [--host] CHECK[~CONDITION]...\n"
-	"       verify --list\n"
+	"       verify --list | --wait\n"
 	"Measures each check and prints its numbers: 'check NAME key=value ...', sizes in kB; rig judges them.\n"
 	"CHECK~CONDITION runs a check with one of its conditions negated. --list prints the checks, whether they are\n"
 	"harmless, and their conditions. The others run as root in a guest: they change sysctls, exhaust the memory, or\n"
 	"panic the kernel.\n"
+	"--wait: end with standard input; for checks of exec.\n"
 	"--host: mark nothing in the kernel's log and leave the sysctls alone between the checks.\n";
 
 static const struct check *const tables[] = {
-	commit_checks, limits_checks, oom_checks, memcg_checks, panic_checks,
+	limits_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks, oom_checks,
+	memcg_checks, panic_checks,
 };
 
 /* What checks set, put back after each. */
@@ -28,7 +30,6 @@ static const struct check *running;
 static const char *title;	/* NAME, or NAME~CONDITION */
 static const char *left_out;	/* the condition of the mutant, or NULL */
 static volatile bool *was_left_out;	/* shared with the check's process */
-static char file_text[256 * 1024];
 
 void tell(const char *format, ...)
 {
@@ -41,8 +42,7 @@ void tell(const char *format, ...)
 	say("check %s %s", title, text);
 }
 
-/* Whether a word is in a list of words. */
-static bool listed(const char *words, const char *word)
+bool listed(const char *words, const char *word)
 {
 	size_t length = strlen(word);
 
@@ -68,139 +68,6 @@ void not_applicable(int error)
 {
 	tell("na=%s", strerrorname_np(error));
 	_exit(0);
-}
-
-char *slurp(const char *path)
-{
-	size_t length = 0;
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return NULL;
-	while ((got = read(fd, file_text + length, sizeof(file_text) - 1 - length)) > 0)
-		length += (size_t)got;
-	close(fd);
-	if (got < 0)
-		return NULL;
-	file_text[length] = '\0';
-	return file_text;
-}
-
-int spill(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, value, strlen(value)) < 0)
-		err = errno;
-	close(fd);
-	return err;
-}
-
-int set_vm(const char *name, long value)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
-	snprintf(text, sizeof(text), "%ld", value);
-	return spill(path, text);
-}
-
-long get_vm(const char *name)
-{
-	char path[128];
-	char *text;
-
-	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
-	text = slurp(path);
-	return text ? strtol(text, NULL, 10) : -1;
-}
-
-void given_vm(const char *name, long value, long otherwise)
-{
-	int err = set_vm(name, condition(name) ? value : otherwise);
-
-	if (err)
-		not_applicable(err);
-	tell("%s=%ld", name, get_vm(name));
-}
-
-long number_in(const char *path, const char *key)
-{
-	char *text = slurp(path), *at = text;
-	size_t length = strlen(key);
-
-	while (at && (at = strstr(at, key))) {
-		if ((at == text || at[-1] == '\n') && (at[length] == ' ' || at[length] == ':' || at[length] == '\t'))
-			return strtol(at + length + 1, NULL, 10);
-		at += length;
-	}
-	return -1;
-}
-
-long meminfo(const char *key)
-{
-	long value = number_in("/proc/meminfo", key);
-
-	if (value < 0) {
-		tell("na=no-%s-in-meminfo", key);
-		_exit(0);
-	}
-	return value;
-}
-
-long committed(void)
-{
-	return meminfo("Committed_AS");
-}
-
-char *map(long bytes, int prot, int flags)
-{
-	char *at = mmap(NULL, (size_t)bytes, prot, flags, -1, 0);
-
-	if (at == MAP_FAILED) {
-		tell("broken=mmap-%s", strerrorname_np(errno));
-		_exit(EXIT_REFUSED);
-	}
-	return at;
-}
-
-void touch(char *at, long bytes)
-{
-	for (long i = 0; i < bytes; i += PAGE)
-		((volatile char *)at)[i] = 1;
-}
-
-long resident(const void *at, long bytes)
-{
-	static unsigned char pages[64 * 1024];
-	long count = 0;
-
-	if (bytes / PAGE > (long)sizeof(pages) || mincore((void *)(uintptr_t)at, (size_t)bytes, pages))
-		return -1;
-	for (long i = 0; i < bytes / PAGE; i++)
-		count += pages[i] & 1;
-	return count * PAGE / KB;
-}
-
-long vm_flag(const void *at, const char *flag)
-{
-	char *line = slurp("/proc/self/smaps"), *end;
-	unsigned long from, to;
-	bool here = false;
-
-	for (; line && *line; line = end ? end + 1 : NULL) {
-		end = strchr(line, '\n');
-		if (end)
-			*end = '\0';
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = from <= (uintptr_t)at && (uintptr_t)at < to;
-		else if (here && strncmp(line, "VmFlags: ", 9) == 0)
-			return listed(line + 9, flag);
-	}
-	return -1;
 }
 
 /* Into the kernel's log, where the host finds what a check made the kernel say. */
@@ -275,6 +142,11 @@ int main(int argc, char **argv)
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
 		fputs(help, stdout);
 		return argc < 2 ? EXIT_USAGE : 0;
+	}
+	if (strcmp(argv[1], "--wait") == 0) {
+		char byte;
+
+		return read(STDIN_FILENO, &byte, 1) < 0;
 	}
 	if (strcmp(argv[1], "--list") == 0) {
 		list();

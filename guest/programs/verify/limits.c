@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel refuses: the overcommit modes, CommitLimit, the reserves, and limits that are no OOM. */
+/* What the kernel refuses: the overcommit modes, CommitLimit and the reserves. */
 #include <sched.h>
-#include <sys/resource.h>
 
 #include "verify.h"
-
-/* 0, or the errno of the refusal; nothing stays mapped. */
-static int try_map(long bytes, int flags)
-{
-	void *at = mmap(NULL, (size_t)bytes, RW, flags, -1, 0);
-
-	if (at == MAP_FAILED)
-		return errno;
-	munmap(at, (size_t)bytes);
-	return 0;
-}
 
 /* The largest single mapping that the kernel grants, in kB. */
 static long largest(long high_kb)
@@ -24,7 +12,7 @@ static long largest(long high_kb)
 	while (high - low > 1) {
 		long middle = low + (high - low) / 2;
 
-		if (try_map(middle * PAGE, ANON) == 0)
+		if (try_map(middle * PAGE, RW, ANON) == 0)
 			low = middle;
 		else
 			high = middle;
@@ -42,7 +30,7 @@ static void mode0_single(void)
 	total = meminfo("MemTotal");
 	swap = meminfo("SwapTotal");
 	most = largest(4 * (total + swap));
-	tell("total=%ld swap=%ld largest=%ld errno=%d", total, swap, most, try_map((most + 4) * KB, ANON));
+	tell("total=%ld swap=%ld largest=%ld errno=%d", total, swap, most, try_map((most + 4) * KB, RW, ANON));
 }
 
 static void mode0_sum(void)
@@ -63,7 +51,7 @@ static void mode1_any(void)
 	int err;
 
 	given_vm("overcommit_memory", 1, 0);
-	err = try_map(64 * total * KB, ANON);
+	err = try_map(64 * total * KB, RW, ANON);
 	tell("total=%ld asked=%ld errno=%d left=%ld", total, 64 * total, err, committed() - before);
 }
 
@@ -84,7 +72,7 @@ static void mode2_single(void)
 	before = committed();
 	limit = meminfo("CommitLimit");
 	most = largest(4 * limit);
-	tell("limit=%ld committed=%ld largest=%ld errno=%d", limit, before, most, try_map((most + 4) * KB, ANON));
+	tell("limit=%ld committed=%ld largest=%ld errno=%d", limit, before, most, try_map((most + 4) * KB, RW, ANON));
 }
 
 static void mode2_sum(void)
@@ -97,7 +85,7 @@ static void mode2_sum(void)
 	limit = meminfo("CommitLimit");
 	half = (limit - before) * 6 / 10 / 4 * 4;
 	first = mmap(NULL, (size_t)(half * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
-	second = try_map(half * KB, ANON);
+	second = try_map(half * KB, RW, ANON);
 	tell("limit=%ld committed=%ld each=%ld first=%d second=%d", limit, before, half, first, second);
 }
 
@@ -110,7 +98,7 @@ static void mode2_within(void)
 	before = committed();
 	limit = meminfo("CommitLimit");
 	most = (limit - before) * 9 / 10 / 4 * 4;
-	above = try_map(2 * limit * KB, ANON);
+	above = try_map(2 * limit * KB, RW, ANON);
 	err = mmap(NULL, (size_t)(most * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
 	tell("limit=%ld asked=%ld errno=%d charged=%ld control_above=%d", limit, most, err, committed() - before, above);
 }
@@ -144,9 +132,9 @@ static void mode2_switch(void)
 	memory[0] = 42;
 	/* The kernel's word that the page is there, and what it holds. */
 	tell("wrote=%ld read=%d", resident((const void *)memory, PAGE), memory[0]);
-	more = try_map(PAGE, ANON);
+	more = try_map(PAGE, RW, ANON);
 	munmap((void *)memory, (size_t)size);
-	after = try_map(PAGE, ANON);
+	after = try_map(PAGE, RW, ANON);
 	tell("more=%d after=%d", more, after);
 }
 
@@ -305,96 +293,6 @@ static void percpu_slack(void)
 	     committed(), number);
 }
 
-/* ---- what is no OOM ---- */
-
-static void max_map_count(void)
-{
-	long bound = 1000, count = 0, free_kb = meminfo("MemFree");
-	int err = 0;
-
-	given_vm("max_map_count", bound, 4 * bound);
-	for (; count < 2 * bound; count++)
-		/* Neighbours that differ are not merged into one. */
-		if (mmap(NULL, PAGE, count % 2 ? PROT_READ : PROT_NONE, ANON, -1, 0) == MAP_FAILED) {
-			err = errno;
-			break;
-		}
-	tell("made=%ld errno=%d free=%ld", count, err, free_kb);
-}
-
-static void rlimit_as(void)
-{
-	long vm = number_in("/proc/self/status", "VmSize"), free_kb = meminfo("MemFree");
-	struct rlimit bound = { (rlim_t)(vm + 8 * KB) * KB, (rlim_t)(vm + 8 * KB) * KB };
-	int within, above, before = try_map(16 * MB, ANON);
-
-	if (condition("rlimit") && setrlimit(RLIMIT_AS, &bound))
-		refused("setrlimit");
-	within = try_map(4 * MB, ANON);
-	above = try_map(16 * MB, ANON);
-	tell("room=%ld asked=%ld control_before=%d within=%d above=%d free=%ld", 8 * KB, 16 * KB, before, within, above,
-	     free_kb);
-}
-
-static void pids_max(void)
-{
-	const char *group = "/sys/fs/cgroup/verify-pids";
-	long forked = 0, free_kb = meminfo("MemFree");
-	int err = 0;
-	pid_t pids[16];
-
-	if (mkdir(group, 0755) && errno != EEXIST)
-		not_applicable(errno);
-	err = spill("/sys/fs/cgroup/verify-pids/pids.max", condition("pids.max") ? "5" : "max");
-	if (err)
-		not_applicable(err);
-	if (spill("/sys/fs/cgroup/verify-pids/cgroup.procs", "0"))
-		refused("cgroup.procs");
-	for (; forked < 16; forked++) {
-		pids[forked] = fork();
-		if (pids[forked] == 0)
-			for (;;)
-				pause();
-		if (pids[forked] < 0) {
-			err = errno;
-			break;
-		}
-	}
-	for (long i = 0; i < forked; i++) {
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], NULL, 0);
-	}
-	tell("forked=%ld errno=%d free=%ld", forked, err, free_kb);
-	tell("pids.max=%ld", strtol(slurp("/sys/fs/cgroup/verify-pids/pids.max"), NULL, 10));
-	spill("/sys/fs/cgroup/cgroup.procs", "0");
-	rmdir(group);
-}
-
-/* The min watermarks of all zones, in kB; those of ZONE_MOVABLE, which this guest leaves empty, apart. */
-static void min_free(void)
-{
-	long sum = 0, movable = 0, zones = 0;
-	char *line, *end;
-	bool is_movable = false;
-
-	given_vm("min_free_kbytes", 8192, 4096);
-	line = slurp("/proc/zoneinfo");
-	for (; line && *line; line = end ? end + 1 : NULL) {
-		long value;
-
-		end = strchr(line, '\n');
-		if (end)
-			*end = '\0';
-		if (strncmp(line, "Node ", 5) == 0)
-			is_movable = strstr(line, "Movable") != NULL;
-		else if (sscanf(line, " min %ld", &value) == 1) {
-			*(is_movable ? &movable : &sum) += value * 4;
-			zones++;
-		}
-	}
-	tell("zones=%ld watermarks=%ld movable=%ld", zones, sum, movable);
-}
-
 const struct check limits_checks[] = {
 	{ "mode0-single", mode0_single, "overcommit_memory", false },
 	{ "mode0-swap", mode0_single, "overcommit_memory", false },
@@ -416,9 +314,5 @@ const struct check limits_checks[] = {
 	{ "user-reserve-bound", user_reserve_bound, "overcommit_memory large user_reserve_kbytes", false },
 	{ "user-reserve-share", user_reserve_share, "overcommit_memory large user_reserve_kbytes", false },
 	{ "percpu-slack", percpu_slack, "overcommit_memory", false },
-	{ "max-map-count", max_map_count, "max_map_count", false },
-	{ "rlimit-as", rlimit_as, "rlimit", true },
-	{ "pids-max", pids_max, "pids.max", false },
-	{ "min-free", min_free, "min_free_kbytes", false },
 	{ 0 },
 };

@@ -34,10 +34,14 @@ struct check {
 };
 
 /* Each ends with an empty entry. */
-extern const struct check commit_checks[], limits_checks[], oom_checks[], memcg_checks[], panic_checks[];
+extern const struct check limits_checks[], refusals_checks[], watermarks_checks[], commit_checks[], shared_checks[],
+	fork_checks[], oom_checks[], memcg_checks[], panic_checks[];
 
 /* False when this run of the check is the mutant of that condition. */
 bool condition(const char *name);
+
+/* Whether a word is in a list of words. */
+bool listed(const char *words, const char *word);
 
 /* "check NAME key=value ..." */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -67,6 +71,9 @@ long committed(void);
 
 /* Map anonymous memory; a refusal ends the check. */
 char *map(long bytes, int prot, int flags);
+
+/* Try a mapping: 0, or the errno of the refusal; nothing stays mapped. */
+int try_map(long bytes, int prot, int flags);
 
 /* Write to each page. */
 void touch(char *at, long bytes);

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError, UsageError
+from rig.extras import lacking
 from rig.report.plots.frames import layers
 from rig.report.plots.pages import COLOURS, ORDER, cells, pages_pictures
 from rig.report.plots.timeline import Panel, Timeline, timeline
@@ -40,7 +41,7 @@ def plot(source: Source, picture: str, path: Path) -> None:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RigError("matplotlib is not installed", remedy="pip install 'rig[plot]'") from error
+        raise lacking("matplotlib", str(error)) from error
     run = source.run
     settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": run.id, "font.size": 9, "text.color": INK, "axes.edgecolor": RULE,

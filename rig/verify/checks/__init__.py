@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The checks, as tables: commit, limits, oom, memcg, panic. The C half of each is in guest/programs/verify/."""
+"""The checks, a table a module. The C half of each is in guest/programs/verify/, in a file of the module's name."""
 
 from __future__ import annotations
 
 from rig.verify.check import Check
-from rig.verify.checks import commit, limits, memcg, oom, panic
+from rig.verify.checks import commit, fork, limits, memcg, oom, panic, refusals, shared, watermarks
 
 __all__ = ["MODULES", "catalogue"]
 
-MODULES = {module.__name__.rpartition(".")[2]: module.CHECKS for module in (limits, commit, oom, memcg, panic)}
+MODULES = {
+    module.__name__.rpartition(".")[2]: module.CHECKS
+    for module in (limits, refusals, watermarks, commit, shared, fork, oom, memcg, panic)
+}
 """Name of the module, here and in C -> its checks."""
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What is charged to Committed_AS, and when the charge is given back."""
+"""What a mapping is charged to Committed_AS, and when the charge is given back."""
 
 from __future__ import annotations
 
 from rig.verify.check import Change, Check, Source
-from rig.verify.rules import ENOMEM
 
 __all__ = ["CHECKS"]
 
@@ -137,16 +136,6 @@ CHECKS = (
         counterexamples=({"charged": 0}, {"control_mode0": 16384}),
     ),
     Check(
-        "hugetlb-free",
-        "commit",
-        "Memory from the pool of huge pages is not charged.",
-        (ACCOUNTABLE,),
-        lambda f: f["charged"] == 0 and f["pool"] > 0,
-        control="anon-charged",
-        given={"huge": 1, "mapped": 2048},
-        counterexamples=({"charged": 2048}, {"pool": 0}),
-    ),
-    Check(
         "mremap",
         "commit",
         "mremap charges what it adds and gives back what it takes off.",
@@ -201,74 +190,5 @@ CHECKS = (
         control="within",
         given={"touched": 8192, "resident": 0},
         counterexamples=({"charged": 0}, {"control_unmapped": 8192}),
-    ),
-    Check(
-        "sysv-shm",
-        "commit",
-        "A System V segment is charged whole when it is made and given back when it is removed.",
-        (ACCOUNTING, Source("ipc/shm.c", "newseg")),
-        lambda f: f["charged"] == f["size"] and f["after"] == 0,
-        control="within",
-        counterexamples=({"charged": 0}, {"after": 8192}),
-    ),
-    Check(
-        "memfd-by-page",
-        "commit",
-        "A memfd is charged page by page as pages are written, whatever its size, and the charge is given back with "
-        "its last descriptor.",
-        (ACCOUNTING, Source("mm/shmem.c", "shmem_acct_block")),
-        lambda f: f["empty"] == 0 and f["full"] == f["written"] and f["after"] == 0,
-        control="shared-anon",
-        given={"size": 16384, "written": 4096},
-        counterexamples=({"empty": 16384}, {"full": 16384}, {"after": 4096}),
-    ),
-    Check(
-        "fork-charged",
-        "commit",
-        "fork charges the child for each mapping of the parent that is charged (VM_ACCOUNT), touched or not.",
-        (ACCOUNTING, Source("kernel/fork.c", "dup_mmap")),
-        lambda f: f["accounted"] > f["mapped"] and f["charged"] == f["accounted"] and f["errno"] == 0,
-        control="fork-shared",
-        given={"resident": 0},
-        counterexamples=({"charged": 0}, {"charged": 32768}, {"errno": ENOMEM}),
-    ),
-    Check(
-        "fork-shared",
-        "commit",
-        "fork does not charge shared memory again.",
-        (ACCOUNTING, Source("kernel/fork.c", "dup_mmap")),
-        lambda f: f["accounted"] < f["mapped"] and f["charged"] == f["accounted"] and f["errno"] == 0,
-        control="fork-charged",
-        given={"shared": 1},
-        counterexamples=({"charged": "+32768"}, {"errno": ENOMEM}),
-    ),
-    Check(
-        "fork-refused",
-        "commit",
-        "In mode 2 fork fails with ENOMEM when the child's charge would exceed CommitLimit, where mode 0 grants it.",
-        (ACCOUNTING, Source("kernel/fork.c", "dup_mmap")),
-        lambda f: f["committed"] + 2 * f["held"] > f["limit"] and f["errno"] == ENOMEM and f["control_mode0"] == 0,
-        control="within",
-        given={"overcommit_memory": 2},
-        counterexamples=({"errno": 0}, {"control_mode0": ENOMEM}),
-    ),
-    Check(
-        "vfork-free",
-        "commit",
-        "vfork (CLONE_VM and CLONE_VFORK) charges nothing: there is one address space.",
-        (Source("kernel/fork.c", "copy_mm"),),
-        lambda f: f["mapped"] > 0 and f["charged"] == 0,
-        control="fork-charged",
-        given={"shares": 1},
-        counterexamples=({"charged": 32768},),
-    ),
-    Check(
-        "clone-vm-free",
-        "commit",
-        "clone with CLONE_VM charges nothing.",
-        (Source("kernel/fork.c", "copy_mm"),),
-        lambda f: f["mapped"] > 0 and f["charged"] == 0 and f["errno"] == 0,
-        control="fork-charged",
-        counterexamples=({"charged": 32768}, {"errno": ENOMEM}),
     ),
 )

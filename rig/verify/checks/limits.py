@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What is refused: the overcommit modes, CommitLimit, the reserves, and limits whose ENOMEM or EAGAIN is no OOM."""
+"""What is refused: the overcommit modes, CommitLimit and the reserves."""
 
 from __future__ import annotations
 
 from rig.verify.check import Change, Check, Source
-from rig.verify.rules import EAGAIN, EINVAL, ENOMEM, batch_kb, limit_by_ratio, slack_kb
+from rig.verify.rules import EINVAL, ENOMEM, batch_kb, limit_by_ratio, slack_kb
 
 __all__ = ["CHECKS"]
 
@@ -24,12 +24,6 @@ MODE_2_BATCH = Change(
     "56f3547bfa4d",
     before="a CPU holds the same batch back in every mode",
     after="in mode 2 a CPU holds back RAM / CPUs / 256",
-)
-MOVABLE_WATERMARK = Change(
-    (6, 6),
-    "'mm/page_alloc: fix min_free_kbytes calculation regarding ZONE_MOVABLE'",
-    before="ZONE_MOVABLE has its share of vm.min_free_kbytes",
-    after="ZONE_MOVABLE is left out of it and has 32 pages of its own at least",
 )
 MODE_2 = {"overcommit_memory": 2}
 
@@ -270,49 +264,5 @@ CHECKS = (
         given=MODE_2,
         counterexamples=({"committed": "+5000"}, {"committed": "-5000"}, {"mappings": 1}),
         changes=(MODE_2_BATCH,),
-    ),
-    Check(
-        "max-map-count",
-        "commit",
-        "Too many mappings are refused with ENOMEM while memory is free: vm.max_map_count, not the OOM killer.",
-        (VM, Source("mm/mmap.c", "do_mmap")),
-        lambda f: f["errno"] == ENOMEM and 0 <= f["max_map_count"] - f["made"] <= 64 and f["free"] > 4 * f["made"],
-        control="percpu-slack",
-        given={"max_map_count": 1000},
-        counterexamples=({"errno": 0}, {"made": 2000}, {"free": 100}),
-    ),
-    Check(
-        "rlimit-as",
-        "commit",
-        "RLIMIT_AS refuses what is above it with ENOMEM, while memory is free.",
-        (Source("mm/mmap.c", "may_expand_vm"),),
-        lambda f: f["control_before"] == 0 and f["within"] == 0 and f["above"] == ENOMEM and f["free"] > f["asked"],
-        control="within",
-        counterexamples=({"above": 0}, {"within": ENOMEM}, {"free": 100}, {"control_before": ENOMEM}),
-    ),
-    Check(
-        "pids-max",
-        "commit",
-        "pids.max refuses fork with EAGAIN, while memory is free.",
-        (Source("Documentation/admin-guide/cgroup-v2.rst"), Source("kernel/cgroup/pids.c", "pids_can_fork")),
-        lambda f: f["errno"] == EAGAIN and f["forked"] == f["pids.max"] - 1 and f["free"] > 1024,
-        control="fork-charged",
-        given={"pids.max": 5},
-        counterexamples=({"errno": ENOMEM}, {"forked": 16}, {"free": 100}),
-    ),
-    Check(
-        "min-free",
-        "commit",
-        "The zones' min watermarks together are vm.min_free_kbytes, to a page a zone. ZONE_MOVABLE stands outside of "
-        "it since 6.6, where its own is 32 pages at least.",
-        (VM, Source("mm/page_alloc.c", "__setup_per_zone_wmarks", MOVABLE_WATERMARK.commit)),
-        lambda f: (
-            0 <= f["min_free_kbytes"] - f["watermarks"] <= 4 * f["zones"]
-            and f["movable"] == (128 if f.has(MOVABLE_WATERMARK) else 0)
-        ),
-        control="within",
-        given={"min_free_kbytes": 8192},
-        counterexamples=({"watermarks": 4096}, {"movable": "+4"}),
-        changes=(MOVABLE_WATERMARK,),
     ),
 )

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/* What fork, vfork, clone and exec charge, and when they are refused. */
+#include <sched.h>
+#include <spawn.h>
+
+#include "verify.h"
+
+/* kB of this process's mappings that are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
+static long accounted(void)
+{
+	char *line = slurp("/proc/self/smaps"), *end;
+	long size = 0, sum = 0;
+
+	for (; line && *line; line = end ? end + 1 : NULL) {
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		if (strncmp(line, "Size:", 5) == 0)
+			size = strtol(line + 5, NULL, 10);
+		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac"))
+			sum += size;
+	}
+	return sum;
+}
+
+static int hold[2];
+static char stack[64 * 1024] __attribute__((aligned(16)));
+static volatile long seen_by_child;
+
+static int wait_for_parent(void *unused)
+{
+	char byte;
+
+	(void)unused;
+	return read(hold[0], &byte, 1) < 0;
+}
+
+static int look(void *unused)
+{
+	(void)unused;
+	seen_by_child = committed();
+	return 0;
+}
+
+/* What Committed_AS has grown by while a child of this process waits, and the errno of the clone. */
+static long grown_by_child(int flags, int *err)
+{
+	long before = committed(), grown;
+	pid_t pid;
+
+	if (pipe(hold))
+		refused("pipe");
+	pid = clone(wait_for_parent, stack + sizeof(stack), flags | SIGCHLD, NULL);
+	*err = pid < 0 ? errno : 0;
+	grown = committed() - before;
+	if (write(hold[1], "x", 1) < 0)
+		refused("write");
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	close(hold[0]);
+	close(hold[1]);
+	return grown;
+}
+
+static void tell_fork(void)
+{
+	long expected = accounted(), grown;
+	int err;
+
+	grown = grown_by_child(0, &err);
+	tell("accounted=%ld charged=%ld errno=%d", expected, grown, err);
+}
+
+static void fork_charged(void)
+{
+	char *at = map(32 * MB, condition("writable") ? RW : PROT_READ, ANON);
+
+	tell("mapped=%ld resident=%ld", 32 * KB, resident(at, 32 * MB));
+	tell_fork();
+}
+
+static void fork_shared(void)
+{
+	char *at = map(32 * MB, RW, (condition("shared") ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS);
+
+	tell("mapped=%ld shared=%ld", 32 * KB, vm_flag(at, "sh"));
+	tell_fork();
+}
+
+static void fork_refused(void)
+{
+	long limit, before, size;
+	int strict_err, guess_err;
+
+	set_vm("overcommit_ratio", 80);
+	set_vm("admin_reserve_kbytes", 0);
+	set_vm("user_reserve_kbytes", 0);
+	given_vm("overcommit_memory", 2, 1);
+	limit = meminfo("CommitLimit");
+	before = committed();
+	size = condition("large") ? (limit - before) * 6 / 10 / 4 * 4 : 1024;
+	map(size * KB, RW, ANON);
+	grown_by_child(0, &strict_err);
+	set_vm("overcommit_memory", 0);
+	grown_by_child(0, &guess_err);
+	tell("limit=%ld committed=%ld held=%ld errno=%d control_mode0=%d", limit, before, size, strict_err, guess_err);
+}
+
+static void vfork_free(void)
+{
+	long before;
+	pid_t pid;
+
+	map(32 * MB, RW, ANON);
+	before = committed();
+	pid = clone(look, stack + sizeof(stack), (condition("vm") ? CLONE_VM : 0) | CLONE_VFORK | SIGCHLD, NULL);
+	if (pid < 0)
+		refused("clone");
+	waitpid(pid, NULL, 0);
+	/* Only a child that shares the memory can leave its number here. */
+	tell("mapped=%ld shares=%d charged=%ld", 32 * KB, seen_by_child > 0, seen_by_child - before);
+}
+
+static void clone_vm_free(void)
+{
+	long grown;
+	int err;
+
+	map(32 * MB, RW, ANON);
+	grown = grown_by_child(condition("vm") ? CLONE_VM : 0, &err);
+	tell("mapped=%ld charged=%ld errno=%d", 32 * KB, grown, err);
+}
+
+static void fork_dontfork(void)
+{
+	char *at = map(32 * MB, RW, ANON);
+
+	if (condition("dontfork") && madvise(at, 32 * MB, MADV_DONTFORK))
+		refused("madvise");
+	tell("mapped=%ld dontfork=%ld", 32 * KB, vm_flag(at, "dc"));
+	tell_fork();
+}
+
+static void fork_wipeonfork(void)
+{
+	char *at = map(32 * MB, RW, ANON);
+	int status;
+	pid_t pid;
+
+	*(volatile char *)at = 42;
+	if (condition("wipeonfork") && madvise(at, 32 * MB, MADV_WIPEONFORK))
+		not_applicable(errno);
+	tell("mapped=%ld wipeonfork=%ld", 32 * KB, vm_flag(at, "wf"));
+	tell_fork();
+	pid = fork();
+	if (pid == 0)
+		_exit(*(volatile char *)at);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		refused("fork");
+	tell("child_reads=%d parent_reads=%d", WEXITSTATUS(status), *(volatile char *)at);
+}
+
+static int fork_errno(void)
+{
+	int err;
+
+	grown_by_child(0, &err);
+	return err;
+}
+
+static void fork_mode0_each(void)
+{
+	long total = meminfo("MemTotal"), each = total * 3 / 4 / 4 * 4;
+	char *first, *guard, *second;
+	int err;
+
+	set_vm("overcommit_memory", 1);
+	first = map(each * KB, RW, ANON);
+	/* Keeps the two from being one mapping. */
+	guard = map(PAGE, PROT_NONE, ANON);
+	second = map(each * KB, RW, ANON);
+	given_vm("overcommit_memory", 0, 1);
+	err = fork_errno();
+	tell("total=%ld each=%ld errno_each=%d", total, each, err);
+	munmap(first, (size_t)(each * KB));
+	munmap(guard, PAGE);
+	munmap(second, (size_t)(each * KB));
+	set_vm("overcommit_memory", 1);
+	map(2 * each * KB, RW, ANON);
+	given_vm("overcommit_memory", 0, 1);
+	tell("one=%ld errno_one=%d", 2 * each, fork_errno());
+}
+
+/* The errno of posix_spawn, which is vfork and exec. */
+static int spawn_errno(void)
+{
+	char *const words[] = { "verify", "--list", NULL };
+	posix_spawn_file_actions_t actions;
+	int err, status;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	err = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, words, environ);
+	if (!err && (waitpid(pid, &status, 0) < 0 || status))
+		return ECHILD;
+	return err;
+}
+
+static void spawn_mode2(void)
+{
+	long limit, before, size;
+
+	set_vm("overcommit_ratio", 80);
+	set_vm("admin_reserve_kbytes", 0);
+	set_vm("user_reserve_kbytes", 0);
+	given_vm("overcommit_memory", 2, 0);
+	limit = meminfo("CommitLimit");
+	before = committed();
+	size = condition("large") ? (limit - before) * 6 / 10 / 4 * 4 : 1024;
+	map(size * KB, RW, ANON);
+	tell("limit=%ld committed=%ld held=%ld control_fork=%d errno=%d", limit, before, size, fork_errno(),
+	     spawn_errno());
+}
+
+/* Closed by the exec of the child: its old memory is gone then. */
+static void exec_returns(void)
+{
+	char *const words[] = { "verify", "--wait", NULL };
+	int full[2], done[2], input[2];
+	long before = committed(), during;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(full, O_CLOEXEC) || pipe2(done, O_CLOEXEC) || pipe2(input, O_CLOEXEC))
+		refused("pipe");
+	pid = fork();
+	if (pid == 0) {
+		map(32 * MB, RW, ANON);
+		close(full[0]);
+		close(input[1]);
+		dup2(input[0], STDIN_FILENO);
+		if (write(full[1], "x", 1) < 0 || read(done[0], &byte, 1) < 0)
+			_exit(EXIT_REFUSED);
+		if (condition("exec"))
+			execv("/proc/self/exe", words);
+		close(full[1]);
+		pause();
+	}
+	close(full[1]);
+	if (pid < 0 || read(full[0], &byte, 1) != 1)
+		refused("fork");
+	during = committed() - before;
+	if (write(done[1], "x", 1) < 0 || read(full[0], &byte, 1) < 0)
+		refused("pipe");
+	tell("mapped=%ld during=%ld after=%ld", 32 * KB, during, committed() - before);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+const struct check fork_checks[] = {
+	{ "fork-charged", fork_charged, "writable", true },
+	{ "fork-shared", fork_shared, "shared", true },
+	{ "fork-refused", fork_refused, "overcommit_memory large", false },
+	{ "vfork-free", vfork_free, "vm", true },
+	{ "clone-vm-free", clone_vm_free, "vm", true },
+	{ "fork-dontfork", fork_dontfork, "dontfork", true },
+	{ "fork-wipeonfork", fork_wipeonfork, "wipeonfork", true },
+	{ "fork-mode0-each", fork_mode0_each, "overcommit_memory", false },
+	{ "spawn-mode2", spawn_mode2, "overcommit_memory large", false },
+	{ "exec-returns", exec_returns, "exec", true },
+	{ 0 },
+};

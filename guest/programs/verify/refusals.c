@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/* Limits that refuse memory or processes while memory is free: none of them is an OOM. */
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include "verify.h"
+
+static void max_map_count(void)
+{
+	long bound = 1000, count = 0, free_kb = meminfo("MemFree");
+	int err = 0;
+
+	given_vm("max_map_count", bound, 4 * bound);
+	for (; count < 2 * bound; count++)
+		/* Neighbours that differ are not merged into one. */
+		if (mmap(NULL, PAGE, count % 2 ? PROT_READ : PROT_NONE, ANON, -1, 0) == MAP_FAILED) {
+			err = errno;
+			break;
+		}
+	tell("made=%ld errno=%d free=%ld", count, err, free_kb);
+}
+
+static void rlimit_as(void)
+{
+	long vm = number_in("/proc/self/status", "VmSize"), free_kb = meminfo("MemFree");
+	struct rlimit bound = { (rlim_t)(vm + 8 * KB) * KB, (rlim_t)(vm + 8 * KB) * KB };
+	int within, above, before = try_map(16 * MB, RW, ANON);
+
+	if (condition("rlimit") && setrlimit(RLIMIT_AS, &bound))
+		refused("setrlimit");
+	within = try_map(4 * MB, RW, ANON);
+	above = try_map(16 * MB, RW, ANON);
+	tell("room=%ld asked=%ld control_before=%d within=%d above=%d free=%ld", 8 * KB, 16 * KB, before, within, above,
+	     free_kb);
+}
+
+static void pids_max(void)
+{
+	const char *group = "/sys/fs/cgroup/verify-pids";
+	long forked = 0, free_kb = meminfo("MemFree");
+	int err = 0;
+	pid_t pids[16];
+
+	if (mkdir(group, 0755) && errno != EEXIST)
+		not_applicable(errno);
+	err = spill("/sys/fs/cgroup/verify-pids/pids.max", condition("pids.max") ? "5" : "max");
+	if (err)
+		not_applicable(err);
+	if (spill("/sys/fs/cgroup/verify-pids/cgroup.procs", "0"))
+		refused("cgroup.procs");
+	for (; forked < 16; forked++) {
+		pids[forked] = fork();
+		if (pids[forked] == 0)
+			for (;;)
+				pause();
+		if (pids[forked] < 0) {
+			err = errno;
+			break;
+		}
+	}
+	for (long i = 0; i < forked; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	tell("forked=%ld errno=%d free=%ld", forked, err, free_kb);
+	tell("pids.max=%ld", strtol(slurp("/sys/fs/cgroup/verify-pids/pids.max"), NULL, 10));
+	spill("/sys/fs/cgroup/cgroup.procs", "0");
+	rmdir(group);
+}
+
+static void rlimit_data(void)
+{
+	long data = number_in("/proc/self/status", "VmData"), free_kb = meminfo("MemFree");
+	struct rlimit bound = { (rlim_t)(data + 8 * KB) * KB, (rlim_t)(data + 8 * KB) * KB };
+	int before = try_map(16 * MB, RW, ANON);
+
+	if (condition("rlimit") && setrlimit(RLIMIT_DATA, &bound))
+		refused("setrlimit");
+	tell("asked=%ld control_before=%d within=%d above=%d", 16 * KB, before, try_map(4 * MB, RW, ANON),
+	     try_map(16 * MB, RW, ANON));
+	tell("readonly=%d shared=%d free=%ld", try_map(16 * MB, PROT_READ, ANON),
+	     try_map(16 * MB, RW, MAP_SHARED | MAP_ANONYMOUS), free_kb);
+}
+
+/* Runs in a child without capabilities, which tells for the check. */
+static void as_nobody(bool nobody, void (*measure)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (nobody && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+			_exit(EXIT_REFUSED);
+		measure();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+		refused("fork");
+}
+
+static int lock_errno(char *at, long bytes)
+{
+	int err = mlock(at, (size_t)bytes) ? errno : 0;
+
+	munlock(at, (size_t)bytes);
+	return err;
+}
+
+static void lock_some(void)
+{
+	char *at = map(128 * KB, RW, ANON);
+
+	tell("uid=%d within=%d above=%d mapped=%d", (int)getuid(), lock_errno(at, 32 * KB), lock_errno(at, 128 * KB),
+	     try_map(128 * KB, RW, ANON | MAP_LOCKED));
+}
+
+static void rlimit_memlock(void)
+{
+	struct rlimit bound = { 64 * KB, 64 * KB };
+	char *at = map(128 * KB, RW, ANON);
+	long free_kb = meminfo("MemFree");
+
+	if (condition("rlimit") && setrlimit(RLIMIT_MEMLOCK, &bound))
+		refused("setrlimit");
+	tell("control_capable=%d free=%ld", lock_errno(at, 128 * KB), free_kb);
+	as_nobody(condition("nobody"), lock_some);
+}
+
+static void fork_some(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	tell("uid=%d errno=%d", (int)getuid(), pid < 0 ? errno : 0);
+	waitpid(pid, NULL, 0);
+}
+
+static void rlimit_nproc(void)
+{
+	struct rlimit bound = { 1, 1 };
+
+	if (condition("rlimit") && setrlimit(RLIMIT_NPROC, &bound))
+		refused("setrlimit");
+	tell("free=%ld", meminfo("MemFree"));
+	/* The super-user is not held to it. */
+	as_nobody(condition("nobody"), fork_some);
+}
+
+static void tmpfs_full(void)
+{
+	static char block[64 * 1024];
+	const char *at = "/tmp/verify-full";
+	long written = 0, free_kb = meminfo("MemFree");
+	int fd, err = 0;
+
+	if ((mkdir(at, 0700) && errno != EEXIST) || mount("verify", at, "tmpfs", 0, condition("size") ? "size=1M" : "size=8M"))
+		not_applicable(errno);
+	fd = open("/tmp/verify-full/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		refused("open");
+	for (int i = 0; i < 32 && !err; i++) {
+		if (write(fd, block, sizeof(block)) < 0)
+			err = errno;
+		else
+			written += sizeof(block) / KB;
+	}
+	close(fd);
+	umount2(at, MNT_DETACH);
+	rmdir(at);
+	tell("written=%ld errno=%d free=%ld", written, err, free_kb);
+}
+
+const struct check refusals_checks[] = {
+	{ "max-map-count", max_map_count, "max_map_count", false },
+	{ "rlimit-as", rlimit_as, "rlimit", true },
+	{ "pids-max", pids_max, "pids.max", false },
+	{ "rlimit-data", rlimit_data, "rlimit", true },
+	{ "rlimit-memlock", rlimit_memlock, "rlimit nobody", false },
+	{ "rlimit-nproc", rlimit_nproc, "rlimit nobody", false },
+	{ "tmpfs-full", tmpfs_full, "size", false },
+	{ 0 },
+};

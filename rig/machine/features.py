@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Table of what rig does differently from one version of QEMU to the next: this is the only place that knows versions.
+
+A row is added when a version needs another option or another command; code asks `has(qemu, FEATURE)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rig.machine.qemu import Qemu
+
+__all__ = ["FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "Feature", "has"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something that QEMU can do from a version on. source: the file of QEMU, or its documentation, that says so."""
+
+    name: str
+    since: tuple[int, int]
+    source: str
+
+
+RUN_WITH_USER = Feature(
+    "-run-with user=, in place of -runas",
+    (9, 1),
+    "docs/about/deprecated.rst, '-runas (since 9.1)'",
+)
+MIGRATE_TO_FILE = Feature(
+    "migration to and from file:/dev/fdset/N, in place of fd: with an open file",
+    # 8.2 has the URI (migration/file.c); 9.1 warns about a file behind fd:, and 11.0 refuses it (migration/fd.c).
+    (9, 1),
+    "docs/about/deprecated.rst, 'fd: URI when used for file migration (since 9.1)'",
+)
+FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE)
+
+MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
+"""The guest's machine, the same in every version that rig supports: bare q35 is a newer machine in each.
+
+hpet=off: since 9.1 QEMU keeps the timer of its HPET running after the guest has disabled it (hw/timer/hpet.c), and on
+the warp clock each of its ticks costs several turns of the main loop: 3 to 4 times the host's time of the main job. The
+guest's clock is the TSC and its timer the local APIC's, so it never uses an HPET.
+"""
+
+
+def has(qemu: Qemu, feature: Feature) -> bool:
+    """Return whether this QEMU has a feature."""
+    return qemu.version >= feature.since

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""A recording of an earlier version, which names no machine, is replayed with the machine that it was made with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.experiment import prepare
+from rig.experiment.run import Request, run_scenario
+from rig.image.store import Store
+from rig.run.document import RecordedGuest
+from rig.run.progress import NullProgress
+from tests.guest.conftest import Rig
+
+pytestmark = pytest.mark.guest
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Path]:
+    """run.json of a run with a machine of its own, and its directory."""
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(prepare, "MACHINE", RecordedGuest.model_fields["machine"].default)
+    run, folder = asyncio.run(run_scenario(Request("memory-is-copied"), NullProgress()))
+    return run.model_dump(mode="json"), folder
+
+
+def _without_what_an_earlier_version_did_not_write(run: dict[str, Any], folder: Path) -> Path:
+    del run["recording"]["guest"]["machine"]
+    (folder / "run.json").write_text(json.dumps(run))
+    manifest = Store().root / "snapshot" / run["environment"]["snapshot_hash"] / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["about"]["identity"]
+    manifest.write_text(json.dumps(content))
+    return manifest
+
+
+def test_it_is_replayed_to_the_byte(recorded: tuple[dict[str, Any], Path], rig: Rig) -> None:
+    run, folder = recorded
+    assert "hpet" not in " ".join(run["command"])
+    manifest = _without_what_an_earlier_version_did_not_write(run, folder)
+
+    replayed = rig("replay", str(folder))
+
+    manifest.unlink()
+    assert replayed.status == 0, replayed.err
+    assert "identical" in replayed.out
+
+
+def test_recording_that_names_another_machine_than_its_snapshot_has_is_refused(
+    recorded: tuple[dict[str, Any], Path], rig: Rig
+) -> None:
+    run, folder = recorded
+    run["recording"]["guest"]["machine"] += ",hpet=off"
+    (folder / "run.json").write_text(json.dumps(run))
+
+    replayed = rig("replay", str(folder))
+
+    assert replayed.status == 3
+    assert "this rig would start another guest" in replayed.err
+    assert "hpet=off" in replayed.err
+    assert "Traceback" not in replayed.err

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The host's suite and mirror, from what os-release and apt say of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rig.errors import RigError
+from rig.image import apt
+from rig.image.apt import host_fetching, host_mirror, host_suite
+
+STABLE = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
+# base-files of testing, which sid has too.
+UNRELEASED = {"ID": "debian", "VERSION_CODENAME": "forky"}
+MIRROR = "http://deb.debian.org/debian/"
+DUMP = """\
+Acquire "";
+Acquire::Check-Valid-Until "false";
+Acquire::http::Proxy "http://proxy:3142";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+DPkg::Post-Invoke:: "/usr/bin/of-the-host";
+"""
+
+
+def host(monkeypatch: pytest.MonkeyPatch, release: dict[str, str], *sources: str) -> None:
+    """Be a host with this os-release and the package sources `URI CODENAME COMPONENT`."""
+    said = {"apt-get": "".join(f"{line}\n" for line in sources), "apt-config": DUMP}
+    monkeypatch.setattr(apt, "_os_release", lambda: release)
+    monkeypatch.setattr(apt, "run_tool", lambda argv, **options: said[argv[0]])
+    monkeypatch.setattr(apt, "tool", lambda name: f"/usr/bin/{name}")
+
+
+@pytest.mark.parametrize(
+    ("release", "sources", "suite"),
+    [
+        (STABLE, [], "bookworm"),
+        (STABLE, [f"{MIRROR} sid main"], "bookworm"),
+        (UNRELEASED, [f"{MIRROR} sid main"], "sid"),
+        (UNRELEASED, [f"{MIRROR} forky main"], "forky"),
+        (UNRELEASED, [f"{MIRROR} sid main", f"{MIRROR} forky main"], "forky"),
+        (UNRELEASED, [], "forky"),
+    ],
+)
+def test_suite_is_the_releases_or_sid_where_apt_has_that_alone(
+    release: dict[str, str], sources: list[str], suite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host(monkeypatch, release, *sources)
+
+    assert host_suite() == suite
+
+
+def test_mirror_is_that_of_the_hosts_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, UNRELEASED, "http://other.example/x stable main", f"{MIRROR} sid contrib", f"{MIRROR} sid main")
+
+    assert host_mirror() == MIRROR.rstrip("/")
+
+
+def test_host_without_a_source_for_its_suite_is_told_to_add_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, STABLE, "http://other.example/x stable main")
+
+    with pytest.raises(RigError, match=r"no source for bookworm/main.*apt-get update"):
+        host_mirror()
+
+
+def test_host_that_names_no_suite_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, {"ID": "arch"})
+
+    with pytest.raises(RigError, match=r"names no Debian suite.*debian:bookworm"):
+        host_suite()
+
+
+def test_how_the_host_fetches_is_passed_on_without_its_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, STABLE)
+
+    assert host_fetching() == ['Acquire::Check-Valid-Until "false";', 'Acquire::http::Proxy "http://proxy:3142";']

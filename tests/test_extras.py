@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Extras: what they are called, and that they are asked for before work begins."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rig import extras
+from rig.cli.app import _run
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DISTRIBUTIONS = {"distributed": "dask", "elftools": "pyelftools"}
+
+
+@pytest.mark.parametrize(("module", "extra"), extras.EXTRAS.items())
+def test_module_is_in_the_extra_that_is_named(module: str, extra: str) -> None:
+    names = [re.split(r"[\[<>=; ]", each)[0] for each in PROJECT["optional-dependencies"][extra]]
+
+    assert DISTRIBUTIONS.get(module, module) in names
+
+
+def test_every_extra_of_the_project_itself_names_the_distribution() -> None:
+    named = [
+        each for extra in PROJECT["optional-dependencies"].values() for each in extra if re.match(r"(oom)?rig\[", each)
+    ]
+
+    assert PROJECT["name"] == "oomrig"
+    assert named == ["oomrig[sweep,plot]"]
+
+
+def test_no_message_says_to_install_a_package_called_rig() -> None:
+    texts = {
+        path: path.read_text()
+        for folder in ("rig", "docs")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix in (".py", ".md")
+    }
+    texts[ROOT / "README.md"] = (ROOT / "README.md").read_text()
+
+    assert [
+        str(path) for path, text in texts.items() if re.search(r"install[^\n]{0,20}[ '\"]rig(\[|['\"\s]*$)", text)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("lacks", "words"),
+    [
+        ("pyarrow", ["sweep", "overcommit-oops", "--over", "hog=1M"]),
+        ("distributed", ["sweep", "overcommit-oops", "--over", "hog=1M", "--executor", "dask"]),
+        ("junitparser", ["run", "overcommit-oops", "--junit", "x.xml"]),
+        ("junitparser", ["sweep", "overcommit-oops", "--over", "hog=1M", "--junit", "x.xml"]),
+        ("duckdb", ["results", "last", "--sql", "select 1"]),
+    ],
+)
+def test_extra_is_asked_for_before_work_begins(
+    lacks: str,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    found = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == lacks else found(name))
+
+    assert _run(words) == 3
+
+    error = capsys.readouterr().err
+    assert f"{lacks} is not installed" in error
+    assert f"oomrig[{extras.EXTRAS[lacks]}]" in error
+    assert not (tmp_path / "runs").exists()
