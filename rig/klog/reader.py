@@ -29,7 +29,8 @@ _PART = re.compile(
     rb"\+0x[0-9a-f]+/0x|\[ *\d+\](?:\s+-?\d+){7}|Call Trace|</?TASK>|R[A-Z0-9]{2}: [0-9a-f]|Code: [0-9a-f]|"
     rb"Hardware name: |PID: \d+ Comm: |active_anon:|active_file:|unevictable:|slab_reclaimable:|mapped:\d|free:\d|"
     rb"lowmem_reserve\[\]|Node \d+ |pages (?:RAM|reserved|hwpoisoned|in swap|HighMem)|pagecache pages|"
-    rb"(?:Free|Total) swap|Swap cache stats|Tasks state|(?:memory|swap|kmem|memory\+swap): usage|Memory cgroup stats|total_vm|Mem-Info"
+    rb"(?:Free|Total) swap|Swap cache stats|Tasks state|(?:memory|swap|kmem|memory\+swap): usage|"
+    rb"Memory cgroup stats|total_vm|Mem-Info"
 )
 _REPORT = re.compile(rb"invoked oom-killer|oom-kill:constraint|[Kk]illed process|Mem-Info|total_vm|llocation failure")
 

@@ -88,7 +88,6 @@ def test_rows_that_a_mail_client_joined_are_taken_apart() -> None:
     at = index("[    120]")
     lines = [*REPORT[:at], f"{REPORT[at]} {REPORT[at + 1]}", *REPORT[at + 2 :]]
 
-    assert oom(lines).tasks == tuple(row if row.pid < 121 else row for row in oom(lines).tasks)
     assert [row.name for row in oom(lines).tasks] == ["agent", "parent", "child", "hog"]
     assert oom(lines).unknown == ()
 
