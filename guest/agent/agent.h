@@ -25,13 +25,14 @@ enum {
 	MAX_PROGRAMS = 16,
 	MAX_MEMBERS = 128,	/* processes of all programs that are watched at once */
 	MAX_REGIONS = 64,
-	MAX_ARGS = 64,
+	MAX_ARGS = 512,
 	RECORD_BYTES = 64 * 1024,
 	PORT_BYTES = 128 * 1024, /* records that the port has not taken yet */
 	LINE_BYTES = 4096,
 	NAME_BYTES = 48,
 	COMM_BYTES = 16,	/* TASK_COMM_LEN */
 	PATH_BYTES = 512,
+	LABEL_BYTES = 17,	/* s_volume_name of ext4's superblock, and a NUL */
 };
 
 #define NSEC 1000000000LL
@@ -107,8 +108,11 @@ void port_drain(int64_t ns);
 void rec_begin(const char *ev);
 void rec_end(void);
 size_t rec_room(void);
+size_t port_room(void);
 void rec_str(const char *key, const char *text);
 void rec_text(const char *key, const char *text, size_t length);
+void rec_base64(const char *key, const char *bytes, size_t length);
+bool is_utf8(const char *text, size_t length);
 void rec_int(const char *key, int64_t value);
 void rec_hex(const char *key, uint64_t value);
 void rec_time(const char *key, int64_t ns);
@@ -133,6 +137,7 @@ struct stream {
 	int fd;
 	size_t length;
 	bool skipping;		/* the rest of an overlong line */
+	bool verbatim;		/* nothing is cut or dropped: stream=1 */
 	char buf[LINE_BYTES];
 };
 
@@ -156,6 +161,7 @@ extern const char *payload_dir;
 struct program *program_named(const char *name);
 const struct region *region_named(const struct program *program, const char *name);
 void program_readable(struct program *program, struct stream *stream);
+bool stream_may_be_read(const struct stream *stream);
 void reap(void);
 void exited(const char *program, const char *comm, pid_t pid, int status);	/* wakes wait_exit and wait_any */
 enum outcome begin_spawn(struct step *step);
@@ -221,6 +227,10 @@ enum outcome begin_modprobe(struct step *step);
 enum outcome begin_swapon(struct step *step);
 enum outcome begin_mark(struct step *step);
 
+/* surroundings.c: the root filesystem of a program */
+const char *root_path(const char *name);
+enum outcome begin_root(struct step *step);
+
 /* wait.c */
 void poll_again(void);
 void count_line(const struct program *program, const char *text);
@@ -268,8 +278,10 @@ void keep_optional_modules(const char *folder);
 /* root.c */
 extern char root_device[], root_filesystem[];
 extern bool root_has_dax;
+extern const char *const image_devices[];
 bool wait_for_device(const char *path, int64_t ns);
-const char *filesystem_on(int fd);
+const char *filesystem_on(int fd, char *label);
+bool is_layer(const char *label);
 bool mount_image(const char *device, const char *where, const char *type, unsigned long flags);
 bool has_dax(const char *file);
 void mount_root(void);

@@ -20,7 +20,7 @@
 /* What the child does between clone and execve; it shares the agent's memory, so it only leaves errno and a stage. */
 struct launch {
 	const char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
-	const char *path, *cwd, *cgroup, *adj, *tty, *sched;
+	const char *path, *cwd, *cgroup, *adj, *tty, *sched, *root, *input;
 	long uid, gid;
 	int out, err;
 	struct { int resource; struct rlimit limit; } rlimits[8];
@@ -95,6 +95,53 @@ static int join_cgroup(const char *name)
 	return spill(path, "0");
 }
 
+static const char no_interpreter[] = "execve (the interpreter or loader that it names is missing)";
+
+/* Returns -1. ENOENT for a file that is there speaks of its interpreter: launch_stage says so. */
+static int execute_file(const char *path)
+{
+	int err;
+
+	execve(path, (char *const *)launch.argv, (char *const *)launch.envp);
+	err = errno;
+	if (err == ENOENT && access(path, F_OK) == 0)
+		launch_stage = no_interpreter;
+	errno = err;
+	return -1;
+}
+
+/* A name without a slash is looked for in PATH, as execvp(3) does. EACCES outranks ENOENT. */
+static int execute(void)
+{
+	const char *folders = "/usr/sbin:/usr/bin:/sbin:/bin";
+	bool refused = false;
+	char path[PATH_BYTES];
+
+	if (strchr(launch.path, '/'))
+		return execute_file(launch.path);
+	for (int i = 0; launch.envp[i]; i++)
+		if (strncmp(launch.envp[i], "PATH=", 5) == 0) {
+			folders = launch.envp[i] + 5;
+			break;
+		}
+	for (const char *at = folders; *at;) {
+		size_t span = strcspn(at, ":");
+
+		if (span + strlen(launch.path) + 2 < sizeof(path)) {
+			memcpy(path, at, span);
+			path[span] = '/';
+			strcpy(path + span + 1, launch.path);
+			execute_file(path);
+			if (launch_stage == no_interpreter || (errno != ENOENT && errno != ENOTDIR && errno != EACCES))
+				return -1;
+			refused = refused || errno == EACCES;
+		}
+		at += span + (at[span] == ':');
+	}
+	errno = refused ? EACCES : ENOENT;
+	return -1;
+}
+
 static int launched(void *unused)
 {
 	sigset_t none;
@@ -116,10 +163,10 @@ static int launched(void *unused)
 		if (fd > 2)
 			close(fd);
 	} else {
-		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		int input = open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
 
-		TRY("open of /dev/null", null);
-		TRY("dup2", dup2(null, 0));
+		TRY("open of standard input", input);
+		TRY("dup2", dup2(input, 0));
 		TRY("dup2", dup2(launch.out, 1));
 		TRY("dup2", dup2(launch.err, 2));
 	}
@@ -128,6 +175,10 @@ static int launched(void *unused)
 	if (launch.cgroup)
 		TRY("cgroup.procs", join_cgroup(launch.cgroup));
 	TRY("sched_setattr", set_scheduler(launch.sched ? launch.sched : "other"));
+	if (launch.root) {
+		TRY("chroot", chroot(launch.root));
+		TRY("chdir", chdir("/"));
+	}
 	if (launch.cwd)
 		TRY("chdir", chdir(launch.cwd));
 	for (int i = 0; i < launch.rlimit_count; i++)
@@ -139,7 +190,7 @@ static int launched(void *unused)
 	}
 	if (launch.uid >= 0)
 		TRY("setuid", syscall(SYS_setresuid, launch.uid, launch.uid, launch.uid));
-	TRY("execve", execve(launch.path, (char *const *)launch.argv, (char *const *)launch.envp));
+	TRY("execve", execute());
 failed:
 	launch.errnum = errno;
 	_exit(127);
@@ -226,32 +277,42 @@ static bool add_rlimit(const char *value)
 const char *launch_prepare(const struct step *step)
 {
 	int args = 0, envs = 0;
+	bool has_path = false;
 	size_t used = 0;
 	const char *value;
 
 	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0" };
+	value = word(step, "root");
+	if (value && !(launch.root = root_path(value)))
+		return "there is no root of that name: a step `root` makes it";
 	for (int i = 0; i < step->count; i++) {
 		const char *key = step->words[i].key;
+		/* In a root of its own a program finds no payload, so its words are its own. */
+		bool as_it_is = launch.root && (strcmp(key, "arg") == 0 || strcmp(key, "env") == 0);
 
-		value = expand(step->words[i].value, &used);
+		value = as_it_is ? step->words[i].value : expand(step->words[i].value, &used);
 		if (!value)
 			return "the arguments are too long";
 		if (strcmp(key, "arg") == 0) {
 			if (args == MAX_ARGS)
-				return "more than 64 arguments";
+				return "more than 512 arguments";
 			launch.argv[args++] = value;
 		} else if (strcmp(key, "env") == 0) {
 			if (envs == MAX_ARGS - 2)
-				return "more than 62 environment variables";
+				return "more than 510 environment variables";
 			launch.envp[envs++] = value;
+			has_path = has_path || strncmp(value, "PATH=", 5) == 0;
 		} else if (strcmp(key, "rlimit") == 0) {
 			if (!add_rlimit(value))
 				return "rlimit is NAME:NUMBER, as NPROC:10, at most 8 of them";
 		} else if (strcmp(key, "cwd") == 0) {
 			launch.cwd = value;
+		} else if (strcmp(key, "stdin") == 0) {
+			launch.input = value;
 		}
 	}
-	launch.envp[envs++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	if (!has_path)
+		launch.envp[envs++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	launch.envp[envs] = "PYTHONDONTWRITEBYTECODE=1";
 	launch.path = launch.argv[0];
 	launch.cgroup = word(step, "cgroup");

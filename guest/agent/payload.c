@@ -14,58 +14,95 @@
 
 #include "agent.h"
 
-/* rig.payload=pmem or vd: the first such device that is not the root's; or a path. Default: of the root's kind. */
-static const char *payload_device(void)
-{
-	static char path[64];
-	const char *asked = cmdline("rig.payload"), *kind = asked ? asked : root_device + 5;
+enum { MOST_DEVICES = 8 };
 
-	if (*kind == '/') {
-		copy_name(path, sizeof(path), kind);
-		return path;
-	}
-	if (strncmp(kind, "pmem", 4) == 0)
-		return strcmp(root_device, "/dev/pmem0") == 0 ? "/dev/pmem1" : "/dev/pmem0";
-	return strcmp(root_device, "/dev/vda") == 0 ? "/dev/vdb" : "/dev/vda";
-}
+struct device {
+	char path[64];
+	int fd;
+	bool direct;
+};
+
+static struct device devices[MOST_DEVICES];
+static int device_count;
 
 /* Direct I/O reads what the device holds now; without it the cache is emptied before each look. */
-static int open_around_cache(const char *device, bool *direct)
+static void add_device(const char *path)
 {
-	int fd = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	struct device *device = &devices[device_count];
 
-	*direct = fd >= 0;
-	if (fd < 0)
-		fd = open(device, O_RDONLY | O_CLOEXEC);
-	return fd;
+	if (device_count == MOST_DEVICES || strcmp(path, root_device) == 0 || access(path, F_OK))
+		return;
+	copy_name(device->path, sizeof(device->path), path);
+	device->fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	device->direct = device->fd >= 0;
+	if (device->fd < 0)
+		device->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (device->fd < 0)
+		die(path);
+	device_count++;
+}
+
+/*
+ * rig.payload=pmem or vd: the devices of that kind that are not the root's; or a path. Default: of the root's kind.
+ * Those of layers (surroundings.c) are among them; what lies on a device tells which it is.
+ */
+static void find_devices(void)
+{
+	const char *asked = cmdline("rig.payload"), *kind = asked ? asked : root_device + 5;
+	int64_t until = now_ns() + 10 * NSEC;
+	bool pmem = strncmp(kind, "pmem", 4) == 0;
+	char path[64];
+
+	while (device_count == 0) {
+		if (*kind == '/') {
+			copy_name(path, sizeof(path), kind);
+			add_device(path);
+		}
+		for (int i = 0; *kind != '/' && i < MOST_DEVICES; i++) {
+			snprintf(path, sizeof(path), pmem ? "/dev/pmem%d" : "/dev/vd%c", pmem ? i : 'a' + i);
+			add_device(path);
+		}
+		if (device_count == 0 && now_ns() > until) {
+			errno = ENODEV;
+			die("payload device");
+		}
+		if (device_count == 0)
+			usleep(10000);
+	}
+}
+
+/* A filesystem that is no layer's. Returns its type, or NULL. */
+static const char *payload_on(const struct device *device)
+{
+	char label[LABEL_BYTES];
+	const char *type;
+
+	if (!device->direct && ioctl(device->fd, BLKFLSBUF, 0))
+		die("BLKFLSBUF of the payload device");
+	type = filesystem_on(device->fd, label);
+	return type && !is_layer(label) ? type : NULL;
 }
 
 void wait_for_payload(void)
 {
-	const char *device = payload_device(), *type;
-	bool direct;
-	int fd;
+	const struct device *found = NULL;
+	const char *type = NULL;
 
-	if (!wait_for_device(device, 10 * NSEC))
-		die(device);
-	fd = open_around_cache(device, &direct);
-	if (fd < 0)
-		die(device);
-	for (;;) {
+	find_devices();
+	while (!found) {
 		int64_t next = now_ns() + NSEC;
 
-		if (!direct && ioctl(fd, BLKFLSBUF, 0))
-			die("BLKFLSBUF of the payload device");
-		type = filesystem_on(fd);
-		if (type)
-			break;
-		while (now_ns() < next)
+		for (int i = 0; i < device_count && !found; i++)
+			if ((type = payload_on(&devices[i])))
+				found = &devices[i];
+		while (!found && now_ns() < next)
 			loop_once(next);
 	}
 	/* A partition scan has left pages of the empty device in its cache. */
-	if (ioctl(fd, BLKFLSBUF, 0))
+	if (ioctl(found->fd, BLKFLSBUF, 0))
 		die("BLKFLSBUF of the payload device");
-	close(fd);
-	if (!mount_image(device, payload_dir, type, MS_NOSUID | MS_NODEV))
+	for (int i = 0; i < device_count; i++)
+		close(devices[i].fd);
+	if (!mount_image(found->path, payload_dir, type, MS_NOSUID | MS_NODEV))
 		die("mount of the payload");
 }

@@ -18,7 +18,8 @@ const struct verb verbs[] = {
 	{ "cgroup", "name", ".", false, begin_cgroup, NULL, NULL },
 	{ "modprobe", "name", "", false, begin_modprobe, NULL, NULL },
 	{ "swapon", "", "path mkswap zram", false, begin_swapon, NULL, NULL },
-	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched", false, begin_spawn, NULL,
+	{ "root", "name layer*", "hostname tmp", false, begin_root, NULL, NULL },
+	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream", false, begin_spawn, NULL,
 	  NULL },
 	{ "wait_line", "program text", "count", true, begin_wait_line, check_wait_line, describe_line },
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },
@@ -186,7 +187,8 @@ static const char *bad_value(const struct step *step, const char *key, const cha
 		return parse_int(value, 0, 0x7fffffff, &number) ? NULL : "is not a file descriptor";
 	if (strcmp(key, "start") == 0 || (strcmp(key, "length") == 0 && strcmp(step->verb->name, "pagemap") == 0))
 		return parse_hex(value, &size) ? NULL : "is not a hexadecimal number";
-	if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0 || strcmp(key, "zram") == 0)
+	if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0 || strcmp(key, "zram") == 0 ||
+	    (strcmp(key, "tmp") == 0 && strcmp(step->verb->name, "root") == 0))
 		return parse_size(value, &size) ? NULL : "is not a size: write bytes, or a number and K, M or G";
 	if (strcmp(key, "program") == 0 && (!*value || strlen(value) >= NAME_BYTES || strpbrk(value, "/:")))
 		return "is not a program's name: at most 47 bytes, no / and no :";

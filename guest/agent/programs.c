@@ -87,6 +87,7 @@ enum outcome begin_spawn(struct step *step)
 	program->last_line[0] = '\0';
 	program->out.fd = out[0];
 	program->err.fd = err[0];
+	program->out.verbatim = program->err.verbatim = word(step, "stream") && strcmp(word(step, "stream"), "1") == 0;
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	fcntl(err[0], F_SETFL, O_NONBLOCK);
 	forget_lines(program);
@@ -122,7 +123,8 @@ static void note_region(const struct program *program, const char *line)
 		region->length = 0;
 }
 
-static void heard(struct program *program, const struct stream *stream, size_t length)
+/* ended: by a newline. */
+static void heard(struct program *program, const struct stream *stream, size_t length, bool ended)
 {
 	bool is_stdout = stream == &program->out;
 	char line[LINE_BYTES + 1];
@@ -132,6 +134,10 @@ static void heard(struct program *program, const struct stream *stream, size_t l
 	rec_int("pid", program->pid);
 	rec_str("stream", is_stdout ? "stdout" : "stderr");
 	rec_text("text", stream->buf, length);
+	if (stream->verbatim && !ended)
+		rec_bool("open", true);
+	if (stream->verbatim && !is_utf8(stream->buf, length))
+		rec_base64("bytes", stream->buf, length);
 	rec_end();
 	if (!is_stdout)
 		return;
@@ -151,17 +157,23 @@ static void split_lines(struct program *program, struct stream *stream)
 		size_t length = (size_t)(newline - stream->buf);
 
 		if (!stream->skipping)
-			heard(program, stream, length);
+			heard(program, stream, length, true);
 		stream->skipping = false;
 		stream->length -= length + 1;
 		memmove(stream->buf, newline + 1, stream->length);
 	}
 	if (stream->length == sizeof(stream->buf)) {
 		if (!stream->skipping)
-			heard(program, stream, stream->length);
-		stream->skipping = true;
+			heard(program, stream, stream->length, false);
+		stream->skipping = !stream->verbatim;
 		stream->length = 0;
 	}
+}
+
+/* A full port must not cost output that is to come whole: the program waits at its pipe meanwhile. */
+bool stream_may_be_read(const struct stream *stream)
+{
+	return !stream->verbatim || port_room() > 4 * LINE_BYTES;
 }
 
 /* At most one buffer a call, so that a program which prints without end cannot hold the loop. */
@@ -173,7 +185,7 @@ void program_readable(struct program *program, struct stream *stream)
 		return;
 	if (got == 0) {
 		if (stream->length && !stream->skipping)
-			heard(program, stream, stream->length);
+			heard(program, stream, stream->length, false);
 		close_stream(stream);
 		return;
 	}
@@ -188,6 +200,9 @@ static void drain(struct program *program)
 		for (int i = 0; i < 64 && stream->fd > 0; i++) {
 			size_t before = stream->length;
 			int avail = 0;
+
+			if (!stream_may_be_read(stream))
+				port_drain(5 * NSEC);
 
 			if (ioctl(stream->fd, FIONREAD, &avail) || avail == 0)
 				break;

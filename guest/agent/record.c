@@ -35,6 +35,11 @@ int port_fd(void)
 	return used ? port : -1;
 }
 
+size_t port_room(void)
+{
+	return sizeof(queue) - used;
+}
+
 void port_flush(void)
 {
 	while (used && port >= 0) {
@@ -176,6 +181,41 @@ void rec_text(const char *key, const char *text, size_t count)
 {
 	put_key(key);
 	put_text(text, count);
+}
+
+bool is_utf8(const char *text, size_t count)
+{
+	while (count > 0) {
+		size_t one = utf8_length((const unsigned char *)text, count);
+
+		if (one == 0)
+			return false;
+		text += one;
+		count -= one;
+	}
+	return true;
+}
+
+void rec_base64(const char *key, const char *bytes, size_t count)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *s = (const unsigned char *)bytes;
+
+	put_key(key);
+	put_char('"');
+	for (size_t i = 0; i < count; i += 3) {
+		uint32_t group = (uint32_t)s[i] << 16;
+
+		if (i + 1 < count)
+			group |= (uint32_t)s[i + 1] << 8;
+		if (i + 2 < count)
+			group |= s[i + 2];
+		put_char(digits[group >> 18]);
+		put_char(digits[group >> 12 & 63]);
+		put_char(i + 1 < count ? digits[group >> 6 & 63] : '=');
+		put_char(i + 2 < count ? digits[group & 63] : '=');
+	}
+	put_char('"');
 }
 
 void rec_int(const char *key, int64_t value)

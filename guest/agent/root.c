@@ -16,6 +16,10 @@ char root_device[32];
 char root_filesystem[64];	/* "ext4 on /dev/pmem0" */
 bool root_has_dax;
 
+/* Where root, payload and layers may lie. */
+const char *const image_devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/pmem2", "/dev/pmem3", "/dev/pmem4",
+				      "/dev/vda", "/dev/vdb", "/dev/vdc", NULL };
+
 /* Drivers probe on their own time. */
 bool wait_for_device(const char *path, int64_t ns)
 {
@@ -34,22 +38,33 @@ bool wait_for_device(const char *path, int64_t ns)
 
 /*
  * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
- * bytes further (fs/ext4/ext4.h). NULL: none of them.
+ * and its label 120 bytes further (s_magic, s_volume_name of fs/ext4/ext4.h). NULL: none of them.
+ * label: LABEL_BYTES, empty where there is none.
  */
-const char *filesystem_on(int fd)
+const char *filesystem_on(int fd, char *label)
 {
 	static char block[4096] __attribute__((aligned(4096)));
 	static const unsigned char erofs[] = { 0xe2, 0xe1, 0xf5, 0xe0 }, ext4[] = { 0x53, 0xef };
 
+	label[0] = '\0';
 	if (pread(fd, block, sizeof(block), 0) != sizeof(block))
 		return NULL;
 	if (memcmp(block, "hsqs", 4) == 0)
 		return "squashfs";
 	if (memcmp(block + 1024, erofs, sizeof(erofs)) == 0)
 		return "erofs";
-	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0)
+	if (memcmp(block + 1024 + 56, ext4, sizeof(ext4)) == 0) {
+		memcpy(label, block + 1024 + 120, LABEL_BYTES - 1);
+		label[LABEL_BYTES - 1] = '\0';
 		return "ext4";
+	}
 	return NULL;
+}
+
+/* A layer of a program's root: neither the guest's own root nor the payload, whatever lies on it. */
+bool is_layer(const char *label)
+{
+	return strncmp(label, "rig:", 4) == 0;
 }
 
 /*
@@ -78,11 +93,12 @@ bool has_dax(const char *file)
 static bool try_root(const char *device)
 {
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
-	const char *type = fd >= 0 ? filesystem_on(fd) : NULL;
+	char label[LABEL_BYTES] = "";
+	const char *type = fd >= 0 ? filesystem_on(fd, label) : NULL;
 
 	if (fd >= 0)
 		close(fd);
-	if (!type || !mount_image(device, "/rig/lower", type, 0))
+	if (!type || is_layer(label) || !mount_image(device, "/rig/lower", type, 0))
 		return false;
 	if (access("/rig/lower/bin", F_OK) && access("/rig/lower/usr", F_OK)) {
 		umount("/rig/lower");
@@ -97,16 +113,15 @@ static bool try_root(const char *device)
 /* QEMU and the kernel number NVDIMMs in orders of their own: what lies on them tells root and payload apart. */
 static bool find_root(void)
 {
-	static const char *const devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/vda", "/dev/vdb" };
 	const struct timespec pause = { .tv_nsec = NSEC / 100 };
 	const char *asked = cmdline("rig.root");
 	int64_t until = now_ns() + 10 * NSEC;
 
 	do {
-		for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
-			if (asked && strncmp(devices[i] + 5, asked, 2) != 0)
+		for (int i = 0; image_devices[i]; i++) {
+			if (asked && strncmp(image_devices[i] + 5, asked, 2) != 0)
 				continue;
-			if (try_root(devices[i]))
+			if (try_root(image_devices[i]))
 				return true;
 		}
 		nanosleep(&pause, NULL);

@@ -75,8 +75,10 @@ static void watch_all(void)
 	for (int i = 0; i < MAX_PROGRAMS; i++) {
 		if (!programs[i].pid)
 			continue;
-		watch(programs[i].out.fd, POLLIN, FROM_OUT, &programs[i]);
-		watch(programs[i].err.fd, POLLIN, FROM_ERR, &programs[i]);
+		if (stream_may_be_read(&programs[i].out))
+			watch(programs[i].out.fd, POLLIN, FROM_OUT, &programs[i]);
+		if (stream_may_be_read(&programs[i].err))
+			watch(programs[i].err.fd, POLLIN, FROM_ERR, &programs[i]);
 	}
 	for (int i = 0; i < MAX_MEMBERS; i++)
 		if (members[i].pid && !members[i].ended)

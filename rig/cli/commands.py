@@ -23,6 +23,7 @@ class Command:
 
 COMMANDS = {
     "run": Command("run", "Run a scenario in a guest and judge its claims.", RUN),
+    "exec": Command("exec", "Run any program in a guest: yours, a package's, a container's.", RUN),
     "list": Command("scenarios", "List the scenarios that come with rig.", RUN),
     "show": Command("scenarios", "Show a scenario's story, parameters and claims.", RUN),
     "new": Command("scenarios", "Make a scenario directory of your own.", RUN),

@@ -13,7 +13,7 @@ import typer
 from rig.cli.options import GuestOptions, Junit, Ktap, TimeoutScale, flatten_options
 from rig.errors import RigError
 
-__all__ = ["OutputOptions", "RunOptions", "app"]
+__all__ = ["OutputOptions", "RunOptions", "app", "prefetch"]
 
 app = typer.Typer()
 
@@ -86,14 +86,14 @@ def run(
     Exit status: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. With --bisect: 0 good, 1 bad, 125
     for a commit that cannot be tested, and 128, which ends the bisection, for a usage error.
     """
-    _prefetch()
+    prefetch()
     # Not imported above: QEMU's version and the images' digests are found out while Python reads these modules.
     from rig.cli.execute_run import execute
 
     raise typer.Exit(execute(scenario, guest, how, output, whole_catalogue=whole_catalogue, jobs=jobs))
 
 
-def _prefetch() -> None:
+def prefetch() -> None:
     """Begin what takes time in other processes: ask QEMU for its version, take the digests of what was used last."""
     from rig.image.prefetch import look_ahead
     from rig.image.store import Store

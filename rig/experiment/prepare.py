@@ -32,7 +32,7 @@ from rig.machine.features import MACHINE
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
-from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
 from rig.scenario.plan import PROGRAM_FOLDER, RenderedPlan
 from rig.scenario.settings import Settings
 
@@ -116,13 +116,15 @@ async def prepare_guest(
     qemu_args: tuple[str, ...] = (),
     record: bool = False,
     timeout_scale: float = 1.0,
+    layers: tuple[Layer, ...] = (),
     tell: Callable[[str], None] = logger.warning,
 ) -> PreparedGuest:
     """Return the guest of these settings, with whatever was missing built.
 
-    parts: its files, where they were found already; record: whether its runs are to be recorded; tell: is called with
-    what takes long, from another thread. Raises UsageError for what no guest can be, RigError where a file cannot be
-    had or the accelerator that was asked for does not work.
+    parts: its files, where they were found already; record: whether its runs are to be recorded; layers: of the roots
+    of programs; tell: is called with what takes long, from another thread.
+    Raises UsageError for what no guest can be, RigError where a file cannot be had or the accelerator that was asked
+    for does not work.
     """
     store, qemu = store or Store(), find_qemu()
     if parts is None:
@@ -133,7 +135,7 @@ async def prepare_guest(
         store=store,
         qemu=qemu,
         parts=parts,
-        spec=replace(spec, accel=accel.accel),
+        spec=replace(spec, accel=accel.accel, layers=layers),
         accel=accel,
         unrecorded=_why_not_recorded(spec, wanted=record),
         prealloc=settings.prealloc,

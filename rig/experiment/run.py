@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,10 @@ from rig.errors import RigError
 from rig.experiment.execute import Deadlines, Execution, execute
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.digest import digest_file
+from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.recording import is_finished
+from rig.machine.spec import Layer
 from rig.run.folder import OpenRun, open_run, runs_folder
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
@@ -26,9 +28,12 @@ from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
-    from rig.run.document import Environment, Recording, Run
+    from rig.image.layer.layer import LayerImage
+    from rig.run.document import Environment, ProgramRun, Recording, Run
+    from rig.scenario.evidence import Evidence
+    from rig.scenario.judge import Judgement
 
-__all__ = ["Request", "check_request", "print_qemu", "run_scenario"]
+__all__ = ["Job", "Request", "check_request", "print_qemu", "run_job", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
 # A warp run is bounded by the guest's clock; this catches a guest that hangs.
@@ -50,18 +55,30 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A request, checked: all that can be a usage error has been found by now."""
+class Job:
+    """A request, checked: all that can be a usage error has been found by now.
+
+    extra: what the payload holds beside the plan and the scenario's programs.
+    layers: of the roots of programs that are not the scenario's own.
+    judge: judges the run in the claims' stead.
+    plan_deadline: host seconds for the plan; None for the clock's own bound.
+    program: what run.json says of a program that was run by itself.
+    """
 
     scenario: Scenario
     settings: Settings
     plan: RenderedPlan
+    extra: Payload = field(default_factory=Payload)
+    layers: tuple[LayerImage, ...] = ()
+    judge: Callable[[Evidence], Judgement] | None = None
+    plan_deadline: float | None = None
+    program: ProgramRun | None = None
 
 
-def _check(request: Request) -> _Ready:
+def _check(request: Request) -> Job:
     scenario = load_scenario(request.scenario)
     settings = parse_settings(scenario, request.sets, to_the_end=request.to_the_end)
-    return _Ready(scenario, settings, render_plan(scenario, settings))
+    return Job(scenario, settings, render_plan(scenario, settings))
 
 
 def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
@@ -87,14 +104,31 @@ async def run_scenario(
     Raises UsageError for what cannot be asked for, RigError when the rig or the guest breaks before the plan
     has begun. A guest that breaks later gives a run whose verdict is `error`.
     """
+    return await run_job(_check(request), request, progress, store, meanwhile=meanwhile)
+
+
+async def run_job(
+    ready: Job,
+    request: Request,
+    progress: Progress,
+    store: Store | None = None,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[Run, Path]:
+    """Run what was checked, and return the run and its directory, as `run_scenario` does."""
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
-    ready = _check(request)
     progress.phase("prepare")
     guest = await _prepared(request, ready, store, progress.phase)
     if request.record and not guest.live and guest.unrecorded is not None:
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
+    payload = replace(
+        payload,
+        files={**payload.files, **ready.extra.files},
+        texts={**payload.texts, **ready.extra.texts},
+        links=ready.extra.links,
+    )
 
     def while_it_runs() -> None:
         _import_what_judges()
@@ -123,8 +157,9 @@ async def run_scenario(
                 "started": started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "host_seconds": time.monotonic() - began,
-                "environment": _environment(guest, execution),
+                "environment": _environment(ready, guest, execution),
                 "command": tuple(execution.command),
+                "program": ready.program,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "recording": _recording(opened.folder, guest, execution),
@@ -145,9 +180,9 @@ def _import_what_judges() -> None:
     Run.model_rebuild()
 
 
-def _deadlines(ready: _Ready, scale: float) -> Deadlines:
+def _deadlines(ready: Job, scale: float) -> Deadlines:
     if ready.settings.clock == "warp":
-        return Deadlines(BOOT_DEADLINE, WARP_DEADLINE).scaled(scale)
+        return Deadlines(BOOT_DEADLINE, ready.plan_deadline or WARP_DEADLINE).scaled(scale)
     # Live, the guest's seconds are ours: each wait is bounded in the plan, and so is their sum.
     bounds = [
         float(value)
@@ -158,7 +193,7 @@ def _deadlines(ready: _Ready, scale: float) -> Deadlines:
     return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
 
 
-def _judged(ready: _Ready, opened: OpenRun, execution: Execution) -> Run:
+def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
     from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
@@ -171,7 +206,7 @@ def _judged(ready: _Ready, opened: OpenRun, execution: Execution) -> Run:
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log)
-    judgement = judge(ready.scenario, evidence)
+    judgement = ready.judge(evidence) if ready.judge is not None else judge(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
     if judgement.verdict == "error" and problem is not None:
@@ -181,8 +216,8 @@ def _judged(ready: _Ready, opened: OpenRun, execution: Execution) -> Run:
     return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
 
 
-def _environment(guest: PreparedGuest, execution: Execution) -> Environment:
-    from rig.run.document import Environment
+def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:
+    from rig.run.document import Environment, UsedLayer
 
     parts = guest.parts
     host = os.uname()
@@ -200,11 +235,15 @@ def _environment(guest: PreparedGuest, execution: Execution) -> Environment:
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        layers=tuple(
+            UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
+            for layer in ready.layers
+        ),
     )
 
 
 def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Recording:
-    from rig.run.document import RecordedGuest, Recording
+    from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
     file, spec = folder / RECORDING, guest.spec
     if execution.recorded and file.is_file() and not is_finished(file):
@@ -230,6 +269,9 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                 rootfs_path=str(spec.rootfs),
                 snapshot=execution.snapshot_digest,
                 prealloc=guest.prealloc,
+                layers=tuple(
+                    RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
+                ),
                 machine=spec.machine,
             ),
         )
@@ -237,7 +279,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
 
 
 async def _prepared(
-    request: Request, ready: _Ready, store: Store, tell: Callable[[str], None] = lambda text: None
+    request: Request, ready: Job, store: Store, tell: Callable[[str], None] = lambda text: None
 ) -> PreparedGuest:
     return await prepare_guest(
         ready.settings,
@@ -246,6 +288,7 @@ async def _prepared(
         qemu_args=request.qemu_args,
         record=request.record,
         timeout_scale=request.timeout_scale,
+        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
         tell=tell,
     )
 

@@ -11,15 +11,19 @@ drivers/nvdimm/pfn.h); the filesystem begins 2 MiB later.
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.ext4 import clear_owners_and_times
 from rig.image.hosttools import disk_full, run_tool, tool
 
-__all__ = ["ALIGNMENT", "TooLarge", "write_blank", "write_ext4"]
+__all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
 
 ALIGNMENT = 2 << 20
 """NVDIMMs are mapped in pages of 2 MiB; QEMU and the driver want whole ones."""
@@ -34,6 +38,15 @@ FAST_LINK = 60
 INFO_BLOCK_AT = 4096
 # One name for all: what tells filesystems apart is their content.
 UUID = "52494752-4947-5249-4752-494752494752"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a file is. mode: as st_mode has it, with the file's type."""
+
+    uid: int
+    gid: int
+    mode: int
 
 
 class TooLarge(RigError):
@@ -71,6 +84,15 @@ def _info_block(size: int) -> bytes:
     return head + struct.pack("<Q", _fletcher64(head + bytes(8)))
 
 
+def has_file(image: Path, path: str) -> bool:
+    """Return whether an image has a file of that path, without its first slash. False where it holds no ext4."""
+    done = subprocess.run(
+        [tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return "Inode:" in done.stdout
+
+
 def write_blank(image: Path, size: int) -> None:
     """Make an image of that size that holds no filesystem yet; the driver already reads its info block."""
     with image.open("wb") as file:
@@ -79,30 +101,46 @@ def write_blank(image: Path, size: int) -> None:
         file.write(_info_block(size))
 
 
-def write_ext4(tree: Path, image: Path, size: int | None = None) -> None:
-    """Make an image with the files of a folder, all owned by root, all times zero: the same files, the same bytes.
+def write_ext4(
+    tree: Path,
+    image: Path,
+    size: int | None = None,
+    *,
+    sizes: Sequence[int] = (),
+    label: str = "",
+    exceptions: Mapping[str, Owner] | None = None,
+) -> None:
+    """Make an image with the files of a directory, all owned by root, all times zero: the same files, the same bytes.
 
-    size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them. Raises TooLarge, and
-    RigError where the host's disk is full.
+    size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them.
+    sizes: the sizes to choose from, in ascending order, where size is None.
+    label: the volume's, at most 16 bytes.
+    exceptions: the files that are not root's, by their paths relative to `tree`.
+    Raises TooLarge, and RigError where the host's disk is full.
     """
     paths = [tree, *tree.rglob("*")]
     inodes = len(paths) + RESERVED_INODES
     needed = sum(_blocks(path) for path in paths) * BLOCK
-    if size is None:
-        # Superblock, group descriptors and two bitmaps, the table of inodes, and lost+found: no room beyond the files,
-        # because nobody writes to it. More groups than one and folders of many names take more than that; blocks of
-        # zeros, which mke2fs leaves out, and second names of a file take less, so one step below it is tried first.
-        room = needed + (4 + -(-inodes * INODE // BLOCK) + LOST_AND_FOUND) * BLOCK
+    # Superblock, group descriptors and two bitmaps, the table of inodes, and lost+found: no room beyond the files,
+    # because nobody writes to it. More groups than one and directories of many names take more than that; blocks of
+    # zeros, which mke2fs leaves out, and hard links take less, so one step below it is tried first.
+    room = needed + (4 + -(-inodes * INODE // BLOCK) + LOST_AND_FOUND) * BLOCK
+    if size is not None:
+        if not _fits(tree, image, size, inodes, label):
+            raise TooLarge(f"{needed >> 20} MB of files do not fit into {(size - ALIGNMENT) >> 20} MB", where=tree)
+    elif sizes:
+        if not any(_fits(tree, image, each, inodes, label) for each in sizes if each - ALIGNMENT >= room):
+            raise TooLarge(f"{needed >> 20} MB of files do not fit into {sizes[-1] >> 20} MB", where=tree)
+    else:
         steps = -(-room // ALIGNMENT)
-        sizes = [step * ALIGNMENT for step in range(max(steps, 2), 2 * steps + 2)]
-        if not any(_fits(tree, image, size, inodes) for size in sizes):
+        if not any(_fits(tree, image, step * ALIGNMENT, inodes, label) for step in range(max(steps, 2), 2 * steps + 2)):
             raise disk_full(image)
-    elif not _fits(tree, image, size, inodes):
-        raise TooLarge(f"{needed >> 20} MB of files do not fit into {(size - ALIGNMENT) >> 20} MB", where=tree)
-    _normalise(image, inodes)
+    clear_owners_and_times(image, ALIGNMENT)
+    if exceptions:
+        _set_exceptions(image, exceptions)
 
 
-def _fits(tree: Path, image: Path, size: int, inodes: int) -> bool:
+def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
     """Make the filesystem, and tell whether all files went in. Raises RigError where it is anything but room."""
     write_blank(image, size)
     done = subprocess.run(
@@ -111,11 +149,12 @@ def _fits(tree: Path, image: Path, size: int, inodes: int) -> bool:
             # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
             "-O", "^has_journal,^metadata_csum,^resize_inode,^64bit,^huge_file,^dir_nlink",
             "-b", str(BLOCK), "-m", "0", "-N", str(inodes), "-I", str(INODE),
+            *(["-L", label] if label else []),
             "-U", UUID, "-E", f"hash_seed={UUID},lazy_itable_init=0,nodiscard,offset={ALIGNMENT}",
             "-d", str(tree),
             str(image), f"{(size - ALIGNMENT) // 1024}k",
         ],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
     )  # fmt: skip
     words = (done.stderr + done.stdout).strip()
     if done.returncode != 0 and not any(word in words for word in ("Could not allocate", "No space", "ENOSPC")):
@@ -130,18 +169,16 @@ def _blocks(path: Path) -> int:
     return 1 if stat.S_ISDIR(about.st_mode) else -(-about.st_size // BLOCK)
 
 
-def _normalise(image: Path, inodes: int) -> None:
-    """Set owners and times by debugfs; mke2fs copied those of the files and took the clock for the others."""
-    numbers = range(1, inodes + 1)
-    times = ("atime", "ctime", "mtime", "crtime")
-    words = [f"sif <{number}> {name} @0" for number in numbers for name in times]
-    words += [f"sif <{number}> {name} 0" for number in numbers for name in ("uid", "gid")]
-    extra = ("atime_extra", "ctime_extra", "mtime_extra", "crtime_extra")
-    words += [f"sif <{number}> {name} 0" for number in numbers for name in extra]
-    words += [f"ssv {name} @0" for name in ("mkfs_time", "mtime", "wtime", "lastcheck")]
+def _set_exceptions(image: Path, exceptions: Mapping[str, Owner]) -> None:
+    """Set owner and mode of the few files that are not root's, or that could not be staged with their own mode."""
+    words = []
+    for path, owner in exceptions.items():
+        quoted = '"/' + path.replace('"', '""') + '"'
+        for field, value in (("uid", owner.uid), ("gid", owner.gid), ("mode", f"0{owner.mode:o}")):
+            words.append(f"sif {quoted} {field} {value}")
     run_tool(
         ["debugfs", "-w", "-f", "-", f"{image}?offset={ALIGNMENT}"],
-        what="fixing the filesystem's owners and times",
+        what="setting the filesystem's owners",
         stdin="\n".join(words).encode() + b"\n",
         environment={"E2FSPROGS_FAKE_TIME": "1"},
     )

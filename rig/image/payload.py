@@ -25,12 +25,13 @@ PAYLOAD_SIZE = 34 << 20
 @dataclass(frozen=True)
 class Payload:
     """plan: the plan's text, or None in a live guest; files: path in the payload -> a program of the host;
-    texts: path in the payload -> content.
+    texts: path in the payload -> content; links: path in the payload -> what the symbolic link points to.
     """
 
     plan: str | None = None
     files: dict[str, Path] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
 
 def blank_payload(path: Path) -> None:
@@ -55,8 +56,11 @@ def write_payload(payload: Payload, path: Path) -> None:
             (tree / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, tree / target)
             (tree / target).chmod(0o755)
+        for target, to in payload.links.items():
+            (tree / target).parent.mkdir(parents=True, exist_ok=True)
+            (tree / target).symlink_to(to)
         for each in (tree, *tree.rglob("*")):
-            if each.is_dir():
+            if each.is_dir() and not each.is_symlink():
                 each.chmod(0o755)
         try:
             write_ext4(tree, path, PAYLOAD_SIZE)

@@ -20,7 +20,10 @@ from rig.image.recipe import Recipe, quick_recipe
 from rig.image.store import Entry, Store
 from rig.untar import extract_tree
 
-__all__ = ["BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref"]
+__all__ = [
+    "BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref", "merged_path",
+    "package_versions",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 IMAGE = "root.img"
@@ -107,7 +110,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
             ],
             what=f"fetching the packages of the quick image from {suite}",
         )
-        packages = _packages(listing.read_text())
+        packages = package_versions(listing.read_text())
         result = work / "result"
         result.mkdir()
         image = result / IMAGE
@@ -150,7 +153,7 @@ def _from_buildroot(store: Store, spec: str) -> Rootfs:
     return Rootfs(spec, entry.file(IMAGE), entry.files[IMAGE], about["packages"], about["kernel"], code)
 
 
-def _merged(name: str) -> str:
+def merged_path(name: str) -> str:
     """Return where a path lies once /bin, /sbin and /lib are links into /usr, as in Debian since bookworm."""
     first, _, rest = name.partition("/")
     return f"usr/{first}/{rest}" if first in ("bin", "sbin", "lib", "lib64") and rest else name
@@ -162,20 +165,20 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
     with tarfile.open(tar) as source:
         members = []
         for info in source:
-            name = _merged(str(PurePosixPath(info.name)))
+            name = merged_path(str(PurePosixPath(info.name)))
             if name in (".", "bin", "sbin", "lib", "lib64") or info.ischr() or info.isblk():
                 continue
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in recipe.exclude):
                 continue
             if info.islnk():
-                info.linkname = _merged(str(PurePosixPath(info.linkname)))
+                info.linkname = merged_path(str(PurePosixPath(info.linkname)))
             info.name = name
             members.append(info)
         extract_tree(source, tree, members)
     _add_base(tree)
 
 
-def _packages(listing: str) -> dict[str, str]:
+def package_versions(listing: str) -> dict[str, str]:
     """Return name -> version from the names of package files; apt writes the colon of an epoch as %3a."""
     names = [line.removesuffix(".deb").split("_") for line in listing.split() if line.endswith(".deb")]
     return {name: version.replace("%3a", ":") for name, version, _ in names}

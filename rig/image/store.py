@@ -31,7 +31,7 @@ __all__ = ["Entry", "Store", "is_key"]
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
-KINDS = ("kernel", "rootfs", "initramfs", "toolchain", "snapshot", "symbols", "imported")
+KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported")
 # A key becomes the name of a directory that is replaced and removed. Symbols go by the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 BUILD_ID = re.compile(r"[0-9a-f]{16,128}", re.ASCII)

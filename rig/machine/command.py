@@ -108,7 +108,7 @@ def _processor(spec: GuestSpec) -> list[str]:
 
 def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     """Root and payload are NVDIMMs: memory rather than I/O, so they are replayed exactly, and not part of -m."""
-    maxmem = spec.memory + (2 << 30)
+    maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
         share = "on" if wiring.ram_kept else "off"
@@ -117,13 +117,26 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
-        "-m", f"{spec.memory >> 20}M,slots=2,maxmem={maxmem >> 20}M",
+        "-m", f"{spec.memory >> 20}M,slots={2 + len(spec.layers)},maxmem={maxmem >> 20}M",
         *ram,
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
         "-object", _backend("root", spec.rootfs, spec.rootfs_size),
         "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
+        *_layers(spec, wiring),
     ]  # fmt: skip
+
+
+def _layers(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """The layers' own NVDIMMs; the agent finds each by the label in its superblock."""
+    words = []
+    for number, layer in enumerate(spec.layers):
+        image = layer.image if wiring.blank_layers is None else wiring.blank_layers / str(layer.size)
+        words += [
+            "-object", _backend(f"layer{number}", image, layer.size),
+            "-device", f"nvdimm,id=nv-layer{number},memdev=layer{number},unarmed=on",
+        ]  # fmt: skip
+    return words
 
 
 def memory_is_a_file(spec: GuestSpec) -> bool:

@@ -38,6 +38,7 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         swap=Path("swap") if spec.swap else None,
         shell=spec.clock is Clock.LIVE,
         ram=Path("ram") if memory_is_a_file(spec) else None,
+        blank_layers=Path("layers"),
     )
     return {
         "format": FORMAT,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.daximage import write_blank
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
@@ -173,6 +174,7 @@ async def make_snapshot(
             shell=spec.clock is Clock.LIVE,
             ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
             ram_kept=True,
+            blank_layers=_blank_layers(spec, work / "layers"),
         )
         with (result / STATE).open("wb") as state:
             heard = listeners or Listeners()
@@ -193,6 +195,15 @@ async def make_snapshot(
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
         about = {"kernel": ready.get("kernel"), "identity": identity}
         return _from_entry(store.add("snapshot", key, result, about))
+
+
+def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:
+    if not spec.layers:
+        return None
+    folder.mkdir()
+    for size in {layer.size for layer in spec.layers}:
+        write_blank(folder / str(size), size)
+    return folder
 
 
 @contextmanager

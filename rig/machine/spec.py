@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Accel", "Clock", "GuestSpec", "Wiring"]
+__all__ = ["Accel", "Clock", "GuestSpec", "Layer", "Wiring"]
 
 
 class Clock(enum.StrEnum):
@@ -22,6 +22,18 @@ class Accel(enum.StrEnum):
 
     TCG = "tcg"
     KVM = "kvm"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A filesystem on an NVDIMM of its own, of which programs get their root. size: bytes.
+
+    A snapshot is taken over a blank one of the same size, so its content does not shape the snapshot.
+    """
+
+    image: Path
+    digest: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class GuestSpec:
     swap: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,8 @@ class Wiring:
     debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
     history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked;
     ram: a file that is the guest's memory, of which the guest writes to pages of its own, or, with ram_kept, to the
-    file itself; prealloc: whether it has all pages of its own before it starts.
+    file itself; prealloc: whether it has all pages of its own before it starts; blank_layers: a directory with blank
+    images, each named by its size, that stand in for the layers while a snapshot is made.
     """
 
     name: str
@@ -80,6 +94,7 @@ class Wiring:
     ram: Path | None = None
     ram_kept: bool = False
     prealloc: bool = False
+    blank_layers: Path | None = None
 
     @property
     def qmp(self) -> Path:

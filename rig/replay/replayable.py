@@ -15,7 +15,7 @@ from rig.image.store import Store
 from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
-from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
@@ -70,7 +70,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
     recording = folder / str(run.recording.path)
     cut = _check_recording(run, recording, check=check)
     imported = read_imported(folder)
-    kernel, initramfs, rootfs = (_found(store, part, imported) for part in parts_of(guest))
+    kernel, initramfs, rootfs, *layers = (_found(store, part, imported) for part in parts_of(guest))
     spec = GuestSpec(
         memory=guest.memory,
         cpus=guest.cpus,
@@ -87,6 +87,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         machine=guest.machine,
         append=guest.append,
         qemu_args=guest.qemu_args,
+        layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
     )
     return Replayable(run, folder, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
 

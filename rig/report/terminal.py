@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = ["print_run", "print_verdict", "render_run"]
+__all__ = ["print_run", "print_verdict", "render_ending", "render_run"]
 
 STYLES: dict[str, str] = {
     "reproduced": "bold green",
@@ -62,6 +62,20 @@ def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
         parts += [Text(), Text.assemble(("Panic: ", "bold red"), plain(run.panic))]
     parts += [Text(), *_footer(run, folder)]
     return parts
+
+
+def render_ending(run: Run, folder: Path | None = None) -> list[RenderableType]:
+    """Return what is to be said of a run without claims: who was killed, a panic, where the run is kept."""
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for oom in run.ooms[:1]:
+        parts += [Text(), *_ranking(oom)]
+    if len(run.ooms) > 1:
+        parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
+    if run.panic:
+        parts.append(Text.assemble(("Panic: ", "bold red"), plain(run.panic)))
+    return [*parts, *_footer(run, folder)]
 
 
 def _verdict(verdict: Verdict) -> Text:

@@ -21,12 +21,15 @@ __all__ = [
     "Frame",
     "OomReport",
     "Phase",
+    "ProgramRun",
     "Ranked",
     "RecordedGuest",
+    "RecordedLayer",
     "Recording",
     "Run",
     "Shown",
     "StepResult",
+    "UsedLayer",
     "Verdict",
     "worst",
 ]
@@ -53,6 +56,16 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+class UsedLayer(Model):
+    """A layer that the program's root was made of. size: bytes, of which the guest's RAM pays 16 KiB a MiB."""
+
+    source: str
+    digest: str
+    size: int
+    packages: dict[str, str] = Field(default_factory=dict)
+    """name -> version of what was installed."""
+
+
 class Environment(Model):
     """What the run ran on."""
 
@@ -72,6 +85,15 @@ class Environment(Model):
     image_hash: str = ""
     snapshot_hash: str = ""
     payload_hash: str = ""
+    layers: tuple[UsedLayer, ...] = ()
+
+
+class RecordedLayer(Model):
+    """A layer of a program's root that the guest had on an NVDIMM of its own. size: bytes."""
+
+    digest: str
+    size: int
+    path: str = ""
 
 
 MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
@@ -96,6 +118,7 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
     prealloc: bool = False
+    layers: tuple[RecordedLayer, ...] = ()
     machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
     """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
 
@@ -231,6 +254,21 @@ class StepResult(Model):
     saw: str = ""
 
 
+class ProgramRun(Model):
+    """A program that was run by itself (`rig exec`): what was asked for."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: str = ""
+    user: str = ""
+    cgroup: dict[str, str] = Field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    root: str = ""
+    copies: tuple[str, ...] = ()
+    timeout: float | None = None
+    """Guest seconds."""
+
+
 class Run(Model):
     """A run as a whole."""
 
@@ -263,6 +301,7 @@ class Run(Model):
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
+    program: ProgramRun | None = None
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)

@@ -38,6 +38,9 @@ class Progress(Protocol):
     def line(self, text: str) -> None:
         """A line that a person should see: printed by a program in the guest, or a remark of rig itself."""
 
+    def output(self, record: Mapping[str, Any]) -> None:
+        """A `line` record of the agent, unchanged: what a program in the guest printed."""
+
     def console(self, text: str) -> None:
         """A line of the guest's console. There may be hundreds; console.log holds all of them."""
 
@@ -68,6 +71,9 @@ class NullProgress:
     def line(self, text: str) -> None:
         return
 
+    def output(self, record: Mapping[str, Any]) -> None:
+        self.line(f"{record.get('program')}: {record.get('text')}")
+
     def console(self, text: str) -> None:
         return
 
@@ -79,7 +85,7 @@ def show_record(record: Record, progress: Progress) -> None:
     if ev == "sample":
         progress.sample(record)
     elif ev == "line":
-        progress.line(f"{record.get('program')}: {record.get('text')}")
+        progress.output(record)
     elif ev == "mark":
         progress.line(f"mark {record.get('name')}")
         progress.step(str(record.get("name")))

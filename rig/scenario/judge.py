@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.load import CheckedClaim, Scenario
 
-__all__ = ["Judgement", "judge", "show_value"]
+__all__ = ["Judgement", "judge", "judge_claims", "show_value"]
 
 PLAN_CLAIM = "plan-ran"
 NOT_JUDGED = "not judged:"
@@ -46,6 +46,15 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
     )
     plan = _plan_claim(evidence, excused)
     claims = (plan, *done.values())
+    return Judgement(claims, *_verdict(claims, evidence))
+
+
+def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:
+    """Judge a run by claims that were judged already, beside the plan's own end.
+
+    excused: whether it is no fault of the run that the plan did not go on.
+    """
+    claims = (_plan_claim(evidence, excused), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -417,3 +418,67 @@ def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_
     assert records[-1]["dropped"] == missing
     said = [record["dropped"] for record in records if "dropped" in record]
     assert said == sorted(said)
+
+
+def test_streamed_output_comes_whole(run_plan):
+    run = run_plan(
+        step("spawn", "program=sh", "arg=/bin/sh", "arg=-c", "stream=1",
+             r"arg=printf 'a\\377\n'; head -c 300000 /dev/zero | tr '\\0' x; printf '\\nend'"),
+        step("wait_exit", "program=sh", "timeout=20"),
+    )  # fmt: skip
+    lines = run.of("line")
+    rest = "".join(line["text"] + ("" if line.get("open") else "\n") for line in lines[1:])
+
+    assert base64.b64decode(lines[0]["bytes"]) == b"a\xff"
+    assert "open" not in lines[0]
+    assert rest == "x" * 300000 + "\nend"
+    assert run.records[-1]["dropped"] == 0
+
+
+def test_standard_input_is_a_file(run_plan, tmp_path):
+    (tmp_path / "input").write_text("from a file\n")
+
+    run = run_plan(
+        step("spawn", "program=cat", "arg=/bin/cat", f"stdin={tmp_path}/input"),
+        step("wait_exit", "program=cat", "timeout=5"),
+    )
+
+    assert run.lines() == ["from a file"]
+
+
+def test_name_without_a_slash_is_looked_for_in_path(run_plan, tmp_path):
+    (tmp_path / "tool").write_text("#!/bin/sh\necho found\n")
+    (tmp_path / "tool").chmod(0o755)
+
+    run = run_plan(
+        step("spawn", "program=tool", "arg=tool", f"env=PATH=/no/such:{tmp_path}"),
+        step("wait_exit", "program=tool", "timeout=5"),
+        step("spawn", "program=none", "arg=no-such-tool", "on_error=go"),
+    )
+
+    assert run.lines() == ["found"]
+    assert (run.step(2)["errno"], run.step(2)["error"]) == ("ENOENT", "execve of no-such-tool failed")
+
+
+def test_file_without_permission_in_path_is_told_from_no_file(run_plan, tmp_path):
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+
+    run = run_plan(step("spawn", "program=tool", "arg=tool", f"env=PATH={tmp_path}:/no/such"))
+
+    assert run.step(0)["errno"] == "EACCES"
+
+
+def test_missing_interpreter_is_told_from_a_missing_file(run_plan, tmp_path):
+    (tmp_path / "script").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "script").chmod(0o755)
+
+    run = run_plan(step("spawn", "program=script", f"arg={tmp_path}/script"))
+
+    assert run.step(0)["errno"] == "ENOENT"
+    assert "interpreter or loader" in run.step(0)["error"]
+
+
+def test_spawn_in_a_root_that_was_not_made_fails(run_plan):
+    run = run_plan(step("spawn", "program=x", "arg=/bin/true", "root=nowhere"))
+
+    assert "no root of that name" in run.step(0)["error"]

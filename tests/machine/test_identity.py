@@ -12,7 +12,7 @@ from rig.image.store import Store
 from rig.machine.features import FEATURES, MACHINE, MIGRATE_TO_FILE, RUN_WITH_USER, has
 from rig.machine.identity import differences, identity_of, key_of
 from rig.machine.snapshot import nearest_snapshots
-from rig.machine.spec import Clock, GuestSpec
+from rig.machine.spec import Clock, GuestSpec, Layer
 from tests.machine.test_command import QEMU, SPEC
 
 GOLDEN = "e6631da8f6fe38d5fc9d776d96a286d9b3f606df27596224cadc9776b3675424"
@@ -65,6 +65,17 @@ def test_place_of_the_cache_is_not_in_it(place: str) -> None:
 
 def test_place_of_qemu_is_not_in_it() -> None:
     assert identity_of(SPEC, replace(QEMU, path=Path("/opt/qemu"))) == identity_of(SPEC, QEMU)
+
+
+def test_size_of_a_layer_is_in_it_and_its_content_is_not() -> None:
+    one, other = Layer(Path("/cache/one"), "a" * 64, 64 << 20), Layer(Path("/cache/two"), "b" * 64, 64 << 20)
+    larger = replace(other, size=96 << 20)
+
+    key = key_of(identity_of(replace(SPEC, layers=(one,)), QEMU))
+
+    assert key == key_of(identity_of(replace(SPEC, layers=(other,)), QEMU))
+    assert key != key_of(identity_of(replace(SPEC, layers=(larger,)), QEMU))
+    assert key != key_of(identity_of(SPEC, QEMU))
 
 
 def test_differences_name_what_is_new_and_what_is_gone() -> None:

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Root filesystems that others packed: a tar, a docker archive (docker save, podman save), an OCI archive or layout.
+
+Formats: OCI image-spec (image-layout.md, manifest.md, layer.md), and manifest.json of `docker save`, which newer
+dockers write beside an OCI layout in one tar.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from rig.errors import RigError, UsageError
+from rig.image.hosttools import tool
+from rig.image.layer.config import ImageConfig, read_config
+from rig.image.layer.staging import LARGEST_ROOT, Staging
+
+__all__ = ["fill_from_archive", "is_layout"]
+
+LARGEST_DOCUMENT = 8 << 20
+MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz"}
+
+
+class _Files(Protocol):
+    """The files of an image, wherever they lie."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file by its path. Raises KeyError."""
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, name: str) -> IO[bytes]:
+        path = (self._folder / name).resolve()
+        if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
+            raise KeyError(name)
+        return path.open("rb")
+
+
+class _Tar:
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+        self._members = {member.name.removeprefix("./"): member for member in archive.getmembers()}
+
+    def open(self, name: str) -> IO[bytes]:
+        member = self._members[name]
+        if member.issym():
+            # Older dockers store a layer that two images share once, as a link beside the others.
+            return self.open(str(Path(name).parent / member.linkname).replace("/../", "/"))
+        stream = self._archive.extractfile(member) if member.isreg() else None
+        if stream is None:
+            raise KeyError(name)
+        return stream
+
+    def names(self) -> set[str]:
+        return set(self._members)
+
+
+def is_layout(folder: Path) -> bool:
+    """Return whether a directory is an image's layout rather than a root filesystem."""
+    return (folder / "oci-layout").is_file() or ((folder / "manifest.json").is_file() and not (folder / "usr").exists())
+
+
+def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
+    """Stage the root filesystem in an archive or layout, and return its configuration under `config`.
+
+    Raises RigError for what is none, is damaged, or is an image of another machine.
+    """
+    if path.is_dir():
+        return _image(staging, _Folder(path), path)
+    with _plain(path) as stream:
+        try:
+            with tarfile.open(fileobj=stream, mode="r:") as archive:
+                first = archive.next()
+                if first is None:
+                    raise RigError("the archive is empty", where=path)
+                if _may_be_an_image(first.name):
+                    files = _Tar(archive)
+                    if files.names() & {"manifest.json", "index.json"}:
+                        return _image(staging, files, path)
+            stream.seek(0)
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+                staging.apply(archive)
+            return {}
+        except tarfile.TarError as error:
+            raise UsageError(
+                f"is no archive that can be read: {error}",
+                where=path,
+                remedy="give a tar, or what docker save, podman save or docker export wrote",
+            ) from error
+
+
+def _may_be_an_image(first: str) -> bool:
+    """Whether an archive that begins so can be an image's: a root filesystem begins with one of its directories."""
+    name = first.removeprefix("./").rstrip("/")
+    head = name.split("/")[0]
+    return head in ("blobs", "oci-layout", "index.json", "manifest.json", "repositories") or (
+        len(head) >= 64 or head.endswith((".json", ".tar"))
+    )
+
+
+def _image(staging: Staging, files: _Files, where: Path) -> dict[str, Any]:
+    try:
+        config, layers = _docker(files, where) or _oci(files, where)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise RigError(f"the image is damaged: {error}", where=where) from error
+    for name, digest in layers:
+        try:
+            raw = files.open(name)
+        except KeyError:
+            raise RigError(f"the image lacks its layer {name}", where=where) from None
+        with raw:
+            checked = _Checked(raw)
+            with _decompressed(checked) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+                staging.apply(archive, whiteouts=True)
+            checked.check(digest, name, where)
+    return {"config": asdict(config)}
+
+
+def _docker(files: _Files, where: Path) -> tuple[ImageConfig, list[tuple[str, str]]] | None:
+    try:
+        manifest = _document(files, "manifest.json", where)
+    except KeyError:
+        return None
+    if len(manifest) != 1:
+        names = [tag for each in manifest for tag in each.get("RepoTags") or []]
+        raise UsageError(
+            f"the archive holds {len(manifest)} images: {', '.join(names)}", where=where, remedy="save one of them"
+        )
+    config = read_config(_document(files, manifest[0]["Config"], where), str(where))
+    return config, [(str(layer), _digest_of_name(str(layer))) for layer in manifest[0]["Layers"]]
+
+
+def _digest_of_name(name: str) -> str:
+    """The digest that a blob's path promises; the names of older archives promise none."""
+    return name.removeprefix("blobs/sha256/") if name.startswith("blobs/sha256/") else ""
+
+
+def _oci(files: _Files, where: Path) -> tuple[ImageConfig, list[tuple[str, str]]]:
+    manifest = _document(files, "index.json", where)
+    for _ in range(3):  # an index may name indexes
+        if "layers" in manifest:
+            break
+        choices = [each for each in manifest["manifests"] if _fits(each.get("platform"))]
+        if not choices:
+            raise RigError("the image has no variant for linux/amd64", where=where)
+        manifest = _blob(files, choices[0], where)
+    layers = [str(layer["digest"]) for layer in manifest["layers"]]
+    config = read_config(_blob(files, manifest["config"], where), str(where))
+    return config, [(_path_of(digest), digest.removeprefix("sha256:")) for digest in layers]
+
+
+def _fits(platform: Any) -> bool:
+    return not isinstance(platform, Mapping) or (platform.get("architecture"), platform.get("os")) == ("amd64", "linux")
+
+
+def _path_of(digest: str) -> str:
+    kind, _, hexadecimal = digest.partition(":")
+    if kind != "sha256" or len(hexadecimal) != 64 or not hexadecimal.isalnum():
+        raise ValueError(f"'{digest}' is not a SHA-256 digest")
+    return f"blobs/sha256/{hexadecimal}"
+
+
+def _blob(files: _Files, descriptor: Mapping[str, Any], where: Path) -> Any:
+    digest = str(descriptor["digest"])
+    name = _path_of(digest)
+    with files.open(name) as stream:
+        data = stream.read(LARGEST_DOCUMENT + 1)
+    if hashlib.sha256(data).hexdigest() != digest.removeprefix("sha256:"):
+        raise RigError(f"{name} is not what its digest says", where=where, remedy="save the image again")
+    return json.loads(data)
+
+
+def _document(files: _Files, name: str, where: Path) -> Any:
+    with files.open(name) as stream:
+        data = stream.read(LARGEST_DOCUMENT + 1)
+    if len(data) > LARGEST_DOCUMENT:
+        raise RigError(f"{name} is larger than {LARGEST_DOCUMENT >> 20} MB", where=where)
+    return json.loads(data)
+
+
+class _Checked(io.RawIOBase):
+    """A stream whose content is hashed as it is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        self._hash.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def check(self, digest: str, name: str, where: Path) -> None:
+        while data := self._stream.read(1 << 20):
+            self._hash.update(data)
+        if digest and self._hash.hexdigest() != digest:
+            raise RigError(f"{name} is not what its digest says", where=where, remedy="save the image again")
+
+
+@contextmanager
+def _decompressed(raw: io.RawIOBase) -> Iterator[Any]:
+    stream = io.BufferedReader(raw, 1 << 20)
+    kind = _kind(stream.peek(8)[:8])
+    if kind == "gzip":
+        yield gzip.GzipFile(fileobj=stream)
+    elif kind == "zstd":
+        import zstandard
+
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream) as reader:
+            yield reader
+    elif kind == "xz":
+        with lzma.LZMAFile(stream) as reader:
+            yield reader
+    else:
+        yield stream
+
+
+def _kind(head: bytes) -> str:
+    return next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), "")
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
+    """Open a tar; one that is compressed as a whole is unpacked first, for its members are read out of order."""
+    with path.open("rb") as file:
+        kind = _kind(file.read(8))
+        file.seek(0)
+        if not kind:
+            yield file
+            return
+        import tempfile
+
+        with tempfile.TemporaryFile() as unpacked:
+            program = subprocess.Popen(
+                [tool(kind), "-q", "-d", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            assert program.stdout is not None
+            left = LARGEST_ROOT
+            while data := program.stdout.read(min(1 << 20, left + 1)):
+                left -= len(data)
+                if left < 0:
+                    program.kill()
+                    program.wait()
+                    raise RigError(f"the archive unpacks to more than {LARGEST_ROOT >> 30} GB", where=path)
+                unpacked.write(data)
+            if program.wait() != 0:
+                raise RigError("the archive is damaged: it cannot be decompressed", where=path)
+            unpacked.seek(0)
+            yield unpacked

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""An executable of the host with the libraries that its dynamic loader finds for it.
+
+The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH,
+RUNPATH, $ORIGIN, LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import UsageError
+
+__all__ = ["Executable", "closure_of", "read_executable"]
+
+EM_X86_64 = 62
+PT_INTERP = 3
+# e_machine of elf.h, by its usual name.
+MACHINES = {3: "32-bit x86", 40: "32-bit ARM", 183: "arm64", 243: "RISC-V", 21: "64-bit PowerPC", 22: "s390"}
+FOUND = re.compile(r"^\s*(?P<name>\S+)(?: => (?P<path>/\S.*?|not found))?(?: \(0x[0-9a-f]+\))?$")
+SYSTEM_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+"""Where glibc's loader looks without being told to, on Debian; the guest has no ld.so.cache."""
+PLACE = "/usr/lib/x86_64-linux-gnu"
+# Parts of glibc must be of one build: a program of the root below that finds the new libc finds the new libm too.
+GLIBC = ("libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libutil.so.1", "libgcc_s.so.1")
+
+
+@dataclass(frozen=True)
+class Executable:
+    """What the head of a file says. kind: elf, script or other; interpreter: a loader, or the words after #!."""
+
+    kind: str
+    interpreter: str
+
+
+def read_executable(path: Path) -> Executable:
+    """Return what a file is. Raises UsageError for an ELF file that the guest cannot run."""
+    with path.open("rb") as file:
+        head = file.read(64)
+        if head[:2] == b"#!":
+            file.seek(2)
+            return Executable("script", file.readline(255).decode(errors="replace").strip())
+        if head[:4] != b"\x7fELF":
+            return Executable("other", "")
+        _check_machine(head, path)
+        kind, headers, size, count = (
+            struct.unpack_from(form, head, at)[0] for form, at in (("<H", 16), ("<Q", 32), ("<H", 54), ("<H", 56))
+        )
+        if kind not in (2, 3):  # ET_EXEC, ET_DYN
+            raise UsageError("is an ELF file that cannot be run: an object file or a core", where=path)
+        file.seek(headers)
+        table = file.read(size * count)
+        for at in range(0, len(table) - 55, size or 56):
+            segment, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", table, at)
+            if segment == PT_INTERP and length < 4096:
+                file.seek(offset)
+                return Executable("elf", file.read(length).rstrip(b"\0").decode(errors="replace"))
+    return Executable("elf", "")
+
+
+def _check_machine(head: bytes, path: Path) -> None:
+    if len(head) < 64:
+        raise UsageError("is an ELF file that was cut off in its header", where=path)
+    machine = struct.unpack_from(">H" if head[5] == 2 else "<H", head, 18)[0]
+    if head[4] != 2 or machine != EM_X86_64:
+        raise UsageError(
+            f"is for {MACHINES.get(machine, f'ELF machine {machine}')}, the guest is x86-64",
+            where=path,
+            remedy="build it for x86-64",
+        )
+
+
+def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the files that an ELF executable needs beside itself, and links for the guest's loader to find them by.
+
+    Files: path in the guest -> file of the host. Links: path in the guest -> what it points to.
+    Raises UsageError naming the libraries that the host's loader does not find.
+    """
+    loader = read_executable(path).interpreter
+    if not loader:
+        return {}, {}
+    if not Path(loader).is_file():
+        raise UsageError(
+            f"its dynamic loader {loader} is not on this host",
+            where=path,
+            remedy="link it statically, or give a root that it was built for with --root",
+        )
+    done = subprocess.run(
+        [loader, *(["--list"] if "musl" in loader else []), path.resolve()],
+        env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found, missing = _parse(done.stdout)
+    if missing or done.returncode != 0:
+        words = done.stderr.strip().removeprefix(f"{path.resolve()}: ")
+        raise UsageError(
+            f"the dynamic loader does not find {', '.join(missing)}" if missing else f"cannot be loaded: {words}",
+            where=path,
+            remedy="install the library, or name its directory in LD_LIBRARY_PATH",
+            detail=words or None,
+        )
+    files, links = {loader: Path(loader)}, {}
+    for name, library in found.items():
+        files[str(library)] = library
+        if str(library.parent) not in SYSTEM_FOLDERS and "/" not in name:
+            links[f"{PLACE}/{name}"] = str(library)
+        if name == "libc.so.6":
+            beside = (library.with_name(part) for part in GLIBC)
+            files |= {str(part): part for part in beside if part.is_file()}
+    return files, links
+
+
+def _parse(listing: str) -> tuple[dict[str, Path], list[str]]:
+    """Return name -> path of what the loader found, and the names of what it did not."""
+    found: dict[str, Path] = {}
+    missing: list[str] = []
+    for line in listing.splitlines():
+        match = FOUND.match(line)
+        if match is None:
+            continue
+        name, where = match["name"], match["path"]
+        if where == "not found":
+            missing.append(name)
+        elif where:
+            found[name] = Path(where)
+        elif name.startswith("/"):
+            found[name] = Path(name)
+    return found, missing

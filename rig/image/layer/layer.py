@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Layers in the cache: an image each, named by what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rig.image.daximage import Owner, write_ext4
+from rig.image.digest import digest_text
+from rig.image.layer.config import ImageConfig, config_from
+from rig.image.layer.staging import Staging
+from rig.image.store import Entry, Store
+
+__all__ = ["SIZES", "LayerImage", "build_layer", "find_layer", "layer_key"]
+
+IMAGE = "layer.img"
+LAYOUT = "1"  # counts up when a layer is laid out in another way
+MIB = 1 << 20
+SIZES = tuple(size * MIB for power in range(5, 14) for size in (1 << power, 3 << (power - 1)))
+"""32M, 48M, 64M, 96M, … 12G: guests with layers of one size share a snapshot."""
+
+
+@dataclass(frozen=True)
+class LayerImage:
+    """A layer that a guest can have.
+
+    label: of its superblock, by which the agent finds it.
+    source: what it was made from, in the words of the call.
+    packages: name -> version of what it was installed from.
+    users: name -> (uid, gid) of its etc/passwd.
+    whole: whether it is a root of its own, or lies over rig's.
+    links: the symbolic links of its uppermost directory, as lib -> usr/lib.
+    """
+
+    label: str
+    image: Path
+    digest: str
+    size: int
+    source: str
+    packages: Mapping[str, str]
+    config: ImageConfig
+    users: Mapping[str, tuple[int, int]]
+    whole: bool
+    links: Mapping[str, str]
+
+
+def layer_key(*identity: str) -> str:
+    """Return the key of a layer that is made from these."""
+    return digest_text(LAYOUT, *identity)
+
+
+def find_layer(store: Store, key: str) -> LayerImage | None:
+    """Return the layer of that key, checked by hash, or None."""
+    entry = store.whole("layer", key)
+    if entry is None:
+        return None
+    entry.touch()
+    return _from_entry(entry)
+
+
+def build_layer(
+    store: Store,
+    key: str,
+    source: str,
+    fill: Callable[[Staging], Mapping[str, Any]] | None = None,
+    *,
+    tree: Path | None = None,
+    exceptions: Mapping[str, Owner] | None = None,
+    whole: bool = True,
+) -> LayerImage:
+    """Make the layer of that key, unless it is there.
+
+    fill: stages the files and returns what is to be known of them: packages, config.
+    tree: a directory of the host with the files as they are, instead.
+    Raises RigError where its files are too many or too large.
+    """
+    with store.lock(f"layer-{key[:16]}"), store.workplace() as work:
+        if (entry := store.get("layer", key)) is not None:
+            return _from_entry(entry)
+        result = work / "result"
+        result.mkdir()
+        about: dict[str, Any] = {"source": source, "label": _label(key), "whole": whole, "spec": source}
+        if tree is None:
+            assert fill is not None
+            tree = work / "tree"
+            tree.mkdir(mode=0o755)
+            staging = Staging(tree)
+            about |= fill(staging)
+            exceptions = staging.finished()
+        about["users"] = _users(tree)
+        about["links"] = {path.name: str(path.readlink()) for path in tree.iterdir() if path.is_symlink()}
+        image = result / IMAGE
+        write_ext4(tree, image, sizes=SIZES, label=_label(key), exceptions=exceptions)
+        about["size"] = image.stat().st_size
+        return _from_entry(store.add("layer", key, result, about))
+
+
+def _label(key: str) -> str:
+    return f"rig:{key[:12]}"
+
+
+def _users(tree: Path) -> dict[str, tuple[int, int]]:
+    """Return name -> (uid, gid) of etc/passwd, so that --user can name one."""
+    passwd = tree / "etc/passwd"
+    users = {}
+    if passwd.is_file() and not passwd.is_symlink() and passwd.stat().st_size < MIB:
+        for line in passwd.read_text(errors="replace").splitlines():
+            fields = line.split(":")
+            if len(fields) >= 4 and fields[2].isdecimal() and fields[3].isdecimal():
+                users[fields[0]] = (int(fields[2]), int(fields[3]))
+    return users
+
+
+def _from_entry(entry: Entry) -> LayerImage:
+    about = entry.about
+    return LayerImage(
+        label=about["label"],
+        image=entry.file(IMAGE),
+        digest=entry.files[IMAGE],
+        size=about["size"],
+        source=about["source"],
+        packages=about.get("packages", {}),
+        config=config_from(about.get("config", {})),
+        users={name: (uid, gid) for name, (uid, gid) in about.get("users", {}).items()},
+        whole=about["whole"],
+        links=about.get("links", {}),
+    )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Debian's packages with their dependencies, as a layer over rig's own root.
+
+They are extracted, not configured: no maintainer script runs, so neither root nor a chroot is needed. What the scripts
+would do is missing: users, and the links of update-alternatives.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rig.errors import RigError, UsageError
+from rig.image.apt import host_mirror, host_suite
+from rig.image.digest import digest_text
+from rig.image.hosttools import run_tool
+from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
+from rig.image.layer.staging import Staging
+from rig.image.rootfs import merged_path, package_versions
+from rig.image.store import Store
+
+__all__ = ["package_layer"]
+
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+LEFT_OUT = (
+    "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/share/locale/*",
+    "usr/share/bug/*", "var/cache/apt/*", "var/lib/apt/*", "var/lib/dpkg/*", "var/log/*", "dev/*", "etc/apt/*",
+    "tmp/*",
+)  # fmt: skip
+
+
+def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
+    """Return the layer of these packages of the host's suite, from the cache or fetched.
+
+    Raises UsageError for what is no package's name, RigError where the suite has none of that name.
+    """
+    for name in packages:
+        if not NAME.fullmatch(name):
+            raise UsageError(f"'{name}' is not a package's name", where="--deb", remedy="write it as in redis-server")
+    suite = host_suite()
+    key = layer_key("deb", suite, *sorted(set(packages)))
+    return find_layer(store, key) or build_layer(
+        store,
+        key,
+        f"deb:{','.join(packages)} ({suite})",
+        lambda staging: _fill(store, staging, suite, packages),
+        whole=False,
+    )
+
+
+def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -> Mapping[str, Any]:
+    with store.workplace() as work:
+        tar, listing = work / "packages.tar", work / "packages"
+        try:
+            run_tool(
+                [
+                    "mmdebstrap", "--variant=extract", "--mode=chrootless", "--quiet",
+                    f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
+                    f"--include={','.join(packages)}",
+                    suite, tar, host_mirror(),
+                ],
+                what=f"fetching {', '.join(packages)} from {suite}",
+            )  # fmt: skip
+        except RigError as error:
+            missing = re.findall(r"Unable to locate package (\S+)", error.detail or "")
+            if not missing:
+                raise
+            raise UsageError(
+                f"{suite} has no package {', '.join(missing)}",
+                where="--deb",
+                remedy=f"look for its name: apt-cache search {missing[0]}",
+            ) from None
+        with tarfile.open(tar) as archive:
+            staging.apply(archive, rename=_rename)
+        return {"packages": package_versions(listing.read_text()), "suite": suite, "key": digest_text(*packages)}
+
+
+def _rename(name: str) -> str | None:
+    name = merged_path(name)
+    # The links into /usr are those of the root below.
+    if name in ("bin", "sbin", "lib", "lib64", "dev") or any(fnmatchcase(name, pattern) for pattern in LEFT_OUT):
+        return None
+    return name

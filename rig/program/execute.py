@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Run one program in a guest: its files found, its plan made, run, and judged."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rig.errors import UsageError
+from rig.experiment.run import Job, Request, run_job
+from rig.image.daximage import has_file
+from rig.image.layer.config import ImageConfig
+from rig.image.payload import Payload
+from rig.image.rootfs import find_rootfs
+from rig.image.store import Store
+from rig.program.files import HostFiles, collect_copies, collect_executable
+from rig.program.outcome import Outcome, judge_program, outcome_of
+from rig.program.plan import WORK, program_command, program_plan
+from rig.program.request import ProgramRequest
+from rig.program.roots import Root, copies_layer, find_root
+from rig.run.document import ProgramRun, Run
+from rig.run.progress import Progress
+from rig.scenario.evidence import Evidence
+from rig.scenario.load import Scenario
+from rig.scenario.schema import GuestNeeds, Plan, ScenarioFile
+from rig.scenario.settings import parse_settings
+
+__all__ = ["run_program"]
+
+COPIES = "copy"
+"""Directory of the payload that is the uppermost layer of the program's root."""
+STDIN = "stdin"
+LARGEST_COPIES = 24 << 20
+"""Bytes of copies that go into the payload; more go into a layer."""
+LARGEST_STDIN = 8 << 20
+HOST_SECONDS_PER_GUEST_SECOND = 4
+"""A busy guest second took 0.5 to 1 s of the host; with room for slow machines."""
+
+
+async def run_program(
+    request: ProgramRequest,
+    progress: Progress,
+    store: Store | None = None,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[Run, Path, Outcome]:
+    """Run a program and return its run, the run's directory, and how the program ended.
+
+    Raises UsageError for what cannot be asked for, before any guest is started; RigError when rig or the guest
+    breaks before the program was to be started.
+    """
+    store = store or Store()
+    job, outcomes = _job(store, request)
+    asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
+                    timeout_scale=request.timeout_scale)  # fmt: skip
+    run, folder = await run_job(job, asked, progress, store, meanwhile=meanwhile)
+    return run, folder, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
+
+
+def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+    title = shlex.join(request.command) or Path(request.root or "").name
+    file = ScenarioFile.model_construct(
+        title=title,
+        summary=f"One program: {title}",
+        parameters={},
+        guest=GuestNeeds(),
+        sysctls={},
+        programs=(),
+        checks=(),
+        plan=Plan.model_construct(steps=()),
+        claims=(),
+    )
+    scenario = Scenario("exec", Path.cwd(), file, (), (), {})
+    settings = parse_settings(scenario, request.sets)
+    root = find_root(store, request.packages, request.root)
+    config = next((layer.config for layer in root.layers if layer.whole), ImageConfig())
+    cwd = request.cwd or config.workdir or WORK
+    copies = collect_copies(request.copies, cwd, root.place)
+    argv = request.command
+    if argv and _is_the_hosts(store, argv[0], root, settings.image):
+        own, name = collect_executable(argv[0], cwd, root.place)
+        copies = HostFiles({**own.files, **copies.files}, {**own.links, **copies.links})
+        argv = (name, *argv[1:])
+    command = program_command(request, config, argv)
+    extra, layers, root = _placed(store, copies, root)
+    ids = root.user(command.user) if command.user else None
+    if request.stdin is not None:
+        if request.stdin.stat().st_size > LARGEST_STDIN:
+            raise UsageError(
+                f"standard input is larger than {LARGEST_STDIN >> 20} MB",
+                where="standard input",
+                remedy="copy it: --copy FILE, and let the program open it",
+            )
+        extra = replace(extra, files={**extra.files, STDIN: request.stdin})
+    stdin = f"{{payload}}/{STDIN}" if request.stdin is not None else None
+    plan = program_plan(request, settings, command, layers=layers, ids=ids, stdin=stdin)
+    outcomes: list[Outcome] = []
+
+    def judge(evidence: Evidence) -> object:
+        outcomes.append(outcome_of(evidence))
+        return judge_program(evidence, request.expect)
+
+    noted = ProgramRun(
+        argv=command.argv,
+        env=command.env,
+        cwd=command.cwd,
+        user=command.user,
+        cgroup=request.cgroup,
+        packages=request.packages,
+        root=request.root or "",
+        copies=request.copies,
+        timeout=request.timeout,
+    )
+    deadline = 300 + HOST_SECONDS_PER_GUEST_SECOND * request.timeout
+    return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes  # type: ignore[arg-type] # judge() returns what judge_program() does
+
+
+def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:
+    """Whether the program is a file of the host: a path, and not one that the guest's root has."""
+    if "/" not in program or not Path(program).is_file():
+        return False
+    if not program.startswith("/"):
+        return True
+    if root.layers:
+        return False
+    own = find_rootfs(store, image or os.environ.get("RIG_IMAGE") or "quick").image
+    return not has_file(own, root.place(program))
+
+
+def _placed(store: Store, copies: HostFiles, root: Root) -> tuple[Payload, tuple[str, ...], Root]:
+    """Put the copies into the payload, or into a layer where they are large.
+
+    Return what the payload holds, and the layers as the agent names them: a label, or a directory.
+    """
+    extra = Payload()
+    names: list[str] = []
+    if copies.size > LARGEST_COPIES:
+        root = Root((copies_layer(store, copies), *root.layers))
+    elif copies.files or copies.links:
+        names.append(f"{{payload}}/{COPIES}")
+        extra = Payload(
+            files={f"{COPIES}/{target}": source for target, source in copies.files.items()},
+            links={f"{COPIES}/{target}": to for target, to in copies.links.items()},
+        )
+    names += [layer.label for layer in root.layers]
+    if not root.whole:
+        names.append("/")
+    return extra, tuple(names), root

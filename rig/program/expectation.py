@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""`--expect`: what a program's run must come to, so that a script or CI can rest on the exit status."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from rig.errors import UsageError
+
+__all__ = ["Expectation", "parse_expectation"]
+
+KINDS = "oom, no-oom, exit=N or signal=NAME"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """kind: oom, no-oom, exit or signal. value: the status, or the signal's name without SIG."""
+
+    kind: str
+    value: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is expected, as a claim."""
+        return {
+            "oom": "The kernel invoked the OOM killer",
+            "no-oom": "The kernel did not invoke the OOM killer",
+            "exit": f"The program ended with status {self.value}",
+            "signal": f"The program was ended by SIG{self.value}",
+        }[self.kind]
+
+
+def parse_expectation(text: str) -> Expectation:
+    """Return what `--expect TEXT` means. Raises UsageError."""
+    kind, equals, value = text.partition("=")
+    if text in ("oom", "no-oom"):
+        return Expectation(text)
+    if kind == "exit" and value.isascii() and value.isdigit() and int(value) <= 255:
+        return Expectation("exit", str(int(value)))
+    name = value.upper().removeprefix("SIG")
+    if kind == "signal" and equals and f"SIG{name}" in signal.Signals.__members__:
+        return Expectation("signal", name)
+    raise UsageError(f"'{text}' is not something to expect", where="--expect", remedy=f"write {KINDS}")

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Files of the host that a program is given: itself with its libraries, and what `--copy` names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from rig.errors import UsageError
+from rig.image.layer.closure import closure_of, read_executable
+
+__all__ = ["HostFiles", "collect_copies", "collect_executable"]
+
+Place = Callable[[str], str]
+"""Where a path of the guest lies in the root below: /lib may be a link."""
+MOST_COPIES = 100_000
+
+
+@dataclass
+class HostFiles:
+    """files: path in the guest, without its first slash -> file; links: path in the guest -> what it points to."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path in self.files.values())
+
+
+def collect_copies(copies: tuple[str, ...], cwd: str, place: Place) -> HostFiles:
+    """Return the files of `--copy FILE[:PATH]`; a directory is taken whole. A PATH that is relative is below cwd.
+
+    Raises UsageError for what is not there or cannot be read.
+    """
+    found = HostFiles()
+    for text in copies:
+        source, target = _split(text)
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise UsageError("there is no such file", where=f"--copy {text}", remedy="write --copy FILE or FILE:PATH")
+        default = source if not path.is_absolute() and ".." not in Path(source).parts else path.name
+        goal = PurePosixPath(cwd) / (target or default)
+        if target.endswith("/"):
+            goal /= path.name
+        for each, below in _walk(path):
+            _add(found, each, place(str(goal / below)), text)
+    return found
+
+
+def collect_executable(command: str, cwd: str, place: Place) -> tuple[HostFiles, str]:
+    """Return a program of the host with its libraries, and what it is called in the guest.
+
+    Raises UsageError for a file that the guest cannot run and for libraries that are missing.
+    """
+    path = Path(command)
+    try:
+        executable = read_executable(path)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=path, remedy="name a program") from None
+    if executable.kind == "other" and not os.access(path, os.X_OK):
+        raise UsageError(
+            "is neither an executable nor a script with #!",
+            where=path,
+            remedy="name the interpreter: rig exec --copy FILE -- sh FILE",
+        )
+    inside = not path.is_absolute() and ".." not in path.parts
+    name = command if inside or path.is_absolute() else f"./{path.name}"
+    found = HostFiles()
+    if executable.kind == "elf":
+        files, links = closure_of(path)
+        found.files |= {place(target): source for target, source in files.items()}
+        found.links |= {place(target): to for target, to in links.items()}
+    found.files[place(str(PurePosixPath(cwd) / name))] = path
+    return found, name
+
+
+def _split(text: str) -> tuple[str, str]:
+    """FILE and PATH; a colon of FILE's own counts where that file is there."""
+    if ":" not in text or Path(text).expanduser().exists():
+        return text, ""
+    source, _, target = text.rpartition(":")
+    return source, target
+
+
+def _walk(path: Path) -> list[tuple[Path, str]]:
+    if not path.is_dir():
+        return [(path, "")]
+    found = [(each, str(each.relative_to(path))) for each in sorted(path.rglob("*")) if each.is_file()]
+    if len(found) > MOST_COPIES:
+        raise UsageError(f"holds more than {MOST_COPIES} files", where=path, remedy="give it as a root: --root DIR")
+    return found
+
+
+def _add(found: HostFiles, source: Path, target: str, text: str) -> None:
+    if not os.access(source, os.R_OK):
+        raise UsageError("cannot be read", where=f"--copy {text}: {source}", remedy="check its permissions")
+    found.files[target] = source

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""How a program's run ended, and the exit status that says so, in the manner of docker run and timeout(1)."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rig.program.expectation import Expectation
+from rig.program.plan import ENDED, STARTED
+from rig.run.document import Claimed, Shown
+from rig.scenario.judge import Judgement, judge_claims
+
+if TYPE_CHECKING:
+    from rig.scenario.evidence import Evidence
+
+__all__ = ["Outcome", "judge_program", "outcome_of"]
+
+TIMED_OUT, BROKEN, NOT_STARTED, NOT_FOUND = 124, 125, 126, 127
+# The agent's errors that speak of the file itself; any other stage of the start is rig's or the request's.
+EXECVE = "execve"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """code or signal: how the program ended, where it did. problem: why it was not started, or did not end."""
+
+    status: int
+    code: int | None = None
+    signal: str = ""
+    ooms: int = 0
+    problem: str = ""
+
+
+def outcome_of(evidence: Evidence) -> Outcome:
+    """Return how the program ended, from the agent's records."""
+    ooms = len(evidence.ooms())
+    steps = {step.get("id"): step for step in evidence.steps()}
+    started, ended = steps.get(STARTED), steps.get(ENDED)
+    if started is None or not started.get("ok"):
+        return _not_started(started, ooms)
+    pid = next((spawn.get("pid") for spawn in evidence.records.of("spawn")), None)
+    for record in evidence.records.of("exit"):
+        if record.get("pid") == pid:
+            return _ended(record, ooms)
+    if ended is not None and not ended.get("ok"):
+        return Outcome(
+            TIMED_OUT, ooms=ooms, problem=f"it did not end within {ended.get('took')} s of the guest's clock"
+        )
+    return Outcome(BROKEN, ooms=ooms, problem="the guest ended before the program did")
+
+
+def _not_started(step: Any, ooms: int) -> Outcome:
+    if step is None:
+        return Outcome(BROKEN, ooms=ooms, problem="the guest did not get to start it")
+    problem = str(step.get("error") or step.get("errno"))
+    if not problem.startswith(EXECVE):
+        return Outcome(BROKEN, ooms=ooms, problem=f"{problem}: {step.get('errno')}")
+    missing = step.get("errno") == "ENOENT" and problem.startswith("execve of")
+    return Outcome(NOT_FOUND if missing else NOT_STARTED, ooms=ooms, problem=f"{problem}: {step.get('errno')}")
+
+
+def _ended(record: Any, ooms: int) -> Outcome:
+    name, code = record.get("signal"), record.get("code")
+    if isinstance(name, str):
+        number = signal.Signals.__members__.get(f"SIG{name}")
+        return Outcome(128 + (number or 0), signal=name, ooms=ooms)
+    return Outcome(code if isinstance(code, int) else BROKEN, code=code, ooms=ooms)
+
+
+def meets(expected: Expectation, outcome: Outcome) -> bool:
+    """Return whether a run came to what was expected."""
+    match expected.kind:
+        case "oom":
+            return outcome.ooms > 0
+        case "no-oom":
+            return outcome.ooms == 0
+        case "exit":
+            return outcome.code is not None and str(outcome.code) == expected.value
+        case _:
+            return outcome.signal == expected.value
+
+
+def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement:
+    """Judge the run: what was expected, or, where nothing was, that the program was started and ended by itself."""
+    outcome = outcome_of(evidence)
+    values = [
+        Shown(name=name, value=value, shown=str(value))
+        for name, value in (("exit", outcome.code), ("signal", outcome.signal), ("OOM reports", outcome.ooms))
+        if value not in (None, "")
+    ]
+    if expected is None:
+        claim = Claimed(
+            id="ended",
+            text="The program ran to its end",
+            verdict="failed" if outcome.problem else "held",
+            values=tuple(values),
+            reason=outcome.problem,
+        )
+    else:
+        claim = Claimed(
+            id="expected",
+            text=expected.sentence,
+            verdict="held" if meets(expected, outcome) else "failed",
+            values=tuple(values),
+            expr=f"--expect {expected.kind}" + (f"={expected.value}" if expected.value else ""),
+            reason=outcome.problem,
+        )
+    not_started = outcome.status in (NOT_STARTED, NOT_FOUND)
+    return judge_claims((claim,), evidence, excused=not_started)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""The plan of one program: its settings, its root, its cgroup; started, waited for, looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from rig.errors import UsageError
+from rig.image.layer.config import ImageConfig
+from rig.program.request import ProgramRequest
+from rig.scenario.plan import SWAP_DEVICE, RenderedPlan, RenderedStep
+from rig.scenario.settings import Settings
+
+__all__ = ["CGROUP", "ENDED", "WORK", "Command", "program_command", "program_plan"]
+
+WORK = "/work"
+"""Where a program starts, and where files are copied to, unless something else is asked for."""
+CGROUP = "exec"
+ROOT = "program"
+STARTED, ENDED = "started", "ended"
+"""What the steps are called that start the program and wait for its end."""
+LARGEST_PLAN = 120 << 10
+"""Bytes; the agent keeps a plan in 128 KiB (PLAN_BYTES of guest/agent/agent.h)."""
+MOST_WORDS = 500
+NAME_LENGTH = 47
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is started: name is the program's in all records."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    user: str
+
+
+def program_command(request: ProgramRequest, config: ImageConfig, argv: tuple[str, ...]) -> Command:
+    """Return what is started, with what the image's configuration says where the call does not.
+
+    Raises UsageError where nobody names a program, or with more words than the agent takes.
+    """
+    argv = argv or (*config.entrypoint, *config.cmd)
+    if not argv:
+        raise UsageError("no program is named", where="rig exec", remedy="write it behind --, as in rig exec -- true")
+    env = dict(BASE_ENVIRONMENT)
+    env |= dict(text.partition("=")[::2] for text in config.env)
+    env |= request.env
+    if len(argv) > MOST_WORDS or len(env) > MOST_WORDS:
+        raise UsageError(
+            f"more than {MOST_WORDS} arguments or variables",
+            where="rig exec",
+            remedy="put them into a file and copy it: --copy",
+        )
+    name = PurePosixPath(argv[0]).name.replace(":", "_")[:NAME_LENGTH] or "program"
+    return Command(name, argv, env, request.cwd or config.workdir or WORK, request.user or config.user)
+
+
+def program_plan(
+    request: ProgramRequest,
+    settings: Settings,
+    command: Command,
+    *,
+    layers: tuple[str, ...],
+    ids: tuple[int, int] | None,
+    stdin: str | None,
+) -> RenderedPlan:
+    """Return the plan. layers: of the root, as the agent names them; stdin: a path in the guest."""
+    steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
+    if settings.swap:
+        steps.append(RenderedStep("swapon", (("path", SWAP_DEVICE), ("mkswap", "1"))))
+    if settings.zram:
+        steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
+    period = max(1.0, request.timeout / 600)
+    spawn = [
+        ("program", command.name),
+        *(("arg", word) for word in command.argv),
+        *(("env", f"{name}={value}") for name, value in command.env.items()),
+        ("root", ROOT), ("cgroup", CGROUP), ("cwd", command.cwd), ("stream", "1"),
+    ]  # fmt: skip
+    if request.oom_score_adj:
+        spawn.append(("oom_score_adj", str(request.oom_score_adj)))
+    if ids is not None:
+        spawn += [("uid", str(ids[0])), ("gid", str(ids[1]))]
+    if stdin is not None:
+        spawn.append(("stdin", stdin))
+    memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
+    steps += [
+        RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", "guest"))),
+        RenderedStep("cgroup", (("name", CGROUP), *request.cgroup.items())),
+        RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"))),
+        RenderedStep("spawn", tuple(spawn), id=STARTED),
+        RenderedStep(
+            "wait_exit",
+            (("program", command.name), ("timeout", f"{request.timeout:f}"), ("on_error", "go")),
+            id=ENDED,
+        ),
+        RenderedStep("sample", (("every", "0"), ("now", "1"), ("label", "end"))),
+        RenderedStep("read", (("path", memory_events), ("label", "memory.events"), ("on_error", "go"))),
+    ]
+    plan = RenderedPlan(tuple(steps), ())
+    try:
+        size = len(plan.text().encode())
+    except UnicodeEncodeError:
+        raise UsageError("an argument or a variable is not UTF-8", where="rig exec", remedy="copy a file") from None
+    if size > LARGEST_PLAN:
+        raise UsageError(
+            f"arguments and variables are {size >> 10} KiB, more than the {LARGEST_PLAN >> 10} KiB that a plan holds",
+            where="rig exec",
+            remedy="put them into a file and copy it: --copy",
+        )
+    return plan

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What `rig exec` is asked for, as values that were checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rig.errors import UsageError
+from rig.program.expectation import Expectation
+from rig.units import parse_duration
+
+__all__ = ["DEFAULT_TIMEOUT", "ProgramRequest", "parse_cgroup", "parse_env", "parse_timeout"]
+
+DEFAULT_TIMEOUT = 600.0
+"""Guest seconds."""
+CGROUP_FILE = re.compile(r"(?!cgroup\.)[a-z][a-z0-9_]*\.[A-Za-z0-9_.]+")
+ENV_NAME = re.compile(r"[^=\0]+")
+
+
+@dataclass(frozen=True)
+class ProgramRequest:
+    """command: the program and its arguments, empty for those that the image names.
+
+    sets: settings of the guest and sysctls, as NAME=VALUE.
+    packages: Debian's, by name; root: a directory, a tar or an image's archive; copies: FILE[:PATH] texts.
+    stdin: a file of the host; timeout: guest seconds.
+    """
+
+    command: tuple[str, ...]
+    sets: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    root: str | None = None
+    copies: tuple[str, ...] = ()
+    cgroup: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    cwd: str | None = None
+    oom_score_adj: int = 0
+    stdin: Path | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    expect: Expectation | None = None
+    record: bool = True
+    append: tuple[str, ...] = ()
+    qemu_args: tuple[str, ...] = ()
+    timeout_scale: float = 1.0
+
+
+def parse_cgroup(texts: Sequence[str]) -> dict[str, str]:
+    """Return the files of the program's cgroup and what is written to each, from KEY=VALUE texts."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value or not CGROUP_FILE.fullmatch(name):
+            raise UsageError(
+                f"'{text}' is not a setting of a cgroup",
+                where="--cgroup",
+                remedy="write FILE=VALUE, as in memory.max=256M",
+            )
+        found[name] = value
+    return found
+
+
+def parse_env(texts: Sequence[str]) -> dict[str, str]:
+    """Return name -> value from NAME=VALUE texts."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not ENV_NAME.fullmatch(name):
+            raise UsageError(f"'{text}' is not NAME=VALUE", where="--env", remedy="write it as in --env LANG=C")
+        found[name] = value
+    return found
+
+
+def parse_timeout(text: str) -> float:
+    """Return guest seconds."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error), where="--timeout", remedy="write it as in 10m") from None
+    if not 0 < seconds <= 1e6:
+        raise UsageError(f"'{text}' is not a time-out", where="--timeout", remedy="write more than 0, at most 277h")
+    return seconds

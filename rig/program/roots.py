@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""The root filesystem of a program, as layers: what was copied, packages, a directory or an image, rig's own root."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rig.errors import UsageError
+from rig.image.daximage import Owner
+from rig.image.digest import digest_once, digest_text
+from rig.image.layer.archive import fill_from_archive, is_layout
+from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
+from rig.image.layer.packages import package_layer
+from rig.image.layer.staging import LARGEST_ROOT, MOST_FILES, Staging
+from rig.image.rootfs import merged_path
+from rig.image.store import Store
+from rig.program.files import HostFiles
+
+__all__ = ["Root", "copies_layer", "find_root", "root_layer"]
+
+USERS = {"root": (0, 0), "nobody": (65534, 65534)}
+
+
+@dataclass(frozen=True)
+class Root:
+    """layers: the uppermost first; below them lies rig's own root, unless the last is a root of its own."""
+
+    layers: tuple[LayerImage, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return any(layer.whole for layer in self.layers)
+
+    def place(self, path: str) -> str:
+        """Return where a path of the guest is to be written, without its first slash.
+
+        A directory that is a link in the root below would hide that link.
+        """
+        clean = str(PurePosixPath("/") / path).lstrip("/")
+        if not self.whole:
+            return merged_path(clean)
+        first, slash, rest = clean.partition("/")
+        for layer in self.layers:
+            if first in layer.links:
+                return layer.links[first].strip("/") + slash + rest
+        return clean
+
+    def user(self, name: str) -> tuple[int, int]:
+        """Return uid and gid of NAME, UID, NAME:GID or UID:GID. Raises UsageError."""
+        user, _, group = name.partition(":")
+        known = dict(USERS)
+        for layer in reversed(self.layers):
+            known |= layer.users
+        uid, gid = (int(user), int(user)) if user.isdecimal() else known.get(user, (-1, -1))
+        if group.isdecimal():
+            gid = int(group)
+        if uid < 0 or gid < 0 or uid > 0x7FFFFFFF or gid > 0x7FFFFFFF:
+            raise UsageError(
+                f"the root has no user '{name}'", where="--user", remedy=f"one of {', '.join(sorted(known))}, or a UID"
+            )
+        return uid, gid
+
+
+def find_root(store: Store, packages: Sequence[str], root: str | None) -> Root:
+    """Return the layers of these packages and of this root, each from the cache or made."""
+    layers = [package_layer(store, packages)] if packages else []
+    if root is not None:
+        layers.append(root_layer(store, root))
+    return Root(tuple(layers))
+
+
+def root_layer(store: Store, root: str) -> LayerImage:
+    """Return the layer of a directory, a tar, a docker or an OCI archive or layout.
+
+    Raises UsageError for what is none of them.
+    """
+    path = Path(root).expanduser()
+    if path.is_dir() and not is_layout(path):
+        return _directory(store, path.resolve())
+    if not path.exists():
+        raise UsageError(
+            "there is no such file", where=f"--root {root}", remedy="give a directory, a tar, or an image's archive"
+        )
+    # A large archive is read once: afterwards its size and time stand for its content.
+    identity = _listing(path) if path.is_dir() else _stamp(store, path)
+    key = layer_key("archive", identity)
+    return find_layer(store, key) or build_layer(
+        store, key, path.name, lambda staging: fill_from_archive(staging, path)
+    )
+
+
+def _stamp(store: Store, path: Path) -> str:
+    """Return the content's digest, noted in the cache under what the file looks like from outside."""
+    status = path.stat()
+    look = digest_text(str(path.resolve()), str(status.st_size), str(status.st_mtime_ns), str(status.st_ino))
+    name = f"archive/{look[:32]}"
+    known = store.ref(name)
+    if known is None:
+        known = digest_once(path)
+        with store.writing():
+            store.set_ref(name, known)
+    return known
+
+
+def _directory(store: Store, folder: Path) -> LayerImage:
+    if folder == Path("/"):
+        raise UsageError(
+            "the host's own root is no root for a guest", where="--root /", remedy="name a directory, or use --copy"
+        )
+    key = layer_key("directory", _listing(folder))
+    found = find_layer(store, key)
+    if found is not None:
+        return found
+    return build_layer(store, key, str(folder), tree=folder, exceptions=_owners(folder))
+
+
+def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
+    found, size = [], 0
+    for path in [folder, *folder.rglob("*")]:
+        status = path.lstat()
+        size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+        found.append((str(path.relative_to(folder)), status))
+        if len(found) > MOST_FILES or size > LARGEST_ROOT:
+            raise UsageError(
+                f"is larger than {LARGEST_ROOT >> 30} GB or {MOST_FILES} files",
+                where=folder,
+                remedy="leave out what the program does not need",
+            )
+    return found
+
+
+def _listing(folder: Path) -> str:
+    """Return what stands for a directory's content: each file's name, size, mode, owner and time."""
+    return digest_text(
+        str(folder.resolve()),
+        *(
+            f"{name}\0{s.st_size}\0{s.st_mode}\0{s.st_uid}\0{s.st_gid}\0{s.st_mtime_ns}\0{s.st_ino}"
+            for name, s in sorted(_entries(folder), key=lambda entry: entry[0])
+        ),
+    )
+
+
+def _owners(folder: Path) -> dict[str, Owner]:
+    """Return what is not root's; where rig does not run as root, its own user's files become root's."""
+    me = os.geteuid()
+    return {
+        name: Owner(status.st_uid, status.st_gid, status.st_mode)
+        for name, status in _entries(folder)
+        if name != "." and status.st_uid not in (0, me)
+    }
+
+
+def copies_layer(store: Store, copies: HostFiles) -> LayerImage:
+    """Return a layer of files that the payload has no room for."""
+    files = sorted(copies.files.items())
+    key = layer_key(
+        "copies", *(f"{target}\0{digest_once(source)}\0{source.stat().st_mode & 0o777}" for target, source in files),
+        *(f"{target}\0{to}" for target, to in sorted(copies.links.items())),
+    )  # fmt: skip
+
+    def fill(staging: Staging) -> Mapping[str, Any]:
+        for target, source in files:
+            staging.add_file(source, target)
+        for target, to in copies.links.items():
+            staging.add_link(target, to)
+        return {}
+
+    return find_layer(store, key) or build_layer(store, key, f"{len(files)} copied files", fill, whole=False)

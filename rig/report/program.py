@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A program's run in the terminal: its output as it comes, and how it ended where that needs words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rig.run.document import Run
+from rig.run.progress import NullProgress
+from rig.sanitize import plain
+
+__all__ = ["OutputProgress", "output_bytes", "print_ending"]
+
+# Phases that every run has; what else is told takes long, and is said.
+USUAL = frozenset({"prepare", "restore", "plan", "judge"})
+
+
+class OutputProgress(NullProgress):
+    """Passes on what the program prints, and tells on standard error of what takes long before it is started.
+
+    A terminal gets no controls of the guest's; a file or a pipe gets every byte as it was printed.
+    """
+
+    def __init__(self, *, quiet: bool = False, out: BinaryIO | None = None, err: BinaryIO | None = None) -> None:
+        self._quiet = quiet
+        self._out = sys.stdout.buffer if out is None else out
+        self._err = sys.stderr.buffer if err is None else err
+
+    def phase(self, name: str) -> None:
+        if name not in USUAL and not self._quiet:
+            self._err.write(f"rig: {plain(name)}\n".encode())
+            self._err.flush()
+
+    def output(self, record: Mapping[str, Any]) -> None:
+        stream = self._err if record.get("stream") == "stderr" else self._out
+        data = output_bytes(record)
+        if stream.isatty():
+            end = b"" if record.get("open") else b"\n"
+            data = plain(data.decode(errors="replace"), longest=1 << 20).encode() + end
+        stream.write(data)
+        stream.flush()
+
+
+def output_bytes(record: Mapping[str, Any]) -> bytes:
+    """Return what a program printed, from a `line` record: with the newline, unless none came (`open`)."""
+    text, raw = record.get("text"), record.get("bytes")
+    data = str(text).encode(errors="replace") if text is not None else b""
+    if isinstance(raw, str):
+        # The guest is not trusted to encode it: then the text stands.
+        with contextlib.suppress(binascii.Error, ValueError):
+            data = base64.b64decode(raw, validate=True)
+    return data if record.get("open") else data + b"\n"
+
+
+def print_ending(run: Run, folder: Path, problem: str = "") -> None:
+    """Print on standard error what an exit status does not say: an OOM or a panic, explained; why it did not start.
+
+    problem: why the program was not started or did not end, where it was not or did not.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from rig.report.terminal import render_ending
+
+    console = Console(stderr=True, highlight=False)
+    for sentence in _explained(folder / "console.log") if run.ooms or run.panic else ():
+        console.print(Text(plain(sentence)), soft_wrap=not console.is_terminal)
+    for part in render_ending(run, folder):
+        console.print(part, soft_wrap=not console.is_terminal)
+    for line in (problem, run.reason):
+        if line:
+            console.print(Text(f"rig: {plain(line)}", "bold"), soft_wrap=True)
+
+
+def _explained(console_log: Path) -> list[str]:
+    """Return the summary of the first OOM, or else of the first panic, in the kernel's log."""
+    from rig.klog import read
+    from rig.klog.explain import explain
+
+    with console_log.open("rb") as file:
+        log = read(file)
+    events = sorted((event for event in log.events if event.kind in ("oom", "panic")), key=lambda e: e.kind != "oom")
+    return [sentence.text for event in events[:1] for sentence in explain(event).summary]

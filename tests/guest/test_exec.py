@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Any program in a guest: its output, its status, its surroundings; from the host, a package, an image."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from rig.image.hosttools import tool
+from tests.guest.conftest import Rig
+
+pytestmark = pytest.mark.guest
+
+
+def test_output_and_status_are_the_programs(rig: Rig) -> None:
+    called = rig("exec", "-q", "--env", "NAME=value", "--cwd", "/tmp", "--", "sh", "-c",
+                 "echo $NAME; pwd; id -u; echo to stderr >&2; exit 7")  # fmt: skip
+
+    assert called.status == 7
+    assert called.out == "value\n/tmp\n0\n"
+    assert called.err == "to stderr\n"
+
+
+def test_standard_input_is_passed_on(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rig", "exec", "--user", "nobody", "--", "sh", "-c", "id -u; tr a-z A-Z"],
+        input=b"hello \xff world", env=environment, capture_output=True, timeout=240, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, b"65534\nHELLO \xff WORLD")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("--timeout", "5s", "--", "sleep", "1000"), 124, "did not end within 5.0"),
+        (("--", "no-such-program"), 127, "execve of no-such-program failed: ENOENT"),
+        (("--", "/etc/hosts"), 126, "EACCES"),
+        (("--", "sh", "-c", "kill -TERM $$"), 143, ""),
+    ],
+)
+def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...], status: int, told: str) -> None:
+    called = rig("exec", *words)
+
+    assert called.status == status
+    assert told in called.err
+
+
+def test_oom_in_the_programs_cgroup_is_explained_recorded_and_replayed(rig: Rig) -> None:
+    called = rig("exec", "--expect", "oom", "--cgroup", "memory.max=32M", "--", "tail", "/dev/zero")
+
+    assert called.status == 0, called.err
+    assert "reached its memory limit: the kernel killed tail" in called.err
+    replayed = rig("replay", "last")
+    assert replayed.status == 0, replayed.err
+    assert "identical" in replayed.out
+
+
+def test_unmet_expectation_is_status_1(rig: Rig) -> None:
+    assert rig("exec", "--expect", "no-oom", "--cgroup", "memory.max=32M", "--", "tail", "/dev/zero").status == 1
+
+
+def test_program_of_the_host_brings_its_libraries(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text(
+        "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
+        'int main(int n, char **v) { FILE *f = fopen("data", "r"); char t[9] = ""; fgets(t, 9, f);'
+        ' printf("%s%.3f\\n", t, sqrt(atof(v[n - 1]))); }\n'
+    )
+    (tmp_path / "data").write_text("data\n")
+    subprocess.run([tool("cc"), "-o", tmp_path / "main", tmp_path / "main.c", "-lm"], check=True)
+
+    called = rig("exec", "--copy", "data", "--", "./main", "2", cwd=tmp_path)
+
+    assert (called.status, called.out) == (0, "data\n1.414\n"), called.err
+
+
+def test_container_image_runs_as_it_wants_to(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "app.c").write_text(
+        "#include <stdio.h>\n#include <stdlib.h>\n#include <sys/stat.h>\n#include <unistd.h>\n"
+        "int main(int n, char **v) { char d[99]; struct stat s; stat(v[n - 1], &s);"
+        ' printf("%s\\n%s\\n%d %d\\n", getenv("A"), getcwd(d, 99), getuid(), s.st_uid); }\n'
+    )
+    subprocess.run([tool("cc"), "-static", "-o", tmp_path / "app", tmp_path / "app.c"], check=True)
+    app = (tmp_path / "app").read_bytes()
+    layer, image = io.BytesIO(), tmp_path / "image.tar"
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        for name, content, uid in (("bin/app", app, 0), ("srv/mine", b"", 999), ("etc/passwd", PASSWD, 0)):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.uid, member.gid = len(content), 0o755, uid, uid
+            tar.addfile(member, io.BytesIO(content))
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {
+            "Entrypoint": ["app"],
+            "Cmd": ["mine"],
+            "Env": ["A=from the image", "PATH=/bin"],
+            "User": "app",
+            "WorkingDir": "/srv",
+        },
+    }
+    files = {
+        "layer.tar": layer.getvalue(),
+        "config.json": json.dumps(config).encode(),
+        "manifest.json": json.dumps([{"Config": "config.json", "RepoTags": [], "Layers": ["layer.tar"]}]).encode(),
+    }
+    with tarfile.open(image, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+    called = rig("exec", "--root", str(image), "--")
+
+    assert (called.status, called.out) == (0, "from the image\n/srv\n999 999\n"), called.err
+
+
+PASSWD = b"root:x:0:0::/:/bin/sh\napp:x:999:999::/srv:/bin/sh\n"
+
+
+def test_server_of_a_package_serves_on_loopback(rig: Rig, tmp_path: Path) -> None:
+    script = 'redis-server --save "" --daemonize no >/dev/null & sleep 1; redis-cli set key value; redis-cli get key'
+
+    called = rig("exec", "--deb", "redis-server", "--sysctl", "vm.overcommit_memory=2", "--", "sh", "-c", script)
+
+    assert (called.status, called.out) == (0, "OK\nvalue\n"), called.err
+    run = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())
+    assert run["environment"]["layers"][0]["packages"]["redis-server"]

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""How a program ended, from the agent's records, and what its run is judged to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.image.layer.config import ImageConfig
+from rig.klog import read
+from rig.program.expectation import Expectation
+from rig.program.outcome import judge_program, outcome_of
+from rig.program.plan import ENDED, STARTED, program_command, program_plan
+from rig.program.request import ProgramRequest
+from rig.report.program import output_bytes
+from rig.scenario.evidence import Evidence
+from rig.scenario.settings import guest_settings
+from rig.telemetry.records import read_records
+
+OOM = (Path(__file__).parents[1] / "klog/data/amd64-bookworm-oom.log").read_bytes()
+PID = 82
+
+
+def made(tmp_path: Path, *records: dict[str, Any], log: bytes = b"", end: str | None = "plan") -> Evidence:
+    """What was collected of a run of `true`: these records between the agent's first and last."""
+    request, settings = ProgramRequest(("true",)), guest_settings()
+    command = program_command(request, ImageConfig(), request.command)
+    plan = program_plan(request, settings, command, layers=("/",), ids=None, stdin=None)
+    index = {step.id: number for number, step in enumerate(plan.steps)}
+    items: list[dict[str, Any]] = [{"ev": "ready", "kernel": "6.1.0"}, {"ev": "go"}]
+    for record in records:
+        items.append({**record, "i": index[record["i"]]} if record["ev"] == "step" else record)
+    items += [{"ev": "end", "reason": end, "dropped": 0, "step": 6}] if end else []
+    text = "".join(json.dumps({"n": n, "t": float(n), **item}) + "\n" for n, item in enumerate(items))
+    (tmp_path / "events.jsonl").write_text(text)
+    return Evidence(settings, plan, read_records(tmp_path / "events.jsonl"), read([log]))
+
+
+SPAWN = {"ev": "spawn", "program": "true", "pid": PID}
+STARTED_OK = {"ev": "step", "verb": "spawn", "i": STARTED, "ok": True}
+ENDED_OK = {"ev": "step", "verb": "wait_exit", "i": ENDED, "ok": True}
+
+
+def ended(**how: Any) -> tuple[dict[str, Any], ...]:
+    return SPAWN, STARTED_OK, {"ev": "exit", "program": "true", "comm": "true", "pid": PID, **how}, ENDED_OK
+
+
+def failed(step: str, error: str, errno: str) -> dict[str, Any]:
+    return {"ev": "step", "verb": "spawn", "i": step, "ok": False, "error": error, "errno": errno, "took": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        (ended(code=0), 0),
+        (ended(code=7), 7),
+        (ended(signal="KILL"), 137),
+        (ended(signal="SEGV"), 139),
+        ((failed(STARTED, "execve of true failed", "ENOENT"),), 127),
+        ((failed(STARTED, "execve of true failed", "EACCES"),), 126),
+        (
+            (failed(STARTED, "execve (the interpreter or loader that it names is missing) of true failed", "ENOENT"),),
+            126,
+        ),
+        ((failed(STARTED, "chdir of true failed", "ENOENT"),), 125),
+        ((SPAWN, STARTED_OK, failed(ENDED, "nothing of what was waited for came in time", "ETIMEDOUT")), 124),
+        ((), 125),
+        ((SPAWN, STARTED_OK), 125),
+    ],
+)
+def test_exit_statuses(tmp_path: Path, records: tuple[dict[str, Any], ...], status: int) -> None:
+    assert outcome_of(made(tmp_path, *records)).status == status
+
+
+def test_end_of_a_child_with_the_same_name_is_not_the_programs(tmp_path: Path) -> None:
+    child = {"ev": "exit", "program": "true", "comm": "true", "pid": PID + 1, "code": 9}
+
+    assert outcome_of(made(tmp_path, SPAWN, STARTED_OK, child, *ended(code=0)[2:])).status == 0
+
+
+@pytest.mark.parametrize(
+    ("expected", "log", "how", "verdict"),
+    [
+        (Expectation("oom"), OOM, {"signal": "KILL"}, "reproduced"),
+        (Expectation("oom"), b"", {"signal": "KILL"}, "not-reproduced"),
+        (Expectation("no-oom"), b"", {"code": 1}, "reproduced"),
+        (Expectation("no-oom"), OOM, {"code": 0}, "not-reproduced"),
+        (Expectation("exit", "3"), b"", {"code": 3}, "reproduced"),
+        (Expectation("exit", "3"), b"", {"code": 0}, "not-reproduced"),
+        (Expectation("exit", "137"), b"", {"signal": "KILL"}, "not-reproduced"),
+        (Expectation("signal", "KILL"), b"", {"signal": "KILL"}, "reproduced"),
+        (Expectation("signal", "KILL"), b"", {"code": 0}, "not-reproduced"),
+        (None, OOM, {"code": 5}, "reproduced"),
+    ],
+)
+def test_expectation_is_the_verdict(
+    tmp_path: Path, expected: Expectation | None, log: bytes, how: dict[str, Any], verdict: str
+) -> None:
+    assert judge_program(made(tmp_path, *ended(**how), log=log), expected).verdict == verdict
+
+
+def test_program_that_does_not_end_is_not_reproduced(tmp_path: Path) -> None:
+    records = (SPAWN, STARTED_OK, failed(ENDED, "nothing of what was waited for came in time", "ETIMEDOUT"))
+
+    judgement = judge_program(made(tmp_path, *records), None)
+
+    assert judgement.verdict == "not-reproduced"
+    assert "did not end within 5.0 s" in judgement.claims[-1].reason
+
+
+def test_guest_that_breaks_is_an_error_whatever_is_expected(tmp_path: Path) -> None:
+    evidence = made(tmp_path, SPAWN, STARTED_OK, end=None)
+
+    assert judge_program(evidence, Expectation("no-oom")).verdict == "error"
+
+
+@pytest.mark.parametrize(
+    ("record", "printed"),
+    [
+        ({"text": "a"}, b"a\n"),
+        ({"text": "a", "open": True}, b"a"),
+        ({"text": "\ufffd", "bytes": "/w=="}, b"\xff\n"),
+        ({"text": "kept", "bytes": "not base64"}, b"kept\n"),
+        ({}, b"\n"),
+    ],
+)
+def test_output_is_what_was_printed(record: dict[str, Any], printed: bytes) -> None:
+    assert output_bytes(record) == printed

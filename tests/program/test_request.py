@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What is asked of `rig exec` is checked before anything is started."""
+
+from __future__ import annotations
+
+import pytest
+
+from rig.cli import app
+from rig.cli.app import _run
+from rig.errors import UsageError
+from rig.image.layer.config import ImageConfig
+from rig.program.expectation import Expectation, parse_expectation
+from rig.program.plan import program_command
+from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
+
+assert app
+
+
+def test_cgroup_files_and_values() -> None:
+    assert parse_cgroup(["memory.max=256M", "cpu.weight=50"]) == {"memory.max": "256M", "cpu.weight": "50"}
+
+
+@pytest.mark.parametrize(
+    "text", ["memory.max", "memory.max=", "=1", "max=1", "../x.y=1", "cgroup.procs=1", "memory/a.b=1"]
+)
+def test_what_is_no_file_of_a_cgroup_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="cgroup"):
+        parse_cgroup([text])
+
+
+def test_variables_may_be_empty_but_have_a_name() -> None:
+    assert parse_env(["A=", "B=c=d"]) == {"A": "", "B": "c=d"}
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        parse_env(["A"])
+
+
+@pytest.mark.parametrize("text", ["0", "-1s", "soon", "1000000000h"])
+def test_time_outs_have_bounds(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_timeout(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("oom", Expectation("oom")),
+        ("no-oom", Expectation("no-oom")),
+        ("exit=007", Expectation("exit", "7")),
+        ("signal=SIGKILL", Expectation("signal", "KILL")),
+        ("signal=term", Expectation("signal", "TERM")),
+    ],
+)
+def test_expectations(text: str, expected: Expectation) -> None:
+    assert parse_expectation(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "OOM", "exit", "exit=256", "exit=-1", "signal", "signal=9", "signal=NOPE", "oom=1"]
+)
+def test_what_cannot_be_expected_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="to expect"):
+        parse_expectation(text)
+
+
+def test_image_says_what_is_started_where_the_call_does_not() -> None:
+    config = ImageConfig(("PATH=/opt/bin", "A=1"), ("/entry",), ("--flag",), "999", "/srv")
+
+    command = program_command(ProgramRequest((), env={"A": "2"}), config, ())
+
+    assert command.argv == ("/entry", "--flag")
+    assert (command.cwd, command.user, command.name) == ("/srv", "999", "entry")
+    assert (command.env["PATH"], command.env["A"]) == ("/opt/bin", "2")
+
+
+def test_call_overrules_the_image() -> None:
+    config = ImageConfig((), ("/entry",), (), "999", "/srv")
+
+    command = program_command(ProgramRequest((), cwd="/tmp", user="0"), config, ("/other", "arg"))
+
+    assert (command.argv, command.cwd, command.user) == (("/other", "arg"), "/tmp", "0")
+
+
+def test_nothing_to_start_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no program is named"):
+        program_command(ProgramRequest(()), ImageConfig(), ())
+
+
+def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["exec", "true"]) == 64
+    assert "the program stands behind --" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--cgroup", "memory.max"], "cgroup"),
+        (["--expect", "nothing"], "to expect"),
+        (["--timeout", "soon"], "duration"),
+        (["--memory", "much"], "size"),
+        (["--sysctl", "panic_on_oom=1"], "names no sysctl"),
+        (["--clock", "warp", "--accel", "kvm"], "warp clock needs TCG"),
+        (["--copy", "/no/such/file"], "no such file"),
+        (["--root", "/no/such/dir"], "no such file"),
+        (["--root", "/"], "own root"),
+        (["--deb", "Not A Package"], "not a package's name"),
+    ],
+)
+def test_bad_options_are_usage_errors_without_a_guest(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _run(["exec", *options, "--", "true"]) == 64
+    assert words in capsys.readouterr().err
