@@ -252,6 +252,15 @@ enum outcome begin_end(struct step *step);
 void describe_members(struct step *step);
 void describe_line(struct step *step);
 
+/* until.c: waits for programs that never stop themselves */
+bool is_condition(const char *spec);
+enum outcome begin_wait_port(struct step *step);
+enum outcome begin_wait_rss(struct step *step);
+enum outcome begin_wait_until(struct step *step);
+enum outcome check_wait_port(struct step *step);
+enum outcome check_wait_rss(struct step *step);
+enum outcome check_wait_until(struct step *step);
+
 /* kmsg.c */
 void kmsg_open(void);
 int kmsg_fd(void);

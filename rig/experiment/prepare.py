@@ -20,8 +20,9 @@ from rig.image.defaults import Default, default_image, default_kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
 from rig.image.kernel import find_kernel
+from rig.image.layer.closure import closure_of
 from rig.image.payload import PAYLOAD_SIZE, Payload
-from rig.image.rootfs import Rootfs, find_rootfs
+from rig.image.rootfs import Rootfs, find_rootfs, merged_path
 from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
@@ -30,7 +31,8 @@ from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
-from rig.scenario.plan import PROGRAM_FOLDER, RenderedPlan
+from rig.scenario.plan import RenderedPlan
+from rig.scenario.program_source import PROGRAM_FOLDER
 from rig.scenario.settings import Settings
 
 __all__ = [
@@ -230,15 +232,23 @@ def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
     """Return the payload that carries a plan and its programs.
 
     C programs of guest/programs are compiled already; a scenario's own C file is compiled here. Beside a Python
-    program lie the modules of guest/python, which it may import.
+    program lie the modules of guest/python, which it may import. An executable brings its libraries.
     """
     files: dict[str, Path] = {}
+    links: dict[str, str] = {}
     for program in plan.programs:
         if program.language == "python":
             files |= {f"{PROGRAM_FOLDER}/{path.name}": path for path in code.python.values()}
             files[program.payload_path] = program.source
-        elif program.source.parent == code.include:
+        elif program.language == "file":
+            found, aliases = closure_of(program.source)
+            files |= {f"{program.copies}/{merged_path(name.lstrip('/'))}": path for name, path in found.items()}
+            links |= {f"{program.copies}/{merged_path(name.lstrip('/'))}": to for name, to in aliases.items()}
+            files[program.payload_path] = program.source
+        elif program.language in ("package", "image"):
+            continue  # its layer holds it
+        elif program.source.parent == code.include and not program.libs and not program.more:
             files[program.payload_path] = code.programs[program.source.stem]
         else:
-            files[program.payload_path] = compile_program(store, program.source)
-    return Payload(plan=plan.text(), files=files)
+            files[program.payload_path] = compile_program(store, program.source, program.more, program.libs)
+    return Payload(plan=plan.text(), files=files, links=links)

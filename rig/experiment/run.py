@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import rig
 from rig.errors import RigError
 from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.digest import digest_file
 from rig.image.payload import Payload
@@ -119,6 +120,9 @@ async def run_job(
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
     progress.phase("prepare")
+    if not ready.layers:
+        plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
+        ready = replace(ready, plan=plan, layers=layers)
     guest = await _prepared(request, ready, store, progress.phase)
     if guest.parts.chosen:
         progress.line(guest.parts.chosen)
@@ -129,7 +133,7 @@ async def run_job(
         payload,
         files={**payload.files, **ready.extra.files},
         texts={**payload.texts, **ready.extra.texts},
-        links=ready.extra.links,
+        links={**payload.links, **ready.extra.links},
     )
 
     def while_it_runs() -> None:
