@@ -65,6 +65,7 @@ class Execution:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panicked: bool = False
     panic_dump: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     problem: RigError | None = None
@@ -253,6 +254,7 @@ async def _watch_stops(session: Session, execution: Execution) -> None:
 
 async def _hold_panic(session: Session, execution: Execution) -> None:
     """Dump the memory of a guest that panicked, which QEMU holds, where there is room for it, and end the guest."""
+    execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:
