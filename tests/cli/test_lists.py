@@ -89,9 +89,7 @@ def test_cache_as_json(words: list[str], places: Path, capsys: pytest.CaptureFix
     assert entry["about"]["spec"] == "debian:bookworm"
 
 
-def test_doctor_as_json_has_the_findings(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_as_json_has_the_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [Finding("bad", "QEMU", "there is none", "apt-get install qemu-system-x86")]
     monkeypatch.setattr("rig.cli.doctor.examine", lambda: findings)
 
