@@ -19,7 +19,7 @@ const struct verb verbs[] = {
 	{ "modprobe", "name", "", false, begin_modprobe, NULL, NULL },
 	{ "swapon", "", "path mkswap zram", false, begin_swapon, NULL, NULL },
 	{ "root", "name layer*", "hostname tmp", false, begin_root, NULL, NULL },
-	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream", false, begin_spawn, NULL,
+	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged", false, begin_spawn, NULL,
 	  NULL },
 	{ "wait_line", "program text", "count", true, begin_wait_line, check_wait_line, describe_line },
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },

@@ -15,10 +15,11 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries, the_entry
 from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
-from rig.experiment.prepare import default_kernel, find_parts
+from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
+from rig.image.defaults import choose_default, default_image, default_kernel
 from rig.image.kernel import build_debian_kernel
 from rig.image.layer.layer import LayerImage, check_name, name_layer
 from rig.image.layer.packages import package_layer
@@ -78,7 +79,7 @@ def _build_quick(kernel: str | None) -> None:
 
     began = time.monotonic()
     store = Store()
-    spec = kernel or default_kernel(store)
+    spec = kernel or default_kernel().spec
     with ThreadPoolExecutor(2) as pool:
         rootfs = pool.submit(build_quick, store)
         if spec.startswith("debian:"):
@@ -119,6 +120,20 @@ def _build_with_buildroot(
     size = made.rootfs.file("root.img").stat().st_size / (1 << 20)
     print(f"image   {made.rootfs.key[:16]}  {size:.1f} MB, {len(made.rootfs.about['packages'])} packages")
     print(f"built in {made.seconds / 60:.1f} min; run it: rig run SCENARIO --image {recipe.image}")
+
+
+@image.command()
+def use(
+    name: str = typer.Argument(None, help="quick, buildroot, or a file; none: show the default."),
+    reset: bool = typer.Option(False, "--reset", help="Back to the quick image."),
+) -> None:
+    """Choose the image that runs boot where none is named; nothing else changes it."""
+    if reset and name is not None:
+        raise UsageError("either an image or --reset", where="rig image use", remedy="leave one out")
+    if reset or name is not None:
+        choose_default("image", None if reset else name)
+    chosen = default_image()
+    print(f"{chosen.spec}  ({chosen.why})")
 
 
 @image.command("import")

@@ -58,6 +58,7 @@ class Execution:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panicked: bool = False
     panic_dump: str | None = None
     problem: RigError | None = None
 
@@ -225,6 +226,7 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
     except RigError:
         # It ended without one.
         return
+    execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:

@@ -124,6 +124,8 @@ async def run_job(
         plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
         ready = replace(ready, plan=plan, layers=layers)
     guest = await _prepared(request, ready, store, progress.phase)
+    if guest.parts.chosen:
+        progress.line(guest.parts.chosen)
     if request.record and not guest.live and guest.unrecorded is not None:
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
@@ -210,7 +212,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         log = read(console)
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
-    evidence = Evidence(ready.settings, ready.plan, records, log)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
     judgement = ready.judge(evidence) if ready.judge is not None else judge(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
@@ -235,8 +237,11 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
         clock=guest.spec.clock.value,
         kernel=parts.kernel.release,
         kernel_name=parts.kernel.spec,
+        kernel_reason=parts.kernel_reason,
         kernel_package=parts.kernel.package or "",
         kernel_hash=parts.kernel.digest,
+        image_name=parts.image_name,
+        image_reason=parts.image_reason,
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,

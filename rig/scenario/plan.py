@@ -82,6 +82,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
         if program.layers
     ]
     steps.extend(_steps(scenario, settings, programs))
+    _refuse_overridden(scenario, settings, steps)
     return RenderedPlan(tuple(steps), tuple(programs.values()))
 
 
@@ -101,6 +102,22 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
             if step.do == "spawn":
                 words = _command(words, programs, where)
             yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+
+
+def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[RenderedStep]) -> None:
+    """Refuse a sysctl of the call that a step of the plan sets to something else: the run would record what was not."""
+    for step in steps:
+        words = dict(step.words)
+        name = words.get("name", "")
+        if step.verb != "sysctl" or step.source is None or name not in (settings.given or {}):
+            continue
+        asked = settings.sysctls.get(name, "")
+        if words.get("value", "").split() != asked.split():
+            raise UsageError(
+                f"{name}={asked} was asked for, and the plan of '{scenario.name}' sets it to {words.get('value')}",
+                where=f"--set {name}={asked}",
+                remedy=f"leave it out; 'rig show {scenario.name}' lists the parameters that choose it",
+            )
 
 
 def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> int:

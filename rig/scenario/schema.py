@@ -58,6 +58,8 @@ class Program(Strict):
     source: str
     libs: tuple[Annotated[str, Field(pattern=LIBRARY.pattern)], ...] = ()
     files: tuple[str, ...] = ()
+    may_fail: bool = False
+    """Whether it may end with a status other than 0, or by a signal, without a step that waits for its end."""
 
 
 class Step(Strict):

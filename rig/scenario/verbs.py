@@ -41,7 +41,9 @@ VERBS = {
     "modprobe": _verb("name", ""),
     "swapon": _verb("", "path mkswap zram"),
     "root": _verb("name layer*", "hostname tmp"),
-    "spawn": _verb("program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream"),
+    "spawn": _verb(
+        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged"
+    ),
     "wait_line": _verb("program text timeout", "count"),
     "wait_state": _verb("program state timeout", "comm count"),
     "wait_exit": _verb("program timeout", "comm count"),
