@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rig.cli.options import AsJson
 from rig.experiment.doctor import examine, examine_kvm
+from rig.report.console import output_console
+from rig.report.list_documents import print_json
 
 app = typer.Typer()
 SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red")}
@@ -21,6 +24,7 @@ def doctor(
     ci: bool = typer.Option(False, "--ci", help="For a runner: also say which lines its configuration needs."),
     require_kvm: bool = typer.Option(False, "--require-kvm", help="Fail where KVM does not boot a kernel."),
     again: bool = typer.Option(False, "--again", help="Try KVM again instead of remembering."),
+    as_json: AsJson = False,
 ) -> None:
     """Say whether rig can run here, what is missing, and what KVM is worth. Exit 1 when the main job cannot run."""
     findings = list(examine())
@@ -28,16 +32,20 @@ def doctor(
     if not broken:
         findings.append(asyncio.run(examine_kvm(again=again)))
     kvm = any(finding.what == "kvm" and finding.level == "ok" for finding in findings)
+    status = 1 if broken or (require_kvm and not kvm) else 0
+    if as_json:
+        print_json({"can_run": not broken, "kvm": kvm, "findings": [asdict(finding) for finding in findings]})
+        raise typer.Exit(status)
     table = Table.grid(padding=(0, 1))
     for finding in findings:
         sign, style = SIGNS[finding.level]
         table.add_row(Text(sign, style), Text(finding.what, "bold"), Text(finding.saw))
         if finding.remedy:
             table.add_row("", "", Text(f"try: {finding.remedy}" if finding.level == "bad" else finding.remedy, "dim"))
-    console = Console()
+    console = output_console()
     console.print(table)
     if ci and not kvm:
         console.print("A runner with KVM needs /dev/kvm open to its user: a udev rule", style="dim")
         console.print('  KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"', style="dim")
     console.print("The main job cannot run here." if broken else "The main job can run here.")
-    raise typer.Exit(1 if broken or (require_kvm and not kvm) else 0)
+    raise typer.Exit(status)

@@ -126,7 +126,7 @@ def _print(
 
     console = Console(highlight=False)
     if not events:
-        print_nothing_found(console, log.lines)
+        print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
     if len(events) > len(chosen) or len(events) > 1:
         console.print(events_table(events))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from rig.cli.options import ChosenScenario, PointOptions, check_verdict, flatten_options
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
+from rig.report.console import output_console
 from rig.scenario.load import Scenario, load_scenario
 from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes
 from rig.sweep.frontier.curves import Curve, find_frontier
@@ -127,7 +127,7 @@ def _print(name: str, curves: list[Curve], find: str | None, *, as_json: bool) -
         print(json.dumps(rows, indent=1))
         return len(rows)
     if rows:
-        Console().print(_table(name, [key for key, _ in curves[0].at], rows))
+        output_console().print(_table(name, [key for key, _ in curves[0].at], rows))
     for line in silent:
         print(line + "; widen it, or scan more finely (--scan)")
     return len(rows)

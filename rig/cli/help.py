@@ -9,11 +9,11 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 
 from rig.assets import assets
 from rig.cli.commands import COMMANDS
 from rig.errors import UsageError
+from rig.report.markdown import Document
 from rig.scenario.suggestion import did_you_mean
 
 __all__ = ["app", "print_topic", "topics"]
@@ -38,8 +38,7 @@ def help_(
         assert context.parent is not None
         group: Any = context.parent.command
         command = group.get_command(context.parent, topic)
-        with command.make_context(topic, [], parent=context.parent, resilient_parsing=True) as own:
-            print(command.get_help(own))
+        print(command.get_help(type(context)(command, info_name=topic, parent=context.parent)))
     else:
         raise UsageError(
             f"there is no topic '{topic}'", where="rig help", remedy=did_you_mean(topic, [*found, *COMMANDS])
@@ -56,7 +55,7 @@ def print_topic(topic: str) -> None:
     """Print a document: as it is to a file or pipe, set for reading to a terminal."""
     text = topics()[topic].read_text(encoding="utf-8")
     if sys.stdout.isatty():
-        Console().print(Markdown(text))
+        Console().print(Document(text), crop=False)
     else:
         sys.stdout.write(text)
 

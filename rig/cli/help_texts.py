@@ -26,7 +26,8 @@ def help_texts() -> Iterator[tuple[str, str]]:
 
 
 def _of(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
-    context = command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=WIDTH)
+    # Not command.make_context(): it parses arguments, and there are none.
+    context = type(parent)(command, info_name=name, parent=parent, terminal_width=WIDTH)
     yield context.command_path, command.get_help(context)
     for each in getattr(command, "commands", ()):
         yield from _of(command.get_command(context, each), each, context)

@@ -7,13 +7,12 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from rig.cli.build_progress import BuildProgress
+from rig.cli.cache_entries import list_entries, remove_entries, the_entry
+from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
 from rig.experiment.prepare import default_kernel, find_parts
 from rig.image.buildroot.build import build_image, check_only
@@ -21,8 +20,9 @@ from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
 from rig.image.kernel import build_debian_kernel
 from rig.image.rootfs import build_quick
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.machine.snapshot import kept_identity, nearest_snapshots
+from rig.report.console import output_console
 
 app = typer.Typer()
 image = typer.Typer(help="Root filesystems, and the cache of all that guests boot.", no_args_is_help=True)
@@ -97,7 +97,7 @@ def _build_with_buildroot(
         print(f"{recipe.image}: form and fragments are right; {checked}", file=sys.stderr)
         return
     tree = find_buildroot(folder)
-    with BuildProgress(Console()) as progress:
+    with BuildProgress(output_console()) as progress:
         made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
         progress.finish(made.seconds)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
@@ -109,12 +109,13 @@ def _build_with_buildroot(
 @image.command("list")
 def list_images(
     why: str = typer.Option(None, "--why", metavar="KEY", help="Say in what this snapshot differs from each other."),
+    as_json: AsJson = False,
 ) -> None:
     """List what is in the cache."""
     if why is not None:
         explain_snapshot(why)
         return
-    list_entries(None)
+    list_entries(None, as_json=as_json)
 
 
 @image.command()
@@ -123,23 +124,7 @@ def rm(
     all_: bool = typer.Option(False, "--all", help="Everything."),
 ) -> None:
     """Remove entries from the cache; what is needed is built again."""
-    remove_entries(keys or [], all_, None)
-
-
-def list_entries(kind: str | None) -> None:
-    """Print a table of the cache, or of one kind of what is in it."""
-    store = Store()
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("key", "kind", "what", "size", "last used"):
-        table.add_column(name, justify="right" if name == "size" else "left")
-    for entry in store.entries(kind):
-        about = entry.about
-        named = (about.get(name) for name in ("package", "spec", "kernel", "what"))
-        what = next((str(value) for value in named if value), "")
-        used = datetime.fromtimestamp(entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.key[:12], entry.kind, what, f"{entry.size / (1 << 20):.1f} MB", used)
-    Console().print(table)
-    print(f"{store.describe_size()} in {store.root}")
+    remove_entries(keys or [], all_, None, command="rig image")
 
 
 def explain_snapshot(key: str) -> None:
@@ -148,7 +133,7 @@ def explain_snapshot(key: str) -> None:
     key: its first letters. Raises UsageError where no snapshot, or more than one, begins with them.
     """
     store = Store()
-    entry = _the_entry(store.entries("snapshot"), key, "snapshot", "rig image list --why")
+    entry = the_entry(store.entries("snapshot"), key, "snapshot", where="rig image list --why")
     identity = kept_identity(entry)
     if identity is None:
         raise RigError(
@@ -161,24 +146,3 @@ def explain_snapshot(key: str) -> None:
         print(f"\nbeside {other.key[:12]} it has")
         for line in lines:
             print(f"  {line}")
-
-
-def _the_entry(entries: list[Entry], key: str, what: str, where: str) -> Entry:
-    found = [entry for entry in entries if entry.key.startswith(key)] if key else []
-    if len(found) != 1:
-        problem = f"'{key}' begins {len(found)} keys" if found else f"there is no {what} '{key}'"
-        raise UsageError(problem, where=where, remedy="see `rig image list`")
-    return found[0]
-
-
-def remove_entries(keys: list[str], everything: bool, kind: str | None) -> None:
-    """Remove entries by the first letters of their keys, or all."""
-    store = Store()
-    entries = store.entries(kind)
-    if not keys and not everything:
-        raise UsageError("name what to remove", where="rig image rm", remedy="a key of `rig image list`, or --all")
-    chosen = entries if everything else []
-    chosen += [_the_entry(entries, key, "entry", "rig image rm") for key in keys]
-    for entry in chosen:
-        store.remove(entry)
-    print(f"removed {len(chosen)} entries")

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.build_progress import BuildProgress
-from rig.cli.image import list_entries, remove_entries
+from rig.cli.cache_entries import list_entries, remove_entries
+from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.experiment.prepare import default_kernel
 from rig.image.buildroot.build import build_kernel
@@ -20,6 +20,7 @@ from rig.image.buildroot.tree import find_buildroot
 from rig.image.kernel import build_debian_kernel
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
 from rig.image.store import Store
+from rig.report.console import output_console
 from rig.report.live import progress_for
 
 app = typer.Typer()
@@ -88,7 +89,7 @@ def _build_with_buildroot(
 ) -> None:
 
     recipe = kernel_recipe(version, debug_info=debug_info)
-    with BuildProgress(Console()) as progress:
+    with BuildProgress(output_console()) as progress:
         made = build_kernel(
             Store(),
             find_buildroot(folder),
@@ -101,9 +102,9 @@ def _build_with_buildroot(
 
 
 @kernel.command("list")
-def list_kernels() -> None:
+def list_kernels(as_json: AsJson = False) -> None:
     """List the kernels in the cache."""
-    list_entries("kernel")
+    list_entries("kernel", as_json=as_json)
 
 
 @kernel.command("rm")
@@ -112,6 +113,6 @@ def remove_kernels(
     all_: bool = typer.Option(False, "--all", help="All kernels, and the folders that trees were built in."),
 ) -> None:
     """Remove kernels from the cache."""
-    remove_entries(keys or [], all_, "kernel")
+    remove_entries(keys or [], all_, "kernel", command="rig kernel")
     if all_:
         remove_builds(Store())

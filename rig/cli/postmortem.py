@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.options import At, ChosenRun, TimeoutScale
 from rig.image.store import Store
@@ -19,6 +18,7 @@ from rig.replay.replay import Bounds
 from rig.replay.replayable import kernel_of, replayable
 from rig.replay.stop_point import default_place, parse_place
 from rig.replay.stopped import NoSymbols, symbols_of
+from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.postmortem import print_post_mortem
 from rig.run.folder import read_run, resolve_run
@@ -75,4 +75,4 @@ def post_mortem(
     if as_json:
         sys.stdout.write(result.model_dump_json(indent=1) + "\n")
     else:
-        print_post_mortem(Console(), result)
+        print_post_mortem(output_console(), result)

@@ -7,7 +7,6 @@ import asyncio
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.options import ChosenRun, TimeoutScale
 from rig.image.store import Store
@@ -15,6 +14,7 @@ from rig.machine.qemu import find_qemu
 from rig.replay.replay import Bounds
 from rig.replay.replay import replay as replay_run
 from rig.replay.replayable import replayable
+from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.replay import print_replayed
 from rig.run.folder import read_run, resolve_run
@@ -44,5 +44,5 @@ def replay(
         ready = replayable(Store(), found, folder, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
         replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
-    print_replayed(Console(), replayed)
+    print_replayed(output_console(), replayed)
     raise typer.Exit(0 if replayed.identical else 1)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.options import ChosenRun
 from rig.errors import RigError, UsageError
+from rig.report.console import output_console
 from rig.report.follow import follow, replay
 from rig.report.html.frontier_page import frontier_report
 from rig.report.html.links import link_beside
@@ -115,7 +115,7 @@ def watch(
     seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long it takes."),
 ) -> None:
     """Show a running run from a second terminal, or play a finished one."""
-    console = Console()
+    console = output_console()
     if again:
         folder = resolve_run(run)
         if not (folder / "events.jsonl").is_file():

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from rig.cli.options import AsJson
+from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 from rig.extras import require
 from rig.report.arrow_text import arrow_csv, arrow_table
+from rig.report.console import output_console
 from rig.report.heatmap import heat_map
+from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
 from rig.scenario.load import load_scenario
 from rig.sweep.folder import SweepFolder, find_sweep, list_sweeps
@@ -29,13 +33,15 @@ def results(
         None, metavar="SWEEP", help="A sweep: path, id, unique prefix, last, or a .parquet file."
     ),
     sql: str = typer.Option(None, metavar="QUERY", help="SQL of DuckDB over the table `results`."),
+    as_json: AsJson = False,
     as_csv: bool = typer.Option(False, "--csv", help="Print comma-separated values."),
     svg: Path = typer.Option(None, metavar="FILE", help="Write a heat map of the verdicts over one or two axes."),
 ) -> None:
     """Show the results of a sweep; without a name, list the sweeps."""
     if sweep is None:
-        _list_sweeps()
+        _list_sweeps(as_json=as_json)
         return
+    check_outputs(("--json", as_json), ("--csv", as_csv), ("--svg", svg is not None))
     if sql is not None:
         require("duckdb")
     if sweep.endswith(".parquet"):
@@ -48,22 +54,41 @@ def results(
             _write_heat_map(directory, svg)
             return
         rows = directory.rows()
+        if as_json and sql is None:
+            print_json([row.model_dump(mode="json") for row in rows])
+            return
         if sql is None and not as_csv:
-            Console().print(points_table(directory.plan.names, rows))
+            output_console().print(points_table(directory.plan.names, rows))
             return
         # From the journal and not the Parquet file: a sweep that is running or was killed can be asked too.
         table = table_of(directory.plan, load_scenario(directory.plan.scenario), rows)
     if sql is not None:
         table = query(table, sql)
-    if as_csv:
+    if as_json:
+        print(json.dumps(table.to_pylist(), indent=1, default=str, ensure_ascii=False))
+    elif as_csv:
         sys.stdout.write(arrow_csv(table))
     else:
-        Console().print(arrow_table(table))
+        output_console().print(arrow_table(table))
 
 
-def _list_sweeps() -> None:
-    for path in list_sweeps():
-        directory = find_sweep(str(path))
+def _list_sweeps(*, as_json: bool) -> None:
+    directories = [find_sweep(str(path)) for path in list_sweeps()]
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": each.id,
+                    "path": str(each.path),
+                    "scenario": each.plan.scenario,
+                    "axes": {axis.name: list(axis.values) for axis in each.plan.axes},
+                    "runs": len(each.rows()),
+                }
+                for each in directories
+            ]
+        )
+        return
+    for directory in directories:
         over = " ".join(f"{axis.name}={','.join(axis.values)}" for axis in directory.plan.axes)
         print(f"{directory.id}  {directory.plan.scenario}  {over}  {len(directory.rows())} runs")
 

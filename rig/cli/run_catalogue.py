@@ -7,13 +7,12 @@ import asyncio
 import time
 from dataclasses import replace
 
-from rich.console import Console
-
 from rig.cli.outputs import write_outputs
 from rig.cli.run import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.experiment.catalogue import run_all
 from rig.experiment.run import Request
+from rig.report.console import output_console
 from rig.report.progress_table import ProgressTable
 from rig.run.suite import suite_of_error, suite_of_run
 from rig.scenario.load import list_scenarios
@@ -26,7 +25,7 @@ def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> 
     with others_to_stderr(output.junit, output.ktap):
         requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
         began = time.monotonic()
-        with ProgressTable(Console(), [each.scenario for each in requests], quiet=output.quiet) as table:
+        with ProgressTable(output_console(), [each.scenario for each in requests], quiet=output.quiet) as table:
             finished = asyncio.run(
                 run_all(
                     requests,

@@ -6,11 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from rig.cli.help import print_topic
+from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.report.catalogue import scenario_page, scenarios_table
+from rig.report.console import output_console
+from rig.report.list_documents import print_json, scenario_document, scenario_entry
 from rig.scenario.load import list_scenarios, load_scenario
 from rig.scenario.new import new_scenario
 
@@ -18,16 +20,19 @@ app = typer.Typer()
 
 
 @app.command("list")
-def list_() -> None:
-    """List the scenarios that travel with rig."""
-
-    Console().print(scenarios_table(list_scenarios()))
+def list_(as_json: AsJson = False) -> None:
+    """List the scenarios that come with rig."""
+    if as_json:
+        print_json([scenario_entry(folder) for folder in list_scenarios()])
+        return
+    output_console().print(scenarios_table(list_scenarios()))
 
 
 @app.command()
 def show(
     scenario: str = typer.Argument(None, metavar="SCENARIO", help="A name (see `rig list`) or a directory."),
     language: bool = typer.Option(False, "--language", help="Print the language of claims: its names and functions."),
+    as_json: AsJson = False,
 ) -> None:
     """Show a scenario's story, its parameters and its claims."""
     if language == (scenario is not None):
@@ -35,9 +40,12 @@ def show(
     if language:
         print_topic("claims")
         return
-    console = Console()
+    if as_json:
+        print_json(scenario_document(load_scenario(scenario)))
+        return
+    console = output_console()
     for part in scenario_page(load_scenario(scenario)):
-        console.print(part)
+        console.print(part, crop=False)
 
 
 @app.command()

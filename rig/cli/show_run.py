@@ -7,11 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from rig.cli.outputs import write_outputs
 from rig.cli.run import OutputOptions
 from rig.cli.stdout import others_to_stderr
+from rig.report.console import output_console
 from rig.report.terminal import print_run, print_verdict
 from rig.run.document import Run
 from rig.run.suite import suite_of_run
@@ -22,7 +21,7 @@ __all__ = ["finish", "show_run"]
 
 def show_run(run: Run, folder: Path, output: OutputOptions, *, number: int, of: int) -> None:
     """Print a run as the options ask for: as JSON, its verdict alone, or all of it. number: from 0."""
-    console = Console()
+    console = output_console()
     if output.as_json:
         sys.stdout.write((folder / "run.json").read_text())
     elif output.quiet:

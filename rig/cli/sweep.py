@@ -17,6 +17,7 @@ from rig.cli.outputs import write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 from rig.extras import require
+from rig.report.console import output_console
 from rig.report.sweep_table import SweepTable, points_table
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
@@ -154,7 +155,7 @@ def _run(directory: SweepFolder, options: ExecutorOptions, shared: PointOptions,
     executor: Executor = LocalExecutor(shared.jobs)
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
-    with SweepTable(Console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
+    with SweepTable(output_console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
         work = conduct_sweep(
             directory, executor, record=options.record, timeout_scale=shared.timeout_scale,
             began=table.began, ended=table.ended,
@@ -173,7 +174,7 @@ def _print(directory: SweepFolder, outcome: Outcome, output: OutputOptions) -> N
     elif output.quiet:
         print(directory.id)
     elif not output.silent:
-        Console().print(points_table(directory.plan.names, rows))
+        output_console().print(points_table(directory.plan.names, rows))
         unstable = sum(share < 1 for _, share in agreement(rows).values())
         print(f"{len(rows)} runs, {outcome.fresh} of them now; {unstable} points unstable")
         print(f"sweep {directory.id}  {directory.table}")

@@ -57,6 +57,12 @@ class Assembler:
         self._waiting: list[Builder] = []  # in the order of their first lines
         self._last: Builder | None = None
         self._started = False
+        self._stamp: Prefix | None = None  # of a line that holds nothing else
+        self._headless = False
+
+    def expect_headless(self) -> None:
+        """The next line is within an OOM report whose beginning is missing."""
+        self._headless = True
 
     @property
     def idle(self) -> bool:
@@ -76,6 +82,13 @@ class Assembler:
     def feed(self, prefix: Prefix, text: str, line: int) -> None:
         """Read one line."""
         self._line = line
+        if not text or text.isspace():
+            self._stamp = prefix if prefix.present else self._stamp
+            return
+        if self._stamp is not None:
+            # A mail client broke the line between the time stamp and the text.
+            prefix = prefix if prefix.present else self._stamp
+            self._stamp = None
         last = self._last
         if (
             isinstance(last, OomBuilder)
@@ -88,7 +101,7 @@ class Assembler:
         if "** " in text and self._take_console_words(text):
             return
         context = (prefix.present, prefix.caller)
-        self._started = self._started or (bool(text) and not text.startswith(("Booting", "Decompressing")))
+        self._started = self._started or (not text.startswith(("Booting", "Decompressing")))
         current = self._current.get(context)
         if current is None and not prefix.present:
             current = self._last if isinstance(self._last, OomBuilder) and not self._last.finished else None
@@ -130,7 +143,8 @@ class Assembler:
             current.leave_unknown(text, self._line)
 
     def _start(self, prefix: Prefix, text: str, current: Builder | None, context: _Context) -> Builder | None:
-        if "invoked oom-killer" in text:
+        headless, self._headless = self._headless, False
+        if "invoked oom-killer" in text or headless:
             return self._open(context, OomBuilder(self._line, prefix))
         if is_allocation_failure(text):
             from rig.klog.oom.allocation import AllocationBuilder  # its classes take a while to make

@@ -11,11 +11,24 @@ import re
 
 from rig.klog.prefix import Prefix, split_prefix
 
-__all__ = ["Unpacker"]
+__all__ = ["Unpacker", "unescaped"]
 
 _OCTAL = re.compile(r"#(0[0-7][0-7])")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,4}|#x[0-9a-f]{1,4});")
 _EXPORT = re.compile(r"(?P<key>_{0,2}[A-Z][A-Z0-9_]*)=(?P<value>.*)", re.DOTALL)
+
+
+def unescaped(raw: str) -> str:
+    """Return a line of a web page with the characters that its entities stand for."""
+    if "&" in raw and _ENTITY.search(raw):
+        import html  # few logs need it, and every start would pay
+
+        return html.unescape(raw)
+    return raw
+
+
+# journalctl -o json, json-sse; json-seq's record separator is a control and gone already.
+_RECORD = re.compile(r"(?:data: )?\{")
 
 
 class Unpacker:
@@ -29,19 +42,19 @@ class Unpacker:
         """Whether a line has nothing to unpack."""
         return not self._export and "&" not in raw and "#0" not in raw
 
+    def is_record(self, raw: str) -> bool:
+        """Whether a line is, or is within, a record of a journal."""
+        return self._export or raw.startswith("__CURSOR=") or (_RECORD.match(raw) is not None and '"MESSAGE"' in raw)
+
     def __call__(self, raw: str) -> list[tuple[Prefix, str]]:
         """Return the kernel's lines that a line of the input holds."""
-        if raw.startswith("{") and '"MESSAGE"' in raw:
-            record = _journal_record(raw)
+        if '"MESSAGE"' in raw and (start := _RECORD.match(raw)) is not None:
+            record = _journal_record(raw[start.end() - 1 :])
             if record is not None:
                 return record
         if self._export or raw.startswith("__CURSOR="):
             return self._export_line(raw)
-        if "&" in raw and _ENTITY.search(raw):
-            import html  # few logs need it, and every start would pay
-
-            raw = html.unescape(raw)
-        prefix, text = split_prefix(raw)
+        prefix, text = split_prefix(unescaped(raw))
         if "#0" in text and _OCTAL.search(text):
             text = _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
             return [(prefix, part) for part in text.split("\n")]

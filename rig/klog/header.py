@@ -40,7 +40,7 @@ class HeaderReader:
         """Read one line. Returns whether it is one of them."""
         match = _CPU.match(text)
         if match is not None:
-            if self.task is None:
+            if self.task is None or (self.kernel is None and match["kernel"] and self.task.pid == int(match["pid"])):
                 self.cpu = None if match["cpu"] is None else int(match["cpu"])
                 self.uid = None if match["uid"] is None else int(match["uid"])
                 self.task = Task(match["comm"], int(match["pid"]))

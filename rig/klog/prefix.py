@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What stands before the kernel's words on a line: quoting, level, wall clock, host, time, caller.
+"""What stands before the kernel's words on a line: level, wall clock, host, time, caller.
 
 The forms are those of printk itself (`[   12.345678][  T123] `, kernel/printk/printk.c info_print_prefix()),
 dmesg (-T in any locale, -x, --reltime, --time-format iso), syslog in both its forms, journalctl's short
-forms, netconsole, and whatever a mail client puts before a quoted line.
+forms, and netconsole. What else may stand there (quoting, numbering, indentation) is learned: wrapping.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Prefix", "split_prefix"]
+__all__ = ["Prefix", "is_serial", "split_prefix"]
 
 
 class Prefix(NamedTuple):
@@ -28,7 +28,6 @@ NONE = Prefix()
 
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _PREFIX = re.compile(
-    r"(?P<quote>(?:[>|] ?)+(?=[<\[A-Z0-9]))?"
     r"(?:<(?P<level>\d{1,3})>(?:1 )?)?"
     r"(?:(?:kern|user|daemon|syslog|auth)\s*[:.]\s?(?P<name>emerg|alert|crit|err|warn|notice|info"
     r"|debug)\s*: ?)?"
@@ -50,10 +49,15 @@ _KMSG = re.compile(
     r"(?P<level>\d{1,5}),(?P<seq>\d+),(?P<usec>\d+),(?P<flag>[-c+])(?:,caller=(?P<caller>[TC]\d+))?(?:,[^;]*)?;"
 )
 # The commonest form has a way of its own: it costs a third.
-_SERIAL = re.compile(r"\[ *(\d{1,10}\.\d{3,9})\](?:\[ *([TC]\d+)\])? (?! ?[^\s\[\]]+ kernel: )")
+_SERIAL = re.compile(r"\[ *(\d{1,10}\.\d{3,9})\](?:\[ *([TC]\d+)\])? (?!(?: ?[^\s\[\]]+)? ?kernel: |\([0-9]+\)\[)")
 # The console is shared with getty, and printk says there what it dropped, without a line's end of its own.
 _LOGIN = re.compile(r"^.{0,200} login: (?=<?\d*>?\[ *\d+\.\d+\])")
 _DROPPED_BEFORE = re.compile(r"^\*\* \d+ printk messages dropped \*\* (?=\[ *\d+\.\d+\])")
+
+
+def is_serial(raw: str) -> bool:
+    """Return whether a line begins as printk writes it to a serial console: `[   12.345678] `."""
+    return _SERIAL.match(raw) is not None
 
 
 def split_prefix(raw: str) -> tuple[Prefix, str]:

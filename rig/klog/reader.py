@@ -3,25 +3,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rig.klog.assembler import Assembler
+from rig.klog.backwards import renumbered, turned_round
+from rig.klog.crash.starts import find_start
+from rig.klog.encoding import in_utf8, looks_like_text
 from rig.klog.event import Event
-from rig.klog.forms import Unpacker
-from rig.klog.prefix import split_prefix
+from rig.klog.forms import Unpacker, unescaped
+from rig.klog.prefix import Prefix, is_serial, split_prefix
 from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, bounded, clean
+from rig.klog.wrapping import WINDOW, Columns, Wrapping, ends_alike, learn, runs_backwards
 
 __all__ = ["Log", "read", "read_events"]
+
+_MOST_TURNED = 64 << 20  # bytes of a log in reverse order that are held at once
+_WINDOW_BYTES = 1 << 16
+_MOST_BACK = 5000  # lines: a task table may be as long
+# Lines that a log may begin with where an OOM report's head is missing, and what may stand before them.
+_MIDDLE = re.compile(rb"Mem-Info:|oom-kill:constraint=|total_vm +rss|(?:Out of memory|out of memory): Killed process")
+_PART = re.compile(
+    rb"\+0x[0-9a-f]+/0x|\[ *\d+\](?:\s+-?\d+){7}|Call Trace|</?TASK>|R[A-Z0-9]{2}: [0-9a-f]|Code: [0-9a-f]|"
+    rb"Hardware name: |PID: \d+ Comm: |active_anon:|active_file:|unevictable:|slab_reclaimable:|mapped:\d|free:\d|"
+    rb"lowmem_reserve\[\]|Node \d+ |pages (?:RAM|reserved|hwpoisoned|in swap|HighMem)|pagecache pages|"
+    rb"(?:Free|Total) swap|Swap cache stats|Tasks state|(?:memory|swap|kmem|memory\+swap): usage|"
+    rb"Memory cgroup stats|total_vm|Mem-Info"
+)
+_REPORT = re.compile(rb"invoked oom-killer|oom-kill:constraint|[Kk]illed process|Mem-Info|total_vm|llocation failure")
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log, read. events are in the order of their first lines; lines is how many the input had."""
+    """A log, read.
+
+    events are in the order of their first lines; lines is how many the input had. looks_like_text is False for input
+    that is no text: an archive, a disk image, one line of megabytes.
+    """
 
     events: tuple[Event, ...]
     lines: int = 0
+    looks_like_text: bool = True
 
     def of_kind(self, *kinds: str) -> tuple[Event, ...]:
         """Return the events of these kinds."""
@@ -32,7 +56,7 @@ def read(chunks: Iterable[bytes]) -> Log:
     """Read a whole log: an iterable of bytes, in pieces of any size. Never raises for what the bytes hold."""
     reader = _Reader()
     events = tuple(reader.run(chunks))
-    return Log(events=events, lines=reader.lines)
+    return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text)
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
@@ -43,13 +67,48 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
 class _Reader:
     def __init__(self) -> None:
         self.lines = 0
+        self.looks_like_text = True
         self._assembler = Assembler()
         self._unpack = Unpacker()
+        self._wrapping: Wrapping | Columns | None = None
+        self._backwards: bool | None = None  # None: no report has been seen yet
 
     def run(self, chunks: Iterable[bytes]) -> Iterator[Event]:
-        for block in blocks(chunks):
+        source = blocks(in_utf8(chunks))
+        first = True
+        for block in source:
+            if first:
+                first = False
+                self.looks_like_text = looks_like_text(block)
+            if self._backwards is None:
+                self._backwards = self._runs_backwards(block)
+                if self._backwards:
+                    yield from self._turned_round(block, source)
+                    return
             yield from self._block(block)
         yield from self._assembler.finish()
+
+    def _turned_round(self, block: bytes, source: Iterator[bytes]) -> Iterator[Event]:
+        """Read a log whose newest line comes first; of one that is too long to be held, each piece for itself."""
+        held = [block]
+        size = len(block)
+        events: list[Event] = []
+        for piece in (*source, b""):
+            held.append(piece)
+            size += len(piece)
+            if size >= _MOST_TURNED or not piece:
+                for part in blocks([turned_round(b"".join(held))]):
+                    events += self._block(part)
+                held, size = [], 0
+        events += self._assembler.finish()
+        for number, event in enumerate(reversed(events), 1):
+            yield replace(renumbered(event, self.lines), number=number)
+
+    def _runs_backwards(self, block: bytes) -> bool | None:
+        start = Scanner(block).next(0)
+        if start < 0 or _REPORT.search(block, start) is None:
+            return None
+        return runs_backwards([_decoded(line) for line in _window(block, start)])
 
     def _block(self, block: bytes) -> Iterator[Event]:
         """Read a block: line by line within reports, from one event's first line to the next outside."""
@@ -60,6 +119,8 @@ class _Reader:
             if assembler.idle:
                 yield from assembler.events()
                 found = scanner.next(start)
+                if found > start:
+                    found = self._look_back(block, start, found)
                 until = found if found >= 0 else length
                 skipped = block.count(b"\n", start, until)
                 if skipped:
@@ -69,6 +130,7 @@ class _Reader:
                     self.lines += not block.endswith(b"\n")
                     return
                 start = found
+                self._learn(block, start)
             end = block.find(b"\n", start)
             if end < 0:
                 end = length
@@ -77,13 +139,58 @@ class _Reader:
             start = end + 1
         yield from assembler.events()
 
+    def _look_back(self, block: bytes, start: int, found: int) -> int:
+        """Return where the lines of an OOM report begin whose head is missing and whose first known line was found."""
+        end = block.find(b"\n", found)
+        if _MIDDLE.search(block, found, end if end >= 0 else len(block)) is None:
+            return found
+        begin = found
+        for _ in range(_MOST_BACK):
+            if begin <= start:
+                break
+            before = max(block.rfind(b"\n", start, begin - 1) + 1, start)
+            if _PART.search(block, before, begin) is None:
+                break
+            begin = before
+        if begin < found:
+            self._assembler.expect_headless()
+        return begin
+
+    def _learn(self, block: bytes, start: int) -> None:
+        """Look at the lines from one that could begin an event, and learn what they are wrapped in."""
+        window = _window(block, start)
+        line = _decoded(window[0])
+        if self._unpack.is_record(line):
+            self._wrapping = None
+        elif _REPORT.search(window[0]) is not None or find_start(bounded(line)) is not None:
+            lines = [unescaped(_decoded(raw)) for raw in window]
+            self._wrapping = learn(lines) if not is_serial(line) or ends_alike(lines) else None
+
     def _line(self, raw: bytes) -> None:
-        text = raw.rstrip(b"\r").decode("utf-8", "replace")
-        if not text.isprintable():
-            text = clean(text)
+        text = _decoded(raw)
+        if self._wrapping is not None:
+            wrapped = self._wrapping(unescaped(text))
+            if wrapped is None:
+                if not self._wrapping.record:
+                    self._assembler.feed(Prefix(), bounded(text), self.lines)
+                return
+            prefix, text = wrapped
+            for part in text.split("\n"):
+                self._assembler.feed(prefix, bounded(part), self.lines)
+            return
         if text[:1] == "[" and self._unpack.plain(text):  # the commonest form by the shortest way
             prefix, text = split_prefix(text)
             self._assembler.feed(prefix, bounded(text), self.lines)
             return
         for prefix, line in self._unpack(text):
             self._assembler.feed(prefix, bounded(line), self.lines)
+
+
+def _decoded(raw: bytes) -> str:
+    text = raw.rstrip(b"\r").decode("utf-8", "replace")
+    return text if text.isprintable() else clean(text)
+
+
+def _window(block: bytes, start: int) -> list[bytes]:
+    """Return the first lines from start on."""
+    return [line[:LONGEST_LINE] for line in block[start : start + _WINDOW_BYTES].split(b"\n")[:WINDOW]]

@@ -41,10 +41,11 @@ def scenarios_table(folders: Sequence[Path]) -> Table:
 
 def scenario_page(scenario: Scenario) -> list[RenderableType]:
     """Return the story, the parameters and the claims of a scenario, top to bottom."""
-    from rich.markdown import Markdown
     from rich.text import Text
 
-    parts: list[RenderableType] = [Markdown(scenario.story()), Text(), Text("Parameters", "bold")]
+    from rig.report.markdown import Document
+
+    parts: list[RenderableType] = [Document(scenario.story()), Text(), Text("Parameters", "bold")]
     parts.append(_parameters(scenario))
     guest = scenario.file.guest
     parts += [Text(), _guest_line(guest.memory, guest.cpus, guest.swap, guest.zram, scenario.file.sysctls)]
@@ -102,26 +103,31 @@ def _claims(scenario: Scenario) -> Table:
     return table
 
 
-def runs_table(listed: Iterable[Listed], *, now: datetime | None = None) -> Table:
-    """Return a table of runs, in the order given; one that cannot be read says why."""
+WIDE, MIDDLING = 100, 64
+"""Columns of a terminal that has room for all of a run's row, and for all but when it was and how long it took."""
+
+
+def runs_table(listed: Iterable[Listed], *, now: datetime | None = None, width: int = WIDE) -> Table:
+    """Return a table of runs, in the order given; one that cannot be read says why. width: columns of the terminal."""
     from rich.text import Text
 
-    table = _table("run", "when", "scenario", "settings", "verdict", "host")
-    table.columns[-1].justify = "right"
+    shown = ["run", "scenario", "settings", "verdict"] if width >= MIDDLING else ["run", "verdict"]
+    shown = ["run", "when", "scenario", "settings", "verdict", "host"] if width >= WIDE else shown
+    table = _table(*shown)
+    for column in table.columns:
+        column.no_wrap = column.header in ("run", "scenario", "verdict")  # an id in two lines cannot be copied
+        column.justify = "right" if column.header == "host" else "left"
     for each in listed:
-        if each.run is None:
-            table.add_row(each.id, "", "", "", Text(each.problem, "red"), "")
-            continue
-        run = each.run
-        settings = " ".join(f"{plain(name)}={plain(value)}" for name, value in run.settings.items())
-        table.add_row(
-            Text(each.id, "bold"),
-            _when(run.started, now),
-            plain(run.scenario),
-            settings,
-            Text(run.verdict, STYLES[run.verdict]),
-            "" if run.host_seconds is None else f"{run.host_seconds:.1f} s",
-        )
+        cells: dict[str, RenderableType] = {"run": Text(each.id, "bold"), "verdict": Text(each.problem, "red")}
+        if (run := each.run) is not None:
+            cells |= {
+                "when": _when(run.started, now),
+                "scenario": plain(run.scenario),
+                "settings": " ".join(f"{plain(name)}={plain(value)}" for name, value in run.settings.items()),
+                "verdict": Text(run.verdict, STYLES[run.verdict]),
+                "host": "" if run.host_seconds is None else f"{run.host_seconds:.1f} s",
+            }
+        table.add_row(*(cells.get(name, "") for name in shown))
     return table
 
 

@@ -104,8 +104,11 @@ def _print_unknown(console: Console, event: Event) -> None:
         console.print(_indented(Text(f"... and {len(event.unknown) - 20} more (--json has them all)", style="dim")))
 
 
-def print_nothing_found(console: Console, lines: int) -> None:
+def print_nothing_found(console: Console, lines: int, *, looks_like_text: bool = True) -> None:
     """Say that the log holds no event, and what else kills without a word."""
+    if not looks_like_text:
+        console.print(Text("This does not look like a kernel log: it is not lines of text."))
+        return
     console.print(Text(f"No event in {lines} lines: the kernel reports no OOM, crash, stall or refusal here."))
     print_silent_killers(console)
 

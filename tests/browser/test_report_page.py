@@ -80,7 +80,7 @@ def test_nothing_of_a_hostile_guest_runs_and_the_page_still_works(opened: Open) 
     assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("times", [400, 10_000], ids=["forty kilobytes", "a megabyte"])
+@pytest.mark.parametrize("times", [400, 3_000], ids=["forty kilobytes", "as long as a run.json can be"])
 def test_very_long_names_in_processes_events_and_the_kernels_log_break_nothing(opened: Open, times: int) -> None:
     found = opened(EVIL * times, MEGABYTE, width=390)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.app import _run
+from rig.cli.commands import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -35,10 +36,11 @@ def test_language_of_claims_is_the_document(words: list[str], capsys: pytest.Cap
     assert capsys.readouterr().out == (DOCS / "reference" / "claims.md").read_text()
 
 
-def test_topic_that_is_a_command_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["help", "run"]) == 0
+@pytest.mark.parametrize("name", COMMANDS)
+def test_topic_that_is_a_command_is_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["help", name]) == 0
 
-    assert capsys.readouterr().out.startswith("Usage: rig run ")
+    assert capsys.readouterr().out.startswith("# " if name == "replay" else f"Usage: rig {name} ")
 
 
 @pytest.mark.parametrize(

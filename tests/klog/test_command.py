@@ -122,6 +122,15 @@ def test_log_without_an_event_is_told_what_kills_silently(rig: Rig, log: Path) -
     assert "137" in out
 
 
+def test_file_that_is_no_log_is_said_to_be_none(rig: Rig, log: Path) -> None:
+    log.write_bytes(bytes(range(256)) * 100)
+
+    status, out, _err = rig(str(log))
+
+    assert status == 1
+    assert "does not look like a kernel log" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -171,6 +171,16 @@ def test_run_of_a_later_schema_is_refused(tmp_path: Path) -> None:
         read_run(folder)
 
 
+def test_brackets_and_commas_of_what_a_program_printed_do_not_make_a_run_too_large(tmp_path: Path) -> None:
+    folder = keep(tmp_path, "20250131-120000-abcd")
+    run = read_run(folder)
+    printed = '[{"a\\", 1}]' * 700_000
+
+    (folder / "run.json").write_text(run.model_copy(update={"reason": printed}).model_dump_json())
+
+    assert read_run(folder).reason == printed
+
+
 def test_runs_are_kept_where_rig_runs_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path))
 

@@ -30,6 +30,7 @@ _REAPED = re.compile(
 _UNABLE = re.compile(r"oom_reaper: unable to reap (?:pid:|process )(?P<pid>\d+) \((?P<comm>.*)\)\.?$")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+)(?P<rest>.*)$")
 # A path and a task's name may hold commas and equals signs: a field ends only where a known key begins.
+_SPLIT_KEY = re.compile(r"\b(oom|task|mems) ?_? ?(?=(?:memcg|allowed)=)")  # where a mail client wrapped the line
 _KEYS = "nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid"
 _FIELDS = re.compile(rf",(?P<key>{_KEYS})=(?P<value>.*?)(?=,(?:{_KEYS})=|,global_oom(?:,|$)|$)|,(?P<flag>global_oom)")
 _GROUP = re.compile(r"Tasks in (?P<path>.*) are going to be killed due to memory\.oom\.group set$")
@@ -86,7 +87,7 @@ def read_reaped(text: str, line: int) -> Reaped | None:
 
 def read_constraint(text: str) -> dict[str, str] | None:
     """Return the fields of `oom-kill:constraint=...`; `global_oom` is a key with an empty value."""
-    match = _CONSTRAINT.match(text)
+    match = _CONSTRAINT.match(_SPLIT_KEY.sub(r"\1_", text))
     if match is None:
         return None
     fields = {"constraint": match["constraint"]}

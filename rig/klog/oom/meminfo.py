@@ -16,6 +16,8 @@ __all__ = ["MemInfoReader"]
 
 _PAIR = re.compile(r"\b([A-Za-z_]\w{0,63}(?:\(\w{1,63}\))?): ?(-?\d+)(?:[kK]B)?(?=\s|$)")
 _UNRECLAIMABLE = re.compile(r"\s*all_unreclaimable\? (\w+)")
+_CUT_VALUE = re.compile(r"\s(?P<key>[a-z_]+(?:\(\w+\))?): ?\d+k?$")
+_CUT_NAME = re.compile(r"[a-z_]+(?:\(\w*\)?)?:?(?:\d+k)?|[a-z_]+\? ?[yesno]*")
 _PLACE = re.compile(r"(?:Node (?P<node>\d+) ?)?(?P<zone>[A-Z]\w*)?:? ?")
 _BUDDY = re.compile(r"(\d+)\*(\d+)kB(?: \(([A-Z]+)\))?")
 _TOTAL = re.compile(r"= (\d+)kB$")
@@ -48,6 +50,7 @@ class MemInfoReader:
         self.totals_lines: dict[str, int] = {}
         self.slabs: list[SlabRow] = []
         self.allocations: list[AllocationSite] = []
+        self.cut = False  # a line ended within a value
         self._table: str | None = None
 
     def take(self, text: str, line: int) -> bool:
@@ -118,8 +121,12 @@ class MemInfoReader:
         verdict = _UNRECLAIMABLE.search(rest)
         values = {name: int(value) for name, value in _PAIR.findall(rest)}
         left = _PAIR.sub("", _UNRECLAIMABLE.sub("", rest))
-        if not values or left.strip():
+        unit = _CUT_VALUE.search(rest)
+        if unit is not None and "kB" in rest:  # every value of such a line has a unit: this one may lack digits too
+            values.pop(unit["key"], None)
+        if not values or (left.strip() and _CUT_NAME.fullmatch(left.strip()) is None):
             return False
+        self.cut = self.cut or bool(left.strip()) or unit is not None
         unreclaimable = None if verdict is None else verdict[1] == "yes"
         if match["zone"] is None:
             self.nodes.append(Node(node, values, unreclaimable, line))

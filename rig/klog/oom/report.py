@@ -9,6 +9,7 @@ from typing import Any
 
 from rig.klog.builder import Builder
 from rig.klog.event import Event, Task, TextLine
+from rig.klog.functions import part_of
 from rig.klog.kinds import Kind
 from rig.klog.oom import totalpages
 from rig.klog.oom.invocation import FAILURE_KEYWORDS, Invocation, read_cpuset, read_invocation
@@ -17,7 +18,7 @@ from rig.klog.oom.memcg import CgroupReader
 from rig.klog.oom.meminfo import MemInfoReader
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import Kill, Reaped, TaskRow
-from rig.klog.oom.tasks import TaskTable, is_task_header
+from rig.klog.oom.tasks import TaskTable, glued_rows, guessed_header, is_task_header
 from rig.klog.prefix import Prefix
 
 __all__ = ["KEYWORDS", "OomBuilder"]
@@ -77,13 +78,22 @@ class OomBuilder(Builder):
 
     def take_row(self, text: str, line: int) -> bool:
         """Read a line that can be nothing but a row of the open table. Returns whether it was one."""
-        if self._in_table and self.table is not None and text.startswith("["):
-            row = self.table.read(text, line)
-            if row is not None:
-                self.tasks.append(row)
-                self.last_line = line
-                return True
-        return False
+        if not text.startswith("["):
+            return False
+        if self.table is None and not self.kills:
+            header = guessed_header(text)
+            if header is not None:
+                self.table, self._in_table = TaskTable(header), True
+                self.corrupt("the task table's header is missing")
+        if not self._in_table or self.table is None:
+            return False
+        rows = [self.table.read(part, line) for part in glued_rows(text)]
+        found = [row for row in rows if row is not None]
+        if not found or len(found) < len(rows):
+            return False
+        self.tasks += found
+        self.last_line = line
+        return True
 
     def take(self, text: str, line: int) -> bool:
         if self.take_row(text, line):
@@ -298,7 +308,8 @@ class OomBuilder(Builder):
 
     def _is_oom(self) -> bool:
         """Whether memory ran out: SysRq m and others print Mem-Info too."""
-        return any((self.invocation, self.table, self.constraint, self.kills, not self.killable))
+        named = (self.invocation, self.table, self.constraint, self.kills, not self.killable)
+        return any(named) or any(part_of(frame.function) == "oom" for frame in self.trace.frames)
 
     def _scope(self, constraint: str | None) -> str | None:
         if self.invocation is not None and self.invocation.order == -1:
@@ -323,7 +334,9 @@ class OomBuilder(Builder):
     def _check_whole(self) -> None:
         if not self._is_oom():
             return
-        if self.invocation is None and (self.memory.line is not None or self.table is not None):
+        if self.memory.cut:
+            self.corrupt("a line is cut at its end")
+        if self.invocation is None and (self.memory.line is not None or self.table is not None or self.trace.frames):
             self.corrupt("the report's beginning is missing")
         elif self.invocation is not None and not self.invocation.complete:
             self.corrupt("the invocation's line is cut")

@@ -6,11 +6,23 @@ Format: dump_tasks() and dump_task() in mm/oom_kill.c. The name is the last colu
 
 from __future__ import annotations
 
+import re
 from operator import itemgetter
 
 from rig.klog.oom.parts import TaskRow
 
-__all__ = ["TaskTable", "is_task_header"]
+__all__ = ["TaskTable", "glued_rows", "guessed_header", "is_task_header"]
+
+_BARE_ROW = re.compile(r"\[ *\d+\]((?:\s+-?\d+){7,10})\s+\S")
+_GLUED = re.compile(r"\s(?=\[ *\d+\]\s+\d+\s+\d+\s+\d+\s)")
+# dump_tasks() (mm/oom_kill.c): 2.6.36 to 3.x, 4.0 to 4.14, 4.15 to 6.7, and since 6.8.
+_HEADERS = {
+    "nr_ptes": "[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name",
+    8: "[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name",
+    7: "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
+    10: "[ pid ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name",
+}
+_SMALLEST_TABLE = 4096
 
 # The columns that TaskRow has a field for, in the order of its fields.
 _KNOWN = (
@@ -34,6 +46,22 @@ def is_task_header(text: str) -> bool:
         return False
     words = text.replace("[", " ").replace("]", " ").split()
     return words[0] == "pid" and {"total_vm", "rss"} <= set(words) and words[-1] == "name"
+
+
+def glued_rows(text: str) -> list[str]:
+    """Return the rows of a line into which a mail client joined several."""
+    return _GLUED.split(text) if "] " in text[12:] else [text]
+
+
+def guessed_header(text: str) -> str | None:
+    """Return the header that a row without one stood under, by the number of its columns; None for no row."""
+    match = _BARE_ROW.match(text)
+    if match is None:
+        return None
+    numbers = [int(word) for word in match[1].split()]
+    if len(numbers) == 7 and (numbers[4] % _SMALLEST_TABLE or not numbers[4]):
+        return _HEADERS["nr_ptes"]  # bytes of page tables are whole pages
+    return _HEADERS.get(len(numbers))
 
 
 class TaskTable:

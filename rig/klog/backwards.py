@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""A log whose newest line comes first (journalctl -r): its lines turned round, and its numbers turned back."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from rig.klog.event import Event
+
+__all__ = ["renumbered", "turned_round"]
+
+
+def turned_round(data: bytes) -> bytes:
+    """Return the log with its last line first."""
+    return b"\n".join(reversed(data.rstrip(b"\n").split(b"\n"))) + b"\n"
+
+
+def renumbered(event: Event, lines: int) -> Event:
+    """Return the event with the numbers that its lines have in a log of that many lines as it was given."""
+    turned = _walk(event, lines)
+    assert isinstance(turned, Event)
+    return replace(turned, line=turned.last_line, last_line=turned.line)
+
+
+def _walk(value: Any, lines: int) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        changes = {field.name: _field(field.name, getattr(value, field.name), lines) for field in fields(value)}
+        return replace(value, **changes)
+    if isinstance(value, tuple):
+        return tuple(_walk(item, lines) for item in value)
+    return value
+
+
+def _field(name: str, value: Any, lines: int) -> Any:
+    if (name == "line" or name.endswith("_line")) and isinstance(value, int):
+        return lines + 1 - value if value else value
+    if name.endswith("_lines") and isinstance(value, dict):
+        return {key: lines + 1 - line for key, line in value.items()}
+    return _walk(value, lines)

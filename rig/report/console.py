@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Standard output as the commands print to it."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from rich.console import Console
+
+__all__ = ["output_console"]
+
+UNBOUNDED = 10_000
+"""Columns of what is no terminal: a pipe's reader wants one line a row."""
+
+
+class _Unpadded:
+    """Standard output without the spaces that fill a table's last column."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+def output_console() -> Console:
+    """Return a console on standard output. To a file or pipe nothing is wrapped, padded or coloured."""
+    if sys.stdout.isatty():
+        return Console()
+    return Console(file=_Unpadded(), width=UNBOUNDED, highlight=False)  # type: ignore[arg-type] # it has what rich calls

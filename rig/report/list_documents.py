@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""The lists of rig as JSON (`--json`): scenarios, runs, the cache. Keys are added, and never renamed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rig.errors import RigError
+from rig.scenario.load import Scenario, load_scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rig.image.store import Entry
+    from rig.run.folder import Listed
+
+__all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scenario_entry"]
+
+
+def print_json(document: object) -> None:
+    """Print a document of values that JSON has."""
+    print(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def scenario_entry(folder: Path) -> dict[str, Any]:
+    """Return a scenario of `rig list`; one that is broken has a problem."""
+    try:
+        scenario = load_scenario(str(folder))
+    except RigError as error:
+        return {"name": folder.name, "problem": str(error)}
+    return {
+        "name": folder.name,
+        "title": scenario.file.title,
+        "summary": scenario.file.summary,
+        "parameters": list(scenario.parameters),
+    }
+
+
+def scenario_document(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as `rig show` shows it: values as scenario.toml has them, sizes of the guest in bytes."""
+    file = scenario.file
+    return {
+        "name": scenario.name,
+        "path": str(scenario.path),
+        "title": file.title,
+        "summary": file.summary,
+        "story": scenario.story(),
+        "parameters": {
+            name: each.model_dump(mode="json", exclude_none=True) for name, each in scenario.parameters.items()
+        },
+        "guest": file.guest.model_dump(mode="json"),
+        "sysctls": file.sysctls,
+        "claims": [
+            {
+                "id": each.claim.id,
+                "kind": each.claim.kind,
+                "text": each.claim.text,
+                "expr": each.expr.text,
+                "when": None if each.when is None else each.when.text,
+            }
+            for each in scenario.claims
+        ],
+    }
+
+
+def run_entry(listed: Listed) -> dict[str, Any]:
+    """Return a run of `rig runs`; one that cannot be read has a problem."""
+    if listed.run is None:
+        return {"id": listed.id, "path": str(listed.folder), "problem": listed.problem}
+    run = listed.run
+    return {
+        "id": listed.id,
+        "path": str(listed.folder),
+        "started": run.started,
+        "scenario": run.scenario,
+        "settings": dict(run.settings),
+        "verdict": run.verdict,
+        "host_seconds": run.host_seconds,
+        "guest_seconds": run.guest_seconds,
+    }
+
+
+def cache_entry(entry: Entry) -> dict[str, Any]:
+    """Return an entry of the cache; size in bytes, used: when it was used last."""
+    used = datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds")
+    return {"key": entry.key, "kind": entry.kind, "size": entry.size, "used": used, "about": entry.about}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The lists, to a program (--json), to a pipe, and to a narrow terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rig.cli.app import _run
+from rig.image.store import Store
+from rig.report.catalogue import runs_table, scenario_page
+from rig.run.folder import list_runs
+from rig.scenario.load import load_scenario
+from tests.report.made_folder import write_folder
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "runs").mkdir()
+    return tmp_path
+
+
+def printed(words: list[str], capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
+    assert _run(words) == status
+    return capsys.readouterr().out
+
+
+def test_scenarios_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = {each["name"]: each for each in json.loads(printed(["list", "--json"], capsys))}
+
+    assert "every" in entries["overcommit-oops"]["parameters"]
+
+
+def test_broken_scenario_is_in_the_list_with_its_problem(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "scenario.toml").write_text("title = 1\n")
+    monkeypatch.setattr("rig.cli.scenarios.list_scenarios", lambda: [tmp_path / "broken"])
+
+    (entry,) = json.loads(printed(["list", "--json"], capsys))
+
+    assert entry["name"] == "broken"
+    assert "scenario.toml" in entry["problem"]
+
+
+def test_scenario_as_json_has_its_claims_as_written(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(printed(["show", "overcommit-oops", "--json"], capsys))
+
+    claims = {claim["id"]: claim for claim in document["claims"]}
+    assert claims["nothing-killed-before"]["expr"] == "killed == 0"
+    assert document["parameters"]["every"]["default"] == "30s"
+
+
+def test_runs_as_json_and_chosen_by_verdict(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_folder(places / "runs" / "20261125-000000-aaaa")
+    (places / "runs" / "20261125-000001-bbbb").mkdir()
+    (places / "runs" / "20261125-000001-bbbb" / "run.json").write_text("{")
+
+    good, bad = json.loads(printed(["runs", "--json"], capsys))
+
+    assert good["path"] == str(run)
+    assert good["verdict"] == "reproduced"
+    assert bad["problem"]
+    assert json.loads(printed(["runs", "--json", "--verdict", "reproduced"], capsys)) == [good]
+    assert json.loads(printed(["runs", "--json", "--scenario", "nothing"], capsys)) == []
+    assert _run(["runs", "--verdict", "fine"]) == 64
+
+
+@pytest.mark.parametrize("words", [["image", "list"], ["kernel", "list"]])
+def test_cache_as_json(words: list[str], places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    with store.workplace() as directory:
+        (directory / "bzImage").write_bytes(b"kernel")
+        store.add("kernel", "a" * 64, directory, {"spec": "debian:bookworm"})
+
+    (entry,) = json.loads(printed([*words, "--json"], capsys))
+
+    assert entry["key"] == "a" * 64
+    assert entry["about"]["spec"] == "debian:bookworm"
+
+
+def test_doctor_as_json_has_the_findings(
+    places: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIG_QEMU", "/nowhere/qemu")
+
+    document = json.loads(printed(["doctor", "--json"], capsys, status=1))
+
+    assert document["can_run"] is False
+    assert any(finding["level"] == "bad" and finding["remedy"] for finding in document["findings"])
+
+
+@pytest.mark.parametrize("words", [["kernel", "rm", "nosuch"], ["image", "rm", "nosuch"], ["kernel", "rm"]])
+def test_removal_answers_in_the_words_of_its_command(
+    words: list[str], places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(words) == 64
+
+    error = capsys.readouterr().err
+    assert f"rig {words[0]} rm" in error
+    assert f"rig {words[0]} list" in error
+
+
+def test_pipe_gets_a_line_a_row_without_padding(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(["list"], capsys)
+
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+    assert sum("overcommit-oops" in line for line in out.splitlines()) == 1
+    summary = load_scenario("fork-fails").file.summary
+    assert summary in out
+
+
+@pytest.mark.parametrize("width", [38, 60, 79, 200])
+def test_id_and_verdict_of_a_run_stay_in_one_line(width: int, places: Path) -> None:
+    write_folder(places / "runs" / "20261125-000000-aaaa")
+    out = io.StringIO()
+
+    Console(file=out, width=width, color_system=None).print(runs_table(list_runs(), width=width))
+
+    (row,) = [line for line in out.getvalue().splitlines() if "20261125-000000-aaaa" in line]
+    assert "reproduced" in row
+
+
+def test_commands_of_a_story_can_be_pasted_from_a_narrow_terminal() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=40, force_terminal=True, color_system=None)
+
+    for part in scenario_page(load_scenario("overcommit-oops")):
+        console.print(part, crop=False)
+
+    assert (
+        "rig run overcommit-oops --set hog=70M --memory 384M      # another machine, the same end\n" in out.getvalue()
+    )
+
+
+def test_story_to_a_pipe_is_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not sys.stdout.isatty()
+
+    assert printed(["show", "overcommit-oops"], capsys).startswith(load_scenario("overcommit-oops").story())
