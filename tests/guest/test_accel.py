@@ -12,7 +12,6 @@ import pytest
 
 from rig.cli import main
 from rig.machine import accel, prove
-from rig.machine.qemu import find_qemu
 from rig.machine.snapshot import Patience
 from tests.guest.conftest import Rig
 
@@ -76,7 +75,7 @@ def rig_with(
     """Call rig, in this process, with a stand-in for QEMU; the host's own KVM may be one that is never tried."""
 
     def call(body: str, *words: str) -> tuple[int, str, str]:
-        program = tmp_path / "qemu-stand-in"
+        program = tmp_path / f"qemu-stand-in-{len(list(tmp_path.iterdir()))}"
         program.write_text(f"#!/bin/bash\n{body}")
         program.chmod(0o755)
         monkeypatch.setenv("RIG_QEMU", str(program))
@@ -85,10 +84,8 @@ def rig_with(
         # What is remembered belongs to the stand-in: it names itself as the QEMU behind it.
         monkeypatch.setattr(accel, "_read", lambda content: None)
         monkeypatch.setattr("sys.argv", ["rig", *words])
-        find_qemu.cache_clear()
         with pytest.raises(SystemExit) as raised:
             main()
-        find_qemu.cache_clear()
         printed = capsys.readouterr()
         return int(raised.value.code or 0), printed.out, printed.err
 
