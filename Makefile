@@ -116,4 +116,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
+.PHONY: help man deb run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean

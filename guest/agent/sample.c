@@ -259,6 +259,23 @@ int64_t own_rss_kb(void)
 	return rss;
 }
 
+/*
+ * What of its memory is nobody else's, from smaps_rollup in `text`: a page that is mapped ten times, or merged by KSM, is
+ * in Rss each time and in Pss once. Lazily freed pages (MADV_FREE) and file pages can be had without a kill.
+ */
+static void say_held(void)
+{
+	static const struct { const char *field, *key; } parts[] = {
+		{ "Pss_Anon:", "pss_anon_kb" }, { "Pss_Shmem:", "pss_shmem_kb" }, { "LazyFree:", "lazy_free_kb" },
+		{ "SwapPss:", "swap_pss_kb" },
+	};
+	int64_t value;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (field_kb(text, parts[i].field, &value))
+			rec_int(parts[i].key, value);
+}
+
 enum outcome begin_check_rss(struct step *step)
 {
 	const struct program *program = program_named(word(step, "program"));
@@ -290,6 +307,7 @@ enum outcome begin_check_rss(struct step *step)
 	rec_str("comm", m->comm);
 	rec_int("pid", m->pid);
 	rec_int("rss_kb", rss);
+	say_held();
 	if (min_text)
 		rec_int("min_kb", (int64_t)(min / 1024));
 	else

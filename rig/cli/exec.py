@@ -36,7 +36,7 @@ class _BehindDashes(typer.core.TyperCommand):
             at = args.index("--")
             ctx.meta[COMMAND] = tuple(args[at + 1 :])
             args = args[:at]
-        elif "--help" not in args:
+        elif "--help" not in args and not ctx.resilient_parsing:
             raise UsageError(
                 "the program stands behind --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
             )

@@ -58,6 +58,7 @@ class Execution:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panicked: bool = False
     panic_dump: str | None = None
     notes: tuple[str, ...] = ()
     problem: RigError | None = None
@@ -228,6 +229,7 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
     except RigError:
         # It ended without one.
         return
+    execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:

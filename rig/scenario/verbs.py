@@ -41,10 +41,15 @@ VERBS = {
     "modprobe": _verb("name", ""),
     "swapon": _verb("", "path mkswap zram"),
     "root": _verb("name layer*", "hostname tmp"),
-    "spawn": _verb("program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream"),
+    "spawn": _verb(
+        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged"
+    ),
     "wait_line": _verb("program text timeout", "count"),
     "wait_state": _verb("program state timeout", "comm count"),
     "wait_exit": _verb("program timeout", "comm count"),
+    "wait_port": _verb("port timeout", "program"),
+    "wait_rss": _verb("program min timeout", "comm"),
+    "wait_until": _verb("condition timeout", "program"),
     "wait_any": _verb("timeout", "oom exit* line* settle"),
     "signal": _verb("program signal", "comm timeout"),
     "sleep": _verb("seconds", ""),
