@@ -245,6 +245,7 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        notes=execution.notes,
         layers=tuple(
             UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
             for layer in ready.layers
@@ -283,6 +284,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
                 machine=spec.machine,
+                cpu_model=spec.cpu_model,
             ),
         )
     return Recording(reason=guest.unrecorded)

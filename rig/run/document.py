@@ -90,6 +90,8 @@ class Environment(Model):
     image_hash: str = ""
     snapshot_hash: str = ""
     payload_hash: str = ""
+    notes: tuple[str, ...] = ()
+    """What this QEMU does differently from others that a guest can see."""
     layers: tuple[UsedLayer, ...] = ()
 
 
@@ -103,6 +105,9 @@ class RecordedLayer(Model):
 
 MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
 """The switches of a machine that a recording may name. Others would let an imported run name files of this host."""
+
+
+CPU_PATTERN = r"^max(,-[a-z0-9-]+|,(family|model|stepping)=\d+)*$"
 
 
 class RecordedGuest(Model):
@@ -126,6 +131,8 @@ class RecordedGuest(Model):
     layers: tuple[RecordedLayer, ...] = ()
     machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
     """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
+    cpu_model: str = Field("max,-erms,-fsrm,model=4,stepping=0", pattern=CPU_PATTERN)
+    """The value of -cpu, likewise."""
 
 
 class Recording(Model):
