@@ -95,6 +95,7 @@ fresh: ## make run and make test in a fresh minimal Debian (as root): make fresh
 	.ci/run $(SUITE)
 
 bench: all-extras ## The numbers, each with its reference from the same run
+	$(PY) -m tests.benchmarks.first_verdict
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
