@@ -68,6 +68,7 @@ class Execution:
     panicked: bool = False
     panic_dump: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     problem: RigError | None = None
     stopped: RigError | None = None
     """Why QEMU stopped the guest's CPUs, where it did for a reason of its own."""
@@ -136,7 +137,9 @@ async def execute(
     """
     execution = Execution()
     snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
-    execution.snapshot, execution.snapshot_digest = snapshot.key, snapshot.digest
+    execution.snapshot, execution.snapshot_digest, execution.notes = snapshot.key, snapshot.digest, snapshot.notes
+    for note in snapshot.notes:
+        progress.line(note)
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
