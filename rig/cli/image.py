@@ -42,7 +42,7 @@ def build(
     kernel: str = typer.Option(None, help="Fetch or build this kernel too: debian:SUITE, source:SUITE, tree:DIR."),
     recipe: str = typer.Option(None, help="With buildroot: full, small, or a .toml file of yours."),
     buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
-    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; all processors by default."),
+    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; default: one a CPU."),
     primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
     defconfig_only: bool = typer.Option(
         False, "--defconfig-only", help="Render and check Buildroot's configuration, print it, build nothing."

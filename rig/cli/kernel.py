@@ -37,13 +37,13 @@ def build(
         None, help="A fragment that is merged last, or a whole .config to start from in place of tinyconfig."
     ),
     debug_info: bool = typer.Option(False, "--debug-info", help="Keep types and lines for post-mortem and debug."),
-    jobs: int = typer.Option(None, min=1, help="Compilers at once; as many as there are processors."),
+    jobs: int = typer.Option(None, min=1, help="Compilers at once; default: one a CPU."),
     buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
     primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
 ) -> None:
     """Fetch a kernel, or build one from source with rig's fragments, all built in.
 
-    Every line that a fragment asks for is checked to be in force. What was built stands under this name from now on.
+    Every line that a fragment asks for is checked to be in force. What was built is found under this name from now on.
     """
     how, _, what = spec.partition(":")
     if how not in ("debian", "source", "tree", "buildroot") or not what:
@@ -126,7 +126,7 @@ def list_kernels(as_json: AsJson = False) -> None:
 @kernel.command("rm")
 def remove_kernels(
     keys: list[str] = typer.Argument(None, help="Keys, or their first letters."),
-    all_: bool = typer.Option(False, "--all", help="All kernels, and the folders that trees were built in."),
+    all_: bool = typer.Option(False, "--all", help="All kernels, and the directories that trees were built in."),
 ) -> None:
     """Remove kernels from the cache."""
     remove_entries(keys or [], all_, "kernel", command="rig kernel")

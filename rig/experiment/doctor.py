@@ -16,7 +16,8 @@ from rig.image.apt import host_mirror, host_suite
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
 from rig.image.store import Store
-from rig.machine.accel import KVM, prove_kvm
+from rig.machine.accel import prove_kvm
+from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
 
 __all__ = ["Finding", "examine", "examine_kvm"]
@@ -127,15 +128,12 @@ async def examine_kvm(*, again: bool = False) -> Finding:
 
     try:
         guest = await prepare_guest(guest_settings(["clock=live", "accel=tcg"]))
-        works, why = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
+        proof = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
     except RigError as error:
         return Finding("note", "kvm", f"not tried: {error.what}", error.remedy or "")
-    if works:
-        return Finding("ok", "kvm", why)
-    return Finding(
-        "note",
-        "kvm",
-        why,
-        "live guests run on TCG instead, ten times slower; the warp clock, the default, is not affected."
-        " Nested virtualisation has to be allowed by the machine's host",
-    )
+    if proof.works:
+        return Finding("ok", "kvm", proof.why)
+    instead = "live guests run on TCG instead, ten times slower; the warp clock, the default, is not affected"
+    if unusable_kvm() is None:
+        instead += ". In a virtual machine, its host has to allow nested virtualisation"
+    return Finding("note", "kvm", proof.why, instead)

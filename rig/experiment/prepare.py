@@ -26,7 +26,7 @@ from rig.image.rootfs import Rootfs, find_rootfs, merged_path
 from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
-from rig.machine.features import MACHINE
+from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
@@ -146,7 +146,7 @@ async def prepare_guest(
         store=store,
         qemu=qemu,
         parts=parts,
-        spec=replace(spec, accel=accel.accel, layers=layers),
+        spec=replace(spec, accel=accel.accel, cpu_model=accel.cpu_model, layers=layers),
         accel=accel,
         unrecorded=_why_not_recorded(spec, wanted=record),
         prealloc=settings.prealloc,
@@ -222,6 +222,7 @@ def guest_spec(
         rootfs_size=parts.rootfs.image.stat().st_size,
         payload_size=PAYLOAD_SIZE,
         machine=MACHINE,
+        cpu_model=TCG_CPU,
         swap=settings.swap,
         append=append,
         qemu_args=qemu_args,

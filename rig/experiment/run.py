@@ -205,6 +205,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
+    from rig.telemetry.stall import find_stalls
     from rig.telemetry.timeline import write_timeline
 
     with (opened.folder / "console.log").open("rb") as console:
@@ -219,7 +220,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         reason = {"reason": problem.what}
     elif problem is not None and evidence.end() is not None:
         reason = {"reason": problem.what, "verdict": "error"}
-    return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
+    return account(ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason)
 
 
 def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:
@@ -244,6 +245,7 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        notes=execution.notes,
         layers=tuple(
             UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
             for layer in ready.layers
@@ -282,6 +284,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
                 machine=spec.machine,
+                cpu_model=spec.cpu_model,
             ),
         )
     return Recording(reason=guest.unrecorded)
