@@ -22,6 +22,7 @@ from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel
 from rig.image.store import Store
 from rig.report.console import output_console
 from rig.report.live import progress_for
+from rig.units import format_megabytes
 
 app = typer.Typer()
 kernel = typer.Typer(help="Kernels.", no_args_is_help=True)
@@ -78,7 +79,9 @@ def build(
             made = build_tree_kernel(store, what, asked, jobs=jobs, tell=progress.phase)
     print(f"{made.spec}  {made.release}  {made.package}")
     if how != "debian":
-        sizes = (f"{name} {(made.image.parent / name).stat().st_size / 1e6:.1f} MB" for name in ("bzImage", "vmlinux"))
+        sizes = (
+            f"{name} {format_megabytes((made.image.parent / name).stat().st_size)}" for name in ("bzImage", "vmlinux")
+        )
         print(f"{made.image}  {', '.join(sizes)}  in {time.monotonic() - began:.0f} s")
     if default_kernel().spec != made.spec:
         print(f"runs boot it with --kernel {made.spec}; 'rig kernel use {made.spec}' makes it the default")

@@ -10,6 +10,7 @@ import typer
 from rig.image.defaults import default_kernel
 from rig.image.store import Store
 from rig.image.symbols import add_file, add_package
+from rig.units import format_megabytes
 
 app = typer.Typer()
 symbols = typer.Typer(help="The kernel's debug symbols.", no_args_is_help=True)
@@ -27,11 +28,12 @@ def add(
         added = add_package(store, spec)
     else:
         added = add_file(store, Path(spec), kernel or default_kernel().spec)
-    print(f"{added.build_id[:16]}  {added.source}  {added.vmlinux.stat().st_size / (1 << 20):.0f} MB")
+    print(f"{added.build_id[:16]}  {added.source}  {format_megabytes(added.vmlinux.stat().st_size)}")
 
 
 @symbols.command("list")
 def list_symbols() -> None:
     """List the symbols in the cache."""
     for entry in Store().entries("symbols"):
-        print(f"{entry.key[:16]}  {entry.about.get('release')}  {entry.about.get('source')}  {entry.size >> 20} MB")
+        about = entry.about
+        print(f"{entry.key[:16]}  {about.get('release')}  {about.get('source')}  {format_megabytes(entry.size)}")
