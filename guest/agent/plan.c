@@ -30,7 +30,7 @@ const struct verb verbs[] = {
 	{ "wait_any", "", "oom exit* line* settle", true, begin_wait_any, check_wait_any, describe_members },
 	{ "signal", "program signal", "comm timeout", false, begin_signal, check_signal, describe_members },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
-	{ "sample", "", "every now label pss", false, begin_sample, NULL, NULL },
+	{ "sample", "", "every now label pss cgroup", false, begin_sample, NULL, NULL },
 	{ "pagemap", "program", "comm start length region label pfns every", false, begin_pagemap, NULL, NULL },
 	{ "check_rss", "program", "comm min max", false, begin_check_rss, NULL, NULL },
 	{ "fds", "program", "comm label fd*", false, begin_fds, NULL, NULL },

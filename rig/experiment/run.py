@@ -205,6 +205,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
+    from rig.telemetry.stall import find_stalls
     from rig.telemetry.timeline import write_timeline
 
     with (opened.folder / "console.log").open("rb") as console:
@@ -219,7 +220,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         reason = {"reason": problem.what}
     elif problem is not None and evidence.end() is not None:
         reason = {"reason": problem.what, "verdict": "error"}
-    return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
+    return account(ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason)
 
 
 def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:

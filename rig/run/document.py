@@ -28,6 +28,7 @@ __all__ = [
     "Recording",
     "Run",
     "Shown",
+    "Stall",
     "StepResult",
     "UsedLayer",
     "Verdict",
@@ -265,6 +266,15 @@ class StepResult(Model):
     saw: str = ""
 
 
+class Stall(Model):
+    """A span in which programs got nothing done for want of memory. Guest seconds; share: of it, waited for memory."""
+
+    begin: float
+    length: float
+    share: float
+    cause: Literal["throttled", "thrashing", "swapping", "no-progress", "io"]
+
+
 class ProgramRun(Model):
     """A program that was run by itself (`rig exec`): what was asked for."""
 
@@ -313,6 +323,7 @@ class Run(Model):
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
     program: ProgramRun | None = None
+    stalls: tuple[Stall, ...] = ()
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)

@@ -53,7 +53,7 @@ VERBS = {
     "wait_any": _verb("timeout", "oom exit* line* settle"),
     "signal": _verb("program signal", "comm timeout"),
     "sleep": _verb("seconds", ""),
-    "sample": _verb("", "every now label pss"),
+    "sample": _verb("", "every now label pss cgroup"),
     "pagemap": _verb("program", "comm start length region label pfns every"),
     "check_rss": _verb("program", "comm min max"),
     "fds": _verb("program", "comm label fd*"),

@@ -167,3 +167,29 @@ def test_scenario_starts_programs_of_packages_and_executables(rig: Rig, tmp_path
 
     assert called.status == 0, called.out + called.err
     assert called.run()["environment"]["layers"][0]["source"].startswith("deb:redis-server")
+
+
+def test_throttling_by_memory_high_is_a_stall_with_its_cause(rig: Rig) -> None:
+    called = rig(
+        "exec", "--expect", "stall", "--timeout", "30s", "--cgroup", "memory.high=24M", "--", "tail", "/dev/zero"
+    )
+
+    assert called.status == 0, called.err
+    assert "throttled by memory.high" in called.err
+    assert "OOM" not in called.err
+
+
+def test_program_that_has_its_memory_does_not_stall(rig: Rig) -> None:
+    called = rig(
+        "exec",
+        "--expect",
+        "stall",
+        "--timeout",
+        "30s",
+        "--",
+        "sh",
+        "-c",
+        "sleep 5; head -c 9000000 /dev/zero | tail -c 1 >/dev/null",
+    )
+
+    assert called.status == 1, called.err
