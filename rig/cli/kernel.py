@@ -18,6 +18,7 @@ from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
 from rig.image.defaults import choose_default, default_kernel
 from rig.image.kernel import build_debian_kernel, check_spelling
+from rig.image.ref import KernelRef
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
 from rig.image.store import Store
 from rig.report.console import output_console
@@ -46,8 +47,9 @@ def build(
 
     Every line that a fragment asks for is checked to be in force. What was built is found under this name from now on.
     """
-    how, _, what = spec.partition(":")
-    if how not in ("debian", "source", "tree", "buildroot") or not what:
+    ref = KernelRef.parse(spec, "rig kernel build")
+    how, what = ref.kind, ref.name
+    if how == "file" or not what:
         raise UsageError(
             f"'{spec}' cannot be built",
             where="rig kernel build",

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from rig.image.defaults import default_kernel
+from rig.image.ref import KernelRef
 from rig.image.store import Store
 from rig.image.symbols import add_file, add_package
 from rig.units import format_megabytes
@@ -24,7 +25,7 @@ def add(
 ) -> None:
     """Fetch the debug package of a kernel and keep its vmlinux, if its build id is the kernel's."""
     store = Store()
-    if spec.startswith(("debian:", "source:", "tree:")):
+    if KernelRef.parse(spec, "rig symbols add").kind != "file":
         added = add_package(store, spec)
     else:
         added = add_file(store, Path(spec), kernel or default_kernel().spec)
