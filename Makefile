@@ -92,6 +92,7 @@ fresh: ## make run and make test in a fresh minimal Debian (as root): make fresh
 	.ci/run $(SUITE)
 
 bench: all-extras ## The numbers, each with its reference from the same run
+	$(PY) -m tests.benchmarks.first_verdict
 	$(PY) -m tests.benchmarks.image_build
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
@@ -116,4 +117,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
+.PHONY: help man deb run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean

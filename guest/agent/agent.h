@@ -51,6 +51,7 @@ struct step {
 	const struct word *words;
 	int count;
 	bool go_on;		/* on_error=go */
+	bool done;		/* sysctl: it was written */
 	int64_t timeout;	/* ns, 0: none */
 	unsigned int seen;	/* lines matched so far: counted from the program's spawn, not from the step's begin */
 	const char *matched;	/* the line= word of the last of them (wait_any) */
@@ -221,6 +222,7 @@ enum outcome begin_read(struct step *step);
 
 /* settings.c: verbs that set something and read it back. */
 enum outcome begin_sysctl(struct step *step);
+void say_sysctls_at_end(void);
 enum outcome begin_write(struct step *step);
 enum outcome begin_cgroup(struct step *step);
 enum outcome begin_modprobe(struct step *step);
@@ -250,10 +252,20 @@ enum outcome begin_end(struct step *step);
 void describe_members(struct step *step);
 void describe_line(struct step *step);
 
+/* until.c: waits for programs that never stop themselves */
+bool is_condition(const char *spec);
+enum outcome begin_wait_port(struct step *step);
+enum outcome begin_wait_rss(struct step *step);
+enum outcome begin_wait_until(struct step *step);
+enum outcome check_wait_port(struct step *step);
+enum outcome check_wait_rss(struct step *step);
+enum outcome check_wait_until(struct step *step);
+
 /* kmsg.c */
 void kmsg_open(void);
 int kmsg_fd(void);
 void kmsg_readable(void);
+int64_t oom_kills(void);
 
 /* run.c */
 void loop_open(void);
@@ -267,6 +279,7 @@ void die(const char *what) __attribute__((noreturn));	/* says what and errno on 
 void power_off(void) __attribute__((noreturn));
 const char *cmdline(const char *key);
 void say_memory(void);
+bool has_pvpanic(void);
 
 /* modules.c */
 void load_modules(void);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -172,6 +173,16 @@ static void put_first(void)
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
 		die("sched_setscheduler");
 	setrlimit(RLIMIT_NOFILE, &files);
+	/* Its records are the evidence: no program may write to its memory or take its descriptors (ptrace_may_access()). */
+	if (prctl(PR_SET_DUMPABLE, 0))
+		die("prctl(PR_SET_DUMPABLE)");
+}
+
+/* Whether QEMU hears of a panic: drivers/misc/pvpanic/pvpanic-mmio.c, before 5.13 drivers/misc/pvpanic.c. */
+bool has_pvpanic(void)
+{
+	return access("/sys/bus/acpi/devices/QEMU0001:00/physical_node/driver", F_OK) == 0 ||
+	       access("/sys/bus/acpi/devices/QEMU0001:00/driver", F_OK) == 0;
 }
 
 void say_memory(void)

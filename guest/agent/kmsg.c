@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel's log, from now on: only to see at once that the OOM killer was invoked. The log itself is the host's to
- * read, on the console.
+ * The kernel's log, from now on: to see at once that the OOM killer was invoked, and to relay the lines that tell of it.
+ * The log itself is the host's to read, on the console. But any program that runs as root can write what it likes there,
+ * while a record of /dev/kmsg says who wrote it: only the kernel has facility 0 (devkmsg_write() of
+ * kernel/printk/printk.c gives LOG_USER to whoever asks for 0).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent.h"
 
+enum { MOST_RELAYED = 2000, MOST_FOREIGN = 64 };
+
 static int fd = -1;
+static int relayed, foreign;
+static bool wants_cpu_line;	/* of dump_stack_print_info(), which names the pid of the task that asked */
 static bool reported;	/* this OOM event's record is out; its kill line is yet to come */
 
 void kmsg_open(void)
@@ -25,15 +32,53 @@ int kmsg_fd(void)
 	return fd;
 }
 
-static void said_oom(void)
+/* How many processes the OOM killer has killed since boot, -1 where the kernel (before 4.13) does not count. */
+int64_t oom_kills(void)
 {
 	char text[8192];
 	int64_t count = -1;
 
 	if (slurp("/proc/vmstat", text, sizeof(text)) > 0)
 		field_kb(text, "oom_kill ", &count);
+	return count;
+}
+
+static void relay(int facility, const char *line)
+{
+	rec_begin("kmsg");
+	rec_int("facility", facility);
+	rec_text("text", line, strlen(line));
+	rec_end();
+}
+
+/* The kill counter of the cgroup that ran full: "…,oom_memcg=/service,task_memcg=/service/a,task=hog,pid=90,uid=0". */
+static void relay_memory_events(const char *line)
+{
+	char path[PATH_BYTES] = "/sys/fs/cgroup", text[1024];
+	const char *group = strstr(line, "oom_memcg=/");
+	int64_t count;
+	size_t span;
+
+	if (!group)
+		return;
+	group += strlen("oom_memcg=");
+	span = strcspn(group, ",");
+	if (span > sizeof(path) - 64)
+		return;
+	strncat(path, group, span);
+	strcat(path, "/memory.events");
+	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "oom ", &count))
+		return;
+	rec_begin("memory_events");
+	rec_text("cgroup", group, span);
+	rec_int("oom", count);
+	rec_end();
+}
+
+static void said_oom(void)
+{
 	rec_begin("oom");
-	rec_int("oom_kill", count);
+	rec_int("oom_kill", oom_kills());
 	rec_end();
 	take_sample("oom", false);
 	take_pagemaps("oom");
@@ -42,17 +87,52 @@ static void said_oom(void)
 
 /*
  * dump_header() of mm/oom_kill.c opens a report with "COMM invoked oom-killer:", rate limited; __oom_kill_process()
- * then always prints "Out of memory: Killed process" or "Memory cgroup out of memory: Killed process".
+ * then always prints "Out of memory: Killed process", "Memory cgroup out of memory: Killed process" or
+ * "Out of memory (oom_kill_allocating_task): Killed process".
  */
 static void read_line(const char *line)
 {
-	if (strstr(line, " invoked oom-killer:")) {
+	bool invoked = strstr(line, " invoked oom-killer:"), killed = strstr(line, "ut of memory") && strstr(line, ": Killed process "),
+	     chosen = strncmp(line, "oom-kill:", 9) == 0, nobody = strstr(line, "no killable processes"),
+	     group = strstr(line, "are going to be killed due to memory.oom.group set"),
+	     cpu = wants_cpu_line && strncmp(line, "CPU:", 4) == 0;
+
+	if (!invoked && !killed && !chosen && !nobody && !group && !cpu)
+		return;
+	wants_cpu_line = invoked;
+	if (relayed < MOST_RELAYED) {
+		relayed++;
+		relay(0, line);
+	}
+	if (chosen)
+		relay_memory_events(line);
+	if (invoked) {
 		said_oom();
 		reported = true;
-	} else if (strstr(line, "ut of memory: Killed process") || strstr(line, "no killable processes")) {
+	} else if (killed || nobody) {
 		if (!reported)
 			said_oom();
 		reported = false;
+	}
+}
+
+/* A record is "PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;TEXT", then lines that begin with a blank (devkmsg_read()). */
+static void read_record(char *record)
+{
+	char *text = strchr(record, ';'), *end;
+	long priority = strtol(record, NULL, 10);
+
+	if (!text)
+		return;
+	text++;
+	end = strchr(text, '\n');
+	if (end)
+		*end = '\0';
+	if (priority >> 3 == 0) {
+		read_line(text);
+	} else if (foreign < MOST_FOREIGN && strncmp(text, "rig: mark ", 10) != 0) {
+		foreign++;
+		relay((int)(priority >> 3), text);
 	}
 }
 
@@ -65,6 +145,6 @@ void kmsg_readable(void)
 		if (got <= 0)
 			continue;	/* EPIPE: the buffer ran over us; the next read goes on after the gap */
 		line[got] = '\0';
-		read_line(line);
+		read_record(line);
 	}
 }

@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,6 +24,7 @@ struct launch {
 	const char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
 	const char *path, *cwd, *cgroup, *adj, *tty, *sched, *root, *input;
 	long uid, gid;
+	bool privileged;
 	int out, err;
 	struct { int resource; struct rlimit limit; } rlimits[8];
 	int rlimit_count;
@@ -93,6 +96,20 @@ static int join_cgroup(const char *name)
 	strncat(path, name, sizeof(path) - 64);
 	strcat(path, "/cgroup.procs");
 	return spill(path, "0");
+}
+
+/*
+ * What would let a program that runs as root make up evidence: I/O ports (pvpanic's), the agent's memory and descriptors,
+ * modules. Without the privilege to drop them (rig-agent --run as a user) there is none of them to drop.
+ */
+static int drop_capabilities(void)
+{
+	static const int dropped[] = { CAP_SYS_RAWIO, CAP_SYS_PTRACE, CAP_SYS_MODULE };
+
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
+		if (prctl(PR_CAPBSET_DROP, dropped[i], 0, 0, 0) && errno != EPERM)
+			return -1;
+	return 0;
 }
 
 static const char no_interpreter[] = "execve (the interpreter or loader that it names is missing)";
@@ -175,6 +192,8 @@ static int launched(void *unused)
 	if (launch.cgroup)
 		TRY("cgroup.procs", join_cgroup(launch.cgroup));
 	TRY("sched_setattr", set_scheduler(launch.sched ? launch.sched : "other"));
+	if (!launch.privileged)
+		TRY("prctl(PR_CAPBSET_DROP)", drop_capabilities());
 	if (launch.root) {
 		TRY("chroot", chroot(launch.root));
 		TRY("chdir", chdir("/"));
@@ -222,7 +241,8 @@ pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=linux" };
 	int i;
 
-	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0", .out = out_fd, .err = out_fd, .tty = tty };
+	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0", .out = out_fd, .err = out_fd, .tty = tty,
+				    .privileged = true };
 	for (i = 0; argv[i] && i < MAX_ARGS; i++)
 		launch.argv[i] = argv[i];
 	memcpy(launch.envp, env, sizeof(env));
@@ -317,6 +337,7 @@ const char *launch_prepare(const struct step *step)
 	launch.path = launch.argv[0];
 	launch.cgroup = word(step, "cgroup");
 	launch.sched = word(step, "sched");
+	launch.privileged = word(step, "privileged") && strcmp(word(step, "privileged"), "1") == 0;
 	if (word(step, "oom_score_adj"))
 		launch.adj = word(step, "oom_score_adj");
 	if ((value = word(step, "uid")))

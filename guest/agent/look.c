@@ -218,17 +218,22 @@ enum outcome begin_status(struct step *step)
 enum outcome begin_tree(struct step *step)
 {
 	const char *name = word(step, "program");
+	int left_out = 0;
 
 	members_refresh();
 	rec_begin("tree");
 	say_label(step);
 	rec_open("procs", '[');
-	for (int i = 0; i < MAX_MEMBERS && rec_room() > 512; i++) {
+	for (int i = 0; i < MAX_MEMBERS; i++) {
 		const struct member *m = &members[i];
 		char state[2] = { m->state, '\0' };
 
 		if (!m->pid || m->stat_fd < 0 || (name && strcmp(m->program->name, name) != 0))
 			continue;
+		if (rec_room() <= 512) {
+			left_out++;
+			continue;
+		}
 		rec_open(NULL, '{');
 		say_member(m);
 		rec_int("ppid", m->ppid);
@@ -240,6 +245,8 @@ enum outcome begin_tree(struct step *step)
 		rec_close('}');
 	}
 	rec_close(']');
+	if (left_out + members_unwatched)
+		rec_int("procs_left_out", left_out + members_unwatched);
 	rec_end();
 	return STEP_DONE;
 }

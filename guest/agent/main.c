@@ -101,6 +101,9 @@ static void run_as_init(void)
 	rec_str("payload", payload_dir);
 	rec_bool("dax", has_dax(path));
 	say_memory();
+	rec_int("oom_kill", oom_kills());
+	rec_bool("kmsg", kmsg_fd() >= 0);
+	rec_bool("pvpanic", has_pvpanic());
 	rec_end();
 	if (problems)
 		say_end("bad-plan", -1);

@@ -19,15 +19,18 @@ const struct verb verbs[] = {
 	{ "modprobe", "name", "", false, begin_modprobe, NULL, NULL },
 	{ "swapon", "", "path mkswap zram", false, begin_swapon, NULL, NULL },
 	{ "root", "name layer*", "hostname tmp", false, begin_root, NULL, NULL },
-	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream", false, begin_spawn, NULL,
+	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged", false, begin_spawn, NULL,
 	  NULL },
 	{ "wait_line", "program text", "count", true, begin_wait_line, check_wait_line, describe_line },
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },
 	{ "wait_exit", "program", "comm count", true, begin_wait_exit, check_wait_exit, describe_members },
+	{ "wait_port", "port", "program", true, begin_wait_port, check_wait_port, NULL },
+	{ "wait_rss", "program min", "comm", true, begin_wait_rss, check_wait_rss, NULL },
+	{ "wait_until", "condition", "program", true, begin_wait_until, check_wait_until, NULL },
 	{ "wait_any", "", "oom exit* line* settle", true, begin_wait_any, check_wait_any, describe_members },
 	{ "signal", "program signal", "comm timeout", false, begin_signal, check_signal, describe_members },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
-	{ "sample", "", "every now label pss", false, begin_sample, NULL, NULL },
+	{ "sample", "", "every now label pss cgroup", false, begin_sample, NULL, NULL },
 	{ "pagemap", "program", "comm start length region label pfns every", false, begin_pagemap, NULL, NULL },
 	{ "check_rss", "program", "comm min max", false, begin_check_rss, NULL, NULL },
 	{ "fds", "program", "comm label fd*", false, begin_fds, NULL, NULL },
@@ -179,6 +182,11 @@ static const char *bad_value(const struct step *step, const char *key, const cha
 		return parse_signal(value) ? NULL : "is not a signal";
 	if (strcmp(key, "count") == 0)
 		return parse_int(value, 1, 1000000, &number) ? NULL : "is not a number from 1 to 1000000";
+	if (strcmp(key, "port") == 0)
+		return parse_int(value, 1, 65535, &number) ? NULL : "is not a port from 1 to 65535";
+	if (strcmp(key, "condition") == 0)
+		return is_condition(value) ? NULL :
+		       "is not a condition: write meminfo.FIELD, vmstat.FIELD or psi.some.FIELD, a comparison and a number";
 	if (strcmp(key, "oom_score_adj") == 0)
 		return parse_int(value, -1000, 1000, &number) ? NULL : "is not a number from -1000 to 1000";
 	if (strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0)

@@ -94,6 +94,8 @@ enum outcome begin_spawn(struct step *step)
 	rec_begin("spawn");
 	rec_str("program", program->name);
 	rec_int("pid", pid);
+	if (word(step, "privileged"))
+		rec_bool("privileged", strcmp(word(step, "privileged"), "1") == 0);
 	rec_end();
 	return STEP_DONE;
 }

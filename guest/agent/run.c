@@ -198,10 +198,12 @@ void say_end(const char *reason, int step)
 {
 	/* What programs and the kernel have said by now belongs to the run. */
 	loop_once(now_ns());
+	say_sysctls_at_end();
 	rec_begin("end");
 	rec_str("reason", reason);
 	rec_int("step", step);
 	rec_int("agent_rss_kb", own_rss_kb());
+	rec_int("oom_kill", oom_kills());
 	rec_end();
 }
 

@@ -15,6 +15,7 @@ static char text[16 * 1024];
 static int64_t period, due;
 static bool period_pss;
 static char period_label[NAME_BYTES];
+static char cgroup[NAME_BYTES];	/* the group that samples tell of, below the root; empty: none */
 
 static bool fill(int *fd, const char *path)
 {
@@ -58,6 +59,8 @@ static bool wanted(const char *line)
 		       memcmp(line, "pgscan_", 7) == 0;
 	case 'o':
 		return memcmp(line, "oom_kill ", 9) == 0;
+	case 'w':
+		return memcmp(line, "workingset_refault", 18) == 0;
 	case 't':
 		return memcmp(line, "thp_fault_alloc ", 16) == 0 || memcmp(line, "thp_split_page ", 15) == 0;
 	}
@@ -85,15 +88,9 @@ static void say_vmstat(void)
 	rec_close('}');
 }
 
-/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full" */
-static void say_psi(void)
+/* From `text`: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full" */
+static void say_pressure(void)
 {
-	static int fd = -1;
-
-	if (!fill(&fd, "/proc/pressure/memory")) {
-		rec_null("psi");
-		return;
-	}
 	rec_open("psi", '{');
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		char *avg10 = strstr(line, "avg10="), *total = strstr(line, "total=");
@@ -106,6 +103,50 @@ static void say_psi(void)
 		rec_raw("total", total + 6, strspn(total + 6, "0123456789"));
 		rec_close('}');
 	}
+	rec_close('}');
+}
+
+static void say_psi(void)
+{
+	static int fd = -1;
+
+	if (fill(&fd, "/proc/pressure/memory"))
+		say_pressure();
+	else
+		rec_null("psi");
+}
+
+static bool fill_cgroup(const char *file)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", cgroup, file);
+	return slurp(path, text, sizeof(text)) > 0;
+}
+
+/* What a group holds, how often it met its limits (memory.events: "high 12" a line), and how long it waited. */
+static void say_cgroup(void)
+{
+	if (!*cgroup)
+		return;
+	rec_open("cgroup", '{');
+	rec_str("name", cgroup);
+	if (fill_cgroup("memory.current"))
+		rec_raw("current", text, trim(text));
+	if (fill_cgroup("memory.events")) {
+		rec_open("events", '{');
+		for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+			char *blank = memchr(line, ' ', (size_t)(end - line));
+
+			if (!blank)
+				continue;
+			*blank = '\0';
+			rec_raw(line, blank + 1, (size_t)(end - blank - 1));
+		}
+		rec_close('}');
+	}
+	if (fill_cgroup("memory.pressure"))
+		say_pressure();
 	rec_close('}');
 }
 
@@ -202,6 +243,7 @@ void take_sample(const char *label, bool pss)
 	say_meminfo();
 	say_vmstat();
 	say_psi();
+	say_cgroup();
 	rec_open("procs", '[');
 	for (int i = 0; i < MAX_MEMBERS; i++) {
 		if (!members[i].pid || members[i].ended)
@@ -239,6 +281,8 @@ enum outcome begin_sample(struct step *step)
 	const char *now = word(step, "now");
 	bool with_pss = pss && strcmp(pss, "1") == 0;
 
+	if (word(step, "cgroup"))
+		copy_name(cgroup, sizeof(cgroup), word(step, "cgroup"));
 	if (every) {
 		parse_seconds(every, &period);
 		due = now_ns() + period;
@@ -257,6 +301,23 @@ int64_t own_rss_kb(void)
 	if (slurp("/proc/self/status", text, sizeof(text)) > 0)
 		field_kb(text, "VmRSS:", &rss);
 	return rss;
+}
+
+/*
+ * What of its memory is nobody else's, from smaps_rollup in `text`: a page that is mapped ten times, or merged by KSM, is
+ * in Rss each time and in Pss once. Lazily freed pages (MADV_FREE) and file pages can be had without a kill.
+ */
+static void say_held(void)
+{
+	static const struct { const char *field, *key; } parts[] = {
+		{ "Pss_Anon:", "pss_anon_kb" }, { "Pss_Shmem:", "pss_shmem_kb" }, { "LazyFree:", "lazy_free_kb" },
+		{ "SwapPss:", "swap_pss_kb" },
+	};
+	int64_t value;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (field_kb(text, parts[i].field, &value))
+			rec_int(parts[i].key, value);
 }
 
 enum outcome begin_check_rss(struct step *step)
@@ -290,6 +351,7 @@ enum outcome begin_check_rss(struct step *step)
 	rec_str("comm", m->comm);
 	rec_int("pid", m->pid);
 	rec_int("rss_kb", rss);
+	say_held();
 	if (min_text)
 		rec_int("min_kb", (int64_t)(min / 1024));
 	else

@@ -50,19 +50,38 @@ static bool same_words(const char *a, const char *b)
 	}
 }
 
-enum outcome begin_sysctl(struct step *step)
+/* vm.swappiness to /proc/sys/vm/swappiness; NULL for what is not the name of a sysctl. */
+static const char *sysctl_path(const char *name)
 {
-	const char *name = word(step, "name"), *value = word(step, "value"), *back;
-	char path[PATH_BYTES] = "/proc/sys/";
+	static char path[PATH_BYTES];
 
 	if (strlen(name) > PATH_BYTES - 16 || strstr(name, "..") || strchr(name, '/'))
-		return fail(EINVAL, "%s is not the name of a sysctl", name);
-	strcat(path, name);
+		return NULL;
+	strcpy(stpcpy(path, "/proc/sys/"), name);
 	for (char *at = path + 10; *at; at++)
 		if (*at == '.')
 			*at = '/';
+	return path;
+}
+
+static const char *read_sysctl(const char *name)
+{
+	const char *path = sysctl_path(name);
+
+	return path ? read_back(path) : NULL;
+}
+
+enum outcome begin_sysctl(struct step *step)
+{
+	const char *name = word(step, "name"), *value = word(step, "value"), *path = sysctl_path(name), *back;
+
+	if (!path)
+		return fail(EINVAL, "%s is not the name of a sysctl", name);
+	if (access(path, F_OK))
+		return fail(errno, "there is no sysctl %s in this kernel", name);
 	if (spill(path, value))
 		return fail(errno, "write of '%s' to %s failed", value, path);
+	step->done = true;
 	back = read_back(path);
 	rec_begin("sysctl");
 	rec_str("name", name);
@@ -71,6 +90,28 @@ enum outcome begin_sysctl(struct step *step)
 	if (back && !same_words(back, value))
 		return fail(0, "%s reads back as '%s', not '%s'", name, back, value);
 	return STEP_DONE;
+}
+
+/* A program may have set it since: what was asked for last, and what the kernel says at the end. */
+void say_sysctls_at_end(void)
+{
+	for (int i = plan.count - 1; i >= 0; i--) {
+		const struct step *step = &plan.steps[i];
+		const char *name = word(step, "name");
+		bool later = false;
+
+		if (step->verb->begin != begin_sysctl || !step->done)
+			continue;
+		for (int j = i + 1; j < plan.count && !later; j++)
+			later = plan.steps[j].verb->begin == begin_sysctl && plan.steps[j].done &&
+				strcmp(word(&plan.steps[j], "name"), name) == 0;
+		if (later)
+			continue;
+		rec_begin("sysctl_at_end");
+		rec_str("name", name);
+		say_got(word(step, "value"), read_sysctl(name));
+		rec_end();
+	}
 }
 
 enum outcome begin_write(struct step *step)

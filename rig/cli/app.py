@@ -50,7 +50,7 @@ PLAIN = None
 """Typer's markup mode: text without boxes leaves the help room at 80 columns, and `oomrig[plot]` stays what it is."""
 
 app = typer.Typer(
-    cls=_OnDemand, help=HELP, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
+    cls=_OnDemand, help=HELP, invoke_without_command=True, add_completion=True, pretty_exceptions_enable=False,
     rich_markup_mode=PLAIN,
 )  # fmt: skip
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A long build as it goes: a line for each package that is done, and on a terminal what is being done now."""
+"""The progress of a long build: a line for each finished package and, on a terminal, the current step."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ def debug(
     no_reverse: bool = typer.Option(False, "--no-reverse", help="Take no snapshot: forward only."),
     timeout_scale: TimeoutScale = 1.0,
 ) -> None:
-    """Attach gdb to a replay that stands at the OOM, the panic, the fork, a mark or a time.
+    """Attach gdb to a replay that is stopped at the OOM, the panic, the fork, a mark or a time.
 
     reverse-stepi, reverse-continue and so on work, from a snapshot taken at the start of the replay.
-    Commands of rig's in gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
+    Commands that rig adds to gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
     """
     folder = resolve_run(run)
     found = read_run(folder)

@@ -36,7 +36,7 @@ class _BehindDashes(typer.core.TyperCommand):
             at = args.index("--")
             ctx.meta[COMMAND] = tuple(args[at + 1 :])
             args = args[:at]
-        elif "--help" not in args:
+        elif "--help" not in args and not ctx.resilient_parsing:
             raise UsageError(
                 "the program stands behind --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
             )
@@ -73,7 +73,7 @@ class ProgramOptions:
     timeout: Annotated[str, typer.Option(metavar="TIME", help="How long it may run on the guest's clock.")] = "10m"
     expect: Annotated[
         str | None,
-        typer.Option(metavar="WHAT", help="oom, no-oom, exit=N or signal=NAME: exit with 0 when it came so, else 1."),
+        typer.Option(metavar="WHAT", help="oom, no-oom, stall, exit=N or signal=NAME: exit 0 when it came so, else 1."),
     ] = None
 
 
@@ -159,7 +159,7 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
             traceback.print_exc()
         print_error(error)
         return BROKEN
-    if not quiet and (run.ooms or run.panic or outcome.problem or run.verdict != "reproduced"):
+    if not quiet and (run.ooms or run.stalls or run.panic or outcome.problem or run.verdict != "reproduced"):
         print_ending(run, folder, outcome.problem)
     if run.verdict == "error":
         return BROKEN

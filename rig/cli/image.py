@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import typer
@@ -14,14 +15,18 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries, the_entry
 from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
-from rig.experiment.prepare import default_kernel, find_parts
+from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
+from rig.image.defaults import choose_default, default_image, default_kernel
 from rig.image.kernel import build_debian_kernel
+from rig.image.layer.layer import LayerImage, check_name, name_layer
+from rig.image.layer.packages import package_layer
 from rig.image.rootfs import build_quick
 from rig.image.store import Store
 from rig.machine.snapshot import kept_identity, nearest_snapshots
+from rig.program.roots import root_layer
 from rig.report.console import output_console
 
 app = typer.Typer()
@@ -31,17 +36,28 @@ app.add_typer(image, name="image")
 
 @image.command()
 def build(
+    name: str = typer.Argument(None, metavar="[NAME]", help="With --deb: what the image is called."),
+    deb: list[str] = typer.Option([], metavar="PACKAGE", help="A root for programs, of this Debian package."),
     builder: str = typer.Option("quick", help="quick: from Debian's packages; buildroot: from source, by Buildroot."),
     kernel: str = typer.Option(None, help="Fetch or build this kernel too: debian:SUITE, source:SUITE, tree:DIR."),
     recipe: str = typer.Option(None, help="With buildroot: full, small, or a .toml file of yours."),
     buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
-    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; all processors by default."),
+    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; default: one a CPU."),
     primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
     defconfig_only: bool = typer.Option(
         False, "--defconfig-only", help="Render and check Buildroot's configuration, print it, build nothing."
     ),
 ) -> None:
-    """Build the guest image anew: root filesystem, kernel, agent and programs."""
+    """Build the guest image anew: root filesystem, kernel, agent and programs. Or, with --deb, a root for programs."""
+    if deb or name:
+        if not (deb and name):
+            raise UsageError(
+                "a root for programs has a name and packages",
+                where="rig image build",
+                remedy="write rig image build NAME --deb PACKAGE",
+            )
+        _print_layer(name, lambda store: package_layer(store, deb))
+        return
     if builder == "buildroot":
         _build_with_buildroot(recipe, buildroot, jobs, primary_site, kernel, defconfig_only)
         return
@@ -63,7 +79,7 @@ def _build_quick(kernel: str | None) -> None:
 
     began = time.monotonic()
     store = Store()
-    spec = kernel or default_kernel(store)
+    spec = kernel or default_kernel().spec
     with ThreadPoolExecutor(2) as pool:
         rootfs = pool.submit(build_quick, store)
         if spec.startswith("debian:"):
@@ -104,6 +120,40 @@ def _build_with_buildroot(
     size = made.rootfs.file("root.img").stat().st_size / (1 << 20)
     print(f"image   {made.rootfs.key[:16]}  {size:.1f} MB, {len(made.rootfs.about['packages'])} packages")
     print(f"built in {made.seconds / 60:.1f} min; run it: rig run SCENARIO --image {recipe.image}")
+
+
+@image.command()
+def use(
+    name: str = typer.Argument(None, help="quick, buildroot, or a file; none: show the default."),
+    reset: bool = typer.Option(False, "--reset", help="Back to the quick image."),
+) -> None:
+    """Choose the image that runs boot where none is named; nothing else changes it."""
+    if reset and name is not None:
+        raise UsageError("either an image or --reset", where="rig image use", remedy="leave one out")
+    if reset or name is not None:
+        choose_default("image", None if reset else name)
+    chosen = default_image()
+    print(f"{chosen.spec}  ({chosen.why})")
+
+
+@image.command("import")
+def import_(
+    name: str = typer.Argument(help="What the image is called: rig exec --image NAME."),
+    source: str = typer.Argument(metavar="DIR|TAR|ARCHIVE", help="A directory, a tar, a docker or OCI archive."),
+) -> None:
+    """Take in a root filesystem for programs."""
+    _print_layer(name, lambda store: root_layer(store, source))
+
+
+def _print_layer(name: str, make: Callable[[Store], LayerImage]) -> None:
+    began = time.monotonic()
+    store = Store()
+    check_name(name)
+    layer = make(store)
+    name_layer(store, name, layer)
+    packages = f", {len(layer.packages)} packages" if layer.packages else ""
+    print(f"image   {name}  {layer.key[:12]}  {layer.size >> 20} MB{packages}")
+    print(f"made in {time.monotonic() - began:.1f} s; run a program of it: rig exec --image {name} -- PROGRAM")
 
 
 @image.command("list")

@@ -13,11 +13,11 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
 from rig.cli.options import AsJson
 from rig.errors import UsageError
-from rig.experiment.prepare import default_kernel
 from rig.image.buildroot.build import build_kernel
 from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
-from rig.image.kernel import build_debian_kernel
+from rig.image.defaults import choose_default, default_kernel
+from rig.image.kernel import build_debian_kernel, check_spelling
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
 from rig.image.store import Store
 from rig.report.console import output_console
@@ -37,13 +37,13 @@ def build(
         None, help="A fragment that is merged last, or a whole .config to start from in place of tinyconfig."
     ),
     debug_info: bool = typer.Option(False, "--debug-info", help="Keep types and lines for post-mortem and debug."),
-    jobs: int = typer.Option(None, min=1, help="Compilers at once; as many as there are processors."),
+    jobs: int = typer.Option(None, min=1, help="Compilers at once; default: one a CPU."),
     buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
     primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
 ) -> None:
     """Fetch a kernel, or build one from source with rig's fragments, all built in.
 
-    Every line that a fragment asks for is checked to be in force. What was built stands under this name from now on.
+    Every line that a fragment asks for is checked to be in force. What was built is found under this name from now on.
     """
     how, _, what = spec.partition(":")
     if how not in ("debian", "source", "tree", "buildroot") or not what:
@@ -80,8 +80,8 @@ def build(
     if how != "debian":
         sizes = (f"{name} {(made.image.parent / name).stat().st_size / 1e6:.1f} MB" for name in ("bzImage", "vmlinux"))
         print(f"{made.image}  {', '.join(sizes)}  in {time.monotonic() - began:.0f} s")
-    if how == "source" and default_kernel(store) == made.spec:
-        print("runs boot it from now on, where no kernel is named")
+    if default_kernel().spec != made.spec:
+        print(f"runs boot it with --kernel {made.spec}; 'rig kernel use {made.spec}' makes it the default")
 
 
 def _build_with_buildroot(
@@ -101,6 +101,22 @@ def _build_with_buildroot(
     print(f"{made.about['spec']}  {made.about['release']}  {made.path}")
 
 
+@kernel.command()
+def use(
+    spec: str = typer.Argument(None, help="debian:SUITE, source:SUITE, tree:DIR, or a file; none: show the default."),
+    reset: bool = typer.Option(False, "--reset", help="Back to Debian's kernel of the host's suite."),
+) -> None:
+    """Choose the kernel that runs boot where none is named; nothing else changes it."""
+    if reset and spec is not None:
+        raise UsageError("either a kernel or --reset", where="rig kernel use", remedy="leave one out")
+    if reset:
+        choose_default("kernel", None)
+    elif spec is not None:
+        choose_default("kernel", check_spelling(spec))
+    chosen = default_kernel()
+    print(f"{chosen.spec}  ({chosen.why})")
+
+
 @kernel.command("list")
 def list_kernels(as_json: AsJson = False) -> None:
     """List the kernels in the cache."""
@@ -110,7 +126,7 @@ def list_kernels(as_json: AsJson = False) -> None:
 @kernel.command("rm")
 def remove_kernels(
     keys: list[str] = typer.Argument(None, help="Keys, or their first letters."),
-    all_: bool = typer.Option(False, "--all", help="All kernels, and the folders that trees were built in."),
+    all_: bool = typer.Option(False, "--all", help="All kernels, and the directories that trees were built in."),
 ) -> None:
     """Remove kernels from the cache."""
     remove_entries(keys or [], all_, "kernel", command="rig kernel")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig post-mortem`: the guest's memory at an instant of a run, read with the kernel's own types."""
+"""`rig post-mortem`: the guest's memory at a point of a run, read with the kernel's own types."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def post_mortem(
     as_json: bool = typer.Option(False, "--json", help="Print all of it as JSON."),
     frames: bool = typer.Option(False, "--frames", help="With --json: the frame number of each page."),
     without_symbols: bool = typer.Option(
-        False, "--without-symbols", help="Only what the guest said itself: the OOM report and its page maps."
+        False, "--without-symbols", help="Only what the guest itself reported: the OOM report and its page maps."
     ),
     dump: Path = typer.Option(
         None, help="Keep the memory in this file (ELF, compressed with zstd), for crash or drgn."
     ),
     timeout_scale: TimeoutScale = 1.0,
 ) -> None:
-    """Replay a run up to an instant and read the guest's memory there.
+    """Replay a run up to a point and read the guest's memory there.
 
     Numbers that the kernel's OOM report gives too are compared with it. Without a recording, or without the kernel's
-    debug symbols, it shows what the guest said itself, and says so.
+    debug symbols, it shows what the guest itself reported, and says so.
     """
     folder = resolve_run(run)
     found = read_run(folder)

@@ -25,10 +25,10 @@ app = typer.Typer()
 @app.command()
 def replay(
     run: ChosenRun = "last",
-    out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this folder."),
+    out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this directory."),
     no_check: bool = typer.Option(False, "--no-check", help="Do not compare the recording with its hash first."),
     timeout_scale: TimeoutScale = 1.0,
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print nothing but the result."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the result."),
 ) -> None:
     """Replay a run and compare its console and records as they come.
 

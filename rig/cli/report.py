@@ -35,7 +35,9 @@ def report(
         metavar="RUN|SWEEP",
         help="A run, a sweep or a frontier: path, id, unique prefix; or last, the last run.",
     ),
-    output: Path = typer.Option(None, "-o", "--output", metavar="FILE", help="Instead of report.html in its folder."),
+    output: Path = typer.Option(
+        None, "-o", "--output", metavar="FILE", help="Instead of report.html in its directory."
+    ),
     open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
 ) -> None:
     """Write a run, a sweep or a frontier as one HTML file that needs no network, and print its path."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from rig.experiment.prepare import default_kernel
+from rig.image.defaults import default_kernel
 from rig.image.store import Store
 from rig.image.symbols import add_file, add_package
 
@@ -26,7 +26,7 @@ def add(
     if spec.startswith(("debian:", "source:", "tree:")):
         added = add_package(store, spec)
     else:
-        added = add_file(store, Path(spec), kernel or default_kernel(store))
+        added = add_file(store, Path(spec), kernel or default_kernel().spec)
     print(f"{added.build_id[:16]}  {added.source}  {added.vmlinux.stat().st_size / (1 << 20):.0f} MB")
 
 

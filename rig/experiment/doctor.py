@@ -13,9 +13,11 @@ from typing import Literal
 
 from rig.errors import RigError
 from rig.image.apt import host_mirror, host_suite
+from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
 from rig.image.store import Store
-from rig.machine.accel import KVM, prove_kvm
+from rig.machine.accel import prove_kvm
+from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
 
 __all__ = ["Finding", "examine", "examine_kvm"]
@@ -59,7 +61,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("ok", "mirror", f"{host_mirror()} {host_suite()}")
     except RigError as error:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
-    yield from _kernel()
+    yield from _defaults()
     yield _place("cache", Store().root, "RIG_CACHE")
     from rig.run.folder import runs_folder
 
@@ -68,20 +70,18 @@ def examine() -> Iterator[Finding]:
     yield from _other_rig()
 
 
-def _kernel() -> Iterator[Finding]:
-    from rig.experiment.prepare import default_kernel
-
+def _defaults() -> Iterator[Finding]:
     try:
-        spec = default_kernel(Store())
-    except RigError:
-        return  # the mirror's finding says it
-    how, _, suite = spec.partition(":")
-    saw = f"{spec}, where none is named"
-    if os.environ.get("RIG_KERNEL"):
-        saw += ", by RIG_KERNEL"
-    elif how == "debian":
-        saw += f"; rig kernel build source:{suite} makes one that boots in half the time"
-    yield Finding("ok", "kernel", saw)
+        kernel = default_kernel()
+        image = default_image()
+    except RigError as error:
+        if error.where is not None and str(error.where).endswith(".json"):
+            yield Finding("bad", "defaults", error.what, error.remedy or "")
+        return  # else the mirror's finding says it
+    how, _, suite = kernel.spec.partition(":")
+    faster = f"; rig kernel build source:{suite} makes one that boots in half the time" if how == "debian" else ""
+    yield Finding("ok", "kernel", f"{kernel.spec}, where none is named ({kernel.why}){faster}")
+    yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
 
 
 def _place(what: str, folder: Path, variable: str) -> Finding:
@@ -128,15 +128,12 @@ async def examine_kvm(*, again: bool = False) -> Finding:
 
     try:
         guest = await prepare_guest(guest_settings(["clock=live", "accel=tcg"]))
-        works, why = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
+        proof = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
     except RigError as error:
         return Finding("note", "kvm", f"not tried: {error.what}", error.remedy or "")
-    if works:
-        return Finding("ok", "kvm", why)
-    return Finding(
-        "note",
-        "kvm",
-        why,
-        "live guests run on TCG instead, ten times slower; the warp clock, the default, is not affected."
-        " Nested virtualisation has to be allowed by the machine's host",
-    )
+    if proof.works:
+        return Finding("ok", "kvm", proof.why)
+    instead = "live guests run on TCG instead, ten times slower; the warp clock, the default, is not affected"
+    if unusable_kvm() is None:
+        instead += ". In a virtual machine, its host has to allow nested virtualisation"
+    return Finding("note", "kvm", proof.why, instead)

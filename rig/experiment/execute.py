@@ -58,7 +58,9 @@ class Execution:
     snapshot_digest: str = ""
     payload_hash: str = ""
     recorded: bool = False
+    panicked: bool = False
     panic_dump: str | None = None
+    notes: tuple[str, ...] = ()
     problem: RigError | None = None
 
     @contextmanager
@@ -120,7 +122,9 @@ async def execute(
     """
     execution = Execution()
     snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
-    execution.snapshot, execution.snapshot_digest = snapshot.key, snapshot.digest
+    execution.snapshot, execution.snapshot_digest, execution.notes = snapshot.key, snapshot.digest, snapshot.notes
+    for note in snapshot.notes:
+        progress.line(note)
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(runtime_folder(name))
@@ -225,6 +229,7 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
     except RigError:
         # It ended without one.
         return
+    execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:

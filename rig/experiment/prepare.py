@@ -10,37 +10,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
-from rig.image.apt import host_suite
 from rig.image.bootfile import Kernel
+from rig.image.defaults import Default, default_image, default_kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
 from rig.image.kernel import find_kernel
+from rig.image.layer.closure import closure_of
 from rig.image.payload import PAYLOAD_SIZE, Payload
-from rig.image.rootfs import Rootfs, find_rootfs
-from rig.image.sourcekernel import own_kernel_is_built
+from rig.image.rootfs import Rootfs, find_rootfs, merged_path
 from rig.image.store import Store
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
-from rig.machine.features import MACHINE
+from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
-from rig.scenario.plan import PROGRAM_FOLDER, RenderedPlan
+from rig.scenario.plan import RenderedPlan
+from rig.scenario.program_source import PROGRAM_FOLDER
 from rig.scenario.settings import Settings
 
 __all__ = [
     "RECORDING",
     "Parts",
     "PreparedGuest",
-    "default_kernel",
     "find_parts",
     "guest_spec",
     "payload_of",
@@ -55,13 +53,26 @@ RECORDING = "recording/replay.bin"
 
 @dataclass(frozen=True)
 class Parts:
-    """The files that a guest is made of."""
+    """The files that a guest is made of.
+
+    kernel_reason, image_reason: why it is this one where the call named none, else empty.
+    """
 
     kernel: Kernel
     rootfs: Rootfs
     initramfs: Path
     initramfs_digest: str
     code: GuestCode
+    kernel_reason: str = ""
+    image_name: str = ""
+    image_reason: str = ""
+
+    @property
+    def chosen(self) -> str:
+        """Return what was taken where nothing was named, and why, in a line; empty where all was named."""
+        kernel = f"kernel {self.kernel.spec} ({self.kernel_reason})" if self.kernel_reason else ""
+        image = f"image {self.image_name} ({self.image_reason})" if self.image_reason else ""
+        return ", ".join(each for each in (kernel, image) if each)
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,7 @@ async def prepare_guest(
         store=store,
         qemu=qemu,
         parts=parts,
-        spec=replace(spec, accel=accel.accel, layers=layers),
+        spec=replace(spec, accel=accel.accel, cpu_model=accel.cpu_model, layers=layers),
         accel=accel,
         unrecorded=_why_not_recorded(spec, wanted=record),
         prealloc=settings.prealloc,
@@ -163,22 +174,6 @@ def printed_command(guest: PreparedGuest, name: str, folder: Path, out: Path, du
     return printable(build_command(spec, confined(wiring), guest.qemu))
 
 
-def default_kernel(store: Store) -> str:
-    """Return the kernel that a run takes when none is named: RIG_KERNEL, or one of the host's own suite.
-
-    That is rig's own build where it is here already: it boots in half the time and does less at each page fault.
-    Raises RigError where the host names no suite.
-    """
-    return os.environ.get("RIG_KERNEL") or _kernel_of_suite(store.root)
-
-
-@cache
-def _kernel_of_suite(root: Path) -> str:
-    # Looked up once a process: all points of a sweep boot the same, also when somebody builds one meanwhile.
-    suite = host_suite()
-    return f"source:{suite}" if own_kernel_is_built(Store(root), suite) else f"debian:{suite}"
-
-
 def find_parts(
     store: Store, kernel: str | None, image: str | None, tell: Callable[[str], None] = logger.warning
 ) -> Parts:
@@ -188,16 +183,20 @@ def find_parts(
     They are looked up side by side: building from nothing is mostly waiting for the mirror. An image of Buildroot's
     brings kernel, agent and programs with it.
     """
-    image = image or os.environ.get("RIG_IMAGE") or "quick"
-    if image != "quick":
-        rootfs = find_rootfs(store, image)
-        kernel_part = find_kernel(store, kernel or rootfs.kernel or default_kernel(store))
-        return _put_together(store, kernel_part, rootfs, rootfs.code or build_guest_code(store))
-    with ThreadPoolExecutor(3) as pool:
-        kernel_found = pool.submit(lambda: find_kernel(store, kernel or default_kernel(store), tell))
-        rootfs_found = pool.submit(find_rootfs, store, image)
-        code_found = pool.submit(build_guest_code, store)
-        return _put_together(store, kernel_found.result(), rootfs_found.result(), code_found.result())
+    of_image = Default(image, "") if image else default_image()
+    if of_image.spec != "quick":
+        rootfs = find_rootfs(store, of_image.spec)
+        own = Default(rootfs.kernel, "the image's own") if rootfs.kernel else None
+        of_kernel = Default(kernel, "") if kernel else own or default_kernel()
+        found = _put_together(store, find_kernel(store, of_kernel.spec), rootfs, rootfs.code or build_guest_code(store))
+    else:
+        of_kernel = Default(kernel, "") if kernel else default_kernel()
+        with ThreadPoolExecutor(3) as pool:
+            kernel_found = pool.submit(find_kernel, store, of_kernel.spec, tell)
+            rootfs_found = pool.submit(find_rootfs, store, of_image.spec)
+            code_found = pool.submit(build_guest_code, store)
+            found = _put_together(store, kernel_found.result(), rootfs_found.result(), code_found.result())
+    return replace(found, kernel_reason=of_kernel.why, image_name=of_image.spec, image_reason=of_image.why)
 
 
 def _put_together(store: Store, kernel: Kernel, rootfs: Rootfs, code: GuestCode) -> Parts:
@@ -223,6 +222,7 @@ def guest_spec(
         rootfs_size=parts.rootfs.image.stat().st_size,
         payload_size=PAYLOAD_SIZE,
         machine=MACHINE,
+        cpu_model=TCG_CPU,
         swap=settings.swap,
         append=append,
         qemu_args=qemu_args,
@@ -233,15 +233,23 @@ def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
     """Return the payload that carries a plan and its programs.
 
     C programs of guest/programs are compiled already; a scenario's own C file is compiled here. Beside a Python
-    program lie the modules of guest/python, which it may import.
+    program lie the modules of guest/python, which it may import. An executable brings its libraries.
     """
     files: dict[str, Path] = {}
+    links: dict[str, str] = {}
     for program in plan.programs:
         if program.language == "python":
             files |= {f"{PROGRAM_FOLDER}/{path.name}": path for path in code.python.values()}
             files[program.payload_path] = program.source
-        elif program.source.parent == code.include:
+        elif program.language == "file":
+            found, aliases = closure_of(program.source)
+            files |= {f"{program.copies}/{merged_path(name.lstrip('/'))}": path for name, path in found.items()}
+            links |= {f"{program.copies}/{merged_path(name.lstrip('/'))}": to for name, to in aliases.items()}
+            files[program.payload_path] = program.source
+        elif program.language in ("package", "image"):
+            continue  # its layer holds it
+        elif program.source.parent == code.include and not program.libs and not program.more:
             files[program.payload_path] = code.programs[program.source.stem]
         else:
-            files[program.payload_path] = compile_program(store, program.source)
-    return Payload(plan=plan.text(), files=files)
+            files[program.payload_path] = compile_program(store, program.source, program.more, program.libs)
+    return Payload(plan=plan.text(), files=files, links=links)

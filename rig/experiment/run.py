@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import rig
 from rig.errors import RigError
 from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.digest import digest_file
 from rig.image.payload import Payload
@@ -119,7 +120,12 @@ async def run_job(
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
     progress.phase("prepare")
+    if not ready.layers:
+        plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
+        ready = replace(ready, plan=plan, layers=layers)
     guest = await _prepared(request, ready, store, progress.phase)
+    if guest.parts.chosen:
+        progress.line(guest.parts.chosen)
     if request.record and not guest.live and guest.unrecorded is not None:
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
@@ -127,7 +133,7 @@ async def run_job(
         payload,
         files={**payload.files, **ready.extra.files},
         texts={**payload.texts, **ready.extra.texts},
-        links=ready.extra.links,
+        links={**payload.links, **ready.extra.links},
     )
 
     def while_it_runs() -> None:
@@ -199,13 +205,14 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge
     from rig.telemetry.records import read_records
+    from rig.telemetry.stall import find_stalls
     from rig.telemetry.timeline import write_timeline
 
     with (opened.folder / "console.log").open("rb") as console:
         log = read(console)
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
-    evidence = Evidence(ready.settings, ready.plan, records, log)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
     judgement = ready.judge(evidence) if ready.judge is not None else judge(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
@@ -213,7 +220,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         reason = {"reason": problem.what}
     elif problem is not None and evidence.end() is not None:
         reason = {"reason": problem.what, "verdict": "error"}
-    return account(ready.scenario, evidence, judgement, id=opened.id, started="", **reason)
+    return account(ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason)
 
 
 def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:
@@ -230,11 +237,15 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
         clock=guest.spec.clock.value,
         kernel=parts.kernel.release,
         kernel_name=parts.kernel.spec,
+        kernel_reason=parts.kernel_reason,
         kernel_package=parts.kernel.package or "",
         kernel_hash=parts.kernel.digest,
+        image_name=parts.image_name,
+        image_reason=parts.image_reason,
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        notes=execution.notes,
         layers=tuple(
             UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
             for layer in ready.layers
@@ -273,6 +284,7 @@ def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Reco
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
                 machine=spec.machine,
+                cpu_model=spec.cpu_model,
             ),
         )
     return Recording(reason=guest.unrecorded)

@@ -89,29 +89,33 @@ def code_in(folder: Path, agent_digest: str) -> GuestCode:
     )
 
 
-def compile_program(store: Store, source: Path) -> Path:
+def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), libs: tuple[str, ...] = ()) -> Path:
     """Compile a scenario's own C file, statically, and return the program. Kept in the cache.
 
+    more: further files that belong to it; libs: libraries by their names, as in -lm.
     Raises UsageError with the compiler's words, which name file and line.
     """
     include = assets("guest") / "programs"
     headers = [path.read_text() for path in sorted(include.glob("*.h"))]
     try:
-        text = source.read_text()
+        texts = [path.read_text() for path in (source, *more)]
     except OSError as error:
         raise UsageError(f"the program cannot be read: {error.strerror}", where=source) from error
-    key = digest_text(text, *CFLAGS, *headers)
+    key = digest_text(*texts, *CFLAGS, *libs, *headers)
     entry = store.whole("toolchain", key)
     if entry is None:
         with store.workplace() as work:
             result = work / "result"
             result.mkdir()
             done = subprocess.run(
-                [tool("cc"), *CFLAGS, f"-I{include}", "-o", str(result / "program"), str(source)],
+                [
+                    tool("cc"), *CFLAGS, f"-I{include}", "-o", str(result / "program"),
+                    str(source), *map(str, more), *(f"-l{name}" for name in libs),
+                ],
                 capture_output=True,
                 check=False,
                 text=True,
-            )
+            )  # fmt: skip
             if done.returncode != 0:
                 raise UsageError(
                     "the program does not compile",

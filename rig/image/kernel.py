@@ -23,7 +23,7 @@ from rig.image.recipe import quick_recipe
 from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
 from rig.image.store import Store
 
-__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "find_kernel"]
+__all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "check_spelling", "find_kernel"]
 
 logger = logging.getLogger(__name__)
 SPELLINGS = (
@@ -64,6 +64,18 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
     if colon and "/" not in spec:
         raise UsageError(f"'{spec}' is no kernel", where="--kernel", remedy=SPELLINGS)
     return _file_kernel(Path(spec).expanduser())
+
+
+def check_spelling(spec: str) -> str:
+    """Return the spelling with paths made absolute. Raises UsageError for one that means nothing, or names no file."""
+    how, colon, what = spec.partition(":")
+    if colon and how in ("debian", "source", "buildroot") and re.fullmatch(r"[a-z0-9][a-z0-9.-]*", what):
+        return spec
+    if colon and how == "tree" and Path(what).expanduser().is_dir():
+        return f"tree:{Path(what).expanduser().absolute()}"
+    if not colon and Path(spec).expanduser().is_file():
+        return str(Path(spec).expanduser().absolute())
+    raise UsageError(f"'{spec}' is not a kernel", where="rig kernel use", remedy=SPELLINGS)
 
 
 def _file_kernel(path: Path) -> Kernel:

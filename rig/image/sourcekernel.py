@@ -33,7 +33,6 @@ __all__ = [
     "build_tree_kernel",
     "find_source_kernel",
     "find_tree_kernel",
-    "own_kernel_is_built",
     "remove_builds",
 ]
 
@@ -91,13 +90,6 @@ def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
         raise UsageError(f"'{suite}' is no suite", where=f"--kernel source:{suite}", remedy="as in source:bookworm")
     entry = store.whole("kernel", store.ref(_ref(f"source:{suite}")))
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
-
-
-def own_kernel_is_built(store: Store, suite: str) -> bool:
-    """Return whether `source:SUITE` is here already, built with rig's fragments and nobody's own configuration."""
-    key = store.ref(_ref(f"source:{suite}"))
-    entry = store.get("kernel", key) if key else None
-    return entry is not None and not entry.about.get("config")
 
 
 def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:

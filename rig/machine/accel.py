@@ -1,45 +1,58 @@
 # SPDX-License-Identifier: MIT
-"""Which accelerator a guest gets: proved by booting its own kernel, not assumed from /dev/kvm.
+"""Which accelerator a guest gets: proved by making and restoring its own snapshot, not assumed from /dev/kvm.
 
-On machines under some hypervisors /dev/kvm opens and QEMU still aborts on an MSR, or the firmware runs and the
-kernel hangs. The verdict is kept per host kernel, processor, QEMU and guest kernel.
+On machines under some hypervisors /dev/kvm opens and QEMU still aborts on an MSR, or the firmware runs and the kernel
+hangs. Where an MSR is the reason, other CPU models are tried. The verdict is kept with all that it depends on.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from rig.errors import RigError, UsageError
-from rig.image.digest import digest_text
-from rig.image.payload import blank_payload
 from rig.image.store import Store
+from rig.machine import host
+from rig.machine.identity import identity_of, key_of
+from rig.machine.prove import Failure, prove
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, runtime_folder, started
-from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec
 
-__all__ = ["PROOF_DEADLINE", "Choice", "choose_accel", "prove_kvm"]
+__all__ = ["Choice", "Proof", "choose_accel", "prove_kvm"]
 
-# A kernel under working KVM is ready in about a second; one that is not within this does not come.
-PROOF_DEADLINE = 10.0
-KVM = Path("/dev/kvm")
+FAILURE_EXPIRES = 24 * 3600.0
+"""Seconds for which a failure is remembered: a host's hypervisor may be set up otherwise tomorrow."""
+NAMED_MODEL = "Nehalem"
+"""The oldest CPU that QEMU models with x86-64-v2; it has none of the MSRs that fail."""
+MSR_FEATURES = {
+    0x10A: "arch-capabilities",  # MSR_IA32_ARCH_CAPABILITIES (arch/x86/include/asm/msr-index.h)
+    0x48: "spec-ctrl",  # MSR_IA32_SPEC_CTRL
+    0xDA0: "xsaves",  # MSR_IA32_XSS
+    0x122: "rtm",  # MSR_IA32_TSX_CTRL
+}
+"""The CPU feature without which QEMU does not set that MSR."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The accelerator taken, and why."""
+    """The accelerator taken, and why. cpu_model: QEMU's -cpu."""
 
     accel: Accel
     why: str
+    cpu_model: str
 
 
-def _host() -> str:
-    model = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
-    return f"{os.uname().release} {model[1] if model else ''}"
+@dataclass(frozen=True)
+class Proof:
+    """Whether KVM runs the guest, what was seen, and with which CPU model. at: host time of the trial."""
+
+    works: bool
+    why: str
+    cpu_model: str = "host"
+    at: float = 0.0
 
 
 async def choose_accel(
@@ -62,15 +75,17 @@ async def choose_accel(
                 where="--clock warp --accel kvm",
                 remedy="use --clock live with KVM, or --accel tcg",
             )
-        return Choice(Accel.TCG, "the warp clock counts instructions, which only TCG does")
+        return Choice(Accel.TCG, "the warp clock counts instructions, which only TCG does", spec.cpu_model)
     if asked == "tcg":
-        return Choice(Accel.TCG, "asked for")
-    works, why = await prove_kvm(store, spec, qemu, timeout_scale=timeout_scale, tell=tell)
-    if works:
-        return Choice(Accel.KVM, why)
+        return Choice(Accel.TCG, "asked for", spec.cpu_model)
+    proof = await prove_kvm(store, spec, qemu, timeout_scale=timeout_scale, tell=tell)
+    if proof.works:
+        return Choice(Accel.KVM, proof.why, proof.cpu_model)
     if asked == "kvm":
-        raise RigError(f"KVM does not work here: {why}", where=KVM, remedy="use --accel tcg, or --accel auto")
-    return Choice(Accel.TCG, f"KVM does not work here: {why}")
+        raise RigError(
+            f"KVM does not work here: {proof.why}", where=host.KVM, remedy="use --accel tcg, or --accel auto"
+        )
+    return Choice(Accel.TCG, f"KVM does not work here: {proof.why}", spec.cpu_model)
 
 
 async def prove_kvm(
@@ -81,66 +96,66 @@ async def prove_kvm(
     timeout_scale: float = 1.0,
     tell: Callable[[str], None] = lambda text: None,
     again: bool = False,
-) -> tuple[bool, str]:
-    """Boot the guest under KVM and say whether its agent got ready, and what was seen. Remembered."""
-    if not KVM.exists():
-        return False, "there is no /dev/kvm"
-    if not os.access(KVM, os.R_OK | os.W_OK):
-        return False, "/dev/kvm may not be opened by this user (add the user to the group kvm)"
-    key = digest_text(_host(), qemu.text, str(qemu.path), spec.kernel_digest, spec.initramfs_digest)
+) -> Proof:
+    """Make and restore the guest's snapshot under KVM and say whether that works.
+
+    What works is remembered, what fails for a day, each with all that the trial depended on. again: try in any case.
+    """
+    if not host.KVM.exists():
+        return Proof(False, "there is no /dev/kvm")
+    if not os.access(host.KVM, os.R_OK | os.W_OK):
+        return Proof(False, "/dev/kvm may not be opened by this user (add the user to the group kvm)")
+    if (why := host.unusable_kvm()) is not None:
+        return Proof(False, why)
+    spec = replace(spec, accel=Accel.KVM, clock=Clock.LIVE, cpu_model="host")
+    key = key_of({**identity_of(spec, qemu), "host kernel": os.uname().release})
     remembered = store.root / "accel" / f"{key[:32]}.json"
-    if remembered.is_file() and not again:
-        verdict = json.loads(remembered.read_text())
-        return verdict["works"], verdict["why"]
+    if not again and (known := _read(remembered.read_bytes() if remembered.is_file() else b"")) is not None:
+        return known
     tell("trying whether the kernel boots under KVM")
-    works, why = await _try_kvm(store, spec, qemu, PROOF_DEADLINE * timeout_scale)
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    remembered.write_text(json.dumps({"works": works, "why": why}))
-    return works, why
+    proof, keep = await _try_models(store, spec, qemu, timeout_scale)
+    if keep:
+        with store.writing():
+            remembered.parent.mkdir(parents=True, exist_ok=True)
+            remembered.write_text(json.dumps(asdict(proof)))
+    return proof
 
 
-async def _try_kvm(store: Store, spec: GuestSpec, qemu: Qemu, deadline: float) -> tuple[bool, str]:
-    spec = replace(spec, accel=Accel.KVM, clock=Clock.LIVE, swap=0)
-    with store.workplace() as work, runtime_folder("kvm") as folder:
-        blank_payload(work / "payload")
-        wiring = Wiring(name="kvm-proof", folder=folder, payload=work / "payload")
-        said: str | None = None
-        try:
-            async with started(spec, wiring, qemu, work, Listeners()) as session:
-                await session.monitor.execute("cont")
-                try:
-                    await session.record("ready", deadline)
-                    return True, "the guest's kernel boots under it"
-                finally:
-                    # Before we end QEMU, which it would tell us of.
-                    said = session.process.words().strip()
-        except RigError:
-            if said is None:
-                said = _read(work / "qemu.log").strip()
-        return False, "/dev/kvm opens, but " + _diagnosis(said, _read(work / "console.log"), deadline)
-
-
-def _read(path: Path) -> str:
+def _read(content: bytes) -> Proof | None:
+    """Return a remembered proof, None where there is none that still counts."""
     try:
-        return path.read_bytes().decode(errors="replace")
-    except OSError:
-        return ""
+        proof = Proof(**json.loads(content))
+    except (ValueError, TypeError):
+        return None
+    if proof.works:
+        return proof
+    if time.time() - proof.at > FAILURE_EXPIRES:
+        return None
+    return replace(proof, why=f"{proof.why} (remembered; `rig doctor --again` tries anew)")
 
 
-def _diagnosis(said: str, printed: str, deadline: float) -> str:
-    """Return how it failed. said: QEMU's own words; printed: the guest's console."""
-    words = said.splitlines()
-    msr = [line for line in words if "msr" in line.lower()]
-    if msr:
-        return f"QEMU aborts on an MSR: {msr[0].strip()}"
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    if lines:
-        return f"the kernel was not up within {deadline:g} s; its last line: {lines[-1][:120]}"
-    if words:
-        return f"QEMU ends: {words[-1].strip()}"
-    return f"the kernel hangs: it printed nothing within {deadline:g} s"
+async def _try_models(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float) -> tuple[Proof, bool]:
+    """Return the proof, and whether it is worth remembering: a device that is busy now may be free in a minute."""
+    first: Failure | None = None
+    models = iter(["host"])
+    while (model := next(models, None)) is not None:
+        failure = await prove(store, replace(spec, cpu_model=model), qemu, timeout_scale)
+        if failure is None:
+            why = "the guest's kernel boots under it"
+            if first is not None:
+                why += f" with -cpu {model} (with -cpu host {first.what})"
+            return Proof(True, why, model, time.time()), True
+        if first is None:
+            first = failure
+            # Only an MSR is a matter of the CPU model.
+            models = _models_after(failure.msr) if failure.msr is not None else iter(())
+    assert first is not None
+    return Proof(False, f"/dev/kvm opens, but {first.what}", at=time.time()), not first.passing
 
 
-def as_record(choice: Choice) -> dict[str, str]:
-    """Return the choice as run.json holds it."""
-    return {key: str(value) for key, value in asdict(choice).items()}
+def _models_after(msr: int) -> Iterator[str]:
+    """Yield the CPU models to try when QEMU could not set that MSR for -cpu host."""
+    if msr in MSR_FEATURES:
+        yield f"host,-{MSR_FEATURES[msr]}"
+    yield "host,pmu=off"
+    yield NAMED_MODEL

@@ -94,12 +94,11 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 def _processor(spec: GuestSpec) -> list[str]:
     if spec.accel is Accel.KVM:
-        return ["-accel", "kvm", "-cpu", "host", "-smp", str(spec.cpus)]
+        return ["-accel", "kvm", "-cpu", spec.cpu_model, "-smp", str(spec.cpus)]
     threads = "single" if spec.clock is Clock.WARP else "multi"
     return [
         "-accel", f"tcg,thread={threads}",
-        # Without them the kernel clears and copies pages with plain moves: TCG runs `rep stosb` a byte at a time.
-        "-cpu", "max,-erms,-fsrm,model=4,stepping=0",
+        "-cpu", spec.cpu_model,
         # It patches Windows guests; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),

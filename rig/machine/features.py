@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rig.machine.qemu import Qemu
 
-__all__ = ["FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "Feature", "has"]
+__all__ = ["FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "TCG_CPU", "Feature", "has"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
 hpet=off: since 9.1 QEMU keeps the timer of its HPET running after the guest has disabled it (hw/timer/hpet.c), and on
 the warp clock each of its ticks costs several turns of the main loop: 3 to 4 times the host's time of the main job. The
 guest's clock is the TSC and its timer the local APIC's, so it never uses an HPET.
+"""
+
+TCG_CPU = "max,-erms,-fsrm,family=15,model=4,stepping=0"
+"""The guest's CPU under TCG, of the same family in every version: 7.2 has 15 by itself, 10.0 and later have 6, and
+ignore a model that comes without a family (max_x86_cpu_realize, target/i386/cpu.c).
+
+-erms, -fsrm: the kernel then clears and copies pages with plain moves; TCG runs `rep stosb` a byte at a time.
 """
 
 

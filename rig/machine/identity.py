@@ -14,8 +14,9 @@ from typing import Any
 
 from rig.image.digest import digest_text
 from rig.machine.command import build_command, memory_is_a_file
+from rig.machine.host import host_cpu
 from rig.machine.qemu import Qemu
-from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
 from rig.sanitize import plain
 
 __all__ = ["Identity", "differences", "identity_of", "key_of"]
@@ -40,7 +41,7 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         ram=Path("ram") if memory_is_a_file(spec) else None,
         blank_layers=Path("layers"),
     )
-    return {
+    identity = {
         "format": FORMAT,
         "qemu": qemu.text,
         "kernel": spec.kernel_digest,
@@ -54,6 +55,10 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         # Without the program's path.
         "command": build_command(neutral, wiring, qemu)[1:],
     }
+    if spec.accel is Accel.KVM:
+        # The guest's CPU is the host's: a snapshot of another host may hold a feature that this one lacks.
+        identity |= {f"host {name}": value for name, value in host_cpu().items()}
+    return identity
 
 
 def key_of(identity: Identity) -> str:

@@ -29,13 +29,16 @@ class Qemu:
     text: str
 
 
-@cache
 def find_qemu(program: str | None = None) -> Qemu:
     """Return the QEMU to use: `program`, RIG_QEMU, or the one on PATH.
 
     Raises RigError where there is none, it does not run, or it is older than MINIMUM.
     """
-    name = program or os.environ.get("RIG_QEMU") or PROGRAM
+    return _find(program or os.environ.get("RIG_QEMU") or PROGRAM)
+
+
+@cache
+def _find(name: str) -> Qemu:
     found = shutil.which(name)
     if found is None:
         raise RigError(f"{name} is not installed", where="PATH", remedy="apt-get install qemu-system-x86")

@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from rig.machine.session import Listeners, Session, runtime_folder, started, swa
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = [
+    "Patience",
     "Snapshot",
     "SnapshotFiles",
     "as_restored",
@@ -51,7 +53,27 @@ RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
+LOOK_EVERY = 0.25
+QUEUE_ENTRIES, PORT_ENTRIES = 32, 128
+"""Of virtio-serial's control queue and of a port's queue (hw/char/virtio-serial-bus.c). Debian's 10.0.13 gives every
+virtqueue of every device 1024, whatever the device asks for.
+"""
 LARGEST_READY = 64 << 10
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a boot may take that may not come at all. Host seconds.
+
+    silent: without a byte on the console; total: in all, while the console grows.
+    """
+
+    silent: float
+    total: float
+
+    def scaled(self, scale: float) -> Patience:
+        """Return it for a machine that is slower by that factor."""
+        return Patience(self.silent * scale, self.total * scale)
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,19 @@ class Snapshot(SnapshotFiles):
     boot_log: Path
     ready: dict[str, Any]
     said: bytes
+    queue_entries: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What this QEMU does differently from others that the guest's memory shows."""
+        if self.queue_entries is None or self.queue_entries <= QUEUE_ENTRIES:
+            return ()
+        # drivers/char/virtio_console.c fills the control queue and the queue of the one open port, a page an entry.
+        extra = 2 * self.queue_entries - QUEUE_ENTRIES - PORT_ENTRIES
+        return (
+            f"this QEMU gives virtio-serial queues of {self.queue_entries} entries in place of {QUEUE_ENTRIES} and"
+            f" {PORT_ENTRIES}: their buffers take {extra >> 8} MB more of the guest's memory (Slab)",
+        )
 
 
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
@@ -138,6 +173,7 @@ def _from_entry(entry: Entry) -> Snapshot:
         boot_log=entry.file(BOOT_LOG),
         ready=json.loads(said),
         said=said,
+        queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
     )
 
 
@@ -153,11 +189,11 @@ def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFile
 
 
 async def make_snapshot(
-    store: Store, spec: GuestSpec, qemu: Qemu, *, deadline: float, listeners: Listeners | None = None
+    store: Store, spec: GuestSpec, qemu: Qemu, *, deadline: float | Patience, listeners: Listeners | None = None
 ) -> Snapshot:
     """Boot the guest over a blank payload, stop it as soon as the agent is ready, and save it.
 
-    deadline: host seconds for the boot. Raises GuestError when it does not get there.
+    deadline: host seconds for the boot, or a patience. Raises GuestError when it does not get there.
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
@@ -180,9 +216,10 @@ async def make_snapshot(
             heard = listeners or Listeners()
             async with started(spec, wiring, qemu, work, heard, state=state.fileno(), memory=memory) as session:
                 await session.monitor.execute("cont")
-                ready = await session.record("ready", deadline)
+                ready = await _ready(session, deadline)
                 # In warp a guest that waits lets its clock run on.
                 await session.monitor.execute("stop")
+                entries = await _queue_entries(session)
                 await _save(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 await session.process.wait()
@@ -193,8 +230,41 @@ async def make_snapshot(
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
-        about = {"kernel": ready.get("kernel"), "identity": identity}
+        about = {"kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries}
         return _from_entry(store.add("snapshot", key, result, about))
+
+
+async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]:
+    """Wait for the agent's first record. Raises GuestError."""
+    if isinstance(deadline, float | int):
+        return await session.record("ready", deadline)
+    began = grew = time.monotonic()
+    size = 0
+    record = asyncio.ensure_future(session.record("ready", deadline.total + 60))
+    try:
+        while True:
+            await asyncio.wait({record}, timeout=LOOK_EVERY)
+            if record.done():
+                return record.result()
+            now, last, size = time.monotonic(), size, session.console_log.stat().st_size
+            if size != last:
+                grew = now
+            if now - grew > deadline.silent:
+                raise session.failure("the guest's agent did not say 'ready', and its console is silent")
+            if now - began > deadline.total:
+                raise session.failure("the guest's agent did not say 'ready', though its console went on")
+    finally:
+        record.cancel()
+
+
+async def _queue_entries(session: Session) -> int | None:
+    """Return how many entries QEMU gave the control queue of virtio-serial, None where it does not say."""
+    try:
+        path = "/machine/peripheral/vs/virtio-backend"
+        status = await session.monitor.execute("x-query-virtio-queue-status", path=path, queue=2)
+        return int(status["vring-num-default"])
+    except (RigError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:

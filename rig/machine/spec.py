@@ -40,9 +40,9 @@ class Layer:
 class GuestSpec:
     """All that shapes a guest and so its snapshot.
 
-    memory, rootfs_size, payload_size: bytes; machine: the value of -machine; swap: bytes of a second virtio disk, 0 for
-    none; append: words added to the kernel's command line; qemu_args: words added to QEMU's. The digests name the
-    files' content.
+    memory, rootfs_size, payload_size: bytes; machine, cpu_model: the values of -machine and -cpu; swap: bytes of a
+    second virtio disk, 0 for none; append: words added to the kernel's command line; qemu_args: words added to QEMU's.
+    The digests name the files' content.
     """
 
     memory: int
@@ -58,6 +58,7 @@ class GuestSpec:
     rootfs_size: int
     payload_size: int
     machine: str
+    cpu_model: str
     swap: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()

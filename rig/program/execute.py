@@ -13,6 +13,7 @@ from rig.errors import UsageError
 from rig.experiment.run import Job, Request, run_job
 from rig.image.daximage import has_file
 from rig.image.layer.config import ImageConfig
+from rig.image.layer.layer import named_layer, names_layer
 from rig.image.payload import Payload
 from rig.image.rootfs import find_rootfs
 from rig.image.store import Store
@@ -76,6 +77,11 @@ def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
     scenario = Scenario("exec", Path.cwd(), file, (), (), {})
     settings = parse_settings(scenario, request.sets)
     root = find_root(store, request.packages, request.root)
+    if settings.image is not None and names_layer(store, settings.image):
+        if root.whole:
+            raise UsageError("a program has one root", where="--root, --image", remedy="leave out one of them")
+        root = Root((*root.layers, named_layer(store, settings.image)))
+        settings = replace(settings, image=None)
     config = next((layer.config for layer in root.layers if layer.whole), ImageConfig())
     cwd = request.cwd or config.workdir or WORK
     copies = collect_copies(request.copies, cwd, root.place)

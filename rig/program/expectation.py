@@ -10,12 +10,12 @@ from rig.errors import UsageError
 
 __all__ = ["Expectation", "parse_expectation"]
 
-KINDS = "oom, no-oom, exit=N or signal=NAME"
+KINDS = "oom, no-oom, stall, exit=N or signal=NAME"
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """kind: oom, no-oom, exit or signal. value: the status, or the signal's name without SIG."""
+    """kind: oom, no-oom, stall, exit or signal. value: the status, or the signal's name without SIG."""
 
     kind: str
     value: str = ""
@@ -26,6 +26,7 @@ class Expectation:
         return {
             "oom": "The kernel invoked the OOM killer",
             "no-oom": "The kernel did not invoke the OOM killer",
+            "stall": "The program stalled for want of memory",
             "exit": f"The program ended with status {self.value}",
             "signal": f"The program was ended by SIG{self.value}",
         }[self.kind]
@@ -34,7 +35,7 @@ class Expectation:
 def parse_expectation(text: str) -> Expectation:
     """Return what `--expect TEXT` means. Raises UsageError."""
     kind, equals, value = text.partition("=")
-    if text in ("oom", "no-oom"):
+    if text in ("oom", "no-oom", "stall"):
         return Expectation(text)
     if kind == "exit" and value.isascii() and value.isdigit() and int(value) <= 255:
         return Expectation("exit", str(int(value)))

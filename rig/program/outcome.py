@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rig.program.expectation import Expectation
 from rig.program.plan import ENDED, STARTED
 from rig.run.document import Claimed, Shown
 from rig.scenario.judge import Judgement, judge_claims
+from rig.telemetry.stall import find_stalls
 
 if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
@@ -31,10 +32,15 @@ class Outcome:
     signal: str = ""
     ooms: int = 0
     problem: str = ""
+    stalls: int = 0
 
 
 def outcome_of(evidence: Evidence) -> Outcome:
     """Return how the program ended, from the agent's records."""
+    return replace(_how_it_ended(evidence), stalls=len(find_stalls(evidence.records)))
+
+
+def _how_it_ended(evidence: Evidence) -> Outcome:
     ooms = len(evidence.ooms())
     steps = {step.get("id"): step for step in evidence.steps()}
     started, ended = steps.get(STARTED), steps.get(ENDED)
@@ -76,6 +82,8 @@ def meets(expected: Expectation, outcome: Outcome) -> bool:
             return outcome.ooms > 0
         case "no-oom":
             return outcome.ooms == 0
+        case "stall":
+            return outcome.stalls > 0
         case "exit":
             return outcome.code is not None and str(outcome.code) == expected.value
         case _:
@@ -87,7 +95,12 @@ def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement
     outcome = outcome_of(evidence)
     values = [
         Shown(name=name, value=value, shown=str(value))
-        for name, value in (("exit", outcome.code), ("signal", outcome.signal), ("OOM reports", outcome.ooms))
+        for name, value in (
+            ("exit", outcome.code),
+            ("signal", outcome.signal),
+            ("OOM reports", outcome.ooms),
+            ("stalls", outcome.stalls),
+        )
         if value not in (None, "")
     ]
     if expected is None:

@@ -95,7 +95,7 @@ def program_plan(
     steps += [
         RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", "guest"))),
         RenderedStep("cgroup", (("name", CGROUP), *request.cgroup.items())),
-        RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"))),
+        RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"), ("cgroup", CGROUP))),
         RenderedStep("spawn", tuple(spawn), id=STARTED),
         RenderedStep(
             "wait_exit",

@@ -85,6 +85,7 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         rootfs_size=rootfs.stat().st_size,
         payload_size=guest.payload_size,
         machine=guest.machine,
+        cpu_model=guest.cpu_model,
         append=guest.append,
         qemu_args=guest.qemu_args,
         layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),

@@ -20,7 +20,7 @@ __all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scena
 
 
 def print_json(document: object) -> None:
-    """Print a document of values that JSON has."""
+    """Print a document as JSON."""
     print(json.dumps(document, indent=1, ensure_ascii=False))
 
 

@@ -157,9 +157,9 @@ def _pressure(record: Mapping[str, Any]) -> str:
 
 
 def progress_for(console: Console | None = None, *, quiet: bool = False) -> Progress:
-    """Return what fits: nothing when quiet, the live table on a terminal that can redraw, else plain lines.
+    """Return the progress to show: none when quiet, a live table on a terminal that can redraw, else plain lines.
 
-    console: standard error's, where none is given.
+    console: by default one on standard error.
     """
     if quiet:
         return NullProgress()

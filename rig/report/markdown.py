@@ -11,7 +11,7 @@ __all__ = ["Document"]
 
 
 class _Verbatim(CodeBlock):
-    """Code in lines of its own, whole: a command that was wrapped or padded cannot be pasted."""
+    """A code block whose lines are neither wrapped nor padded, so that a command can be pasted."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(str(self.text).rstrip(), style="cyan", no_wrap=True, overflow="ignore")

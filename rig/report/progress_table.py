@@ -48,7 +48,7 @@ class ProgressTable:
             self._live.__exit__(kind, value, traceback)
 
     def began(self, name: str) -> None:
-        """A run has begun."""
+        """Note that a run has begun."""
         self._began[name] = time.monotonic()
         self._rows[name] = ("running", "", "")
         self._refresh()

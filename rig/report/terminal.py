@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.run.document import Claimed, OomReport, Run, Verdict
+from rig.run.document import Claimed, OomReport, Run, Stall, Verdict
 from rig.sanitize import plain
 
 if TYPE_CHECKING:
@@ -73,9 +73,26 @@ def render_ending(run: Run, folder: Path | None = None) -> list[RenderableType]:
         parts += [Text(), *_ranking(oom)]
     if len(run.ooms) > 1:
         parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
+    parts += [Text(f"Stalled {_stalled(stall)}", "bold") for stall in run.stalls]
     if run.panic:
         parts.append(Text.assemble(("Panic: ", "bold red"), plain(run.panic)))
     return [*parts, *_footer(run, folder)]
+
+
+CAUSES = {
+    "throttled": "throttled by memory.high: the cgroup stays above it, and each page that it takes costs it a wait",
+    "thrashing": "thrashing: it reads file pages again that were just reclaimed",
+    "swapping": "swapping: it waits for pages to come back from swap",
+    "no-progress": "reclaim without progress: the kernel scans pages and can free few of them",
+    "io": "waiting for memory, with neither swapping nor refaults: writeback or another's reclaim",
+}
+
+
+def _stalled(stall: Stall) -> str:
+    return (
+        f"for {stall.length:.1f} s from {stall.begin:.1f} s on the guest's clock, "
+        f"{stall.share * 100:.0f} % of it waiting for memory; {CAUSES[stall.cause]}"
+    )
 
 
 def _verdict(verdict: Verdict) -> Text:

@@ -28,6 +28,7 @@ __all__ = [
     "Recording",
     "Run",
     "Shown",
+    "Stall",
     "StepResult",
     "UsedLayer",
     "Verdict",
@@ -80,11 +81,17 @@ class Environment(Model):
     """Release of the guest's kernel, as uname gives it."""
     kernel_name: str = ""
     """The kernel as it was asked for: debian:bookworm, a path."""
+    kernel_reason: str = ""
+    """Why it is this one: RIG_KERNEL, `rig kernel use`, this host's suite; empty where the call named it."""
     kernel_package: str = ""
     kernel_hash: str = ""
+    image_name: str = ""
+    image_reason: str = ""
     image_hash: str = ""
     snapshot_hash: str = ""
     payload_hash: str = ""
+    notes: tuple[str, ...] = ()
+    """What this QEMU does differently from others that a guest can see."""
     layers: tuple[UsedLayer, ...] = ()
 
 
@@ -98,6 +105,9 @@ class RecordedLayer(Model):
 
 MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
 """The switches of a machine that a recording may name. Others would let an imported run name files of this host."""
+
+
+CPU_PATTERN = r"^max(,-[a-z0-9-]+|,(family|model|stepping)=\d+)*$"
 
 
 class RecordedGuest(Model):
@@ -121,6 +131,8 @@ class RecordedGuest(Model):
     layers: tuple[RecordedLayer, ...] = ()
     machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
     """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
+    cpu_model: str = Field("max,-erms,-fsrm,model=4,stepping=0", pattern=CPU_PATTERN)
+    """The value of -cpu, likewise."""
 
 
 class Recording(Model):
@@ -254,6 +266,15 @@ class StepResult(Model):
     saw: str = ""
 
 
+class Stall(Model):
+    """A span in which programs got nothing done for want of memory. Guest seconds; share: of it, waited for memory."""
+
+    begin: float
+    length: float
+    share: float
+    cause: Literal["throttled", "thrashing", "swapping", "no-progress", "io"]
+
+
 class ProgramRun(Model):
     """A program that was run by itself (`rig exec`): what was asked for."""
 
@@ -302,6 +323,7 @@ class Run(Model):
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
     program: ProgramRun | None = None
+    stalls: tuple[Stall, ...] = ()
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)

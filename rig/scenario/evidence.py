@@ -24,12 +24,16 @@ CLOCK_SLACK = 1.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """The agent's records and the kernel's log of one run, and what the run was made with."""
+    """The agent's records and the kernel's log of one run, and what the run was made with.
+
+    panicked: whether QEMU reported GUEST_PANICKED; None where nobody listened.
+    """
 
     settings: Settings
     plan: RenderedPlan
     records: Records
     log: Log
+    panicked: bool | None = None
 
     def ready(self) -> Record | None:
         return self.records.first("ready")

@@ -12,6 +12,7 @@ import ast
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from rig.errors import UsageError
@@ -19,6 +20,9 @@ from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import Missing, Nothing
 
 __all__ = ["CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
+
+MOST_STEPS = 2_000_000
+"""Parts of an expression that are evaluated: a loop within a loop of ten thousand each would take minutes."""
 
 METHODS = frozenset({"startswith", "endswith", "lower"})
 """Methods of strings that may be called; no other object that an expression sees has any."""
@@ -87,9 +91,9 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
     Raises NotThere (it speaks of what did not happen) or CannotSay (what it needs is missing or makes no
     sense); both carry a text for the reader.
     """
-    from simpleeval import EvalWithCompoundTypes, InvalidExpression
+    from simpleeval import InvalidExpression
 
-    evaluator = EvalWithCompoundTypes(names=dict(names), functions=dict(functions))
+    evaluator = _bounded_evaluator()(names=dict(names), functions=dict(functions))
     evaluator.ATTR_INDEX_FALLBACK = False
     try:
         return evaluator.eval(expression.text, previously_parsed=expression.tree)
@@ -113,6 +117,31 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
         RecursionError,
     ) as error:
         raise CannotSay(f"{type(error).__name__}: {error}") from None
+
+
+@cache
+def _bounded_evaluator() -> Any:
+    """Return simpleeval's evaluator with a bound on what one expression may cost."""
+    from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes
+
+    def remainder(left: Any, right: Any) -> Any:
+        if isinstance(left, str):
+            raise Missing("texts are not formatted in expressions")
+        return left % right
+
+    class Bounded(EvalWithCompoundTypes):  # type: ignore[misc] # simpleeval has no types
+        steps = 0
+
+        def __init__(self, **words: Any) -> None:
+            super().__init__(operators={**DEFAULT_OPERATORS, ast.Mod: remainder}, **words)
+
+        def _eval(self, node: Any) -> Any:
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise Missing(f"the expression takes more than {MOST_STEPS:,} steps")
+            return super()._eval(node)
+
+    return Bounded
 
 
 def _none_of(expression: Expression, names: Mapping[str, Any], attribute: str) -> str | None:

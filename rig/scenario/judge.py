@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
+from rig.scenario.conditions import built_in
+from rig.scenario.cross_check import cross_check
 from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
@@ -45,7 +47,9 @@ def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
         done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
     )
     plan = _plan_claim(evidence, excused)
-    claims = (plan, *done.values())
+    agrees = cross_check(evidence)
+    own = [plan, *built_in(scenario, evidence)] if agrees is None else [plan, agrees, *built_in(scenario, evidence)]
+    claims = (*own, *done.values())
     return Judgement(claims, *_verdict(claims, evidence))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from rig.assets import assets
 from rig.errors import UsageError
 from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.program_source import PROGRAM_FOLDER, ProgramFile, find_program
 from rig.scenario.settings import Settings
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
@@ -22,39 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
 
-PROGRAM_FOLDER = "bin"
-"""Folder of the payload that holds the programs, each by its name (and `.py` for Python)."""
-PYTHON = "/usr/bin/python3"
 MOST_REPEATS = 1000
 SWAP_DEVICE = "/dev/vda"
 """The first virtio disk of a guest whose root filesystem is an NVDIMM."""
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-@dataclass(frozen=True)
-class ProgramFile:
-    """A program that the payload must hold: its source on the host, and what it is called there.
-
-    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for a file of the scenario.
-    """
-
-    name: str
-    source: Path
-    language: Literal["c", "python"]
-    origin: Literal["guest", "scenario"]
-
-    @property
-    def payload_path(self) -> str:
-        """Where it lies in the payload, relative to its root."""
-        suffix = ".py" if self.language == "python" else ""
-        return f"{PROGRAM_FOLDER}/{self.name}{suffix}"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The first words of its command line in the guest."""
-        path = "{payload}/" + self.payload_path
-        return (PYTHON, path) if self.language == "python" else (path,)
 
 
 @dataclass(frozen=True)
@@ -91,13 +62,27 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     The sysctls come first, then swap, then the scenario's own steps. Raises UsageError for a template that
     cannot be rendered, a program that is missing, and a step that would wait without a bound.
     """
-    programs = {program.name: program for program in _programs(scenario, settings)}
+    programs = {
+        program.name: find_program(
+            scenario.folder,
+            program,
+            render(program.source, settings.context(), where=f"{scenario.path}: program '{program.name}'"),
+            f"{scenario.path}: program '{program.name}'",
+        )
+        for program in scenario.file.programs
+    }
     steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
     if settings.swap:
         steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
     if settings.zram:
         steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
+    steps += [
+        RenderedStep("root", (("name", program.name), *(("layer", layer) for layer in program.layers)))
+        for program in programs.values()
+        if program.layers
+    ]
     steps.extend(_steps(scenario, settings, programs))
+    _refuse_overridden(scenario, settings, steps)
     return RenderedPlan(tuple(steps), tuple(programs.values()))
 
 
@@ -117,6 +102,22 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
             if step.do == "spawn":
                 words = _command(words, programs, where)
             yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+
+
+def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[RenderedStep]) -> None:
+    """Refuse a sysctl of the call that a step of the plan sets to something else: the run would record what was not."""
+    for step in steps:
+        words = dict(step.words)
+        name = words.get("name", "")
+        if step.verb != "sysctl" or step.source is None or name not in (settings.given or {}):
+            continue
+        asked = settings.sysctls.get(name, "")
+        if words.get("value", "").split() != asked.split():
+            raise UsageError(
+                f"{name}={asked} was asked for, and the plan of '{scenario.name}' sets it to {words.get('value')}",
+                where=f"--set {name}={asked}",
+                remedy=f"leave it out; 'rig show {scenario.name}' lists the parameters that choose it",
+            )
 
 
 def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> int:
@@ -154,6 +155,8 @@ def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], whe
             remedy=did_you_mean(run, programs, kind="program"),
         )
     first = [("program", keys["program"]), *(("arg", word) for word in programs[run].arguments)]
+    if programs[run].layers:
+        first.append(("root", run))
     return first + [word for word in words if word[0] not in ("program", "run")]
 
 
@@ -171,39 +174,3 @@ def _bounded(words: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
                     remedy="bound every wait",
                 )
     return words
-
-
-def _programs(scenario: Scenario, settings: Settings) -> Iterable[ProgramFile]:
-    for program in scenario.file.programs:
-        where = f"{scenario.path}: program '{program.name}'"
-        source = render(program.source, settings.context(), where=where)
-        path = _source(scenario.folder, source, where)
-        yield ProgramFile(
-            name=program.name,
-            source=path,
-            language="python" if path.suffix == ".py" else "c",
-            origin="scenario" if path.is_relative_to(scenario.folder.resolve()) else "guest",
-        )
-
-
-def _source(folder: Path, source: str, where: str) -> Path:
-    """Return the file of a program: beside scenario.toml, else of guest/programs or guest/python.
-
-    A name without a suffix is a C program of guest/programs.
-    """
-    name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
-    own = (folder / name).resolve()
-    if not own.is_relative_to(folder.resolve()):
-        raise UsageError(
-            f"the program's source '{source}' lies outside the scenario's folder",
-            where=where,
-            remedy="put it beside scenario.toml",
-        )
-    rooms = [assets("guest") / "programs", assets("guest") / "python"]
-    for path in (own, *(room / name for room in rooms)):
-        if path.is_file():
-            return path
-    there = [entry.name for room in (folder, *rooms) for entry in room.glob("*.[cp]*")]
-    raise UsageError(
-        f"the program's source '{source}' is missing", where=where, remedy=did_you_mean(name, there, kind="source")
-    )

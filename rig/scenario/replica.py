@@ -142,10 +142,7 @@ def _claims(replica: Replica) -> list[str]:
             f'id = "{part.name}-holds"',
             'kind = "condition"',
             f'text = "{part.name} holds its memory"',
-            "values.held = { expr = \"[check.rss_kb for check in checks if check.program == '"
-            + part.name
-            + "'][0] * 1024\","
-            ' unit = "bytes" }',
+            f'values.held = {{ expr = "taken_by(\'{part.name}\')", unit = "bytes" }}',
             f'expr = "held >= params.{_name(part)}"',
             "",
         ]

@@ -16,6 +16,7 @@ from rig.units import parse_size
 __all__ = ["Check", "Claim", "GuestNeeds", "Measure", "Plan", "Program", "ScenarioFile", "Step"]
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
+LIBRARY = re.compile(r"^[A-Za-z0-9_+][A-Za-z0-9_+.-]*$")
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -47,11 +48,18 @@ class Program(Strict):
     """`[[programs]]`: a program of guest/programs or guest/python by its name, or a file beside scenario.toml.
 
     source is a file's name (.c, .py; without a suffix: .c), a template over the parameters, so that a parameter
-    can choose the language.
+    can choose the language. It may also be an executable or a script (`./server`), which gets a root of its own with
+    its libraries, a Debian package (`deb:PACKAGE`, `deb:PACKAGE:PROGRAM`), or a program of an image
+    (`root:IMAGE:/usr/bin/server`, see `rig image import`).
+    libs are libraries that a C program is linked with (`m`, `pthread`), files its further C files.
     """
 
     name: Annotated[str, Field(pattern=NAME.pattern)]
     source: str
+    libs: tuple[Annotated[str, Field(pattern=LIBRARY.pattern)], ...] = ()
+    files: tuple[str, ...] = ()
+    may_fail: bool = False
+    """Whether it may end with a status other than 0, or by a signal, without a step that waits for its end."""
 
 
 class Step(Strict):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
 
 __all__ = ["check_template", "render"]
 
+LONGEST = 64 << 10
+LARGEST_BITS = 4096
+WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
+"""A printf-like conversion whose width or precision has four digits, or is an argument."""
+
+FILTERS = (
+    "abs", "count", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "max", "min", "round",
+    "string", "sum", "trim", "upper",
+)  # fmt: skip
+NODES = frozenset(
+    {
+        "Template", "Output", "TemplateData", "Name", "Const", "Getattr", "Getitem", "Slice", "Filter", "Compare",
+        "Operand", "CondExpr", "And", "Or", "Not", "Neg", "Pos", "Add", "Sub", "Mul", "Div", "FloorDiv", "Mod",
+        "Concat", "List", "Tuple", "If",
+    }
+)  # fmt: skip
+"""What a template may be made of: values and arithmetic. Loops, calls, powers, macros and includes are left out, so
+that no template takes long or fills memory.
+"""
+WORDS = {"For": "a loop", "Call": "a call", "Pow": "a power (**)", "Assign": "an assignment", "Dict": "a dictionary"}
+
 
 @cache
 def _environment() -> Environment:
@@ -23,12 +45,32 @@ def _environment() -> Environment:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_plain
-    )
+    class Bounded(ImmutableSandboxedEnvironment):
+        """Arithmetic that can neither fill memory nor take for ever."""
+
+        intercepted_binops = frozenset({"*", "%"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "*":
+                _check_product(left, right)
+            elif isinstance(left, str) and WIDE.search(left):
+                raise ValueError("a width of more than 999 characters")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Bounded(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_plain)
+    environment.filters = {name: environment.filters[name] for name in FILTERS}
     environment.filters["size"] = lambda count: format_size(int(count))
     environment.filters["duration"] = lambda seconds: format_duration(float(seconds))
     return environment
+
+
+def _check_product(left: Any, right: Any) -> None:
+    """Raise ValueError for a text, a list or a number that nothing in a plan can be as large as."""
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LONGEST:
+            raise ValueError(f"a product of more than {LONGEST} characters or items")
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
+        raise ValueError(f"a number of more than {LARGEST_BITS} bits")
 
 
 def _plain(value: Any) -> Any:
@@ -49,17 +91,33 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
     """Refuse a template that does not parse or that uses an unknown name. Raises UsageError."""
     if not is_template(text):
         return
-    from jinja2 import TemplateSyntaxError, meta
+    from jinja2 import TemplateSyntaxError, meta, nodes
 
     try:
         tree = _environment().parse(text)
-    except TemplateSyntaxError as error:
+    except (TemplateSyntaxError, RecursionError) as error:
         raise UsageError(
-            f"the template is broken: {error.message}",
+            f"the template is broken: {getattr(error, 'message', None) or 'it is nested too deeply'}",
             where=where,
             remedy="correct the template",
             detail=text,
         ) from None
+    for node in tree.find_all(nodes.Node):
+        kind = type(node).__name__
+        if kind not in NODES:
+            raise UsageError(
+                f"{WORDS.get(kind, kind)} is not part of the templates of scenarios",
+                where=where,
+                remedy="write values, arithmetic, 'x if c else y' and filters",
+                detail=text,
+            )
+        if isinstance(node, nodes.Filter) and node.name not in _environment().filters:
+            raise UsageError(
+                f"there is no filter '{node.name}'",
+                where=where,
+                remedy=did_you_mean(node.name, _environment().filters),
+                detail=text,
+            )
     for name in sorted(meta.find_undeclared_variables(tree)):
         if name not in names and name not in _environment().globals:
             raise UsageError(
@@ -78,7 +136,7 @@ def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
 
     try:
         return _environment().from_string(text).render(context)
-    except (TemplateError, TypeError, ValueError, ArithmeticError, OverflowError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise UsageError(
             f"the template cannot be rendered: {error}",
             where=where,

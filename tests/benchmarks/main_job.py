@@ -23,9 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.experiment.prepare import default_kernel
 from rig.image.apt import host_suite
-from rig.image.store import Store
+from rig.image.defaults import default_kernel
 
 PAGE = 4096
 
@@ -112,7 +111,7 @@ def main() -> None:
     count = parser.parse_args().runs
     print(machine())
     # The distribution's too, which is what a machine has on its first day.
-    for kernel in dict.fromkeys((default_kernel(Store()), f"debian:{host_suite()}")):
+    for kernel in dict.fromkeys((default_kernel().spec, f"debian:{host_suite()}")):
         os.environ["RIG_KERNEL"] = kernel
         print(f"{kernel}:")
         main_job(count)

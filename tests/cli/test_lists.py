@@ -6,12 +6,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from rig.cli.app import _run
+from rig.experiment.doctor import Finding
 from rig.image.store import Store
 from rig.report.catalogue import runs_table, scenario_page
 from rig.run.folder import list_runs
@@ -87,15 +89,13 @@ def test_cache_as_json(words: list[str], places: Path, capsys: pytest.CaptureFix
     assert entry["about"]["spec"] == "debian:bookworm"
 
 
-def test_doctor_as_json_has_the_findings(
-    places: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RIG_QEMU", "/nowhere/qemu")
+def test_doctor_as_json_has_the_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [Finding("bad", "QEMU", "there is none", "apt-get install qemu-system-x86")]
+    monkeypatch.setattr("rig.cli.doctor.examine", lambda: findings)
 
     document = json.loads(printed(["doctor", "--json"], capsys, status=1))
 
-    assert document["can_run"] is False
-    assert any(finding["level"] == "bad" and finding["remedy"] for finding in document["findings"])
+    assert document == {"can_run": False, "kvm": False, "findings": [asdict(findings[0])]}
 
 
 @pytest.mark.parametrize("words", [["kernel", "rm", "nosuch"], ["image", "rm", "nosuch"], ["kernel", "rm"]])

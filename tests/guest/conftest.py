@@ -21,6 +21,14 @@ from rig.image.apt import host_suite
 COMMAND_DEADLINE = 240
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test below this directory `guest`: one without the mark would boot guests among the unit tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.guest)
+
+
 @dataclass(frozen=True)
 class Called:
     """A call of rig that is over."""

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""KVM is proved, not assumed: with stand-ins for a QEMU that aborts, one that hangs, and one that works."""
+"""KVM is proved, not assumed: with stand-ins for QEMUs under a KVM that fails in one way or another, or works."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rig.cli import main
+from rig.machine import accel, prove
+from rig.machine.snapshot import Patience
 from tests.guest.conftest import Rig
 
 pytestmark = [
@@ -38,61 +44,125 @@ exec qemu-system-x86_64 "${args[@]}"
 WORKS = """\
 args=("$@")
 for i in "${!args[@]}"; do
-    case "${args[i]}" in kvm) args[i]=tcg,thread=multi ;; host) args[i]=max,-erms,-fsrm ;; esac
+    case "${args[i]}" in kvm) args[i]=tcg,thread=multi ;; host | host,*) args[i]=max,-erms,-fsrm ;; esac
 done
 exec qemu-system-x86_64 "${args[@]}"
 """
+WANTS_NO_ARCH_CAPABILITIES = (
+    """\
+if [[ " $* " == *" kvm "* && " $* " != *host,-arch-capabilities* ]]; then
+    echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x0" >&2
+    kill -ABRT $$
+fi
+"""
+    + WORKS
+)
+# One instruction takes 1 us: the kernel prints, 50 times too slowly.
+SLOW = WORKS.replace("x86_64 ", "x86_64 -icount shift=10,sleep=on ").replace("thread=multi", "thread=single")
+# The guest is stopped after some instructions, as QEMU does with an exit that it cannot handle (kvm_cpu_exec).
+INTERNAL_ERROR = (
+    """\
+[[ " $* " == *" kvm "* ]] && echo "KVM internal error. Suberror: 3" >&2
+"""
+    + HANGS
+)
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Path:
-    return tmp_path / "qemu-stand-in"
+def rig_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Call rig, in this process, with a stand-in for QEMU; the host's own KVM may be one that is never tried."""
+
+    def call(body: str, *words: str) -> tuple[int, str, str]:
+        program = tmp_path / f"qemu-stand-in-{len(list(tmp_path.iterdir()))}"
+        program.write_text(f"#!/bin/bash\n{body}")
+        program.chmod(0o755)
+        monkeypatch.setenv("RIG_QEMU", str(program))
+        monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+        monkeypatch.setattr(accel.host, "unusable_kvm", lambda: None)
+        # What is remembered belongs to the stand-in: it names itself as the QEMU behind it.
+        monkeypatch.setattr(accel, "_read", lambda content: None)
+        monkeypatch.setattr("sys.argv", ["rig", *words])
+        with pytest.raises(SystemExit) as raised:
+            main()
+        printed = capsys.readouterr()
+        return int(raised.value.code or 0), printed.out, printed.err
+
+    return call
 
 
-def _write(path: Path, body: str) -> str:
-    path.write_text(f"#!/bin/bash\n{body}")
-    path.chmod(0o755)
-    return str(path)
+LIVE = ("run", "overcommit-oops", "--clock", "live", "--set", "every=0.1s")
 
 
-def test_qemu_that_aborts_on_an_msr_is_named_with_it(rig: Rig, stand_in: Path) -> None:
-    called = rig("run", "overcommit-oops", "--clock", "live", "--accel", "kvm", RIG_QEMU=_write(stand_in, ABORTS))
-
-    assert called.status == 3, called.out
-    assert "KVM does not work here" in called.err
-    assert "MSR 0x38d" in called.err
-    assert "try: use --accel tcg" in called.err
+def _run(out: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(out)
+    return found
 
 
-def test_auto_falls_back_to_tcg_and_says_why(rig: Rig, stand_in: Path) -> None:
-    called = rig(
-        "run", "overcommit-oops", "--clock", "live", "--set", "every=0.1s", "--json", RIG_QEMU=_write(stand_in, ABORTS)
-    )
+def test_qemu_that_aborts_on_an_msr_is_named_with_it(rig_with: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = rig_with(ABORTS, *LIVE, "--accel", "kvm")
 
-    environment = called.run()["environment"]
+    assert status == 3, out
+    assert "KVM does not work here" in err
+    assert "MSR 0x38d" in err
+    assert "try: use --accel tcg" in err
+
+
+def test_auto_falls_back_to_tcg_and_says_why(rig_with: Callable[..., tuple[int, str, str]]) -> None:
+    _, out, _ = rig_with(ABORTS, *LIVE, "--json")
+
+    environment = _run(out)["environment"]
     assert environment["accelerator"] == "tcg"
     assert "MSR 0x38d" in environment["accelerator_reason"]
 
 
-def test_kernel_that_does_not_come_up_is_given_up_in_bounded_time(rig: Rig, stand_in: Path) -> None:
-    called = rig(
-        "run", "overcommit-oops", "--clock", "live", "--accel", "kvm", "--timeout-scale", "0.3",
-        RIG_QEMU=_write(stand_in, HANGS),
-    )  # fmt: skip
+def test_kernel_that_does_not_come_up_is_given_up_in_bounded_time(
+    rig_with: Callable[..., tuple[int, str, str]],
+) -> None:
+    status, out, err = rig_with(HANGS, *LIVE, "--accel", "kvm", "--timeout-scale", "0.3")
 
-    assert called.status == 3, called.out
-    assert "/dev/kvm opens, but the kernel hangs: it printed nothing within 3 s" in called.err
+    assert status == 3, out
+    assert "/dev/kvm opens, but the kernel hangs: it printed nothing within 3 s" in err
 
 
-def test_kvm_that_boots_the_kernel_is_taken(rig: Rig, stand_in: Path) -> None:
-    called = rig(
-        "run", "overcommit-oops", "--clock", "live", "--accel", "kvm", "--set", "every=0.1s", "--json",
-        "--timeout-scale", "3", RIG_QEMU=_write(stand_in, WORKS),
-    )  # fmt: skip
+def test_guest_that_qemu_stops_with_an_internal_error_is_told_so(
+    rig_with: Callable[..., tuple[int, str, str]],
+) -> None:
+    status, out, err = rig_with(INTERNAL_ERROR, *LIVE, "--accel", "kvm", "--timeout-scale", "0.3")
 
-    run = called.run()
-    assert run["environment"]["accelerator"] == "kvm", called.err
+    assert status == 3, out
+    assert "QEMU stops the guest: KVM internal error. Suberror: 3" in err
+
+
+def test_kvm_that_boots_the_kernel_is_taken(rig_with: Callable[..., tuple[int, str, str]]) -> None:
+    _, out, err = rig_with(WORKS, *LIVE, "--accel", "kvm", "--json", "--timeout-scale", "3")
+
+    run = _run(out)
+    assert run["environment"]["accelerator"] == "kvm", err
     assert run["verdict"] == "reproduced"
+
+
+def test_kvm_that_works_without_a_feature_is_taken_without_it(
+    rig_with: Callable[..., tuple[int, str, str]],
+) -> None:
+    _, out, err = rig_with(WANTS_NO_ARCH_CAPABILITIES, *LIVE, "--accel", "kvm", "--json", "--timeout-scale", "3")
+
+    run = _run(out)
+    assert run["environment"]["accelerator"] == "kvm", err
+    assert "with -cpu host,-arch-capabilities" in run["environment"]["accelerator_reason"]
+    assert "host,-arch-capabilities" in run["command"]
+
+
+def test_kernel_that_is_only_slow_is_told_to_be_slow(
+    rig_with: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "PATIENCE", Patience(silent=10, total=4))
+
+    status, out, err = rig_with(SLOW, *LIVE, "--accel", "kvm", "--append", "rig.slow")
+
+    assert status == 3, out
+    assert "it is too slow: the kernel still boots after 4 s" in err
 
 
 def test_kvm_on_the_warp_clock_is_a_usage_error(rig: Rig) -> None:

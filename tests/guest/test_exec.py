@@ -132,3 +132,64 @@ def test_server_of_a_package_serves_on_loopback(rig: Rig, tmp_path: Path) -> Non
     assert (called.status, called.out) == (0, "OK\nvalue\n"), called.err
     run = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())
     assert run["environment"]["layers"][0]["packages"]["redis-server"]
+
+
+SERVER_AND_CLIENT = """
+title = "A server and its client"
+summary = "redis-server from Debian's package, and a script that lies beside the scenario."
+programs = [
+    { name = "server", source = "deb:redis-server" },
+    { name = "client", source = "deb:redis-server:redis-cli" },
+    { name = "check", source = "./check" },
+]
+plan.steps = [
+    { do = "spawn", program = "server", arg = ["--save", "", "--port", "7000"] },
+    { do = "wait_port", program = "server", port = 7000, timeout = 20 },
+    { do = "spawn", program = "client", arg = ["-p", "7000", "set", "key", "value"] },
+    { do = "wait_exit", program = "client", timeout = 10 },
+    { do = "wait_rss", program = "server", min = "1M", timeout = 10 },
+    { do = "spawn", program = "check" },
+    { do = "wait_exit", program = "check", timeout = 10 },
+]
+claims = [
+    { id = "answered", text = "The client was answered", expr = "lines_of('client') == ('OK',)" },
+    { id = "checked", text = "The script ran", expr = "lines_of('check') == ('checked',)" },
+]
+"""
+
+
+def test_scenario_starts_programs_of_packages_and_executables(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "scenario.toml").write_text(SERVER_AND_CLIENT)
+    (tmp_path / "check").write_text("#!/usr/bin/python3\nprint('checked')\n")
+    (tmp_path / "check").chmod(0o755)
+
+    called = rig("run", f"{tmp_path}/", "--json")
+
+    assert called.status == 0, called.out + called.err
+    assert called.run()["environment"]["layers"][0]["source"].startswith("deb:redis-server")
+
+
+def test_throttling_by_memory_high_is_a_stall_with_its_cause(rig: Rig) -> None:
+    called = rig(
+        "exec", "--expect", "stall", "--timeout", "30s", "--cgroup", "memory.high=24M", "--", "tail", "/dev/zero"
+    )
+
+    assert called.status == 0, called.err
+    assert "throttled by memory.high" in called.err
+    assert "OOM" not in called.err
+
+
+def test_program_that_has_its_memory_does_not_stall(rig: Rig) -> None:
+    called = rig(
+        "exec",
+        "--expect",
+        "stall",
+        "--timeout",
+        "30s",
+        "--",
+        "sh",
+        "-c",
+        "sleep 5; head -c 9000000 /dev/zero | tail -c 1 >/dev/null",
+    )
+
+    assert called.status == 1, called.err

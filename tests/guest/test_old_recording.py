@@ -25,12 +25,14 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str,
     """run.json of a run with a machine of its own, and its directory."""
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(prepare, "MACHINE", RecordedGuest.model_fields["machine"].default)
+    monkeypatch.setattr(prepare, "TCG_CPU", RecordedGuest.model_fields["cpu_model"].default)
     run, folder = asyncio.run(run_scenario(Request("memory-is-copied"), NullProgress()))
     return run.model_dump(mode="json"), folder
 
 
 def _without_what_an_earlier_version_did_not_write(run: dict[str, Any], folder: Path) -> Path:
     del run["recording"]["guest"]["machine"]
+    del run["recording"]["guest"]["cpu_model"]
     (folder / "run.json").write_text(json.dumps(run))
     manifest = Store().root / "snapshot" / run["environment"]["snapshot_hash"] / "manifest.json"
     content = json.loads(manifest.read_text())

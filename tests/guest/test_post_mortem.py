@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from rig.experiment.prepare import default_kernel
-from rig.image.store import Store
+from rig.image.defaults import default_kernel
 from tests.guest.conftest import Called, Rig, qemus
 
 pytestmark = pytest.mark.guest
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.guest
 def symbols() -> None:
     """The debug symbols of the default kernel, fetched once."""
     added = subprocess.run(
-        [sys.executable, "-m", "rig", "symbols", "add", default_kernel(Store())],
+        [sys.executable, "-m", "rig", "symbols", "add", default_kernel().spec],
         capture_output=True,
         text=True,
         check=False,

@@ -47,11 +47,17 @@ def test_main_job_is_reproduced_on_it_and_replayed(kernel: str, rig: Rig) -> Non
     assert replayed.status == 0, replayed.out + replayed.err
 
 
-def test_it_is_what_a_run_boots_where_no_kernel_is_named(kernel: str, rig: Rig) -> None:
-    called = rig("run", "memory-is-copied", "--json", RIG_KERNEL="")
+def test_run_boots_it_where_the_user_chose_it_and_not_because_it_is_there(
+    kernel: str, rig: Rig, tmp_path: Path
+) -> None:
+    nothing = {"RIG_KERNEL": "", "RIG_CONFIG": str(tmp_path)}
 
-    assert called.run()["environment"]["kernel_name"] == kernel
-    assert called.run()["verdict"] == "reproduced", called.out
+    before = rig("run", "memory-is-copied", "--json", **nothing).run()["environment"]
+    rig("kernel", "use", kernel, **nothing)
+    after = rig("run", "memory-is-copied", "--json", **nothing).run()["environment"]
+
+    assert (before["kernel_name"].partition(":")[0], before["kernel_reason"]) == ("debian", "this host's suite")
+    assert (after["kernel_name"], after["kernel_reason"]) == (kernel, "rig kernel use")
 
 
 def test_live_guest_on_it_takes_its_payload_by_ssh(kernel: str, rig: Rig) -> None:

@@ -7,9 +7,12 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from .conftest import step
 
@@ -362,7 +365,7 @@ def test_sysctl_that_does_not_exist_is_named(run_plan):
     run = run_plan(step("sysctl", "name=vm.no_such", "value=1"))
 
     assert run.step(0)["errno"] == "ENOENT"
-    assert "/proc/sys/vm/no_such" in run.step(0)["error"]
+    assert "there is no sysctl vm.no_such in this kernel" in run.step(0)["error"]
 
 
 def test_sysctl_name_cannot_leave_its_folder(run_plan):
@@ -482,3 +485,68 @@ def test_spawn_in_a_root_that_was_not_made_fails(run_plan):
     run = run_plan(step("spawn", "program=x", "arg=/bin/true", "root=nowhere"))
 
     assert "no root of that name" in run.step(0)["error"]
+
+
+def test_wait_for_a_port_ends_when_something_listens(run_plan):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        run = run_plan(step("wait_port", f"port={server.getsockname()[1]}", "timeout=5"))
+
+    assert run.step(0)["ok"]
+
+
+def test_wait_for_a_port_of_a_program_that_ended_fails_at_once(run_plan):
+    run = run_plan(shell("exit 0"), step("wait_port", "program=sh", "port=1", "timeout=50"))
+
+    assert (run.step(1)["ok"], run.step(1)["error"]) == (False, "sh has ended")
+
+
+def test_wait_for_a_port_is_bounded(run_plan):
+    run = run_plan(step("wait_port", "port=1", "timeout=0.05"))
+
+    assert run.step(0)["errno"] == "ETIMEDOUT"
+    assert run.step(0)["saw"] == "nobody listens on port 1"
+
+
+def test_wait_for_memory_that_a_program_holds(run_plan):
+    run = run_plan(
+        step("spawn", "program=hog", f"arg={HOG}", "arg=8M"),
+        step("wait_rss", "program=hog", "min=8M", "timeout=20"),
+        step("wait_rss", "program=hog", "min=8G", "timeout=0.05", "on_error=go"),
+    )
+
+    assert run.step(1)["ok"]
+    assert run.step(2)["errno"] == "ETIMEDOUT"
+
+
+@pytest.mark.parametrize(
+    ("condition", "held"),
+    [
+        ("meminfo.MemTotal > 1000", True),
+        ("meminfo.MemTotal <= 1000", False),
+        ("vmstat.pgfault >= 0", True),
+        ("vmstat.pgfault == -1", False),
+        ("meminfo.Active(anon) != -1", True),
+    ],
+)
+def test_wait_for_a_condition(run_plan, condition, held):
+    assert run_plan(step("wait_until", f"condition={condition}", "timeout=0.05")).step(0)["ok"] == held
+
+
+def test_condition_over_a_field_that_the_kernel_lacks_fails(run_plan):
+    run = run_plan(step("wait_until", "condition=meminfo.NoSuchField > 1", "timeout=5"))
+
+    assert run.step(0)["error"] == "/proc/meminfo has no NoSuchField"
+
+
+@pytest.mark.parametrize(
+    "condition", ["", "MemTotal > 1", "meminfo.MemTotal", "meminfo.MemTotal =< 1", "x.y > 1", "meminfo.A > b"]
+)
+def test_what_is_no_condition_is_found_before_the_plan_runs(build, tmp_path, condition):
+    (tmp_path / "plan").write_text(step("wait_until", f"condition={condition}", "timeout=5"))
+
+    done = subprocess.run(
+        [build / "rig-agent", "--check", tmp_path / "plan"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "is not a condition" in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rig.machine.command import build_command, kernel_command_line, memory_is_a_file, printable
-from rig.machine.features import MACHINE
+from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu
 from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
 
@@ -29,6 +29,7 @@ SPEC = GuestSpec(
     rootfs_size=40 << 20,
     payload_size=34 << 20,
     machine=MACHINE,
+    cpu_model=TCG_CPU,
 )
 WIRING = Wiring(name="test", folder=Path("/tmp/rig-test"), payload=Path("/tmp/rig-test/payload"))
 

@@ -15,7 +15,7 @@ from rig.machine.snapshot import nearest_snapshots
 from rig.machine.spec import Clock, GuestSpec, Layer
 from tests.machine.test_command import QEMU, SPEC
 
-GOLDEN = "e6631da8f6fe38d5fc9d776d96a286d9b3f606df27596224cadc9776b3675424"
+GOLDEN = "ab433a86048f97a27bf78c66e4b54d97926429d1d95f0ec236842f652d49e19f"
 """Changes with every change of the command line: then all snapshots are made anew, which takes seconds a guest."""
 
 

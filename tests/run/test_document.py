@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from rig.machine.features import MACHINE
+from rig.machine.features import MACHINE, TCG_CPU
 from rig.run.document import RecordedGuest
 
 GUEST = {"memory": 1, "cpus": 1, "payload_size": 1, "kernel": "k", "initramfs": "i", "rootfs": "r", "snapshot": "s"}
@@ -26,3 +26,14 @@ def test_machine_of_todays_recordings_may_be_named() -> None:
 def test_machine_with_options_that_name_files_is_refused(machine: str) -> None:
     with pytest.raises(ValidationError, match="machine"):
         RecordedGuest.model_validate(GUEST | {"machine": machine})
+
+
+@pytest.mark.parametrize("cpu", ["host", "max,migratable=on", "max,-erms,model=4,file=/x", "max -monitor stdio", ""])
+def test_cpu_with_other_options_is_refused(cpu: str) -> None:
+    with pytest.raises(ValidationError, match="cpu_model"):
+        RecordedGuest.model_validate(GUEST | {"cpu_model": cpu})
+
+
+def test_cpu_of_todays_recordings_may_be_named() -> None:
+    assert RecordedGuest.model_validate(GUEST | {"cpu_model": TCG_CPU}).cpu_model == TCG_CPU
+    assert RecordedGuest.model_validate(GUEST).cpu_model == "max,-erms,-fsrm,model=4,stepping=0"

@@ -62,7 +62,7 @@ def tree_without(label: str, comm: str) -> Change:
 
 def held(comm: str, kb: int) -> Change:
     """What check_rss found."""
-    return lambda run: run.changed("check", setting(rss_kb=kb), comm=comm)
+    return lambda run: run.changed("check", setting(pss_anon_kb=kb, pss_shmem_kb=0, swap_pss_kb=0), comm=comm)
 
 
 def record(ev: str, label: str | None = None, **fields: Any) -> Change:

@@ -129,7 +129,7 @@ def test_source_outside_the_folder_is_refused(tmp_path: Path, source: str) -> No
     programs = f'[[programs]]\nname = "w"\nsource = "{source}"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
 
-    with pytest.raises(UsageError, match="outside the scenario's folder"):
+    with pytest.raises(UsageError, match="outside the scenario's directory"):
         render_plan(scenario, parse_settings(scenario))
 
 

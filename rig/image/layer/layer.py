@@ -3,22 +3,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.errors import UsageError
 from rig.image.daximage import Owner, write_ext4
 from rig.image.digest import digest_text
 from rig.image.layer.config import ImageConfig, config_from
 from rig.image.layer.staging import Staging
 from rig.image.store import Entry, Store
 
-__all__ = ["SIZES", "LayerImage", "build_layer", "find_layer", "layer_key"]
+__all__ = [
+    "SIZES", "LayerImage", "build_layer", "check_name", "find_layer", "layer_key", "name_layer", "named_layer",
+    "names_layer",
+]  # fmt: skip
 
 IMAGE = "layer.img"
 LAYOUT = "1"  # counts up when a layer is laid out in another way
 MIB = 1 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+TAKEN = ("quick", "buildroot")
 SIZES = tuple(size * MIB for power in range(5, 14) for size in (1 << power, 3 << (power - 1)))
 """32M, 48M, 64M, 96M, … 12G: guests with layers of one size share a snapshot."""
 
@@ -27,6 +34,7 @@ SIZES = tuple(size * MIB for power in range(5, 14) for size in (1 << power, 3 <<
 class LayerImage:
     """A layer that a guest can have.
 
+    key: its name in the cache.
     label: of its superblock, by which the agent finds it.
     source: what it was made from, in the words of the call.
     packages: name -> version of what it was installed from.
@@ -35,6 +43,7 @@ class LayerImage:
     links: the symbolic links of its uppermost directory, as lib -> usr/lib.
     """
 
+    key: str
     label: str
     image: Path
     digest: str
@@ -59,6 +68,38 @@ def find_layer(store: Store, key: str) -> LayerImage | None:
         return None
     entry.touch()
     return _from_entry(entry)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what cannot be an image's name."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"'{name}' is not a name for an image", remedy="lower-case letters, digits, - and _")
+    if name in TAKEN:
+        raise UsageError(f"'{name}' is one of rig's own images", remedy="take another name")
+
+
+def name_layer(store: Store, name: str, layer: LayerImage) -> None:
+    """Let a name stand for a layer from now on. Raises UsageError for what cannot be one."""
+    check_name(name)
+    with store.writing():
+        store.set_ref(f"layer/{name}", layer.key)
+
+
+def names_layer(store: Store, name: str) -> bool:
+    """Return whether a name stands for a layer."""
+    return NAME.fullmatch(name) is not None and store.ref(f"layer/{name}") is not None
+
+
+def named_layer(store: Store, name: str) -> LayerImage:
+    """Return the layer that a name stands for. Raises UsageError where there is none."""
+    key = store.ref(f"layer/{name}") if NAME.fullmatch(name) else None
+    found = find_layer(store, key) if key is not None else None
+    if found is None:
+        raise UsageError(
+            f"there is no image '{name}' here",
+            remedy=f"rig image import {name} DIR|TAR|ARCHIVE, or rig image build {name} --deb PACKAGE",
+        )
+    return found
 
 
 def build_layer(
@@ -117,6 +158,7 @@ def _users(tree: Path) -> dict[str, tuple[int, int]]:
 def _from_entry(entry: Entry) -> LayerImage:
     about = entry.about
     return LayerImage(
+        key=entry.key,
         label=about["label"],
         image=entry.file(IMAGE),
         digest=entry.files[IMAGE],

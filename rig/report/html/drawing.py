@@ -118,7 +118,7 @@ def _panel(panel: Panel, places: Sequence[float]) -> DrawnPanel:
 
 
 def _height(panel: Panel, ticks: Sequence[float]) -> Callable[[float], float]:
-    """Value -> distance from the top, 0 to HEIGHT."""
+    """Return the distance of a value from the top of the picture, 0 to HEIGHT."""
     top = max(panel.top, ticks[-1]) if not panel.stacked else panel.top
     if not panel.log:
         return lambda value: HEIGHT - HEIGHT * value / top

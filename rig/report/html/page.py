@@ -61,7 +61,7 @@ class Source:
 
     @property
     def oom_event(self) -> Any:
-        """The first OOM event of the kernel's log, or None."""
+        """Return the first OOM event of the kernel's log, or None."""
         return next((event for event in self.events if event.kind == "oom"), None)
 
 

@@ -48,7 +48,7 @@ class PageState:
 
 @dataclass(frozen=True)
 class PagesPicture:
-    """One moment of an array. faults: minor faults of each process since the two shared the array."""
+    """The page maps of an array at one time. faults: minor faults of each process since the two shared the array."""
 
     time: float
     label: str
@@ -75,7 +75,7 @@ class PagesPicture:
 
 
 def pages_pictures(records: Records) -> list[PagesPicture]:
-    """Return the maps of the run in order of time, at most MOST_SNAPSHOTS; the last and those of an OOM stay."""
+    """Return the maps of the run in order of time, at most MOST_SNAPSHOTS, the last and those of an OOM among them."""
     taken = snapshots(page_maps(records))
     # One array is followed: the one with the most maps.
     starts = [(each.maps[0].program, each.maps[0].start) for each in taken]
@@ -170,7 +170,7 @@ def _writer(faults: Mapping[str, int], copied: int) -> str | None:
 
 
 def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[int, int]:
-    """Minor faults at the last sample that knows the first process and not yet the second, which begins at 0."""
+    """Return the minor faults at the last sample before the second process exists; its own count begins at 0."""
     if shared is None:
         return {}
     parent, child = (each.pid for each in shared.maps[:2])

@@ -9,10 +9,10 @@ from typing import Any
 
 from rig.run.records import Record
 from rig.scenario.declare import function
-from rig.scenario.evidence import Evidence, processes
+from rig.scenario.evidence import KIB, Evidence, processes
 from rig.scenario.views import Missing, view
 
-__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of"]
+__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of", "whole"]
 
 LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 """Kinds of records in which a step says what it looked at."""
@@ -77,16 +77,16 @@ def proc(evidence: Evidence, role: str, label: str) -> Any:
 @function("records", "len(procs('hog', 'hogging')) == 1")
 def procs(evidence: Evidence, role: str, label: str) -> Any:
     """all processes of that role in it"""
-    rows = [each for each in processes(find_sample(evidence, label)) if _plays(each, role)]
+    found = whole(find_sample(evidence, label), f"the sample '{label}'")
+    rows = [each for each in processes(found) if _plays(each, role)]
     return tuple(view(row, f"'{role}' in the sample '{label}'") for row in rows)
 
 
 @function("records", "len(history('parent')) > len(history('hog')) > 1")
 def history(evidence: Evidence, role: str) -> Any:
     """what every sample says of that role, in order"""
-    return tuple(
-        view(each, f"'{role}'") for sample in evidence.samples() for each in processes(sample) if _plays(each, role)
-    )
+    samples = [whole(sample, "a sample") for sample in evidence.samples()]
+    return tuple(view(each, f"'{role}'") for sample in samples for each in processes(sample) if _plays(each, role))
 
 
 @function("records", "pid('child') == proc('child', 'forked').pid")
@@ -104,6 +104,8 @@ def pid(evidence: Evidence, role: str) -> int:
 @function("records", "len(pids()) == 3")
 def pids(evidence: Evidence) -> tuple[int, ...]:
     """all pids of the scenario"""
+    for sample in evidence.samples():
+        whole(sample, "a sample")
     return tuple(evidence.roles())
 
 
@@ -142,6 +144,28 @@ def check_of(evidence: Evidence, role: str) -> Any:
     raise Missing(f"the plan did not check what '{role}' holds")
 
 
+@function("records", "taken_by('hog') >= params.hog")
+def taken_by(evidence: Evidence, role: str) -> int:
+    """bytes of memory that a process has for itself, at its last `check_rss`: its anonymous and shared memory, in RAM
+    and swapped out, each page once however often it is mapped or merged, without what it has given back (MADV_FREE) and
+    without files. What a program takes is judged on this: its RSS can be ten times as much
+    """
+    check = check_of(evidence, role)
+    if "pss_anon_kb" not in check:
+        # Pss_Anon came with 5.4.
+        return int(check.rss_kb) * KIB
+    kb = sum(int(check[part]) for part in ("pss_anon_kb", "pss_shmem_kb", "swap_pss_kb") if part in check)
+    return (kb - (int(check.lazy_free_kb) if "lazy_free_kb" in check else 0)) * KIB
+
+
+def whole(seen: Record, what: str) -> Record:
+    """Return a record in which no process was left out. Raises Missing: what is counted over it would be too little."""
+    left_out = seen.get("procs_left_out")
+    if left_out:
+        raise Missing(f"{what} leaves out {left_out} processes: the agent watches 128 at once")
+    return seen
+
+
 @function("records", "lines_of('cow-writer')[1] == 'filled 209715200'")
 def lines_of(evidence: Evidence, program: str) -> tuple[str, ...]:
     """what it printed: for showing, and for what only it can know"""
@@ -167,7 +191,7 @@ def pagemap(evidence: Evidence, label: str) -> Any:
 @function("records", "look('zones').path == '/proc/zoneinfo'")
 def look(evidence: Evidence, label: str) -> Any:
     """what a step looked at under that label (`fds`, `kcmp`, `status`, `tree`, `read`)"""
-    return view(find_look(evidence, label), f"look '{label}'")
+    return view(whole(find_look(evidence, label), f"what was looked at under '{label}'"), f"look '{label}'")
 
 
 @function("records", "sysctl('vm.overcommit_memory', 0) == 2", run="fork-fails/never")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The kernel and the image of a run that names none: what the user chose, and why it is that one.
+
+A choice is the user's and nobody else's: building a kernel, as the tests do, changes nothing. It is kept in
+`defaults.json` of $RIG_CONFIG, or of `rig` in the user's configuration directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rig.errors import RigError
+from rig.image.apt import host_suite
+
+__all__ = ["Default", "choose_default", "default_image", "default_kernel", "defaults_file"]
+
+What = Literal["kernel", "image"]
+FILE = "defaults.json"
+QUICK = "quick"
+
+
+@dataclass(frozen=True)
+class Default:
+    """What is booted where nothing is named, and why, in a few words."""
+
+    spec: str
+    why: str
+
+
+def default_kernel() -> Default:
+    """Return RIG_KERNEL, what `rig kernel use` chose, or Debian's kernel of the host's suite.
+
+    Raises RigError where the host names no suite.
+    """
+    return _chosen("kernel", "RIG_KERNEL") or Default(f"debian:{host_suite()}", "this host's suite")
+
+
+def default_image() -> Default:
+    """Return RIG_IMAGE, what `rig image use` chose, or `quick`."""
+    return _chosen("image", "RIG_IMAGE") or Default(QUICK, "rig's default")
+
+
+def choose_default(what: What, spec: str | None) -> None:
+    """Keep the user's choice; None forgets it. Raises RigError when it cannot be written."""
+    path = defaults_file()
+    choices = _read(path)
+    if spec is None:
+        choices.pop(what, None)
+    else:
+        choices[what] = spec
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{FILE}.part")
+        aside.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise RigError(f"cannot be written: {error.strerror}", where=path, remedy="set RIG_CONFIG") from error
+
+
+def defaults_file() -> Path:
+    """Return where the choices are kept."""
+    if chosen := os.environ.get("RIG_CONFIG"):
+        return Path(chosen).expanduser().absolute() / FILE
+    from platformdirs import user_config_path
+
+    return user_config_path("rig") / FILE
+
+
+def _chosen(what: What, variable: str) -> Default | None:
+    if named := os.environ.get(variable):
+        return Default(named, variable)
+    spec = _read(defaults_file()).get(what)
+    return Default(spec, f"rig {what} use") if spec else None
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RigError(f"cannot be read: {error}", where=path, remedy="remove it, or correct it") from error
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise RigError("does not hold an object of texts", where=path, remedy="remove it, or correct it")
+    return found

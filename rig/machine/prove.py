@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Try a guest under KVM: make and restore its snapshot, and say from QEMU's words and the console how that failed."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.image.payload import blank_payload
+from rig.image.store import Store
+from rig.machine.identity import identity_of, key_of
+from rig.machine.qemu import Qemu
+from rig.machine.session import Listeners, runtime_folder, swap_file
+from rig.machine.snapshot import Patience, find_snapshot, make_snapshot, restored
+from rig.machine.spec import GuestSpec, Wiring
+
+__all__ = ["PATIENCE", "Failure", "diagnose", "prove"]
+
+# A kernel under working KVM is ready in about a second.
+PATIENCE = Patience(silent=10.0, total=30.0)
+BUSY = "Device or resource busy"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a trial failed. msr: the register that QEMU could not set; passing: it may work in a minute."""
+
+    what: str
+    msr: int | None = None
+    passing: bool = False
+
+
+async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float) -> Failure | None:
+    """Make the guest's snapshot, restore it and let it run; return how that failed, or None where it works."""
+    patience = PATIENCE.scaled(timeout_scale)
+    printed: list[bytes] = []
+    try:
+        snapshot = find_snapshot(store, key_of(identity_of(spec, qemu)))
+        if snapshot is None:
+            listeners = Listeners(on_line=lambda line: printed.append(line))
+            snapshot = await make_snapshot(store, spec, qemu, deadline=patience, listeners=listeners)
+    except RigError as error:
+        return diagnose(error, printed, patience)
+    try:
+        with runtime_folder("kvm") as folder, tempfile.TemporaryDirectory(prefix="rig-kvm-") as out:
+            blank_payload(folder / "payload")
+            wiring = Wiring(
+                name="kvm-proof",
+                folder=folder,
+                payload=folder / "payload",
+                incoming=True,
+                swap=swap_file(spec, folder),
+                shell=True,
+            )
+            async with restored(spec, wiring, qemu, Path(out), Listeners(), snapshot) as session:
+                await session.monitor.execute("cont")
+                status = await session.monitor.execute("query-status")
+        if status["status"] != "running":
+            return Failure(f"the restored guest does not run: QEMU says {status['status']}")
+    except RigError as error:
+        failure = diagnose(error, [], patience)
+        return Failure(f"its snapshot cannot be restored: {failure.what}", failure.msr, failure.passing)
+    return None
+
+
+def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failure:
+    """Return how a trial failed, from QEMU's words in the error's detail and from the lines of the guest's console."""
+    words = f"{error.what}\n{error.detail or ''}"
+    for line in words.splitlines():
+        if match := re.search(r"\bMSR (0x[0-9a-f]+)", line, flags=re.IGNORECASE):
+            return Failure(f"QEMU aborts on an MSR: {line.strip()}", int(match[1], 16))
+        if "KVM internal error" in line:
+            return Failure(f"QEMU stops the guest: {line.strip()}")
+        if BUSY in line:
+            return Failure(f"QEMU cannot use it now: {line.strip()}", passing=True)
+    lines = [text for line in printed if (text := line.decode(errors="replace").strip())]
+    if "did not say" not in error.what:
+        said = [line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line]
+        return Failure(f"QEMU ends: {said[0] if said else error.what}")
+    if not lines:
+        return Failure(f"the kernel hangs: it printed nothing within {patience.silent:g} s")
+    last = lines[-1][:120]
+    if "went on" in error.what:
+        return Failure(f"it is too slow: the kernel still boots after {patience.total:g} s; its last line: {last}")
+    return Failure(f"the kernel hangs: it printed nothing more for {patience.silent:g} s; its last line: {last}")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Conditions that every run has, whatever its scenario claims: its settings were in force, and its programs lived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rig.run.document import Claimed, Shown
+from rig.scenario.evidence import Evidence
+
+if TYPE_CHECKING:
+    from rig.scenario.load import Scenario
+
+__all__ = ["built_in"]
+
+SETTINGS = "settings-held"
+PROGRAMS = "programs-lived"
+
+
+def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
+    """Yield the conditions that there is something to judge for."""
+    if evidence.records.of("sysctl_at_end"):
+        yield _settings_held(evidence)
+    if evidence.records.of("spawn"):
+        yield _programs_lived(scenario, evidence)
+
+
+def _settings_held(evidence: Evidence) -> Claimed:
+    """Compare each sysctl that the plan set with what the agent read back at the end."""
+    changed, values = [], []
+    for record in evidence.records.of("sysctl_at_end"):
+        name, asked, got = str(record.get("name")), str(record.get("asked")), record.get("got")
+        values.append(Shown(name=name, value=got, shown=str(got)))
+        if got is not None and str(got).split() != asked.split():
+            changed.append(f"{name} was set to {asked}, and was {got} at the end")
+    return _condition(SETTINGS, "the sysctls that were set were in force to the end", changed, values)
+
+
+def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
+    """Find the programs that ended in a way that no step of the plan waits for, and that nobody asked for."""
+    spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
+    allowed = {program.name for program in scenario.file.programs if program.may_fail}
+    expected = set(_expected(evidence)) | {name for name in spawned.values() if _runs(scenario, name) & allowed}
+    killed = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
+    died = []
+    for record in evidence.records.of("exit"):
+        name, how = spawned.get(record.get("pid")), _how(record)
+        if name is not None and how and name not in expected and record.get("pid") not in killed:
+            died.append(f"{name} ({record.get('pid')}) {how}{_last_words(evidence, name)}")
+    return _condition(PROGRAMS, "no program ended that was not meant to", died, [])
+
+
+def _runs(scenario: Scenario, name: str) -> set[str]:
+    """Return the programs of the scenario that are started under a name: `run` of a spawn step names another."""
+    runs = {str(step.keys.get("run", name)) for step in scenario.file.plan.steps if step.keys.get("program") == name}
+    return runs | {name}
+
+
+def _expected(evidence: Evidence) -> Iterator[str]:
+    """Yield the programs whose end the plan waits for, or to which it sends a signal that is not CONT."""
+    for step in evidence.plan.steps:
+        words = dict(step.words)
+        sends = step.verb == "signal" and words.get("signal", "").removeprefix("SIG") != "CONT"
+        if step.verb == "wait_exit" or sends:
+            yield words.get("program", "")
+        if step.verb == "wait_any":
+            yield from (value.partition("/")[0] for key, value in step.words if key == "exit")
+
+
+def _how(record: Any) -> str:
+    if record.get("signal"):
+        return f"was ended by SIG{record['signal']}"
+    code = record.get("code")
+    return f"ended with status {code}" if isinstance(code, int) and code else ""
+
+
+def _last_words(evidence: Evidence, program: str) -> str:
+    lines = [str(line.get("text")) for line in evidence.records.of("line") if line.get("program") == program]
+    return f": {lines[-1][:200]}" if lines else ""
+
+
+def _condition(name: str, text: str, problems: list[str], values: list[Shown]) -> Claimed:
+    return Claimed(
+        id=name,
+        text=text,
+        kind="condition",
+        verdict="failed" if problems else "held",
+        values=tuple(values),
+        reason="; ".join(problems),
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Cross-check the kernel's log with what the guest's programs cannot write.
+
+The console's text is anybody's: a program that runs as root writes to /dev/kmsg, /dev/console and /dev/ttyS0 what it
+likes. An OOM report counts when the agent read its lines from /dev/kmsg as the kernel's own (facility 0), when
+vmstat's oom_kill counted its kills, and memory.events of the cgroup that ran full counted it. A panic counts when QEMU
+reported GUEST_PANICKED. What does not agree makes the run `invalid`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from rig.klog import Log, OomEvent, read
+from rig.run.document import Claimed, Shown
+from rig.scenario.evidence import Evidence
+
+__all__ = ["AGREES", "cross_check"]
+
+AGREES = "kernel-said-it"
+TEXT = "what the log tells of out-of-memory kills and panics is the kernel's own"
+MOST_SHOWN = 5
+
+Signature = tuple[Any, ...]
+
+
+def cross_check(evidence: Evidence) -> Claimed | None:
+    """Return the condition that the log's reports are the kernel's, or None where there is nothing to check with.
+
+    Nothing to check: no report and no panic in the log, or an agent that cannot read /dev/kmsg.
+    """
+    go = evidence.records.first("go") or {}
+    reports, panics = evidence.ooms(), evidence.panics()
+    if not (reports or panics) or go.get("kmsg") is not True:
+        return None
+    if go.get("pvpanic") is not True:
+        # Nobody in the guest would have told QEMU of a panic.
+        evidence = replace(evidence, panicked=None)
+    problems = [*_forged_reports(evidence), *_forged_panics(evidence)]
+    if problems and not evidence.records.complete:
+        return _claim("invalid", "records of the agent were lost: whether the kernel said all of it cannot be told")
+    asked = [str(spawn.get("program")) for spawn in evidence.records.of("spawn") if spawn.get("privileged") is True]
+    values = [_shown("reports", len(reports)), _shown("panics", len(panics)), *_from_programs(evidence)]
+    if asked:
+        values.append(_shown("can_be_forged_by", ", ".join(sorted(set(asked)))))
+    return _claim("failed" if problems else "held", "; ".join(problems[:MOST_SHOWN]), values)
+
+
+def _forged_reports(evidence: Evidence) -> Iterator[str]:
+    kernels = Counter(_signature(event) for event in _relayed(evidence) if isinstance(event, OomEvent))
+    unmatched = []
+    for report in evidence.ooms():
+        signature = _signature(report)
+        if kernels[signature]:
+            kernels[signature] -= 1
+        else:
+            unmatched.append(report)
+    # After a report that ends in a panic the agent runs no more.
+    if unmatched and unmatched[-1] is evidence.ooms()[-1] and _ended_in_oom_panic(evidence):
+        unmatched.pop()
+    for report in unmatched:
+        what = f"line {report.line} of console.log ({report.title})"
+        yield f"{what} is not the kernel's: /dev/kmsg has no such record of it"
+    kills = sum(len(report.kills) for report in evidence.ooms() if report not in unmatched)
+    counted = _counted_kills(evidence)
+    if counted is not None and counted < kills:
+        yield f"the log tells of {kills} kills, and vmstat's oom_kill counted {counted}"
+    yield from _uncounted_groups(evidence)
+
+
+def _uncounted_groups(evidence: Evidence) -> Iterator[str]:
+    counted = {record.get("cgroup") for record in evidence.records.of("memory_events") if record.get("oom")}
+    for report in evidence.ooms():
+        group = report.constraint_values.get("oom_memcg")
+        seen = any(record.get("cgroup") == group for record in evidence.records.of("memory_events"))
+        if group and seen and group not in counted:
+            yield f"the log tells of a full cgroup {group}, whose memory.events counted no OOM"
+
+
+def _forged_panics(evidence: Evidence) -> Iterator[str]:
+    panics = evidence.panics()
+    if len(panics) > 1:
+        yield f"the log tells of {len(panics)} panics, and a kernel panics once"
+    if panics and evidence.panicked is False:
+        yield f"line {panics[0].line} of console.log tells of a panic, and QEMU saw none (GUEST_PANICKED)"
+
+
+def _ended_in_oom_panic(evidence: Evidence) -> bool:
+    """Whether the kernel panicked for want of memory: check_panic_on_oom() and out_of_memory() of mm/oom_kill.c."""
+    panics = evidence.panics()
+    return len(panics) == 1 and evidence.panicked is not False and "memory" in panics[0].reason.lower()
+
+
+def _relayed(evidence: Evidence) -> Iterable[Any]:
+    """Return the events in the lines that the agent read from /dev/kmsg with facility 0."""
+    lines = [_unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
+    log: Log = read([b"".join(line + b"\n" for line in lines)])
+    return log.events
+
+
+def _unescaped(text: str) -> bytes:
+    """Undo append_char() of kernel/printk/printk.c: what is not printable is read as \\xNN from /dev/kmsg."""
+    raw = text.encode("utf-8", errors="replace")
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), raw)
+
+
+def _signature(report: OomEvent) -> Signature:
+    invoker = (report.invoker.comm, report.invoker.pid) if report.invoker else None
+    kills = tuple((kill.pid, kill.comm, kill.total_vm_kb, kill.anon_rss_kb, kill.reason) for kill in report.kills)
+    return invoker, report.gfp_mask, report.order, tuple(sorted(report.constraint_values.items())), kills
+
+
+def _counted_kills(evidence: Evidence) -> int | None:
+    first = (evidence.records.first("go") or {}).get("oom_kill")
+    last = (evidence.end() or {}).get("oom_kill")
+    known = isinstance(first, int) and isinstance(last, int) and 0 <= first <= last
+    return last - first if known and isinstance(first, int) and isinstance(last, int) else None
+
+
+def _from_programs(evidence: Evidence) -> list[Shown]:
+    """Show what programs wrote to the kernel's log, as theirs."""
+    texts = [str(each.get("text", "")) for each in evidence.records.of("kmsg") if each.get("facility") != 0]
+    return [_shown("written_by_programs", [text[:200] for text in texts[:MOST_SHOWN]])] if texts else []
+
+
+def _shown(name: str, value: Any) -> Shown:
+    return Shown(name=name, value=value, shown="; ".join(value) if isinstance(value, list) else str(value))
+
+
+def _claim(verdict: Any, reason: str = "", values: Iterable[Shown] = ()) -> Claimed:
+    return Claimed(id=AGREES, text=TEXT, kind="condition", verdict=verdict, values=tuple(values), reason=reason)

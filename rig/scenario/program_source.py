@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Where a scenario's program comes from: C, Python, an executable, a package or the root of an image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rig.assets import assets
+from rig.errors import UsageError
+from rig.scenario.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from rig.scenario.schema import Program
+
+__all__ = ["PROGRAM_FOLDER", "ProgramFile", "find_program"]
+
+PROGRAM_FOLDER = "bin"
+"""Directory of the payload that holds the programs, each by its name (and `.py` for Python)."""
+PYTHON = "/usr/bin/python3"
+FORMS = "a .c or .py file, ./PROGRAM, deb:PACKAGE[:PROGRAM] or root:IMAGE:/PATH"
+
+
+@dataclass(frozen=True)
+class ProgramFile:
+    """A program of a plan.
+
+    source: the file on the host, for the languages that have one.
+    language: file is an executable or a script as it is; package and image are what `made_from` names.
+    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for the scenario's.
+    made_from: the layer below the program's root: deb:PACKAGE or root:IMAGE.
+    executable: what is started, where it is not `source`.
+    libs: libraries that a C program is linked with; more: further C files of it.
+    """
+
+    name: str
+    source: Path
+    language: Literal["c", "python", "file", "package", "image"]
+    origin: Literal["guest", "scenario"]
+    made_from: str = ""
+    executable: str = ""
+    libs: tuple[str, ...] = ()
+    more: tuple[Path, ...] = ()
+
+    @property
+    def payload_path(self) -> str:
+        """Where it lies in the payload, relative to its root."""
+        if self.language == "file":
+            return f"{self.copies}/work/{self.source.name}"
+        suffix = ".py" if self.language == "python" else ""
+        return f"{PROGRAM_FOLDER}/{self.name}{suffix}"
+
+    @property
+    def copies(self) -> str:
+        """The directory of the payload that is the uppermost layer of the root of a `file`."""
+        return f"copy-{self.name}"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of its root, the uppermost first; none where it runs in the agent's own root."""
+        match self.language:
+            case "file":
+                return (f"{{payload}}/{self.copies}", "/")
+            case "package":
+                return (self.made_from, "/")
+            case "image":
+                return (self.made_from,)
+            case _:
+                return ()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The first words of its command line in the guest."""
+        match self.language:
+            case "file":
+                return (f"/work/{self.source.name}",)
+            case "package" | "image":
+                return (self.executable,)
+            case "python":
+                return (PYTHON, "{payload}/" + self.payload_path)
+            case _:
+                return ("{payload}/" + self.payload_path,)
+
+
+def find_program(folder: Path, program: Program, source: str, where: str) -> ProgramFile:
+    """Return where a program of a scenario comes from. source: as the scenario has it, rendered.
+
+    Raises UsageError for what is none of the forms, or not there.
+    """
+    if source.startswith("deb:"):
+        package, _, executable = source.removeprefix("deb:").partition(":")
+        return _of_a_layer(program, "package", f"deb:{package}", executable or package, where)
+    if source.startswith("root:"):
+        image, _, executable = source.removeprefix("root:").partition(":")
+        return _of_a_layer(program, "image", f"root:{image}", executable, where)
+    own = (folder / source).resolve()
+    if not own.is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"the program's source '{source}' lies outside the scenario's directory",
+            where=where,
+            remedy="put it beside scenario.toml",
+        )
+    if own.suffix not in (".c", ".py") and own.is_file():
+        return _file(program, own, where)
+    path = _code(folder, source, where)
+    return ProgramFile(
+        name=program.name,
+        source=path,
+        language="python" if path.suffix == ".py" else "c",
+        origin="scenario" if path.is_relative_to(folder.resolve()) else "guest",
+        libs=program.libs,
+        more=tuple(_code(folder, name, where) for name in program.files),
+    )
+
+
+def _of_a_layer(
+    program: Program, language: Literal["package", "image"], made_from: str, executable: str, where: str
+) -> ProgramFile:
+    if made_from.endswith(":") or not executable:
+        raise UsageError(f"the source '{program.source}' names no program", where=where, remedy=f"write {FORMS}")
+    return ProgramFile(program.name, Path(), language, "scenario", made_from, executable)
+
+
+def _file(program: Program, path: Path, where: str) -> ProgramFile:
+    from rig.image.layer.closure import read_executable
+
+    if read_executable(path).kind == "other" and not os.access(path, os.X_OK):
+        raise UsageError(
+            f"the program's source '{path.name}' is neither an executable nor a script with #!",
+            where=where,
+            remedy=f"give {FORMS}",
+        )
+    return ProgramFile(program.name, path, "file", "scenario")
+
+
+def _code(folder: Path, source: str, where: str) -> Path:
+    """Return a C or Python file: beside scenario.toml, else of guest/programs or guest/python.
+
+    A name without a suffix is a C program of guest/programs.
+    """
+    name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
+    own = (folder / name).resolve()
+    rooms = [assets("guest") / "programs", assets("guest") / "python"]
+    for path in (own, *(room / name for room in rooms)):
+        if path.is_file():
+            return path
+    there = [entry.name for room in (folder, *rooms) for entry in room.glob("*.[cp]*")]
+    raise UsageError(
+        f"the program's source '{source}' is missing",
+        where=where,
+        remedy=did_you_mean(name, there, kind="source"),
+        detail=f"a source is {FORMS}",
+    )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Layers that a plan names by packages and images are labels for the agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.errors import UsageError
+from rig.experiment.layers import resolve_layers
+from rig.image.layer.layer import name_layer, names_layer
+from rig.image.store import Store
+from rig.program.roots import root_layer
+from rig.scenario.plan import RenderedPlan, RenderedStep
+from rig.scenario.program_source import ProgramFile
+
+
+def plan(*images: str) -> RenderedPlan:
+    programs = tuple(ProgramFile(name, Path(), "image", "scenario", f"root:{name}", "/bin/x") for name in images)
+    steps = tuple(RenderedStep("root", (("name", name), ("layer", f"root:{name}"))) for name in images)
+    return RenderedPlan(steps, programs)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/x").write_text("#!/bin/sh\n")
+    return folder
+
+
+def test_named_image_becomes_its_label(store: Store, tree: Path) -> None:
+    layer = root_layer(store, str(tree))
+    name_layer(store, "app", layer)
+
+    resolved, layers = resolve_layers(store, plan("app"))
+
+    assert layers == (layer,)
+    assert resolved.steps[0].words == (("name", "app"), ("layer", layer.label))
+    assert layer.size == 32 << 20
+
+
+def test_unchanged_directory_is_the_same_layer_and_a_changed_one_is_not(store: Store, tree: Path) -> None:
+    first = root_layer(store, str(tree))
+    again = root_layer(store, str(tree))
+    (tree / "bin/y").write_text("new")
+
+    assert again == first
+    assert root_layer(store, str(tree)).key != first.key
+
+
+def test_image_that_nobody_imported_is_a_usage_error(store: Store) -> None:
+    with pytest.raises(UsageError, match="rig image import app"):
+        resolve_layers(store, plan("app"))
+
+
+def test_more_images_than_a_guest_has_room_for_are_a_usage_error(store: Store, tree: Path) -> None:
+    names = ("a", "b", "c", "d")
+    for name in names:
+        name_layer(store, name, root_layer(store, str(tree)))
+
+    with pytest.raises(UsageError, match="room for 3"):
+        resolve_layers(store, plan(*names))
+
+
+@pytest.mark.parametrize("name", ["quick", "buildroot", "Upper", "../escape", ""])
+def test_names_that_images_cannot_have(store: Store, tree: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        name_layer(store, name, root_layer(store, str(tree)))
+    assert not names_layer(store, name)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""A log that does not agree with what programs cannot write is not evidence: the run is invalid, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rig.klog import read
+from rig.run.document import Claimed
+from rig.scenario.conditions import PROGRAMS, SETTINGS
+from rig.scenario.cross_check import cross_check
+from rig.scenario.evidence import Evidence
+from rig.scenario.judge import judge
+from tests.scenario.recorded import Recorded, recorded
+
+CUT = b"invoked oom-killer"
+
+
+def check(run: Recorded, panicked: bool | None = None) -> Claimed:
+    found = cross_check(replace(run.evidence(), panicked=panicked))
+    assert found is not None
+    return found
+
+
+def verdict(run: Recorded) -> tuple[str, str]:
+    judgement = run.judged()
+    return judgement.verdict, judgement.reason
+
+
+def with_console(run: Recorded, console: bytes) -> Recorded:
+    return replace(run, console=run.console + console)
+
+
+def report_of(run: Recorded) -> bytes:
+    """The lines of the run's first OOM report."""
+    lines = run.console.splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if CUT in line)
+    last = next(number for number, line in enumerate(lines) if b"Killed process" in line)
+    return b"".join(lines[first : last + 1])
+
+
+def end(run: Recorded, **fields: Any) -> Recorded:
+    return run.changed("end", lambda record: record.update(fields))
+
+
+def test_kernels_own_report_is_the_kernels() -> None:
+    assert check(recorded("overcommit-oops")).verdict == "held"
+    assert check(recorded("overcommit-in-cgroup")).verdict == "held"
+
+
+def test_second_report_of_a_program_is_not_the_kernels() -> None:
+    run = recorded("overcommit-oops")
+    forged = with_console(run, report_of(run).replace(b"hog", b"pig"))
+
+    assert check(forged).verdict == "failed"
+    assert "is not the kernel's" in check(forged).reason
+    assert verdict(forged)[0] == "invalid"
+
+
+def test_old_report_that_is_printed_again_is_not_the_kernels() -> None:
+    run = recorded("overcommit-oops")
+
+    assert check(with_console(run, report_of(run))).verdict == "failed"
+
+
+def test_report_without_any_kill_of_the_kernels_is_not_believed() -> None:
+    run = recorded("overcommit-oops")
+    silent = replace(run, records=tuple(each for each in run.records if each["ev"] != "kmsg"))
+    renumbered = replace(silent, records=tuple({**each, "n": n} for n, each in enumerate(silent.records)))
+
+    assert verdict(renumbered)[0] == "invalid"
+
+
+def test_victim_is_matched_by_pid() -> None:
+    run = recorded("overcommit-oops")
+    pid = run.evidence().ooms()[0].kills[0].pid
+
+    other = run.printed(f"Killed process {pid} (", f"Killed process {pid + 1} (")
+
+    assert check(other).verdict == "failed"
+
+
+def test_decoy_in_a_small_cgroup_does_not_carry_a_forged_report_of_the_machine() -> None:
+    group, machine = recorded("overcommit-in-cgroup"), recorded("overcommit-oops")
+    forged = with_console(group, report_of(machine))
+
+    assert check(forged).verdict == "failed"
+
+
+def test_cgroup_of_a_report_is_matched() -> None:
+    run = recorded("overcommit-in-cgroup")
+
+    assert check(run.printed("oom_memcg=/service", "oom_memcg=/other")).verdict == "failed"
+
+
+def test_cgroup_whose_memory_events_counted_nothing_was_not_full() -> None:
+    run = recorded("overcommit-in-cgroup").changed("memory_events", lambda record: record.update(oom=0))
+
+    assert "memory.events counted no OOM" in check(run).reason
+
+
+def test_more_kills_in_the_log_than_the_kernel_counted() -> None:
+    run = end(recorded("overcommit-oops"), oom_kill=0)
+
+    assert "vmstat's oom_kill counted 0" in check(run).reason
+
+
+def test_panic_counts_when_qemu_saw_it() -> None:
+    run = recorded("overcommit-oops", "panic")
+
+    assert check(run, panicked=True).verdict == "held"
+    assert check(run, panicked=None).verdict == "held"
+    assert "QEMU saw none" in check(run, panicked=False).reason
+
+
+def test_panic_cannot_be_checked_where_the_guest_has_no_pvpanic() -> None:
+    run = recorded("overcommit-oops", "panic").changed("go", lambda record: record.update(pvpanic=False))
+
+    assert check(run, panicked=False).verdict == "held"
+
+
+def test_kernel_panics_once() -> None:
+    run = recorded("overcommit-oops", "panic")
+    line = b"[    9.000000] Kernel panic - not syncing: sysrq triggered crash\r\n"
+
+    assert "a kernel panics once" in check(with_console(run, line), panicked=True).reason
+
+
+def test_nothing_is_checked_where_the_agent_cannot_read_the_log_or_nothing_happened() -> None:
+    run = recorded("overcommit-oops").changed("go", lambda record: record.update(kmsg=False))
+
+    assert cross_check(run.evidence()) is None
+    assert cross_check(recorded("fd-passing").evidence()) is None
+
+
+def test_with_records_lost_it_cannot_be_told() -> None:
+    run = recorded("overcommit-oops")
+    gone = replace(run, records=tuple(each for each in run.records if each["ev"] != "kmsg"))
+
+    assert check(gone).verdict == "invalid"
+
+
+def test_what_programs_wrote_to_the_kernels_log_is_shown_as_theirs() -> None:
+    run = recorded("overcommit-oops").changed("kmsg", lambda record: None)
+    extra = {"t": 99.0, "ev": "kmsg", "facility": 1, "text": "hog: I was never here", "n": len(run.records)}
+    shown = check(replace(run, records=(*run.records, extra)))
+
+    assert [each.shown for each in shown.values if each.name == "written_by_programs"] == ["hog: I was never here"]
+
+
+def test_text_with_bytes_that_kmsg_escapes_is_compared_as_printed() -> None:
+    run = recorded("overcommit-oops")
+    console = run.console.replace(b"(hog)", b"(h\xc3\xb6g)").replace(b"task=hog", b"task=h\xc3\xb6g")
+    records = tuple(
+        {**each, "text": each["text"].replace("(hog)", "(h\\xc3\\xb6g)").replace("task=hog", "task=h\\xc3\\xb6g")}
+        if each["ev"] == "kmsg"
+        else each
+        for each in run.records
+    )
+
+    assert check(replace(run, console=console, records=records)).verdict == "held"
+
+
+def test_sysctl_that_was_changed_behind_the_plan_makes_the_run_invalid() -> None:
+    run = recorded("fork-fails", "never")
+    changed = run.changed("sysctl_at_end", lambda record: record.update(got="0"))
+
+    assert run.claim(SETTINGS).verdict == "held"
+    assert verdict(changed)[0] == "invalid"
+    assert "vm.overcommit_memory was set to 2, and was 0 at the end" in verdict(changed)[1]
+
+
+def test_program_that_died_unasked_makes_the_run_invalid() -> None:
+    run = recorded("overcommit-oops")
+    hog = next(each for each in run.records if each["ev"] == "spawn" and each["program"] == "hog")
+    died = {"t": 99.0, "ev": "exit", "program": "hog", "comm": "hog", "pid": hog["pid"], "code": 1}
+    without = tuple(each for each in run.records if not (each["ev"] == "exit" and each["program"] == "hog"))
+    log = read([run.console.replace(f"Killed process {hog['pid']} ".encode(), b"Killed process 99 ")])
+    records = tuple({**each, "n": n} for n, each in enumerate((*without, died)))
+    evidence = replace(replace(run, records=records).evidence(), log=log)
+
+    claims = {claim.id: claim for claim in judge(run.scenario, evidence).claims}
+
+    assert run.claim(PROGRAMS).verdict == "held"
+    assert claims[PROGRAMS].verdict == "failed"
+    assert f"hog ({hog['pid']}) ended with status 1" in claims[PROGRAMS].reason
+
+
+def test_run_without_the_agents_word_on_the_log_is_judged_as_before() -> None:
+    evidence = recorded("overcommit-oops").evidence()
+    old = Evidence(evidence.settings, evidence.plan, evidence.records, evidence.log)
+
+    assert cross_check(old) is not None
