@@ -39,7 +39,6 @@ TRIALS = {
     "swap": Trial(MAIN, ("--swap", "512M")),
     "more-memory": Trial(MAIN, ("--memory", "1G")),
     "overcommit-2": Trial(MAIN, ("--sysctl", "vm.overcommit_memory=2")),
-    "memory.max": Trial(GROUP, ("--set", "limit=400M")),
     "memory.swap.max": Trial(GROUP, ("--swap", "512M")),
     "overcommit-ratio": Trial(REFUSED, ("--sysctl", "vm.overcommit_ratio=200"), refused=True),
     "overcommit-0": Trial(MAIN[:1], ("--sysctl", "vm.overcommit_memory=0"), refused=True),
@@ -77,6 +76,13 @@ def test_lower_score_lets_another_die(rig: Rig) -> None:
     assert before["ooms"][0]["victim"] != after["ooms"][0]["victim"]
 
 
+def test_higher_limit_of_a_cgroup_lets_the_program_end(rig: Rig) -> None:
+    program = ("--", "sh", "-c", "head -c 60000000 /dev/zero | tail >/dev/null")
+
+    assert rig("exec", "-q", "--expect", "oom", "--cgroup", "memory.max=32M", *program).status == 0
+    assert rig("exec", "-q", "--expect", "no-oom", "--cgroup", "memory.max=128M", *program).status == 0
+
+
 def test_group_is_killed_as_one(rig: Rig) -> None:
     after = rig("run", "overcommit-in-cgroup", "--set", "group=true", "--no-record", "--json")
 
@@ -87,4 +93,4 @@ def test_group_is_killed_as_one(rig: Rig) -> None:
 def test_every_remedy_that_is_printed_is_measured_here() -> None:
     measured = {row.name for row in TABLE if row.measured}
 
-    assert measured == {*TRIALS, "oom-score", "memory.oom.group"}
+    assert measured == {*TRIALS, "oom-score", "memory.max", "memory.oom.group"}

@@ -330,7 +330,8 @@ def _processes(event: OomEvent) -> Cause | None:
             f"show. The largest: {who}."
         )
         return _found("processes", Certainty.UNSURE, text, *lines)
-    rest = f" and {size(swap)} of swap" if swap else ", and there is no swap"
+    none = ", and there is no swap" if "total_swap_kb" in event.totals else ""
+    rest = f" and {size(swap)} of swap" if swap else none
     text = f"The processes filled memory: {who} of {size(whole)}{rest}."
     sure = share >= 0.6 and kb >= room * 0.2
     return _found("processes", Certainty.CERTAIN if sure else Certainty.LIKELY, text, *lines)
@@ -345,6 +346,6 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _reserved, _fragmented, _small_machine, _huge_pages, _slab, _shmem,
-    _page_tables, _uncounted, _processes, _beginning_missing,
+    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _reserved, _fragmented, _small_machine, _huge_pages,
+    _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
 )  # fmt: skip

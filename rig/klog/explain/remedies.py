@@ -151,7 +151,7 @@ TABLE: tuple[RemedyRow, ...] = (
         "a higher limit than {} (memory.max, in cgroup v1 memory.limit_in_bytes; in a container the memory limit)",
         "the machine must have it to spare, or the next report is a global one",
         _limit_of,
-        measured="400M instead of 128M: nobody in the group is killed",
+        measured="128M instead of 32M: a program of 60M ends, and is not killed",
     ),
     RemedyRow(
         "memory.high",
