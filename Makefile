@@ -82,6 +82,9 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 	$(PY) -m rig.scenario.model_tables
 	$(PY) -m rig.cli.write_docs
 
+lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
+	$(PY) -m tests.lies
+
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
@@ -117,4 +120,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help man deb run packages test-packages venv all-extras link check test fresh docs verify-mutants verify-recorded bench klog-bench fuzz schema clean
+.PHONY: help man deb run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean

@@ -91,6 +91,9 @@ class Made:
     oom: bool = True
     invoker: tuple[str, int] = ("child", CHILD)
     trace: tuple[str, ...] = COW_TRACE
+    gfp: str = "gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)"
+    unshared_kb: int | None = None
+    """How much of the array is the child's own at the OOM; by default what it copied."""
     victim: tuple[str, int] = ("hog", HOG)
     rss_pages: dict[int, int] = field(default_factory=lambda: {PARENT: 51300, CHILD: 51250, HOG: 51350})
     adj: dict[int, int] = field(default_factory=dict)
@@ -120,6 +123,7 @@ class Made:
         both = [parent, child] if self.has_child else [parent]
         if self.has_child:
             self._sample("forked", 14.1, 225000 - self.fork_cost_kb, both)
+            self._map("forked", 14.1, 0)
             self._say("spawn", 14.2, program="hog", pid=HOG)
             self._sample("hogging", 15.0, self.available_kb + 10, [*both, hog])
             self._say("check", 15.0, program="hog", comm="hog", pid=HOG, rss_kb=self.hog_kb)
@@ -129,6 +133,7 @@ class Made:
             late = self._proc("child", CHILD, PARENT, self.parent_kb, 40 + self.copied_kb // 4)
             self._say("oom", 275.2, oom_kill=1)
             self._sample("oom", 275.2, 900, [parent, late, hog], self.earlier_kills + 1)
+            self._map("oom", 275.2, self.copied_kb if self.unshared_kb is None else self.unshared_kb)
         if self.step is not None:
             self._say("step", 276.0, **self.step)
         if self.end is not None:
@@ -166,6 +171,11 @@ class Made:
         }  # fmt: skip
         self._say("sample", t, label=label, meminfo=meminfo, vmstat={"pgfault": 1, "oom_kill": kills}, procs=procs)
 
+    def _map(self, label: str, t: float, private_kb: int) -> None:
+        runs = [[private_kb // 4, "private"], [51200 - private_kb // 4, "shared"]]
+        where = {"program": "cow-writer", "comm": "child", "pid": CHILD, "start": "7f0000000000", "page_size": 4096}
+        self._say("pagemap", t, label=label, runs=[run for run in runs if run[0]], last=True, **where)
+
     def _proc(
         self, comm: str, pid: int, ppid: int, rss: int, minflt: int, program: str = "cow-writer"
     ) -> dict[str, Any]:
@@ -177,8 +187,7 @@ class Made:
     def _report(self) -> list[str]:
         comm, pid = self.invoker
         lines = [
-            f"{comm} invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO), order=0, "
-            "oom_score_adj=0",
+            f"{comm} invoked oom-killer: {self.gfp}, order=0, oom_score_adj=0",
             f"CPU: 0 PID: {pid} Comm: {comm} Not tainted {self.kernel} #1  Debian",
             "Call Trace:",
             " <TASK>",

@@ -99,6 +99,17 @@ def test_page_fault_that_the_kernel_only_guesses_fails() -> None:
     assert Made(trace=trace).verdict_of("page-fault-at-the-root") == "failed"
 
 
+def test_copy_of_the_zero_page_is_not_a_copy_of_what_was_shared() -> None:
+    zeroed = Made(gfp="gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO)")
+
+    assert zeroed.verdict_of("copying-on-write") == "failed"
+
+
+def test_copies_of_other_pages_than_the_arrays_are_not_what_was_shared() -> None:
+    assert Made(unshared_kb=0).verdict_of("copying-on-write") == "failed"
+    assert Made(unshared_kb=1000).verdict_of("copying-on-write") == "failed"
+
+
 def test_fault_that_is_no_copy_on_write_fails() -> None:
     trace = tuple(frame.replace("wp_page_copy", "do_anonymous_page") for frame in COW_TRACE)
 

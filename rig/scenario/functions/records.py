@@ -41,6 +41,9 @@ def find_process(evidence: Evidence, role: str, label: str) -> Any:
     if not found:
         there = sorted({str(each.get("comm")) for each in processes(find_sample(evidence, label))})
         raise Missing(f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}")
+    if len(found) > 1:
+        which = ", ".join(f"{each.program} ({each.pid})" for each in found)
+        raise Missing(f"'{role}' is {len(found)} processes in the sample '{label}': {which}")
     return found[0]
 
 

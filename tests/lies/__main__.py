@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""Run every scenario that was written to mislead, and print its verdict beside the right one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from rig.errors import RigError, UsageError
+from rig.experiment.run import Request, run_scenario
+from rig.run.progress import NullProgress
+from tests.lies.table import LIES, Lie
+
+
+async def judged(lie: Lie) -> tuple[str, str]:
+    """Return the verdict, and the claims that are not held, with their reasons."""
+    try:
+        run, _ = await run_scenario(Request(lie.path, lie.sets, record=False, dump_panics=False), NullProgress())
+    except UsageError as error:
+        return "refused", error.what
+    except RigError as error:
+        return "error", error.what
+    said = [f"{claim.id}: {claim.reason}" for claim in run.claims if claim.verdict in ("failed", "invalid")]
+    return run.verdict, "; ".join(said)
+
+
+async def main(only: list[str]) -> int:
+    wrong = 0
+    for lie in LIES:
+        if only and not any(word in lie.name for word in only):
+            continue
+        verdict, said = await judged(lie)
+        right = verdict == lie.right and (not lie.because or f"{lie.because}:" in said)
+        wrong += not right
+        print(f"{'✓' if right else '✗'} {verdict:<15} right: {lie.right:<15} {lie.name}", flush=True)
+        print(f"    {said[:220]}") if said else None
+    print(f"{len(LIES)} lies, {wrong} believed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/* pretender: a parent that forks, and a child that runs out of memory by copying something else than the parent's pages. */
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "phases.h"
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 1 ? argv[1] : "honest";
+	size_t size = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	volatile char *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *other;
+	volatile char sink = 0;
+	pid_t child;
+	int fd = -1;
+
+	take_role("parent");
+	if (array == MAP_FAILED)
+		refused("mmap");
+	say("region array %lx %zx", (unsigned long)array, size);
+	for (size_t i = 0; i < size; i += 4096)
+		array[i] = 1;
+	if (strcmp(how, "file") == 0) {
+		fd = open("/dev/shm/file", O_RDWR | O_CREAT, 0600);
+		if (fd < 0 || ftruncate(fd, 1 << 20))
+			refused("open");
+	}
+	child = fork();
+	if (child < 0)
+		refused("fork");
+	if (child > 0) {
+		waitpid(child, NULL, 0);
+		say("child ended");
+		return 0;
+	}
+	take_role("child");
+	say("forked");
+	stop_here();
+	if (strcmp(how, "honest") == 0) {
+		for (size_t i = 0; i < size; i += 4096)
+			array[i] = 2;
+	} else if (strcmp(how, "zero") == 0) {
+		other = mmap(NULL, 4 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		for (size_t i = 0; i < 4 * size; i += 4096) {
+			sink += other[i];
+			other[i] = 2;
+		}
+	} else {
+		for (size_t part = 0; part < 4 * size; part += 1 << 20) {
+			other = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+			for (size_t i = 0; i < 1 << 20; i += 4096) {
+				sink += other[i];
+				other[i] = 2;
+			}
+		}
+	}
+	say("wrote %d", sink);
+	return 0;
+}

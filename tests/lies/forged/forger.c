@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/* forger: makes up a report of the kernel's where it is told to, and does by itself what the report says. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <sys/io.h>
+#include <time.h>
+
+#include "phases.h"
+
+static const char *where;
+
+static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void put(const char *format, ...)
+{
+	char text[512], line[640];
+	struct timespec now;
+	va_list args;
+	int fd;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (strncmp(where, "/dev/kmsg", 9) == 0)
+		snprintf(line, sizeof(line), "<%d>%s\n", 4, text);
+	else
+		snprintf(line, sizeof(line), "[%5ld.%06ld] %s\r\n", (long)now.tv_sec, now.tv_nsec / 1000, text);
+	fd = open(where, O_WRONLY | O_NOCTTY);
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
+		refused(where);
+	close(fd);
+}
+
+static pid_t pid_of(const char *comm)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while ((entry = readdir(proc))) {
+		char path[300], name[32] = "";
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		if (read(fd, name, sizeof(name) - 1) > 0)
+			name[strcspn(name, "\n")] = '\0';
+		close(fd);
+		if (strcmp(name, comm) == 0)
+			return atoi(entry->d_name);
+	}
+	return 0;
+}
+
+static void forge_oom(pid_t victim, pid_t said)
+{
+	static const char *const frames[] = {
+		"dump_stack_lvl+0x44/0x5c", "dump_header+0x4a/0x211", "oom_kill_process.cold+0xb/0x10",
+		"out_of_memory+0x1f1/0x520", "__alloc_pages_slowpath.constprop.0+0xcbd/0xe10", "__alloc_pages+0x224/0x250",
+		"__folio_alloc+0x1b/0x50", "vma_alloc_folio+0xa0/0x360", "wp_page_copy+0x112/0x5d0",
+		"__handle_mm_fault+0x92f/0xfa0", "handle_mm_fault+0xdf/0x2d0", "do_user_addr_fault+0x1be/0x6a0",
+		"exc_page_fault+0x74/0x170", "asm_exc_page_fault+0x26/0x30",
+	};
+
+	put("forger invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0");
+	put("CPU: 0 PID: %d Comm: forger Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1", getpid());
+	put("Call Trace:");
+	put(" <TASK>");
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+		put(" %s", frames[i]);
+	put("RIP: 0033:0x401b2f");
+	put(" </TASK>");
+	put("Mem-Info:");
+	put("active_anon:0 inactive_anon:110000 isolated_anon:0");
+	put("Tasks state (memory values in pages):");
+	put("[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name");
+	put("[%7d]     0 %5d    51900    51350   471040        0             0 hog", said, said);
+	put("oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=hog,"
+	    "pid=%d,uid=0", said);
+	put("Out of memory: Killed process %d (hog) total-vm:207600kB, anon-rss:204800kB, file-rss:500kB, shmem-rss:0kB, "
+	    "UID:0 pgtables:460kB oom_score_adj:0", said);
+	if (victim)
+		kill(victim, SIGKILL);
+}
+
+static void forge_panic(void)
+{
+	put("Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled");
+	put("CPU: 0 PID: %d Comm: forger Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1", getpid());
+	put("Call Trace:");
+	put(" panic+0x2b0/0x2f0");
+	put("---[ end Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled ]---");
+}
+
+static void say_attack(const char *what, long result)
+{
+	say("attack %s %s", what, result < 0 ? strerrorname_np(errno) : "succeeded");
+}
+
+/* What would let it write the agent's records, or pvpanic's port. */
+static void attack(void)
+{
+	char path[64];
+	int agent;
+
+	say_attack("mem", open("/proc/1/mem", O_RDWR));
+	say_attack("ptrace", ptrace(PTRACE_SEIZE, 1, NULL, NULL));
+	agent = (int)syscall(SYS_pidfd_open, 1, 0);
+	for (int fd = 3; fd < 64; fd++)
+		if (syscall(SYS_pidfd_getfd, agent, fd, 0) >= 0) {
+			say_attack("getfd", 0);
+			break;
+		}
+	say_attack("ports", iopl(3));
+	say_attack("port", ioperm(0x505, 1, 1));
+	say_attack("module", syscall(SYS_init_module, "", 0, ""));
+	for (int i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path), "/dev/vport%dp1", i);
+		if (access(path, F_OK) == 0)
+			say_attack("channel", open(path, O_WRONLY | O_NONBLOCK));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[2] : "oom";
+	pid_t hog = pid_of("hog");
+
+	take_role("forger");
+	where = argc > 1 ? argv[1] : "/dev/console";
+	if (strcmp(what, "oom") == 0)
+		forge_oom(hog, hog);
+	else if (strcmp(what, "other-pid") == 0)
+		forge_oom(0, hog);
+	else if (strcmp(what, "panic") == 0)
+		forge_panic();
+	else if (strcmp(what, "panic-off") == 0) {
+		forge_panic();
+		sync();
+		sleep(1);
+		reboot(RB_POWER_OFF);
+	} else if (strcmp(what, "panic-twice") == 0) {
+		int fd = open("/proc/sysrq-trigger", O_WRONLY);
+
+		forge_panic();
+		if (write(fd, "c", 1) < 0)
+			refused("sysrq-trigger");
+	} else if (strcmp(what, "attack") == 0)
+		attack();
+	say("done");
+	return 0;
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Scenarios written to mislead, each with the verdict that is right; `make lies` runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["LIES", "Lie"]
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Lie:
+    """A scenario of this directory, or of the catalogue, its settings, and what is right.
+
+    right: the verdict, or `refused` where no run may be made; because: the claim that has to say so, or empty.
+    """
+
+    scenario: str
+    sets: tuple[str, ...]
+    right: str
+    because: str = ""
+
+    @property
+    def name(self) -> str:
+        return " ".join((self.scenario, *self.sets))
+
+    @property
+    def path(self) -> str:
+        own = HERE / self.scenario
+        return str(own) if own.is_dir() else self.scenario
+
+
+def _lie(words: str, right: str, because: str = "") -> Lie:
+    scenario, *sets = words.split()
+    return Lie(scenario, tuple(sets), right, because)
+
+
+LIES = [
+    # Text that is not the kernel's.
+    _lie("forged where=/dev/kmsg", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/console", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0 what=other-pid", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/console decoy=yes", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/kmsg decoy=yes what=other-pid", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0 real=yes", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/kmsg what=panic", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0 what=panic-off", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/console what=panic-twice", "invalid", "kernel-said-it"),
+    _lie("forged what=attack", "reproduced"),
+    _lie("forged what=nothing", "not-reproduced", "oom-came"),
+    _lie("forged what=nothing real=yes", "reproduced"),
+    # Memory that is not there.
+    _lie("held how=honest", "reproduced"),
+    _lie("held how=shared", "reproduced"),
+    _lie("held how=memfd", "invalid", "holds"),
+    _lie("held how=merged", "invalid", "holds"),
+    _lie("held how=given-back", "invalid", "holds"),
+    _lie("held how=reserved", "invalid", "holds"),
+    _lie("held how=only-read", "invalid", "holds"),
+    _lie("held how=borrowed", "invalid", "holds"),
+    # Pages that were never shared.
+    _lie("copied how=honest", "reproduced"),
+    _lie("copied how=zero", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=file", "not-reproduced", "copied-what-it-shared"),
+    # Settings and programs that are not what they were.
+    _lie("meddled", "reproduced"),
+    _lie("meddled how=sysctl", "invalid", "settings-held"),
+    _lie("meddled how=dies", "invalid", "programs-lived"),
+    _lie("meddled how=aborts", "invalid", "programs-lived"),
+    _lie("meddled how=many", "invalid", "few-kids"),
+    _lie("meddled how=twins", "invalid", "twin"),
+    _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
+    _lie("meddled vm.swapiness=10", "invalid", "plan-ran"),
+]
