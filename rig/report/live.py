@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rig.run.progress import NullProgress, Progress
 from rig.sanitize import plain
+from rig.units import format_megabytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -195,4 +196,4 @@ def _number(value: Any, otherwise: float | None) -> float | None:
 
 
 def _megabytes(kb: int | None) -> str:
-    return "?" if kb is None else f"{kb / 1024:.1f} MB"
+    return "?" if kb is None else format_megabytes(kb << 10)

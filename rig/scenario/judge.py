@@ -14,6 +14,7 @@ from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
 from rig.scenario.vocabulary import from_records, functions_of, names_of
+from rig.units import format_megabytes
 
 if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
@@ -209,5 +210,5 @@ def show_value(value: Any, unit: str) -> str:
 
 def _megabytes(count: float) -> str:
     if abs(count) >= 1 << 20:
-        return f"{count / (1 << 20):.1f} MB"
+        return format_megabytes(count)
     return f"{count / 1024:.0f} kB"
