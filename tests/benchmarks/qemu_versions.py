@@ -28,11 +28,12 @@ from rig.image.apt import host_mirror
 SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid")
 BOUND = 1.25
 """How many times the plan of the main job may take, beside QEMU 7.2 in the same run."""
-LIBRARIES = "usr/lib/x86_64-linux-gnu"
+LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+"""Packages of trixie and later have nothing in /lib any more; in bookworm's, libc is still there."""
 LOADER = """\
 #!/bin/sh
 root={root}
-exec $root/usr/lib64/ld-linux-x86-64.so.2 --argv0 qemu-system-x86_64 --library-path $root/{libraries} \\
+exec {loader} --argv0 qemu-system-x86_64 --library-path {libraries} \\
     $root/usr/bin/qemu-system-x86_64 -L $root/usr/share/qemu -L $root/usr/share/seabios "$@"
 """
 
@@ -66,7 +67,9 @@ def fetched(suite: str, roots: Path) -> Path:
              *(f"--aptopt={option}" for option in options), base, str(root), *lines],
             check=True,
         )  # fmt: skip
-        program.write_text(LOADER.format(root=root, libraries=LIBRARIES))
+        libraries = [root / each for each in LIBRARIES]
+        loader = next(found for each in libraries if (found := each / "ld-linux-x86-64.so.2").is_file())
+        program.write_text(LOADER.format(root=root, loader=loader, libraries=":".join(map(str, libraries))))
         program.chmod(0o755)
     return program
 
