@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -205,7 +204,7 @@ def _add_base(tree: Path) -> None:
     busybox = tree / "usr/bin/busybox"
     if not busybox.is_file():
         raise RigError("the packages brought no busybox", where=tree)
-    listing = subprocess.run([busybox, "--list"], capture_output=True, check=True, text=True).stdout
+    listing = run_tool([busybox, "--list"], what="asking busybox for its applets")
     for applet in listing.split():
         if not any((tree / folder / applet).exists() for folder in ("usr/bin", "usr/sbin")):
             (tree / "usr/bin" / applet).symlink_to("busybox")
