@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-__all__ = ["format_duration", "format_size", "parse_duration", "parse_size"]
+__all__ = ["format_duration", "format_megabytes", "format_size", "parse_duration", "parse_size"]
 
 # Binary, as QEMU, the kernel's memparse() (lib/cmdline.c) and `free -h` count.
 SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -44,6 +44,11 @@ def format_size(count: int) -> str:
         if count and count % SIZES[unit] == 0:
             return f"{count // SIZES[unit]}{unit}"
     return str(count)
+
+
+def format_megabytes(count: float) -> str:
+    """Return bytes for reading, in units of 2^20 bytes: 12.3 MB."""
+    return f"{count / SIZES['M']:.1f} MB"
 
 
 def format_duration(seconds: float) -> str:

@@ -19,11 +19,12 @@ def export(
     from rig.image.store import Store
     from rig.replay.bundle import export_run
     from rig.run.folder import read_run, resolve_run
+    from rig.units import format_megabytes
 
     folder = resolve_run(run)
     found = read_run(folder)
     size = export_run(Store(), found, folder, file)
-    print(f"{file}  {size / (1 << 20):.1f} MB")
+    print(f"{file}  {format_megabytes(size)}")
     print(f"a replay needs QEMU {found.environment.qemu}" if found.recording.path else "without a recording")
 
 

@@ -12,6 +12,7 @@ from rig.errors import UsageError
 from rig.image.store import Entry, Store
 from rig.report.console import output_console
 from rig.report.list_documents import cache_entry, print_json
+from rig.units import format_megabytes
 
 __all__ = ["list_entries", "remove_entries", "the_entry"]
 
@@ -30,7 +31,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
         named = (about.get(name) for name in ("package", "spec", "kernel", "what"))
         what = next((str(value) for value in named if value), "")
         used = datetime.fromtimestamp(entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.key[:12], entry.kind, what, f"{entry.size / (1 << 20):.1f} MB", used)
+        table.add_row(entry.key[:12], entry.kind, what, format_megabytes(entry.size), used)
     output_console().print(table)
     print(f"{store.describe_size()} in {store.root}")
 

@@ -22,7 +22,7 @@ SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red"
 @app.command()
 def doctor(
     ci: bool = typer.Option(False, "--ci", help="For a runner: also say which lines its configuration needs."),
-    require_kvm: bool = typer.Option(False, "--require-kvm", help="Fail where KVM does not boot a kernel."),
+    require_kvm: bool = typer.Option(False, "--require-kvm", help="Try KVM, and fail where it boots no kernel."),
     again: bool = typer.Option(False, "--again", help="Try KVM again instead of remembering."),
     as_json: AsJson = False,
 ) -> None:
@@ -30,7 +30,7 @@ def doctor(
     findings = list(examine())
     broken = any(finding.level == "bad" for finding in findings)
     if not broken:
-        findings.append(asyncio.run(examine_kvm(again=again)))
+        findings.append(asyncio.run(examine_kvm(again=again or require_kvm)))
     kvm = any(finding.what == "kvm" and finding.level == "ok" for finding in findings)
     status = 1 if broken or (require_kvm and not kvm) else 0
     if as_json:

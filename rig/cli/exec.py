@@ -111,7 +111,7 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
     guest broke, 126 and 127 when the program cannot be started or found, 64 for a usage error. With --expect 0 or 1,
     and 125.
     """
-    from rig.cli.run import prefetch
+    from rig.cli.prefetch import prefetch
 
     prefetch()
     from rig.program.expectation import parse_expectation

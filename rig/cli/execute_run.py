@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rig.cli.bisect import bisect_status
 from rig.cli.options import GuestOptions, check_verdict
-from rig.cli.run import OutputOptions, RunOptions
+from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
 from rig.experiment.run import Request, print_qemu, run_scenario

@@ -23,6 +23,7 @@ from rig.image.defaults import choose_default, default_image, default_kernel
 from rig.image.kernel import build_debian_kernel
 from rig.image.layer.layer import LayerImage, check_name, name_layer
 from rig.image.layer.packages import package_layer
+from rig.image.ref import KernelRef
 from rig.image.rootfs import build_quick
 from rig.image.store import Store
 from rig.machine.snapshot import kept_identity, nearest_snapshots
@@ -82,8 +83,8 @@ def _build_quick(kernel: str | None) -> None:
     spec = kernel or default_kernel().spec
     with ThreadPoolExecutor(2) as pool:
         rootfs = pool.submit(build_quick, store)
-        if spec.startswith("debian:"):
-            build_debian_kernel(store, spec.removeprefix("debian:"))
+        if (ref := KernelRef.parse(spec)).kind == "debian":
+            build_debian_kernel(store, ref.name)
         rootfs.result()
     parts = find_parts(store, spec, "quick")
     print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.image}")

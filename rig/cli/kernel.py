@@ -18,10 +18,12 @@ from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
 from rig.image.defaults import choose_default, default_kernel
 from rig.image.kernel import build_debian_kernel, check_spelling
+from rig.image.ref import KernelRef
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
 from rig.image.store import Store
 from rig.report.console import output_console
 from rig.report.live import progress_for
+from rig.units import format_megabytes
 
 app = typer.Typer()
 kernel = typer.Typer(help="Kernels.", no_args_is_help=True)
@@ -45,8 +47,9 @@ def build(
 
     Every line that a fragment asks for is checked to be in force. What was built is found under this name from now on.
     """
-    how, _, what = spec.partition(":")
-    if how not in ("debian", "source", "tree", "buildroot") or not what:
+    ref = KernelRef.parse(spec, "rig kernel build")
+    how, what = ref.kind, ref.name
+    if how == "file" or not what:
         raise UsageError(
             f"'{spec}' cannot be built",
             where="rig kernel build",
@@ -78,7 +81,9 @@ def build(
             made = build_tree_kernel(store, what, asked, jobs=jobs, tell=progress.phase)
     print(f"{made.spec}  {made.release}  {made.package}")
     if how != "debian":
-        sizes = (f"{name} {(made.image.parent / name).stat().st_size / 1e6:.1f} MB" for name in ("bzImage", "vmlinux"))
+        sizes = (
+            f"{name} {format_megabytes((made.image.parent / name).stat().st_size)}" for name in ("bzImage", "vmlinux")
+        )
         print(f"{made.image}  {', '.join(sizes)}  in {time.monotonic() - began:.0f} s")
     if default_kernel().spec != made.spec:
         print(f"runs boot it with --kernel {made.spec}; 'rig kernel use {made.spec}' makes it the default")

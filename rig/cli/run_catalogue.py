@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 from rig.cli.outputs import write_outputs
-from rig.cli.run import OutputOptions
+from rig.cli.run_options import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.experiment.catalogue import run_all
 from rig.experiment.run import Request

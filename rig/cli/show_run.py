@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rig.cli.outputs import write_outputs
-from rig.cli.run import OutputOptions
+from rig.cli.run_options import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.report.console import output_console
 from rig.report.terminal import print_run, print_verdict

@@ -8,8 +8,10 @@ from pathlib import Path
 import typer
 
 from rig.image.defaults import default_kernel
+from rig.image.ref import KernelRef
 from rig.image.store import Store
 from rig.image.symbols import add_file, add_package
+from rig.units import format_megabytes
 
 app = typer.Typer()
 symbols = typer.Typer(help="The kernel's debug symbols.", no_args_is_help=True)
@@ -23,15 +25,16 @@ def add(
 ) -> None:
     """Fetch the debug package of a kernel and keep its vmlinux, if its build id is the kernel's."""
     store = Store()
-    if spec.startswith(("debian:", "source:", "tree:")):
+    if KernelRef.parse(spec, "rig symbols add").kind != "file":
         added = add_package(store, spec)
     else:
         added = add_file(store, Path(spec), kernel or default_kernel().spec)
-    print(f"{added.build_id[:16]}  {added.source}  {added.vmlinux.stat().st_size / (1 << 20):.0f} MB")
+    print(f"{added.build_id[:16]}  {added.source}  {format_megabytes(added.vmlinux.stat().st_size)}")
 
 
 @symbols.command("list")
 def list_symbols() -> None:
     """List the symbols in the cache."""
     for entry in Store().entries("symbols"):
-        print(f"{entry.key[:16]}  {entry.about.get('release')}  {entry.about.get('source')}  {entry.size >> 20} MB")
+        about = entry.about
+        print(f"{entry.key[:16]}  {about.get('release')}  {about.get('source')}  {format_megabytes(entry.size)}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,6 +34,16 @@ def verify(
     list_: bool = typer.Option(False, "--list", help="List the checks with their rules, controls and sources."),
     jobs: int = typer.Option(None, min=1, help="Guests at once."),
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline."),
+    host: bool = typer.Option(
+        False, "--host", help="Check this machine's kernel without a guest, by what changes nothing."
+    ),
+    harmful: bool = typer.Option(
+        False, "--harmful", help="With --host: also what changes the machine, kills or panics (as root)."
+    ),
+    program: Path = typer.Option(
+        None, metavar="FILE", help="Write the static program of --host to FILE, for a machine without rig."
+    ),
+    judge: Path = typer.Option(None, metavar="FILE", help="Judge what `FILE --host` of --program printed elsewhere."),
     junit: str = typer.Option(None, metavar="FILE", help="Write JUnit XML; - is standard output."),
     ktap: str = typer.Option(None, metavar="FILE", help="Write KTAP; - is standard output."),
     json_: bool = typer.Option(False, "--json", help="Print the results as JSON, a list of kernels."),
@@ -48,7 +59,7 @@ def verify(
     import json
 
     from rig.report.verify_table import checks_table, kernels_table, markdown_table, suites_of, summary
-    from rig.verify.kernels import as_json
+    from rig.verify.kernels import as_json, verify_kernels
 
     check_outputs(
         ("--list", list_), ("--junit", junit), ("--ktap", ktap),
@@ -56,6 +67,7 @@ def verify(
     )  # fmt: skip
     if suite != "overcommit":
         raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
+    _refuse_conflicts(host=host, harmful=harmful, program=program, judge=judge, kernel=kernel)
     from rich.console import Console
 
     checks = _chosen(check)
@@ -63,8 +75,13 @@ def verify(
     if list_:
         console.print(checks_table(checks))
         return
-    kernels: list[str | None] = [*kernel] or [None]
-    verified = [asyncio.run(_one(name, checks, jobs, timeout_scale)) for name in kernels]
+    if program is not None:
+        _write_program(program)
+        return
+    if host or judge is not None:
+        verified = [_without_guest(checks, harmful=harmful, judge=judge)]
+    else:
+        verified = asyncio.run(verify_kernels([*kernel] or [None], checks, jobs=jobs, timeout_scale=timeout_scale))
     suites = suites_of(verified)
     write_outputs(suites, junit=junit, ktap=ktap)
     if json_:
@@ -89,10 +106,49 @@ def _chosen(names: list[str]) -> list[Check]:
     return [known[name] for name in names] if names else list(known.values())
 
 
-async def _one(kernel: str | None, checks: list[Check], jobs: int | None, scale: float) -> Verified:
-    from rig.verify.kernels import verify_kernel
+def _refuse_conflicts(
+    *, host: bool, harmful: bool, program: Path | None, judge: Path | None, kernel: list[str]
+) -> None:
+    ways = [
+        name
+        for name, chosen in (("--host", host), ("--program", program), ("--judge", judge), ("--kernel", kernel))
+        if chosen
+    ]
+    if len(ways) > 1:
+        raise UsageError("these do not go together", where=", ".join(ways), remedy="choose one")
+    if harmful and not host:
+        raise UsageError("it is for the machine itself", where="--harmful", remedy="add --host, or leave it out")
 
-    return await verify_kernel(kernel, checks, jobs=jobs, timeout_scale=scale)
+
+def _static_program() -> Path:
+    from rig.image.guestcode import build_guest_code
+    from rig.image.store import Store
+    from rig.verify.measure import PROGRAM
+
+    return build_guest_code(Store()).programs[PROGRAM]
+
+
+def _write_program(target: Path) -> None:
+    import shutil
+
+    source = _static_program()
+    try:
+        shutil.copy(source, target)
+    except OSError as error:
+        raise UsageError(f"it cannot be written: {error.strerror}", where=target) from error
+    print(f"{target}: run `{target} --host` on the other machine, then `rig verify --judge` its output")
+
+
+def _without_guest(checks: list[Check], *, harmful: bool, judge: Path | None) -> Verified:
+    from rig.verify.host import judge_output, verify_host
+
+    if judge is None:
+        return verify_host(_static_program(), checks, harmful=harmful)
+    try:
+        text = judge.read_text(errors="replace")
+    except OSError as error:
+        raise UsageError(f"it cannot be read: {error.strerror}", where=judge) from error
+    return judge_output(text, checks)
 
 
 def _status(verified: list[Verified]) -> int:

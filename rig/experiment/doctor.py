@@ -15,6 +15,7 @@ from rig.errors import RigError
 from rig.image.apt import host_mirror, host_suite
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
+from rig.image.ref import KernelRef
 from rig.image.store import Store
 from rig.machine.accel import prove_kvm
 from rig.machine.host import KVM, unusable_kvm
@@ -78,8 +79,13 @@ def _defaults() -> Iterator[Finding]:
         if error.where is not None and str(error.where).endswith(".json"):
             yield Finding("bad", "defaults", error.what, error.remedy or "")
         return  # else the mirror's finding says it
-    how, _, suite = kernel.spec.partition(":")
-    faster = f"; rig kernel build source:{suite} makes one that boots in half the time" if how == "debian" else ""
+    try:
+        ref = KernelRef.parse(kernel.spec, "RIG_KERNEL")
+    except RigError as error:
+        yield Finding("bad", "kernel", error.what, error.remedy or "")
+        return
+    own = KernelRef("source", ref.name)
+    faster = f"; rig kernel build {own} makes one that boots in half the time" if ref.kind == "debian" else ""
     yield Finding("ok", "kernel", f"{kernel.spec}, where none is named ({kernel.why}){faster}")
     yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
 

@@ -168,6 +168,7 @@ async def run_job(
                 "program": ready.program,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
+                "left_out": execution.left_out,
                 "recording": _recording(opened.folder, guest, execution),
             }
         )

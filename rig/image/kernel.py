@@ -7,7 +7,6 @@ One spelling everywhere: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `t
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +19,13 @@ from rig.image.hosttools import run_tool
 from rig.image.kconfig import check_boots, read_config
 from rig.image.modules import ModuleTree
 from rig.image.recipe import quick_recipe
+from rig.image.ref import KERNEL_SPELLINGS, KernelRef
 from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
 from rig.image.store import Store
 
 __all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "check_spelling", "find_kernel"]
 
 logger = logging.getLogger(__name__)
-SPELLINGS = (
-    "write debian:SUITE, as in debian:bookworm, source:SUITE, buildroot:VERSION, tree:DIR, "
-    "or the path of a bzImage or vmlinux"
-)
 LAYOUT = "2"  # counts up when other files of a package are kept
 IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
 # Our flavour first: it is small and boots in half the time of the general one.
@@ -42,45 +38,41 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
     tell: is told what is being built, which may take minutes. Raises UsageError for a spelling that means nothing and
     for a file that no guest can boot, RigError when the kernel cannot be had.
     """
-    how, colon, what = spec.partition(":")
-    if colon and how == "debian":
-        if re.fullmatch(r"[a-z][a-z0-9.-]*", what) is None:
-            raise UsageError(f"'{what}' is no suite", where=f"--kernel {spec}", remedy="as in debian:bookworm")
-        entry = store.whole("kernel", store.ref(_ref(what)))
-        return kernel_of_entry(entry) if entry else build_debian_kernel(store, what)
-    if colon and how == "source":
-        return find_source_kernel(store, what, tell)
-    if colon and how == "buildroot":
-        entry = store.whole("kernel", store.ref(buildroot_ref(what)))
-        if entry is None:
-            raise RigError(
-                f"the kernel {spec} has not been built here",
-                where="--kernel",
-                remedy=f"rig kernel build buildroot:{what or '6.12.60'} --buildroot DIR",
-            )
-        return kernel_of_entry(entry)
-    if colon and how == "tree":
-        return find_tree_kernel(store, what, tell)
-    if colon and "/" not in spec:
-        raise UsageError(f"'{spec}' is no kernel", where="--kernel", remedy=SPELLINGS)
-    return _file_kernel(Path(spec).expanduser())
+    ref = KernelRef.parse(spec)
+    match ref.kind:
+        case "debian":
+            entry = store.whole("kernel", store.ref(_ref(ref.name)))
+            return kernel_of_entry(entry) if entry else build_debian_kernel(store, ref.name)
+        case "source":
+            return find_source_kernel(store, ref.name, tell)
+        case "buildroot":
+            entry = store.whole("kernel", store.ref(buildroot_ref(ref.name)))
+            if entry is None:
+                raise RigError(
+                    f"the kernel {ref} has not been built here",
+                    where="--kernel",
+                    remedy=f"rig kernel build buildroot:{ref.name or '6.12.60'} --buildroot DIR",
+                )
+            return kernel_of_entry(entry)
+        case "tree":
+            return find_tree_kernel(store, ref.name, tell)
+        case "file":
+            return _file_kernel(ref.path)
 
 
 def check_spelling(spec: str) -> str:
     """Return the spelling with paths made absolute. Raises UsageError for one that means nothing, or names no file."""
-    how, colon, what = spec.partition(":")
-    if colon and how in ("debian", "source", "buildroot") and re.fullmatch(r"[a-z0-9][a-z0-9.-]*", what):
-        return spec
-    if colon and how == "tree" and Path(what).expanduser().is_dir():
-        return f"tree:{Path(what).expanduser().absolute()}"
-    if not colon and Path(spec).expanduser().is_file():
-        return str(Path(spec).expanduser().absolute())
-    raise UsageError(f"'{spec}' is not a kernel", where="rig kernel use", remedy=SPELLINGS)
+    ref = KernelRef.parse(spec, "rig kernel use")
+    if ref.kind in ("debian", "source") or (ref.kind == "buildroot" and ref.name):
+        return str(ref)
+    if (ref.kind == "tree" and ref.path.is_dir()) or (ref.kind == "file" and ref.path.is_file()):
+        return str(KernelRef(ref.kind, str(ref.path.absolute())))
+    raise UsageError(f"'{spec}' is not a kernel", where="rig kernel use", remedy=KERNEL_SPELLINGS)
 
 
 def _file_kernel(path: Path) -> Kernel:
     if not path.is_file():
-        raise UsageError(f"there is no file '{path}'", where="--kernel", remedy=SPELLINGS)
+        raise UsageError(f"there is no file '{path}'", where="--kernel", remedy=KERNEL_SPELLINGS)
     release = kernel_release(path)
     # No module goes with a file, so what it cannot do without it never can.
     if (config := boot_config(path.resolve())) is not None:
@@ -118,7 +110,7 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
                 shutil.copyfile(root / place, result / "config")
         _keep_modules(root / "lib/modules" / release, result / "lib/modules" / release)
         about = {
-            "spec": f"debian:{suite}",
+            "spec": str(KernelRef("debian", suite)),
             "release": release,
             "package": f"{packages[0].name} {packages[0].version}",
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
+from rig.image.ref import IMAGE_SPELLINGS, ImageRef
 from rig.image.store import Entry, Store
 from rig.untar import extract_tree
 
@@ -63,16 +63,15 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
 
     Raises UsageError for what is none of them, RigError where Buildroot has not built it yet.
     """
-    if spec == "buildroot" or spec.startswith("buildroot:"):
-        return _from_buildroot(store, spec)
-    if spec == "quick":
+    ref = ImageRef.parse(spec)
+    if ref.kind == "buildroot":
+        return _from_buildroot(store, ref)
+    if ref.kind == "quick":
         entry = store.whole("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
-    path = Path(spec).expanduser()
+    path = ref.path
     if not path.is_file():
-        raise UsageError(
-            f"'{spec}' is no image", where="--image", remedy="write quick, buildroot, or the path of an image"
-        )
+        raise UsageError(f"'{spec}' is no image", where="--image", remedy=IMAGE_SPELLINGS)
     with path.open("rb") as file:
         head = file.read(4096 + 16)
     if head[:4] != b"hsqs" and head[4096:] != b"NVDIMM_PFN_INFO\0":
@@ -131,14 +130,13 @@ def _from_entry(entry: Entry) -> Rootfs:
     return Rootfs("quick", entry.file(IMAGE), entry.key, entry.about["packages"])
 
 
-def _from_buildroot(store: Store, spec: str) -> Rootfs:
-    entry = store.whole("rootfs", store.ref(image_ref(spec)))
+def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
+    entry = store.whole("rootfs", store.ref(image_ref(str(ref))))
     if entry is None:
-        recipe = spec.partition(":")[2]
-        words = f" --recipe {recipe}" if recipe else ""
+        words = f" --recipe {ref.name}" if ref.name else ""
         raise RigError(
-            f"the image {spec} has not been built here",
-            where=f"--image {spec}",
+            f"the image {ref} has not been built here",
+            where=f"--image {ref}",
             remedy=f"rig image build --builder buildroot{words} --buildroot DIR",
         )
     entry.touch()
@@ -147,10 +145,8 @@ def _from_buildroot(store: Store, spec: str) -> Rootfs:
     if about["guest"] == sources_digest():
         code = code_in(entry.file(GUEST_FOLDER), entry.files[f"{GUEST_FOLDER}/rig-agent"])
     else:
-        logger.warning(
-            "the agent in the image %s is of other sources: it is compiled here. Build the image again", spec
-        )
-    return Rootfs(spec, entry.file(IMAGE), entry.files[IMAGE], about["packages"], about["kernel"], code)
+        logger.warning("the agent in the image %s is of other sources: it is compiled here. Build the image again", ref)
+    return Rootfs(str(ref), entry.file(IMAGE), entry.files[IMAGE], about["packages"], about["kernel"], code)
 
 
 def merged_path(name: str) -> str:
@@ -200,7 +196,7 @@ def _add_base(tree: Path) -> None:
     busybox = tree / "usr/bin/busybox"
     if not busybox.is_file():
         raise RigError("the packages brought no busybox", where=tree)
-    listing = subprocess.run([busybox, "--list"], capture_output=True, check=True, text=True).stdout
+    listing = run_tool([busybox, "--list"], what="asking busybox for its applets")
     for applet in listing.split():
         if not any((tree / folder / applet).exists() for folder in ("usr/bin", "usr/sbin")):
             (tree / "usr/bin" / applet).symlink_to("busybox")

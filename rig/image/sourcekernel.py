@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
 from rig.image.kconfig import read_config
+from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
 from rig.image.store import Entry, Store
 
@@ -86,9 +86,7 @@ class Asked:
 
 def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
     """Return the kernel that was last built from a suite's source, building it where there is none."""
-    if re.fullmatch(r"[a-z][a-z0-9.-]*", suite) is None:
-        raise UsageError(f"'{suite}' is no suite", where=f"--kernel source:{suite}", remedy="as in source:bookworm")
-    entry = store.whole("kernel", store.ref(_ref(f"source:{suite}")))
+    entry = store.whole("kernel", store.ref(_ref(str(KernelRef("source", suite)))))
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
 
@@ -129,11 +127,11 @@ def build_source_kernel(
                 tell(f"unpack {package_text}")
                 folder.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
-            about = {"spec": f"source:{suite}", "package": package_text, "config": asked.config}
+            about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
             tree = Tree(source, folder / "out", check_tree(source))
             entry = _build(store, tree, asked, key, about, jobs, tell)
             shutil.rmtree(folder, ignore_errors=True)
-        store.set_ref(_ref(f"source:{suite}"), entry.key)
+        store.set_ref(_ref(str(KernelRef("source", suite))), entry.key)
         return kernel_of_entry(entry)
 
 

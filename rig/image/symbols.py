@@ -16,6 +16,8 @@ from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
 from rig.image.hosttools import disk_full, tool
 from rig.image.kernel import find_kernel
+from rig.image.programs import started_program
+from rig.image.ref import KernelRef
 from rig.image.store import Store
 
 __all__ = ["Symbols", "add_file", "add_package", "find_symbols", "how_to_get"]
@@ -44,12 +46,12 @@ def find_symbols(store: Store, kernel: Path) -> Symbols | None:
 
 def how_to_get(spec: str) -> str:
     """Return what to type for the symbols of the kernel of that spelling."""
-    if spec.startswith("debian:"):
-        return f"rig symbols add {spec}"
-    if spec.startswith(("source:", "tree:")):
-        how, _, what = spec.partition(":")
-        other = f"; or run again with --kernel debian:{what}" if how == "source" else ""
-        return f"rig kernel build {spec} --debug-info, and run again: it makes another kernel{other}"
+    ref = KernelRef.parse(spec)
+    if ref.kind == "debian":
+        return f"rig symbols add {ref}"
+    if ref.built_here:
+        other = f"; or run again with --kernel {KernelRef('debian', ref.name)}" if ref.kind == "source" else ""
+        return f"rig kernel build {ref} --debug-info, and run again: it makes another kernel{other}"
     return f"rig symbols add VMLINUX --kernel {spec or 'KERNEL'}"
 
 
@@ -58,11 +60,12 @@ def add_package(store: Store, spec: str) -> Symbols:
 
     Raises RigError where the mirror has none for this kernel, or it is another build's.
     """
-    if not spec.startswith("debian:"):
+    ref = KernelRef.parse(spec, "rig symbols add")
+    if ref.kind != "debian":
         raise UsageError(
             f"'{spec}' has no debug package",
             where="rig symbols add",
-            remedy=how_to_get(spec) if spec.startswith(("source:", "tree:")) else "as in debian:bookworm, or a vmlinux",
+            remedy=how_to_get(spec) if ref.built_here else "as in debian:bookworm, or a vmlinux",
         )
     kernel = find_kernel(store, spec)
     wanted = boot_build_id(kernel.image)
@@ -71,7 +74,7 @@ def add_package(store: Store, spec: str) -> Symbols:
     with store.lock(f"symbols-{wanted[:16]}"), store.workplace() as work:
         if (found := find_symbols(store, kernel.image)) is not None:
             return found
-        apt = PrivateApt(work / "apt", spec.removeprefix("debian:"))
+        apt = PrivateApt(work / "apt", ref.name)
         apt.update()
         name = f"linux-image-{kernel.release}-dbg"
         package = apt.package(name)
@@ -127,10 +130,12 @@ def _keep(store: Store, result: Path, wanted: str, kernel: Kernel, source: str) 
 
 def _extract_vmlinux(deb: Path, target: Path) -> None:
     """Unpack the one file; the modules' symbols beside it are three times as large."""
-    unpack = subprocess.Popen([tool("dpkg-deb"), "--fsys-tarfile", deb], stdout=subprocess.PIPE)
-    assert unpack.stdout is not None
+    unpack: list[str | Path] = [tool("dpkg-deb"), "--fsys-tarfile", deb]
     try:
-        with unpack.stdout as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        with (
+            started_program(unpack, stderr=subprocess.DEVNULL) as process,
+            tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+        ):
             for member in tar:
                 if member.isreg() and Path(member.name).name.startswith("vmlinux"):
                     content = tar.extractfile(member)
@@ -140,7 +145,4 @@ def _extract_vmlinux(deb: Path, target: Path) -> None:
                     return
     except OSError as error:
         raise disk_full(target.parent) from error
-    finally:
-        unpack.kill()
-        unpack.wait()
     raise RigError("the package holds no vmlinux", where=deb.name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rig.sanitize import plain
+from rig.units import format_megabytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,4 +72,4 @@ def look(name: str, index: int) -> tuple[str, str]:
 
 
 def _megabytes(kb: int) -> str:
-    return f"{kb / 1024:.1f} MB"
+    return format_megabytes(kb << 10)

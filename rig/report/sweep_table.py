@@ -32,7 +32,7 @@ def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | Non
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in names:
         table.add_column(name, justify="right")
-    for title in ("verdict", "runs", "OOM", "guest", "host"):
+    for title in ("verdict", "runs", "OOM, or why not", "guest", "host"):
         table.add_column(title, justify="right" if title in ("guest", "host") else "left")
     points: dict[int, list[Row]] = {}
     for row in rows:

@@ -14,6 +14,7 @@ from rig.scenario.expressions import CannotSay, NotThere, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
 from rig.scenario.vocabulary import from_records, functions_of, names_of
+from rig.units import format_megabytes
 
 if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
@@ -149,9 +150,14 @@ def _judge_claim(
     return result("held" if holds else "failed")
 
 
+LINES = frozenset(("lines", "lines_of", "said"))
+
+
 def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
     """Why a claim cannot be judged for want of records, or nothing."""
     records = evidence.records
+    if records.left_out and checked.names & LINES:
+        return f"it rests on what programs printed, and {records.left_out} lines of that were left out"
     if records.complete or not checked.names & from_records():
         return ""
     if records.lost:
@@ -209,5 +215,5 @@ def show_value(value: Any, unit: str) -> str:
 
 def _megabytes(count: float) -> str:
     if abs(count) >= 1 << 20:
-        return f"{count / (1 << 20):.1f} MB"
+        return format_megabytes(count)
     return f"{count / 1024:.0f} kB"

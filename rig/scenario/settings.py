@@ -190,12 +190,24 @@ def _one_of(text: str, choices: tuple[str, ...], where: str) -> None:
         )
 
 
+def _size(size: int) -> str:
+    return f"{size} bytes" if size < 1 << 10 else format_size(size)
+
+
+def _meant(memory: int) -> str:
+    """Return the remedy for a memory that is out of bounds: `512` was most likely meant as 512M."""
+    if SMALLEST_MEMORY <= memory << 20 <= LARGEST_MEMORY:
+        return f"did you mean {memory}M?"
+    return "write it as in 384M"
+
+
 def _check_guest(settings: Settings) -> None:
     if not SMALLEST_MEMORY <= settings.memory <= LARGEST_MEMORY:
         raise UsageError(
-            f"a guest of {format_size(settings.memory)} cannot be had",
+            f"{_size(settings.memory)} is not a guest's memory, which is {format_size(SMALLEST_MEMORY)} to "
+            f"{format_size(LARGEST_MEMORY)}",
             where="memory",
-            remedy=f"{format_size(SMALLEST_MEMORY)} to {format_size(LARGEST_MEMORY)}",
+            remedy=_meant(settings.memory),
         )
     if settings.memory % (1 << 20):
         raise UsageError(
@@ -205,7 +217,7 @@ def _check_guest(settings: Settings) -> None:
         )
     if settings.clock == "warp" and settings.cpus > 1:
         raise UsageError(
-            "the warp clock has one processor: QEMU never starts a second one while it counts instructions",
+            "the warp clock has one CPU: QEMU never starts a second one while it counts instructions",
             where="cpus",
             remedy="leave cpus out, or take --clock live",
         )

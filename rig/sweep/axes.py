@@ -207,6 +207,12 @@ def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> Non
 
 def _check_value(scenario: Scenario, name: str, value: str) -> None:
     """A value is judged by its type and its own bounds; what depends on others is judged when its point runs."""
+    if ".." in value and name != "kernel" and name != "image":
+        raise UsageError(
+            f"'{value}' is a range, and an axis is a list of values",
+            where=f"--over {name}={value}",
+            remedy=f"{name}=V1,V2,…; rig frontier searches a range: rig frontier {scenario.name} --over {name}={value}",
+        )
     if name in scenario.parameters:
         try:
             scenario.parameters[name].parse(value)
@@ -217,6 +223,9 @@ def _check_value(scenario: Scenario, name: str, value: str) -> None:
         parse_settings(scenario, [f"{name}={value}"])
     except UsageError as error:
         if error.where is not None and error.where.startswith("--set"):
+            raise UsageError(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
+        if name == "memory" and error.where == name:
+            # Whatever the other settings are. cpus=2, in contrast, is right where another axis says clock=live.
             raise UsageError(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
         if "." in name and error.where is None:
             raise

@@ -22,6 +22,7 @@ TITLES = {
     "commit": "What a mapping is charged",
     "shared": "Shared memory and huge pages",
     "fork": "fork, vfork, clone and exec",
+    "score": "How a process is weighed",
     "oom": "Whom the OOM killer kills",
     "memcg": "Memory cgroups",
     "panic": "Panic or kill",

@@ -63,6 +63,7 @@ def _facts(part: bytes) -> dict[str, str]:
             "oom_victim": first.victim.comm if first.victim else "nobody",
             "oom_order": str(first.order),
             "oom_tasks": str(len(first.tasks)),
+            "oom_memcg": first.oom_memcg or "none",
         }
         # dump_header() prints the counters of the cgroup that ran full, and of none when the machine did.
         facts |= {f"oom_limit_{usage.name}": str(usage.limit_kb) for usage in first.cgroup}

@@ -20,7 +20,7 @@ from rig.verify.check import Check, Facts, Result, judge, judge_all, parse_relea
 from rig.verify.checks import catalogue
 from rig.verify.measure import Lab, Task, measure
 
-__all__ = ["Verified", "as_json", "verify_kernel", "with_controls"]
+__all__ = ["Verified", "as_json", "verify_kernel", "verify_kernels", "with_controls"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def verify_kernel(
     kernel: str | None,
     checks: Sequence[Check],
     *,
-    jobs: int | None = None,
+    capacity: Capacity | None = None,
     timeout_scale: float = 1.0,
     store: Store | None = None,
     report: Callable[[str], None] = lambda guest: None,
@@ -68,7 +68,7 @@ async def verify_kernel(
             raise
         return Verified(kernel or "", unavailable=str(error))
     folder = runs_folder() / "verify" / new_run_id()
-    lab = Lab(store, parts, folder, Capacity(jobs), timeout_scale, report)
+    lab = Lab(store, parts, folder, capacity or Capacity(None), timeout_scale, report)
     measured_checks = with_controls(checks)
     measured = await measure(lab, [Task(check) for check in measured_checks])
     release = parse_release(parts.kernel.release)
@@ -84,6 +84,15 @@ async def verify_kernel(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verify.json").write_text(json.dumps(as_json(verified), indent=1) + "\n")
     return verified
+
+
+async def verify_kernels(
+    kernels: Sequence[str | None], checks: Sequence[Check], *, jobs: int | None = None, timeout_scale: float = 1.0
+) -> list[Verified]:
+    """Verify several kernels at once, as many guests at a time as the machine carries (or `jobs`)."""
+    capacity = Capacity(jobs)
+    runs = (verify_kernel(kernel, checks, capacity=capacity, timeout_scale=timeout_scale) for kernel in kernels)
+    return await asyncio.gather(*runs)
 
 
 def as_json(verified: Verified) -> dict[str, object]:

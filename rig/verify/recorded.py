@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rig.verify.check import Facts, Release, Result, judge, judge_all, parse_release
 from rig.verify.checks import catalogue
-from rig.verify.kernels import Verified, verify_kernel
+from rig.verify.kernels import Verified, verify_kernels
 
 __all__ = ["FOLDER", "Recorded", "main", "read_recorded", "write_recorded"]
 
@@ -89,8 +89,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m rig.verify.recorded", description=main.__doc__)
     parser.add_argument("kernel", nargs="+", help="debian:SUITE, source:SUITE, tree:DIR or a path")
     status = 0
-    for kernel in parser.parse_args(arguments).kernel:
-        verified = asyncio.run(verify_kernel(kernel, list(catalogue().values())))
+    kernels = parser.parse_args(arguments).kernel
+    for verified in asyncio.run(verify_kernels(kernels, list(catalogue().values()))):
         try:
             print(write_recorded(verified))
         except ValueError as error:

@@ -5,10 +5,21 @@ from __future__ import annotations
 
 from rig.verify.check import Facts
 
-__all__ = ["EAGAIN", "EINVAL", "ENOMEM", "ENOSPC", "batch_kb", "limit_by_ratio", "slack_kb"]
+__all__ = [
+    "EACCES",
+    "EAGAIN",
+    "EINVAL",
+    "ENOMEM",
+    "ENOSPC",
+    "badness_kb",
+    "batch_kb",
+    "limit_by_ratio",
+    "score",
+    "slack_kb",
+]
 
 # include/uapi/asm-generic/errno-base.h
-EAGAIN, ENOMEM, EINVAL, ENOSPC = 11, 12, 22, 28
+EAGAIN, ENOMEM, EACCES, EINVAL, ENOSPC = 11, 12, 13, 22, 28
 PAGE_KB = 4
 
 
@@ -34,3 +45,21 @@ def slack_kb(limit_kb: int, cpus: int = 1) -> int:
     RAM, of which it is a share: our guests set vm.overcommit_ratio to 80.
     """
     return batch_kb(limit_kb * 100 // 80, cpus) * cpus + PAGE_KB
+
+
+def badness_kb(facts: Facts, name: str, adj: int) -> int:
+    """Return a process's badness in kB as oom_badness() of mm/oom_kill.c computes it.
+
+    It is what the process holds in RAM, in swap and as page tables, and adj thousandths of all RAM and swap.
+    """
+    pages = (facts[f"{name}.rss"] + facts[f"{name}.swap"] + facts[f"{name}.tables"]) // PAGE_KB
+    return (pages + adj * (facts["total"] // PAGE_KB // 1000)) * PAGE_KB
+
+
+def score(badness: int, total_kb: int) -> int:
+    """Return /proc/PID/oom_score for a badness in kB: proc_oom_score() of fs/proc/base.c, of 0 to 2000.
+
+    C divides towards zero. Since commit 9066e5cfb73c (5.9).
+    """
+    thousandths = int(badness / PAGE_KB * 1000 / (total_kb // PAGE_KB))
+    return (1000 + thousandths) * 2 // 3

@@ -100,3 +100,19 @@ def test_kvm_job_opens_the_device_and_runs_the_live_clock() -> None:
     assert 'KERNEL=="kvm"' in steps
     assert "--require-kvm" in steps
     assert "--clock live --accel kvm" in steps
+
+
+def test_no_runner_gets_the_snapshots_and_the_kvm_verdict_of_another() -> None:
+    github = YAML(typ="safe").load(ROOT / ".github/workflows/check.yml")
+    caches = [
+        step["with"]["path"].split()
+        for job in github["jobs"].values()
+        for step in job["steps"]
+        if str(step.get("uses", "")).startswith("actions/cache")
+    ]
+    gitlab = YAML(typ="safe").load(ROOT / ".gitlab-ci.yml")["default"]["cache"]["paths"]
+
+    assert caches
+    for paths in caches:
+        assert {"!~/.cache/rig/snapshot", "!~/.cache/rig/accel"} <= set(paths)
+    assert {Path(path).name for path in gitlab} & {"snapshot", "accel", "rig"} == set()

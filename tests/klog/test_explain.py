@@ -7,8 +7,8 @@ import pytest
 
 from rig.klog import OomEvent, read
 from rig.klog.explain import Explanation, explain
+from rig.klog.explain.usable import held_back_kb, usable_zones
 from rig.klog.explain.victim import chosen_otherwise
-from rig.klog.explain.why import held_back_kb, usable_zones
 from rig.klog.oom.gfp import decode
 from rig.klog.oom.totalpages import derive, parse_nodes
 from tests.klog import made
@@ -116,7 +116,7 @@ def test_cgroup_limit_is_named_and_the_machine_is_not_blamed() -> None:
     explanation = explain(oom(made.oom_report(cgroup="/rig/job")))
 
     text = text_of(explanation, "Why it could not be had")
-    assert "The cgroup /rig/job was at its limit: 100.0 MB of 100.0 MB, and had run into it 512 times." in text
+    assert "The cgroup /rig/job was at its limit: 100.0 MB of 100.0 MB, and had reached it 512 times." in text
     assert "Zone" not in text
     assert any("memory.max" in remedy.what for remedy in explanation.remedies)
 

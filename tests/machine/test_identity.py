@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig.image.store import Store
-from rig.machine.features import FEATURES, MACHINE, MIGRATE_TO_FILE, RUN_WITH_USER, has
+from rig.machine.features import MACHINE
 from rig.machine.identity import differences, identity_of, key_of
 from rig.machine.snapshot import nearest_snapshots
 from rig.machine.spec import Clock, GuestSpec, Layer
@@ -115,12 +115,3 @@ def test_kept_snapshots_come_by_how_alike_they_are(tmp_path: Path) -> None:
 
     assert [entry.key for entry, _ in found] == [NEAR, FAR]
     assert found[0][1] == ["kernel: k2 → k"]
-
-
-@pytest.mark.parametrize(
-    ("version", "present"), [((7, 2), []), ((8, 2), []), ((9, 1), [RUN_WITH_USER, MIGRATE_TO_FILE])]
-)
-def test_features_by_version(version: tuple[int, int], present: list[object]) -> None:
-    qemu = replace(QEMU, version=version)
-
-    assert [feature for feature in FEATURES if has(qemu, feature)] == present

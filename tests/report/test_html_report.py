@@ -46,7 +46,7 @@ def page(tmp_path: Path) -> str:
 def test_story_stands_in_its_order(page: str) -> None:
     parts = [
         ">✓ reproduced<", "What was run", "The claims", ">Timeline<", ">Page map<", "From the page fault to the kill",
-        "Who had to go", "What would have changed it", "The processes", "What it ran on", "How to reproduce it",
+        "Who had to go", "What would have changed it", ">The processes<", "What it ran on", "How to reproduce it",
         "The console",
     ]  # fmt: skip
 

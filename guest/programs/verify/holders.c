@@ -11,6 +11,8 @@ static struct board {
 	volatile int stop;
 	volatile int ready;
 	volatile long eaten;
+	volatile pid_t pid;
+	volatile int go;
 } *board;
 
 static struct member {
@@ -19,6 +21,51 @@ static struct member {
 	bool killed;
 } members[MOST];
 static int count;
+
+void tell_holder(const char *name, pid_t pid)
+{
+	char path[64], *text;
+	long rss;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	rss = number_in(path, "VmRSS");
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	text = slurp(path);
+	tell("rss.%s=%ld adj.%s=%ld", name, rss, name, text ? strtol(text, NULL, 10) : -1);
+}
+
+void follow(const char *name, pid_t pid)
+{
+	if (count == MOST)
+		usage_error("more than %d processes", MOST);
+	members[count++] = (struct member){ name, pid, false };
+}
+
+void give_pid(pid_t pid)
+{
+	board->pid = pid;
+}
+
+pid_t given_pid(void)
+{
+	return board->pid;
+}
+
+void now_ready(void)
+{
+	__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
+}
+
+void go_on(void)
+{
+	board->go = 1;
+}
+
+void wait_to_go_on(void)
+{
+	while (!board->go)
+		sleep_for(1000000);
+}
 
 static void bind_to_node(int node)
 {
@@ -34,7 +81,7 @@ static void take_more(void)
 	const long most = 1024 * MB;
 	volatile char *at = map(most, RW, ANON | MAP_NORESERVE);
 
-	__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
+	now_ready();
 	for (long i = 0; i < most && !board->stop; i += PAGE) {
 		at[i] = 1;
 		board->eaten = (i + PAGE) / KB;
@@ -65,23 +112,12 @@ static void live(const struct holder *holder)
 		take_more();
 	} else {
 		touch(map(holder->bytes + PAGE, RW, ANON | MAP_NORESERVE), holder->bytes);
-		__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
+		if (holder->also)
+			holder->also();
+		now_ready();
 	}
 	for (;;)
 		pause();
-}
-
-/* The kernel's word of what a process holds and of its score. */
-static void tell_holder(const struct holder *holder, pid_t pid)
-{
-	char path[64];
-	long rss, adj;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	rss = number_in(path, "VmRSS");
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
-	adj = strtol(slurp(path) ?: "0", NULL, 10);
-	tell("rss.%s=%ld adj.%s=%ld", holder->name, rss, holder->name, adj);
 }
 
 pid_t start_holder(struct holder holder)
@@ -91,15 +127,16 @@ pid_t start_holder(struct holder holder)
 
 	if (!board)
 		board = (struct board *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
-	if (count == MOST)
-		usage_error("more than %d processes", MOST);
+	/* Whoever a holder leaves is ours, and its end is seen. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		refused("prctl");
 	ready = board->ready;
 	pid = fork();
 	if (pid == 0)
 		live(&holder);
 	if (pid < 0)
 		refused("fork");
-	members[count++] = (struct member){ holder.name, pid, false };
+	follow(holder.name, pid);
 	while (board->ready == ready) {
 		if (waitpid(pid, NULL, WNOHANG) == pid) {
 			tell("broken=%s-ended-before-it-held-its-memory", holder.name);
@@ -107,43 +144,71 @@ pid_t start_holder(struct holder holder)
 		}
 		sleep_for(1000000);
 	}
-	tell_holder(&holder, pid);
+	tell_holder(holder.name, pid);
 	return pid;
 }
 
 pid_t hold(const char *name, long bytes, int adj, const char *group)
 {
-	return start_holder((struct holder){ name, bytes, adj, group, ANY_NODE });
+	return start_holder((struct holder){ name, bytes, adj, group, ANY_NODE, NULL });
 }
 
 pid_t eat(int adj, const char *group)
 {
-	return start_holder((struct holder){ "eater", EAT, adj, group, ANY_NODE });
+	return start_holder((struct holder){ "eater", EAT, adj, group, ANY_NODE, NULL });
 }
 
-void wait_for_kill(void)
+/* Take note of who was killed since the last look; a process that ended by itself was not. */
+static bool look_for_killed(char *killed, size_t size)
 {
-	char killed[128] = "";
 	bool any = false;
 
-	for (int left = 20000; left > 0; left--) {
-		for (int i = 0; i < count; i++) {
-			int status;
+	for (int i = 0; i < count; i++) {
+		int status;
 
-			if (members[i].killed || waitpid(members[i].pid, &status, WNOHANG) != members[i].pid)
-				continue;
-			members[i].killed = true;
-			snprintf(killed + strlen(killed), sizeof(killed) - strlen(killed), "%s%s", killed[0] ? "," : "",
-				 members[i].name);
-			if (!any) {
-				board->stop = 1;
-				left = 400;
-				any = true;
-			}
+		if (members[i].killed || waitpid(members[i].pid, &status, WNOHANG) != members[i].pid)
+			continue;
+		members[i].killed = true;
+		if (!WIFSIGNALED(status))
+			continue;
+		any = true;
+		snprintf(killed + strlen(killed), size - strlen(killed), "%s%s", killed[0] ? "," : "", members[i].name);
+	}
+	return any;
+}
+
+static void watch(int most)
+{
+	char killed[128] = "";
+
+	for (int left = most; left > 0; left--) {
+		if (look_for_killed(killed, sizeof(killed)) && !board->stop) {
+			board->stop = 1;
+			left = 400;
 		}
 		sleep_for(500000);
 	}
 	tell("killed=%s eaten=%ld", killed[0] ? killed : "nobody", board->eaten);
+}
+
+void wait_for_kill(void)
+{
+	watch(20000);
+}
+
+void expect_no_kill(void)
+{
+	watch(1000);
+}
+
+void press_sysrq_f(void)
+{
+	int err = spill("/proc/sysrq-trigger", "f");
+
+	if (err)
+		not_applicable(err);
+	/* The kill is asked for on a work queue. */
+	expect_no_kill();
 }
 
 long half(void)

@@ -16,6 +16,7 @@ struct holder {
 	int adj;		/* oom_score_adj */
 	const char *group;	/* a cgroup's directory, or NULL */
 	int node;		/* allocate from this node only; ANY_NODE */
+	void (*also)(void);	/* what it does when it holds its memory, before it waits; or NULL */
 };
 
 enum { EAT = -1, ANY_NODE = -1 };
@@ -25,11 +26,33 @@ pid_t start_holder(struct holder holder);
 pid_t hold(const char *name, long bytes, int adj, const char *group);
 pid_t eat(int adj, const char *group);
 
+/* The check sees the end of a process that a holder made, too. */
+void follow(const char *name, pid_t pid);
+
+/*
+ * For `also`: what the check is to know of what a holder made; that the holder is ready, for one that does not return
+ * from it; and when it is to go on.
+ */
+void give_pid(pid_t pid);
+pid_t given_pid(void);
+void now_ready(void);
+void go_on(void);
+void wait_to_go_on(void);
+
+/* Tells what a process holds and its score, as the kernel has them. */
+void tell_holder(const char *name, pid_t pid);
+
+/* Have the kernel choose a process and kill it, while memory is free, and tell whom it killed. */
+void press_sysrq_f(void);
+
 /*
  * Waits for the first to be killed (at most 10 s), and 0.2 s for those that go with it; then tells
  * "killed=NAME,NAME eaten=kB". Whoever is left is ended by the end of the check.
  */
 void wait_for_kill(void);
+
+/* The same where no kill is expected, or at once: waits half a second for one. */
+void expect_no_kill(void);
 
 /* ---- with two nodes; conditions "cpuset" and "mempolicy" ---- */
 

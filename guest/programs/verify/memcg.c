@@ -11,7 +11,7 @@ static void limited(const char *max)
 static void memcg_limit(void)
 {
 	limited("20M");
-	hold("outside", 40 * MB, 0, NULL);
+	hold("outside", 30 * MB, 0, NULL);
 	tell("free=%ld", meminfo("MemFree"));
 	eat(0, GROUP);
 	wait_for_kill();
@@ -76,6 +76,135 @@ static void memcg_allocating(void)
 	remove_group(GROUP);
 }
 
+/* ---- limits above, below and beside ---- */
+
+#define CHILD_A GROUP "/a"
+#define CHILD_B GROUP "/b"
+
+static void with_children(void)
+{
+	make_group(GROUP);
+	/* What follows is a group of groups: its children get the controller. */
+	if (spill(GROUP "/cgroup.subtree_control", "+memory"))
+		not_applicable(errno);
+	make_group(CHILD_A);
+	make_group(CHILD_B);
+}
+
+static void remove_children(void)
+{
+	remove_group(CHILD_A);
+	remove_group(CHILD_B);
+	remove_group(GROUP);
+}
+
+static void memcg_ancestor(void)
+{
+	with_children();
+	set_group(condition("ancestor") ? GROUP : CHILD_B, "memory.max", "24M");
+	hold("sibling", 14 * MB, 0, CHILD_A);
+	eat(0, CHILD_B);
+	wait_for_kill();
+	remove_children();
+}
+
+static void memcg_high(void)
+{
+	make_group(GROUP);
+	set_group(GROUP, "memory.high", condition("memory.high") ? "16M" : "max");
+	hold("holder", 17 * MB, 0, GROUP);
+	tell("high=%ld oom_kill=%ld current=%ld", group_event("high"), group_event("oom_kill"),
+	     strtol(slurp(GROUP "/memory.current"), NULL, 10) / KB);
+	remove_group(GROUP);
+}
+
+static void memcg_shrink(void)
+{
+	make_group(GROUP);
+	hold("inside", 20 * MB, 0, GROUP);
+	hold("outside", 30 * MB, 0, NULL);
+	tell("before=%ld", strtol(slurp(GROUP "/memory.current"), NULL, 10) / KB);
+	set_group(GROUP, "memory.max", condition("below") ? "8M" : "32M");
+	wait_for_kill();
+	remove_group(GROUP);
+}
+
+static void memcg_swap_max(void)
+{
+	make_group(GROUP);
+	set_group(GROUP, "memory.max", "20M");
+	set_group(GROUP, "memory.swap.max", condition("memory.swap.max") ? "0" : "max");
+	tell("swap_free=%ld", meminfo("SwapFree"));
+	eat(0, GROUP);
+	wait_for_kill();
+	remove_group(GROUP);
+}
+
+/* Fill the group with pages that no process is charged for, until a write is refused: its errno. */
+static int fill_with_memfd(void)
+{
+	static char block[64 * 1024];
+	int fd = memfd_create("verify", MFD_CLOEXEC);
+
+	for (int i = 0; i < 1024; i++)
+		if (write(fd, block, sizeof(block)) < 0)
+			return errno;
+	return 0;
+}
+
+static int way_out = -1;
+
+static void enter(const char *max)
+{
+	const char *adj = condition("adj") ? "-1000" : "0";
+
+	way_out = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	make_group(GROUP);
+	set_group(GROUP, "memory.max", max);
+	if (spill("/proc/self/oom_score_adj", adj) || spill(GROUP "/cgroup.procs", "0"))
+		refused("cgroup.procs");
+}
+
+/* Nothing can be opened or told from inside a group that is full: files and a pipe's pages are charged too. */
+static void leave(void)
+{
+	if (write(way_out, "0", 1) < 0)
+		refused("cgroup.procs");
+	close(way_out);
+}
+
+static void memcg_protected(void)
+{
+	long free_kb = meminfo("MemFree");
+	int err;
+
+	enter("8M");
+	err = fill_with_memfd();
+	leave();
+	tell("errno=%d oom=%ld oom_kill=%ld free=%ld", err, group_event("oom"), group_event("oom_kill"), free_kb);
+	remove_group(GROUP);
+}
+
+static void memcg_fork(void)
+{
+	long free_kb = meminfo("MemFree");
+	int write_err, err = 0;
+	pid_t pid;
+
+	enter("8M");
+	write_err = fill_with_memfd();
+	for (int i = 0; i < 64 && !err; i++) {
+		pid = fork();
+		if (pid == 0)
+			for (;;)
+				pause();
+		if (pid < 0)
+			err = errno;
+	}
+	leave();
+	tell("write=%d errno=%d oom_kill=%ld free=%ld", write_err, err, group_event("oom_kill"), free_kb);
+}
+
 const struct check memcg_checks[] = {
 	{ "memcg-limit", memcg_limit, "memory.max", false },
 	{ "memcg-largest", memcg_largest, "memory.max large", false },
@@ -83,5 +212,11 @@ const struct check memcg_checks[] = {
 	{ "memcg-group", memcg_group, "memory.max memory.oom.group", false },
 	{ "memcg-group-protected", memcg_group_protected, "memory.max memory.oom.group adj", false },
 	{ "memcg-allocating", memcg_allocating, "oom_kill_allocating_task memory.max large", false },
+	{ "memcg-ancestor", memcg_ancestor, "ancestor", false },
+	{ "memcg-high", memcg_high, "memory.high", false },
+	{ "memcg-shrink", memcg_shrink, "below", false },
+	{ "memcg-swap-max", memcg_swap_max, "memory.swap.max", false },
+	{ "memcg-protected", memcg_protected, "adj", false },
+	{ "memcg-fork", memcg_fork, "adj", false },
 	{ 0 },
 };

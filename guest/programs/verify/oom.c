@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Whom the OOM killer kills when the machine, or what a process may allocate from, has no memory left. */
+#include <sched.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+
 #include "holders.h"
 
 static void oom_largest(void)
@@ -54,17 +58,199 @@ static void oom_dump_tasks_1(void)
 
 static void sysrq_f(void)
 {
-	long free_kb;
-	int err;
-
 	hold("large", condition("large") ? 24 * MB : 2 * MB, 0, NULL);
 	hold("small", 8 * MB, 0, NULL);
-	free_kb = meminfo("MemFree");
-	err = spill("/proc/sysrq-trigger", "f");
-	if (err)
-		not_applicable(err);
-	tell("free=%ld", free_kb);
+	tell("free=%ld", meminfo("MemFree"));
+	press_sysrq_f();
+}
+
+static void oom_allocating_protected(void)
+{
+	given_vm("oom_kill_allocating_task", 1, 0);
+	hold("large", meminfo("MemAvailable") * 6 / 10 / 4 * 4 * KB, 0, NULL);
+	eat(condition("adj") ? -1000 : 0, NULL);
 	wait_for_kill();
+}
+
+/* ---- requests that fail rather than kill ---- */
+
+/* Pipes of so many slots (40 bytes each, in one piece) until one is refused: the errno. */
+static int fill_with_pipes(long slots)
+{
+	struct rlimit files = { 16384, 16384 };
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		refused("setrlimit");
+	for (int made = 0; made < 8000; made++) {
+		int ends[2];
+
+		if (pipe(ends) || fcntl(ends[0], F_SETPIPE_SZ, slots * PAGE) < 0)
+			return errno;
+	}
+	return 0;
+}
+
+static void oom_costly_order(void)
+{
+	hold("large", (meminfo("MemAvailable") - 24 * KB) / 4 * 4 * KB, 0, NULL);
+	/* 1024 slots are 40 kB, of order 4; 128 are 5 kB, of order 1. */
+	tell("errno=%d", fill_with_pipes(condition("costly") ? 1024 : 128));
+	expect_no_kill();
+}
+
+static void oom_hugepages(void)
+{
+	long asked = condition("excess") ? 1000 : 2;
+
+	hold("large", half(), 0, NULL);
+	tell("errno=%d asked=%ld", set_vm("nr_hugepages", asked), asked);
+	tell("pool=%ld", meminfo("HugePages_Total"));
+	expect_no_kill();
+}
+
+/* ---- whom it passes over ---- */
+
+/* The kernel's own processes, marked to go first. */
+static void oom_init(void)
+{
+	const char *init = "/proc/1/oom_score_adj", *kthreadd = "/proc/2/oom_score_adj";
+	char before[2][16];
+
+	snprintf(before[0], sizeof(before[0]), "%s", slurp(init) ?: "0");
+	snprintf(before[1], sizeof(before[1]), "%s", slurp(kthreadd) ?: "0");
+	hold("large", 24 * MB, 0, NULL);
+	if (condition("adj") && (spill(init, "1000") || spill(kthreadd, "1000")))
+		refused("oom_score_adj");
+	tell("adj.init=%ld", strtol(slurp(init), NULL, 10));
+	tell("adj.kthreadd=%ld", strtol(slurp(kthreadd), NULL, 10));
+	tell("score.kthreadd=%ld", strtol(slurp("/proc/2/oom_score"), NULL, 10));
+	press_sysrq_f();
+	spill(init, before[0]);
+	spill(kthreadd, before[1]);
+}
+
+static char twin_stack[16 * 1024] __attribute__((aligned(16)));
+
+__attribute__((noreturn))
+static int twin(void *adj)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	take_role("twin");
+	if (adj && spill("/proc/self/oom_score_adj", adj))
+		_exit(EXIT_REFUSED);
+	give_pid(getpid());
+	/* Whoever made it by vfork waits for its end. */
+	if (adj)
+		now_ready();
+	for (;;)
+		pause();
+}
+
+static void make_twin(void)
+{
+	int flags = (condition("vm") ? CLONE_VM : 0) | SIGCHLD;
+
+	if (clone(twin, twin_stack + sizeof(twin_stack), flags, NULL) < 0)
+		_exit(EXIT_REFUSED);
+	while (!given_pid())
+		sleep_for(1000000);
+}
+
+static void oom_sharers(void)
+{
+	start_holder((struct holder){ "large", 24 * MB, 0, NULL, ANY_NODE, make_twin });
+	follow("twin", given_pid());
+	hold("small", 8 * MB, 0, NULL);
+	press_sysrq_f();
+}
+
+static void make_vfork_child(void)
+{
+	int flags = CLONE_VM | (condition("vfork") ? CLONE_VFORK : 0) | SIGCHLD;
+
+	if (clone(twin, twin_stack + sizeof(twin_stack), flags, "1000") < 0)
+		_exit(EXIT_REFUSED);
+	/* The mutant comes here. */
+	while (!given_pid())
+		sleep_for(1000000);
+}
+
+static void oom_vfork(void)
+{
+	hold("other", 24 * MB, 0, NULL);
+	start_holder((struct holder){ "parent", 8 * MB, 0, NULL, ANY_NODE, make_vfork_child });
+	follow("twin", given_pid());
+	tell_holder("twin", given_pid());
+	press_sysrq_f();
+}
+
+/* ---- a process that exits already ---- */
+
+__attribute__((noreturn))
+static int second_thread(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+/* With a second thread the exit of the first is that of a group in every kernel (SIGNAL_GROUP_EXIT). */
+static void exit_when_told(void)
+{
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+
+	if (clone(second_thread, twin_stack + sizeof(twin_stack), flags, NULL) < 0)
+		_exit(EXIT_REFUSED);
+	now_ready();
+	wait_to_go_on();
+	_exit(0);
+}
+
+/* A process of 24 MB that is stopped in its exit, where it still has its memory. */
+static pid_t start_exiting(bool stopped)
+{
+	pid_t pid = start_holder((struct holder){ "exiting", 24 * MB, 0, NULL, ANY_NODE, exit_when_told });
+	int status;
+
+	if (!stopped)
+		return pid;
+	if (ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT))
+		not_applicable(errno);
+	go_on();
+	if (waitpid(pid, &status, __WALL) != pid || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXIT << 8))
+		refused("ptrace");
+	return pid;
+}
+
+static long rss_of(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return number_in(path, "VmRSS");
+}
+
+static void oom_exiting(void)
+{
+	start_exiting(condition("exiting"));
+	hold("small", 8 * MB, 0, NULL);
+	press_sysrq_f();
+}
+
+/* The reaper waits 2 s before it takes the memory of a victim that does not end (OOM_REAPER_DELAY, since 5.18). */
+static void oom_reaper(void)
+{
+	pid_t pid = start_exiting(true);
+
+	hold("small", 8 * MB, 0, NULL);
+	tell("before=%ld", rss_of(pid));
+	if (condition("reaped")) {
+		if (spill("/proc/sysrq-trigger", "f"))
+			not_applicable(errno);
+		sleep_for(3000000000);
+	}
+	tell("reaped=%ld", rss_of(pid));
+	press_sysrq_f();
 }
 
 /* ---- two nodes ---- */
@@ -98,8 +284,8 @@ void oom_of_mempolicy(void)
 	int node = condition("mempolicy") ? 1 : ANY_NODE;
 
 	second_node();
-	start_holder((struct holder){ "bound", 16 * MB, 0, NULL, 1 });
-	start_holder((struct holder){ "eater", EAT, -1000, NULL, node });
+	start_holder((struct holder){ "bound", 16 * MB, 0, NULL, 1, NULL });
+	start_holder((struct holder){ "eater", EAT, -1000, NULL, node, NULL });
 	wait_for_kill();
 }
 
@@ -111,6 +297,14 @@ const struct check oom_checks[] = {
 	{ "oom-dump-tasks-0", oom_dump_tasks_0, "oom_dump_tasks", false },
 	{ "oom-dump-tasks-1", oom_dump_tasks_1, "oom_dump_tasks", false },
 	{ "sysrq-f", sysrq_f, "large", false },
+	{ "oom-allocating-protected", oom_allocating_protected, "oom_kill_allocating_task adj", false },
+	{ "oom-costly-order", oom_costly_order, "costly", false },
+	{ "oom-hugepages", oom_hugepages, "excess", false },
+	{ "oom-init", oom_init, "adj", false },
+	{ "oom-sharers", oom_sharers, "vm", false },
+	{ "oom-vfork", oom_vfork, "vfork", false },
+	{ "oom-exiting", oom_exiting, "exiting", false },
+	{ "oom-reaper", oom_reaper, "reaped", false },
 	{ "cpuset-oom", oom_of_cpuset, "cpuset", false },
 	{ "mempolicy-oom", oom_of_mempolicy, "mempolicy", false },
 	{ 0 },

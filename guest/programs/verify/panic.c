@@ -20,15 +20,10 @@ static void panic_1_memcg(void)
 
 static void panic_1_sysrq(void)
 {
-	int err;
-
 	given_vm("panic_on_oom", 1, 0);
 	hold("large", 24 * MB, 0, NULL);
 	hold("small", 8 * MB, 0, NULL);
-	err = spill("/proc/sysrq-trigger", "f");
-	if (err)
-		not_applicable(err);
-	wait_for_kill();
+	press_sysrq_f();
 }
 
 static void panic_1_cpuset(void)

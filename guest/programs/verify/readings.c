@@ -146,3 +146,18 @@ int try_map(long bytes, int prot, int flags)
 	munmap(at, (size_t)bytes);
 	return 0;
 }
+
+void as_nobody(bool nobody, void (*measure)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (nobody && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+			_exit(EXIT_REFUSED);
+		measure();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+		refused("fork");
+}

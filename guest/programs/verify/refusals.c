@@ -82,22 +82,6 @@ static void rlimit_data(void)
 	     try_map(16 * MB, RW, MAP_SHARED | MAP_ANONYMOUS), free_kb);
 }
 
-/* Runs in a child without capabilities, which tells for the check. */
-static void as_nobody(bool nobody, void (*measure)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (nobody && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
-			_exit(EXIT_REFUSED);
-		measure();
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
-		refused("fork");
-}
-
 static int lock_errno(char *at, long bytes)
 {
 	int err = mlock(at, (size_t)bytes) ? errno : 0;

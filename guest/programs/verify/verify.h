@@ -35,7 +35,7 @@ struct check {
 
 /* Each ends with an empty entry. */
 extern const struct check limits_checks[], refusals_checks[], watermarks_checks[], commit_checks[], shared_checks[],
-	fork_checks[], oom_checks[], memcg_checks[], panic_checks[];
+	fork_checks[], score_checks[], oom_checks[], memcg_checks[], panic_checks[];
 
 /* False when this run of the check is the mutant of that condition. */
 bool condition(const char *name);
@@ -74,6 +74,9 @@ char *map(long bytes, int prot, int flags);
 
 /* Try a mapping: 0, or the errno of the refusal; nothing stays mapped. */
 int try_map(long bytes, int prot, int flags);
+
+/* Measure in a child, which has no capabilities when it is nobody. */
+void as_nobody(bool nobody, void (*measure)(void));
 
 /* Write to each page. */
 void touch(char *at, long bytes);

@@ -26,9 +26,11 @@ __all__ = [
 def explain(event: Event) -> Explanation:
     """Explain any event. Each family's words are read when one of its events needs them."""
     if isinstance(event, OomEvent):
-        from rig.klog.explain.oom import explain_allocation_failure, explain_oom
+        from rig.klog.explain.oom import explain_allocation_failure, explain_memory_info, explain_oom
 
-        return explain_oom(event) if event.kind is Kind.OOM else explain_allocation_failure(event)
+        if event.kind is Kind.OOM:
+            return explain_oom(event)
+        return explain_memory_info(event) if event.kind is Kind.MEMORY_INFO else explain_allocation_failure(event)
     if isinstance(event, CrashEvent):
         from rig.klog.explain.crash import explain_crash
 

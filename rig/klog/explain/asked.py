@@ -27,6 +27,9 @@ def asked(event: OomEvent) -> Section:
     if event.scope == "sysrq":
         sentences.append(Sentence("Nothing lacked memory: the OOM killer was called by hand (SysRq f).", (event.line,)))
         return Section("What asked for memory", tuple(sentences))
+    if event.gfp_mask == 0:
+        text = f"{who} did not ask for memory here: a page fault of its own failed for lack of memory (gfp_mask 0)."
+        return Section("What asked for memory", (Sentence(text, (event.line,)),))
     order = event.order or 0
     amount = size(event.page_kb << order)
     pages = "one page" if order == 0 else f"{1 << order} pages in one piece (order {order})"
@@ -81,7 +84,7 @@ def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
 def _conditions(flags: tuple[str, ...], event: OomEvent) -> list[Sentence]:
     sentences = []
     if "GFP_HIGHUSER_MOVABLE" in flags or "GFP_HIGHUSER" in flags:
-        sentences.append(Sentence("The page was for a program; any zone would have done.", (event.line,)))
+        sentences.append(Sentence("The page was for a program.", (event.line,)))
     elif any(flag.startswith(("GFP_KERNEL", "GFP_NOFS", "GFP_NOIO")) for flag in flags):
         sentences.append(
             Sentence(

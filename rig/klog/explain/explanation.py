@@ -64,7 +64,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """summary: one or two sentences that can stand alone."""
+    """summary: one or two sentences that can stand alone.
+
+    cause: the name of what the first sentence says, the same for the same cause (explain/causes.py); certainty: how
+    sure it is, `certain`, `likely` or `unsure`. Both are empty for events that are no shortage of memory.
+    """
 
     number: int
     kind: Kind
@@ -75,3 +79,5 @@ class Explanation:
     checks: tuple[Check, ...] = ()
     pictures: tuple[Picture, ...] = ()
     limits: tuple[str, ...] = ()
+    cause: str = ""
+    certainty: str = ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from rig.klog.explain.causes import unaccounted_kb
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
+from rig.klog.explain.usable import measured
 from rig.klog.explain.words import count, size
 from rig.klog.oom.badness import page_table_pages
 from rig.klog.oom.oom_event import OomEvent
@@ -14,12 +16,6 @@ from rig.klog.oom.parts import TaskRow
 __all__ = ["held_outside", "holders", "pictures"]
 
 _TOP = 5
-# The counters of Mem-Info that do not overlap (mapped and shmem are within the lists, dirty within the cache).
-_COUNTED = (
-    "active_anon", "inactive_anon", "isolated_anon", "active_file", "inactive_file", "isolated_file", "unevictable",
-    "slab_reclaimable", "slab_unreclaimable", "pagetables", "sec_pagetables", "kernel_misc_reclaimable", "bounce",
-    "free", "free_pcp",
-)  # fmt: skip
 
 
 def holders(event: OomEvent) -> Section:
@@ -65,18 +61,6 @@ def _in_files_of_memory(event: OomEvent) -> list[Sentence]:
             (event.mem_info_lines.get("shmem", event.line),),
         )
     ]
-
-
-def _unaccounted_kb(event: OomEvent) -> int:
-    """What no counter of the report shows: drivers' pages, per-CPU data, a balloon."""
-    info, kb = event.mem_info, event.page_kb
-    ram, reserved = event.totals.get("pages_ram"), event.totals.get("pages_reserved")
-    if ram is None or reserved is None or "free" not in info:
-        return 0
-    counted = sum(info.get(key, 0) for key in _COUNTED) * kb
-    counted += sum(node.values.get("kernel_stack", 0) for node in event.nodes)
-    counted += sum(pool.total * pool.size_kb for pool in event.hugepages)
-    return (ram - reserved) * kb - counted
 
 
 def _parts(row: TaskRow, kb: int) -> str:
@@ -188,7 +172,7 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
     huge = sum(pool.total * pool.size_kb for pool in event.hugepages)
     if huge:
         found.append(("Huge pages set aside (hugetlb)", huge, event.hugepages[0].line))
-    rest = _unaccounted_kb(event)
+    rest = unaccounted_kb(event)
     if rest > 16 * 1024:
         label = "In no counter (drivers, per-CPU data, a balloon)"
         found.append((label, rest, event.totals_lines.get("pages_ram", line)))
@@ -224,7 +208,7 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
             (("min", zone.min), ("low", zone.low), ("high", zone.high)),
             (zone.line,),
         )
-        for zone in event.zones
+        for zone in measured(event)
         if zone.values.get("present", 1)
     ]
     if zones:

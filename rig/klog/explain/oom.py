@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from rig.klog.explain.asked import asked, origin
+from rig.klog.explain.causes import Cause, Certainty, cause_of
 from rig.klog.explain.checks import checks
 from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
@@ -13,31 +14,48 @@ from rig.klog.explain.why import why
 from rig.klog.explain.words import size
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["explain_allocation_failure", "explain_oom"]
+__all__ = ["explain_allocation_failure", "explain_memory_info", "explain_oom"]
 
 
 def explain_oom(event: OomEvent) -> Explanation:
     """Explain one OOM report."""
+    cause = cause_of(event)
     return Explanation(
         number=event.number,
         kind=event.kind,
         title=event.title,
-        summary=_summary(event),
+        summary=_summary(event, cause),
         sections=(asked(event), why(event), holders(event), victim(event)),
         remedies=remedies_for(event),
         checks=checks(event),
         pictures=pictures(event),
         limits=_limits(event),
+        cause=cause.name,
+        certainty=cause.certainty,
+    )
+
+
+def explain_memory_info(event: OomEvent) -> Explanation:
+    """Explain a dump of memory that was asked for (SysRq m): it refused nobody."""
+    text = "The state of memory, printed on request (SysRq m, or a program that asked): nobody was refused or killed."
+    return Explanation(
+        number=event.number,
+        kind=event.kind,
+        title=event.title,
+        summary=(Sentence(text, (event.line,)),),
+        sections=(holders(event),),
+        checks=checks(event),
+        pictures=pictures(event),
     )
 
 
 def explain_allocation_failure(event: OomEvent) -> Explanation:
     """Explain an allocation that failed without a kill."""
-    who = event.invoker.comm if event.invoker is not None else "somebody"
-    cause, lines = origin(event)
+    who = event.invoker.comm if event.invoker is not None else "a caller"
+    origin_words, lines = origin(event)
     text = f"{who} asked the kernel for memory and was refused; nobody was killed."
-    if cause is not None:
-        text += f" It was {cause}."
+    if origin_words is not None:
+        text += f" It was {origin_words}."
     sections: tuple[Section, ...] = (why(event), holders(event))
     if event.gfp_flags and any("ATOMIC" in flag or "NOWAIT" in flag for flag in event.gfp_flags):
         note = Sentence(
@@ -45,40 +63,53 @@ def explain_allocation_failure(event: OomEvent) -> Explanation:
             (event.line,),
         )
         sections = (Section("How bad it is", (note,)), *sections)
+    cause = cause_of(event) if event.zones else None
+    about = (cause.sentence,) if cause is not None and cause.name in _BINDS else ()
     return Explanation(
         number=event.number,
         kind=event.kind,
         title=event.title,
-        summary=(Sentence(text, (event.line, *lines)),),
+        summary=(Sentence(text, (event.line, *lines)), *about),
         sections=sections,
         checks=checks(event),
         pictures=pictures(event),
         limits=("Whether the caller coped with the refusal.",),
+        cause=cause.name if about and cause is not None else "",
+        certainty=cause.certainty if about and cause is not None else "",
     )
 
 
-def _summary(event: OomEvent) -> tuple[Sentence, ...]:
+_BINDS = {"fragmentation", "cma", "highatomic", "low-zone", "mempolicy", "cpuset"}
+_SURE = {Certainty.CERTAIN: "", Certainty.LIKELY: "Most likely: ", Certainty.UNSURE: "Not certain: "}
+
+
+def _summary(event: OomEvent, cause: Cause) -> tuple[Sentence, ...]:
+    """Return what filled memory and how sure that is, then who was killed, then what is odd about the report."""
+    sentences = [Sentence(_SURE[cause.certainty] + cause.sentence.text, cause.sentence.lines or (event.line,))]
+    if event.constraint is not None and event.scope is None:
+        text = f"The constraint is {event.constraint}, which is not one of the kernel's own."
+        sentences.append(Sentence(text, (event.constraint_line or event.line,)))
+    sentences.append(_killed(event))
+    if chosen_otherwise(event):
+        sentences.append(Sentence("By the task table another task was worse: see below.", (event.line,)))
+    if event.corrupted:
+        sentences.append(Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line)))
+    return tuple(sentences)
+
+
+def _killed(event: OomEvent) -> Sentence:
     kill = event.victim
-    place = {
-        "memcg": f"The cgroup {event.oom_memcg} reached its memory limit",
-        "cpuset": f"Node {event.mems_allowed}, the only one allowed, ran out of memory",
-        "mempolicy": f"Node {event.mems_allowed}, to which a memory policy binds, ran out of memory",
-        "sysrq": "Somebody called the OOM killer by hand",
-    }.get(event.scope or "", "The machine ran out of memory")
     if kill is None:
-        end = "nobody could be killed" if not event.killable else "the log shows no kill"
-        return (Sentence(f"{place}, and {end}.", (event.line,)),)
+        if not event.killable:
+            return Sentence("Nobody could be killed.", (event.last_line,))
+        return Sentence("Who was killed is not in this log: the report's end is missing.", (event.last_line,))
     held = (kill.anon_rss_kb or 0) + (kill.file_rss_kb or 0) + (kill.shmem_rss_kb or 0)
     who = f"{kill.comm} (pid {kill.pid}), which held {size(held)}"
     if event.invoker is not None and event.invoker.pid == kill.pid:
         who += " and was the one that asked for more"
-    more = f", and {len(event.kills) - 1} more" if len(event.kills) > 1 else ""
-    sentences = [Sentence(f"{place}: the kernel killed {who}{more}.", (event.line, kill.line))]
-    if chosen_otherwise(event):
-        sentences.append(Sentence("By the task table another task was worse: see below.", (kill.line,)))
-    if event.corrupted:
-        sentences.append(Sentence(f"The report is damaged: {event.corruption}.", (event.line, event.last_line)))
-    return tuple(sentences)
+    group = " of its cgroup (memory.oom.group)" if event.oom_group else ""
+    more = f", and {len(event.kills) - 1} more{group}" if len(event.kills) > 1 else ""
+    return Sentence(f"The kernel killed {who}{more}.", (event.line, kill.line))
 
 
 def _limits(event: OomEvent) -> tuple[str, ...]:

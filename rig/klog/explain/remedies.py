@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rig.klog.event import Event
+from rig.klog.explain.causes import cause_of
 from rig.klog.explain.explanation import Remedy
 from rig.klog.explain.facts import (
     cgroup_counter,
@@ -20,6 +21,7 @@ from rig.klog.explain.facts import (
     without_swap,
 )
 from rig.klog.explain.words import size
+from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["TABLE", "How", "RemedyRow", "Setting", "remedies_for"]
@@ -54,7 +56,8 @@ class RemedyRow:
     """A remedy.
 
     when: the situation in words. applies: whether an event is such a situation. settings: the changes, of which one is
-    enough. what, cost: what is printed; `{}` in what stands for detail's text.
+    enough. what, cost: what is printed; `{}` in what stands for detail's text. measured: what a guest test showed of it
+    (tests/guest/test_remedies.py); a row without is kept for those who try remedies, and never printed.
     """
 
     name: str
@@ -64,6 +67,7 @@ class RemedyRow:
     what: str
     cost: str
     detail: Callable[[OomEvent], str] | None = None
+    measured: str = ""
 
 
 def _refused(event: Event) -> bool:
@@ -78,22 +82,33 @@ def _machine(event: Event) -> bool:
     return isinstance(event, OomEvent) and event.scope not in ("memcg", "sysrq")
 
 
+def _because(event: Event, *causes: str) -> bool:
+    """Whether the report's cause is one of these: a remedy for another cause would change nothing."""
+    return isinstance(event, OomEvent) and event.kind is Kind.OOM and cause_of(event).name in causes
+
+
 def _cgroup_limit(event: Event) -> bool:
     memory = cgroup_counter(event, "memory")
-    return memory is not None and memory.limit_kb is not None
+    return memory is not None and memory.limit_kb is not None and _because(event, "cgroup-memory")
+
+
+def _unified(event: Event) -> bool:
+    """Whether the cgroup is one of version 2: its reports count swap apart, those of version 1 memory+swap."""
+    return cgroup_counter(event, "swap") is not None
 
 
 def _cgroup_without_swap(event: Event) -> bool:
     swap = cgroup_counter(event, "swap")
-    return swap is not None and swap.limit_kb == 0
+    return swap is not None and swap.limit_kb == 0 and _because(event, "cgroup-memory")
 
 
 def _one_of_a_cgroup(event: Event) -> bool:
-    return isinstance(event, OomEvent) and event.scope == "memcg" and not event.oom_group
+    """memory.oom.group came with 4.19 (3d8b38eb81ca), for version 2 alone."""
+    return isinstance(event, OomEvent) and _unified(event) and not event.oom_group and bool(event.kills)
 
 
 def _killed(event: Event) -> bool:
-    return isinstance(event, OomEvent) and event.scope != "sysrq" and event.victim is not None
+    return _because(event, "processes", "cgroup-memory") and isinstance(event, OomEvent) and event.victim is not None
 
 
 def _limit_of(event: OomEvent) -> str:
@@ -133,9 +148,10 @@ TABLE: tuple[RemedyRow, ...] = (
         "a cgroup reached its memory limit",
         _cgroup_limit,
         (Setting(How.CGROUP, "memory.max"),),
-        "a higher limit than {} (memory.max; in a container the memory limit)",
+        "a higher limit than {} (memory.max, in cgroup v1 memory.limit_in_bytes; in a container the memory limit)",
         "the machine must have it to spare, or the next report is a global one",
         _limit_of,
+        measured="128M instead of 32M: a program of 60M ends, and is not killed",
     ),
     RemedyRow(
         "memory.high",
@@ -152,6 +168,7 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.CGROUP, "memory.swap.max"),),
         "swap for the cgroup (memory.swap.max)",
         "what is swapped answers slowly",
+        measured="512M of swap for the group of 128M: nobody is killed",
     ),
     RemedyRow(
         "memory.oom.group",
@@ -160,14 +177,16 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.CGROUP, "memory.oom.group", "1"),),
         "memory.oom.group=1: the whole cgroup is killed and restarts clean",
         "innocent processes of the cgroup die as well",
+        measured="every process of the group was killed",
     ),
     RemedyRow(
         "swap",
         "the machine ran out of memory and has no swap",
-        lambda event: _machine(event) and without_swap(event),
-        (Setting(How.SWAP, "swap"), Setting(How.ZRAM, "zram")),
-        "swap, or zram: cold anonymous memory moves out of the way",
+        lambda event: without_swap(event) and _because(event, "processes", "shmem"),
+        (Setting(How.SWAP, "swap"),),
+        "swap: cold anonymous memory moves out of the way",
         "slow under pressure; the end comes later, not never",
+        measured="512M of swap: the main job's child is not killed (512M of memory)",
     ),
     RemedyRow(
         "min-free",
@@ -189,10 +208,11 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "overcommit-2",
         "the machine ran out of memory",
-        _machine,
+        lambda event: _because(event, "processes"),
         (Setting(How.SYSCTL, "vm.overcommit_memory", "2"),),
         "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead of broken",
         "fork and mmap fail with ENOMEM while memory is still free; programs must cope",
+        measured="the main job's fork is refused, nobody is killed",
     ),
     RemedyRow(
         "user-space-killer",
@@ -205,10 +225,11 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "more-memory",
         "the machine ran out of memory",
-        _machine,
+        lambda event: _because(event, "processes", "shmem", "small-machine"),
         (Setting(How.SIZE, "memory"),),
         "more memory, or less work on this machine",
         "money, or another machine",
+        measured="1G instead of 512M: the main job's child is not killed",
     ),
     RemedyRow(
         "oom-score",
@@ -218,6 +239,7 @@ TABLE: tuple[RemedyRow, ...] = (
         "oom_score_adj lower for {}",
         "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
         _score_of,
+        measured="-500 for the writer: the hog is killed in its place",
     ),
     RemedyRow(
         "overcommit-ratio",
@@ -226,6 +248,7 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.SYSCTL, "vm.overcommit_ratio"), Setting(How.SYSCTL, "vm.overcommit_kbytes")),
         "vm.overcommit_ratio or vm.overcommit_kbytes higher",
         "more is promised than RAM and swap can keep",
+        measured="a ratio of 200: the fork is not refused",
     ),
     RemedyRow(
         "overcommit-0",
@@ -234,6 +257,7 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.SYSCTL, "vm.overcommit_memory", "0"), Setting(How.SYSCTL, "vm.overcommit_memory", "1")),
         "vm.overcommit_memory=0 or 1",
         "promises may be broken later, by the OOM killer",
+        measured="0 and 1: the fork is not refused",
     ),
     RemedyRow(
         "swap-for-commitments",
@@ -242,15 +266,16 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.SWAP, "swap"),),
         "swap: it counts towards CommitLimit",
         "disk space",
+        measured="1G of swap: the fork is not refused",
     ),
 )
 
 
 def remedies_for(event: Event) -> tuple[Remedy, ...]:
-    """Return the remedies that apply to an event, in the table's order."""
+    """Return the remedies that apply to an event and were measured to help in such a case, in the table's order."""
     found = []
     for row in TABLE:
-        if row.applies(event):
+        if row.measured and row.applies(event):
             what = row.what
             if row.detail is not None and isinstance(event, OomEvent):
                 what = what.replace("{}", row.detail(event))

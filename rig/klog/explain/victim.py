@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
-from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages
+from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages, root_bonus
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import TaskRow
 
@@ -25,6 +25,8 @@ def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
 def chosen_otherwise(event: OomEvent) -> bool:
     """Whether the kernel killed another than the table's figures say, where it had the choice."""
     ranked = ranking(event)
+    if root_bonus(event.kernel) == "older":
+        return False  # its points are not these
     if not ranked or event.victim is None or any(row.oom_score_adj and event.totalpages is None for row in event.tasks):
         return False
     best = ranked[0][0]
@@ -43,7 +45,7 @@ def victim(event: OomEvent) -> Section:
                 Sentence("Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,))
             )
         else:
-            sentences.append(Sentence("The log does not show that anybody was killed for this."))
+            sentences.append(Sentence("The line that names the victim is not in this log."))
         return Section("Why this victim", tuple(sentences))
     parts = [("its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
     held = ", ".join(f"{size(kb)} {label}" for label, kb in parts if kb)
@@ -96,6 +98,11 @@ def _sum(event: OomEvent, row: TaskRow) -> Sentence:
     tables = page_table_pages(row, event.page_kb)
     points = event.badness(row)
     text = f"Its points: {row.rss} pages in memory + {row.swapents or 0} in swap + {tables} of page tables"
+    bonus = root_bonus(event.kernel) if row.uid == 0 else ""
+    if bonus == "own":
+        text += ", less 3 % because it ran as root (kernels 3.14 to 4.16)"
+    if bonus == "memory" and event.totalpages is not None:
+        text += f" - 30 × {event.totalpages // 1000} because it ran as root (kernels 2.6.36 to 3.13)"
     if row.oom_score_adj:
         if event.totalpages is None:
             return Sentence(

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Why the memory could not be had: watermarks, fragmentation, limits, swap.
-
-The rule is __zone_watermark_ok() in mm/page_alloc.c: a zone gives a page only while what is free stays above
-its min watermark plus the pages that it holds back from requests that could have used a higher zone.
-"""
+"""Why the memory could not be had: watermarks, fragmentation, limits, swap."""
 
 from __future__ import annotations
 
+from rig.klog.explain.causes import limit_that_was_hit
 from rig.klog.explain.explanation import Section, Sentence
-from rig.klog.explain.words import size
+from rig.klog.explain.usable import allowed_nodes, held_back_kb, reserved_kb, usable_blocks, usable_zones
+from rig.klog.explain.words import count, size
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import Zone
-from rig.klog.oom.totalpages import parse_nodes
 
-__all__ = ["held_back_kb", "usable_zones", "why"]
-
-_ORDER_OF_ZONES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
+__all__ = ["why"]
 
 
 def why(event: OomEvent) -> Section:
@@ -24,12 +19,13 @@ def why(event: OomEvent) -> Section:
     if event.scope == "memcg":
         sentences += _cgroup(event)
     elif event.scope != "sysrq":
-        if event.scope in ("cpuset", "mempolicy") and event.mems_allowed:
+        nodes = allowed_nodes(event)
+        if nodes is not None:
+            named = ", ".join(map(str, sorted(nodes)))
             sentences.append(
                 Sentence(
-                    f"Only the memory of node {event.mems_allowed} was allowed ({event.constraint}): "
-                    f"free memory elsewhere "
-                    "did not count.",
+                    f"Only memory of node {named} was allowed ({event.constraint}): free memory elsewhere did not "
+                    "count.",
                     _lines(event.constraint_line),
                 )
             )
@@ -41,38 +37,12 @@ def why(event: OomEvent) -> Section:
     return Section("Why it could not be had", tuple(sentences))
 
 
-def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
-    """Return the zones that the request could have used."""
-    zones = event.zones
-    if event.scope in ("cpuset", "mempolicy") and event.mems_allowed:
-        nodes = parse_nodes(event.mems_allowed)
-        zones = tuple(zone for zone in zones if zone.node in nodes)
-    movable = any("MOVABLE" in flag for flag in event.gfp_flags)
-    highmem = movable or any("HIGHUSER" in flag or "HIGHMEM" in flag for flag in event.gfp_flags)
-    unusable = set() if movable else {"Movable"}
-    if not highmem:
-        unusable.add("HighMem")
-    return tuple(zone for zone in zones if zone.name not in unusable)
-
-
-def held_back_kb(event: OomEvent, zone: Zone) -> int:
-    """Return what the zone keeps from this request for others (lowmem_reserve), in kB."""
-    if not zone.lowmem_reserve:
-        return 0
-    names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)]
-    if len(zone.lowmem_reserve) < len(names) and not any(z.name == "DMA32" for z in event.zones):
-        names.remove("DMA32")
-    movable = any("MOVABLE" in flag for flag in event.gfp_flags)
-    wanted = "Movable" if movable else "Normal"
-    index = min(names.index(wanted), len(zone.lowmem_reserve) - 1)
-    return zone.lowmem_reserve[index] * event.page_kb
-
-
 def _zones(event: OomEvent) -> list[Sentence]:
     sentences = []
     enough = []
     for zone in usable_zones(event):
         reserve = held_back_kb(event, zone)
+        cma, atomic = reserved_kb(event, zone)
         name = f"Zone {zone.name} of node {zone.node}"
         if zone.free <= zone.min:
             sentences.append(
@@ -93,12 +63,22 @@ def _zones(event: OomEvent) -> list[Sentence]:
                     (zone.line, zone.reserve_line or zone.line),
                 )
             )
+        elif zone.free - cma - atomic <= zone.min + reserve:
+            kinds = [f"{size(cma)} of it lie in CMA areas"] if cma else []
+            kinds += [f"{size(atomic)} are the highatomic reserve"] if atomic else []
+            sentences.append(
+                Sentence(
+                    f"{name} had {size(zone.free)} free, but {' and '.join(kinds)}, which this request may not use; "
+                    f"its min watermark is {size(zone.min)}.",
+                    (zone.line,),
+                )
+            )
         else:
             enough.append(zone)
     order = event.order or 0
     if order > 0:
         sentences += _fragmentation(event, enough, order)
-    elif enough:
+    elif enough and event.gfp_mask != 0:
         named = ", ".join(
             f"{zone.name} of node {zone.node} ({size(zone.free)} free, min {size(zone.min)})" for zone in enough
         )
@@ -119,8 +99,16 @@ def _fragmentation(event: OomEvent, enough: list[Zone], order: int) -> list[Sent
     for zone in enough or usable_zones(event):
         if not zone.buddy:
             continue
-        blocks = sum(entry.count for entry in zone.buddy if entry.size_kb >= wanted)
-        if blocks == 0:
+        blocks, denied = usable_blocks(event, zone, order)
+        if blocks == 0 and denied:
+            sentences.append(
+                Sentence(
+                    f"Zone {zone.name} of node {zone.node} had {count(denied, 'free block')} of {size(wanted)} or "
+                    "more, all of them in CMA areas or reserves that this request may not use.",
+                    _lines(zone.buddy_line),
+                )
+            )
+        elif blocks == 0:
             largest = max((entry.size_kb for entry in zone.buddy if entry.count), default=0)
             sentences.append(
                 Sentence(
@@ -158,45 +146,38 @@ def _reclaim(event: OomEvent) -> list[Sentence]:
         return []
     left = sum(value or 0 for value in cache) * event.page_kb
     whole = (event.totals.get("pages_ram") or 0) * event.page_kb
-    if whole and left * 50 > whole:
-        return [
-            Sentence(
-                f"The page cache still held {size(left)}, but it was in use or dirty.",
-                (event.mem_info_lines.get("active_file", event.mem_info_line),),
-            )
-        ]
-    return [
-        Sentence(
-            f"The page cache was down to {size(left)}: reclaim had nothing left to give.",
-            (event.mem_info_lines.get("active_file", event.mem_info_line),),
-        )
-    ]
+    lines = (event.mem_info_lines.get("active_file", event.mem_info_line),)
+    if whole and left * 50 <= whole:
+        return [Sentence(f"The page cache was down to {size(left)}: reclaim had nothing left to give.", lines)]
+    if any("ATOMIC" in flag or "NOWAIT" in flag for flag in event.gfp_flags):
+        return [Sentence(f"The page cache held {size(left)}, but the request could not wait for reclaim.", lines)]
+    if whole:
+        text = f"The page cache still held {size(left)}; why reclaim did not free it the report does not tell."
+        return [Sentence(text, lines)]
+    return []
 
 
 def _cgroup(event: OomEvent) -> list[Sentence]:
     sentences = []
+    hit = limit_that_was_hit(event)
     for usage in event.cgroup:
-        if usage.name == "memory" and usage.limit_kb is not None:
-            sentences.append(
-                Sentence(
-                    f"The cgroup {event.oom_memcg or event.cgroup_path} was at its limit: "
-                    f"{size(usage.usage_kb)} of "
-                    f"{size(usage.limit_kb)}, and had run into it {usage.failcnt} times. The machine "
-                    f"itself need not lack "
-                    "memory.",
-                    (usage.line, *_lines(event.constraint_line)),
-                )
+        if usage.limit_kb == 0 and usage.name == "swap":
+            sentences.append(Sentence("The cgroup may use no swap.", (usage.line,)))
+        elif usage is hit and usage.limit_kb is not None:
+            times = f", and had reached it {count(usage.failcnt, 'time')}" if usage.failcnt else ""
+            what = {"memory": "", "memory+swap": "memory and swap "}.get(usage.name, f"{usage.name} ")
+            name = event.oom_memcg or event.cgroup_path
+            text = (
+                f"The cgroup {name} was at its {what}limit: {size(usage.usage_kb)} of {size(usage.limit_kb)}{times}. "
+                "The machine itself need not lack memory."
             )
-        elif usage.name in ("swap", "memory+swap") and usage.limit_kb is not None:
-            if usage.limit_kb == 0:
-                sentences.append(Sentence("The cgroup may use no swap.", (usage.line,)))
-            elif usage.usage_kb >= usage.limit_kb:
-                sentences.append(
-                    Sentence(
-                        f"Its {usage.name} limit of {size(usage.limit_kb)} was used up as well.",
-                        (usage.line,),
-                    )
-                )
+            sentences.append(Sentence(text, (usage.line, *_lines(event.constraint_line))))
+        elif usage.limit_kb is not None and usage.usage_kb >= usage.limit_kb:
+            text = f"Its {usage.name} limit of {size(usage.limit_kb)} was used up as well."
+            sentences.append(Sentence(text, (usage.line,)))
+        elif usage.limit_kb is not None:
+            text = f"Its {usage.name} was not at the limit: {size(usage.usage_kb)} of {size(usage.limit_kb)}."
+            sentences.append(Sentence(text, (usage.line,)))
     if event.task_memcg and event.oom_memcg and event.task_memcg != event.oom_memcg:
         sentences.append(
             Sentence(

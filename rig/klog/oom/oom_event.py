@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rig.klog.event import Event, Task, TextLine
 from rig.klog.kinds import Kind
-from rig.klog.oom.badness import badness
+from rig.klog.oom.badness import badness, root_bonus
 from rig.klog.oom.parts import AllocationSite, CgroupUsage, HugePages, Kill, Node, Reaped, SlabRow, TaskRow, Zone
 
 __all__ = ["OomEvent"]
@@ -76,4 +76,4 @@ class OomEvent(Event):
         """Return the row's points as oom_badness() computes them, in pages; None: never chosen or not
         derivable.
         """
-        return badness(row, self.totalpages, page_kb=self.page_kb)
+        return badness(row, self.totalpages, page_kb=self.page_kb, bonus=root_bonus(self.kernel))

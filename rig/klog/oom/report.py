@@ -17,6 +17,7 @@ from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reape
 from rig.klog.oom.memcg import CgroupReader
 from rig.klog.oom.meminfo import MemInfoReader
 from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.pagesize import page_size_kb
 from rig.klog.oom.parts import Kill, Reaped, TaskRow
 from rig.klog.oom.tasks import TaskTable, glued_rows, guessed_header, is_task_header
 from rig.klog.prefix import Prefix
@@ -248,7 +249,7 @@ class OomBuilder(Builder):
         fields = self.constraint or {}
         constraint = fields.get("constraint")
         zones = tuple(zone.close() for zone in memory.zones)
-        page_kb = next((zone.buddy[0].size_kb for zone in zones if zone.buddy), 4)
+        page_kb = page_size_kb(memory.counters, tuple(memory.nodes), zones, tuple(self.tasks))
         scope = self._scope(constraint)
         mems = fields.get("mems_allowed") or (self.cpuset[1] if self.cpuset else None)
         task = self.header.task

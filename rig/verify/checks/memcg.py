@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from rig.verify.check import Check, Source
+from rig.verify.rules import ENOMEM
 
 __all__ = ["CHECKS"]
 
@@ -24,7 +25,7 @@ CHECKS = (
             and f.text("oom_constraint") == MEMCG
             and f.killed() == {"eater"}
             and f["rss.outside"] > f["eaten"]
-            and f["free"] > 2 * 20480
+            and f["free"] - f["eaten"] > 8192
         ),
         control="oom-largest",
         given=MAX_20M,
@@ -98,5 +99,72 @@ CHECKS = (
         control="oom-allocating",
         given={**MAX_24M, "oom_kill_allocating_task": 1},
         counterexamples=({"oom_victim": "eater"}, {"killed": "eater"}, {"rss.large": 4}),
+    ),
+    Check(
+        "memcg-ancestor",
+        "oom",
+        "When a limit above the process's own cgroup is reached, the victim may be in any cgroup below that limit.",
+        (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_scan_tasks")),
+        lambda f: (
+            f.text("oom_victim") == "sibling"
+            and f.text("oom_invoker") == "eater"
+            and f.text("oom_memcg") == "/verify"
+            and f.text("oom_constraint") == MEMCG
+        ),
+        control="memcg-limit",
+        given=MAX_24M,
+        counterexamples=({"oom_victim": "eater"}, {"oom_memcg": "/verify/b"}, {"oom_constraint": "CONSTRAINT_NONE"}),
+    ),
+    Check(
+        "memcg-high",
+        "oom",
+        "memory.high never kills: what is above it is slowed down.",
+        (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_handle_over_high")),
+        lambda f: f["high"] > 0 and f["oom_kill"] == 0 and f["ooms"] == 0 and f["current"] > 16384,
+        control="memcg-limit",
+        given={"memory.high": 16 << 20},
+        counterexamples=({"high": 0}, {"oom_kill": 1}, {"ooms": 1}, {"current": 8000}),
+    ),
+    Check(
+        "memcg-shrink",
+        "oom",
+        "memory.max set below what a cgroup uses kills in it when nothing can be reclaimed.",
+        (CGROUP, Source("mm/memcontrol.c", "memory_max_write")),
+        lambda f: (
+            f.killed() == {"inside"} and f["before"] > 8192 and f.text("oom_constraint") == MEMCG and f["ooms"] >= 1
+        ),
+        control="memcg-high",
+        given={"memory.max": 8 << 20},
+        counterexamples=({"killed": "nobody"}, {"killed": "outside"}, {"before": 4096}, {"ooms": 0}),
+    ),
+    Check(
+        "memcg-swap-max",
+        "swap",
+        "With memory.swap.max=0 a cgroup at memory.max is killed in while swap is free.",
+        (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_try_charge_swap")),
+        lambda f: f.killed() == {"eater"} and f["eaten"] < 24 * 1024 and f["swap_free"] > 32 * 1024,
+        control="score-swap",
+        given={"memory.max": 20 << 20, "memory.swap.max": 0},
+        counterexamples=({"killed": "nobody"}, {"eaten": 60000}, {"swap_free": 0}),
+    ),
+    Check(
+        "memcg-protected",
+        "oom",
+        "A cgroup at memory.max in which nobody may be killed does not panic the kernel: a write fails with ENOMEM.",
+        (Source("mm/oom_kill.c", "out_of_memory"), Source("mm/memcontrol.c", "try_charge_memcg")),
+        lambda f: f["errno"] == ENOMEM and f["oom"] >= 1 and f["oom_kill"] == 0 and f["panics"] == 0,
+        control="nobody-killable",
+        given={"memory.max": 8 << 20},
+        counterexamples=({"errno": 0}, {"oom": 0}, {"oom_kill": 1}, {"panics": 1}),
+    ),
+    Check(
+        "memcg-fork",
+        "oom",
+        "fork fails with ENOMEM in a cgroup at memory.max, for its kernel memory, though the machine has memory free.",
+        (CGROUP, Source("kernel/fork.c", "alloc_thread_stack_node")),
+        lambda f: f["write"] == ENOMEM and f["errno"] == ENOMEM and f["free"] > 16384 and f["oom_kill"] == 0,
+        control="fork-charged",
+        given={"memory.max": 8 << 20},
+        counterexamples=({"errno": 0}, {"write": 0}, {"free": 1}, {"oom_kill": 1}),
     ),
 )

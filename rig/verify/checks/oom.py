@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from rig.verify.check import Check, Source
+from rig.verify.rules import ENOMEM
 
 __all__ = ["CHECKS"]
 
@@ -97,6 +98,84 @@ CHECKS = (
         lambda f: f.killed() == {"large"} and f["oom_order"] == -1 and f["free"] > f["rss.large"] > 2 * f["rss.small"],
         control="oom-largest",
         counterexamples=({"killed": "small"}, {"oom_order": 0}, {"free": 1000}, {"rss.large": 4}),
+    ),
+    Check(
+        "oom-allocating-protected",
+        "oom",
+        "With vm.oom_kill_allocating_task a process that asked and has oom_score_adj -1000 is spared: the one with the "
+        "highest badness is killed.",
+        (VM, Source("mm/oom_kill.c", "out_of_memory")),
+        lambda f: f.killed() == {"large"} and f.text("oom_invoker") == "eater" and f.text("oom_victim") == "large",
+        control="oom-allocating",
+        given={"oom_kill_allocating_task": 1, "adj.eater": -1000},
+        counterexamples=({"killed": "eater", "oom_victim": "eater"}, {"killed": "nobody"}),
+    ),
+    Check(
+        "oom-costly-order",
+        "oom",
+        "A request for more than 8 pages in one piece (order 4 and above) fails with ENOMEM; it never kills.",
+        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("fs/pipe.c", "pipe_resize_ring")),
+        lambda f: f["errno"] == ENOMEM and f["ooms"] == 0 and f.killed() == set(),
+        control="oom-largest",
+        counterexamples=({"errno": 0}, {"ooms": 1}, {"killed": "large"}),
+    ),
+    Check(
+        "oom-hugepages",
+        "oom",
+        "vm.nr_hugepages above what is free takes what it gets and kills nobody (__GFP_RETRY_MAYFAIL).",
+        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_hugetlb_folio")),
+        lambda f: f["errno"] == 0 and 0 <= f["pool"] < f["asked"] and f["ooms"] == 0 and f.killed() == set(),
+        control="oom-largest",
+        counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),
+    ),
+    Check(
+        "oom-init",
+        "oom",
+        "The first process and kernel threads are never killed, whatever their oom_score_adj.",
+        (Source("mm/oom_kill.c", "oom_unkillable_task"),),
+        lambda f: f["panics"] == 0 and f.killed() == {"large"} and f["score.kthreadd"] == 0,
+        control="oom-adj-max",
+        given={"adj.init": 1000, "adj.kthreadd": 1000},
+        counterexamples=({"panics": 1}, {"killed": "nobody"}, {"score.kthreadd": 1333}),
+    ),
+    Check(
+        "oom-sharers",
+        "oom",
+        "All processes that share the victim's memory (CLONE_VM) are killed with it.",
+        (Source("mm/oom_kill.c", "__oom_kill_process"),),
+        lambda f: f.killed() == {"large", "twin"} and f["ooms"] == 1,
+        control="sysrq-f",
+        counterexamples=({"killed": "large"}, {"killed": "large,twin,small"}, {"ooms": 2}),
+    ),
+    Check(
+        "oom-vfork",
+        "oom",
+        "A child between vfork and exec is passed over: its memory is its parent's.",
+        (Source("mm/oom_kill.c", "oom_badness", "b18dc5f291c0"),),
+        lambda f: f.killed() == {"other"} and f["rss.other"] > 2 * f["rss.twin"] > 0,
+        control="oom-adj-max",
+        given={"adj.twin": 1000, "adj.other": 0},
+        counterexamples=({"killed": "parent,twin"}, {"rss.other": 4}),
+    ),
+    Check(
+        "oom-exiting",
+        "oom",
+        "When the process with the highest badness is exiting already, nobody is killed and nothing is reported: it "
+        "gets access to the reserves.",
+        (Source("mm/oom_kill.c", "oom_kill_process"), Source("mm/oom_kill.c", "task_will_free_mem")),
+        lambda f: f["ooms"] == 0 and f.killed() == set() and f["rss.exiting"] > 2 * f["rss.small"],
+        control="sysrq-f",
+        counterexamples=({"ooms": 1}, {"killed": "exiting"}, {"rss.exiting": 4}),
+    ),
+    Check(
+        "oom-reaper",
+        "oom",
+        "The reaper takes the memory of a victim that does not end, and the next kill passes that victim over "
+        "(MMF_OOM_SKIP).",
+        (Source("mm/oom_kill.c", "oom_reap_task_mm", "aac453635549"), Source("mm/oom_kill.c", "oom_badness")),
+        lambda f: f["before"] > 20 * 1024 and f["reaped"] < 1024 and f.killed() == {"small"},
+        control="oom-exiting",
+        counterexamples=({"reaped": 24000}, {"killed": "nobody"}, {"before": 4}),
     ),
     Check(
         "cpuset-oom",

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/* How badly a process is to be killed: /proc/PID/oom_score, and oom_score_adj. */
+#include <sched.h>
+#include <sys/swap.h>
+
+#include "holders.h"
+
+static long number_of_pid(pid_t pid, const char *file)
+{
+	char path[64], *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	text = slurp(path);
+	return text ? strtol(text, NULL, 10) : -1;
+}
+
+static void set_adj(const char *path, long adj)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%ld", adj);
+	if (spill(path, text))
+		not_applicable(errno);
+}
+
+/* "NAME.score= .rss= .swap= .tables=" in kB. */
+static void tell_score(const char *name, pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	tell("%s.rss=%ld %s.swap=%ld", name, number_in(path, "VmRSS"), name, number_in(path, "VmSwap"));
+	tell("%s.tables=%ld %s.score=%ld", name, number_in(path, "VmPTE"), name, number_of_pid(pid, "oom_score"));
+}
+
+static void tell_total(void)
+{
+	tell("total=%ld", meminfo("MemTotal") + meminfo("SwapTotal"));
+}
+
+static void score_badness(void)
+{
+	tell_total();
+	tell_score("large", hold("large", condition("large") ? 40 * MB : 4 * MB, 0, NULL));
+	tell_score("small", hold("small", 4 * MB, 0, NULL));
+}
+
+static void score_swap(void)
+{
+	long more = condition("swapped") ? 24 * KB : -24 * KB;
+	pid_t pid;
+
+	tell_total();
+	pid = hold("large", (meminfo("MemAvailable") + more) / 4 * 4 * KB, 0, NULL);
+	/* kswapd may still move pages: the numbers are read one after the other. */
+	sleep_for(500000000);
+	tell_score("large", pid);
+}
+
+static void score_adj(void)
+{
+	static const int values[] = { -1000, -999, -500, 0, 300, 1000 };
+	pid_t pid = hold("holder", 40 * MB, 0, NULL);
+	char path[64];
+
+	tell_total();
+	tell_score("holder", pid);
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		if (condition("adj"))
+			set_adj(path, values[i]);
+		tell("adj_%d=%ld score_%d=%ld", values[i], number_of_pid(pid, "oom_score_adj"), values[i],
+		     number_of_pid(pid, "oom_score"));
+	}
+}
+
+/* The score of the small one is as many thousandths of all memory as make it the worse one, or too few. */
+static void between(long factor)
+{
+	long total = meminfo("MemTotal") + meminfo("SwapTotal");
+
+	tell_total();
+	hold("large", 40 * MB, 0, NULL);
+	hold("small", 8 * MB, (int)(32 * KB * 1000 / total * factor / 100), NULL);
+	press_sysrq_f();
+}
+
+static void badness_between(void)
+{
+	between(condition("adj") ? 120 : 60);
+}
+
+static void badness_below(void)
+{
+	between(condition("adj") ? 80 : 120);
+}
+
+static void badness_negative(void)
+{
+	tell_total();
+	hold("large", 40 * MB, condition("adj") ? -300 : 0, NULL);
+	hold("small", 8 * MB, 0, NULL);
+	press_sysrq_f();
+}
+
+/* ---- who may set oom_score_adj, and whose it is ---- */
+
+__attribute__((noreturn))
+static int pause_here(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+static char stack[16 * 1024] __attribute__((aligned(16)));
+
+static void adj_inherited(void)
+{
+	pid_t pid;
+	long inherited;
+
+	set_adj("/proc/self/oom_score_adj", condition("adj") ? 300 : 0);
+	pid = fork();
+	if (pid == 0)
+		pause_here(NULL);
+	if (pid < 0)
+		refused("fork");
+	inherited = number_of_pid(pid, "oom_score_adj");
+	tell("adj=%ld child=%ld", number_of_pid(getpid(), "oom_score_adj"), inherited);
+	set_adj("/proc/self/oom_score_adj", 500);
+	tell("own_after=%ld child_after=%ld", number_of_pid(getpid(), "oom_score_adj"), number_of_pid(pid, "oom_score_adj"));
+	kill(pid, SIGKILL);
+}
+
+static void adj_shared(void)
+{
+	char path[64];
+	pid_t pid;
+
+	set_adj("/proc/self/oom_score_adj", 100);
+	pid = clone(pause_here, stack + sizeof(stack), (condition("vm") ? CLONE_VM : 0) | SIGCHLD, NULL);
+	if (pid < 0)
+		refused("clone");
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	set_adj(path, 400);
+	tell("other=%ld own=%ld", number_of_pid(pid, "oom_score_adj"), number_of_pid(getpid(), "oom_score_adj"));
+	kill(pid, SIGKILL);
+}
+
+static void lower(void)
+{
+	const char *path = "/proc/self/oom_score_adj";
+	int up, back, below;
+
+	/* Without it /proc/self belongs to root after the change of uid. */
+	prctl(PR_SET_DUMPABLE, 1);
+	up = spill(path, "200");
+	back = spill(path, "100");
+	below = spill(path, "99");
+	tell("uid=%d up=%d back=%d below=%d adj=%ld", (int)getuid(), up, back, below,
+	     number_of_pid(getpid(), "oom_score_adj"));
+}
+
+static void adj_lower(void)
+{
+	/* Set by CAP_SYS_RESOURCE: the lowest value that a process without it may return to. */
+	set_adj("/proc/self/oom_score_adj", 100);
+	as_nobody(condition("nobody"), lower);
+}
+
+/* ---- who takes memory on behalf of the kernel goes first ---- */
+
+static char swap_path[128];
+
+/* The swap's path, as /proc/swaps has it behind its line of titles. */
+static void find_swap(void)
+{
+	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;
+
+	if (!line || sscanf(line, "%127s", swap_path) != 1)
+		not_applicable(ENODEV);
+}
+
+static void swapoff_here(void)
+{
+	now_ready();
+	wait_to_go_on();
+	if (condition("swapoff"))
+		tell("swapoff=%d", swapoff(swap_path) ? errno : 0);
+	else
+		touch(map(256 * MB, RW, ANON | MAP_NORESERVE), 256 * MB);
+	_exit(0);
+}
+
+static void swapoff_origin(void)
+{
+	find_swap();
+	hold("large", (meminfo("MemAvailable") + 24 * KB) / 4 * 4 * KB, 0, NULL);
+	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, swapoff_here });
+	tell("swapped=%ld", meminfo("SwapTotal") - meminfo("SwapFree"));
+	go_on();
+	wait_for_kill();
+}
+
+const struct check score_checks[] = {
+	{ "score-badness", score_badness, "large", false },
+	{ "score-swap", score_swap, "swapped", false },
+	{ "score-adj", score_adj, "adj", false },
+	{ "badness-between", badness_between, "adj", false },
+	{ "badness-below", badness_below, "adj", false },
+	{ "badness-negative", badness_negative, "adj", false },
+	{ "adj-inherited", adj_inherited, "adj", true },
+	{ "adj-shared", adj_shared, "vm", true },
+	{ "adj-lower", adj_lower, "nobody", false },
+	{ "swapoff-origin", swapoff_origin, "swapoff", false },
+	{ 0 },
+};

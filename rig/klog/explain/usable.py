@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What a request could have used: which zones, and how much of what is free in them.
+
+Rules: gfp_zone() in include/linux/gfp.h; __zone_watermark_unusable_free() and __zone_watermark_ok() in mm/page_alloc.c:
+a zone gives a page only while what is free, less what this request may not use, stays above its min watermark plus the
+pages that it holds back from requests that could have used a higher zone.
+"""
+
+from __future__ import annotations
+
+from rig.klog.oom.oom_event import OomEvent
+from rig.klog.oom.parts import BuddyOrder, Zone
+from rig.klog.oom.totalpages import parse_nodes
+
+__all__ = [
+    "allowed_nodes", "held_back_kb", "is_movable", "measured", "reserved_kb", "usable_blocks", "usable_zones",
+    "zone_limit",
+]  # fmt: skip
+
+_ORDER_OF_ZONES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
+
+
+def is_movable(event: OomEvent) -> bool:
+    """Return whether the request was for a page that can be moved (__GFP_MOVABLE), which CMA and ZONE_MOVABLE serve."""
+    return any("MOVABLE" in flag for flag in event.gfp_flags)
+
+
+def zone_limit(event: OomEvent) -> str | None:
+    """Return the highest zone of a request that was bound to a low one, `DMA` or `DMA32`; None for any other."""
+    flags = {flag.removeprefix("__") for flag in event.gfp_flags}
+    return "DMA" if "GFP_DMA" in flags else "DMA32" if "GFP_DMA32" in flags else None
+
+
+def allowed_nodes(event: OomEvent) -> frozenset[int] | None:
+    """Return the nodes that a memory policy or a cpuset allowed; None where all were, or the report does not tell."""
+    if event.scope == "mempolicy" and event.nodemask and (nodes := parse_nodes(event.nodemask)):
+        return nodes
+    if event.scope in ("cpuset", "mempolicy") and event.mems_allowed:
+        return parse_nodes(event.mems_allowed)
+    return None
+
+
+def measured(event: OomEvent) -> tuple[Zone, ...]:
+    """Return the zones whose free memory and watermarks the report gives; of others it has the free blocks alone."""
+    return tuple(zone for zone in event.zones if {"free", "min"} <= zone.values.keys())
+
+
+def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
+    """Return the zones that the request could have used, as far as their figures are known."""
+    zones = measured(event)
+    nodes = allowed_nodes(event)
+    if nodes is not None:
+        zones = tuple(zone for zone in zones if zone.node in nodes)
+    limit = zone_limit(event)
+    if limit is not None:
+        return tuple(zone for zone in zones if zone.name in ("DMA", limit))
+    unusable = set() if is_movable(event) else {"Movable"}
+    if not is_movable(event) and not any("HIGHUSER" in flag or "HIGHMEM" in flag for flag in event.gfp_flags):
+        unusable.add("HighMem")
+    return tuple(zone for zone in zones if zone.name not in unusable)
+
+
+def held_back_kb(event: OomEvent, zone: Zone) -> int:
+    """Return what the zone keeps from this request for others (lowmem_reserve), in kB."""
+    if not zone.lowmem_reserve:
+        return 0
+    names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)]
+    if len(zone.lowmem_reserve) < len(names) and not any(z.name == "DMA32" for z in event.zones):
+        names.remove("DMA32")
+    wanted = zone_limit(event) or ("Movable" if is_movable(event) else "Normal")
+    index = min(names.index(wanted) if wanted in names else 0, len(zone.lowmem_reserve) - 1)
+    return zone.lowmem_reserve[index] * event.page_kb
+
+
+def reserved_kb(event: OomEvent, zone: Zone) -> tuple[int, int]:
+    """Return what of a zone's free memory this request may not use: (CMA, highatomic reserve), in kB."""
+    cma = 0 if is_movable(event) else zone.values.get("free_cma", 0)
+    atomic = any("ATOMIC" in flag for flag in event.gfp_flags)
+    return cma, 0 if atomic else min(zone.values.get("reserved_highatomic", 0), max(zone.free - cma, 0))
+
+
+def usable_blocks(event: OomEvent, zone: Zone, order: int) -> tuple[int, int]:
+    """Return how many free blocks are large enough: (those that this request may use, those that it may not).
+
+    A list whose only types are C (CMA), H (highatomic) or I (isolated) is not for it.
+    """
+    wanted = event.page_kb << order
+    denied = {"H", "I"} if is_movable(event) else {"C", "H", "I"}
+
+    def forbidden(entry: BuddyOrder) -> bool:
+        return bool(entry.types) and set(entry.types) <= denied
+
+    large = [entry for entry in zone.buddy if entry.size_kb >= wanted]
+    return (
+        sum(entry.count for entry in large if not forbidden(entry)),
+        sum(entry.count for entry in large if forbidden(entry)),
+    )

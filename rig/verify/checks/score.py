@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""How a process is weighed: its badness as a number, /proc/PID/oom_score, and whose oom_score_adj is whose."""
+
+from __future__ import annotations
+
+from rig.verify.check import Change, Check, Facts, Source
+from rig.verify.rules import EACCES, badness_kb, score
+
+__all__ = ["CHECKS"]
+
+PROC = Source("Documentation/filesystems/proc.rst")
+BADNESS = Source("mm/oom_kill.c", "oom_badness", "a63d83f427fb")
+SCORE = Source("fs/proc/base.c", "proc_oom_score")
+SET_ADJ = Source("fs/proc/base.c", "__set_oom_adj")
+SCALE = Change(
+    (5, 9),
+    "9066e5cfb73c",
+    before="badness is rounded to thousandths of all memory, and oom_score runs from 0 to 1000",
+    after="badness is counted in pages, and oom_score runs from 0 to 2000, where two thirds of 1000 is a badness of 0",
+)
+ADJS = (-1000, -999, -500, 0, 300, 1000)
+# The counters of a process's pages are one a CPU and lag behind by a few pages.
+ROUNDING = 2
+
+
+def _as_computed(facts: Facts, name: str, adj: int, reported: int) -> bool:
+    expected = 0 if adj == -1000 else score(badness_kb(facts, name, adj), facts["total"])
+    return abs(reported - expected) <= ROUNDING
+
+
+def _points(facts: Facts, name: str) -> int:
+    """Return a process's badness in kB without its page tables, which weigh some 60 kB here."""
+    return facts[f"rss.{name}"] + facts[f"adj.{name}"] * (facts["total"] // 1000)
+
+
+CHECKS = (
+    Check(
+        "score-badness",
+        "oom",
+        "/proc/PID/oom_score is two thirds of 1000 plus the thousandths of RAM and swap that the process holds: its "
+        "pages, its swap and its page tables.",
+        (PROC, BADNESS, SCORE),
+        lambda f: (
+            _as_computed(f, "large", 0, f["large.score"])
+            and _as_computed(f, "small", 0, f["small.score"])
+            and f["large.score"] > f["small.score"] + 100
+        ),
+        control="within",
+        given={"adj.large": 0, "adj.small": 0},
+        counterexamples=({"large.score": "+10"}, {"small.score": "-10"}, {"large.score": 667}),
+        changes=(SCALE,),
+    ),
+    Check(
+        "score-swap",
+        "swap",
+        "What a process has in swap counts for its badness as what it has in RAM.",
+        (BADNESS, SCORE),
+        lambda f: _as_computed(f, "large", 0, f["large.score"]) and f["large.swap"] > 16 * 1024,
+        control="score-badness",
+        given={"adj.large": 0},
+        counterexamples=({"large.score": "-60"}, {"large.swap": 0}),
+    ),
+    Check(
+        "score-adj",
+        "oom",
+        "oom_score_adj adds that many thousandths of RAM and swap to the badness; -1000 makes the score 0.",
+        (PROC, BADNESS, SCORE),
+        lambda f: all(_as_computed(f, "holder", adj, f[f"score_{adj}"]) for adj in ADJS),
+        control="within",
+        given={f"adj_{adj}": adj for adj in ADJS},
+        counterexamples=tuple({f"score_{adj}": "+10"} for adj in ADJS),
+        changes=(SCALE,),
+    ),
+    Check(
+        "badness-between",
+        "oom",
+        "A small process whose oom_score_adj weighs more than what a large one holds more is killed.",
+        (PROC, BADNESS),
+        lambda f: (
+            f.killed() == {"small"}
+            and f["rss.large"] > 2 * f["rss.small"]
+            and _points(f, "small") > _points(f, "large")
+            and f["adj.small"] < 1000
+        ),
+        control="badness-below",
+        given={"adj.large": 0},
+        counterexamples=({"killed": "large"}, {"adj.small": 1}, {"rss.large": 4}),
+    ),
+    Check(
+        "badness-below",
+        "oom",
+        "A small process whose oom_score_adj weighs less than what a large one holds more is spared.",
+        (PROC, BADNESS),
+        lambda f: f.killed() == {"large"} and f["adj.small"] > 100 and _points(f, "small") < _points(f, "large"),
+        control="badness-between",
+        given={"adj.large": 0},
+        counterexamples=({"killed": "small"}, {"adj.small": 0}, {"adj.small": 1000}),
+    ),
+    Check(
+        "badness-negative",
+        "oom",
+        "A negative oom_score_adj spares a large process where it weighs more than what that process holds more than a "
+        "small one.",
+        (PROC, BADNESS),
+        lambda f: (
+            f.killed() == {"small"}
+            and f["rss.large"] > 2 * f["rss.small"]
+            and _points(f, "small") > _points(f, "large")
+        ),
+        control="sysrq-f",
+        given={"adj.large": -300, "adj.small": 0},
+        counterexamples=({"killed": "large"}, {"rss.large": 4}),
+    ),
+    Check(
+        "adj-inherited",
+        "commit",
+        "fork gives the child the parent's oom_score_adj, as it is then.",
+        (PROC, Source("kernel/fork.c", "copy_signal")),
+        lambda f: f["child"] == f["adj"] and f["own_after"] == 500 and f["child_after"] == f["child"],
+        control="within",
+        given={"adj": 300},
+        counterexamples=({"child": 0}, {"child_after": 500}, {"own_after": 300}),
+    ),
+    Check(
+        "adj-shared",
+        "commit",
+        "Processes that share their memory (CLONE_VM) share oom_score_adj: setting one's sets the others'.",
+        (Source("fs/proc/base.c", "__set_oom_adj", "44a70adec910"),),
+        lambda f: f["other"] == 400 and f["own"] == 400,
+        control="adj-inherited",
+        counterexamples=({"own": 100}, {"other": 100}),
+    ),
+    Check(
+        "adj-lower",
+        "commit",
+        "Raising oom_score_adj is free; lowering it below what CAP_SYS_RESOURCE set last is refused with EACCES "
+        "without that capability.",
+        (PROC, SET_ADJ),
+        lambda f: f["up"] == f["back"] == 0 and f["below"] == EACCES and f["adj"] == 100,
+        control="within",
+        given={"uid": 65534},
+        counterexamples=({"below": 0, "adj": 99}, {"up": EACCES}, {"back": EACCES}),
+    ),
+    Check(
+        "swapoff-origin",
+        "swap",
+        "A process in swapoff, which brings everybody's pages back into RAM, is killed first, however small.",
+        (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/swapfile.c", "swapoff")),
+        lambda f: (
+            f.text("oom_victim") == "origin"
+            and "origin" in f.killed()
+            and f["swapped"] > 16 * 1024
+            and f["rss.large"] > 20 * f["rss.origin"]
+        ),
+        control="oom-largest",
+        counterexamples=({"oom_victim": "large"}, {"killed": "large"}, {"swapped": 0}, {"rss.large": 4}),
+    ),
+)

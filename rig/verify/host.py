@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Verify the kernel that rig itself runs on: the same static program and the same table, without a guest.
+
+Most checks change sysctls, kill or panic; they are left out, by name, unless they are asked for. What is charged is
+read from counters that the whole machine shares: a check that does not pass is tried again, and fails when none passes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rig.errors import RigError, UsageError
+from rig.verify.check import Check, Facts, Result, judge, judge_all, parse_release
+from rig.verify.facts import kernel_facts, program_facts
+from rig.verify.kernels import Verified, with_controls
+
+__all__ = ["judge_output", "kmsg_lines", "list_harmless", "verify_host"]
+
+TRIES = 20
+DEADLINE = 60.0
+LEFT_OUT = "left out: it changes this machine, kills or panics; --harmful runs it"
+PAUSE = 0.05
+_TRY = re.compile(r"^try \d+$", re.MULTILINE)
+_KERNEL = re.compile(r"^kernel (?P<release>\S+)$", re.MULTILINE)
+
+
+def list_harmless(program: Path) -> set[str]:
+    """Return the checks that need no root and change nothing outside of their own process."""
+    listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[0] for line in listed.splitlines() if line.split()[1] == "harmless"}
+
+
+def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False) -> Verified:
+    """Run the checks on this machine's kernel and return the result of each, in their order.
+
+    harmful: run those that change the machine too; what ends the kernel only when nothing else was chosen.
+    Raises UsageError when that needs root, RigError when the program does not run.
+    """
+    began = time.monotonic()
+    if harmful and os.geteuid() != 0:
+        raise UsageError("the harmful checks need root", where="--harmful", remedy="run rig as root, or leave it out")
+    harmless = list_harmless(program)
+    wanted = [
+        check
+        for check in with_controls(checks)
+        if check.name in harmless or (harmful and (check in checks or check.batch != "panic"))
+    ]
+    release = parse_release(platform.release())
+    results = _measure(program, [check for check in wanted if check.name in harmless], release)
+    for check in wanted:
+        if check.name not in harmless:
+            results[check.name] = judge(check, Facts(_run_harmful(program, check), release))
+    return _verified("host", platform.release(), checks, results, time.monotonic() - began)
+
+
+def judge_output(text: str, checks: Sequence[Check]) -> Verified:
+    """Judge what `verify --host` printed on another machine.
+
+    Raises UsageError when it is not that program's output.
+    """
+    release = _KERNEL.search(text)
+    if release is None:
+        raise UsageError(
+            "this is not the output of the program", where="--judge", remedy="write what `verify --host` printed to it"
+        )
+    version = parse_release(release["release"])
+    judged: dict[str, Result] = {}
+    for part in _TRY.split(text):
+        facts = program_facts(part.splitlines())
+        for check in checks:
+            if check.name in facts and (check.name not in judged or judged[check.name].status != "pass"):
+                judged[check.name] = judge(check, Facts(facts[check.name], version))
+    return _verified("output", release["release"], checks, judged, 0.0)
+
+
+def _verified(
+    kernel: str, release: str, checks: Sequence[Check], results: Mapping[str, Result], seconds: float
+) -> Verified:
+    judged = judge_all(results)
+    left_out = {check.name: Result(check, "not-applicable", LEFT_OUT) for check in checks if check.name not in judged}
+    return Verified(
+        kernel, release, results=tuple({**judged, **left_out}[check.name] for check in checks), seconds=seconds
+    )
+
+
+def _measure(program: Path, checks: Sequence[Check], release: tuple[int, int]) -> dict[str, Result]:
+    results: dict[str, Result] = {}
+    left = list(checks)
+    for attempt in range(1, TRIES + 1):
+        if not left:
+            break
+        if attempt > 1:
+            time.sleep(PAUSE)
+        facts = program_facts(_run(program, ["--host", *(check.name for check in left)]).splitlines())
+        for check in left:
+            result = judge(check, Facts(facts.get(check.name, {}), release))
+            results[check.name] = replace(result, numbers={**result.numbers, "tries": str(attempt)})
+        left = [check for check in left if results[check.name].status in ("fail", "broken")]
+    return results
+
+
+def _run(program: Path, words: Sequence[str]) -> str:
+    try:
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=DEADLINE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RigError("the checks do not run on this machine", where=program, detail=str(error)) from error
+    return done.stdout
+
+
+def _run_harmful(program: Path, check: Check) -> dict[str, str]:
+    fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.lseek(fd, 0, os.SEEK_END)
+        printed = program_facts(_run(program, [check.name]).splitlines())
+        log = "\n".join(kmsg_lines(_read_kmsg(fd))).encode()
+    finally:
+        os.close(fd)
+    return printed.get(check.name, {}) | kernel_facts(log).get(check.name, {})
+
+
+def _read_kmsg(fd: int) -> list[str]:
+    records = []
+    while True:
+        try:
+            records.append(os.read(fd, 8192).decode(errors="replace"))
+        except BlockingIOError:
+            return records
+        except BrokenPipeError:
+            # Records were overwritten before they were read; the next read goes on behind them.
+            continue
+
+
+def kmsg_lines(records: Sequence[str]) -> list[str]:
+    """Return records of /dev/kmsg ("6,1234,5000000,-;text") as lines of the console ("[    5.000000] text")."""
+    lines = []
+    for record in records:
+        head, _, rest = record.partition(";")
+        seconds = int(head.split(",")[2]) / 1e6
+        lines.append(f"[{seconds:12.6f}] {rest.splitlines()[0] if rest else ''}")
+    return lines

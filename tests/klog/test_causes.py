@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: MIT
+"""What an explanation says first: the cause, with its figures, and how sure it is. Each is also tried where it is not so."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rig.klog import OomEvent, read
+from rig.klog.explain import Explanation, explain
+from rig.klog.explain.causes import cause_of
+from rig.klog.explain.remedies import TABLE
+from tests.klog import made
+from tests.klog.test_guest_logs import DATA
+
+SMALL = (
+    made.MadeTask(101, "agent", 50, oom_score_adj=-1000),
+    made.MadeTask(120, "sshd", 700),
+    made.MadeTask(121, "bash", 500),
+)
+
+
+def oom(lines: list[str]) -> OomEvent:
+    event = read([made.serial(lines)]).events[0]
+    assert isinstance(event, OomEvent)
+    return event
+
+
+def changed(*pairs: tuple[str, str], tasks: tuple[made.MadeTask, ...] = SMALL, kernel: str = "6.12.9") -> list[str]:
+    """Return a report with each pattern replaced; every pattern must be found."""
+    text = "\n".join(made.oom_report(tasks, kernel=kernel))
+    for pattern, replacement in pairs:
+        text, times = re.subn(pattern, replacement, text)
+        assert times, pattern
+    return text.split("\n")
+
+
+KERNEL = (r"gfp_mask=\S+ ", "gfp_mask=0xcc0(GFP_KERNEL), ")
+NORMAL = r"Node 0 DMA32 free:2292kB boost:0kB min:2708kB"
+V1 = ["hog invoked oom-killer: gfp_mask=0x50, order=0, oom_score_adj=0", "hog cpuset=/ mems_allowed=0",
+      "CPU: 0 PID: 77 Comm: hog Not tainted 3.10.0-1160.el7.x86_64 #1",
+      "Task in /lxc/c killed as a result of limit of /lxc/c"]  # fmt: skip
+
+
+def cgroup_v1(memory: str, both: str, kmem: str) -> list[str]:
+    return [*V1, f"memory: usage {memory}", f"memory+swap: usage {both}", f"kmem: usage {kmem}",
+            "Memory cgroup stats for /lxc/c: cache:32KB rss:90000KB",
+            "[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name",
+            "[   77]     0    77   506390    23456     100        0             0 hog",
+            "Memory cgroup out of memory: Kill process 77 (hog) score 22 or sacrifice child",
+            "Killed process 77 (hog) total-vm:2025560kB, anon-rss:93824kB, file-rss:0kB"]  # fmt: skip
+
+
+NO_LIMIT = "90000kB, limit 9007199254740988kB, failcnt 0"
+CASES: dict[str, tuple[list[str], str, str]] = {
+    "processes": (made.oom_report(), "certain", "parent holds 200.8 MB of 461.6 MB, and there is no swap"),
+    "many of one name": (
+        made.oom_report([made.MadeTask(100 + at, "php-fpm", 9000) for at in range(10)]),
+        "certain",
+        "10 processes named php-fpm hold 359.4 MB together",
+    ),
+    "slab": (
+        changed(("slab_unreclaimable:2900", "slab_unreclaimable:100000")),
+        "certain",
+        "unreclaimable slabs filled memory: 390.6 MB of 461.6 MB",
+    ),
+    "huge-pages": (
+        changed(("hugepages_total=0 hugepages_free=0", "hugepages_total=150 hugepages_free=150")),
+        "certain",
+        "300.0 MB of 461.6 MB; none of it is in use",
+    ),
+    "shmem": (changed((" shmem:4 ", " shmem:70000 ")), "certain", "tmpfs and shared memory filled memory: 273.4 MB"),
+    "page-tables": (changed(("pagetables:310", "pagetables:80000")), "certain", "Page tables filled memory: 312.5 MB"),
+    "uncounted": (changed(tasks=SMALL), "certain", "in no counter of the report (drivers, a leak, a balloon): 43"),
+    "cma": (
+        changed(KERNEL, (NORMAL, "Node 0 DMA32 free:90000kB boost:0kB min:2708kB"), (r"(high:4060kB.*)", r"\1 free_cma:88000kB")),
+        "certain",
+        "85.9 MB lie in CMA areas, which only movable pages may use: 2.0 MB are left",
+    ),
+    "highatomic": (
+        changed(
+            KERNEL,
+            (NORMAL, "Node 0 DMA32 free:9000kB boost:0kB min:2708kB"),
+            ("high:4060kB reserved_highatomic:0KB", "high:4060kB reserved_highatomic:8192KB"),
+        ),
+        "certain",
+        "8.0 MB are reserved for requests that cannot wait (highatomic)",
+    ),
+    "low-zone": (
+        changed((r"gfp_mask=\S+ ", "gfp_mask=0xcc1(GFP_KERNEL|GFP_DMA), "), ("DMA free:1872kB", "DMA free:72kB")),
+        "certain",
+        "bound to zone DMA or a lower one (GFP_DMA), and there memory had run out: DMA (72 kB free, min 92 kB)",
+    ),
+    "mempolicy": (
+        changed(
+            (r"CONSTRAINT_NONE,nodemask=\(null\)", "CONSTRAINT_MEMORY_POLICY,nodemask=1"),
+            ("mems_allowed=0", "mems_allowed=0-3"),
+            (r"Node 0 DMA32 free", "Node 1 DMA32 free"),
+            ("free:1041 ", "free:901041 "),
+        ),
+        "certain",
+        "A memory policy bound the request to node 1",
+    ),
+    "cpuset": (
+        changed(("CONSTRAINT_NONE", "CONSTRAINT_CPUSET"), ("mems_allowed=0", "mems_allowed=0"), ("free:1041 ", "free:901041 ")),
+        "certain",
+        "A cpuset confined the request to node 0",
+    ),
+    "fragmentation": (
+        changed(KERNEL, ("order=0", "order=4"), (NORMAL, "Node 0 DMA32 free:60000kB boost:0kB min:2708kB"),
+                (r"Node 0 DMA32: .*", "Node 0 DMA32: 14000*4kB (UME) 500*8kB (UME) 0*16kB = 60000kB"),
+                (r"Node 0 DMA: .*", "Node 0 DMA: 400*4kB (U) 34*8kB (U) = 1872kB")),
+        "certain",
+        "no block of 64 kB in one piece (order 4)",
+    ),
+    "page-fault-path": (
+        changed((r"gfp_mask=\S+ ", "gfp_mask=0x0(), "), (NORMAL, "Node 0 DMA32 free:200000kB boost:0kB min:2708kB")),
+        "likely",
+        "No request for memory failed here",
+    ),
+    "cgroup-memory": (made.oom_report(cgroup="/rig/job"), "certain", "reached its limit for memory: 100.0 MB of 100.0 MB"),
+    "cgroup-kmem": (
+        cgroup_v1("90000kB, limit 8388608kB, failcnt 0", NO_LIMIT, "65536kB, limit 65536kB, failcnt 70"),
+        "certain",
+        "limit for kernel memory (kmem): 64.0 MB of 64.0 MB, which it had reached 70 times",
+    ),
+    "cgroup-memsw": (
+        cgroup_v1("90000kB, limit 8388608kB, failcnt 0", "102400kB, limit 102400kB, failcnt 9", "10kB, limit 9007199254740988kB, failcnt 0"),
+        "certain",
+        "limit for memory and swap (memsw): 100.0 MB of 100.0 MB",
+    ),
+    "sysrq": (changed(("order=0", "order=-1")), "certain", "somebody called the OOM killer by hand"),
+    "small-machine": (
+        changed(("130942 pages RAM", "6000 pages RAM"), ("12785 pages reserved", "3900 pages reserved")),
+        "likely",
+        "only 8.2 MB of memory",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_headline_says_the_cause_with_its_figures(name: str) -> None:
+    lines, certainty, words = CASES[name]
+
+    explanation = explain(oom(lines))
+
+    assert explanation.cause == ("processes" if name == "many of one name" else name)
+    assert explanation.certainty == certainty
+    assert words in explanation.summary[0].text
+    assert explanation.summary[0].lines
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"processes", "many of one name"}))
+def test_report_of_processes_alone_has_none_of_the_other_causes(name: str) -> None:
+    assert cause_of(oom(made.oom_report())).name != name
+
+
+@pytest.mark.parametrize(
+    ("change", "not_the_cause"),
+    [
+        (("slab_unreclaimable:2900", "slab_unreclaimable:20000"), "slab"),
+        (("hugepages_total=0", "hugepages_total=20"), "huge-pages"),
+        ((" shmem:4 ", " shmem:9000 "), "shmem"),
+        (("pagetables:310", "pagetables:4000"), "page-tables"),
+        (("DMA free:1872kB", "DMA free:72kB"), "low-zone"),
+        ((r"(high:4060kB.*)", r"\1 free_cma:1000kB"), "cma"),
+    ],
+)
+def test_figure_that_is_too_small_is_no_cause(change: tuple[str, str], not_the_cause: str) -> None:
+    assert cause_of(oom(changed(change))).name != not_the_cause
+
+
+def test_movable_page_may_use_cma() -> None:
+    lines = changed(
+        (NORMAL, "Node 0 DMA32 free:90000kB boost:0kB min:2708kB"), (r"(high:4060kB.*)", r"\1 free_cma:88000kB")
+    )
+
+    assert cause_of(oom(lines)).name != "cma"
+
+
+def test_blocks_of_a_reserve_do_not_serve_a_large_request() -> None:
+    lines = changed(
+        KERNEL, ("order=0", "order=4"), (NORMAL, "Node 0 DMA32 free:60000kB boost:0kB min:2708kB"),
+        (r"Node 0 DMA32: .*", "Node 0 DMA32: 14000*4kB (UME) 5*64kB (H) 19*4096kB (C) = 134144kB"),
+        (r"Node 0 DMA: .*", "Node 0 DMA: 400*4kB (U) 34*8kB (U) = 1872kB"),
+    )  # fmt: skip
+
+    assert "the 24 blocks of that size lie in CMA areas or reserves" in explain(oom(lines)).summary[0].text
+
+
+def test_limit_of_an_ancestor_is_said_to_be_one() -> None:
+    lines = [
+        line.replace("task_memcg=/rig/job", "task_memcg=/rig/job/worker") for line in made.oom_report(cgroup="/rig/job")
+    ]
+
+    assert "that of an ancestor: the victim was in /rig/job/worker" in explain(oom(lines)).summary[0].text
+
+
+def test_memory_of_a_cgroup_that_is_not_at_its_limit_is_not_called_so() -> None:
+    lines = cgroup_v1("90000kB, limit 8388608kB, failcnt 0", NO_LIMIT, "65536kB, limit 65536kB, failcnt 70")
+
+    text = "\n".join(sentence.text for section in explain(oom(lines)).sections for sentence in section.sentences)
+
+    assert "memory was not at the limit: 87.9 MB of 8.0 GB" in text
+    assert "ran into it 0 times" not in text
+
+
+@pytest.mark.parametrize("size", [8, 16, 64])
+def test_page_size_is_derived_from_figures_that_are_printed_twice(size: int) -> None:
+    lines = [
+        re.sub(r"(\d+)kB", lambda match: f"{int(match[1]) * size // 4}kB", line)
+        if line.startswith(("Node 0 active_anon", "Node 0 DMA free", "Node 0 DMA32 free"))
+        else line
+        for line in made.oom_report()
+        if not re.match(r"Node 0 DMA(32)?: ", line)
+    ]
+
+    assert oom(lines).page_kb == size
+
+
+ROOT = [made.MadeTask(77, "daemon", 60000, uid=0), made.MadeTask(88, "app", 58000, uid=1000)]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "worst"),
+    [
+        ("3.10.0-957.el7.x86_64", "app"),
+        ("2.6.32-754.el6", "app"),
+        ("4.4.0-21-generic", "daemon"),
+        ("4.19.0", "daemon"),
+        ("6.1.0", "daemon"),
+    ],
+)
+def test_root_was_spared_by_kernels_that_did_so(kernel: str, worst: str) -> None:
+    event = oom([line.replace("6.12.9-cloud-amd64", kernel) for line in made.oom_report(ROOT)])
+
+    assert max(event.tasks, key=lambda row: event.badness(row) or 0).name == worst
+
+
+def test_three_percent_of_ones_own_can_decide_as_well() -> None:
+    tasks = [made.MadeTask(77, "daemon", 59000, uid=0), made.MadeTask(88, "app", 58000, uid=1000)]
+    event = oom([line.replace("6.12.9-cloud-amd64", "4.4.0-21-generic") for line in made.oom_report(tasks)])
+
+    assert max(event.tasks, key=lambda row: event.badness(row) or 0).name == "app"
+
+
+def test_nothing_is_invented_of_a_zone_that_is_known_by_its_free_blocks() -> None:
+    lines = ["hog: page allocation failure: order:0, mode:0x820(GFP_ATOMIC), nodemask=(null)",
+             "Node 0 DMA32: 4492*4kB 1997*8kB 62*16kB 13*32kB 1*64kB 0*128kB 1*256kB = 35672kB"]  # fmt: skip
+
+    explanation = explain(oom(lines))
+
+    assert not [picture for picture in explanation.pictures if "Free by zone" in picture.title]
+    assert "min" not in " ".join(sentence.text for section in explanation.sections for sentence in section.sentences)
+
+
+def test_page_cache_that_is_large_is_not_called_used_up() -> None:
+    lines = ["hog: page allocation failure: order:0, mode:0x820(GFP_ATOMIC), nodemask=(null)", "Mem-Info:",
+             "active_anon:1000 inactive_anon:1000 isolated_anon:0", " active_file:13000000 inactive_file:500000"]  # fmt: skip
+
+    text = " ".join(sentence.text for section in explain(oom(lines)).sections for sentence in section.sentences)
+
+    assert "nothing left" not in text
+    assert "could not wait for reclaim" in text
+
+
+def test_missing_head_is_not_a_kill_that_did_not_happen() -> None:
+    explanation = explain(oom(made.oom_report()[1:20]))
+
+    words = " ".join(sentence.text for sentence in explanation.summary)
+    assert "Who was killed is not in this log" in words
+    assert "Nobody" not in words
+
+
+def test_constraint_of_another_policy_is_named_as_printed() -> None:
+    lines = [line.replace("CONSTRAINT_NONE", "CONSTRAINT_BPF_MADE") for line in made.oom_report()]
+
+    assert "CONSTRAINT_BPF_MADE" in " ".join(sentence.text for sentence in explain(oom(lines)).summary)
+
+
+GUESTS = {"oom": "processes", "alloctask": "processes", "panicoom": "processes", "deadlock": "processes", "tmpfs": "processes",
+          "memcg": "cgroup-memory", "group": "cgroup-memory", "sysrqf": "sysrq"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(DATA.glob("*.log")) if path.stem.split("-")[2] in GUESTS],
+    ids=lambda path: path.stem,
+)
+def test_cause_of_what_a_guest_printed_is_the_one_that_made_it(path: object) -> None:
+    event = next(event for event in read([path.read_bytes()]).events if event.kind == "oom")  # type: ignore[attr-defined] # a Path
+
+    explanation = explain(event)
+
+    assert explanation.cause == GUESTS[path.stem.split("-")[2]]  # type: ignore[attr-defined] # a Path
+    assert explanation.certainty == "certain"
+
+
+def names(explanation: Explanation) -> set[str]:
+    return {remedy.name for remedy in explanation.remedies}
+
+
+def test_every_remedy_has_a_row_with_a_cost_and_a_setting() -> None:
+    assert len({row.name for row in TABLE}) == len(TABLE)
+    assert all(row.settings and row.cost and row.when for row in TABLE)
+
+
+def test_remedy_that_was_not_measured_is_not_printed() -> None:
+    unmeasured = {row.name for row in TABLE if not row.measured}
+    printed = {name for lines, _certainty, _words in CASES.values() for name in names(explain(oom(lines)))}
+
+    assert {"memory.high", "user-space-killer", "own-cgroup"} <= unmeasured
+    assert printed
+    assert not printed & unmeasured
+
+
+@pytest.mark.parametrize(
+    "name", ["slab", "huge-pages", "uncounted", "cma", "fragmentation", "cgroup-kmem", "sysrq", "low-zone"]
+)
+def test_remedy_against_processes_is_not_offered_where_no_process_holds_the_memory(name: str) -> None:
+    assert not names(explain(oom(CASES[name][0]))) & {"swap", "overcommit-2", "more-memory", "oom-score", "memory.max"}
+
+
+def test_remedies_fit_a_machine_that_processes_filled() -> None:
+    assert names(explain(oom(made.oom_report()))) == {"swap", "overcommit-2", "more-memory", "oom-score"}
+
+
+def test_machine_with_swap_is_not_told_to_add_some() -> None:
+    lines = changed(("Total swap = 0kB", "Total swap = 100000kB"), tasks=made.TASKS)
+
+    assert "swap" not in names(explain(oom(lines)))
+
+
+def test_old_cgroup_is_not_offered_what_it_does_not_have() -> None:
+    lines = cgroup_v1("102400kB, limit 102400kB, failcnt 90", NO_LIMIT, "10kB, limit 9007199254740988kB, failcnt 0")
+
+    found = names(explain(oom(lines)))
+
+    assert "memory.max" in found
+    assert not found & {"memory.oom.group", "memory.swap.max", "memory.high"}
+
+
+def test_new_cgroup_without_swap_is_offered_both() -> None:
+    assert {"memory.max", "memory.swap.max", "memory.oom.group"} <= names(
+        explain(oom(made.oom_report(cgroup="/rig/job")))
+    )

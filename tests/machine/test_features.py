@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Which features each version of QEMU has; a new version is a line here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rig.machine.features import FEATURES, MIGRATE_TO_FILE, RUN_WITH_USER, Feature, has
+from tests.machine.test_command import QEMU
+
+VERSIONS: dict[tuple[int, int], set[Feature]] = {
+    (7, 2): set(),
+    (8, 2): set(),
+    (9, 0): set(),
+    (9, 1): {RUN_WITH_USER, MIGRATE_TO_FILE},
+    (10, 0): {RUN_WITH_USER, MIGRATE_TO_FILE},
+    (11, 1): {RUN_WITH_USER, MIGRATE_TO_FILE},
+}
+
+
+@pytest.mark.parametrize(("version", "features"), VERSIONS.items())
+def test_features_of_a_version(version: tuple[int, int], features: set[Feature]) -> None:
+    qemu = replace(QEMU, version=version)
+
+    assert {feature for feature in FEATURES if has(qemu, feature)} == features
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_feature_names_its_source(feature: Feature) -> None:
+    assert feature.name
+    assert "docs/" in feature.source

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""The checks on this machine itself: only what changes nothing, tried again where others disturb it, and judged alike."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rig.errors import UsageError
+from rig.verify.checks import catalogue
+from rig.verify.host import judge_output, kmsg_lines, list_harmless, verify_host
+
+CHECKS = catalogue()
+BRK, LARGEST = CHECKS["brk"], CHECKS["oom-largest"]
+GOOD = "check brk grown=8192 charged=8192 after=0"
+
+
+def program(folder: Path, body: str) -> Path:
+    """Write a program that lists two checks and otherwise runs a script."""
+    path = folder / "verify"
+    listed = "brk harmless grow\noom-largest harmful large"
+    path.write_text(f'#!/bin/sh\nif [ "$1" = --list ]; then echo "{listed}"; exit; fi\n{body}\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_harmless_check_is_run_and_the_other_left_out_by_name(tmp_path: Path) -> None:
+    verified = verify_host(program(tmp_path, f'echo "{GOOD}"; echo "$*" >> {tmp_path}/calls'), [BRK, LARGEST])
+
+    assert [(result.check.name, result.status) for result in verified.results] == [
+        ("brk", "pass"),
+        ("oom-largest", "not-applicable"),
+    ]
+    assert "--harmful" in verified.results[1].why
+    assert (tmp_path / "calls").read_text() == "--host brk\n"
+
+
+def test_check_that_others_disturbed_is_tried_again(tmp_path: Path) -> None:
+    noise = f'if [ -e {tmp_path}/second ]; then echo "{GOOD}"; else touch {tmp_path}/second; echo "{GOOD}1"; fi'
+
+    result = verify_host(program(tmp_path, noise), [BRK]).results[0]
+
+    assert (result.status, result.numbers["tries"]) == ("pass", "2")
+
+
+def test_check_that_never_passes_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rig.verify.host.PAUSE", 0)
+
+    result = verify_host(program(tmp_path, 'echo "check brk grown=8192 charged=0 after=0"'), [BRK]).results[0]
+
+    assert result.status == "fail"
+
+
+def test_harmful_checks_need_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(UsageError, match="need root"):
+        verify_host(program(tmp_path, "exit 1"), [LARGEST], harmful=True)
+
+
+def test_output_of_another_machine_is_judged_by_its_kernel() -> None:
+    verified = judge_output(f"kernel 5.15.0-wsl\ntry 1\n{GOOD}1\ntry 2\n{GOOD}\n", [BRK, LARGEST])
+
+    assert verified.release == "5.15.0-wsl"
+    assert [result.status for result in verified.results] == ["pass", "not-applicable"]
+
+
+def test_text_that_is_no_output_of_the_program_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="not the output"):
+        judge_output("hello\n", [BRK])
+
+
+def test_harmless_checks_are_read_from_the_program(tmp_path: Path) -> None:
+    assert list_harmless(program(tmp_path, "exit 1")) == {"brk"}
+
+
+def test_records_of_the_kernel_log_become_lines_of_the_console() -> None:
+    records = ["6,1234,5000000,-;rig-verify: begin sysrq-f\n SUBSYSTEM=x\n", "4,1235,5100000,-,caller=T1;Out of memory"]
+
+    assert kmsg_lines(records) == ["[    5.000000] rig-verify: begin sysrq-f", "[    5.100000] Out of memory"]
