@@ -13,6 +13,7 @@ SAMPLES ?=
 PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q --durations=10 --durations-min=1
 # The kernels whose reports the tests of the checks and their document rest on.
+CHECKS ?=
 KERNELS ?= debian:bullseye debian:bookworm debian:trixie debian:sid
 
 help: ## This list
@@ -88,8 +89,8 @@ lies: all-extras ## Run the scenarios that were written to mislead: each verdict
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
-verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded KERNELS="debian:sid ..."
-	$(PY) -m rig.verify.recorded $(KERNELS)
+verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded CHECKS="brk exit"
+	$(PY) -m rig.verify.recorded $(foreach name,$(CHECKS),--check $(name)) $(KERNELS)
 
 fresh: ## make run and make test in a fresh minimal Debian (as root): make fresh SUITE=bookworm|trixie|sid
 	.ci/run $(SUITE)

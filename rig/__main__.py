@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`python -m rig` is `rig`."""
 
-from rig.cli import main
+try:
+    from rig.cli import main
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 main()

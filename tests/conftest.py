@@ -6,6 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test asserts a time: on a busy machine any example may take long.
+settings.register_profile("rig", deadline=None)
+settings.load_profile("rig")
 
 ALLOWED = Path(__file__).with_name("skips.txt")
 _unexpected: list[str] = []

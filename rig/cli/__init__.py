@@ -3,6 +3,22 @@
 
 from __future__ import annotations
 
-from rig.cli.app import main
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the program and exit with the promised status (docs/reference/exit-status.md)."""
+    # Whatever comes from here on, a signal too, is answered in one place.
+    from rig.cli.ending import finish_output, interrupted_status, watch_signals
+
+    try:
+        watch_signals()
+        from rig.cli.app import run_command
+
+        status = run_command()
+    except KeyboardInterrupt:
+        status = interrupted_status()
+    lost = finish_output()
+    raise SystemExit(status if lost is None else lost.status)

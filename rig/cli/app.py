@@ -14,13 +14,25 @@ import typer
 
 from rig import __version__
 from rig.cli.commands import COMMANDS
+from rig.cli.ending import (
+    EXIT_READER_GONE,
+    OutputLost,
+    finish_output,
+    interrupted_status,
+    reader_is_gone,
+    say,
+    was_interrupted,
+)
 from rig.cli.print_error import print_error
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "run_command"]
 
-EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 HELP = "Reproduce, record and explain what Linux does when memory promised by fork and overcommit is called in."
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, or a signal that does the same."""
 
 
 class _OnDemand(typer.core.TyperGroup):
@@ -38,6 +50,17 @@ class _OnDemand(typer.core.TyperGroup):
         module.app.rich_markup_mode = PLAIN
         group: Any = typer.main.get_group(module.app)
         return group.commands[cmd_name]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Typer ends silently on an interrupt, and takes any broken pipe for standard output's."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError as error:
+            if not reader_is_gone():
+                raise RuntimeError("a pipe to a program broke") from error
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by what they are for, and import none of them."""
@@ -75,9 +98,13 @@ def _root(
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the program and exit with the promised status (docs/reference/exit-status.md)."""
-    raise SystemExit(_run(sys.argv[1:]))
+def run_command() -> int:
+    """Run the command that was typed and return rig's exit status. Output that cannot be written is said."""
+    status = _run(sys.argv[1:])
+    lost = finish_output()
+    if lost is None:
+        return status
+    return _report_lost(lost)
 
 
 def _run(arguments: list[str]) -> int:
@@ -88,19 +115,24 @@ def _run(arguments: list[str]) -> int:
         return status if isinstance(status, int) else 0
     except typer.Exit as error:
         return error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        print("rig: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (typer.Abort, Interrupted):
+        return interrupted_status()
+    except SystemExit as error:
+        # Both Rich and Typer end with status 1 where the reader has gone.
+        if isinstance(error.__context__, BrokenPipeError):
+            return EXIT_READER_GONE
+        raise
     except RigError as error:
+        if was_interrupted():
+            return interrupted_status()
         if with_traceback:
             traceback.print_exc()
         print_error(error)
         return error.status
-    except BrokenPipeError:
-        # The reader of our output has gone: `rig list | head -1`.
-        sys.stderr.close()
-        return 0
     except OSError as error:
+        if lost := finish_output():
+            # What could not be written is in the buffer still.
+            return _report_lost(lost)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             return _report_a_bug(error, with_traceback)
         print_error(
@@ -116,14 +148,20 @@ def _run(arguments: list[str]) -> int:
             print(error)  # of `rig image`: its message is the help
             return 0
         if getattr(error, "format_message", None) is not None:
-            print(f"rig: {error.format_message()}\n  try: rig --help", file=sys.stderr)  # type: ignore[attr-defined] # looked for on the line above
+            say(f"rig: {error.format_message()}\n  try: rig --help")  # type: ignore[attr-defined] # looked for on the line above
             return EXIT_USAGE
         return _report_a_bug(error, with_traceback)
+
+
+def _report_lost(lost: OutputLost) -> int:
+    if lost.why:
+        say(f"rig: standard output cannot be written: {lost.why}")
+    return lost.status
 
 
 def _report_a_bug(error: Exception, with_traceback: bool) -> int:
     if with_traceback:
         traceback.print_exc()
-    print(f"rig: a bug in rig: {type(error).__name__}: {error}", file=sys.stderr)
-    print("  try: the same command with --traceback, and report what it prints", file=sys.stderr)
+    say(f"rig: a bug in rig: {type(error).__name__}: {error}")
+    say("  try: the same command with --traceback, and report what it prints")
     return EXIT_ERROR

@@ -16,13 +16,14 @@ def _group() -> None:
 @app.command()
 def clean() -> None:
     """End QEMUs that nobody watches any more, and remove unfinished folders. Runs and images stay."""
+    from rig.image.staging import remove_staging_directories
     from rig.image.store import Store
-    from rig.machine.leftovers import find_leftovers, remove_runtime_folders
+    from rig.machine.leftovers import find_leftovers
     from rig.run.folder import remove_leftovers
 
     left = find_leftovers()
     for process in left:
         process.end()
         print(f"ended QEMU {process.pid} ({process.name})")
-    folders = len(remove_leftovers()) + remove_runtime_folders() + Store().sweep_leftovers()
+    folders = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
     print(f"{len(left)} processes ended, {folders} folders removed")

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from rig.cli.ending import say
 from rig.errors import RigError
 from rig.sanitize import plain
 
@@ -14,9 +13,9 @@ __all__ = ["print_error"]
 def print_error(error: RigError) -> None:
     """Print where and what, the lines that prove it, and what to try, to standard error."""
     where = f"{plain(error.where)}: " if error.where else ""
-    print(f"rig: {where}{plain(error.what)}", file=sys.stderr)
+    say(f"rig: {where}{plain(error.what)}")
     if error.detail:
         for line in error.detail.splitlines():
-            print(f"  | {plain(line)}", file=sys.stderr)
+            say(f"  | {plain(line)}")
     if error.remedy:
-        print(f"  try: {plain(error.remedy)}", file=sys.stderr)
+        say(f"  try: {plain(error.remedy)}")

@@ -22,8 +22,9 @@ from rig.image.store import Store
 from rig.machine.command import DUMP_SET
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
+from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.recording import WRITE_ERROR
-from rig.machine.session import Listeners, Session, runtime_folder, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
@@ -33,19 +34,25 @@ __all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
 PANIC_DUMP = "panic.elf"
+BROKEN = ("internal-error", "io-error", "watchdog")
+"""States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
 
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Host seconds: boot to the agent; the plan from go to end; and from the end record to QEMU's exit."""
+    """Host seconds: boot to the agent; the plan from go to end; and from the end record to QEMU's exit.
+
+    scale: multiplies those that QEMU itself has to answer and to move on.
+    """
 
     boot: float
     plan: float
     exit: float = 10.0
+    scale: float = 1.0
 
     def scaled(self, scale: float) -> Deadlines:
         """Return them for a machine that is slower by that factor."""
-        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale)
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
 
 
 @dataclass
@@ -60,8 +67,11 @@ class Execution:
     recorded: bool = False
     panicked: bool = False
     panic_dump: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problem: RigError | None = None
+    stopped: RigError | None = None
+    """Why QEMU stopped the guest's CPUs, where it did for a reason of its own."""
 
     @contextmanager
     def phase(self, name: str, progress: Progress) -> Iterator[None]:
@@ -90,7 +100,12 @@ async def ensure_snapshot(
                         progress.line(f"the snapshot is made anew: {why}")
                     listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
                     found = await make_snapshot(
-                        store, guest.spec, guest.qemu, deadline=deadlines.boot, listeners=listeners
+                        store,
+                        guest.spec,
+                        guest.qemu,
+                        deadline=deadlines.boot,
+                        scale=deadlines.scale,
+                        listeners=listeners,
                     )
     return found
 
@@ -147,7 +162,7 @@ async def execute(
             on_record=lambda record: _tell(record, progress),
         )
         with execution.phase("restore", progress):
-            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot)
+            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot, scale=deadlines.scale)
             session = await stack.enter_async_context(context)
             execution.command = session.command
         with execution.phase("plan", progress):
@@ -156,13 +171,15 @@ async def execute(
             aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
             if key is not None:
                 await _push(session, payload, key, deadlines)
-            panic = asyncio.ensure_future(_hold_panic(session, execution))
+            watch = asyncio.ensure_future(_watch_stops(session, execution))
             execution.problem = await _to_the_end(session, ended, deadlines)
-            panic.cancel()
+            watch.cancel()
+            execution.problem = execution.stopped or execution.problem
             execution.payload_hash = await aside
         await session.process.stop()
-        await session.channel.drain(5)
-        await asyncio.to_thread(session.console.drain, 5)
+        await session.channel.drain(DRAIN_DEADLINE)
+        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        execution.left_out = session.left_out
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
         (out / "qemu.log").unlink()
@@ -222,19 +239,32 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
         path.unlink()
 
 
+async def _watch_stops(session: Session, execution: Execution) -> None:
+    """Wait until QEMU stops the guest: for a panic, or because QEMU itself cannot go on."""
+    # It ends without either in most runs: then the monitor closes.
+    with contextlib.suppress(RigError):
+        while True:
+            event = await session.monitor.next_event("GUEST_PANICKED", "STOP")
+            if event["event"] == "GUEST_PANICKED":
+                await _hold_panic(session, execution)
+                return
+            state = await session.monitor.state()
+            if state in BROKEN:
+                execution.stopped = session.failure(f"QEMU stopped the guest: {state}")
+                await session.monitor.execute("quit")
+                return
+
+
 async def _hold_panic(session: Session, execution: Execution) -> None:
-    """Wait for a panic, in which QEMU holds the guest; dump its memory where there is room for it, and end it."""
-    try:
-        await session.monitor.next_event("GUEST_PANICKED")
-    except RigError:
-        # It ended without one.
-        return
+    """Dump the memory of a guest that panicked, which QEMU holds, where there is room for it, and end the guest."""
     execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:
             return
-        await session.monitor.execute("dump-guest-memory", paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}")
+        await session.monitor.execute(
+            "dump-guest-memory", deadline=DUMP_DEADLINE, paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}"
+        )
         execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
     except RigError as error:
         logger.warning("the guest that panicked could not be dumped: %s", error)
@@ -254,7 +284,13 @@ async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: D
         await ended
     except RigError as error:
         return error
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(session.process.wait(), deadlines.exit)
-        return None
+    seen = session.bytes_seen
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(session.process.wait(), deadlines.exit)
+            return None
+        # A guest that is still printing is on its way.
+        if seen == session.bytes_seen:
+            break
+        seen = session.bytes_seen
     return RigError(f"the guest did not power off within {deadlines.exit:g} s of its plan's end", where="guest")

@@ -12,7 +12,6 @@ import lzma
 import mmap
 import re
 import struct
-import subprocess
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from rig.errors import RigError, UsageError
 from rig.extras import lacking
 from rig.image.elf import build_id, notes
 from rig.image.hosttools import tool
+from rig.image.programs import run_program
 from rig.image.store import Entry
 
 __all__ = ["Kernel", "boot_build_id", "boot_config", "kernel_of_entry", "kernel_release"]
@@ -132,7 +132,7 @@ def _decompressed(payload: bytes) -> bytes | None:
         return bz2.BZ2Decompressor().decompress(payload)
     if payload[:4] == b"\x28\xb5\x2f\xfd":
         # Four bytes behind the frame give the unpacked size; zstd calls them trailing garbage but has done its work.
-        done = subprocess.run([tool("zstd"), "-q", "-d", "-c"], input=payload, capture_output=True, check=False)
+        done = run_program([tool("zstd"), "-q", "-d", "-c"], input=payload)
         return done.stdout
     if payload[:4] == b"\x02\x21\x4c\x18":
         return _lz4_legacy(payload)

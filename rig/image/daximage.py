@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.image.ext4 import clear_owners_and_times
 from rig.image.hosttools import disk_full, run_tool, tool
+from rig.image.programs import run_program
 
 __all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
 
@@ -86,11 +86,8 @@ def _info_block(size: int) -> bytes:
 
 def has_file(image: Path, path: str) -> bool:
     """Return whether an image has a file of that path, without its first slash. False where it holds no ext4."""
-    done = subprocess.run(
-        [tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return "Inode:" in done.stdout
+    done = run_program([tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"])
+    return b"Inode:" in done.stdout
 
 
 def write_blank(image: Path, size: int) -> None:
@@ -143,7 +140,7 @@ def write_ext4(
 def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
     """Make the filesystem, and tell whether all files went in. Raises RigError where it is anything but room."""
     write_blank(image, size)
-    done = subprocess.run(
+    done = run_program(
         [
             tool("mke2fs"), "-q", "-F", "-t", "ext4",
             # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
@@ -154,9 +151,9 @@ def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
             "-d", str(tree),
             str(image), f"{(size - ALIGNMENT) // 1024}k",
         ],
-        capture_output=True, text=True, check=False, env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
+        env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
     )  # fmt: skip
-    words = (done.stderr + done.stdout).strip()
+    words = (done.stderr + done.stdout).decode(errors="replace").strip()
     if done.returncode != 0 and not any(word in words for word in ("Could not allocate", "No space", "ENOSPC")):
         raise RigError("the filesystem could not be made", where="mke2fs", detail=words[-2000:])
     return done.returncode == 0

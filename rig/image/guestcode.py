@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rig.assets import assets
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_text
 from rig.image.hosttools import tool
+from rig.image.programs import run_program
 from rig.image.store import Store
 
 __all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
@@ -63,15 +63,13 @@ def build_guest_code(store: Store) -> GuestCode:
 
 
 def _make(source: Path, out: Path) -> None:
-    done = subprocess.run(
-        [tool("make"), "-C", str(source), "-j2", f"O={out}"], capture_output=True, check=False, text=True
-    )
+    done = run_program([tool("make"), "-C", source, "-j2", f"O={out}"])
     if done.returncode != 0:
         raise RigError(
             "the guest's programs do not compile",
             where=source,
             remedy="install a C compiler with static libraries: apt-get install gcc libc6-dev",
-            detail="\n".join(done.stderr.splitlines()[-20:]),
+            detail="\n".join(done.stderr.decode(errors="replace").splitlines()[-20:]),
         )
 
 
@@ -107,21 +105,18 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
         with store.workplace() as work:
             result = work / "result"
             result.mkdir()
-            done = subprocess.run(
+            done = run_program(
                 [
-                    tool("cc"), *CFLAGS, f"-I{include}", "-o", str(result / "program"),
-                    str(source), *map(str, more), *(f"-l{name}" for name in libs),
+                    tool("cc"), *CFLAGS, f"-I{include}", "-o", result / "program",
+                    source, *more, *(f"-l{name}" for name in libs),
                 ],
-                capture_output=True,
-                check=False,
-                text=True,
             )  # fmt: skip
             if done.returncode != 0:
                 raise UsageError(
                     "the program does not compile",
                     where=source,
                     remedy="mend what the compiler names",
-                    detail="\n".join(done.stderr.splitlines()[:20]),
+                    detail="\n".join(done.stderr.decode(errors="replace").splitlines()[:20]),
                 )
             shutil.copyfile(source, result / source.name)
             entry = store.add("toolchain", key, result, {"what": source.name})

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.programs import run_program
 
 __all__ = ["PACKAGES", "disk_full", "missing_tools", "run_tool", "tool"]
 
@@ -46,7 +46,7 @@ def disk_full(where: str | Path) -> RigError:
     return RigError(
         "the disk is full",
         where=where,
-        remedy="free some space, `rig image rm --all`, or set RIG_CACHE to a folder on another disk",
+        remedy="make room there; RIG_CACHE, RIG_RUNS and TMPDIR name directories on another disk",
     )
 
 
@@ -88,7 +88,7 @@ def _has_header(name: str) -> bool:
     if not _has_program("cc"):
         return True  # the compiler is missing, and is named itself
     source = f"#include <{name}>\n".encode()
-    done = subprocess.run([tool("cc"), "-E", "-x", "c", "-"], input=source, capture_output=True, check=False)
+    done = run_program([tool("cc"), "-E", "-x", "c", "-"], input=source)
     return done.returncode == 0
 
 
@@ -105,14 +105,7 @@ def run_tool(
     what: the work in words, for the error. Raises RigError with the command and its last words.
     """
     command = [tool(str(argv[0])), *map(str, argv[1:])]
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        env=environment and {**os.environ, **environment},
-    )
+    done = run_program(command, cwd=cwd, input=stdin, env=environment and {**os.environ, **environment})
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
         if "No space left on device" in words:

@@ -20,6 +20,7 @@ from rig.errors import RigError, UsageError
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import disk_full, missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
+from rig.image.programs import run_program, started_program
 
 __all__ = ["Tree", "check_tree", "compile_kernel", "configure", "toolchain"]
 
@@ -90,10 +91,8 @@ def check_tree(source: Path) -> str:
 def toolchain() -> str:
     """Return what compiles: the compiler's and the linker's first line."""
     check_tools(TOOLS)
-    said = [
-        subprocess.run([tool(name), "--version"], capture_output=True, text=True, check=False) for name in ("cc", "ld")
-    ]
-    return " / ".join(done.stdout.split("\n", 1)[0] for done in said)
+    printed = [run_program([tool(name), "--version"]).stdout.decode(errors="replace") for name in ("cc", "ld")]
+    return " / ".join(text.split("\n", 1)[0] for text in printed)
 
 
 def check_tools(names: Sequence[str]) -> None:
@@ -144,28 +143,19 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
     began = told = time.monotonic()
     count = 0
-    with tree.log.open("w", buffering=1) as log:
-        process = subprocess.Popen(
-            command,
-            env={**_environment(), **ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+    environment = {**_environment(), **ENVIRONMENT}
+    with (
+        tree.log.open("wb", buffering=0) as log,
+        started_program(command, env=environment, stderr=subprocess.STDOUT) as process,
+    ):
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                log.write(line)
-                count += line.startswith("  CC ") or line.startswith("  AS ")
-                if time.monotonic() - told >= TELL_EVERY:
-                    told = time.monotonic()
-                    tell(f"compile kernel {tree.version}: {count} files in {told - began:.0f} s")
-        finally:
-            process.terminate()
-            status = process.wait()
-    if status != 0:
+        for line in process.stdout:
+            log.write(line)
+            count += line.startswith((b"  CC ", b"  AS "))
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                tell(f"compile kernel {tree.version}: {count} files in {told - began:.0f} s")
+    if process.returncode != 0:
         raise _broken(tree)
 
 
@@ -201,21 +191,12 @@ def _make(tree: Tree, words: Sequence[str], what: str) -> None:
 
 
 def _run(tree: Tree, command: Sequence[str | Path], what: str) -> None:
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=tree.out,
-        env={**_environment(), **ENVIRONMENT},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        text=True,
-        errors="replace",
-    )
-    tree.log.write_text(done.stdout)
+    environment = {**_environment(), **ENVIRONMENT}
+    done = run_program(command, cwd=tree.out, env=environment, stderr=subprocess.STDOUT)
+    tree.log.write_bytes(done.stdout)
     if done.returncode != 0:
         raise RigError(
             f"{what} failed: {Path(command[0]).name} ended with status {done.returncode}",
             where=tree.source,
-            detail="\n".join(done.stdout.splitlines()[-20:]),
+            detail="\n".join(done.stdout.decode(errors="replace").splitlines()[-20:]),
         )

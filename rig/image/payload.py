@@ -8,13 +8,13 @@ blank one.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.daximage import TooLarge, write_blank, write_ext4
 from rig.image.hosttools import run_tool
+from rig.image.staging import staging_directory
 
 __all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "keep_payload", "write_payload"]
 
@@ -44,8 +44,8 @@ def write_payload(payload: Payload, path: Path) -> None:
 
     Raises RigError when it does not fit.
     """
-    with tempfile.TemporaryDirectory(prefix="rig-payload-") as name:
-        tree = Path(name) / "tree"
+    with staging_directory("payload") as folder:
+        tree = folder / "tree"
         (tree / "bin").mkdir(parents=True)
         if payload.plan is not None:
             (tree / "plan").write_text(payload.plan)

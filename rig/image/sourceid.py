@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from rig.image.programs import run_program
 
 __all__ = ["SourceId", "source_id"]
 
@@ -40,7 +41,7 @@ def source_id(folder: Path) -> SourceId | None:
 
 def _git(folder: Path, *words: str) -> bytes | None:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
+        done = run_program(["git", "-C", folder, *words])
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None

@@ -16,6 +16,7 @@ from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
 from rig.image.hosttools import disk_full, tool
 from rig.image.kernel import find_kernel
+from rig.image.programs import started_program
 from rig.image.ref import KernelRef
 from rig.image.store import Store
 
@@ -129,10 +130,12 @@ def _keep(store: Store, result: Path, wanted: str, kernel: Kernel, source: str) 
 
 def _extract_vmlinux(deb: Path, target: Path) -> None:
     """Unpack the one file; the modules' symbols beside it are three times as large."""
-    unpack = subprocess.Popen([tool("dpkg-deb"), "--fsys-tarfile", deb], stdout=subprocess.PIPE)
-    assert unpack.stdout is not None
+    unpack: list[str | Path] = [tool("dpkg-deb"), "--fsys-tarfile", deb]
     try:
-        with unpack.stdout as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        with (
+            started_program(unpack, stderr=subprocess.DEVNULL) as process,
+            tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+        ):
             for member in tar:
                 if member.isreg() and Path(member.name).name.startswith("vmlinux"):
                     content = tar.extractfile(member)
@@ -142,7 +145,4 @@ def _extract_vmlinux(deb: Path, target: Path) -> None:
                     return
     except OSError as error:
         raise disk_full(target.parent) from error
-    finally:
-        unpack.kill()
-        unpack.wait()
     raise RigError("the package holds no vmlinux", where=deb.name)

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import KeptLog
+from rig.machine.tee_log import KeptLog, Ration
 
 __all__ = ["Channel"]
 
 # docs/reference/agent-protocol.md bounds a record at 64 KiB; the guest is not trusted to keep to it.
 LONGEST_RECORD = 256 << 10
+LONGEST_LINES, LONGEST_OTHERS = 16 << 20, 64 << 20
+"""Bytes of events.jsonl: of what programs printed, and of all other records."""
 
 
 class Channel:
@@ -32,6 +34,8 @@ class Channel:
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._log = KeptLog(log)
+        self.kept = Ration(LONGEST_LINES, LONGEST_OTHERS)
+        self.bytes_seen = 0
         self._before = before
         self._on_line = on_line
         self._on_data = on_data
@@ -61,23 +65,35 @@ class Channel:
                 log.write(self._before)
                 self._on_data(self._before)
                 while data := await reader.read(65536):
-                    log.write(data)
-                    self._on_data(data)
+                    self.bytes_seen += len(data)
                     *lines, tail = (tail + data).split(b"\n")
-                    for line in lines:
-                        self._on_line(line)
-                    if len(tail) > LONGEST_RECORD:
-                        self._on_line(tail)
-                        tail = b""
+                    while len(tail) > LONGEST_RECORD:
+                        # Not a record. It is cut at the same place in a replay, however the bytes come.
+                        lines, tail = [*lines, tail[:LONGEST_RECORD]], tail[LONGEST_RECORD:]
+                    self._keep(log, list(self.kept.take(lines)))
+                self._keep(log, list(self.kept.rest()))
+                if tail:
+                    self._keep(log, [tail], end=b"")
         finally:
-            if tail:
-                self._on_line(tail)
             self._ended.set()
 
-    async def drain(self, timeout: float) -> bool:
-        """Wait until QEMU has closed the port; say whether it did in that time (seconds)."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), timeout)
+    def _keep(self, log: KeptLog, lines: list[bytes], end: bytes = b"\n") -> None:
+        data = b"".join(line + end for line in lines)
+        log.write(data)
+        self._on_data(data)
+        for line in lines:
+            self._on_line(line)
+
+    async def drain(self, still: float) -> bool:
+        """Read until QEMU has closed the port, and return whether it did.
+
+        Gives up when nothing came for `still` seconds.
+        """
+        seen = -1
+        while not self._ended.is_set() and seen != self.bytes_seen:
+            seen = self.bytes_seen
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), still)
         return self._ended.is_set()
 
     def close(self) -> None:

@@ -11,12 +11,14 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import KeptLog
+from rig.machine.tee_log import HeadAndTail, KeptLog
 
 __all__ = ["Console"]
 
 # A guest may print a line of a megabyte; what is looked at in one piece is bounded.
 LONGEST_LINE = 64 << 10
+LONGEST_LOG, LONGEST_END = 24 << 20, 1 << 20
+"""Bytes of console.log: its beginning, and its end, where a panic is."""
 
 
 class Console:
@@ -34,6 +36,7 @@ class Console:
     ) -> None:
         self._end = end
         self._log = KeptLog(log)
+        self.kept = HeadAndTail(LONGEST_LOG, LONGEST_END)
         self._on_line = on_line
         self._on_data = on_data
         self._tail = b""
@@ -61,14 +64,20 @@ class Console:
                     data = spawn.read_nonblocking(65536, timeout=None)
                 except (pexpect.EOF, OSError):
                     break
-                log.write(data)
-                self._on_data(data)
-                self._feed(data)
+                kept = self.kept.take(data)
+                self.bytes_seen += len(data)
+                log.write(kept)
+                self._on_data(kept)
+                # What is not kept is not shown either: a guest that prints fast must not wait.
+                self._feed(kept)
+            rest = self.kept.rest()
+            log.write(rest)
+            self._on_data(rest)
+            self._feed(rest)
         if self._tail:
             self._tell(self._tail)
 
     def _feed(self, data: bytes) -> None:
-        self.bytes_seen += len(data)
         *lines, self._tail = (self._tail + data).split(b"\n")
         for line in lines:
             self._tell(line)
@@ -80,9 +89,15 @@ class Console:
         self.lines_seen += 1
         self._on_line(line.rstrip(b"\r"))
 
-    def drain(self, timeout: float) -> bool:
-        """Wait until QEMU has closed the console; say whether it did in that time (seconds)."""
-        self._thread.join(timeout)
+    def drain(self, still: float) -> bool:
+        """Read until QEMU has closed the console, and return whether it did.
+
+        Gives up when nothing came for `still` seconds.
+        """
+        seen = -1
+        while self._thread.is_alive() and seen != self.bytes_seen:
+            seen = self.bytes_seen
+            self._thread.join(still)
         return not self._thread.is_alive()
 
     def close(self) -> None:

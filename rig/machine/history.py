@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 
 from rig.errors import RigError
-from rig.machine.qmp import Monitor
+from rig.machine.qmp import DUMP_DEADLINE, Monitor
 
 __all__ = ["take_first_snapshot", "write_empty_qcow2"]
 
@@ -44,7 +44,7 @@ def write_empty_qcow2(path: Path, owner: str | None) -> None:
 async def take_first_snapshot(monitor: Monitor) -> None:
     """Take the snapshot of a replay before its first instruction. Raises RigError when the disk is full."""
     # savevm as a QMP job wants a loop of events; the human command is done when it answers.
-    said = (await monitor.human("savevm start")).strip()
+    said = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
     if said:
         remedy = "free some space in the folder for temporary files, or use --no-reverse"
         raise RigError(f"QEMU refused a snapshot: {said}", where="replay", remedy=remedy)

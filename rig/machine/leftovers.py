@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What a killed rig may have left: QEMU processes and their folders."""
+"""What a killed rig may have left running: QEMU processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Leftover", "find_leftovers", "remove_runtime_folders"]
+__all__ = ["Leftover", "find_leftovers"]
 
 
 @dataclass(frozen=True)
@@ -55,23 +54,3 @@ def _is_rig(pid: int) -> bool:
     except OSError:
         return False
     return pid > 1 and (b"python" in words or b"rig" in words or b"pytest" in words)
-
-
-def remove_runtime_folders() -> int:
-    """Remove socket folders that no QEMU uses; return how many."""
-    used = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path))
-    count = 0
-    for base in {os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "/tmp"}:
-        for path in Path(base).glob("rig-*"):
-            if (path / "qmp").is_socket() and str(path).encode() not in used:
-                shutil.rmtree(path, ignore_errors=True)
-                count += 1
-    return count
-
-
-def _readable(path: Path) -> bool:
-    try:
-        path.read_bytes()
-    except OSError:
-        return False
-    return True

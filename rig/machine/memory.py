@@ -14,6 +14,7 @@ from rig.extras import lacking
 from rig.image.elf import symbol_addresses
 from rig.image.hosttools import disk_full, run_tool
 from rig.machine.gdbstub import DebugPort
+from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.session import Session
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def dump_memory(session: Session, target: Path) -> None:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         await session.monitor.send_fd("dump", descriptor)
-        await session.monitor.execute("dump-guest-memory", paging=False, protocol="fd:dump")
+        await session.monitor.execute("dump-guest-memory", deadline=DUMP_DEADLINE, paging=False, protocol="fd:dump")
     except RigError as error:
         free = os.statvfs(target.parent)
         full = free.f_bavail * free.f_frsize < 4 << 20

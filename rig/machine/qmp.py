@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,14 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from rig.errors import RigError
 
-__all__ = ["Monitor"]
+__all__ = ["DUMP_DEADLINE", "Monitor"]
+
+ANSWER_DEADLINE = 30.0
+"""Host seconds until QEMU answers a command."""
+STILL_DEADLINE = 60.0
+"""Host seconds in which saving or restoring a guest must come further."""
+DUMP_DEADLINE = 600.0
+"""Host seconds for what writes the whole memory of a guest."""
 
 logger = logging.getLogger(__name__)
 STATE_SET = 8
@@ -24,10 +33,15 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class Monitor:
-    """A QMP session. The rig listens, QEMU connects."""
+    """A QMP session. The rig listens, QEMU connects.
 
-    def __init__(self, name: str) -> None:
+    scale: multiplies the deadlines, for slow machines. A QEMU that is stopped, or hangs, answers nothing and does not
+    close its socket either.
+    """
+
+    def __init__(self, name: str, scale: float = 1.0) -> None:
         self._client = QMPClient(name)
+        self._scale = scale
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def listen(self, path: Path) -> None:
@@ -41,11 +55,18 @@ class Monitor:
         except QMPError as error:
             raise RigError(f"QEMU did not speak QMP: {error}", where="QMP") from error
 
-    async def execute(self, command: str, **arguments: Any) -> Any:
-        """Run a command. Raises RigError with QEMU's words when it refuses or is gone."""
+    async def execute(self, command: str, *, deadline: float = ANSWER_DEADLINE, **arguments: Any) -> Any:
+        """Run a command. Raises RigError with QEMU's words when it refuses, is gone, or does not answer in time."""
         logger.debug("QMP %s %s", command, arguments)
+        seconds = deadline * self._scale
         try:
-            return await self._client.execute(command, arguments or None)
+            return await asyncio.wait_for(self._client.execute(command, arguments or None), seconds)
+        except TimeoutError:
+            raise RigError(
+                f"QEMU did not answer {command} within {seconds:g} s",
+                where="QMP",
+                remedy="it was stopped, or hangs; --timeout-scale 3 on a slow machine",
+            ) from None
         except ExecuteError as error:
             raise RigError(f"QEMU refused {command}: {error}", where="QMP") from error
         except (QMPError, asyncio.CancelledError) as error:
@@ -53,9 +74,9 @@ class Monitor:
                 raise
             raise RigError(f"QEMU was gone when {command} was sent", where="QMP") from error
 
-    async def human(self, command: str) -> str:
+    async def human(self, command: str, *, deadline: float = ANSWER_DEADLINE) -> str:
         """Run a command of the human monitor and return its answer, which is empty or an error for most commands."""
-        return str(await self.execute("human-monitor-command", **{"command-line": command}))
+        return str(await self.execute("human-monitor-command", deadline=deadline, **{"command-line": command}))
 
     async def send_fd(self, name: str, descriptor: int) -> None:
         """Give QEMU an open file under a name, which `fd:NAME` then means. Not through a multiplexer."""
@@ -82,6 +103,7 @@ class Monitor:
         else:
             uri = f"fd:{descriptor}"
         await self.execute("migrate" if direction == "out" else "migrate-incoming", uri=uri)
+        seen, moved = None, time.monotonic()
         while True:
             status = await self.execute("query-migrate")
             if status.get("status") == "completed":
@@ -92,7 +114,22 @@ class Monitor:
                     f" {status.get('error-desc', 'no reason given')}",
                     where="migration",
                 )
+            # QEMU has the same open file: its position is how far it came.
+            progress = (os.lseek(descriptor, 0, os.SEEK_CUR), status.get("ram", {}).get("transferred"))
+            if progress != seen:
+                seen, moved = progress, time.monotonic()
+            if time.monotonic() - moved > STILL_DEADLINE * self._scale:
+                raise RigError(
+                    f"QEMU came no further with {'saving' if direction == 'out' else 'restoring'} the guest for"
+                    f" {STILL_DEADLINE * self._scale:g} s",
+                    where="migration",
+                    remedy="--timeout-scale 3 on a slow machine",
+                )
             await asyncio.sleep(0.005)
+
+    async def state(self) -> str:
+        """Return what QEMU says of its CPUs: running, paused, guest-panicked, internal-error (RunState of QMP)."""
+        return str((await self.execute("query-status"))["status"])
 
     async def next_event(self, *names: str) -> dict[str, Any]:
         """Return the next of these events."""

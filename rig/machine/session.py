@@ -8,9 +8,7 @@ import contextlib
 import json
 import os
 import pwd
-import shutil
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import GuestError, RigError
+from rig.image.staging import staging_directory
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
@@ -28,10 +27,21 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
-__all__ = ["Listeners", "Session", "confined", "confinement_user", "runtime_folder", "started", "swap_file"]
+__all__ = [
+    "DRAIN_DEADLINE",
+    "Listeners",
+    "Session",
+    "confined",
+    "confinement_user",
+    "runtime_folder",
+    "started",
+    "swap_file",
+]
 
 # Seconds for QEMU to start and connect its sockets.
 START_DEADLINE = 20.0
+# Seconds without a byte until a port is given up that QEMU did not close.
+DRAIN_DEADLINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -89,14 +99,38 @@ class Session:
             if future.done():
                 return future.result()
             if ended.done():
-                await asyncio.sleep(0.1)
+                # What it had said before may not be read yet.
+                await self.channel.drain(DRAIN_DEADLINE)
+                if future.done():
+                    return future.result()
                 status = ended.result()
                 how = f"QEMU was ended by signal {-status}" if status < 0 else "the guest ended"
                 raise self.failure(f"{how} before its agent said '{name}'")
-            raise self.failure(f"the guest's agent did not say '{name}' within {timeout:g} s")
+            raise self.failure(
+                f"the guest's agent did not say '{name}' within {timeout:g} s" + await self._why_stopped()
+            )
         finally:
             ended.cancel()
             self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+
+    async def _why_stopped(self) -> str:
+        """Return what explains that a guest says nothing: its CPUs have stopped, or QEMU itself hangs."""
+        try:
+            state = await self.monitor.state()
+        except RigError as error:
+            return f": {error.what}"
+        return "" if state == "running" else f": QEMU has stopped it ({state})"
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Bytes that were not kept, by file, where there are any."""
+        found = {self.console_log.name: self.console.kept.left_out, "events.jsonl": self.channel.kept.left_out}
+        return {name: count for name, count in found.items() if count}
+
+    @property
+    def bytes_seen(self) -> int:
+        """How much the guest has said by now."""
+        return self.console.bytes_seen + self.channel.bytes_seen
 
     def failure(self, what: str) -> GuestError:
         """Return an error that shows the console's last lines, QEMU's words and the exact command."""
@@ -128,11 +162,8 @@ def runtime_folder(name: str) -> Iterator[Path]:
     base = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
     if len(base) > 60 or not os.access(base, os.W_OK):
         base = "/tmp"
-    path = Path(tempfile.mkdtemp(prefix=f"rig-{name[:20]}-", dir=base))
-    try:
+    with staging_directory(name[:20], base) as path:
         yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
@@ -171,17 +202,18 @@ async def started(
     said_before: bytes = b"",
     state: int | None = None,
     memory: int | None = None,
+    scale: float = 1.0,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
     that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from;
-    memory: one of the guest's memory.
+    memory: one of the guest's memory; scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start.
     """
     wiring = confined(wiring)
     command = build_command(spec, wiring, qemu)
-    monitor = Monitor(wiring.name)
+    monitor = Monitor(wiring.name, scale)
     console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)
     shell = None
     if wiring.shell:
@@ -206,7 +238,7 @@ async def started(
         with own_processor() if warp else contextlib.nullcontext() as processor:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
-                await _connected(session)
+                await _connected(session, START_DEADLINE * scale)
                 # Only now: it may take its memory with threads of its own before.
                 keep_to(process.pid, processor)
                 yield session
@@ -218,11 +250,11 @@ async def started(
         await asyncio.to_thread(console.close)
 
 
-async def _connected(session: Session) -> None:
+async def _connected(session: Session, deadline: float) -> None:
     accept = asyncio.ensure_future(session.monitor.accept())
     ended = asyncio.ensure_future(session.process.wait())
     try:
-        await asyncio.wait({accept, ended}, timeout=START_DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({accept, ended}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             raise RigError(
                 f"QEMU ended at once with status {ended.result()}",
@@ -231,7 +263,7 @@ async def _connected(session: Session) -> None:
                 detail=f"{session.process.words().strip()}\n{printable(session.command)}",
             )
         if not accept.done():
-            raise RigError(f"QEMU did not connect within {START_DEADLINE:g} s", where=session.command[0])
+            raise RigError(f"QEMU did not connect within {deadline:g} s", where=session.command[0])
         accept.result()
     finally:
         ended.cancel()

@@ -11,6 +11,7 @@ page is the page cache's, and all guests', until the guest writes to it, and no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder, started, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = [
@@ -53,6 +54,8 @@ RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
+QUIT_DEADLINE = 20.0
+"""Host seconds from `quit` to QEMU's exit."""
 LOOK_EVERY = 0.25
 QUEUE_ENTRIES, PORT_ENTRIES = 32, 128
 """Of virtio-serial's control queue and of a port's queue (hw/char/virtio-serial-bus.c). Debian's 10.0.13 gives every
@@ -189,11 +192,18 @@ def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFile
 
 
 async def make_snapshot(
-    store: Store, spec: GuestSpec, qemu: Qemu, *, deadline: float | Patience, listeners: Listeners | None = None
+    store: Store,
+    spec: GuestSpec,
+    qemu: Qemu,
+    *,
+    deadline: float | Patience,
+    scale: float = 1.0,
+    listeners: Listeners | None = None,
 ) -> Snapshot:
     """Boot the guest over a blank payload, stop it as soon as the agent is ready, and save it.
 
-    deadline: host seconds for the boot, or a patience. Raises GuestError when it does not get there.
+    deadline: host seconds for the boot, or a patience; scale: multiplies all others.
+    Raises GuestError when it does not get there.
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
@@ -214,7 +224,9 @@ async def make_snapshot(
         )
         with (result / STATE).open("wb") as state:
             heard = listeners or Listeners()
-            async with started(spec, wiring, qemu, work, heard, state=state.fileno(), memory=memory) as session:
+            async with started(
+                spec, wiring, qemu, work, heard, state=state.fileno(), memory=memory, scale=scale
+            ) as session:
                 await session.monitor.execute("cont")
                 ready = await _ready(session, deadline)
                 # In warp a guest that waits lets its clock run on.
@@ -222,8 +234,10 @@ async def make_snapshot(
                 entries = await _queue_entries(session)
                 await _save(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
-                await session.process.wait()
-                session.console.drain(5)
+                # What does not end by itself is ended at the end of the block.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+                session.console.drain(DRAIN_DEADLINE)
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)
         if head := _head(spec.kernel):
@@ -322,16 +336,24 @@ def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tup
 
 @asynccontextmanager
 async def restored(
-    spec: GuestSpec, wiring: Wiring, qemu: Qemu, out: Path, listeners: Listeners, snapshot: Snapshot
+    spec: GuestSpec,
+    wiring: Wiring,
+    qemu: Qemu,
+    out: Path,
+    listeners: Listeners,
+    snapshot: Snapshot,
+    *,
+    scale: float = 1.0,
 ) -> AsyncIterator[Session]:
     """Start a guest as the snapshot has it, its CPUs stopped, and yield it.
 
+    scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
     spec, wiring = as_restored(spec, wiring, snapshot)
     with snapshot.state.open("rb") as state:
         async with started(
-            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno()
+            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno(), scale=scale
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

@@ -17,8 +17,11 @@ from typing import IO
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import disk_full, tool
+from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
+from rig.image.whole_file import unnamed_until_whole
+from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
@@ -62,17 +65,17 @@ def export_run(store: Store, run: Run, folder: Path, target: Path) -> int:
         "files": {name: digest_file(path) for name, path in members.items()},
         "about": {f"{entry.kind}/{entry.key}": entry.about for entry in cached},
     }
-    aside = target.with_name(f".{target.name}.partial")
     try:
-        with _packing(aside) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+        with (
+            unnamed_until_whole(target) as file,
+            _packing(file, target) as stream,
+            tarfile.open(fileobj=stream, mode="w|") as tar,
+        ):
             _add_bytes(tar, MANIFESTS[0], json.dumps(manifest, indent=1).encode())
             for name, path in members.items():
                 tar.add(path, arcname=name, recursive=False, filter=_nobody)
-        aside.replace(target)
     except OSError as error:
         raise RigError(f"cannot be written: {error.strerror}", where=target, remedy="name another place") from error
-    finally:
-        aside.unlink(missing_ok=True)
     return target.stat().st_size
 
 
@@ -120,11 +123,9 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 @contextmanager
-def _packing(target: Path) -> Iterator[IO[bytes]]:
-    with target.open("wb") as file:
-        zstd = subprocess.Popen(
-            [tool("zstd"), "-q", "-T0", "-6"], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE
-        )
+def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
+    command = [tool("zstd"), "-q", "-T0", "-6"]
+    with started_program(command, stdin=subprocess.PIPE, stdout=file) as zstd:
         assert zstd.stdin is not None
         assert zstd.stderr is not None
         broken = False
@@ -207,28 +208,32 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
         names = [name for name, each in manifest.files.items() if each == digest and name.startswith(f"cache/{kind}/")]
         if not names:
             raise RigError(f"the archive lacks the run's {kind} ({digest[:16]})", where=MANIFESTS[0])
-        lacking[kind] = PurePosixPath(names[0]).parent
-    keys = {}
+        lacking[kind] = folder = PurePosixPath(names[0]).parent
+        identity = manifest.about.get(f"{kind}/{folder.name}", {}).get("identity")
+        # An earlier version kept none.
+        if kind == "snapshot" and identity is not None and not _is_of(run, identity):
+            raise RigError("the snapshot's key is not the hash of the identity beside it", where=MANIFESTS[0])
+    keys: dict[str, str] = {}
     for kind, folder in lacking.items():
         files = {
             PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{folder}/")
         }
         keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
-        spec = plain(manifest.about.get(f"{kind}/{folder.name}", {}).get("spec", ""), longest=80)
-        store.add(
-            "imported", keys[kind], work / folder, {"kind": kind, "spec": f"{kind} of run {run.id} {spec}".rstrip()}
-        )
+        kept = manifest.about.get(f"{kind}/{folder.name}", {})
+        about = {"kind": kind, "spec": f"{kind} of run {run.id} {plain(kept.get('spec', ''), longest=80)}".rstrip()}
+        store.add("imported", keys[kind], work / folder, about | {k: v for k, v in kept.items() if k == "identity"})
     return keys
+
+
+def _is_of(run: Run, identity: object) -> bool:
+    return isinstance(identity, dict) and key_of(identity) == run.environment.snapshot_hash
 
 
 def _unpack(source: Path, work: Path) -> Manifest:
     """Unpack what the manifest names and nothing else; return the manifest."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
-    with source.open("rb") as file:
-        zstd = subprocess.Popen(
-            [tool("zstd"), "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    with source.open("rb") as file, started_program([tool("zstd"), "-q", "-d", "-c"], stdin=file) as zstd:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
@@ -241,11 +246,6 @@ def _unpack(source: Path, work: Path) -> Manifest:
             # Where zstd has ended, its own words say more than that the stream is cut short.
             words = zstd.stderr.read(4096).decode(errors="replace").strip() if zstd.poll() else ""
             raise _damaged(source, words or str(error)) from None
-        finally:
-            zstd.kill()
-            zstd.wait()
-            zstd.stdout.close()
-            zstd.stderr.close()
 
 
 def _damaged(source: Path, why: str) -> RigError:

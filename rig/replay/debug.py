@@ -10,9 +10,9 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rig.image.hosttools import tool
+from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
 from rig.machine.qemu import Qemu
 from rig.replay.replay import Bounds
@@ -76,7 +76,7 @@ async def debug(
     """
     if server is None:
         tool("gdb")
-    with TemporaryDirectory(prefix="rig-debug-") as name:
+    with staging_directory("debug") as name:
         context = at_place(
             replayable,
             qemu,
@@ -104,6 +104,7 @@ async def debug(
 async def _attended(command: list[str], instant: Instant) -> int:
     # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    noted = signal.set_wakeup_fd(-1)
     try:
         gdb = subprocess.Popen(command)
         try:
@@ -113,6 +114,7 @@ async def _attended(command: list[str], instant: Instant) -> int:
                 gdb.kill()
                 gdb.wait()
     finally:
+        signal.set_wakeup_fd(noted)
         signal.signal(signal.SIGINT, before)
 
 

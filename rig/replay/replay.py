@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.replay.replayable import Replayable, unpack_payload
@@ -104,7 +104,7 @@ async def replay(
         on_console=lambda data: feed(console, data),
         on_events=lambda data: feed(events, data),
     )
-    with TemporaryDirectory(prefix="rig-replay-") as aside:
+    with staging_directory("replay") as aside:
         folder = out or Path(aside)
         async with replaying(replayable, qemu, folder, listeners) as session:
             began = time.monotonic()
@@ -112,8 +112,8 @@ async def replay(
             problem = await _to_its_end(session, parted, bounds)
             took = time.monotonic() - began
             await session.process.stop()
-            await session.channel.drain(5)
-            await asyncio.to_thread(session.console.drain, 5)
+            await session.channel.drain(DRAIN_DEADLINE)
+            await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
     recorded = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), None)
     return Replayed(console, events, problem, took, recorded, replayable.cut)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.hosttools import tool
+from rig.image.programs import started_program
+from rig.image.sparse import write_sparse
 from rig.image.store import Store
 from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
@@ -202,19 +204,15 @@ def unpack_payload(replayable: Replayable, into: Path) -> Path:
     packed = replayable.folder / PAYLOAD
     target = into / "payload"
     size = replayable.spec.payload_size
-    with target.open("wb") as file:
-        # A file of another's may unpack to anything: no more than a payload's size is read.
-        unpack = subprocess.Popen(
-            [tool("zstd"), "-q", "-d", "-c", packed], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert unpack.stdout is not None
-        with unpack.stdout as stream:
-            left = size
-            while left and (data := stream.read(min(left, 1 << 20))):
-                file.write(data)
-                left -= len(data)
-        unpack.kill()
-        unpack.wait()
+    unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
+    with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        # A file of somebody else's may unpack to anything: no more than a payload's size is read.
+        left = size
+        while left and (data := process.stdout.read(min(left, 1 << 20))):
+            write_sparse(file.fileno(), data)
+            left -= len(data)
+        file.truncate(size - left)
     if digest_file(target) != replayable.run.environment.payload_hash:
         raise RigError(
             "the kept payload is not what the run had: its SHA-256 differs",

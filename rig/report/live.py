@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -48,7 +49,9 @@ class PlainProgress(NullProgress):
 
     def _say(self, text: str) -> None:
         guest = "" if self._guest is None else f" guest {self._guest:.3f}s"
-        print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
+        # A run goes on, and is kept, where nobody reads of it any more.
+        with suppress(OSError, ValueError):
+            print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
 
 
 class TerminalProgress(NullProgress):
@@ -84,7 +87,8 @@ class TerminalProgress(NullProgress):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def phase(self, name: str) -> None:
         self._phase = name
@@ -104,7 +108,7 @@ class TerminalProgress(NullProgress):
             self._step = plain(label, longest=40)
         # What the processes hold beyond the kernel's own is told from a sample before they were there: the first stays.
         self._samples = [*self._samples[:1], dict(record)]
-        found = held(Records(tuple(self._samples), 0, 0, (), False))
+        found = held(Records(tuple(self._samples)))
         if found:
             self._parts, self._total = found[-1].parts, found[-1].total
         self._pressure = _pressure(record)

@@ -216,6 +216,10 @@ def _footer(run: Run, folder: Path | None) -> list[RenderableType]:
                 "magenta",
             )
         )
+    lines += [
+        Text(f"{count / 1e6:.1f} MB that the guest printed are not in {plain(name)}", "magenta")
+        for name, count in run.left_out.items()
+    ]
     if run.recording.reason:
         lines.append(Text(f"no recording: {plain(run.recording.reason)}", "dim"))
     if folder is not None:

@@ -113,10 +113,11 @@ CPU_PATTERN = r"^max(,-[a-z0-9-]+|,(family|model|stepping)=\d+)*$"
 class RecordedGuest(Model):
     """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
 
-    memory: int
+    memory: int = Field(gt=0, le=1 << 44)
     """Bytes."""
-    cpus: int
-    payload_size: int
+    cpus: int = Field(gt=0, le=4096)
+    payload_size: int = Field(gt=0, le=1 << 30)
+    """Bytes. An imported run must not fill the disk by it."""
     append: Many[str] = ()
     qemu_args: Many[str] = ()
     kernel: str
@@ -322,6 +323,8 @@ class Run(Model):
     guest_seconds: float | None = None
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
+    left_out: Named[int] = Field(default_factory=dict)
+    """Bytes that a file of the run lacks because the guest printed more than is kept: by the file's name."""
     program: ProgramRun | None = None
     stalls: tuple[Stall, ...] = ()
     end_reason: str = ""

@@ -18,12 +18,14 @@ class Records:
     """The agent's records of one run.
 
     lost: records that the agent made and nobody has (its own count, or gaps in `n`, whichever is larger);
+    left_out: lines that programs printed beyond what is kept of them;
     problems: lines that were not records, at most a hundred of them, and bad_lines how many there were;
     cut: the last line had no end, as when the guest was stopped in the middle of it.
     """
 
     items: tuple[Record, ...] = ()
     lost: int = 0
+    left_out: int = 0
     bad_lines: int = 0
     problems: tuple[str, ...] = ()
     cut: bool = False

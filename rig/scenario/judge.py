@@ -150,9 +150,14 @@ def _judge_claim(
     return result("held" if holds else "failed")
 
 
+LINES = frozenset(("lines", "lines_of", "said"))
+
+
 def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
     """Why a claim cannot be judged for want of records, or nothing."""
     records = evidence.records
+    if records.left_out and checked.names & LINES:
+        return f"it rests on what programs printed, and {records.left_out} lines of that were left out"
     if records.complete or not checked.names & from_records():
         return ""
     if records.lost:

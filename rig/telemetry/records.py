@@ -32,6 +32,7 @@ class RecordReader:
         self._bad = 0
         self._next = 0
         self._gaps = 0
+        self._left_out = 0
         self._dropped = 0
 
     def feed(self, chunk: bytes) -> list[Record]:
@@ -55,6 +56,7 @@ class RecordReader:
         return Records(
             items=tuple(self._items),
             lost=max(self._gaps, self._dropped),
+            left_out=self._left_out,
             bad_lines=self._bad,
             problems=tuple(self._problems),
             cut=bool(self._rest) or self._skipping,
@@ -77,8 +79,16 @@ class RecordReader:
         number = record["n"]
         if number < self._next:
             return self._problem(f"n={number} after n={self._next - 1}", line)
-        self._gaps += number - self._next
-        self._next = number + 1
+        gap, self._next = number - self._next, number + 1
+        if record["ev"] == "left-out":
+            # Written by rig in place of the lines of programs for which there was no room (rig/machine/tee_log.py).
+            lines = record.get("lines")
+            if not isinstance(lines, int) or not 0 < lines <= gap + 1:
+                return self._problem("more is left out than is missing", line)
+            self._left_out += lines
+            self._gaps += gap + 1 - lines
+            return None
+        self._gaps += gap
         dropped = record.get("dropped")
         if isinstance(dropped, int) and not isinstance(dropped, bool):
             self._dropped = max(self._dropped, dropped)  # how many so far

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The facts that kernels reported, kept for the tests and the documents: recorded/RELEASE.json.
 
-`python -m rig.verify.recorded KERNEL…` measures all checks on kernels and writes theirs anew.
+`python -m rig.verify.recorded KERNEL…` measures the checks on kernels and writes what they reported.
 """
 
 from __future__ import annotations
@@ -65,32 +65,38 @@ def read_recorded(folder: Path = FOLDER) -> list[Recorded]:
 def write_recorded(verified: Verified, folder: Path = FOLDER) -> Path:
     """Write what a kernel reported, a check a line, and return the file.
 
-    Raises ValueError when a check did not pass.
+    Checks that were not measured this time keep what was recorded. Raises ValueError when a check did not pass.
     """
     bad = [f"{each.check.name}: {each.status}: {each.why}" for each in verified.results if each.status != "pass"]
     if bad or not verified.results:
         raise ValueError(f"{verified.kernel} is not recorded: {'; '.join(bad) or verified.unavailable}")
-    lines = [
-        f"  {json.dumps(result.check.name)}: {json.dumps(dict(result.numbers))}"
-        for result in sorted(verified.results, key=lambda result: result.check.name)
-    ]
+    release = parse_release(verified.release)
+    path = folder / f"{release[0]}.{release[1]}.json"
+    checks = json.loads(path.read_text())["checks"] if path.exists() else {}
+    checks |= {result.check.name: dict(result.numbers) for result in verified.results}
+    known = catalogue()
+    lines = [f"  {json.dumps(name)}: {json.dumps(checks[name])}" for name in sorted(checks) if name in known]
     head = (
         f'{{\n "kernel": {json.dumps(verified.kernel)},\n "release": {json.dumps(verified.release)},\n "checks": {{\n'
     )
-    release = parse_release(verified.release)
-    path = folder / f"{release[0]}.{release[1]}.json"
     folder.mkdir(exist_ok=True)
     path.write_text(head + ",\n".join(lines) + "\n }\n}\n")
     return path
 
 
 def main(arguments: list[str]) -> int:
-    """Measure all checks on kernels and record what they reported. 1 when one of them is not recorded."""
+    """Measure checks on kernels and record what they reported. Exit status 1 when a kernel is not recorded."""
     parser = argparse.ArgumentParser(prog="python -m rig.verify.recorded", description=main.__doc__)
     parser.add_argument("kernel", nargs="+", help="debian:SUITE, source:SUITE, tree:DIR or a path")
+    parser.add_argument("--check", action="append", help="only this check; once for each")
+    options = parser.parse_args(arguments)
+    known = catalogue()
+    for name in options.check or ():
+        if name not in known:
+            parser.error(f"there is no check '{name}'")
+    checks = [known[name] for name in options.check or known]
     status = 0
-    kernels = parser.parse_args(arguments).kernel
-    for verified in asyncio.run(verify_kernels(kernels, list(catalogue().values()))):
+    for verified in asyncio.run(verify_kernels(options.kernel, checks)):
         try:
             print(write_recorded(verified))
         except ValueError as error:

@@ -69,6 +69,7 @@ class MadeArchive:
     files: dict[str, bytes] = field(default_factory=dict)
     manifest: str = "bundle.json"
     without_run: bool = False
+    identity: object = None
     manifest_text: bytes | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -90,7 +91,8 @@ class MadeArchive:
         """Write the archive; `write` adds members of its own at the end."""
         files = {**({} if self.without_run else {"run/run.json": json.dumps(self.run).encode()}), **self.files}
         named = {name: self.digests.get(name, digest(data)) for name, data in files.items()}
-        text = json.dumps({"layout": 1, "run": RUN_ID, "files": named, "about": {}}).encode()
+        about = {} if self.identity is None else {f"snapshot/{KEY}": {"identity": self.identity}}
+        text = json.dumps({"layout": 1, "run": RUN_ID, "files": named, "about": about}).encode()
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             add(tar, self.manifest, text if self.manifest_text is None else self.manifest_text)

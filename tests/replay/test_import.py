@@ -17,6 +17,7 @@ import pytest
 from rig.errors import RigError
 from rig.image.digest import digest_text
 from rig.image.store import Store
+from rig.machine.identity import key_of
 from rig.replay.bundle import Imported, export_run, import_run
 from rig.run.folder import list_runs, read_run
 from rig.run.imported import read_imported
@@ -268,6 +269,23 @@ def test_side_file_of_a_strangers_snapshot_does_not_take_the_place_of_ones_own(h
     assert own is not None
     assert own.file("boot.log").read_bytes() == b"booted\n"
     assert own.damaged() == []
+
+
+def test_key_must_be_the_hash_of_the_identity_that_the_archive_carries(home: Home, tmp_path: Path) -> None:
+    identity = {"kernel": "a", "memory": 1}
+    honest = run_json(environment__snapshot_hash=key_of(identity))
+
+    _refused(home, MadeArchive(identity=identity).pack(tmp_path / "x"), "is not the hash of the identity")
+    imported = home.take(MadeArchive(identity=identity, run=honest).pack(tmp_path / "y"))
+
+    beside = home.store.get("imported", (read_imported(imported.folder) or {})["snapshot"])
+    assert beside is not None
+    assert beside.about["identity"] == identity
+
+
+@pytest.mark.parametrize("identity", [[], "a", 7, {}, {"a": [[[]]]}])
+def test_identity_of_another_form_is_refused(identity: object, home: Home, tmp_path: Path) -> None:
+    _refused(home, MadeArchive(identity=identity).pack(tmp_path / "x"), "is not the hash of the identity")
 
 
 def test_unrecorded_run_comes_without_parts(home: Home, tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:
     assert read_recorded(tmp_path)[0].facts("brk").values == result.numbers
 
 
+def test_recording_one_check_keeps_the_others(tmp_path: Path) -> None:
+    checks = catalogue()
+    brk = judge(checks["brk"], Facts({"grown": "8192", "charged": "8192", "after": "0"}))
+    exits = judge(checks["exit"], Facts({"mapped": "16384", "during": "17000", "after": "0"}))
+
+    write_recorded(Verified("debian:bookworm", "6.1.0", results=(brk,)), tmp_path)
+    write_recorded(Verified("debian:bookworm", "6.1.0", results=(exits,)), tmp_path)
+
+    assert set(read_recorded(tmp_path)[0].checks) == {"brk", "exit"}
+
+
 def test_kernel_on_which_a_check_failed_is_not_recorded(tmp_path: Path) -> None:
     result = judge(catalogue()["brk"], Facts({"grown": "8192", "charged": "0", "after": "0"}))
 

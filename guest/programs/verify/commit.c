@@ -187,6 +187,17 @@ static void munmap_returns(void)
 	tell("mapped=%ld charged=%ld unmapped=%ld left=%ld", 16 * KB, mapped, 8 * KB, committed() - before);
 }
 
+static void map_fixed(void)
+{
+	long before = committed();
+	char *at = map(16 * MB, RW, ANON);
+
+	tell("mapped=%ld first=%ld", 16 * KB, committed() - before);
+	if (mmap(condition("over") ? at : NULL, 16 * MB, RW, ANON | (condition("over") ? MAP_FIXED : 0), -1, 0) == MAP_FAILED)
+		refused("mmap");
+	tell("charged=%ld", committed() - before);
+}
+
 static void exit_returns(void)
 {
 	int ready[2];
@@ -246,6 +257,7 @@ const struct check commit_checks[] = {
 	{ "brk", brk_charges, "grow", true },
 	{ "stack", stack_charges, "grow", true },
 	{ "munmap", munmap_returns, "munmap", true },
+	{ "map-fixed", map_fixed, "over", true },
 	{ "exit", exit_returns, "exit", true },
 	{ "dontneed", dontneed_keeps, "madvise", true },
 	{ 0 },

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from rig.errors import RigError
 from rig.image.hosttools import disk_full, tool
+from rig.image.programs import run_program, started_program
 
 __all__ = ["Make", "Step", "read_step"]
 
@@ -63,12 +64,14 @@ class Make:
 
     def answer(self, *words: str) -> str:
         """Run make for what it prints on standard output."""
-        done = subprocess.run(self._command("-s", *words), capture_output=True, text=True, check=False, env=_clean())
+        done = run_program(self._command("-s", *words), env=_clean())
         if done.returncode != 0:
             raise RigError(
-                f"Buildroot's make {words[0]} ended with status {done.returncode}", where=self.tree, detail=done.stderr
+                f"Buildroot's make {words[0]} ended with status {done.returncode}",
+                where=self.tree,
+                detail=done.stderr.decode(errors="replace"),
             )
-        return done.stdout
+        return done.stdout.decode(errors="replace")
 
     def _command(self, *words: str) -> list[str]:
         return [
@@ -79,27 +82,16 @@ class Make:
 
     def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
         last = None
-        with subprocess.Popen(
-            self._command(*words),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=_clean(),
-        ) as process:
+        # Where this is interrupted make ends its children, and the next call goes on where this one stopped.
+        with started_program(self._command(*words), env=_clean(), stderr=subprocess.STDOUT) as process:
             assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    log.write(_TERMINAL.sub("", line))
-                    if (step := read_step(line)) is not None:
-                        log.flush()
-                        last = step
-                        watch(step)
-            except BaseException:
-                # make ends its children, and the next call goes on where this one stopped.
-                process.terminate()
-                raise
+            for printed in process.stdout:
+                line = printed.decode(errors="replace")
+                log.write(_TERMINAL.sub("", line))
+                if (step := read_step(line)) is not None:
+                    log.flush()
+                    last = step
+                    watch(step)
         return last, process.returncode
 
     def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:

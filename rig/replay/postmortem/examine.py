@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
+from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
 from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinfo, unpack_dump
 from rig.machine.qemu import Qemu
@@ -49,7 +49,7 @@ async def post_mortem(
 
     frames: give every page's frame number; keep: a file to leave the dump in, compressed. Raises as at_place() does.
     """
-    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+    with staging_directory("post-mortem") as name:
         dump = Path(name) / "dump"
         async with at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds) as instant:
             progress.phase("dump")
@@ -126,7 +126,7 @@ def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: boo
         raise RigError("the run keeps no dump of a panic", where=folder)
     if not (folder / run.panic_dump).is_file():
         raise RigError("the dump of the panic is gone", where=folder / run.panic_dump)
-    with TemporaryDirectory(prefix="rig-post-mortem-") as name:
+    with staging_directory("post-mortem") as name:
         dump = unpack_dump(folder / run.panic_dump, Path(name))
         return _read(run, folder, dump, None, symbols, Place("panic"), None, frames)
 

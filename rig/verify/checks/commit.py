@@ -173,6 +173,15 @@ CHECKS = (
         counterexamples=({"left": 16384}, {"left": 0}),
     ),
     Check(
+        "map-fixed",
+        "commit",
+        "A mapping that replaces another (MAP_FIXED) is charged, and the charge of what it replaces is given back.",
+        (Source("mm/mmap.c", "mmap_region"),),
+        lambda f: f["first"] == f["mapped"] and f["charged"] == f["mapped"],
+        control="munmap",
+        counterexamples=({"charged": 32768}, {"charged": 0}, {"first": 0}),
+    ),
+    Check(
         "exit",
         "commit",
         "The end of a process gives its whole charge back.",

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""How rig ends when it is told to, and when its output cannot be written.
+
+SIGTERM and SIGHUP do what Ctrl-C does: the guest ends, directories are removed, the cursor comes back. The exit
+statuses are those of a shell: 128 and the signal's number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from types import FrameType
+from typing import TextIO
+
+from rig.errors import EXIT_ERROR
+
+__all__ = [
+    "EXIT_READER_GONE",
+    "OutputLost",
+    "finish_output",
+    "interrupted_status",
+    "reader_is_gone",
+    "say",
+    "was_interrupted",
+    "watch_signals",
+]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXIT_READER_GONE = 128 + signal.SIGPIPE
+
+_received: list[int] = []
+
+
+@dataclass(frozen=True)
+class OutputLost:
+    """Standard output could not be written. status: what rig exits with; why: empty where its reader has gone."""
+
+    status: int
+    why: str = ""
+
+
+def watch_signals() -> None:
+    """Let SIGTERM and SIGHUP interrupt as SIGINT does, and let each of them end the programs that rig has started.
+
+    A thread does the latter: the main one may be waiting for a thread that waits for such a program.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_note, args=(reading,), name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup means it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _note(reading: int) -> None:
+    from rig.image.programs import end_programs
+
+    while data := os.read(reading, 16):
+        if wanted := [number for number in data if number in SIGNALS]:
+            _received.extend(wanted)
+            end_programs()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # The first one interrupts; a terminal that closes sends SIGHUP after SIGTERM, and that must not interrupt the end.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts a background job so.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _received.append(number)
+    signal.raise_signal(signal.SIGINT)
+
+
+def was_interrupted() -> bool:
+    """Return whether a signal has told rig to end."""
+    return bool(_received)
+
+
+def interrupted_status() -> int:
+    """Say that rig was interrupted, and by what, and return the exit status."""
+    number = signal.Signals(_received[0]) if _received else signal.SIGINT
+    say("rig: interrupted" if number == signal.SIGINT else f"rig: interrupted by {number.name}")
+    return 128 + number
+
+
+def say(text: str) -> None:
+    """Print a line on standard error, where that can be written: its reader may be gone, its disk full."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def finish_output() -> OutputLost | None:
+    """Write what is left of standard output and error; return what became of it where that failed."""
+    lost = None
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            found = OutputLost(EXIT_READER_GONE)
+        except OSError as error:
+            found = OutputLost(EXIT_ERROR, error.strerror or str(error))
+        except ValueError:
+            continue  # it is closed
+        else:
+            continue
+        if stream is sys.stdout:
+            lost = found
+        # What is still in the buffer would fail again when Python ends, with a status of its own.
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    return lost
+
+
+def reader_is_gone() -> bool:
+    """Return whether nobody reads the pipe that standard output, or error, is."""
+    return any(_has_no_reader(stream) for stream in (sys.stdout, sys.stderr))
+
+
+def _has_no_reader(stream: TextIO | None) -> bool:
+    try:
+        if stream is None:
+            return False
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        return False

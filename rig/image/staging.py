@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Directories that live as long as a block does, and are found again when rig was killed in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["remove_staging_directories", "staging_directory"]
+
+LOCK = ".rig-lock"
+
+
+@contextmanager
+def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
+    """Yield an empty private directory `rig-PURPOSE-…` of TMPDIR, or of base, gone at the end of the block."""
+    path = Path(tempfile.mkdtemp(prefix=f"rig-{purpose}-", dir=base))
+    try:
+        # Held while this process lives; children do not inherit it.
+        lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield path
+        finally:
+            os.close(lock)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_staging_directories() -> int:
+    """Remove the directories of rigs that were killed; return how many."""
+    count = 0
+    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "/tmp"}
+    for path in (path for base in bases for path in Path(base).glob("rig-*-????????")):
+        # Another user's, and what another program named so, stays.
+        with contextlib.suppress(OSError):
+            if path.is_symlink() or path.stat().st_uid != os.geteuid():
+                continue
+            if (path / LOCK).is_file():
+                if not _is_free(path / LOCK):
+                    continue
+                shutil.rmtree(path)
+            else:
+                path.rmdir()  # killed before there was anything in it
+            count += 1
+    return count
+
+
+def _is_free(lock: Path) -> bool:
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

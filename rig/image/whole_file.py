@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Files that are either whole or not there, also after a kill or a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+__all__ = ["sync_directory", "unnamed_until_whole", "write_whole"]
+
+WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+
+
+@contextmanager
+def unnamed_until_whole(target: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Yield a file without a name (O_TMPFILE); at the end of the block it gets `target`'s, and is on the disk.
+
+    Nothing is left of one that was not finished, however rig ended. On a filesystem without O_TMPFILE (NFS) the file is
+    called `.NAME.PID.partial` meanwhile.
+    """
+    aside = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+    named = False
+    try:
+        descriptor = os.open(target.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno not in WITHOUT_TMPFILE:
+            raise
+        descriptor, named = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, mode), True
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 # it has no path
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+            if not named:
+                aside.unlink(missing_ok=True)
+                _name(descriptor, aside)
+                named = True
+        aside.replace(target)
+        sync_directory(target.parent)
+    except BaseException:
+        if named:
+            aside.unlink(missing_ok=True)
+        raise
+
+
+def _name(descriptor: int, path: Path) -> None:
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # With a directory's descriptor Python calls linkat(AT_SYMLINK_FOLLOW); without, link(), which does not follow.
+        os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file beside its place, put it on the disk, and rename it: a reader sees the old content or the new."""
+    with unnamed_until_whole(target) as file:
+        file.write(data)
+
+
+def sync_directory(folder: Path) -> None:
+    """Put the names in a directory on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

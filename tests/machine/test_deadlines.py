@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""A QEMU that hangs, or that stops its guest, is noticed and said, with a monitor that answers as QEMU does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.errors import GuestError, RigError
+from rig.experiment.execute import Execution, _watch_stops
+from rig.machine import qmp
+from rig.machine.qmp import Monitor
+
+
+class Client:
+    """answers: command -> what QEMU returns; a command that is not in it is never answered."""
+
+    def __init__(self, answers: dict[str, Any], events: tuple[str, ...] = ()) -> None:
+        self._answers = answers
+        self._events = iter(events)
+        self.commands: list[str] = []
+
+    async def execute(self, command: str, arguments: dict[str, Any] | None) -> Any:
+        self.commands.append(command)
+        if command not in self._answers:
+            await asyncio.Event().wait()
+        return self._answers[command]
+
+    def send_fd_scm(self, descriptor: int) -> None:
+        pass
+
+    @property
+    async def events(self) -> AsyncIterator[dict[str, str]]:
+        for name in self._events:
+            yield {"event": name}
+
+
+def monitor(client: Client, scale: float = 1.0) -> Monitor:
+    made = Monitor("test", scale)
+    made._client = client
+    return made
+
+
+def test_command_that_is_not_answered_ends_with_its_name() -> None:
+    with pytest.raises(RigError, match=r"QMP: QEMU did not answer query-status within 0.02 s .*--timeout-scale"):
+        asyncio.run(monitor(Client({}), 0.01).execute("query-status", deadline=2.0))
+
+
+@pytest.mark.parametrize(("direction", "verb"), [("in", "restoring"), ("out", "saving")])
+def test_migration_that_comes_no_further_is_noticed(
+    direction: str, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qmp, "STILL_DEADLINE", 0.05)
+    answers = {"migrate-set-capabilities": {}, "migrate-set-parameters": {}, "migrate": {}, "migrate-incoming": {}}
+    client = Client({**answers, "getfd": {}, "query-migrate": {"status": "active", "ram": {"transferred": 7}}})
+
+    with (tmp_path / "state").open("wb") as state, pytest.raises(RigError, match=f"no further with {verb} the guest"):
+        asyncio.run(monitor(client).migrate(direction, state.fileno(), to_file=False))
+
+
+class Session:
+    """As much of a session as is asked for its stops."""
+
+    def __init__(self, client: Client) -> None:
+        self.monitor = monitor(client)
+
+    def failure(self, what: str) -> GuestError:
+        return GuestError(what, detail="QEMU said: KVM internal error. Suberror: 1")
+
+
+@pytest.mark.parametrize("state", ["internal-error", "io-error"])
+def test_guest_that_qemu_stopped_is_ended_and_qemu_quoted(state: str) -> None:
+    execution = Execution()
+    client = Client({"query-status": {"status": state}, "quit": {}}, ("RESUME", "STOP"))
+
+    asyncio.run(_watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
+
+    assert execution.stopped is not None
+    assert execution.stopped.what == f"QEMU stopped the guest: {state}"
+    assert "KVM internal error" in str(execution.stopped.detail)
+    assert client.commands == ["query-status", "quit"]
+
+
+def test_stop_that_rig_asked_for_is_no_failure() -> None:
+    execution = Execution()
+    client = Client({"query-status": {"status": "paused"}}, ("STOP", "RESUME"))
+
+    asyncio.run(_watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
+
+    assert execution.stopped is None
