@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["plain"]
+__all__ = ["for_spreadsheet", "plain"]
 
 # CSI, OSC (with DCS, SOS, PM and APC, which end like it) and the two-byte escapes of ECMA-48, whole.
 ESCAPES = re.compile(
@@ -26,3 +26,8 @@ def plain(text: object, *, longest: int = LONGEST) -> str:
     line = ESCAPES.sub("", str(text)[: longest * 4]).replace("\t", "    ").rstrip("\r\n")
     line = "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def for_spreadsheet(text: str) -> str:
+    """Return the text of a CSV's cell so that a spreadsheet does not take it for a formula (CWE-1236)."""
+    return f"'{text}" if text[:1] in ("=", "+", "@", "-", "\t", "\r") else text

@@ -145,7 +145,8 @@ bool is_condition(const char *spec)
 /* "Key:  1234 kB", "key 1234", and for psi "some avg10=0.00 …", whose fields are some.avg10 and so on. */
 static bool read_field(const struct condition *condition, double *value)
 {
-	char key[64], *dot = strchr(condition->field, '.'), *at;
+	const char *dot = strchr(condition->field, '.');
+	char key[64], *at;
 	size_t length;
 
 	if (slurp(condition->path, text, sizeof(text)) <= 0)

@@ -159,8 +159,10 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
             traceback.print_exc()
         print_error(error)
         return BROKEN
-    if not quiet and (run.ooms or run.stalls or run.panic or outcome.problem or run.verdict != "reproduced"):
-        print_ending(run, folder, outcome.problem)
+    if not quiet and (
+        run.ooms or run.stalls or run.panic or outcome.problem or outcome.hint or run.verdict != "reproduced"
+    ):
+        print_ending(run, folder, outcome.problem, outcome.hint)
     if run.verdict == "error":
         return BROKEN
     if request.expect is not None:

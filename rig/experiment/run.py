@@ -73,7 +73,7 @@ class Job:
     layers: tuple[LayerImage, ...] = ()
     judge: Callable[[Evidence], Judgement] | None = None
     plan_deadline: float | None = None
-    program: ProgramRun | None = None
+    program: Callable[[], ProgramRun] | None = None
 
 
 def _check(request: Request) -> Job:
@@ -165,7 +165,7 @@ async def run_job(
                 "host_seconds": time.monotonic() - began,
                 "environment": _environment(ready, guest, execution),
                 "command": tuple(execution.command),
-                "program": ready.program,
+                "program": ready.program() if ready.program is not None else None,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,

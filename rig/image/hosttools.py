@@ -46,7 +46,7 @@ def disk_full(where: str | Path) -> RigError:
     return RigError(
         "the disk is full",
         where=where,
-        remedy="free some space, `rig image rm --all`, or set RIG_CACHE to a folder on another disk",
+        remedy="make room there; RIG_CACHE, RIG_RUNS and TMPDIR name directories on another disk",
     )
 
 

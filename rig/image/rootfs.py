@@ -70,13 +70,21 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
         entry = store.whole("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
     path = ref.path
+    if path.is_dir():
+        raise UsageError(
+            "is a directory, not an image",
+            where=f"--image {spec}",
+            remedy=f"run a program of it: rig exec --root {spec} -- PROGRAM; or name it: rig image import NAME {spec}",
+        )
     if not path.is_file():
-        raise UsageError(f"'{spec}' is no image", where="--image", remedy=IMAGE_SPELLINGS)
+        raise UsageError(f"'{spec}' is not an image", where="--image", remedy=IMAGE_SPELLINGS)
     with path.open("rb") as file:
         head = file.read(4096 + 16)
     if head[:4] != b"hsqs" and head[4096:] != b"NVDIMM_PFN_INFO\0":
         raise UsageError(
-            "is no image for a guest's NVDIMM", where=path, remedy="give a squashfs, or a file that rig has built"
+            "is not an image for a guest's NVDIMM",
+            where=path,
+            remedy=f"run a program of an archive: rig exec --root {spec} -- PROGRAM; or give a file that rig has built",
         )
     return Rootfs(str(path.resolve()), path.resolve(), digest_file(path), {})
 

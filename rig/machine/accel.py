@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 from rig.errors import RigError, UsageError
 from rig.image.store import Store
+from rig.image.whole_file import write_whole
 from rig.machine import host
 from rig.machine.identity import identity_of, key_of
 from rig.machine.prove import Failure, prove
@@ -117,7 +118,7 @@ async def prove_kvm(
     if keep:
         with store.writing():
             remembered.parent.mkdir(parents=True, exist_ok=True)
-            remembered.write_text(json.dumps(asdict(proof)))
+            write_whole(remembered, json.dumps(asdict(proof)).encode())
     return proof
 
 

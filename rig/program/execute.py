@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rig.errors import UsageError
 from rig.experiment.run import Job, Request, run_job
@@ -18,16 +19,20 @@ from rig.image.payload import Payload
 from rig.image.rootfs import find_rootfs
 from rig.image.store import Store
 from rig.program.files import HostFiles, collect_copies, collect_executable
+from rig.program.hints import hint_for
 from rig.program.outcome import Outcome, judge_program, outcome_of
 from rig.program.plan import WORK, program_command, program_plan
 from rig.program.request import ProgramRequest
 from rig.program.roots import Root, copies_layer, find_root
-from rig.run.document import ProgramRun, Run
 from rig.run.progress import Progress
-from rig.scenario.evidence import Evidence
 from rig.scenario.load import Scenario
 from rig.scenario.schema import GuestNeeds, Plan, ScenarioFile
 from rig.scenario.settings import parse_settings
+
+if TYPE_CHECKING:
+    from rig.run.document import ProgramRun, Run
+    from rig.scenario.evidence import Evidence
+    from rig.scenario.judge import Judgement
 
 __all__ = ["run_program"]
 
@@ -105,23 +110,28 @@ def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
     plan = program_plan(request, settings, command, layers=layers, ids=ids, stdin=stdin)
     outcomes: list[Outcome] = []
 
-    def judge(evidence: Evidence) -> object:
-        outcomes.append(outcome_of(evidence))
+    def judge(evidence: Evidence) -> Judgement:
+        outcome = outcome_of(evidence)
+        outcomes.append(replace(outcome, hint=hint_for(request, command.argv, outcome, evidence)))
         return judge_program(evidence, request.expect)
 
-    noted = ProgramRun(
-        argv=command.argv,
-        env=command.env,
-        cwd=command.cwd,
-        user=command.user,
-        cgroup=request.cgroup,
-        packages=request.packages,
-        root=request.root or "",
-        copies=request.copies,
-        timeout=request.timeout,
-    )
+    def noted() -> ProgramRun:
+        from rig.run.document import ProgramRun
+
+        return ProgramRun(
+            argv=command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            user=command.user,
+            cgroup=request.cgroup,
+            packages=request.packages,
+            root=request.root or "",
+            copies=request.copies,
+            timeout=request.timeout,
+        )
+
     deadline = 300 + HOST_SECONDS_PER_GUEST_SECOND * request.timeout
-    return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes  # type: ignore[arg-type] # judge() returns what judge_program() does
+    return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes
 
 
 def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rig.program.expectation import Expectation
 from rig.program.plan import ENDED, STARTED
-from rig.run.document import Claimed, Shown
-from rig.scenario.judge import Judgement, judge_claims
-from rig.telemetry.stall import find_stalls
 
 if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
+    from rig.scenario.judge import Judgement
 
 __all__ = ["Outcome", "judge_program", "outcome_of"]
 
@@ -25,7 +23,10 @@ EXECVE = "execve"
 
 @dataclass(frozen=True)
 class Outcome:
-    """code or signal: how the program ended, where it did. problem: why it was not started, or did not end."""
+    """code or signal: how the program ended, where it did.
+
+    problem: why it was not started, or did not end. hint: what to try.
+    """
 
     status: int
     code: int | None = None
@@ -33,10 +34,14 @@ class Outcome:
     ooms: int = 0
     problem: str = ""
     stalls: int = 0
+    hint: str = ""
 
 
 def outcome_of(evidence: Evidence) -> Outcome:
     """Return how the program ended, from the agent's records."""
+    # Imported while the guest runs, as all that judges.
+    from rig.telemetry.stall import find_stalls
+
     return replace(_how_it_ended(evidence), stalls=len(find_stalls(evidence.records)))
 
 
@@ -92,6 +97,9 @@ def meets(expected: Expectation, outcome: Outcome) -> bool:
 
 def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement:
     """Judge the run: what was expected, or, where nothing was, that the program was started and ended by itself."""
+    from rig.run.document import Claimed, Shown
+    from rig.scenario.judge import judge_claims
+
     outcome = outcome_of(evidence)
     values = [
         Shown(name=name, value=value, shown=str(value))

@@ -12,6 +12,8 @@ from rig.sanitize import plain
 if TYPE_CHECKING:
     from rich.table import Table
 
+from rig.sanitize import for_spreadsheet
+
 __all__ = ["arrow_csv", "arrow_table"]
 
 
@@ -31,9 +33,13 @@ def arrow_csv(table: Any) -> str:
     """Return the rows with a header line; maps as JSON-like `key=value` pairs."""
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(table.schema.names)
-    writer.writerows([_text(value) for value in row.values()] for row in table.to_pylist())
+    writer.writerow([for_spreadsheet(name) for name in table.schema.names])
+    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
     return target.getvalue()
+
+
+def _cell(value: Any) -> str:
+    return _text(value) if isinstance(value, int | float) else for_spreadsheet(_text(value))
 
 
 def _text(value: Any) -> str:

@@ -9,11 +9,13 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rig.run.document import Run
 from rig.run.progress import NullProgress
 from rig.sanitize import plain
+
+if TYPE_CHECKING:
+    from rig.run.document import Run
 
 __all__ = ["OutputProgress", "output_bytes", "print_ending"]
 
@@ -58,10 +60,11 @@ def output_bytes(record: Mapping[str, Any]) -> bytes:
     return data if record.get("open") else data + b"\n"
 
 
-def print_ending(run: Run, folder: Path, problem: str = "") -> None:
+def print_ending(run: Run, folder: Path, problem: str = "", hint: str = "") -> None:
     """Print on standard error what an exit status does not say: an OOM or a panic, explained; why it did not start.
 
-    problem: why the program was not started or did not end, where it was not or did not.
+    problem: why the program was not started or did not end, where it was not or did not;
+    hint: what to try.
     """
     from rich.console import Console
     from rich.text import Text
@@ -76,6 +79,8 @@ def print_ending(run: Run, folder: Path, problem: str = "") -> None:
     for line in (problem, run.reason):
         if line:
             console.print(Text(f"rig: {plain(line)}", "bold"), soft_wrap=True)
+    if hint:
+        console.print(Text(f"  try: {plain(hint)}"), soft_wrap=True)
 
 
 def _explained(console_log: Path) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rig.sweep.row import Row
 
-__all__ = ["SweepTable", "points_table"]
+__all__ = ["SweepTable", "points_table", "time_left"]
 
 MOST_ROWS = 40
 
@@ -67,6 +68,16 @@ def _spread(values: Sequence[float | None]) -> str:
     return f"{median(known):.1f} s ({min(known):.1f}–{max(known):.1f})"
 
 
+def time_left(done: int, left: int, seconds: float) -> str:
+    """Return how long the rest will take when `done` runs took `seconds`; an empty text before the first is done."""
+    if not done or not left:
+        return ""
+    rest = seconds / done * left
+    if rest < 90:
+        return f", about {max(1, round(rest))} s left"
+    return f", about {rest / 60:.0f} min left" if rest < 90 * 60 else f", about {rest / 3600:.1f} h left"
+
+
 class SweepTable:
     """Rows as they come: a live table on a terminal, a line each elsewhere. quiet: nothing."""
 
@@ -77,6 +88,8 @@ class SweepTable:
         self._quiet = quiet
         self._rows: list[Row] = []
         self._running = 0
+        self._began = time.monotonic()
+        self._fresh = 0
         self._live: Any = None
 
     def __enter__(self) -> Self:
@@ -101,6 +114,7 @@ class SweepTable:
     def ended(self, row: Row) -> None:
         """A run is over, or was found finished."""
         self._rows.append(row)
+        self._fresh += self._running > 0
         self._running = max(0, self._running - 1)
         self._refresh()
         if self._live is None and not self._quiet:
@@ -116,5 +130,6 @@ class SweepTable:
         from rich.console import Group
         from rich.text import Text
 
-        done = Text(f"{len(self._rows)} of {self._total} runs, {self._running} running", "dim")
+        left = time_left(self._fresh, self._total - len(self._rows), time.monotonic() - self._began)
+        done = Text(f"{len(self._rows)} of {self._total} runs, {self._running} running{left}", "dim")
         self._live.update(Group(points_table(self._names, self._rows, newest=MOST_ROWS), done))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.run.records import Record, Records
+from rig.sanitize import for_spreadsheet
 
 __all__ = ["COLUMNS", "PROCESS_COLUMNS", "Row", "columns", "rows", "write_timeline"]
 
@@ -61,9 +62,13 @@ def write_timeline(records: Records, path: Path) -> int:
     """Write timeline.csv and return the number of its rows."""
     table = list(rows(records))
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns(table), restval="")
-        writer.writeheader()
-        writer.writerows(table)
+        names = columns(table)
+        writer = csv.writer(file)
+        # Roles and labels are the guest's words.
+        writer.writerow([for_spreadsheet(name) for name in names])
+        for row in table:
+            values = (row.get(name, "") for name in names)
+            writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in values])
     return len(table)
 
 

@@ -12,6 +12,7 @@ import pytest
 from rig.image.layer.config import ImageConfig
 from rig.klog import read
 from rig.program.expectation import Expectation
+from rig.program.hints import hint_for
 from rig.program.outcome import judge_program, outcome_of
 from rig.program.plan import ENDED, STARTED, program_command, program_plan
 from rig.program.request import ProgramRequest
@@ -129,3 +130,46 @@ def test_guest_that_breaks_is_an_error_whatever_is_expected(tmp_path: Path) -> N
 )
 def test_output_is_what_was_printed(record: dict[str, Any], printed: bytes) -> None:
     assert output_bytes(record) == printed
+
+
+def line(text: str) -> dict[str, Any]:
+    return {"ev": "line", "program": "true", "pid": PID, "stream": "stderr", "text": text}
+
+
+@pytest.mark.parametrize(
+    ("argv", "records", "words"),
+    [
+        (("sh",), (failed(STARTED, "execve of sh failed", "ENOENT"),), "take this host's along: rig exec -- /"),
+        (
+            ("no-such-tool",),
+            (failed(STARTED, "execve of no-such-tool failed", "ENOENT"),),
+            "--deb PACKAGE -- no-such-tool",
+        ),
+        (("./x",), (failed(STARTED, "execve of ./x failed", "ENOENT"),), "neither the guest nor this host"),
+        (("./x",), (failed(STARTED, "execve of ./x failed", "EACCES"),), "name its interpreter"),
+        (("python3",), (line("ModuleNotFoundError: No module named 'json'"), *ended(code=1)), "--deb python3"),
+        (
+            ("x",),
+            (
+                line("x: error while loading shared libraries: libz.so.1: cannot open shared object file: No"),
+                *ended(code=127),
+            ),
+            "--copy libz.so.1",
+        ),
+        (("python3",), (line("ModuleNotFoundError: No module named 'json'"), *ended(code=0)), ""),
+        (("x",), ended(code=1), ""),
+    ],
+)
+def test_hints(tmp_path: Path, argv: tuple[str, ...], records: tuple[dict[str, Any], ...], words: str) -> None:
+    evidence = made(tmp_path, *records)
+
+    hint = hint_for(ProgramRequest(argv), argv, outcome_of(evidence), evidence)
+
+    assert words in hint
+    assert bool(words) == bool(hint)
+
+
+def test_python_of_a_package_is_not_told_to_take_that_package(tmp_path: Path) -> None:
+    evidence = made(tmp_path, line("ModuleNotFoundError: No module named 'numpy'"), *ended(code=1))
+
+    assert hint_for(ProgramRequest(("x",), packages=("python3",)), ("x",), outcome_of(evidence), evidence) == ""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rig.cli import app
@@ -110,3 +112,15 @@ def test_bad_options_are_usage_errors_without_a_guest(
 ) -> None:
     assert _run(["exec", *options, "--", "true"]) == 64
     assert words in capsys.readouterr().err
+
+
+def test_directory_as_an_image_is_told_of_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["run", "memory-is-copied", "--image", str(tmp_path)]) == 64
+    assert f"rig exec --root {tmp_path} -- PROGRAM" in capsys.readouterr().err
+
+
+def test_archive_as_an_image_is_told_of_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app.tar").write_bytes(bytes(10240))
+
+    assert _run(["run", "memory-is-copied", "--image", str(tmp_path / "app.tar")]) == 64
+    assert "rig exec --root" in capsys.readouterr().err

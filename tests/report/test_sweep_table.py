@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The table of a sweep that is running."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from rig.report.sweep_table import SweepTable, time_left
+from rig.sweep.row import Row
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "seconds", "words"),
+    [
+        (0, 5, 10.0, ""),
+        (5, 0, 10.0, ""),
+        (1, 1, 0.1, ", about 1 s left"),
+        (2, 10, 10.0, ", about 50 s left"),
+        (10, 100, 60.0, ", about 10 min left"),
+        (10, 10_000, 60.0, ", about 16.7 h left"),
+    ],
+)
+def test_time_left_is_that_of_the_runs_so_far(done: int, left: int, seconds: float, words: str) -> None:
+    assert time_left(done, left, seconds) == words
+
+
+def test_runs_that_were_found_finished_do_not_count_as_fast_ones() -> None:
+    out = io.StringIO()
+    row = Row(point=0, repeat=0, settings={"hog": "1M"}, verdict="reproduced")
+
+    with SweepTable(Console(file=out, force_terminal=True, width=100), ["hog"], 4) as table:
+        table.ended(row)
+        table.ended(row.model_copy(update={"repeat": 1}))
+        assert table._fresh == 0
+        table.began(object())
+        table.ended(row.model_copy(update={"repeat": 2}))
+        assert table._fresh == 1
