@@ -31,7 +31,8 @@ PARTS = ("page-fault", "fault-handler", "copy-on-write", "allocation", "oom")
 PURPOSES = {
     "sysrq": "somebody pressed SysRq f (or wrote f to /proc/sysrq-trigger)",
     "fork": "a fork: the child's page tables and structures",
-    "copy-on-write": "copy-on-write: it wrote to a page that it still shared since a fork, and needed its own copy",
+    "copy-on-write": "copy-on-write: it wrote to a page that it shared (since a fork, by KSM, or with a file) and "
+    "needed its own copy",
     "swap-in": "bringing a page back from swap",
     "huge-page": "a huge page for anonymous memory",
     "anonymous": "the first touch of anonymous memory that it had been promised (malloc, mmap)",

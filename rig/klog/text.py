@@ -16,7 +16,7 @@ LONGEST_TEXT = 2048  # PRINTK_MESSAGE_MAX (kernel/printk/internal.h) since 6.3; 
 BLOCK = 1 << 18
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_LONGEST_NUMBER = 20  # 2^64 has as many digits
+_SHORT = 300  # no number in such a line is beyond what a float holds (308 digits)
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z_])([0-9]{18})[0-9]{3,}(?![0-9A-Za-z_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -65,7 +65,7 @@ def bounded(text: str) -> str:
 
     Patterns that are quadratic in a line's length, and Python's limit of 4,300 digits to a number, cannot be reached.
     """
-    if len(text) <= _LONGEST_NUMBER:
+    if len(text) <= _SHORT:
         return text
     text = text[:LONGEST_TEXT]
     return _LONG_NUMBER.sub(r"\1", text) if _LONG_NUMBER.search(text) else text

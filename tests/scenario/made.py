@@ -87,6 +87,8 @@ class Made:
     """What can be had when the writing starts, before the OOM killer must come; file_kb comes on top."""
     file_kb: int = 0
     slab_kb: int = 9000
+    swap_kb: int = 0
+    swap_left_kb: int = 0
     copied_kb: int = 60000
     oom: bool = True
     invoker: tuple[str, int] = ("child", CHILD)
@@ -165,8 +167,8 @@ class Made:
         if label in self.drop_labels:
             return
         meminfo = {
-            "MemTotal": 477000, "MemFree": available + FLOOR, "MemAvailable": available + 4000, "SwapTotal": 0,
-            "SwapFree": 0, "Active(anon)": 0, "Inactive(anon)": 400000, "Active(file)": 0,
+            "MemTotal": 477000, "MemFree": available + FLOOR, "MemAvailable": available + 4000, "SwapTotal": self.swap_kb,
+            "SwapFree": self.swap_kb, "Active(anon)": 0, "Inactive(anon)": 400000, "Active(file)": 0,
             "Inactive(file)": self.file_kb, "KReclaimable": self.slab_kb,
         }  # fmt: skip
         self._say("sample", t, label=label, meminfo=meminfo, vmstat={"pgfault": 1, "oom_kill": kills}, procs=procs)
@@ -201,6 +203,7 @@ class Made:
             "lowmem_reserve[]: 0 446 446 446 446",
             "Node 0 DMA32 free:2800kB boost:0kB min:2708kB low:3384kB high:4060kB present:507776kB managed:457268kB",
             "lowmem_reserve[]: 0 0 0 0 0",
+            *([f"Free swap  = {self.swap_left_kb}kB", f"Total swap = {self.swap_kb}kB"] if self.swap_kb else []),
             "130942 pages RAM",
             "12785 pages reserved",
             "Tasks state (memory values in pages):",

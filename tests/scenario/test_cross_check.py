@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rig.klog import read
+from rig.klog.explain.asked import origin
 from rig.run.document import Claimed
 from rig.scenario.conditions import PROGRAMS, SETTINGS
 from rig.scenario.cross_check import cross_check
@@ -192,3 +193,13 @@ def test_run_without_the_agents_word_on_the_log_is_judged_as_before() -> None:
     old = Evidence(evidence.settings, evidence.plan, evidence.records, evidence.log)
 
     assert cross_check(old) is not None
+
+
+def test_explanation_of_a_copy_says_whose_page_it_can_have_been() -> None:
+    run = recorded("overcommit-oops")
+    zeroed = run.printed("GFP_HIGHUSER_MOVABLE|__GFP_COMP)", "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO)")
+
+    shared, only_read = (origin(each.evidence().ooms()[0])[0] or "" for each in (run, zeroed))
+
+    assert "since a fork, by KSM, or with a file" in shared
+    assert "had only read" in only_read

@@ -245,3 +245,23 @@ def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> Non
     assert judgement.verdict == "invalid"
     assert "seen instead: hog 122 R" in judgement.reason
     assert "wait_state program=hog" in judgement.reason
+
+
+def values_of(made: Made, claim: str) -> dict[str, object]:
+    found = next(each for each in made.judged().claims if each.id == claim)
+    return {value.name: value.value for value in found.values}
+
+
+def test_swap_counts_as_what_is_left_unless_swappiness_forbids_it() -> None:
+    willing = values_of(Made(sets=("swap=64M",), swap_kb=65536), "copied-what-was-left")
+    made = Made(sets=("swap=64M", "vm.swappiness=0"), swap_kb=65536, swap_left_kb=65536)
+    unwilling = values_of(made, "copied-what-was-left")
+
+    assert willing["left"] - unwilling["left"] == 65536 * 1024  # type: ignore[operator] # bytes both
+    assert made.verdict_of("copied-what-was-left") == "held"
+
+
+def test_swap_that_was_taken_all_the_same_is_not_what_was_left() -> None:
+    made = Made(sets=("swap=64M", "vm.swappiness=0"), swap_kb=65536, swap_left_kb=55296, copied_kb=60000)
+
+    assert values_of(made, "copied-what-was-left")["swapped"] == 10240 * 1024

@@ -13,6 +13,7 @@ from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["asked", "origin"]
 
+ZERO_PAGE = "the first write to a page of anonymous memory that it had only read: no page was shared since a fork"
 _FAULT = re.compile(r"page_fault|do_user_addr_fault|handle_mm_fault|el0_da|do_mem_abort|do_translation_fault")
 
 
@@ -64,6 +65,9 @@ def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
     for purpose, words in PURPOSES.items():
         for found, line in purposes:
             if found == purpose:
+                if purpose == "copy-on-write" and "__GFP_ZERO" in event.gfp_flags:
+                    # wp_page_copy() of mm/memory.c asks for a cleared page where the zero page was mapped.
+                    return ZERO_PAGE, (line, event.line)
                 return words, (line,)
     fault = next((frame for frame in frames if _FAULT.search(frame.function)), None)
     if fault is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
-from rig.scenario.functions.records import find_look, find_process, find_sample, number_of
+from rig.scenario.functions.records import find_look, find_process, find_sample, number_of, sysctl
 from rig.scenario.views import Missing, Nothing
 from rig.scenario.zoneinfo import read_zoneinfo
 
@@ -96,10 +96,23 @@ def available_at(evidence: Evidence, label: str, zones: str = "zones") -> int:
         raise Missing(f"what was read under the label '{zones}' is not a /proc/zoneinfo")
     now, first = find_sample(evidence, label).get("meminfo", {}), evidence.samples()[0].get("meminfo", {})
     slab = max(_slab(now, label) - _slab(first, "first"), 0)
-    parts = ("MemFree", "Active(file)", "Inactive(file)", "SwapFree")
+    # With vm.swappiness=0 swap is the kernel's last resort (get_scan_count() of mm/vmscan.c): how much of it is used
+    # before the OOM killer comes cannot be foreseen. swapped_out() tells afterwards.
+    swap = () if sysctl(evidence, "vm.swappiness") == 0 else ("SwapFree",)
+    parts = ("MemFree", "Active(file)", "Inactive(file)", *swap)
     had = sum(number_of(now, part, label) for part in parts) + slab
     pages = sum(zone.per_cpu - zone.min - zone.protection for zone in found)
     return had * KIB + pages * evidence.page_size()
+
+
+@function("records", "swapped_out('writing-starts') == 0")
+def swapped_out(evidence: Evidence, label: str) -> int:
+    """bytes of swap that were taken from that sample to the first OOM's report"""
+    ooms = evidence.ooms()
+    if not ooms:
+        raise Nothing("there was no OOM")
+    before = number_of(find_sample(evidence, label).get("meminfo", {}), "SwapFree", label)
+    return (before - int(ooms[0].totals.get("free_swap_kb", 0))) * KIB
 
 
 def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
