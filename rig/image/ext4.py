@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The superblock and the inodes of an ext4 that mke2fs has just made, set in place (fs/ext4/ext4.h).
 
-mke2fs copies the owners and times of the files that it is given. debugfs sets them one command a field, which took
-1.3 s for 10,000 files; here it is one pass over the inode tables. Checksums (metadata_csum) must be off.
+mke2fs copies the owners and times of the files that it is given. debugfs sets them one command a field;
+here it is one pass over the inode tables. Checksums (metadata_csum) must be off.
 """
 
 from __future__ import annotations

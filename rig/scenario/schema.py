@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rig.scenario.parameter import RESERVED, Parameter, Raw
 from rig.scenario.verbs import check_step
@@ -16,7 +16,7 @@ from rig.units import parse_size
 __all__ = ["Check", "Claim", "GuestNeeds", "Measure", "Plan", "Program", "ScenarioFile", "Step"]
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
-LIBRARY = re.compile(r"^[A-Za-z0-9_+][A-Za-z0-9_+.-]*$")
+LIBRARY = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+.-]*")
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -28,7 +28,23 @@ def _bytes(value: Any) -> Any:
     return parse_size(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
+def _name(value: str) -> str:
+    # Not pydantic's `pattern`, which looks for it anywhere in the text.
+    if not NAME.fullmatch(value):
+        raise ValueError(
+            f"'{value}' is not a valid name: a lower-case letter, then lower-case letters, digits, - and _"
+        )
+    return value
+
+
+def _library(value: str) -> str:
+    if not LIBRARY.fullmatch(value):
+        raise ValueError(f"'{value}' is not a library's name: write it as after -l, as in pthread")
+    return value
+
+
 Size = Annotated[int, BeforeValidator(_bytes)]
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class GuestNeeds(Strict):
@@ -54,9 +70,9 @@ class Program(Strict):
     libs are libraries that a C program is linked with (`m`, `pthread`), files its further C files.
     """
 
-    name: Annotated[str, Field(pattern=NAME.pattern)]
+    name: Name
     source: str
-    libs: tuple[Annotated[str, Field(pattern=LIBRARY.pattern)], ...] = ()
+    libs: tuple[Annotated[str, AfterValidator(_library)], ...] = ()
     files: tuple[str, ...] = ()
     may_fail: bool = False
     """Whether it may end with a status other than 0, or by a signal, without a step that waits for its end."""
@@ -119,7 +135,7 @@ class Claim(Strict):
     fails, it is no fault of the run that the plan could not go on.
     """
 
-    id: Annotated[str, Field(pattern=NAME.pattern)]
+    id: Name
     text: str
     expr: str
     when: str | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
+from rig.image.programs import run_program
 from rig.image.store import Store
 from rig.run.folder import new_run_id, runs_folder
 from rig.verify.check import Facts, judge, parse_release
@@ -38,8 +38,9 @@ class Mutant:
 
 def list_conditions(program: Path) -> dict[str, list[str]]:
     """Return the conditions of each check, as the program lists them (it runs on the host)."""
-    listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
-    lines = (line.split() for line in listed.splitlines())
+    listed = run_program([program, "--list"])
+    listed.check_returncode()
+    lines = (line.split() for line in listed.stdout.decode().splitlines())
     return {name: conditions for name, _, *conditions in lines}
 
 

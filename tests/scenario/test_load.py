@@ -101,6 +101,16 @@ def test_broken_toml_names_line_and_column(tmp_path: Path) -> None:
         ("min = 1", 'choices = ["1"]', "'choices' belongs to type", None),
         ("{{ naps }} seconds", "{{ nap }} seconds", "unknown name 'nap'", "did you mean 'naps'?"),
         ("{{ naps }} seconds", "{{ naps seconds", "the template is broken", "correct the template"),
+        ('id = "ended"', 'id = "ended?"', "'ended?' is not a valid name", None),
+        ('id = "ended"', 'id = "It ended"', "'It ended' is not a valid name", None),
+        ("[plan]", '[[programs]]\nname = "../hog"\nsource = "hog"\n[plan]', "'../hog' is not a valid name", None),
+        ("[plan]", '[[programs]]\nname = "hog\\n"\nsource = "hog"\n[plan]', "is not a valid name", None),
+        (
+            "[plan]",
+            '[[programs]]\nname = "hog"\nsource = "hog"\nlibs = ["m -o x"]\n[plan]',
+            "'m -o x' is not a library's name",
+            None,
+        ),
         ('id = "ended"', 'id = "ended"\nneeds = ["other"]', "needs 'other', which is no claim above it", None),
     ],
 )

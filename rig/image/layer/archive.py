@@ -24,6 +24,7 @@ from rig.errors import RigError, UsageError
 from rig.image.hosttools import tool
 from rig.image.layer.config import ImageConfig, read_config
 from rig.image.layer.staging import LARGEST_ROOT, Staging
+from rig.image.programs import started_program
 
 __all__ = ["fill_from_archive", "is_layout"]
 
@@ -248,19 +249,15 @@ def _plain(path: Path) -> Iterator[IO[bytes]]:
         import tempfile
 
         with tempfile.TemporaryFile() as unpacked:
-            program = subprocess.Popen(
-                [tool(kind), "-q", "-d", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            assert program.stdout is not None
-            left = LARGEST_ROOT
-            while data := program.stdout.read(min(1 << 20, left + 1)):
-                left -= len(data)
-                if left < 0:
-                    program.kill()
-                    program.wait()
-                    raise RigError(f"the archive unpacks to more than {LARGEST_ROOT >> 30} GB", where=path)
-                unpacked.write(data)
-            if program.wait() != 0:
+            with started_program([tool(kind), "-q", "-d", "-c", path], stderr=subprocess.DEVNULL) as program:
+                assert program.stdout is not None
+                left = LARGEST_ROOT
+                while data := program.stdout.read(min(1 << 20, left + 1)):
+                    left -= len(data)
+                    if left < 0:
+                        raise RigError(f"the archive unpacks to more than {LARGEST_ROOT >> 30} GB", where=path)
+                    unpacked.write(data)
+            if program.returncode != 0:
                 raise RigError("the archive is damaged: it cannot be decompressed", where=path)
             unpacked.seek(0)
             yield unpacked

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 import struct
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import UsageError
+from rig.image.programs import run_program
 
 __all__ = ["Executable", "closure_of", "read_executable"]
 
@@ -90,16 +90,13 @@ def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
             where=path,
             remedy="link it statically, or give a root that it was built for with --root",
         )
-    done = subprocess.run(
+    done = run_program(
         [loader, *(["--list"] if "musl" in loader else []), path.resolve()],
         env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    found, missing = _parse(done.stdout)
+    found, missing = _parse(os.fsdecode(done.stdout))
     if missing or done.returncode != 0:
-        words = done.stderr.strip().removeprefix(f"{path.resolve()}: ")
+        words = done.stderr.decode(errors="replace").strip().removeprefix(f"{path.resolve()}: ")
         raise UsageError(
             f"the dynamic loader does not find {', '.join(missing)}" if missing else f"cannot be loaded: {words}",
             where=path,
