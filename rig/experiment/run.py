@@ -204,7 +204,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
     from rig.scenario.build_run import account
     from rig.scenario.evidence import Evidence
-    from rig.scenario.judge import judge
+    from rig.scenario.judge import judge_scenario
     from rig.telemetry.records import read_records
     from rig.telemetry.stall import find_stalls
     from rig.telemetry.timeline import write_timeline
@@ -214,7 +214,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     records = read_records(opened.folder / "events.jsonl")
     write_timeline(records, opened.folder / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
-    judgement = ready.judge(evidence) if ready.judge is not None else judge(ready.scenario, evidence)
+    judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
     if judgement.verdict == "error" and problem is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.load import CheckedClaim, Scenario
 
-__all__ = ["Judgement", "judge", "judge_claims", "show_value"]
+__all__ = ["Judgement", "judge_claims", "judge_scenario", "show_value"]
 
 PLAN_CLAIM = "plan-ran"
 NOT_JUDGED = "not judged:"
@@ -35,7 +35,7 @@ class Judgement:
     reason: str = ""
 
 
-def judge(scenario: Scenario, evidence: Evidence) -> Judgement:
+def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
     """Judge every claim of `scenario` over `evidence`; the plan's own end is the first of them.
 
     Never raises for what the guest said or did not say: that is a claim's verdict, with its reason.

@@ -17,8 +17,8 @@ __all__ = [
     "Result",
     "Source",
     "Status",
-    "judge",
     "judge_all",
+    "judge_check",
     "parse_release",
 ]
 
@@ -136,7 +136,7 @@ def parse_release(text: str) -> Release:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def judge(check: Check, facts: Facts) -> Result:
+def judge_check(check: Check, facts: Facts) -> Result:
     """Judge a check by the facts of its guest; its control is looked at by judge_all()."""
 
     def result(status: Status, why: str = "") -> Result:

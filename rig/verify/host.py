@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
-from rig.verify.check import Check, Facts, Result, judge, judge_all, parse_release
+from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
 from rig.verify.facts import kernel_facts, program_facts
 from rig.verify.kernels import Verified, with_controls
 
@@ -56,7 +56,7 @@ def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False
     results = _measure(program, [check for check in wanted if check.name in harmless], release)
     for check in wanted:
         if check.name not in harmless:
-            results[check.name] = judge(check, Facts(_run_harmful(program, check), release))
+            results[check.name] = judge_check(check, Facts(_run_harmful(program, check), release))
     return _verified("host", platform.release(), checks, results, time.monotonic() - began)
 
 
@@ -76,7 +76,7 @@ def judge_output(text: str, checks: Sequence[Check]) -> Verified:
         facts = program_facts(part.splitlines())
         for check in checks:
             if check.name in facts and (check.name not in judged or judged[check.name].status != "pass"):
-                judged[check.name] = judge(check, Facts(facts[check.name], version))
+                judged[check.name] = judge_check(check, Facts(facts[check.name], version))
     return _verified("output", release["release"], checks, judged, 0.0)
 
 
@@ -100,7 +100,7 @@ def _measure(program: Path, checks: Sequence[Check], release: tuple[int, int]) -
             time.sleep(PAUSE)
         facts = program_facts(_run(program, ["--host", *(check.name for check in left)]).splitlines())
         for check in left:
-            result = judge(check, Facts(facts.get(check.name, {}), release))
+            result = judge_check(check, Facts(facts.get(check.name, {}), release))
             results[check.name] = replace(result, numbers={**result.numbers, "tries": str(attempt)})
         left = [check for check in left if results[check.name].status in ("fail", "broken")]
     return results

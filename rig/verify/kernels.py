@@ -16,7 +16,7 @@ from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
 from rig.run.folder import new_run_id, runs_folder
-from rig.verify.check import Check, Facts, Result, judge, judge_all, parse_release
+from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import Lab, Task, measure
 
@@ -72,7 +72,9 @@ async def verify_kernel(
     measured_checks = with_controls(checks)
     measured = await measure(lab, [Task(check) for check in measured_checks])
     release = parse_release(parts.kernel.release)
-    results = judge_all({check.name: judge(check, Facts(measured[check.name], release)) for check in measured_checks})
+    results = judge_all(
+        {check.name: judge_check(check, Facts(measured[check.name], release)) for check in measured_checks}
+    )
     verified = Verified(
         parts.kernel.spec,
         parts.kernel.release,

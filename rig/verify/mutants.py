@@ -20,7 +20,7 @@ from rig.image.guestcode import build_guest_code
 from rig.image.programs import run_program
 from rig.image.store import Store
 from rig.run.folder import new_run_id, runs_folder
-from rig.verify.check import Facts, judge, parse_release
+from rig.verify.check import Facts, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import PROGRAM, Lab, Task, measure
 
@@ -50,7 +50,7 @@ def judge_mutant(task: Task, facts: Facts) -> Mutant:
         return Mutant(task.title, caught=False, why=f"not measured: {facts.values['lost']}")
     if "not_negated" in facts.values:
         return Mutant(task.title, caught=False, why="the check never asked for this condition")
-    result = judge(task.check, facts)
+    result = judge_check(task.check, facts)
     caught = result.status in ("fail", "broken")
     return Mutant(task.title, caught, f"{result.status}: {result.why}" if caught else f"the check is {result.status}")
 

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.verify.check import Facts, Release, Result, judge, judge_all, parse_release
+from rig.verify.check import Facts, Release, Result, judge_all, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.kernels import Verified, verify_kernels
 
@@ -50,7 +50,7 @@ class Recorded:
 
     def results(self) -> dict[str, Result]:
         """Return the result of each check, judged by the table as it is now."""
-        return judge_all({name: judge(check, self.facts(name)) for name, check in catalogue().items()})
+        return judge_all({name: judge_check(check, self.facts(name)) for name, check in catalogue().items()})
 
 
 def read_recorded(folder: Path = FOLDER) -> list[Recorded]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from rig.cli.verify import app
 from rig.verify import kernels
-from rig.verify.check import Check, Facts, judge
+from rig.verify.check import Check, Facts, judge_check
 from rig.verify.kernels import Verified
 
 GOOD = {"grown": "8192", "charged": "8192", "after": "0"}
@@ -23,7 +23,7 @@ def call(monkeypatch: pytest.MonkeyPatch, facts: dict[str, dict[str, str] | None
         values = facts[kernel]
         if values is None:
             return Verified(kernel, unavailable="the mirror does not serve it")
-        return Verified(kernel, "6.1.0", results=tuple(judge(check, Facts(values, (6, 1))) for check in checks))
+        return Verified(kernel, "6.1.0", results=tuple(judge_check(check, Facts(values, (6, 1))) for check in checks))
 
     monkeypatch.setattr(kernels, "verify_kernel", verify_kernel)
     names = [word for kernel in facts for word in ("--kernel", kernel)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rig.klog import Log, read
 from rig.scenario.evidence import Evidence
-from rig.scenario.judge import Judgement, judge
+from rig.scenario.judge import Judgement, judge_scenario
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import render_plan
 from rig.scenario.settings import parse_settings
@@ -155,7 +155,7 @@ class Made:
         return scenario, Evidence(settings, render_plan(scenario, settings), read_records(self.records()), self.log())
 
     def judged(self) -> Judgement:
-        return judge(*self.evidence())
+        return judge_scenario(*self.evidence())
 
     def verdict_of(self, claim: str) -> str:
         return next(each.verdict for each in self.judged().claims if each.id == claim)

@@ -19,7 +19,7 @@ from typing import Any
 from rig.klog import read
 from rig.run.document import Claimed
 from rig.scenario.evidence import Evidence
-from rig.scenario.judge import Judgement, judge
+from rig.scenario.judge import Judgement, judge_scenario
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import render_plan
 from rig.scenario.settings import parse_settings
@@ -72,7 +72,7 @@ class Recorded:
         return Evidence(settings, render_plan(self.scenario, settings), read_records(lines), read([self.console]))
 
     def judged(self) -> Judgement:
-        return judge(self.scenario, self.evidence())
+        return judge_scenario(self.scenario, self.evidence())
 
     def claim(self, name: str) -> Claimed:
         return next(claim for claim in self.judged().claims if claim.id == name)

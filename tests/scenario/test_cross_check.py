@@ -12,7 +12,7 @@ from rig.run.document import Claimed
 from rig.scenario.conditions import PROGRAMS, SETTINGS
 from rig.scenario.cross_check import cross_check
 from rig.scenario.evidence import Evidence
-from rig.scenario.judge import judge
+from rig.scenario.judge import judge_scenario
 from tests.scenario.recorded import Recorded, recorded
 
 CUT = b"invoked oom-killer"
@@ -181,7 +181,7 @@ def test_program_that_died_unasked_makes_the_run_invalid() -> None:
     records = tuple({**each, "n": n} for n, each in enumerate((*without, died)))
     evidence = replace(replace(run, records=records).evidence(), log=log)
 
-    claims = {claim.id: claim for claim in judge(run.scenario, evidence).claims}
+    claims = {claim.id: claim for claim in judge_scenario(run.scenario, evidence).claims}
 
     assert run.claim(PROGRAMS).verdict == "held"
     assert claims[PROGRAMS].verdict == "failed"

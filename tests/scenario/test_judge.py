@@ -11,7 +11,7 @@ import pytest
 from rig.klog import read
 from rig.run.document import Claimed
 from rig.scenario.evidence import Evidence
-from rig.scenario.judge import Judgement, judge, show_value
+from rig.scenario.judge import Judgement, judge_scenario, show_value
 from rig.scenario.load import load_scenario
 from rig.scenario.plan import render_plan
 from rig.scenario.settings import parse_settings
@@ -29,7 +29,7 @@ def judged(tmp_path: Path, claims: str, middle: bytes = NOTHING, end: bytes = EN
     scenario = load_scenario(str(tmp_path))
     settings = parse_settings(scenario)
     evidence = Evidence(settings, render_plan(scenario, settings), read_records(READY + middle + end), read([b""]))
-    return judge(scenario, evidence)
+    return judge_scenario(scenario, evidence)
 
 
 def one(tmp_path: Path, expr: str, middle: bytes = NOTHING, **keys: Any) -> Claimed:

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from rig.verify.check import Facts, judge, judge_all
+from rig.verify.check import Facts, judge_all, judge_check
 from rig.verify.checks import catalogue
 from rig.verify.kernels import with_controls
 from rig.verify.recorded import Recorded, read_recorded
@@ -43,7 +43,7 @@ def test_every_check_has_a_way_to_fail() -> None:
 def test_check_fails_on_a_kernel_that_breaks_its_rule(
     kernel: Recorded, name: str, example: dict[str, str | int]
 ) -> None:
-    result = judge(CHECKS[name], kernel.facts(name, **example))
+    result = judge_check(CHECKS[name], kernel.facts(name, **example))
 
     assert result.status == "fail"
     assert result.why == CHECKS[name].rule
@@ -51,7 +51,7 @@ def test_check_fails_on_a_kernel_that_breaks_its_rule(
 
 @pytest.mark.parametrize(("name", "fact"), [(name, fact) for name, check in CHECKS.items() for fact in check.given])
 def test_check_whose_condition_is_not_in_force_is_broken_not_passed(name: str, fact: str) -> None:
-    result = judge(CHECKS[name], RECORDED[-1].facts(name, **{fact: "none"}))
+    result = judge_check(CHECKS[name], RECORDED[-1].facts(name, **{fact: "none"}))
 
     assert result.status == "broken"
     assert fact in result.why
@@ -66,7 +66,7 @@ def test_every_control_is_another_check_or_within() -> None:
 
 def test_check_whose_control_fails_is_broken() -> None:
     kernel = RECORDED[-1]
-    blind = {name: judge(CHECKS[name], kernel.facts(name)) for name in ("readonly-free", "anon-charged")}
+    blind = {name: judge_check(CHECKS[name], kernel.facts(name)) for name in ("readonly-free", "anon-charged")}
     blind["anon-charged"] = dataclasses.replace(blind["anon-charged"], status="fail")
 
     results = judge_all(blind)
@@ -83,28 +83,28 @@ def test_controls_of_chosen_checks_are_measured_too() -> None:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_check_without_its_facts_is_broken_not_failed(name: str) -> None:
-    assert judge(CHECKS[name], Facts({})).status == "broken"
+    assert judge_check(CHECKS[name], Facts({})).status == "broken"
 
 
 def test_check_of_what_the_kernel_lacks_is_not_applicable() -> None:
-    result = judge(CHECKS["sysv-shm"], Facts({"na": "ENOSYS"}))
+    result = judge_check(CHECKS["sysv-shm"], Facts({"na": "ENOSYS"}))
 
     assert (result.status, result.why) == ("not-applicable", "the kernel reports ENOSYS")
 
 
 def test_check_whose_process_died_is_broken() -> None:
-    assert judge(CHECKS["brk"], Facts({"broken": "139"})).status == "broken"
+    assert judge_check(CHECKS["brk"], Facts({"broken": "139"})).status == "broken"
 
 
 def test_kernel_that_panics_where_it_must_not_fails_the_check() -> None:
     # The program does not live to report whom the kernel killed.
     facts = {"panic_on_oom": "1", "memory.max": str(20 << 20), "ooms": "1", "panics": "1"}
 
-    assert judge(CHECKS["panic-1-memcg"], Facts(facts)).status == "fail"
+    assert judge_check(CHECKS["panic-1-memcg"], Facts(facts)).status == "fail"
 
 
 def test_rule_that_a_commit_changed_is_judged_by_the_kernels_version() -> None:
     given_back = RECORDED[0].facts("mprotect-untouched", readonly_again=0).values
 
-    assert judge(CHECKS["mprotect-untouched"], Facts(given_back, (6, 12))).status == "pass"
-    assert judge(CHECKS["mprotect-untouched"], Facts(given_back, (6, 1))).status == "fail"
+    assert judge_check(CHECKS["mprotect-untouched"], Facts(given_back, (6, 12))).status == "pass"
+    assert judge_check(CHECKS["mprotect-untouched"], Facts(given_back, (6, 1))).status == "fail"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.verify.check import Facts, judge
+from rig.verify.check import Facts, judge_check
 from rig.verify.checks import catalogue
 from rig.verify.document import document
 from rig.verify.kernels import Verified
@@ -41,7 +41,7 @@ def test_recorded_data_that_breaks_a_rule_shows_in_the_table() -> None:
 
 
 def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:
-    result = judge(catalogue()["brk"], Facts({"grown": "8192", "charged": "8192", "after": "0"}))
+    result = judge_check(catalogue()["brk"], Facts({"grown": "8192", "charged": "8192", "after": "0"}))
 
     path = write_recorded(Verified("debian:bookworm", "6.1.0-50-cloud-amd64", results=(result,)), tmp_path)
 
@@ -51,8 +51,8 @@ def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:
 
 def test_recording_one_check_keeps_the_others(tmp_path: Path) -> None:
     checks = catalogue()
-    brk = judge(checks["brk"], Facts({"grown": "8192", "charged": "8192", "after": "0"}))
-    exits = judge(checks["exit"], Facts({"mapped": "16384", "during": "17000", "after": "0"}))
+    brk = judge_check(checks["brk"], Facts({"grown": "8192", "charged": "8192", "after": "0"}))
+    exits = judge_check(checks["exit"], Facts({"mapped": "16384", "during": "17000", "after": "0"}))
 
     write_recorded(Verified("debian:bookworm", "6.1.0", results=(brk,)), tmp_path)
     write_recorded(Verified("debian:bookworm", "6.1.0", results=(exits,)), tmp_path)
@@ -61,7 +61,7 @@ def test_recording_one_check_keeps_the_others(tmp_path: Path) -> None:
 
 
 def test_kernel_on_which_a_check_failed_is_not_recorded(tmp_path: Path) -> None:
-    result = judge(catalogue()["brk"], Facts({"grown": "8192", "charged": "0", "after": "0"}))
+    result = judge_check(catalogue()["brk"], Facts({"grown": "8192", "charged": "0", "after": "0"}))
 
     with pytest.raises(ValueError, match="brk: fail"):
         write_recorded(Verified("debian:bookworm", "6.1.0", results=(result,)), tmp_path)
