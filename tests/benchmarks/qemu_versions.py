@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -33,6 +34,8 @@ LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
 LOADER = """\
 #!/bin/sh
 root={root}
+# Bookworm's QEMU has TCG itself in a module.
+export QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu
 exec {loader} --argv0 qemu-system-x86_64 --library-path {libraries} \\
     $root/usr/bin/qemu-system-x86_64 -L $root/usr/share/qemu -L $root/usr/share/seabios "$@"
 """
@@ -118,18 +121,22 @@ def try_version(version: Version, scenarios: list[str], *, verify: bool) -> None
         version.verify = "all pass" if called.returncode == 0 else f"status {called.returncode}"
 
 
+def median(version: Version) -> float:
+    """Return the median of a version's plans in host seconds, NaN where no run came to its end."""
+    return statistics.median(version.plans) if version.plans else math.nan
+
+
 def table(versions: list[Version]) -> str:
     """Return the table in Markdown. The last column is the plan's median beside that of the first version."""
-    first = statistics.median(versions[0].plans)
+    first = median(versions[0])
     lines = [
         "| suite | QEMU | reproduced | replay | exported and imported | verify | plan | beside the first |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in versions:
-        median = statistics.median(each.plans)
         lines.append(
             f"| {each.suite} | {each.text} | {each.reproduced} of {each.scenarios} | {each.replay} | {each.imported}"
-            f" | {each.verify} | {median:.2f} s | {median / first:.2f} |"
+            f" | {each.verify} | {median(each):.2f} s | {median(each) / first:.2f} |"
         )
     return "\n".join([*lines, *(f"\n{each.suite}: {note}" for each in versions for note in each.notes)])
 
@@ -159,8 +166,7 @@ def main() -> None:
                 version.plans.append(next(each["host_seconds"] for each in found["phases"] if each["name"] == "plan"))
     print(f"load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds")
     print(table(versions))
-    first = statistics.median(versions[0].plans)
-    slow = [each.suite for each in versions if statistics.median(each.plans) > BOUND * first]
+    slow = [each.suite for each in versions if not median(each) <= BOUND * median(versions[0])]
     broken = [
         each.suite
         for each in versions
