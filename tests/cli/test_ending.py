@@ -124,12 +124,15 @@ def test_signal_ends_rig_and_what_it_started_with_a_line_and_leaves_nothing(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        # Started from a background job it would ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A background job's children ignore SIGINT, and those of nohup SIGHUP.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
-        _begun(tmp_path / "child")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        try:
+            _begun(tmp_path / "child")
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert (process.returncode, out, err) == (status, "", line)
     assert not list((tmp_path / "cache/tmp").iterdir())

@@ -239,7 +239,7 @@ TABLE: tuple[RemedyRow, ...] = (
         "oom_score_adj lower for {}",
         "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
         _score_of,
-        measured="-500 for the writer: the hog is killed in its place",
+        measured="-500 for the hog: another is killed in its place",
     ),
     RemedyRow(
         "overcommit-ratio",
