@@ -64,10 +64,26 @@ struct plan {
 
 enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END };
 
+/* What a word's value may be. */
+struct type {
+	const char *name;
+	bool (*is_valid)(const char *value);
+	const char *problem;	/* of a value that is not valid: "is not a size" */
+	bool spawned;		/* it begins with the name of a program that was spawned before */
+};
+
+/* A key as the verb table has it. */
+struct key {
+	const char *name;	/* not terminated: `length` bytes */
+	size_t length;
+	bool repeats;
+	const struct type *type;
+};
+
 struct verb {
 	const char *name;
 	const char *needs;	/* keys, blank separated */
-	const char *takes;	/* further keys; one that ends in * may be repeated; "." stands for any key with a dot */
+	const char *takes;	/* further keys */
 	bool waits;		/* needs timeout= */
 	enum outcome (*begin)(struct step *step);
 	enum outcome (*check)(struct step *step);	/* after each event, while waiting */
@@ -77,10 +93,14 @@ struct verb {
 extern struct plan plan;
 extern const struct verb verbs[];
 extern const int verb_count;
+extern const struct type types[];	/* the first of them is text */
+extern const int type_count;
 
 /* plan.c */
 int plan_load(const char *path, void (*problem)(int line, const char *text));
 const char *word(const struct step *step, const char *key);
+
+/* values.c */
 bool parse_seconds(const char *text, int64_t *ns);
 bool parse_size(const char *text, uint64_t *bytes);
 bool parse_hex(const char *text, uint64_t *value);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The plan's text into steps, and everything about it that can be judged before it runs. */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,30 +9,36 @@
 
 #include "agent.h"
 
-/* Keys end in * where they may be repeated; "." takes any key with a dot in it, as a cgroup's files have. */
+/*
+ * Keys are KEY[*][:TYPE], with * where they may be repeated. Without a TYPE the type is that of the key's name, where
+ * values.c has one, or else text. "." takes any key with a dot in it, as a cgroup's files have.
+ */
 const struct verb verbs[] = {
 	{ "sysctl", "name value", "", false, begin_sysctl, NULL, NULL },
 	{ "write", "path value", "mkdir", false, begin_write, NULL, NULL },
 	{ "cgroup", "name", ".", false, begin_cgroup, NULL, NULL },
 	{ "modprobe", "name", "", false, begin_modprobe, NULL, NULL },
-	{ "swapon", "", "path mkswap zram", false, begin_swapon, NULL, NULL },
-	{ "root", "name layer*", "hostname tmp", false, begin_root, NULL, NULL },
-	{ "spawn", "program arg*", "env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged", false, begin_spawn, NULL,
-	  NULL },
+	{ "swapon", "", "path mkswap zram:size", false, begin_swapon, NULL, NULL },
+	{ "root", "name layer*", "hostname tmp:size", false, begin_root, NULL, NULL },
+	{ "spawn", "program:new arg*",
+	  "env* cgroup oom_score_adj uid:id gid:id rlimit* cwd sched root stdin stream privileged", false, begin_spawn,
+	  NULL, NULL },
 	{ "wait_line", "program text", "count", true, begin_wait_line, check_wait_line, describe_line },
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },
 	{ "wait_exit", "program", "comm count", true, begin_wait_exit, check_wait_exit, describe_members },
 	{ "wait_port", "port", "program", true, begin_wait_port, check_wait_port, NULL },
-	{ "wait_rss", "program min", "comm", true, begin_wait_rss, check_wait_rss, NULL },
+	{ "wait_rss", "program min:size", "comm", true, begin_wait_rss, check_wait_rss, NULL },
 	{ "wait_until", "condition", "program", true, begin_wait_until, check_wait_until, NULL },
-	{ "wait_any", "", "oom exit* line* settle", true, begin_wait_any, check_wait_any, describe_members },
-	{ "signal", "program signal", "comm timeout", false, begin_signal, check_signal, describe_members },
+	{ "wait_any", "", "oom exit*:member line*:member settle:seconds", true, begin_wait_any,
+	  check_wait_any, describe_members },
+	{ "signal", "program signal", "comm timeout:seconds", false, begin_signal, check_signal, describe_members },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
-	{ "sample", "", "every now label pss cgroup", false, begin_sample, NULL, NULL },
-	{ "pagemap", "program", "comm start length region label pfns every", false, begin_pagemap, NULL, NULL },
-	{ "check_rss", "program", "comm min max", false, begin_check_rss, NULL, NULL },
+	{ "sample", "", "every:seconds now label pss cgroup", false, begin_sample, NULL, NULL },
+	{ "pagemap", "program", "comm start:address length:address region label pfns every:seconds", false,
+	  begin_pagemap, NULL, NULL },
+	{ "check_rss", "program", "comm min:size max:size", false, begin_check_rss, NULL, NULL },
 	{ "fds", "program", "comm label fd*", false, begin_fds, NULL, NULL },
-	{ "kcmp", "a b", "type a_fd b_fd label", false, begin_kcmp, NULL, NULL },
+	{ "kcmp", "a:member b:member", "type a_fd:fd b_fd:fd label", false, begin_kcmp, NULL, NULL },
 	{ "status", "program", "comm label field*", false, begin_status, NULL, NULL },
 	{ "tree", "", "program label", false, begin_tree, NULL, NULL },
 	{ "read", "path", "program comm label", false, begin_read, NULL, NULL },
@@ -55,101 +59,48 @@ const char *word(const struct step *step, const char *key)
 	return NULL;
 }
 
-bool parse_int(const char *s, long min, long max, long *value)
-{
-	char *end;
+/* The keys that every verb takes, and every verb that waits. */
+static const char common_keys[] = "on_error:policy";
+static const char waiting_keys[] = "timeout:seconds";
 
-	errno = 0;
-	*value = strtol(s, &end, 10);
-	return *s && !*end && !errno && *value >= min && *value <= max;
+static const struct type *type_named(const char *name, size_t length)
+{
+	for (int i = 0; i < type_count; i++)
+		if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0)
+			return &types[i];
+	return NULL;
 }
 
-/* "1.5" to nanoseconds, exactly: a double would be off by a few. */
-bool parse_seconds(const char *s, int64_t *ns)
+/* Reads the first key of a list of the table, and returns the list behind it. */
+static const char *next_key(const char *list, struct key *key)
 {
-	int64_t whole = 0, part = 0, scale = NSEC;
+	size_t span = strcspn(list, " "), length = strcspn(list, "*: "), type = strcspn(list, ": ");
 
-	if (*s < '0' || *s > '9')
-		return false;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		whole = whole * 10 + (*s - '0');
-		if (whole > 1000000000)
-			return false;
-	}
-	if (*s == '.')
-		for (s++; *s >= '0' && *s <= '9'; s++)
-			if (scale > 1) {
-				scale /= 10;
-				part += (*s - '0') * scale;
-			}
-	*ns = whole * NSEC + part;
-	return !*s;
+	key->name = list;
+	key->length = length;
+	key->repeats = list[length] == '*';
+	key->type = type < span ? type_named(list + type + 1, span - type - 1) : type_named(list, length);
+	if (!key->type)
+		key->type = &types[0];
+	return list + span + (list[span] == ' ');
 }
 
-/* Bytes: 4096, 64K, 200M, 1G. */
-bool parse_size(const char *s, uint64_t *bytes)
+static bool find_in(const char *list, const char *name, struct key *key)
 {
-	char *end;
-	int shift = 0;
-
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*bytes = strtoull(s, &end, 10);
-	switch (*end) {
-	case 'K': case 'k': shift = 10; end++; break;
-	case 'M': case 'm': shift = 20; end++; break;
-	case 'G': case 'g': shift = 30; end++; break;
-	}
-	if (errno || *end || *bytes > UINT64_MAX >> shift)
-		return false;
-	*bytes <<= shift;
-	return true;
-}
-
-bool parse_hex(const char *s, uint64_t *value)
-{
-	char *end;
-
-	if (!*s || *s == '-' || *s == '+' || *s == ' ')
-		return false;
-	errno = 0;
-	*value = strtoull(s, &end, 16);
-	return !*end && !errno;
-}
-
-int parse_signal(const char *name)
-{
-	long number;
-
-	if (strncmp(name, "SIG", 3) == 0)
-		name += 3;
-	for (int sig = 1; sig < NSIG; sig++) {
-		const char *known = sigabbrev_np(sig);
-
-		if (known && strcmp(known, name) == 0)
-			return sig;
-	}
-	return parse_int(name, 1, NSIG - 1, &number) ? (int)number : 0;
-}
-
-/* Is `key` in the blank separated `list`? *repeats tells of its star. */
-static bool listed(const char *list, const char *key, bool *repeats)
-{
-	size_t length = strlen(key);
-
-	for (const char *at = list; *at;) {
-		size_t span = strcspn(at, " ");
-		bool star = span > 0 && at[span - 1] == '*';
-
-		if ((span - star == length && strncmp(at, key, length) == 0) ||
-		    (span == 1 && *at == '.' && strchr(key, '.'))) {
-			*repeats = star;
+	while (*list) {
+		list = next_key(list, key);
+		if (strlen(name) == key->length && memcmp(key->name, name, key->length) == 0)
 			return true;
-		}
-		at += span + (at[span] == ' ');
+		if (key->length == 1 && *key->name == '.' && strchr(name, '.'))
+			return true;
 	}
 	return false;
+}
+
+static bool find_key(const struct verb *verb, const char *name, struct key *key)
+{
+	return find_in(verb->needs, name, key) || find_in(verb->takes, name, key) ||
+	       find_in(common_keys, name, key) || (verb->waits && find_in(waiting_keys, name, key));
 }
 
 static void unescape(char *s)
@@ -165,44 +116,6 @@ static void unescape(char *s)
 		*to++ = *s == 't' ? '\t' : *s == 'n' ? '\n' : *s == 'r' ? '\r' : *s;
 	}
 	*to = '\0';
-}
-
-static const char *bad_value(const struct step *step, const char *key, const char *value)
-{
-	int64_t ns;
-	uint64_t size;
-	long number;
-
-	if (strcmp(key, "timeout") == 0 || strcmp(key, "settle") == 0 || strcmp(key, "seconds") == 0 ||
-	    strcmp(key, "every") == 0)
-		return parse_seconds(value, &ns) ? NULL : "is not a number of seconds";
-	if (strcmp(key, "on_error") == 0)
-		return strcmp(value, "go") == 0 || strcmp(value, "stop") == 0 ? NULL : "is neither go nor stop";
-	if (strcmp(key, "signal") == 0)
-		return parse_signal(value) ? NULL : "is not a signal";
-	if (strcmp(key, "count") == 0)
-		return parse_int(value, 1, 1000000, &number) ? NULL : "is not a number from 1 to 1000000";
-	if (strcmp(key, "port") == 0)
-		return parse_int(value, 1, 65535, &number) ? NULL : "is not a port from 1 to 65535";
-	if (strcmp(key, "condition") == 0)
-		return is_condition(value) ? NULL :
-		       "is not a condition: write meminfo.FIELD, vmstat.FIELD or psi.some.FIELD, a comparison and a number";
-	if (strcmp(key, "oom_score_adj") == 0)
-		return parse_int(value, -1000, 1000, &number) ? NULL : "is not a number from -1000 to 1000";
-	if (strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0)
-		return parse_int(value, 0, 0x7fffffff, &number) ? NULL : "is not an id";
-	if (strcmp(key, "a_fd") == 0 || strcmp(key, "b_fd") == 0 || strcmp(key, "fd") == 0)
-		return parse_int(value, 0, 0x7fffffff, &number) ? NULL : "is not a file descriptor";
-	if (strcmp(key, "start") == 0 || (strcmp(key, "length") == 0 && strcmp(step->verb->name, "pagemap") == 0))
-		return parse_hex(value, &size) ? NULL : "is not a hexadecimal number";
-	if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0 || strcmp(key, "zram") == 0 ||
-	    (strcmp(key, "tmp") == 0 && strcmp(step->verb->name, "root") == 0))
-		return parse_size(value, &size) ? NULL : "is not a size: write bytes, or a number and K, M or G";
-	if (strcmp(key, "program") == 0 && (!*value || strlen(value) >= NAME_BYTES || strpbrk(value, "/:")))
-		return "is not a program's name: at most 47 bytes, no / and no :";
-	if (strcmp(key, "comm") == 0 && (!*value || strlen(value) >= COMM_BYTES))
-		return "is not a comm: the kernel keeps at most 15 bytes";
-	return NULL;
 }
 
 static const char *wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -233,53 +146,55 @@ static bool is_spawned(const char *name, size_t length)
 static const char *unknown_program(const struct step *step)
 {
 	for (int i = 0; i < step->count; i++) {
-		const char *key = step->words[i].key, *value = step->words[i].value;
-		bool waits_any = strcmp(step->verb->name, "wait_any") == 0;
-		bool compares = strcmp(step->verb->name, "kcmp") == 0;
+		const char *value = step->words[i].value;
+		struct key key;
 
-		if (strcmp(key, "program") == 0 ||
-		    (waits_any && (strcmp(key, "exit") == 0 || strcmp(key, "line") == 0)) ||
-		    (compares && (strcmp(key, "a") == 0 || strcmp(key, "b") == 0)))
-			if (!is_spawned(value, strcspn(value, "/:")))
-				return wrong("no program '%s' was spawned before this line", value);
+		if (find_key(step->verb, step->words[i].key, &key) && key.type->spawned &&
+		    !is_spawned(value, strcspn(value, "/:")))
+			return wrong("no program '%s' was spawned before this line", value);
 	}
+	return NULL;
+}
+
+/* Checks one word of a step against the table. */
+static const char *judge_word(const struct step *step, int index)
+{
+	const struct word *own = &step->words[index];
+	struct key key;
+
+	if (!find_key(step->verb, own->key, &key))
+		return wrong("%s takes no key %s", step->verb->name, own->key);
+	for (int i = 0; i < index && !key.repeats; i++)
+		if (strcmp(step->words[i].key, own->key) == 0)
+			return wrong("the key %s stands twice", own->key);
+	if (!key.type->is_valid(own->value))
+		return wrong("%s: '%s' %s", own->key, own->value, key.type->problem);
 	return NULL;
 }
 
 static const char *judge(struct step *step)
 {
-	const char *needs = step->verb->needs, *value;
-	bool repeats;
+	const char *value, *bad;
 
 	for (int i = 0; i < step->count; i++) {
-		const char *key = step->words[i].key, *bad;
-
-		if (strcmp(key, "on_error") == 0) {
-			step->go_on = strcmp(step->words[i].value, "go") == 0;
-			repeats = false;
-		} else if (strcmp(key, "timeout") == 0 && step->verb->check && step->verb->begin != begin_sleep) {
-			parse_seconds(step->words[i].value, &step->timeout);
-			repeats = false;
-		} else if (!listed(needs, key, &repeats) && !listed(step->verb->takes, key, &repeats)) {
-			return wrong("%s takes no key %s", step->verb->name, key);
-		}
-		for (int j = 0; j < i && !repeats; j++)
-			if (strcmp(step->words[j].key, key) == 0)
-				return wrong("the key %s stands twice", key);
-		bad = bad_value(step, key, step->words[i].value);
+		bad = judge_word(step, i);
 		if (bad)
-			return wrong("%s: '%s' %s", key, step->words[i].value, bad);
+			return bad;
 	}
-	for (const char *at = needs; *at;) {
-		char key[16];
-		size_t span = strcspn(at, " ");
+	for (const char *list = step->verb->needs; *list;) {
+		struct key key;
+		char name[16];
 
-		copy_name(key, sizeof(key), at);
-		key[span - (at[span - 1] == '*')] = '\0';
-		if (!word(step, key))
-			return wrong("%s needs the key %s", step->verb->name, key);
-		at += span + (at[span] == ' ');
+		list = next_key(list, &key);
+		snprintf(name, sizeof(name), "%.*s", (int)key.length, key.name);
+		if (!word(step, name))
+			return wrong("%s needs the key %s", step->verb->name, name);
 	}
+	value = word(step, "on_error");
+	step->go_on = value && strcmp(value, "go") == 0;
+	value = word(step, "timeout");
+	if (value)
+		parse_seconds(value, &step->timeout);
 	if (step->verb->waits && step->timeout == 0)
 		return wrong("%s waits, so it needs timeout=SECONDS", step->verb->name);
 	value = word(step, "program");
