@@ -7,6 +7,11 @@ from pathlib import Path
 
 import typer
 
+from rig.image.store import Store
+from rig.replay.bundle import export_run, import_run
+from rig.run.folder import read_run, resolve_run
+from rig.units import format_megabytes
+
 app = typer.Typer()
 
 
@@ -16,11 +21,6 @@ def export(
     file: Path = typer.Argument(help="The file to write, as in run.tar.zst."),
 ) -> None:
     """Write a run with kernel, image and snapshot into one file, each with its hash."""
-    from rig.image.store import Store
-    from rig.replay.bundle import export_run
-    from rig.run.folder import read_run, resolve_run
-    from rig.units import format_megabytes
-
     folder = resolve_run(run)
     found = read_run(folder)
     size = export_run(Store(), found, folder, file)
@@ -34,9 +34,6 @@ def import_(
     trust: bool = typer.Option(False, "--trust", help="Take a run that has QEMU options of its own."),
 ) -> None:
     """Take a run from another machine: every file is checked by its hash."""
-    from rig.image.store import Store
-    from rig.replay.bundle import import_run
-
     imported = import_run(Store(), file, trust=trust)
     print(f"run {imported.run.id}  {imported.folder}")
     for part in imported.added:

@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import typer
 
+from rig.image.staging import remove_staging_directories
+from rig.image.store import Store
+from rig.machine.leftovers import find_leftovers
+from rig.run.folder import remove_leftovers
+
 app = typer.Typer()
 
 
@@ -16,11 +21,6 @@ def _group() -> None:
 @app.command()
 def clean() -> None:
     """End QEMUs that nobody watches any more, and remove unfinished folders. Runs and images stay."""
-    from rig.image.staging import remove_staging_directories
-    from rig.image.store import Store
-    from rig.machine.leftovers import find_leftovers
-    from rig.run.folder import remove_leftovers
-
     left = find_leftovers()
     for process in left:
         process.end()

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import stat
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
+from rig.cli.prefetch import prefetch
+from rig.cli.print_error import print_error
 from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -111,9 +117,8 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
     guest broke, 126 and 127 when the program cannot be started or found, 64 for a usage error. With --expect 0 or 1,
     and 125.
     """
-    from rig.cli.prefetch import prefetch
-
     prefetch()
+    # Not imported above: QEMU's version and the images' digests are found out while Python reads these modules.
     from rig.program.expectation import parse_expectation
     from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
 
@@ -142,9 +147,6 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
 
 def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     """Run the program, tell how it ended, and return the exit status. What breaks in rig is 125."""
-    import asyncio
-
-    from rig.cli.print_error import print_error
     from rig.program.execute import run_program
     from rig.report.program import OutputProgress, print_ending
 
@@ -154,8 +156,6 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
         raise
     except RigError as error:
         if with_traceback:
-            import traceback
-
             traceback.print_exc()
         print_error(error)
         return BROKEN
@@ -173,9 +173,6 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
 @contextmanager
 def _standard_input() -> Iterator[Path | None]:
     """Yield a file with what standard input holds, or None where it is a terminal, a device or closed."""
-    import shutil
-    import tempfile
-
     try:
         mode = os.fstat(0).st_mode
     except OSError:

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-if TYPE_CHECKING:
-    from rig.klog import Event, Log
-    from rig.klog.code import Instruction
-    from rig.klog.explain import Explanation
+from rig.cli.logfile import open_log
+from rig.errors import RigError, UsageError
+from rig.klog import Event, Log, read
+from rig.klog.code import Instruction, NoDisassembler, disassemble
+from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.explain import Explanation
+from rig.klog.explain import explain as in_words
 
 app = typer.Typer()
 
-_CONSOLE = "console.log"  # in a run's folder
+# What only an option needs is imported where it is used: most logs are small, and imports are most of the time.
+
+_CONSOLE = "console.log"  # in a run's directory
 
 
 @app.command()
@@ -39,8 +45,6 @@ def explain(
     Without --event or --all the gravest event is explained and the others are listed. Exits with 1 when the log
     holds no event.
     """
-    from rig.errors import UsageError
-
     if schema:
         _print_schema()
         return 0
@@ -63,8 +67,6 @@ def explain(
 
         events = list(map(Redactor(), events))
     chosen = _choose(events, event, everything=everything or as_json)
-    from rig.klog.explain import explain as in_words
-
     explanations = [in_words(found) for found in chosen]
     if as_json:
         from rig.klog.schema import document
@@ -78,34 +80,31 @@ def explain(
 
 
 def _read(source: str) -> Log:
-    from rig.cli.logfile import open_log
-    from rig.klog import read
-
+    if source == "-" and sys.stdin.isatty():
+        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
     with open_log(_resolve(source)) as chunks:
         return read(chunks)
 
 
 def _resolve(source: str) -> str:
-    """A file, standard input, a folder with a console's log in it, or a run by its name."""
-    from rig.errors import UsageError
-
+    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
     path = Path(source)
     if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
         return source
     if path.is_dir():
-        folder = path
+        directory = path
     else:
-        from rig.run.folder import resolve_run  # what it imports takes a while
+        from rig.run.folder import resolve_run
 
         try:
-            folder = resolve_run(source)
+            directory = resolve_run(source)
         except UsageError as error:
             raise UsageError(
                 "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
             ) from error
-    if not (folder / _CONSOLE).is_file():
-        raise UsageError(f"there is no {_CONSOLE} in this folder", where=folder, remedy="give the log file itself")
-    return str(folder / _CONSOLE)
+    if not (directory / _CONSOLE).is_file():
+        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
+    return str(directory / _CONSOLE)
 
 
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
@@ -120,11 +119,10 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
 def _print(
     log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
 ) -> None:
-    from rich.console import Console
-
+    from rig.report.console import output_console
     from rig.report.explain_text import events_table, print_explanation, print_nothing_found, print_silent_killers
 
-    console = Console(highlight=False)
+    console = output_console(highlight=False)
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
@@ -143,9 +141,6 @@ def _print(
 
 def _code(found: Event) -> Sequence[Instruction]:
     """The instructions around the trap, where the kernel's own code is in the report and capstone is installed."""
-    from rig.klog.code import NoDisassembler, disassemble
-    from rig.klog.crash.crash_event import CrashEvent
-
     if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()
     for registers in found.trace.registers:
@@ -159,7 +154,6 @@ def _code(found: Event) -> Sequence[Instruction]:
 
 
 def _write_html(path: Path, events: Sequence[Event], explanations: Sequence[Explanation], source: str) -> None:
-    from rig.errors import RigError
     from rig.report.explain_html import html_report
 
     try:
@@ -171,6 +165,4 @@ def _write_html(path: Path, events: Sequence[Event], explanations: Sequence[Expl
 
 
 def _print_schema() -> None:
-    from importlib import resources
-
     print(resources.files("rig.klog").joinpath("log.schema.json").read_text(encoding="utf-8"), end="")

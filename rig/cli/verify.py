@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from rig.cli.outputs import write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
-
-if TYPE_CHECKING:
-    from rig.verify.check import Check
-    from rig.verify.kernels import Verified
+from rig.image.guestcode import build_guest_code
+from rig.image.store import Store
+from rig.report.console import output_console
+from rig.report.verify_table import checks_table, kernels_table, markdown_table, suites_of, summary
+from rig.scenario.suggestion import did_you_mean
+from rig.verify.check import Check
+from rig.verify.checks import catalogue
+from rig.verify.host import judge_output, verify_host
+from rig.verify.kernels import Verified, as_json, verify_kernels
+from rig.verify.measure import PROGRAM
 
 app = typer.Typer()
 
@@ -55,12 +63,6 @@ def verify(
     Exit status: 0 all pass or do not apply, 1 a check fails, 3 a check could not be measured or nothing was verified,
     64 usage error.
     """
-    import asyncio
-    import json
-
-    from rig.report.verify_table import checks_table, kernels_table, markdown_table, suites_of, summary
-    from rig.verify.kernels import as_json, verify_kernels
-
     check_outputs(
         ("--list", list_), ("--junit", junit), ("--ktap", ktap),
         ("--json", json_), ("--markdown", markdown), ("-q", quiet),
@@ -68,10 +70,8 @@ def verify(
     if suite != "overcommit":
         raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
     _refuse_conflicts(host=host, harmful=harmful, program=program, judge=judge, kernel=kernel)
-    from rich.console import Console
-
     checks = _chosen(check)
-    console = Console()
+    console = output_console()
     if list_:
         console.print(checks_table(checks))
         return
@@ -96,9 +96,6 @@ def verify(
 
 
 def _chosen(names: list[str]) -> list[Check]:
-    from rig.scenario.suggestion import did_you_mean
-    from rig.verify.checks import catalogue
-
     known = catalogue()
     for name in names:
         if name not in known:
@@ -121,16 +118,10 @@ def _refuse_conflicts(
 
 
 def _static_program() -> Path:
-    from rig.image.guestcode import build_guest_code
-    from rig.image.store import Store
-    from rig.verify.measure import PROGRAM
-
     return build_guest_code(Store()).programs[PROGRAM]
 
 
 def _write_program(target: Path) -> None:
-    import shutil
-
     source = _static_program()
     try:
         shutil.copy(source, target)
@@ -140,8 +131,6 @@ def _write_program(target: Path) -> None:
 
 
 def _without_guest(checks: list[Check], *, harmful: bool, judge: Path | None) -> Verified:
-    from rig.verify.host import judge_output, verify_host
-
     if judge is None:
         return verify_host(_static_program(), checks, harmful=harmful)
     try:

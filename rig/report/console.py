@@ -28,8 +28,11 @@ class _Unpadded:
         return False
 
 
-def output_console() -> Console:
-    """Return a console on standard output. To a file or pipe nothing is wrapped, padded or coloured."""
+def output_console(*, highlight: bool = True) -> Console:
+    """Return a console on standard output. To a file or pipe nothing is wrapped, padded or coloured.
+
+    highlight: colour numbers, paths and the like on a terminal.
+    """
     if sys.stdout.isatty():
-        return Console()
+        return Console(highlight=highlight)
     return Console(file=_Unpadded(), width=UNBOUNDED, highlight=False)  # type: ignore[arg-type] # it has what rich calls

@@ -102,6 +102,29 @@ def test_standard_input_is_read(rig: Rig, log: Path, monkeypatch: pytest.MonkeyP
     assert "killed parent" in out
 
 
+def test_terminal_is_told_that_standard_input_is_read(rig: Rig, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(log.read_bytes())))  # type: ignore[arg-type] # BytesIO is raw enough
+    monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+    _status, out, err = rig()
+
+    assert err == "rig: reading a kernel log from standard input; Ctrl-D ends it\n"
+    assert "killed parent" in out
+
+
+def test_pipe_gets_whole_sentences_and_no_padding(
+    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    _run(["explain", str(log)])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "1 more: --event N explains one, --all explains them all." in lines
+
+
 def test_folder_of_a_run_is_read_by_its_console(rig: Rig, log: Path, tmp_path: Path) -> None:
     log.rename(tmp_path / "console.log")
 
@@ -138,7 +161,7 @@ def test_file_that_is_no_log_is_said_to_be_none(rig: Rig, log: Path) -> None:
         (["{log}", "--event", "9"], "the log has 2 events, not 9"),
         (["{log}", "--event", "1", "--all"], "exclude each other"),
         (["{log}", "--vmlinux", "/no/such/vmlinux"], "there is no such vmlinux"),
-        (["{folder}"], "there is no console.log in this folder"),
+        (["{folder}"], "this directory has no console.log"),
     ],
 )
 def test_usage_errors_name_the_place_and_the_remedy(rig: Rig, log: Path, arguments: list[str], words: str) -> None:
