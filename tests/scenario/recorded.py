@@ -2,7 +2,8 @@
 """Runs of the catalogue as real guests gave them, to be judged again, whole or changed.
 
 data/SCENARIO/VARIANT/ holds events.jsonl and console.log of a run of Debian's 6.1 kernel on the warp clock, and `sets`,
-the settings it was made with. `python -m tests.scenario.recorded [SCENARIO…]` runs them again.
+the settings it was made with. `python -m tests.scenario.recorded [SCENARIO…]` runs them again;
+`python -m tests.scenario.recorded SCENARIO/VARIANT [NAME=VALUE…]` records a variant, new or with other settings.
 """
 
 from __future__ import annotations
@@ -27,34 +28,6 @@ from rig.telemetry.records import read_records
 
 DATA = Path(__file__).resolve().parent / "data"
 Change = Callable[[dict[str, Any]], None]
-
-VARIANTS: dict[str, dict[str, str]] = {
-    "cow-cost": {"default": ""},
-    "fd-passing": {"default": "", "number": "send=number"},
-    "fd-shared-offset": {"default": "", "reopen": "reopen=yes", "python": "language=python"},
-    "fork-fails": {
-        "default": "", "pids": "by=pids", "pid-max": "by=pid_max", "threads-max": "by=threads_max", "never": "by=never",
-        "vfork": "by=never method=vfork", "half": "by=half",
-    },
-    "fork-join": {"default": "", "kill": "jobs=3 kill=1", "private": "memory_is=private"},
-    "fork-remedies": {"default": "", "none": "advise=none", "posix-spawn": "method=posix_spawn advise=none"},
-    "fork-returns-twice": {"default": "", "buffered": "buffered=yes", "clone-vm": "method=clone-vm buffered=yes"},
-    "memory-is-copied": {"default": "", "parent": "writer=parent", "shared": "memory_is=shared"},
-    "oom-victim": {"default": "", "exempt": "hog_adj=-1000", "deadlock": "writer_adj=-1000 hog_adj=-1000"},
-    "overcommit-in-cgroup": {"default": "every=1s", "group": "every=1s group=yes"},
-    "overcommit-oops": {
-        "default": "", "python": "language=python", "panic": "vm.panic_on_oom=1", "refused": "vm.overcommit_memory=2",
-        "no-hog": "hog=0 every=1s step=20M",
-    },
-    "pipe-exec": {"default": "", "usr1": "notify=usr1 every=10ms"},
-    "prefault": {
-        "default": "every=1s step=20M", "read": "every=1s touch=read", "touching": "every=1s parent=240M hog=40M",
-    },
-    "respawn": {"default": "", "group": "group=yes", "python": "language=python"},
-    "snapshot-by-fork": {
-        "default": "", "collect": "child=collect", "frozen": "child=collect freeze=yes", "writes": "writes=100000",
-    },
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,26 +83,32 @@ def recorded(name: str, variant: str = "default") -> Recorded:
 
 
 def every_run() -> list[tuple[str, str]]:
-    return [(name, variant) for name, variants in VARIANTS.items() for variant in variants]
+    return sorted((sets.parent.parent.name, sets.parent.name) for sets in DATA.glob("*/*/sets"))
 
 
-async def record_all(only: list[str]) -> None:
-    """Run every variant of these scenarios (none named: of all) in a guest and keep what was heard."""
+async def record(name: str, variant: str, sets: tuple[str, ...]) -> None:
+    """Run a variant of a scenario in a guest and keep its records and its console."""
     from rig.experiment.run import Request, run_scenario
     from rig.run.progress import NullProgress
 
+    run, kept = await run_scenario(Request(name, sets, record=False), NullProgress())
+    directory = DATA / name / variant
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "sets").write_text(f"{' '.join(sets)}\n")
+    for file in ("events.jsonl", "console.log"):
+        shutil.copyfile(kept / file, directory / file)
+    print(f"{name} {variant}: {run.verdict}", flush=True)
+
+
+async def main(words: list[str]) -> None:
+    if words and "/" in words[0]:
+        name, _, variant = words[0].partition("/")
+        await record(name, variant, tuple(words[1:]))
+        return
     for name, variant in every_run():
-        if only and name not in only:
-            continue
-        sets = VARIANTS[name][variant]
-        run, kept = await run_scenario(Request(name, tuple(sets.split()), record=False), NullProgress())
-        folder = DATA / name / variant
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "sets").write_text(f"{sets}\n")
-        for file in ("events.jsonl", "console.log"):
-            shutil.copyfile(kept / file, folder / file)
-        print(f"{name} {variant}: {run.verdict}", flush=True)
+        if not words or name in words:
+            await record(name, variant, recorded(name, variant).sets)
 
 
 if __name__ == "__main__":
-    asyncio.run(record_all(sys.argv[1:]))
+    asyncio.run(main(sys.argv[1:]))
