@@ -3,17 +3,19 @@
 # Sourced by .ci/run.
 BUNDLE=/etc/ssl/certs/ca-certificates.crt
 
-# Print the sources of a suite, at the host's own mirror of Debian where it has one. Other people's sources stay out.
+# Print the sources of a suite at the host's own mirror of Debian. Other people's sources stay out.
 apt_sources() {
-	local suite=$1 label uri main=http://deb.debian.org/debian security=http://deb.debian.org/debian-security
+	local suite=$1 label uri main= security=
 	while read -r label uri; do
 		case $label in
 		Debian) main=$uri ;;
 		Debian-Security) security=$uri ;;
 		esac
 	done < <(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian')
+	[ -n "$main" ] || fail "this host's apt has no mirror of Debian (run apt-get update if it was never run)"
 	echo "deb $main $suite main"
-	[ "$suite" = sid ] || printf 'deb %s main\n' "$main $suite-updates" "$security $suite-security"
+	[ "$suite" = sid ] || echo "deb $main $suite-updates main"
+	[ "$suite" = sid ] || [ -z "$security" ] || echo "deb $security $suite-security main"
 }
 
 # Print how the host's apt fetches: proxies, certificates, the validity of a mirror that lags. Not its hooks and what it

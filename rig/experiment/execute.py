@@ -167,11 +167,14 @@ async def execute(
             execution.command = session.command
         with execution.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
+            # An interrupt may come before anybody waits for it: asyncio would then print what nobody collected.
+            stack.callback(ended.cancel)
             await session.monitor.execute("cont")
             aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
             if key is not None:
                 await _push(session, payload, key, deadlines)
             watch = asyncio.ensure_future(_watch_stops(session, execution))
+            stack.callback(watch.cancel)
             execution.problem = await _to_the_end(session, ended, deadlines)
             watch.cancel()
             execution.problem = execution.stopped or execution.problem

@@ -12,7 +12,7 @@ from rig.image.apt import host_fetching, host_mirror, host_suite
 STABLE = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
 # base-files of testing, which sid has too.
 UNRELEASED = {"ID": "debian", "VERSION_CODENAME": "forky"}
-MIRROR = "http://deb.debian.org/debian/"
+MIRROR = "http://mirror.example/debian/"
 DUMP = """\
 Acquire "";
 Acquire::Check-Valid-Until "false";
