@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write a run down: what was judged and heard, in the words of run.json."""
+"""Build the `Run` document (run.json) from the collected evidence and the judgement."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["account"]
 
+# Bounds on run.json: a guest that prints warnings in a loop must not make a document that no reader can load.
 MOST_EVENTS = 1000
 MOST_REPORTS = 50
 
 
 def account(scenario: Scenario, evidence: Evidence, judgement: Judgement, **known: Any) -> Run:
-    """Return the run. `known` are the fields of Run that the host knows: id, started, environment, command, …"""
+    """Return the run.
+
+    known: the fields of Run that only the host knows (id, started, environment, command, …); they override the others.
+    """
     settings = evidence.settings
     end = evidence.end() or {}
     items = evidence.records.items
@@ -109,6 +113,7 @@ def _oom(oom: OomEvent, evidence: Evidence) -> OomReport:
     killed = {kill.pid for kill in oom.kills}
     roles = evidence.roles()
     slack = evidence.slack()
+    # Several tasks may be the victim: their badness differs by less than the error of the per-CPU RSS counters.
     worst = max((row.points for row in ranking if row.points is not None), default=0)
     return OomReport(
         time=oom.time,

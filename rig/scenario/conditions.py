@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Conditions that every run has, whatever its scenario claims: its settings were in force, and its programs lived."""
+"""Judge the conditions that every run must meet, whatever its scenario claims.
+
+The sysctls that the plan set were still in force at the end, and no program ended unexpectedly.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ PROGRAMS = "programs-lived"
 
 
 def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
-    """Yield the conditions that there is something to judge for."""
+    """Yield each built-in condition for which the run has records."""
     if evidence.records.of("sysctl_at_end"):
         yield _settings_held(evidence)
     if evidence.records.of("spawn"):
@@ -32,13 +35,17 @@ def _settings_held(evidence: Evidence) -> Claimed:
     for record in evidence.records.of("sysctl_at_end"):
         name, asked, got = str(record.get("name")), str(record.get("asked")), record.get("got")
         values.append(Shown(name=name, value=got, shown=str(got)))
+        # The kernel prints vectors such as kernel.printk with TABs, whatever blanks they were written with.
         if got is not None and str(got).split() != asked.split():
             changed.append(f"{name} was set to {asked}, and was {got} at the end")
     return _condition(SETTINGS, "the sysctls that were set were in force to the end", changed, values)
 
 
 def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
-    """Find the programs that ended in a way that no step of the plan waits for, and that nobody asked for."""
+    """Find the programs that failed although neither the plan nor the OOM killer explains their end.
+
+    A step that waits for a program, a signal that the plan sends it, and `may_fail` explain an end.
+    """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
     allowed = {program.name for program in scenario.file.programs if program.may_fail}
     expected = set(_expected(evidence)) | {name for name in spawned.values() if _runs(scenario, name) & allowed}
@@ -52,13 +59,13 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
 
 
 def _runs(scenario: Scenario, name: str) -> set[str]:
-    """Return the programs of the scenario that are started under a name: `run` of a spawn step names another."""
+    """Return the programs that the plan starts under the role `name`: the `run` key of a spawn step chooses another."""
     runs = {str(step.keys.get("run", name)) for step in scenario.file.plan.steps if step.keys.get("program") == name}
     return runs | {name}
 
 
 def _expected(evidence: Evidence) -> Iterator[str]:
-    """Yield the programs whose end the plan waits for, or to which it sends a signal that is not CONT."""
+    """Yield the programs whose end the plan waits for, or that it sends a signal other than SIGCONT."""
     for step in evidence.plan.steps:
         words = dict(step.words)
         sends = step.verb == "signal" and words.get("signal", "").removeprefix("SIG") != "CONT"

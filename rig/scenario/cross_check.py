@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Cross-check the kernel's log with what the guest's programs cannot write.
+"""Cross-check the console log against sources that the guest's programs cannot forge.
 
-The console's text is anybody's: a program that runs as root writes to /dev/kmsg, /dev/console and /dev/ttyS0 what it
-likes. An OOM report counts when the agent read its lines from /dev/kmsg as the kernel's own (facility 0), when
-vmstat's oom_kill counted its kills, and memory.events of the cgroup that ran full counted it. A panic counts when QEMU
-reported GUEST_PANICKED. What does not agree makes the run `invalid`.
+A program that runs as root can write any text to /dev/kmsg, /dev/console and /dev/ttyS0, so the console alone proves
+nothing. An OOM report is accepted when all three of these agree with it:
+
+- /dev/kmsg has its lines with facility 0 (LOG_KERN). The kernel never gives that facility to text that user space
+  writes there (devkmsg_write(), kernel/printk/printk.c).
+- oom_kill in /proc/vmstat counted its kills.
+- memory.events of the cgroup at its limit counted an OOM.
+
+A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
 """
 
 from __future__ import annotations
@@ -29,16 +34,16 @@ Signature = tuple[Any, ...]
 
 
 def cross_check(evidence: Evidence) -> Claimed | None:
-    """Return the condition that the log's reports are the kernel's, or None where there is nothing to check with.
+    """Return the condition that the kernel itself wrote the log's reports, or None if that cannot be checked.
 
-    Nothing to check: no report and no panic in the log, or an agent that cannot read /dev/kmsg.
+    It cannot be checked when the log has neither an OOM report nor a panic, or when the agent cannot read /dev/kmsg.
     """
     go = evidence.records.first("go") or {}
     reports, panics = evidence.ooms(), evidence.panics()
     if not (reports or panics) or go.get("kmsg") is not True:
         return None
     if go.get("pvpanic") is not True:
-        # Nobody in the guest would have told QEMU of a panic.
+        # The guest has no pvpanic driver, so the absence of GUEST_PANICKED does not mean that it did not panic.
         evidence = replace(evidence, panicked=None)
     problems = [*_forged_reports(evidence), *_forged_panics(evidence)]
     if problems and not evidence.records.complete:
@@ -59,7 +64,7 @@ def _forged_reports(evidence: Evidence) -> Iterator[str]:
             kernels[signature] -= 1
         else:
             unmatched.append(report)
-    # After a report that ends in a panic the agent runs no more.
+    # The panic stops the agent before it can read the last report from /dev/kmsg, so that one may be unmatched.
     if unmatched and unmatched[-1] is evidence.ooms()[-1] and _ended_in_oom_panic(evidence):
         unmatched.pop()
     for report in unmatched:
@@ -90,7 +95,7 @@ def _forged_panics(evidence: Evidence) -> Iterator[str]:
 
 
 def _ended_in_oom_panic(evidence: Evidence) -> bool:
-    """Whether the kernel panicked for want of memory: check_panic_on_oom() and out_of_memory() of mm/oom_kill.c."""
+    """Return whether the panic is one of check_panic_on_oom() or out_of_memory(), both in mm/oom_kill.c."""
     panics = evidence.panics()
     return len(panics) == 1 and evidence.panicked is not False and "memory" in panics[0].reason.lower()
 
@@ -103,7 +108,7 @@ def _relayed(evidence: Evidence) -> Iterable[Any]:
 
 
 def _unescaped(text: str) -> bytes:
-    """Undo append_char() of kernel/printk/printk.c: what is not printable is read as \\xNN from /dev/kmsg."""
+    """Undo the escapes of /dev/kmsg: the kernel prints unprintable bytes as \\xNN (kernel/printk/printk.c)."""
     raw = text.encode("utf-8", errors="replace")
     return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), raw)
 
@@ -122,7 +127,7 @@ def _counted_kills(evidence: Evidence) -> int | None:
 
 
 def _from_programs(evidence: Evidence) -> list[Shown]:
-    """Show what programs wrote to the kernel's log, as theirs."""
+    """Return the lines that user space wrote to the kernel log, marked as such for the reader."""
     texts = [str(each.get("text", "")) for each in evidence.records.of("kmsg") if each.get("facility") != 0]
     return [_shown("written_by_programs", [text[:200] for text in texts[:MOST_SHOWN]])] if texts else []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Declare a name or a function of the language of claims: once, where it is written.
+"""Declare the names and functions of the claim language, each once, at its implementation.
 
 The vocabulary that expressions are checked against, the functions that evaluate them, whether lost records make a claim
 invalid, and the tables of docs/reference/claims.md all come from these declarations.
@@ -15,8 +15,12 @@ from typing import Any, Literal, TypeVar
 __all__ = ["DECLARED", "Declared", "Example", "Source", "builtin", "function", "name"]
 
 Source = Literal["settings", "records", "log", "value"]
-"""What the answer rests on: the run's settings (known before it), the agent's records, the kernel's log alone, or
-nothing but the arguments.
+"""The data that a word is computed from.
+
+settings: the run's settings, known before it starts.
+records: the agent's records; a claim that uses such a word is invalid when records were lost.
+log: the kernel's log alone.
+value: the arguments alone.
 """
 
 Declaring = TypeVar("Declaring", bound=Callable[..., Any])
@@ -27,9 +31,11 @@ RUN = "overcommit-oops"
 
 @dataclass(frozen=True)
 class Example:
-    """An expression that holds for a recorded run, SCENARIO or SCENARIO/VARIANT of tests/scenario/data.
+    """An expression that is true of a recorded run.
 
-    Without the run's records it does not, where the word rests on them, and still does elsewhere.
+    run: SCENARIO or SCENARIO/VARIANT, a directory of tests/scenario/data.
+    The tests also evaluate it without the run's records: it must then fail if the word has source `records`, and hold
+    otherwise.
     """
 
     expr: str
@@ -38,9 +44,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Declared:
-    """A word of the language.
+    """A word of the claim language.
 
-    call: takes the evidence first, but for source `value`. text: its line of documentation (Markdown).
+    call: the implementation; its first argument is the evidence, except for source `value`.
+    text: one line of documentation, in Markdown.
     """
 
     word: str
@@ -57,17 +64,17 @@ DECLARED: dict[str, Declared] = {}
 
 
 def name(source: Source, example: str, *, run: str = RUN, word: str = "") -> Callable[[Declaring], Declaring]:
-    """Declare a function of the evidence as a name. Its docstring's first paragraph is its documentation."""
+    """Declare a function of the evidence as a name; the first paragraph of its docstring documents it."""
     return _declaring("name", source, Example(example, run), word)
 
 
 def function(source: Source, example: str, *, run: str = RUN, word: str = "") -> Callable[[Declaring], Declaring]:
-    """Declare a function of the evidence and the claim's arguments. Its docstring's first paragraph documents it."""
+    """Declare a function of the evidence and of arguments; the first paragraph of its docstring documents it."""
     return _declaring("function", source, Example(example, run), word)
 
 
 def builtin(word: str, call: Callable[..., Any]) -> None:
-    """Declare one of Python's own functions."""
+    """Declare a built-in function of Python, which needs no documentation here."""
     _add(Declared(word, "function", "value", word, "", Example(""), call))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was collected of one run, and the facts that claims, the run's document and the tables all start from."""
+"""Hold what was collected of one run, and the facts that claims, run.json and tables derive from it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CLOCK_SLACK = 1.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """The agent's records and the kernel's log of one run, and what the run was made with.
+    """The agent's records, the kernel's log, the settings and the plan of one run.
 
-    panicked: whether QEMU reported GUEST_PANICKED; None where nobody listened.
+    panicked: whether QEMU reported GUEST_PANICKED; None when QMP events were not watched.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ class Evidence:
             yield {**step, "id": self.plan.steps[index].id if known and isinstance(index, int) else None}
 
     def ooms(self) -> tuple[OomEvent, ...]:
-        """Return the OOM reports of the experiment: those at or after the agent's `go`, where the log has times."""
+        """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned."""
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
         return tuple(
@@ -76,7 +76,7 @@ class Evidence:
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
     def roles(self) -> Mapping[int, str]:
-        """Return pid -> role of the scenario's processes: the comm when last seen, else the program."""
+        """Return pid -> role of the scenario's processes: the comm in its last sample, else the program."""
         return self._roles
 
     @cached_property
@@ -90,17 +90,18 @@ class Evidence:
     def ranking(self, oom: OomEvent) -> tuple[Candidate, ...]:
         """Return the tasks of an OOM report, worst first."""
         meminfo: Mapping[str, Any] = next((sample["meminfo"] for sample in self.samples() if sample.get("meminfo")), {})
+        # oom_score_adj is in thousandths of RAM and swap together (oom_badness(), mm/oom_kill.c).
         total, swap = meminfo.get("MemTotal"), meminfo.get("SwapTotal", 0)
         known = isinstance(total, int) and isinstance(swap, int)
         return candidates(oom, (total + swap) * KIB // self.page_size() if known else None)
 
     def slack(self) -> int:
-        """Return by how many pages two badnesses may differ and still be the same to the kernel."""
+        """Return the error of a badness in pages: the kernel may rank tasks that differ by less in either order."""
         return rss_slack(self.kernel_version(), self.settings.cpus)
 
 
 def processes(sample: Record) -> list[Mapping[str, Any]]:
-    """Return the processes of a sample; rows that are not as docs/reference/agent-protocol.md has them are left out."""
+    """Return the processes of a sample, without rows that docs/reference/agent-protocol.md does not allow."""
     found = sample.get("procs")
     rows = found if isinstance(found, list) else []
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("pid"), int)]

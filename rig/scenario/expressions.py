@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The language of claims: simpleeval over read-only views, checked whole before a guest is started.
+"""Check and evaluate claim expressions: simpleeval over read-only views.
 
-An expression is Python's grammar for comparisons, arithmetic, comprehensions and calls of the functions
-that are offered; nothing else of Python is. What cannot be evaluated safely or names what does not exist is
-refused when the scenario is loaded, with a caret under the place.
+The language is the part of Python's grammar for comparisons, arithmetic, comprehensions and calls of declared
+functions. An expression that uses anything else, or an unknown name, is refused when the scenario is loaded, before a
+guest starts. The error marks the column with a caret.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rig.scenario.views import Missing, Nothing
 __all__ = ["CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
 
 MOST_STEPS = 2_000_000
-"""Parts of an expression that are evaluated: a loop within a loop of ten thousand each would take minutes."""
+"""Bound on evaluated nodes: a comprehension of 10,000 items inside another would run for minutes."""
 
 METHODS = frozenset({"startswith", "endswith", "lower"})
-"""Methods of strings that may be called; no other object that an expression sees has any."""
+"""String methods that may be called; every other method call is refused."""
 
 NODES: tuple[type[ast.AST], ...] = (
     ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Subscript, ast.Slice,
@@ -37,11 +37,11 @@ NODES: tuple[type[ast.AST], ...] = (
 
 
 class NotThere(Exception):
-    """The expression speaks of something that did not happen in the run: the claim fails."""
+    """The expression names an event that did not occur, such as an OOM report: the claim fails."""
 
 
 class CannotSay(Exception):
-    """What the expression needs was not heard, or makes no sense: the claim cannot be judged."""
+    """The expression needs data that was not collected, or is a type error: the claim cannot be judged."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,12 @@ def parse_expression(
     functions: Collection[str],
     fields: Mapping[str, Collection[str]] | None = None,
 ) -> Expression:
-    """Check `text` and return it, parsed. `fields` are the names whose fields are known beforehand.
+    """Check and parse `text`.
 
-    Raises UsageError that names the place and shows the expression with a caret.
+    where: the file, line and key, for error messages.
+    names, functions: the words that the expression may use.
+    fields: name -> its fields, for names whose fields are known before the run.
+    Raises UsageError that names `where` and marks the column with a caret.
     """
     line = re.sub(r"\s*\n\s*", " ", text.strip())
     if not line:
@@ -88,12 +91,14 @@ def parse_expression(
 def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Return the expression's value over `names`.
 
-    Raises NotThere (it speaks of what did not happen) or CannotSay (what it needs is missing or makes no
-    sense); both carry a text for the reader.
+    Raises NotThere if it names an event that did not occur.
+    Raises CannotSay if data is missing or the expression is a type error.
+    The text of both is a reason for the user.
     """
     from simpleeval import InvalidExpression
 
     evaluator = _bounded_evaluator()(names=dict(names), functions=dict(functions))
+    # By default simpleeval reads a missing attribute as a key; View already does, with a better message.
     evaluator.ATTR_INDEX_FALLBACK = False
     try:
         return evaluator.eval(expression.text, previously_parsed=expression.tree)
@@ -121,7 +126,7 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
 
 @cache
 def _bounded_evaluator() -> Any:
-    """Return simpleeval's evaluator with a bound on what one expression may cost."""
+    """Return simpleeval's evaluator with a bound on the number of nodes that one expression may evaluate."""
     from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes
 
     def remainder(left: Any, right: Any) -> Any:
@@ -145,9 +150,9 @@ def _bounded_evaluator() -> Any:
 
 
 def _none_of(expression: Expression, names: Mapping[str, Any], attribute: str) -> str | None:
-    """Return what the attribute was asked of, where that is a thing of the run that there was not: `oom`, `oom.victim`.
+    """Return the object whose attribute was read although the run has no such object, as in `oom` or `oom.victim`.
 
-    The first such place in the expression is taken: simpleeval does not say where it was.
+    simpleeval does not report the position, so the first read of that attribute in the expression is taken.
     """
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Attribute) and node.attr == attribute:

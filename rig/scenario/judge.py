@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Judge a run: each claim over what was heard, and the verdict that follows."""
+"""Judge a run: evaluate each claim over the evidence, and derive the verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ NOT_JUDGED = "not judged:"
 
 @dataclass(frozen=True)
 class Judgement:
-    """The claims, the verdict, and in a sentence why it is `invalid` or `error`."""
+    """The judged claims and the verdict.
+
+    reason: one sentence that says why the verdict is `invalid` or `error`; otherwise empty.
+    """
 
     claims: tuple[Claimed, ...]
     verdict: Verdict
@@ -36,9 +39,9 @@ class Judgement:
 
 
 def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
-    """Judge every claim of `scenario` over `evidence`; the plan's own end is the first of them.
+    """Judge every claim of `scenario` over `evidence`, after the built-in conditions.
 
-    Never raises for what the guest said or did not say: that is a claim's verdict, with its reason.
+    Does not raise for anything that the guest reported or failed to report: that becomes a claim's verdict and reason.
     """
     names, functions = names_of(evidence), functions_of(evidence)
     done: dict[str, Claimed] = {}
@@ -55,16 +58,16 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
 
 
 def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:
-    """Judge a run by claims that were judged already, beside the plan's own end.
+    """Return the judgement of claims that the caller has judged, with the condition that the plan ended.
 
-    excused: whether it is no fault of the run that the plan did not go on.
+    excused: whether a step that failed is the expected result, so that it does not make the run invalid.
     """
     claims = (_plan_claim(evidence, excused), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 
 
 def _plan_claim(evidence: Evidence, excused: bool) -> Claimed:
-    """The condition that every run has: the plan ran to an end of its own, or the kernel panicked before."""
+    """Judge the condition that every run has: the plan ran to its end, or the kernel panicked first."""
     end, steps = evidence.end(), evidence.records.of("step")
     reason = ""
     verdict: ClaimVerdict = "held"
@@ -154,7 +157,7 @@ LINES = frozenset(("lines", "lines_of", "said"))
 
 
 def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
-    """Why a claim cannot be judged for want of records, or nothing."""
+    """Return why lost records keep the claim from being judged, or an empty text."""
     records = evidence.records
     if records.left_out and checked.names & LINES:
         return f"it rests on what programs printed, and {records.left_out} lines of that were left out"
@@ -186,7 +189,7 @@ def _shown(name: str, value: Any, unit: str) -> Shown:
 
 
 def _plain(value: Any) -> Any:
-    """What run.json can hold of a value."""
+    """Return the value in types that JSON has; of a list the first 50 items."""
     if isinstance(value, View):
         return {field: _plain(value[field]) for field in value if not isinstance(value[field], View)}
     if isinstance(value, list | tuple | set | frozenset):
@@ -195,7 +198,7 @@ def _plain(value: Any) -> Any:
 
 
 def show_value(value: Any, unit: str) -> str:
-    """Return a value as a person reads it: bytes and kB in megabytes, the rest with its unit."""
+    """Return a value for display: bytes and kB in megabytes, others with their unit."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return {True: "yes", False: "no", None: "none"}.get(value, str(value))  # type: ignore[arg-type] # str falls through
     if isinstance(value, list):

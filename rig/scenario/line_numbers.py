@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where in scenario.toml a key stands: a line number for messages, found by reading the text, not by parsing it."""
+"""Find the line of a key in scenario.toml, for error messages.
+
+tomllib does not report positions, so headers and keys are matched in the text with regular expressions.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ STEPS = "plan.steps"
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """Return the line (from 1) where `path` (as pydantic locates it) begins, or None when it is not found.
+    """Return the line number (from 1) of a key, or None when it is not found.
 
-    ("parameters", "step", "min"), ("claims", 2, "expr") and ("plan", "steps", 4, "arg") are such paths. The
-    nearest line that is found counts: the claim's header when its key is not there.
+    path: a location as in pydantic's errors: ("parameters", "step", "min"), ("claims", 2, "expr") or
+    ("plan", "steps", 4, "arg").
+    If the key itself is absent, the line of the table's header is returned.
     """
     lines = _read(text)
     if len(path) >= 3 and list(path[:2]) == ["plan", "steps"] and isinstance(path[2], int):
@@ -36,7 +40,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
 
 
 class _Lines:
-    """The headers, keys and one-line steps of a file by name, each read once: a scenario has thousands of paths."""
+    """An index of a file's headers, keys and one-line steps; a scenario looks up thousands of paths in it."""
 
     def __init__(self, text: str) -> None:
         self.headers: dict[str, list[int]] = {}
@@ -58,7 +62,7 @@ class _Lines:
         return numbers[index] if index < len(numbers) else None
 
     def key(self, header: int | None, rest: Sequence[str | int]) -> int | None:
-        """Return the line of a key below the header (0: the file's beginning), or the header's own."""
+        """Return the line of a key below the header at line `header` (0: top of the file), or the header's own line."""
         if header is None or not rest:
             return header
         numbers = self.keys.get(str(rest[0]), [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Find a scenario and read it: a folder with scenario.toml, checked whole before anything is started."""
+"""Find and load a scenario: a directory with scenario.toml, checked completely before a guest starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LARGEST_FILE = 1 << 20
 
 @dataclass(frozen=True)
 class CheckedClaim:
-    """A claim whose expressions are parsed: `values` in order, then `expr`, and `when` if it has one."""
+    """A claim with its parsed expressions: `values` in the order of evaluation, `expr`, and `when` if it has one."""
 
     claim: Claim
     expr: Expression
@@ -39,13 +39,13 @@ class CheckedClaim:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name that the claim's verdict rests on."""
+        """Every name that the verdict depends on; `when` only decides whether the claim applies."""
         return self.expr.names.union(*(value.names for value in self.values.values()))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario that can be run: its folder, what its file says, its expressions checked."""
+    """A loaded scenario: its directory, the content of scenario.toml, and the parsed expressions."""
 
     name: str
     folder: Path
@@ -71,18 +71,22 @@ class Scenario:
             return f"# {self.file.title}\n\n{self.file.summary}\n"
 
     def template_names(self) -> frozenset[str]:
-        """The names that this scenario's templates may use."""
+        """Return the names that this scenario's templates may use."""
         return frozenset(self.parameters) | {"params", "guest", "to_the_end"}
 
 
 def list_scenarios(root: Path | None = None) -> list[Path]:
-    """Return the folders below `root` (the catalogue that travels with rig) that hold a scenario, by name."""
+    """Return the scenario directories below `root`, sorted by name; None stands for the catalogue shipped with rig."""
     root = assets("scenarios") if root is None else root
     return sorted(path.parent for path in root.glob(f"*/{FILE}")) if root.is_dir() else []
 
 
 def find_scenario(scenario: str, root: Path | None = None) -> Path:
-    """Return the folder of SCENARIO, a name of the catalogue or a folder. Raises UsageError."""
+    """Return the directory of a scenario.
+
+    scenario: a name in the catalogue, or the path of a directory or of its scenario.toml.
+    Raises UsageError when there is no such scenario.
+    """
     catalogue = {folder.name: folder for folder in list_scenarios(root)}
     looks_like_a_path = "/" in scenario or scenario in (".", "..")
     if not looks_like_a_path and scenario in catalogue:
@@ -104,7 +108,7 @@ def find_scenario(scenario: str, root: Path | None = None) -> Path:
 
 
 def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
-    """Read and check SCENARIO. Raises UsageError that names the file, the key and the remedy."""
+    """Load and check a scenario. Raises UsageError that names the file, the line, the key and the remedy."""
     folder = find_scenario(scenario, root)
     path = folder / FILE
     text = _read(path)
@@ -136,7 +140,7 @@ def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
         return ScenarioFile.model_validate(content)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-    # A mistyped key is the cause of the one that is missing.
+    # Report unknown keys first: a misspelt key is also reported as a missing one, and the spelling is the cause.
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first, *others = [_problem(problem, text, ScenarioFile) for problem in problems]
     where, what, remedy = first
@@ -145,7 +149,7 @@ def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
 
 
 def _problem(problem: Any, text: str, model: Any) -> tuple[str, str, str]:
-    """One thing that pydantic found, as (place, what, remedy)."""
+    """Return an error of pydantic as (place, what, remedy)."""
     location: tuple[str | int, ...] = problem["loc"]
     kind = problem["type"]
     what, remedy = problem["msg"].removeprefix("Value error, "), ""
@@ -164,7 +168,7 @@ def _place(text: str, location: Sequence[str | int]) -> str:
 
 
 def _known_keys(model: Any, location: Sequence[str | int]) -> list[str]:
-    """The keys that the model at `location` has, found by walking the fields' types."""
+    """Return the keys of the model at `location`, found by following the types of the fields."""
     import typing
 
     from pydantic import BaseModel

@@ -16,7 +16,7 @@ MODEL = assets("docs") / "reference" / "claims.md"
 
 
 def with_tables(text: str) -> str:
-    """Return the document with the rows between its `<!-- NAME: … -->` and `<!-- NAME: end -->` written anew."""
+    """Return the document with the rows between `<!-- NAME: … -->` and `<!-- NAME: end -->` regenerated."""
     declared = words().values()
     names = [each for each in declared if each.kind == "name"]
     functions = [each for each in declared if each.kind == "function"]

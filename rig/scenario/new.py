@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Make a scenario's folder: one that runs as it is, or one with the sizes of an OOM report from production."""
+"""Create a scenario directory: a skeleton that runs unchanged, or a replica of an OOM report from production."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 def new_scenario(name: str, parent: Path, *, from_log: Path | None = None) -> Path:
-    """Make the folder `parent/name` and return it. With from_log the sizes are those of the log's first OOM report.
+    """Create the directory `parent/name` and return it.
 
-    Raises UsageError for a name that is none, a folder that is there already, and a log without a usable report;
-    RigError when the folder cannot be written. A folder that could not be finished is removed.
+    from_log: a kernel log; the scenario gets the sizes of its first OOM report.
+    Raises UsageError for an invalid name, a directory that exists, and a log without a usable report.
+    Raises RigError when the directory cannot be written; an incomplete directory is removed.
     """
     if not NAME.fullmatch(name):
         raise UsageError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A scenario's parameter: its type, bounds and default, and how a text becomes its value."""
+"""Define a scenario's parameter: its type, bounds and default, and how text is parsed to its value."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rig.units import format_duration, format_size, parse_duration, parse_size
 __all__ = ["RESERVED", "Parameter", "Raw", "Value"]
 
 Raw = bool | int | float | str
-"""What TOML or a command line holds."""
+"""A value as it stands in TOML or on the command line."""
 
 Value = bool | int | float | str
-"""What a parameter is worth: size in bytes (int), duration in seconds (float), or the value itself."""
+"""A parsed value: a size in bytes (int), a duration in seconds (float), or the value itself."""
 
 GUEST_SETTINGS = ("memory", "cpus", "swap", "zram", "kernel", "image", "clock", "accel")
 TEMPLATE_NAMES = ("params", "guest", "to_the_end", "sysctl", "sysctls", "payload", "item")
 RESERVED = frozenset(GUEST_SETTINGS + TEMPLATE_NAMES)
-"""Names that no parameter may have: settings of the guest, and what templates see beside parameters."""
+"""Names that no parameter may have: the guest's settings, and the other names that templates use."""
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
@@ -30,7 +30,7 @@ class Parameter(BaseModel):
     """One entry of `[parameters.NAME]`.
 
     type: `size` (bytes), `duration` (seconds), `int`, `float`, `bool`, `choice` (one of `choices`) or `text`.
-    min and max are written like the value and are allowed values themselves.
+    min, max: inclusive bounds, in the same notation as the value.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
@@ -58,7 +58,7 @@ class Parameter(BaseModel):
         return self
 
     def parse(self, raw: Raw) -> Value:
-        """Return the value that `raw` stands for. Raises ValueError that says what is accepted."""
+        """Return the parsed value of `raw`. Raises ValueError that says what is accepted."""
         value = self._read(raw)
         if self.min is not None and value < self._read(self.min):  # type: ignore[operator] # numbers both
             raise ValueError(f"{self.show(value)} is out of bounds: the smallest value is {self.min}")
@@ -67,7 +67,7 @@ class Parameter(BaseModel):
         return value
 
     def show(self, value: Value) -> str:
-        """Return the value as a person writes it: 200M, 30s, true."""
+        """Return the value in the notation that a user writes: 200M, 30s, true."""
         match self.type:
             case "size":
                 return format_size(int(value))
@@ -105,6 +105,7 @@ def _number(kind: type[int] | type[float], text: str, what: str) -> int | float:
         value = kind(text)
     except ValueError:
         raise ValueError(f"'{text}' is not {what}") from None
+    # float() accepts "nan" and "inf", and NaN would pass every comparison with min and max.
     if value != value or value in (float("inf"), float("-inf")):
         raise ValueError(f"'{text}' is not {what}")
     return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Render a scenario into the plan that the agent runs: text in the words of docs/reference/agent-protocol.md."""
+"""Render a scenario to the plan that the agent runs, in the format of docs/reference/agent-protocol.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "ren
 
 MOST_REPEATS = 1000
 SWAP_DEVICE = "/dev/vda"
-"""The first virtio disk of a guest whose root filesystem is an NVDIMM."""
+"""The swap disk is the first virtio disk of a guest, since the root filesystem is an NVDIMM (/dev/pmem)."""
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -32,7 +32,8 @@ ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 class RenderedStep:
     """A step as the agent reads it.
 
-    source is its index in scenario.toml, None for the rig's own steps; id is what claims call it.
+    source: index of the step in scenario.toml; None for a step that rig adds.
+    id: the name by which claims refer to the step.
     """
 
     verb: str
@@ -52,15 +53,16 @@ class RenderedPlan:
     programs: tuple[ProgramFile, ...]
 
     def text(self) -> str:
-        """Return the plan's file, a step a line."""
+        """Return the text of the plan, one step a line."""
         return "".join(f"{step.text()}\n" for step in self.steps)
 
 
 def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SWAP_DEVICE) -> RenderedPlan:
     """Return the plan of `scenario` under `settings`.
 
-    The sysctls come first, then swap, then the scenario's own steps. Raises UsageError for a template that
-    cannot be rendered, a program that is missing, and a step that would wait without a bound.
+    The order is: sysctls, swap, the roots of programs, the scenario's own steps.
+    swap_device: path of the swap disk in the guest.
+    Raises UsageError for a template that cannot be rendered, a missing program, and a wait without a time limit.
     """
     programs = {
         program.name: find_program(
@@ -105,7 +107,10 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
 
 
 def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[RenderedStep]) -> None:
-    """Refuse a sysctl of the call that a step of the plan sets to something else: the run would record what was not."""
+    """Refuse a sysctl of the command line that a step of the plan sets to another value.
+
+    run.json would record the value that the user asked for, although the experiment ran under the other one.
+    """
     for step in steps:
         words = dict(step.words)
         name = words.get("name", "")
@@ -130,7 +135,10 @@ def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> 
 
 
 def _words(keys: Mapping[str, Raw | list[Raw]], context: Mapping[str, Any], where: str) -> list[tuple[str, str]]:
-    """Render a step's keys. An item of a list that a template makes empty is left out: an option that is off."""
+    """Render a step's keys.
+
+    A list item whose template renders to nothing is left out, so that a parameter can switch an argument off.
+    """
     words: list[tuple[str, str]] = []
     for key, value in keys.items():
         for each in value if isinstance(value, list) else [value]:
@@ -145,7 +153,10 @@ def _plain(value: object) -> str:
 
 
 def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], where: str) -> list[tuple[str, str]]:
-    """Put the program's own command line before the arguments; `run` names another program than the role."""
+    """Put the program's path, and its interpreter if it has one, before the arguments of a spawn step.
+
+    The key `run` names the program to start if it differs from the role, `program`.
+    """
     keys = dict(words)
     run = keys.get("run", keys["program"])
     if run not in programs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a scenario's program comes from: C, Python, an executable, a package or the root of an image."""
+"""Find the source of a scenario's program: C, Python, an executable, a Debian package or an image."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ FORMS = "a .c or .py file, ./PROGRAM, deb:PACKAGE[:PROGRAM] or root:IMAGE:/PATH"
 class ProgramFile:
     """A program of a plan.
 
-    source: the file on the host, for the languages that have one.
-    language: file is an executable or a script as it is; package and image are what `made_from` names.
-    origin: `guest` for one of rig's own (guest/Makefile builds it), `scenario` for the scenario's.
-    made_from: the layer below the program's root: deb:PACKAGE or root:IMAGE.
-    executable: what is started, where it is not `source`.
-    libs: libraries that a C program is linked with; more: further C files of it.
+    source: the file on the host; empty for `package` and `image`.
+    language: `file` is an executable or script that is copied unchanged; `package` and `image` are in `made_from`.
+    origin: `guest` for one of rig's own programs (guest/Makefile builds it), `scenario` for the scenario's.
+    made_from: deb:PACKAGE or root:IMAGE, the layer that holds the program.
+    executable: the path or name to start, for `package` and `image`.
+    libs: libraries that a C program is linked with.
+    more: further C files of the program.
     """
 
     name: str
@@ -46,7 +47,7 @@ class ProgramFile:
 
     @property
     def payload_path(self) -> str:
-        """Where it lies in the payload, relative to its root."""
+        """Path of the program in the payload."""
         if self.language == "file":
             return f"{self.copies}/work/{self.source.name}"
         suffix = ".py" if self.language == "python" else ""
@@ -59,7 +60,7 @@ class ProgramFile:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers of its root, the uppermost first; none where it runs in the agent's own root."""
+        """Overlayfs layers of the program's root, uppermost first; empty if it runs in the agent's root."""
         match self.language:
             case "file":
                 return (f"{{payload}}/{self.copies}", "/")
@@ -72,7 +73,7 @@ class ProgramFile:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The first words of its command line in the guest."""
+        """Command line in the guest, before the arguments of the step."""
         match self.language:
             case "file":
                 return (f"/work/{self.source.name}",)
@@ -85,9 +86,11 @@ class ProgramFile:
 
 
 def find_program(folder: Path, program: Program, source: str, where: str) -> ProgramFile:
-    """Return where a program of a scenario comes from. source: as the scenario has it, rendered.
+    """Return the files that a program of a scenario is made from.
 
-    Raises UsageError for what is none of the forms, or not there.
+    source: the `source` key of the program, already rendered.
+    where: the file and key, for error messages.
+    Raises UsageError for a source that has none of the known forms, or that does not exist.
     """
     if source.startswith("deb:"):
         package, _, executable = source.removeprefix("deb:").partition(":")
@@ -136,9 +139,9 @@ def _file(program: Program, path: Path, where: str) -> ProgramFile:
 
 
 def _code(folder: Path, source: str, where: str) -> Path:
-    """Return a C or Python file: beside scenario.toml, else of guest/programs or guest/python.
+    """Return a C or Python file: the one beside scenario.toml, else the one in guest/programs or guest/python.
 
-    A name without a suffix is a C program of guest/programs.
+    A name without a suffix is that of a C file.
     """
     name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
     own = (folder / name).resolve()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A scenario with the sizes of an OOM report: who held how much, who asked for the last page, who was killed."""
+"""Write a scenario that replays an OOM report in a smaller guest.
+
+It keeps the sizes of the tasks in proportion, the task that invoked the OOM killer, and the victim.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ __all__ = ["Replica", "replica_of", "write_replica"]
 MIB = 1 << 20
 LARGEST_GUEST = 1 << 30
 SMALLEST_GUEST = 128 << 20
-# What the guest's kernel, agent and page tables take does not shrink with the sizes.
+# Memory of the guest's kernel, agent and page tables: it does not shrink with the sizes of the tasks.
 OVERHEAD = 96 << 20
 MOST_TASKS = 12
 SMALLEST_SHARE = 0.01
@@ -24,7 +27,10 @@ SMALLEST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Part:
-    """A task of the report as the scenario plays it: its size is scaled, bytes."""
+    """A task of the report, as a program of the scenario.
+
+    size: scaled resident memory, in bytes.
+    """
 
     name: str
     comm: str
@@ -35,10 +41,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Replica:
-    """What is taken over of a report. scale: by how much every size is divided; memory of the guest in bytes.
+    """The part of a report that the scenario reproduces.
 
-    grower is the task that asked for the last page; victim is the name of the part that was killed, None where
-    it is not among the parts.
+    memory: memory of the guest, in bytes.
+    scale: divisor of every size.
+    holders: the tasks that hold memory before it runs out.
+    grower: the task that invoked the OOM killer.
+    victim: name of the part that was killed; None if the killed task is not among the parts.
     """
 
     memory: int
@@ -49,7 +58,10 @@ class Replica:
 
 
 def replica_of(oom: OomEvent) -> Replica:
-    """Return the replica of a report. Raises UsageError when the report has not what it takes."""
+    """Return the replica of a report.
+
+    Raises UsageError when the report lacks the memory total, the task table or the invoker.
+    """
     pages = oom.totals.get("pages_ram")
     if not pages or not oom.tasks or oom.invoker is None:
         raise UsageError(
@@ -82,7 +94,7 @@ def _part(task: TaskRow, page: int, scale: float, names: dict[str, int]) -> Part
 
 
 def write_replica(name: str, oom: OomEvent, log: Path) -> dict[str, str]:
-    """Return the files of the scenario: file name to text."""
+    """Return the files of the scenario: file name -> text."""
     replica = replica_of(oom)
     return {"scenario.toml": _toml(name, replica), "README.md": _story(name, replica, oom, log)}
 
@@ -182,7 +194,7 @@ def _name(part: Part) -> str:
 
 
 def _safe(text: str) -> str:
-    """A task's name comes from a log: in TOML and Markdown it must stay a name."""
+    """Return text from a log without characters that have a meaning in TOML or Markdown."""
     return re.sub(r"[^\w .:/+-]", "?", text, flags=re.ASCII)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What scenario.toml may hold, as models that refuse what they do not know."""
+"""Define the schema of scenario.toml as pydantic models that refuse unknown keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _bytes(value: Any) -> Any:
 
 
 def _name(value: str) -> str:
-    # Not pydantic's `pattern`, which looks for it anywhere in the text.
+    # pydantic's `pattern` searches the text, so it would accept a name that merely contains a valid one.
     if not NAME.fullmatch(value):
         raise ValueError(
             f"'{value}' is not a valid name: a lower-case letter, then lower-case letters, digits, - and _"
@@ -55,19 +55,22 @@ class GuestNeeds(Strict):
     swap: Size = 0
     zram: Size = 0
     prealloc: bool = False
-    """Whether the host gives the guest its memory before it runs, which costs less than page by page where a scenario
-    fills it, and is wasted elsewhere.
+    """Whether QEMU preallocates the guest's memory.
+
+    It is faster than faulting pages in one by one for a scenario that fills memory, and a waste for others.
     """
 
 
 class Program(Strict):
     """`[[programs]]`: a program of guest/programs or guest/python by its name, or a file beside scenario.toml.
 
-    source is a file's name (.c, .py; without a suffix: .c), a template over the parameters, so that a parameter
-    can choose the language. It may also be an executable or a script (`./server`), which gets a root of its own with
-    its libraries, a Debian package (`deb:PACKAGE`, `deb:PACKAGE:PROGRAM`), or a program of an image
-    (`root:IMAGE:/usr/bin/server`, see `rig image import`).
-    libs are libraries that a C program is linked with (`m`, `pthread`), files its further C files.
+    source: a template over the parameters, so that a parameter can choose the language. It renders to one of
+      - a C or Python file: `.c`, `.py`, or no suffix for a C file,
+      - an executable or a script (`./server`), which gets a root of its own with its libraries,
+      - a Debian package (`deb:PACKAGE`, `deb:PACKAGE:PROGRAM`),
+      - a program of an image (`root:IMAGE:/usr/bin/server`, see `rig image import`).
+    libs: libraries that a C program is linked with (`m`, `pthread`).
+    files: further C files of the program.
     """
 
     name: Name
@@ -75,7 +78,7 @@ class Program(Strict):
     libs: tuple[Annotated[str, AfterValidator(_library)], ...] = ()
     files: tuple[str, ...] = ()
     may_fail: bool = False
-    """Whether it may end with a status other than 0, or by a signal, without a step that waits for its end."""
+    """Whether the program may fail (exit status other than 0, or a signal) although no step waits for its end."""
 
 
 class Step(Strict):
@@ -86,9 +89,9 @@ class Step(Strict):
     do: str
     when: str | None = None
     id: str | None = None
-    """What claims call this step."""
+    """The name by which claims refer to this step."""
     repeat: str | int | None = None
-    """How often the step is done, a template; the step's own templates see which time it is as `item`, from 1."""
+    """Number of repetitions, a template; in the step's other templates `item` counts them from 1."""
 
     @property
     def keys(self) -> dict[str, Raw | list[Raw]]:
@@ -108,7 +111,10 @@ class Plan(Strict):
 
 
 class Check(Strict):
-    """`[[checks]]`: what must hold for the settings before a guest is started; message is a template."""
+    """`[[checks]]`: a condition on the settings, checked before a guest starts.
+
+    message: a template, shown when `expr` is false.
+    """
 
     expr: str
     message: str
@@ -128,11 +134,12 @@ def _measure(value: Any) -> Any:
 class Claim(Strict):
     """`[[claims]]`: what must be true of the run.
 
-    kind `claim`: when it fails the run is not-reproduced. kind `condition`: what the experiment rests on; when
-    it fails the run is invalid. `when` says whether it applies. `values` are worked out in order, are shown
-    with the claim, and may be used by later values and by `expr`. `needs` names claims without which this one
-    has nothing to be judged on: when one of them failed, it is not judged. `ends_the_plan`: when it
-    fails, it is no fault of the run that the plan could not go on.
+    kind: `claim`, whose failure makes the run not-reproduced, or `condition`, a precondition of the experiment, whose
+      failure makes the run invalid.
+    when: an expression; the claim applies only if it is true.
+    values: named expressions, evaluated in order and shown with the claim. Later values and `expr` may use them.
+    needs: claims above this one; if one of them fails, this one is not judged.
+    ends_the_plan: whether the failure of this claim explains a plan that stopped early, so that the run stays valid.
     """
 
     id: Name
@@ -146,7 +153,7 @@ class Claim(Strict):
 
 
 class ScenarioFile(Strict):
-    """scenario.toml as a whole."""
+    """The content of scenario.toml."""
 
     title: str
     summary: str

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Settings of a run: one name space of parameters (bare), sysctls (dotted) and the guest's own (reserved)."""
+"""Parse the settings of a run.
+
+Parameters (plain names), sysctls (names with a dot) and the guest's settings (reserved names) share one name space.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["SMALLEST_MEMORY", "Settings", "guest_settings", "parse_settings"]
 
 SMALLEST_MEMORY = 96 << 20
-"""Measured with Debian's 6.1: a guest of 80M reaches the agent, one of 72M does not. Some room for other kernels."""
+"""Measured with Debian's kernel 6.1: a guest of 80M reaches the agent, one of 72M does not. 16M more for others."""
 LARGEST_MEMORY = 64 << 30
 DEFAULT_MEMORY = 512 << 20
 
 SYSCTL = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_/:-]+)+")
-# The first part of a sysctl's name is a folder of /proc/sys.
+# The first part of a sysctl's name is a directory of /proc/sys.
 SYSCTL_ROOTS = ("abi", "debug", "dev", "fs", "kernel", "net", "user", "vm")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made with. Sizes in bytes, durations in seconds.
+    """All settings of a run. Sizes are in bytes, durations in seconds.
 
-    sysctls are those of the scenario and of the call together, as text; kernel and image keep the spelling of
-    the call (None: the default); given are the settings that the call named, in its words.
+    sysctls: those of the scenario, overridden by those of the command line; values are text.
+    kernel, image: as the user wrote them; None for the default.
+    given: the settings that the user named, as text; None if they were not recorded.
     """
 
     parameters: Mapping[str, Value]
@@ -55,7 +59,7 @@ class Settings:
     given: Mapping[str, str] | None = None
 
     def context(self) -> dict[str, Any]:
-        """Return what templates see: each parameter by its name, `params`, `guest` and `to_the_end`."""
+        """Return the variables of templates: each parameter by its name, `params`, `guest` and `to_the_end`."""
         return {
             **self.parameters,
             "params": dict(self.parameters),
@@ -67,7 +71,7 @@ class Settings:
         return {"memory": self.memory, "cpus": self.cpus, "swap": self.swap, "zram": self.zram}
 
     def names(self) -> dict[str, Any]:
-        """Return what expressions see before the run: `params`, `guest` and `to_the_end`."""
+        """Return the names that expressions may use before the run: `params`, `guest` and `to_the_end`."""
         return {
             "params": view(dict(self.parameters), "params"),
             "guest": view({**self.guest(), "clock": self.clock}, "guest"),
@@ -76,11 +80,11 @@ class Settings:
 
 
 def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: bool = False) -> Settings:
-    """Return the settings of a run of `scenario` from `NAME=VALUE` texts; later ones win.
+    """Return the settings of a run of `scenario`.
 
-    `--memory 384M` and its like are `memory=384M` here. Raises UsageError that names the setting and the
-    remedy: for an unknown name, a value that does not parse or is out of bounds, and for what the scenario's
-    own checks refuse.
+    sets: `NAME=VALUE` texts, of which later ones override earlier ones; `--memory 384M` is `memory=384M` here.
+    Raises UsageError, with the setting and the remedy, for an unknown name, for a value that does not parse or is out
+    of bounds, and for settings that the scenario's checks refuse.
     """
     file = scenario.file
     settings = Settings(
@@ -105,7 +109,7 @@ def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: 
 
 
 def guest_settings(sets: Sequence[str] = ()) -> Settings:
-    """Return the settings of a guest without a scenario. Raises UsageError for what is no setting of a guest."""
+    """Return the settings of a guest without a scenario. Raises UsageError for any other setting."""
     settings = Settings({}, {}, memory=DEFAULT_MEMORY, cpus=1, swap=0, zram=0)
     for text in sets:
         name, value = _split(text)
@@ -195,7 +199,7 @@ def _size(size: int) -> str:
 
 
 def _meant(memory: int) -> str:
-    """Return the remedy for a memory that is out of bounds: `512` was most likely meant as 512M."""
+    """Return the remedy for memory that is out of bounds: a plain `512` most likely means 512M."""
     if SMALLEST_MEMORY <= memory << 20 <= LARGEST_MEMORY:
         return f"did you mean {memory}M?"
     return "write it as in 384M"

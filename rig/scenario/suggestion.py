@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names that were probably meant: the remedy of every unknown name."""
+"""Suggest known names that are similar to an unknown one, as the remedy of an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["did_you_mean"]
 
 
 def did_you_mean(name: str, known: Iterable[str], *, kind: str = "it") -> str:
-    """Return `did you mean 'every'?`, or the list of what there is when nothing is near."""
+    """Return `did you mean 'every'?`, or the list of all known names when none is similar.
+
+    kind: what the names are, for the message when there are none.
+    """
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Jinja2 as scenarios use it: sandboxed, strict about unknown names, with sizes and durations as filters."""
+"""Render Jinja2 templates of scenarios: sandboxed, strict about unknown names, with filters for sizes and durations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_template", "render"]
 LONGEST = 64 << 10
 LARGEST_BITS = 4096
 WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
-"""A printf-like conversion whose width or precision has four digits, or is an argument."""
+"""A printf conversion whose width or precision has four or more digits, or is `*`: its result could fill memory."""
 
 FILTERS = (
     "abs", "count", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "max", "min", "round",
@@ -33,20 +33,21 @@ NODES = frozenset(
         "Concat", "List", "Tuple", "If",
     }
 )  # fmt: skip
-"""What a template may be made of: values and arithmetic. Loops, calls, powers, macros and includes are left out, so
-that no template takes long or fills memory.
+"""Nodes that a template may contain: values and arithmetic.
+
+Loops, calls, powers, macros and includes are refused, so that no template runs for long or fills memory.
 """
 WORDS = {"For": "a loop", "Call": "a call", "Pow": "a power (**)", "Assign": "an assignment", "Dict": "a dictionary"}
 
 
 @cache
 def _environment() -> Environment:
-    # Imported here: jinja2 costs a tenth of a second, and `rig list` needs none of it.
+    # Imported on demand: importing jinja2 takes 0.1 s, and commands such as `rig list` do not need it.
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Bounded(ImmutableSandboxedEnvironment):
-        """Arithmetic that can neither fill memory nor take for ever."""
+        """A sandbox whose arithmetic operators have bounded results."""
 
         intercepted_binops = frozenset({"*", "%"})
 
@@ -65,7 +66,7 @@ def _environment() -> Environment:
 
 
 def _check_product(left: Any, right: Any) -> None:
-    """Raise ValueError for a text, a list or a number that nothing in a plan can be as large as."""
+    """Raise ValueError if a product would be larger than anything that a plan can hold."""
     for one, other in ((left, right), (right, left)):
         if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LONGEST:
             raise ValueError(f"a product of more than {LONGEST} characters or items")
@@ -74,7 +75,7 @@ def _check_product(left: Any, right: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A float is written as the agent reads it (`30`, `0.00005`), a truth as the protocol's 1 and 0."""
+    """Return a value as the agent parses it: floats without an exponent (`30`, `0.00005`), booleans as 1 and 0."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
@@ -83,7 +84,7 @@ def _plain(value: Any) -> Any:
 
 
 def is_template(text: str) -> bool:
-    """Whether `text` holds anything for Jinja2 to do."""
+    """Return whether `text` contains Jinja2 markup."""
     return "{{" in text or "{%" in text or "{#" in text
 
 
@@ -129,7 +130,7 @@ def check_template(text: str, *, where: str, names: Collection[str]) -> None:
 
 
 def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
-    """Return `text` with the context's values in place. Raises UsageError for what cannot be rendered."""
+    """Return `text` rendered with the variables of `context`. Raises UsageError if it cannot be rendered."""
     if not is_template(text):
         return text
     from jinja2 import TemplateError

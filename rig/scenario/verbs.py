@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The verbs of the agent's plan and the keys of each, as guest/agent/plan.c has them."""
+"""Define the verbs of the agent's plan and their keys, as implemented in guest/agent/plan.c."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ __all__ = ["VERBS", "Verb", "check_step"]
 
 @dataclass(frozen=True)
 class Verb:
-    """The keys that a verb must have, those it may have, and those that may be lists (given once an item)."""
+    """The keys of a verb.
+
+    needed: keys that must be there.
+    allowed: all keys that may be there.
+    repeated: keys that may be a list; the plan then has the key once for each item.
+    """
 
     needed: frozenset[str]
     allowed: frozenset[str]
     repeated: frozenset[str]
     any_dotted: bool
-    """Whether any key with a dot in it is taken: a cgroup's files."""
+    """Whether every key with a dot is allowed, as the names of a cgroup's files are (memory.max)."""
 
 
 def _verb(needed: str, allowed: str) -> Verb:
@@ -32,8 +37,8 @@ def _verb(needed: str, allowed: str) -> Verb:
     )
 
 
-# A key that ends in * may be repeated, "." takes any key with a dot in it. A scenario's spawn names its program,
-# whose path rig puts before the arguments; `run` names another program of the scenario to start under that name.
+# A key that ends in * may be repeated; "." allows every key with a dot in it. In `spawn`, `program` is the role, and
+# rig puts the path of the program of that name before the arguments. `run` starts another program under that role.
 VERBS = {
     "sysctl": _verb("name value", ""),
     "write": _verb("path value", "mkdir"),
@@ -64,11 +69,12 @@ VERBS = {
     "mark": _verb("name", ""),
     "end": _verb("", "reason"),
 }
+# Keys that every verb has. rig evaluates `when`, `id` and `repeat`; the agent gets `on_error` and `timeout`.
 EVERY = frozenset({"do", "when", "id", "repeat", "on_error", "timeout"})
 
 
 def check_step(name: str, keys: dict[str, Any]) -> None:
-    """Raise ValueError, with what would be right, when the verb or one of its keys is wrong."""
+    """Raise ValueError, with a suggestion, when the verb or one of its keys is unknown, missing or of a wrong type."""
     if name not in VERBS:
         raise ValueError(f"unknown verb '{name}': {did_you_mean(name, VERBS)}")
     verb = VERBS[name]

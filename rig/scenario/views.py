@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Read-only views of what was heard, for expressions: fields to read, and nothing else to hold on to."""
+"""Wrap evidence in read-only views: an expression can read fields, but reach no method or module."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ __all__ = ["Missing", "Nothing", "View", "thing_of", "view"]
 
 
 class Missing(LookupError):
-    """Something that the plan should have produced was not heard: a sample, a process in it, a field."""
+    """Data that the plan should have produced was not collected: a sample, a process in it, a field."""
 
 
 class Nothing(LookupError):
-    """Something that the kernel might have done did not happen: no OOM, no panic."""
+    """An event that the kernel may cause did not occur: no OOM, no panic."""
 
 
 class View:
-    """A mapping or an object of ours, with its fields as attributes. Text and numbers come out as they are,
-    objects as views, lists as tuples."""
+    """A mapping, or an object of rig, whose fields are read as attributes.
+
+    Text and numbers are returned unchanged, objects as views, and lists as tuples.
+    """
 
     __slots__ = ("_fields", "_name")
 
@@ -65,7 +67,7 @@ class View:
 
 
 def view(value: Any, name: str) -> Any:
-    """Return `value` as an expression may see it."""
+    """Return `value` in a form that is safe to give to an expression."""
     if value is None or isinstance(value, str | int | float | View):
         return value
     if isinstance(value, Mapping):
@@ -76,7 +78,7 @@ def view(value: Any, name: str) -> Any:
 
 
 def thing_of(seen: Any) -> Any:
-    """Return the object behind a view, for the rig's own functions; anything else as it is."""
+    """Return the object behind a view, for functions of rig; return any other value unchanged."""
     if isinstance(seen, View):
         fields = object.__getattribute__(seen, "_fields")
         return fields.thing if isinstance(fields, _Attributes) else fields
@@ -111,7 +113,7 @@ def _public(thing: Any) -> tuple[str, ...]:
     if isinstance(thing, tuple):
         names += list(getattr(kind, "_fields", ()))  # NamedTuple
     for cls in kind.__mro__:
-        # pydantic's own properties live on BaseModel; only the event's are the run's.
+        # Skip the properties of pydantic's BaseModel, such as model_extra: only rig's own are data of the run.
         if cls.__module__.startswith("rig."):
             names += [name for name, member in vars(cls).items() if isinstance(member, property)]
     return tuple(dict.fromkeys(name for name in names if not name.startswith("_")))

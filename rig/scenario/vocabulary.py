@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The words that expressions may use, from their declarations (rig/scenario/functions)."""
+"""Collect the names and functions that expressions may use, from their declarations in rig/scenario/functions."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["BEFORE", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "from_records", "functions_of", "names_of", "words"]
 
 GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram", "clock"})
-"""Fields of `guest`: sizes in bytes, a number, and `warp` or `live`."""
+"""Fields of `guest`: sizes in bytes, the number of CPUs, and the clock, `warp` or `live`."""
 
 BEFORE = frozenset({"params", "guest", "to_the_end"})
-"""Names that are known before the guest is started: for checks and for `when` of a step."""
+"""Names that are known before the guest starts; checks and the `when` of a step use them."""
 
 PLAIN_FUNCTIONS: dict[str, Callable[..., Any]] = {
     declared.word: declared.call for declared in DECLARED.values() if declared.source == "value"
 }
-"""Functions that need no run."""
+"""Functions that compute from their arguments alone, without evidence of a run."""
 
 
 def words() -> dict[str, Declared]:
     """Return every word of the language."""
-    # Imported on demand: functions over the log import klog, and checking settings needs none of it.
+    # Imported on demand, for start-up time: these modules import rig.klog, which checking settings does not need.
     import rig.scenario.functions.arithmetic
     import rig.scenario.functions.log
     import rig.scenario.functions.names
@@ -39,7 +39,7 @@ def words() -> dict[str, Declared]:
 
 
 def from_records() -> frozenset[str]:
-    """Return the words that rest on the agent's records: a claim that uses one is invalid when records were lost."""
+    """Return the words computed from the agent's records; a claim that uses one is invalid when records were lost."""
     return frozenset(word for word, declared in words().items() if declared.source == "records")
 
 

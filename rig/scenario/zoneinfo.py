@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""/proc/zoneinfo: what each zone has free, and how far down the kernel would go (mm/vmstat.c zoneinfo_show_print())."""
+"""Parse /proc/zoneinfo (zoneinfo_show_print(), mm/vmstat.c): free pages and watermarks of each zone."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ __all__ = ["ZoneState", "read_zoneinfo"]
 ZONE = re.compile(r"^Node\s+(\d+), zone\s+(\w+)", re.MULTILINE)
 FIELDS = ("free", "boost", "min", "managed")
 PROTECTION = re.compile(r"^\s+protection: \(([\d, ]+)\)", re.MULTILINE)
-# `count:` of each CPU's page set; the `vm stats threshold` that follows has no such line.
+# `count:` stands once for each CPU: the number of pages in that CPU's free lists.
 COUNT = re.compile(r"^\s+count:\s+(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class ZoneState:
-    """A zone with memory. All in pages.
+    """A zone that has memory. All counts are in pages.
 
-    free: in the buddy allocator; min: the watermark without its boost; protection: what it holds back from an
-    allocation that could use the highest zone; per_cpu: free pages that lie in per-CPU lists, which MemFree does
-    not count.
+    free: pages in the buddy allocator.
+    min: the watermark, without its temporary boost.
+    protection: lowmem_reserve of this zone against an allocation that may use the highest zone.
+    per_cpu: pages in per-CPU free lists, which MemFree does not count.
     """
 
     node: int
@@ -33,7 +34,7 @@ class ZoneState:
 
 
 def read_zoneinfo(text: str) -> tuple[ZoneState, ...]:
-    """Return the zones that have memory. A part that is missing or makes no sense is zero."""
+    """Return the zones that have managed pages. A field that is missing or does not parse is 0."""
     heads = [*ZONE.finditer(text)]
     ends = [head.start() for head in heads[1:]] + [len(text)]
     zones = [_zone(head, text[head.start() : end]) for head, end in zip(heads, ends, strict=False)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The axes of a sweep: names and values in the one name space of settings, and the points that they span."""
+"""Define a sweep: its axes, which are settings with a list of values, and the points of their product."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from rig.scenario.suggestion import did_you_mean
 __all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan", "size_of"]
 
 MANY_POINTS = 10_000
-"""A sweep of so many runs is begun only when the person says so."""
+"""A sweep of this many runs or more starts only with --yes."""
 FILE_KEYS = ("scenario", "repeat", "set", "over", "points")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting and the values that it takes, as they were written."""
+    """A setting and its values, in the notation of the user."""
 
     name: str
     values: tuple[str, ...]
@@ -37,9 +37,11 @@ Point = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep runs: the product of its axes, then the points that a file names one by one.
+    """The points of a sweep: the product of its axes, followed by the explicit points of a file.
 
-    fixed: settings that all points share; extra: explicit points; repeat: runs a point.
+    fixed: settings that all points share.
+    extra: the explicit points.
+    repeat: number of runs of each point.
     """
 
     scenario: str
@@ -49,7 +51,7 @@ class SweepPlan:
     repeat: int = 1
 
     def points(self) -> Iterator[Point]:
-        """Yield the points, the last axis fastest."""
+        """Yield the points; the last axis varies fastest."""
         if self.axes:
             names = [axis.name for axis in self.axes]
             for values in itertools.product(*(axis.values for axis in self.axes)):
@@ -64,7 +66,7 @@ class SweepPlan:
 
 
 def size_of(plan: SweepPlan) -> int:
-    """Return how many runs a plan asks for, without making its points."""
+    """Return the number of runs of a plan, without building the product: it may have millions of points."""
     product = 1 if plan.axes else 0
     for axis in plan.axes:
         product *= len(axis.values)
@@ -74,7 +76,7 @@ def size_of(plan: SweepPlan) -> int:
 def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     """Return the axes of `NAME=V1,V2,…` texts.
 
-    Raises UsageError for a text that is no axis, an axis without values, and a name that stands twice.
+    Raises UsageError for a text that is not an axis, an axis without values, and a name that is given twice.
     """
     axes: list[Axis] = []
     for text in texts:
@@ -156,7 +158,7 @@ def _table(content: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """An unquoted `vm.overcommit_memory` is a table in a table to TOML; to us it is a sysctl's name."""
+    """Join nested tables to dotted names: TOML reads an unquoted `vm.overcommit_memory` as a table within a table."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
@@ -179,10 +181,12 @@ def _text(value: Any, where: str) -> str:
 
 
 def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> None:
-    """Raise UsageError for what is wrong with a plan before anything is started.
+    """Check a plan before any guest starts.
 
-    An axis that does not exist, no point at all, too many points without `yes`, and a value that its setting does
-    not take. A point that only its combination makes impossible is no usage error: it becomes an `error` row.
+    yes: whether the user accepts MANY_POINTS runs or more.
+    Raises UsageError for an unknown axis, a plan without points, too many points without `yes`, and a value that its
+    setting does not accept. Values that are valid alone but not in combination are not a usage error: such a point
+    becomes a row with the verdict `error`.
     """
     for name in plan.names:
         if name not in GUEST_SETTINGS and "." not in name and name not in scenario.parameters:
@@ -206,7 +210,7 @@ def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> Non
 
 
 def _check_value(scenario: Scenario, name: str, value: str) -> None:
-    """A value is judged by its type and its own bounds; what depends on others is judged when its point runs."""
+    """Check a value against its own type and bounds; what depends on other settings is checked when the point runs."""
     if ".." in value and name != "kernel" and name != "image":
         raise UsageError(
             f"'{value}' is a range, and an axis is a list of values",
@@ -225,7 +229,7 @@ def _check_value(scenario: Scenario, name: str, value: str) -> None:
         if error.where is not None and error.where.startswith("--set"):
             raise UsageError(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
         if name == "memory" and error.where == name:
-            # Whatever the other settings are. cpus=2, in contrast, is right where another axis says clock=live.
+            # Memory out of bounds is wrong with any settings; cpus=2 may be valid, with clock=live on another axis.
             raise UsageError(error.what, where=f"--over {name}={value}", remedy=error.remedy) from None
         if "." in name and error.where is None:
             raise

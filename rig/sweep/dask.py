@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The executor of many machines: dask.distributed, on a cluster of this machine or a scheduler started by hand."""
+"""Run a sweep with dask.distributed, on a local cluster or on a scheduler that the user started."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FIND_SCHEDULER = 10.0
 
 
 def worker_version() -> str:
-    """Return the version of the rig that a worker has."""
+    """Return the version of rig on the worker that runs this function."""
     return rig_version()
 
 
 def run_on_worker(task: PointTask) -> tuple[Row, bytes | None]:
-    """Run a task in a worker, and send the run's folder back with the row.
+    """Run a task on a worker; return the row and the packed directory of the run, None if it did not start.
 
-    The worker's own cache gives kernel and images, named by their hash: built there once.
+    Kernel and image come from the worker's own cache, which builds them once.
     """
     from distributed import get_worker
 
@@ -36,22 +36,26 @@ def run_on_worker(task: PointTask) -> tuple[Row, bytes | None]:
 
 
 class DaskExecutor:
-    """scheduler: an address as tcp://host:8786, or None for worker processes on this machine."""
+    """An executor that submits each task to Dask.
+
+    scheduler: an address such as tcp://host:8786; None for worker processes on this machine.
+    jobs: number of those processes; None for one a CPU.
+    """
 
     def __init__(self, scheduler: str | None = None, jobs: int | None = None) -> None:
         self._scheduler = scheduler
         self._jobs = jobs or default_jobs()
 
     async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
-        """Yield each row as its run ends. A worker that dies has its task run again elsewhere, by Dask.
+        """Yield each row as its run ends. If a worker dies, Dask runs its task again on another worker.
 
-        Raises RigError for a scheduler that is not there, one without workers, and a worker with another rig.
+        Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
         """
         try:
             import distributed as library
         except ImportError as error:
             raise lacking("distributed", str(error)) from None
-        distributed: Any = library  # typed in part only
+        distributed: Any = library  # only some of its functions have types
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)
@@ -122,7 +126,7 @@ async def _row(future: Any, task: PointTask) -> Row:
     try:
         row, packed = await future.result()
     except Exception as error:
-        # Dask gave up on it: the workers that ran it died, each time.
+        # Any exception: Dask raises KilledWorker when several workers died while running the task.
         failed = RigError(f"the worker failed: {type(error).__name__}: {error}", where="dask")
         return row_of_error(failed, *task.key, dict(task.settings))
     if packed is not None:

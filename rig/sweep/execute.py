@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run a sweep: what is not finished yet, on one executor or another, each row into the journal as it comes."""
+"""Execute a sweep: run the missing tasks on an executor, and append each row to the journal when its run ends."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ __all__ = ["Executor", "Outcome", "conduct_sweep", "tasks_of"]
 
 
 class Executor(Protocol):
-    """Runs tasks somewhere and yields each row once, in the order in which they end."""
+    """Run tasks, here or on other machines, and yield one row for each in the order in which they end."""
 
     def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]: ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whose rows: all of the sweep. fresh: how many were run by this call."""
+    """The result of a sweep.
+
+    rows: all rows of the sweep, including those of earlier calls.
+    fresh: number of rows that this call added.
+    """
 
     rows: list[Row]
     fresh: int
 
 
 def tasks_of(plan: SweepPlan, scenario: Scenario, *, record: bool = False, timeout_scale: float = 1) -> list[PointTask]:
-    """Return a task for each run that the plan asks for, the repeats of a point one after the other."""
-    # A folder is named whole, so that it is found from wherever the worker runs.
+    """Return one task for each run of the plan; the repeats of a point follow each other."""
+    # Give a directory by its absolute path: a worker may have another current directory.
     name = str(scenario.folder) if find_scenario(plan.scenario) == scenario.folder and "/" in plan.scenario else None
     tasks = []
     for point, settings in enumerate(plan.points()):
@@ -47,12 +51,12 @@ def tasks_of(plan: SweepPlan, scenario: Scenario, *, record: bool = False, timeo
 
 
 def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
-    """The guest's memory, also where the settings together are refused: then nothing will run."""
+    """Return the host memory that the guest may take, in bytes; 0 if its settings are invalid and it cannot start."""
     try:
         settings: Settings = parse_settings(scenario, sets)
     except UsageError:
         return 0
-    # Swap is a sparse file in /tmp and zram is memory of the guest: both may be in the host's memory.
+    # The swap disk is a sparse file in /tmp, which may be a tmpfs. zram is part of the guest's memory already.
     return settings.memory + settings.swap
 
 
@@ -65,7 +69,12 @@ async def conduct_sweep(
     began: Callable[[PointTask], None] = lambda task: None,
     ended: Callable[[Row], None] = lambda row: None,
 ) -> Outcome:
-    """Run what is missing and write the table. A point that breaks does not stop the others."""
+    """Run the tasks that have no row yet, and write the table.
+
+    began, ended: called when a run starts and when its row is there.
+    A point that fails does not stop the others.
+    Raises UsageError when another rig is running this sweep.
+    """
     scenario = load_scenario(sweep.plan.scenario)
     with sweep.alone():
         done = {(row.point, row.repeat) for row in sweep.rows()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sweep's folder: what was asked, the journal of finished runs, and the table made of it."""
+"""Manage a sweep's directory: its plan, the journal of finished runs, and the table of results."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LOCK = ".lock"
 
 
 def sweeps_folder() -> Path:
-    """Return where sweeps are kept: `sweeps` in the folder of runs."""
+    """Return the directory of all sweeps: `sweeps` in the directory of runs."""
     return runs_folder() / "sweeps"
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
+    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
 
     path: Path
     plan: SweepPlan
@@ -50,12 +50,15 @@ class SweepFolder:
         return self.path / TABLE
 
     def rows(self) -> list[Row]:
-        """Return the runs that are finished."""
+        """Return the rows of the finished runs, by point and repeat."""
         return read_rows(self.journal)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the sweep: two rigs that work on one would run its points twice. Raises UsageError."""
+        """Hold the lock of the sweep, because two processes would run its points twice.
+
+        Raises UsageError when another process holds it.
+        """
         descriptor = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +70,7 @@ class SweepFolder:
 
 
 def new_sweep(plan: SweepPlan) -> SweepFolder:
-    """Make a sweep's folder. Raises RigError when it cannot be made."""
+    """Create a sweep's directory. Raises RigError when it cannot be created."""
     path = sweeps_folder() / new_run_id()
     try:
         path.mkdir(parents=True)
@@ -78,7 +81,7 @@ def new_sweep(plan: SweepPlan) -> SweepFolder:
 
 
 def write_plan(path: Path, plan: SweepPlan) -> None:
-    """Write a folder's sweep.json, whole or not at all."""
+    """Write sweep.json in the directory `path` atomically, by a rename."""
     content = {
         "schema_version": PLAN_VERSION,
         "scenario": plan.scenario,
@@ -93,13 +96,17 @@ def write_plan(path: Path, plan: SweepPlan) -> None:
 
 
 def list_sweeps() -> list[Path]:
-    """Return the folders of sweeps, oldest first."""
+    """Return the directories of all sweeps, oldest first."""
     found = sweeps_folder().glob(f"*/{PLAN}") if sweeps_folder().is_dir() else []
+    # The first 15 characters of an id are date and time; the file's time orders sweeps of the same second.
     return sorted((path.parent for path in found), key=lambda path: (path.name[:15], (path / PLAN).stat().st_mtime_ns))
 
 
 def find_sweep(sweep: str) -> SweepFolder:
-    """Return the sweep of a path, an id, a unique prefix of one, or `last`. Raises UsageError."""
+    """Return a sweep by its path, its id, a unique prefix of its id, or `last`.
+
+    Raises UsageError when no sweep, or more than one, matches.
+    """
     path = Path(sweep).expanduser()
     if (path / PLAN).is_file():
         return _open(path.resolve())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The executor of this machine: as many guests at once as processors and free memory allow."""
+"""Run a sweep on this machine, with as many guests in parallel as its CPUs and free memory allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LocalExecutor"]
 
 
 class LocalExecutor:
-    """Runs each task as a guest of this process."""
+    """An executor that runs each task as a guest of this process."""
 
     def __init__(self, jobs: int | None = None, store: Store | None = None) -> None:
         self.capacity = Capacity(jobs)
@@ -49,7 +49,7 @@ class LocalExecutor:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            # A bug in rig ends the sweep; what is finished is in the journal.
+            # Any other exception is a bug in rig and ends the sweep; finished runs are in the journal.
             await finished.put(error)
             return
         await finished.put(row)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One run of a sweep as a row, and the journal that rows are written to as they come."""
+"""Represent one run of a sweep as a row, and keep rows in an append-only journal."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["Row", "append_row", "read_rows", "row_of_error", "row_of_run"]
 
 
 class Row(BaseModel):
-    """What became of one run of one point; table.py tells the columns made of it."""
+    """The result of one run of one point; rig/sweep/table.py documents the columns made of it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     point: int
     """Number of the point, from 0, in the order of the axes."""
     repeat: int
-    """Number of the run of this point, from 0."""
+    """Number of this run among those of the point, from 0."""
     settings: dict[str, str]
-    """The axes' values at this point, as they were written."""
+    """Values of the axes at this point, in the notation of the user."""
     verdict: Verdict
     reason: str = ""
     run: str = ""
-    """Id of the run; empty where none was made."""
+    """Id of the run; empty if the run did not start."""
     kernel: str = ""
     kernel_package: str = ""
     kernel_hash: str = ""
     image_hash: str = ""
     host_seconds: float | None = None
     overhead_seconds: float | None = None
-    """Host seconds of the run that were neither boot nor restore nor plan: the rig's own."""
+    """Host seconds that rig itself took: the whole run without the phases boot, restore and plan."""
     guest_seconds: float | None = None
     oom_count: int = 0
     oom_time: float | None = None
@@ -50,7 +50,7 @@ class Row(BaseModel):
     claims: tuple[Claimed, ...] = ()
 
     def values(self) -> dict[str, float]:
-        """The numbers that the claims were judged on: `claim.value` -> number."""
+        """Return the numeric values of the claims: `CLAIM.VALUE` -> number."""
         return {
             f"{claim.id}.{value.name}": float(value.value)
             for claim in self.claims
@@ -60,7 +60,7 @@ class Row(BaseModel):
 
 
 def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], worker: str = "") -> Row:
-    """Return the row of a run that was made."""
+    """Return the row of a run that has a run.json."""
     first = run.ooms[0] if run.ooms else None
     guest = sum(phase.host_seconds for phase in run.phases if phase.name in ("boot", "restore", "plan"))
     return Row(
@@ -90,12 +90,12 @@ def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], work
 
 
 def row_of_error(error: RigError, point: int, repeat: int, settings: dict[str, str], worker: str = "") -> Row:
-    """Return the row of a point that could not be run: an impossible combination, a kernel that cannot be had."""
+    """Return the row of a run that did not start: settings that exclude each other, a kernel that cannot be fetched."""
     return Row(point=point, repeat=repeat, settings=settings, verdict="error", reason=str(error), worker=worker)
 
 
 def append_row(path: Path, row: Row) -> None:
-    """Write a row to the journal so that a kill of the rig does not lose it."""
+    """Append a row to the journal and sync it, so that it survives SIGKILL and a crash of the host."""
     with path.open("a", encoding="utf-8") as journal:
         journal.write(row.model_dump_json() + "\n")
         journal.flush()
@@ -103,7 +103,11 @@ def append_row(path: Path, row: Row) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the journal's rows by point and repeat. A line that a kill cut short is no row; a run is there once."""
+    """Return the journal's rows, sorted by point and repeat; of two rows for one run the first counts.
+
+    An incomplete last line, which a kill leaves behind, is ignored.
+    Raises RigError for any other line that is not a row.
+    """
     rows: dict[tuple[int, int], Row] = {}
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

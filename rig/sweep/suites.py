@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A sweep's rows as suites for CI: a suite a run, its claims the cases, and a case for a point that is not stable."""
+"""Convert a sweep's rows to test suites for CI.
+
+Each run is a suite with its claims as cases. With repeats, the case `stable` fails if the runs of a point disagree.
+"""
 
 from __future__ import annotations
 

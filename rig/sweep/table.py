@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The results of a sweep as one table: its schema, the Parquet file, and SQL over it.
+"""Build the table of a sweep's results, keep it as a Parquet file, and query it with SQL.
 
 Columns, one row a run, ordered by point and repeat:
 
@@ -51,7 +51,7 @@ SIZES = ("memory", "swap", "zram")
 
 
 def agreement(rows: Sequence[Row]) -> dict[int, tuple[str, float]]:
-    """Return, by point, the most frequent verdict of its runs and the share that has it."""
+    """Return point -> (most frequent verdict of its runs, share of the runs that have it, from 0 to 1)."""
     verdicts: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         verdicts[row.point].append(row.verdict)
@@ -97,7 +97,7 @@ def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
 
 
 def _reader(arrow: Any, scenario: Scenario, name: str) -> tuple[Any, Any]:
-    """The column's type and how a value's text becomes it."""
+    """Return an axis's column type, and the function that parses the text of a value."""
     if name in SIZES:
         return arrow.int64(), parse_size
     if name == "cpus":
@@ -111,7 +111,7 @@ def _reader(arrow: Any, scenario: Scenario, name: str) -> tuple[Any, Any]:
 
 
 def write_table(table: Any, path: Path) -> None:
-    """Write the Parquet file whole or not at all."""
+    """Write the Parquet file atomically, by a rename. Raises RigError when it cannot be written."""
     parquet = _parquet()
     aside = path.with_name(f".{path.name}.part")
     try:
@@ -122,7 +122,10 @@ def write_table(table: Any, path: Path) -> None:
 
 
 def read_table(path: Path) -> Any:
-    """Read a Parquet file of a sweep. Raises RigError for one of another schema, or that is none."""
+    """Read the Parquet file of a sweep as a pyarrow.Table.
+
+    Raises RigError for a file that is missing, is not the table of a sweep, or has another schema version.
+    """
     parquet = _parquet()
     try:
         table = parquet.read_table(path)
@@ -143,12 +146,15 @@ def read_table(path: Path) -> Any:
 
 
 def query(table: Any, sql: str) -> Any:
-    """Return the result of an SQL query over `results` as a pyarrow.Table. Raises UsageError with DuckDB's words."""
+    """Return the result of an SQL query as a pyarrow.Table; in the query the table is called `results`.
+
+    Raises UsageError, with the message of DuckDB, for a query that it does not accept.
+    """
     try:
         import duckdb
     except ImportError as error:
         raise lacking("duckdb", str(error)) from None
-    # What the query names is this table alone: no file of the host, no extension.
+    # A query may come from others: without external access it can read neither the host's files nor load extensions.
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         connection.register("results", table)
         try:

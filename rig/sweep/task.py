@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One run of one point, as it travels to whoever runs it, and what comes back."""
+"""Describe one run of one point, so that another process can execute it, and pack its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ __all__ = ["PointTask", "pack_run", "rig_version", "run_point", "unpack_run"]
 
 @dataclass(frozen=True)
 class PointTask:
-    """scenario: a name or a folder that the worker can read; sets: all settings; settings: the axes' alone."""
+    """One run of one point.
+
+    scenario: a name, or a directory that the worker can read.
+    sets: all settings, as NAME=VALUE.
+    settings: (name, value) of the axes alone.
+    memory: memory that the guest may take on the host, in bytes.
+    """
 
     point: int
     repeat: int
@@ -42,7 +48,7 @@ class PointTask:
 
 @cache
 def rig_version() -> str:
-    """Return the version with a hash of the code: two checkouts of one version need not be the same rig."""
+    """Return the version with a hash of the source files, because two checkouts of one version may differ."""
     root = Path(rig.__file__).parent
     digest = sha256()
     for path in sorted(root.rglob("*.py")):
@@ -51,7 +57,10 @@ def rig_version() -> str:
 
 
 async def run_point(task: PointTask, store: Store | None = None, worker: str = "") -> tuple[Row, Path | None]:
-    """Run it; an error of the rig or of the guest is a row too."""
+    """Run a task; return its row, and the run's directory or None if it did not start.
+
+    A RigError does not propagate: it becomes a row with the verdict `error`.
+    """
     request = Request(task.scenario, task.sets, record=task.record, dump_panics=False, timeout_scale=task.timeout_scale)
     try:
         run, folder = await run_scenario(request, NullProgress(), store)
@@ -61,7 +70,7 @@ async def run_point(task: PointTask, store: Store | None = None, worker: str = "
 
 
 def pack_run(folder: Path) -> bytes:
-    """Return a run's folder as a compressed archive."""
+    """Return a run's directory as a gzip-compressed tar archive."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
         archive.add(folder, arcname=folder.name)
@@ -69,7 +78,10 @@ def pack_run(folder: Path) -> bytes:
 
 
 def unpack_run(packed: bytes, run: str) -> Path:
-    """Put a run that was made elsewhere among our runs. The archive is input: it may hold that one folder only."""
+    """Unpack a run from a worker into the directory of runs, and return its directory.
+
+    The archive is untrusted input: raises RigError if it holds anything outside of the directory `run`.
+    """
     root = runs_folder()
     root.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's arithmetic of a parent that forks, a hog, and a child that writes: which verdict it foresees at a point.
+"""Predict the verdict of overcommit-oops at a point, by the kernel's arithmetic.
 
-What is asked for is set against what the guest's own numbers say there is:
+The scenario has a parent that forks, a hog that takes memory, and a child that writes. The prediction compares the
+memory that they request with the numbers that a guest reported at another point:
 
-- Commit charge (mm/util.c, __vm_enough_memory()). Mode 0 refuses a single request above RAM and swap. Mode 2 refuses
-  what would bring Committed_AS above CommitLimit (vm_commit_limit(): overcommit_kbytes, or overcommit_ratio percent of
-  RAM, and swap), less a 32nd of what the asking process has mapped already, which is kept for others. Asked for are the
-  parent's array, the same again by fork, and the hog's blocks.
-- Memory. `left` is what the kernel can still hand out when the child begins to write (rig/scenario/evidence.py). A
-  byte that another process takes is a byte less, and a 512th of it more for page tables; a page of RAM more is 64 bytes
-  less than that (struct page). The child runs dry when less is left than it has to copy, completes no step when less
-  than one is left, and does not come to begin when nothing is.
+- Commit charge (__vm_enough_memory(), mm/util.c). vm.overcommit_memory=0 refuses a single request above RAM plus swap.
+  vm.overcommit_memory=2 refuses a request that would raise Committed_AS above CommitLimit, less 1/32 of the memory that
+  the requesting process has mapped already. CommitLimit is overcommit_kbytes, or overcommit_ratio percent of RAM, plus
+  swap (vm_commit_limit(), mm/util.c). The requests are the parent's array, its copy at fork, and the hog's blocks.
+- Memory. `left` is the memory that the kernel can still allocate when the child begins to write
+  (rig/scenario/functions/arithmetic.py). Each byte that a process takes lowers it by a byte and by 1/512 byte of page
+  tables. Each page added to the guest raises it by a page less 64 bytes (struct page).
+
+The child runs out of memory if less is left than it has to copy. It completes no step if less than a step is left, and
+does not start to write if nothing is left.
 """
 
 from __future__ import annotations
@@ -21,14 +24,20 @@ from fractions import Fraction
 
 __all__ = ["AXES", "Asked", "Foreseen", "Measured", "edges_between", "foresee"]
 
+# x86-64: a page table of 4096 bytes has 512 entries, each for a page; struct page takes 64 bytes.
 PER_PAGE_TABLE = 512
 STRUCT_PAGE = Fraction(64, 4096)
+# __vm_enough_memory(), mm/util.c: min(mm->total_vm / 32, vm.user_reserve_kbytes) is kept for other processes.
 RESERVE = 32
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a point asks for. Sizes in bytes; mode, ratio, kbytes and min_free are the sysctls of vm."""
+    """The requests of a point. Sizes are in bytes.
+
+    mode, ratio, kbytes: vm.overcommit_memory, vm.overcommit_ratio (percent) and vm.overcommit_kbytes (KiB).
+    min_free: vm.min_free_kbytes (KiB); None for the kernel's own choice.
+    """
 
     parent: Fraction
     hog: Fraction
@@ -39,11 +48,10 @@ class Asked:
     ratio: Fraction = Fraction(50)
     kbytes: Fraction = Fraction(0)
     min_free: Fraction | None = None
-    """Kibibytes; None: the kernel's own choice."""
 
     @property
     def taken(self) -> Fraction:
-        """Bytes of memory that are in use when the child begins to write, page tables included."""
+        """Bytes of memory in use when the child begins to write, page tables included (those of the parent twice)."""
         return self.parent * (1 + Fraction(2, PER_PAGE_TABLE)) + self.hog * (1 + Fraction(1, PER_PAGE_TABLE))
 
 
@@ -52,12 +60,15 @@ AXES = {
     "vm.overcommit_memory": "mode", "vm.overcommit_ratio": "ratio", "vm.overcommit_kbytes": "kbytes",
     "vm.min_free_kbytes": "min_free",
 }  # fmt: skip
-"""Settings that the arithmetic knows, and their fields of Asked."""
+"""Setting -> field of Asked, for the settings that the arithmetic knows."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A guest's own numbers, bytes, and what it was asked for. judged: `left` is what a claim was judged on."""
+    """The numbers that a guest reported, in bytes, and the requests that it ran with.
+
+    judged: whether a claim was judged on `left`; otherwise `left` is an estimate from the first sample.
+    """
 
     asked: Asked
     total: Fraction
@@ -68,7 +79,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """A change of verdict along an axis, at a value in the axis's unit."""
+    """A predicted change of verdict along an axis.
+
+    below, above: the verdicts on either side.
+    value: the position, in the unit of the axis.
+    """
 
     below: str
     above: str
@@ -76,7 +91,7 @@ class Foreseen:
 
 
 def foresee(asked: Asked, known: Measured) -> str:
-    """Return the verdict that the arithmetic foresees, from the numbers of a guest that was asked for another point."""
+    """Return the verdict predicted for `asked`, from the numbers of a guest that ran at another point."""
     total = known.total + (asked.memory - known.asked.memory) * (1 - STRUCT_PAGE)
     refused = _refused(asked, total, known.committed)
     if refused is not None:
@@ -90,8 +105,9 @@ def foresee(asked: Asked, known: Measured) -> str:
 
 
 def _refused(asked: Asked, total: Fraction, committed: Fraction) -> str | None:
-    """The verdict where a promise is refused: a parent or a hog that is not as large as it should be makes a run
-    invalid, a fork that fails makes the claim fail.
+    """Return the verdict if the kernel refuses an allocation or the fork, else None.
+
+    A parent or hog that is smaller than intended makes the run invalid; a fork that fails makes the claim fail.
     """
     if asked.mode == 0 and asked.parent > total + asked.swap:
         return "invalid"
@@ -112,7 +128,11 @@ def _refused(asked: Asked, total: Fraction, committed: Fraction) -> str | None:
 def edges_between(
     low: Fraction, high: Fraction, verdict: Callable[[Fraction], str], *, scan: int = 256
 ) -> Iterator[Foreseen]:
-    """Yield the changes of a verdict that is cheap to ask for, lowest first, to a millionth of the range."""
+    """Yield the changes of `verdict` between low and high, lowest first, to a millionth of the range.
+
+    verdict: called some hundred times, so it must be cheap.
+    scan: number of intervals; a change and its reversal within one interval are not found.
+    """
     places = [low + (high - low) * index / scan for index in range(scan + 1)]
     verdicts = [verdict(place) for place in places]
     for index in range(scan):
@@ -135,5 +155,5 @@ def _narrowed(
 
 
 def at_value(asked: Asked, field: str, value: Fraction) -> Asked:
-    """Return the point with another value on the axis."""
+    """Return the requests with another value on the axis `field`."""
     return replace(asked, **{field: value})

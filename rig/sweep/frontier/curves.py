@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A frontier of guests: the search, with each value's verdict from a run; one curve for each point of other axes."""
+"""Search for thresholds with guests: each verdict is that of a run, and each point of the other axes has a curve."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ __all__ = ["Curve", "CurveEdge", "find_frontier"]
 
 @dataclass(frozen=True)
 class CurveEdge:
-    """An edge in the axis's own words; predicted and off_by are None where the guest's arithmetic has no rule."""
+    """An edge, with its values in the notation of the axis.
+
+    predicted: where the arithmetic expects the edge; None if it has no rule.
+    off_by: signed distance of the found edge from it; None likewise.
+    """
 
     edge: Edge
     low: str
@@ -40,9 +44,9 @@ class CurveEdge:
 
 @dataclass(frozen=True)
 class Curve:
-    """The edges along the scale at one point of the other axes, lowest first, and the runs that found them.
+    """The edges along the scale at one point of the other axes, lowest first, and the rows of their runs.
 
-    foreseen: all edges that the guest's arithmetic has in the range, also those that were not found.
+    foreseen: all edges that the arithmetic predicts in the range, whether or not they were found.
     """
 
     at: tuple[tuple[str, str], ...]
@@ -70,7 +74,10 @@ async def find_frontier(
 ) -> list[Curve]:
     """Return one curve for each point of the other axes.
 
-    A value that the scenario refuses is a run of verdict `error`; what cannot be asked for at all is a UsageError.
+    others, fixed: the other axes, and the settings that all runs share.
+    scan, repeat: values of the first scan; runs on each side of an edge.
+    ended: called with each row when its run ends.
+    A value that the scenario refuses has the verdict `error`; it does not end the search.
     """
     store, capacity = store or Store(), Capacity(jobs)
     points = [
@@ -127,7 +134,7 @@ def _told(edge: Edge, scale: Scale, foreseen: Sequence[Foreseen]) -> CurveEdge:
 
 
 def _rounded(kind: str, value: Fraction) -> str:
-    """Sizes in tenths of a megabyte: the arithmetic is not good for more."""
+    """Return the value as text; sizes in tenths of a megabyte, as the prediction is not more precise."""
     return f"{float(value) / (1 << 20):.1f}M" if kind == "size" else f"{float(value):.4g}"
 
 

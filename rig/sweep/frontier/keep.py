@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A threshold search's directory: a sweep's files, and frontier.json with what was found."""
+"""Write the directory of a threshold search: the files of a sweep, and frontier.json with the edges."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ __all__ = ["frontier_document", "keep_frontier", "open_frontier"]
 
 
 def open_frontier(scenario: str, others: Sequence[Axis], fixed: Sequence[tuple[str, str]]) -> SweepFolder:
-    """Make the directory; rows are written to its journal as they come."""
+    """Create the directory of a search; rows are appended to its journal while it runs."""
     return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed)))
 
 
 def keep_frontier(folder: SweepFolder, scenario: Scenario, scale: Scale, curves: Sequence[Curve]) -> SweepFolder:
-    """Write what was found, and the plan as a sweep over the values that were run; return the directory with it."""
+    """Write frontier.json and the table, and return the directory with its final plan.
+
+    The plan becomes a sweep over the values that the search ran, so that the commands for sweeps can read it.
+    Raises RigError when frontier.json cannot be written.
+    """
     steps = sorted({row.point % (scale.steps + 1) for curve in curves for row in curve.rows})
     axes = (*folder.plan.axes, Axis(scale.name, tuple(scale.text(step) for step in steps)))
     plan = SweepPlan(folder.plan.scenario, axes, folder.plan.fixed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the guests of a search say about its edges, by the kernel's arithmetic and their own numbers."""
+"""Predict the edges of a search from the numbers that its guests reported, by the kernel's arithmetic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START = "start"
 
 
 def asked_by(settings: Settings) -> Asked | None:
-    """Return what settings ask for, or None for a scenario that the arithmetic does not know."""
+    """Return the requests of these settings, or None if the arithmetic has no rule for the scenario or for zram."""
     sizes = [settings.parameters.get(name) for name in ("parent", "hog", "step")]
     if not all(isinstance(size, int) for size in sizes) or settings.zram:
         return None
@@ -37,10 +37,10 @@ def asked_by(settings: Settings) -> Asked | None:
 
 
 def measured(row: Row, asked: Asked, folder: Path | None = None) -> Measured | None:
-    """Return a run's numbers: of its first sample, and what was left, where a claim was judged on it.
+    """Return the numbers of a run, from its first sample and its claims; None if it has no sample.
 
-    Where none was, what is left is what MemAvailable was at the start, less what the point takes. None for a run that
-    came to no sample. folder: the run's, where it is not among the runs.
+    If no claim was judged on the memory left, it is estimated: MemAvailable at the start, less what the point takes.
+    folder: directory of the run, if it is not in the directory of runs.
     """
     try:
         records = read_records((folder or runs_folder() / row.run) / "events.jsonl").items
@@ -58,9 +58,10 @@ def measured(row: Row, asked: Asked, folder: Path | None = None) -> Measured | N
 
 
 def predict(scale: Scale, rows: Sequence[Row], settings_of: Callable[[Row], Settings | None]) -> tuple[Foreseen, ...]:
-    """Return the edges that the arithmetic foresees in the range, lowest first; none where it has no rule.
+    """Return the predicted edges in the range, lowest first; empty if the arithmetic has no rule for the axis.
 
-    Each is worked out from the run nearest to it, of those with a claim judged on what was left if there are any.
+    Each edge is computed from the run nearest to it. Runs with a measured `left` are preferred to those with an
+    estimated one.
     """
     field = AXES.get(scale.name)
     known: list[Measured] = []
@@ -88,6 +89,6 @@ def predict(scale: Scale, rows: Sequence[Row], settings_of: Callable[[Row], Sett
 
 
 def matching(edge: Edge | Foreseen, foreseen: Sequence[Foreseen], value: Fraction) -> Foreseen | None:
-    """Return the foreseen edge of the same verdicts, of several the nearest to a value."""
+    """Return the predicted edge between the same two verdicts that is nearest to `value`, or None."""
     same = [each for each in foreseen if (each.below, each.above) == (edge.below, edge.above)]
     return min(same, key=lambda each: abs(each.value - value), default=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The axis of a frontier: `NAME=LOW..HIGH` in the setting's own type, walked in steps of a resolution."""
+"""Parse the axis of a threshold search: `NAME=LOW..HIGH`, divided into steps of a resolution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ SIZES = ("memory", "swap", "zram")
 
 @dataclass(frozen=True)
 class Scale:
-    """low, high and resolution in the type's unit: bytes, seconds, or the number itself."""
+    """A range of a setting.
+
+    low, high, resolution: in the unit of `kind`: bytes, seconds, or the number itself.
+    Fractions keep the steps exact, so that the text of a step parses back to the same value.
+    """
 
     name: str
     kind: str
@@ -30,19 +34,19 @@ class Scale:
 
     @property
     def steps(self) -> int:
-        """How many steps of the resolution lie between the ends; what does not fill a step is left out."""
+        """Number of whole steps between low and high; a remainder below high is not searched."""
         return int((self.high - self.low) / self.resolution)
 
     def value(self, step: int) -> Fraction:
         return self.low + step * self.resolution
 
     def text(self, step: int) -> str:
-        """Return a step's value as the command line takes it."""
+        """Return a step's value in the notation of the command line."""
         return show(self.kind, self.value(step))
 
 
 def show(kind: str, value: Fraction) -> str:
-    """Return 200M, 30s or 7."""
+    """Return a value in the notation of its kind: 200M, 30s or 7."""
     if kind == "size":
         return format_size(round(value))
     if kind == "duration":
@@ -51,7 +55,11 @@ def show(kind: str, value: Fraction) -> str:
 
 
 def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) -> Scale:
-    """Return the axis of `NAME=LOW..HIGH`. Raises UsageError for a name, a range or a resolution that is none."""
+    """Return the axis of `NAME=LOW..HIGH`.
+
+    resolution: text of a step; None for 1 MiB, 1, or 1/256 of the range for durations and fractions.
+    Raises UsageError for an unknown name, an invalid range, and an invalid resolution.
+    """
     name, equals, rest = text.partition("=")
     low, dots, high = rest.partition("..")
     if not equals or not dots:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Find where the verdict changes along one axis: a coarse scan, then bisection of every change, then a second look.
+"""Find where the verdict changes along one axis: a coarse scan, bisection of every change, then repeated runs.
 
-Pure: what a value's verdict is comes from a function, so the search is tested without a guest.
+The verdict of a value comes from a function, so that the search can be tested without guests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Judge = Callable[[int, int], Awaitable[str]]
 class Edge:
     """A change of verdict between two neighbouring steps.
 
-    noisy: a repeat on one of the sides did not give that side's verdict; then the edge is where most of them change.
+    low, high: the two steps.
+    below, above: their verdicts, each that of most of its runs.
+    noisy: whether a run on either side had another verdict than most.
+    runs_below, runs_above: verdicts of the single runs.
     """
 
     low: int
@@ -36,21 +39,23 @@ class Edge:
 
 @dataclass
 class Found:
-    """What a search has seen: verdicts of each step, in the order in which they came, and the edges."""
+    """State of a search: step -> verdicts of its runs in the order of their end, and the edges."""
 
     seen: dict[int, list[str]] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
 
     def verdict(self, step: int) -> str:
-        """Return the step's most frequent verdict; of equally frequent ones the first seen."""
+        """Return the step's most frequent verdict; of equally frequent ones the first."""
         return Counter(self.seen[step]).most_common(1)[0][0]
 
 
 async def find_edges(judge: Judge, steps: int, *, scan: int = 9, repeat: int = 3) -> Found:
-    """Search the steps 0 to `steps` and return every edge that a scan of so many points can see.
+    """Search the steps 0 to `steps` and return the edges that were found.
 
-    An island of another verdict that is narrower than steps / (scan - 1) may lie between two points of the scan; a
-    bisection that comes upon a third verdict searches both of its sides. repeat: runs of each side of an edge.
+    scan: number of evenly spaced steps to run first. A range of another verdict that is narrower than
+      steps / (scan - 1) may lie between two of them and is then missed.
+    repeat: number of runs on each side of an edge.
+    A bisection that meets a third verdict continues on both sides of it.
     """
     found = Found()
     count = min(max(scan, 2), steps + 1)
@@ -70,7 +75,7 @@ async def find_edges(judge: Judge, steps: int, *, scan: int = 9, repeat: int = 3
 
 
 async def _narrow(look: Callable[[int], Awaitable[str]], found: Found, low: int, high: int) -> list[tuple[int, int]]:
-    """Return the pairs of neighbouring steps between low and high whose verdicts differ, as bisection finds them."""
+    """Bisect between low and high; return the pairs of neighbouring steps whose verdicts differ."""
     if high - low <= 1:
         return [(low, high)]
     middle = (low + high) // 2
@@ -84,7 +89,10 @@ async def _narrow(look: Callable[[int], Awaitable[str]], found: Found, low: int,
 
 
 async def _look_again(judge: Judge, found: Found, low: int, high: int, repeat: int) -> Edge | None:
-    """Repeat both sides; walk to where most runs change when the noise has put the edge elsewhere."""
+    """Repeat the runs on both sides of an edge, and return the edge or None.
+
+    If a run was an outlier, most runs on both sides agree: move step by step, at most eight, to where they change.
+    """
     below, _above = found.seen[low][0], found.seen[high][0]
     for _ in range(8):
         await _fill(judge, found, low, repeat)
@@ -92,7 +100,7 @@ async def _look_again(judge: Judge, found: Found, low: int, high: int, repeat: i
         at_low, at_high = found.verdict(low), found.verdict(high)
         if at_low != at_high:
             break
-        # Both sides are of one verdict: the edge lies on the other one's side.
+        # Both sides have the same verdict, so the side whose first run differed was the outlier: move past it.
         if at_low == below:
             low, high = high, high + 1
         else:
