@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m rig` is `rig`."""
+"""Run the command line for `python -m rig`."""
 
 try:
     from rig.cli import main

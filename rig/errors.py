@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Errors that a person reads: what happened, where, and what to do about it.
+"""Define the errors that a user reads: what happened, where, and how to fix it.
 
-The command line prints them in one place and exits with their status; the statuses are those of README.
+The command line prints them in one place and exits with their `status`. README.md lists the exit statuses.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 
 
 class RigError(Exception):
-    """The rig could not do its work.
+    """rig could not do its work.
 
-    what: one sentence; where: the file, line, key or command concerned; remedy: what the reader can do;
-    detail: lines that prove it (a console's end, a compiler's words), printed as they are.
+    what: one sentence.
+    where: the file, line, key or command concerned.
+    remedy: what the user can do.
+    detail: lines of evidence, such as the end of a console or a compiler's output; printed unchanged.
     """
 
     status = EXIT_ERROR
@@ -43,10 +45,10 @@ class RigError(Exception):
 
 
 class UsageError(RigError):
-    """The person asked for something that cannot be asked for: an unknown name, a bad value."""
+    """A usage error: the user gave an unknown name or an invalid value."""
 
     status = EXIT_USAGE
 
 
 class GuestError(RigError):
-    """The guest broke where the scenario does not expect it: no boot, no agent, a lost port."""
+    """The guest failed where the scenario does not expect it: no boot, no agent, a lost port."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Libraries that only some commands need, and the extra of the distribution `oomrig` that brings each."""
+"""Map optional libraries to the extras of the distribution `oomrig` that install them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTRAS = {
     "matplotlib": "plot",
     "distributed": "sweep", "duckdb": "sweep", "junitparser": "sweep", "pyarrow": "sweep",
 }  # fmt: skip
-"""Module -> extra, as pyproject.toml has them."""
+"""Module -> extra, as in pyproject.toml."""
 
 
 def lacking(module: str, why: str = "") -> RigError:
@@ -24,7 +24,10 @@ def lacking(module: str, why: str = "") -> RigError:
 
 
 def require(*modules: str) -> None:
-    """Raise RigError where one of these modules is not installed: before work begins whose end would need it."""
+    """Raise RigError if one of these modules is not installed.
+
+    Commands call it before long work, so that they do not fail at the end of it.
+    """
     for module in modules:
         if find_spec(module) is None:
             raise lacking(module)

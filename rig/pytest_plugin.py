@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The pytest plugin: guests and runs as fixtures, console and kernel log in the report of a test that fails.
+"""The pytest plugin: guests and runs as fixtures; console and kernel log in the report of a failed test.
 
 Markers: `rig_kernel("debian:trixie")`, `rig_memory("384M")`, `rig_cpus(2)` choose the guest of a test;
 `rig_expects_oops` lets the kernel report an oops, a warning or a panic, which fails a test otherwise.
 
 Fixtures: `rig_run` runs a scenario and returns its run; `rig_guest` runs a plan in a guest, restored for this test from
-the snapshot that all tests of these settings share; `rig_console` and `rig_klog` are what the guests of this test said.
-Nothing of rig is imported before a test asks for a fixture.
+the snapshot that all tests with these settings share; `rig_console` and `rig_klog` return the output of this test's
+guests. rig is imported only when a test uses a fixture, so that the plugin costs other test suites nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def rig_guests(request: pytest.FixtureRequest) -> Iterator[Guests]:
-    """All guests of this test."""
+    """Provide the guests of this test, with the settings of its markers, and clean up after them."""
     from rig.experiment.pytest_guests import Guests
 
     sets = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Text from the guest before it reaches a terminal: no escapes, no controls, no invisible or turned characters."""
+"""Sanitize text from a guest for a terminal: escape sequences, controls, invisible and bidirectional characters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 
 __all__ = ["for_spreadsheet", "plain"]
 
-# CSI, OSC (with DCS, SOS, PM and APC, which end like it) and the two-byte escapes of ECMA-48, whole.
+# Complete escape sequences of ECMA-48: CSI; OSC, DCS, SOS, PM and APC, which all end in ST; two-byte escapes.
 ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
@@ -20,8 +20,8 @@ LONGEST = 4096
 def plain(text: object, *, longest: int = LONGEST) -> str:
     """Return `text` on one line, without terminal controls and at most `longest` characters.
 
-    Tabs become spaces; other controls, and characters that turn or hide text (Unicode categories Cc, Cf, Co, Cs,
-    Zl, Zp), become `�`.
+    Tabs become spaces. Other controls, and characters that hide text or change its direction (Unicode categories Cc,
+    Cf, Co, Cs, Zl and Zp), become `�`.
     """
     line = ESCAPES.sub("", str(text)[: longest * 4]).replace("\t", "    ").rstrip("\r\n")
     line = "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)

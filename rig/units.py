@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sizes and durations as people write them: 200M, 30s, 1.5G, 2min."""
+"""Parse and format sizes and durations: 200M, 1.5G, 30s, 2min."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 __all__ = ["format_duration", "format_megabytes", "format_size", "parse_duration", "parse_size"]
 
-# Binary, as QEMU, the kernel's memparse() (lib/cmdline.c) and `free -h` count.
+# Powers of 1024, as in QEMU, the kernel's memparse() (lib/cmdline.c) and `free -h`.
 SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 DURATIONS = {
     "ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1, 1000),
@@ -47,7 +47,7 @@ def format_size(count: int) -> str:
 
 
 def format_megabytes(count: float) -> str:
-    """Return bytes for reading, in units of 2^20 bytes: 12.3 MB."""
+    """Return a number of bytes for display, in units of 2^20 bytes: 12.3 MB."""
     return f"{count / SIZES['M']:.1f} MB"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Unpack tar archives that others made: nothing is written outside of the directory, and nothing but files.
+"""Unpack untrusted tar archives: nothing is written outside of the target directory, and no device or pipe.
 
-Python's own extraction filters (PEP 706) came with 3.11.4; Debian 12 has 3.11.2. What the filters `data` and `tar`
-refuse is refused here, on every Python alike.
+Python's extraction filters (PEP 706) need 3.11.4, and Debian 12 has 3.11.2. Members that the filters `data` and `tar`
+refuse are refused here with every version of Python.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from rig.errors import RigError
 
 __all__ = ["extract_files", "extract_tree"]
 
-# As path_resolution(7): the kernel follows 40 symbolic links and no more.
+# The kernel follows at most 40 symbolic links in a path (path_resolution(7); MAXSYMLINKS, include/linux/namei.h).
 MOST_LINKS = 40
 
 
 def extract_files(archive: tarfile.TarFile, folder: Path) -> None:
     """Unpack an archive of regular files and directories. Links, devices and pipes are refused.
 
-    Raises RigError naming the member that is refused; nothing is written then.
+    Raises RigError, before anything is written, with the name of the member that is refused.
     """
     members = archive.getmembers()
     for member in members:
         if not (member.isreg() or member.isdir()):
             raise _refused(member, "it is neither a file nor a directory")
-        # As the filter `data`: what its owner cannot read or write is of no use.
+        # As the filter `data` does: make every file readable and writable for its owner.
         member.mode |= 0o700 if member.isdir() else 0o600
     _extract(archive, folder, members)
 
@@ -40,7 +40,7 @@ def extract_tree(archive: tarfile.TarFile, folder: Path, members: Iterable[tarfi
 
     A link may point anywhere, as those of a root filesystem do, but nothing is written through a link that leads out
     of the directory, and no hard link may name a file outside of it.
-    Raises RigError naming the member that is refused; nothing is written then.
+    Raises RigError, before anything is written, with the name of the member that is refused.
     """
     _extract(archive, folder, list(members))
 
@@ -50,7 +50,8 @@ def _extract(archive: tarfile.TarFile, folder: Path, members: list[tarfile.TarIn
     for member in members:
         member.mode &= 0o755
         member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
-    # Where Python has filters, it is told that none of them need look again; where it has none, it takes no such word.
+    # The members were checked above. A Python with filters needs the argument, or 3.14 applies `data` by default; one
+    # without filters does not accept it.
     options: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
     archive.extractall(folder, members, **options)
 
@@ -70,9 +71,9 @@ def _check(members: list[tarfile.TarInfo]) -> None:
 
 
 def _resolve(member: tarfile.TarInfo, path: PurePosixPath, links: dict[PurePosixPath, str]) -> PurePosixPath:
-    """Return where a path of the archive lies, once the links that earlier members made are followed.
+    """Return the path after following the symbolic links of earlier members.
 
-    Raises RigError where that is outside of the directory.
+    Raises RigError if it is outside of the target directory.
     """
     if path.is_absolute():
         raise _refused(member, "its path is absolute")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many guests this machine carries at once: bounded by processors, and by memory that is free now."""
+"""Limit the number of guests that run in parallel, by the number of CPUs and by available memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from rig.units import format_size
 
 __all__ = ["Capacity", "available_memory", "default_jobs"]
 
-# QEMU itself with its translated code (tb-size is up to 1 GB, in use far less), the payload and our own share.
+# Host memory of a guest beside its RAM: QEMU, its translation cache (tb-size allows 1 GB, far less is used), the
+# payload, and rig's own buffers.
 PER_GUEST = 256 << 20
-# What stays for everybody else: a sweep must not be what calls the host's own OOM killer.
+# Left free for other processes, so that a sweep does not cause an OOM on the host.
 KEPT_FREE = 512 << 20
 LOOK_AGAIN = 0.5
 
 
 def available_memory() -> int:
-    """Return MemAvailable in bytes, or less where our cgroup allows less."""
+    """Return the memory that rig may still take, in bytes: MemAvailable, or what is left below memory.max if less."""
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     free = int(fields["MemAvailable"].split()[0]) << 10
     try:
@@ -36,12 +37,15 @@ def available_memory() -> int:
 
 
 def default_jobs() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of CPUs in the affinity mask of this process."""
     return len(os.sched_getaffinity(0))
 
 
 class Capacity:
-    """Gives leave to start a guest. One may always run; more only where processors and memory are free."""
+    """A semaphore over CPUs and memory.
+
+    One guest may always start if it fits; further ones start only while CPUs and memory are free.
+    """
 
     def __init__(self, jobs: int | None = None, available: Callable[[], int] = available_memory) -> None:
         self.jobs = jobs or default_jobs()
@@ -54,9 +58,9 @@ class Capacity:
 
     @asynccontextmanager
     async def room_for(self, memory: int) -> AsyncIterator[None]:
-        """Wait until a guest of so many bytes fits, and hold its place.
+        """Wait until a guest with `memory` bytes fits, and reserve them until the context ends.
 
-        Raises RigError when it does not fit even alone.
+        Raises RigError when the guest does not fit even alone.
         """
         need = memory + PER_GUEST
         async with self._slots:
@@ -74,8 +78,9 @@ class Capacity:
             free = self._available()
             if not self._promised:
                 self._budget = free
-            # A guest that has just started has not taken its memory yet, so what is promised counts in full against
-            # what was free before our first guest; and others may have taken memory since.
+            # A guest that has just started has not touched its memory yet, so MemAvailable still includes it. All
+            # reservations therefore count against the budget, which is the memory available before the first guest.
+            # `free` is checked too, because other processes may have taken memory since.
             if need + sum(self._promised) <= self._budget - KEPT_FREE and need <= free - KEPT_FREE:
                 return
             if not self._promised:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run many scenarios, as many at once as there are processors; each distinct guest is booted once."""
+"""Run many scenarios, one a CPU in parallel; runs with the same guest share the snapshot of one boot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Finished", "run_all"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A request that is over: a run and its folder, or the error that kept it from running."""
+    """A finished request: its run and the run's directory, or the error that prevented the run."""
 
     request: Request
     run: Run | None = None
@@ -29,7 +29,7 @@ class Finished:
 
     @property
     def status(self) -> int:
-        """The exit status that this one alone would give."""
+        """Exit status that the command line gives for this request alone."""
         if self.run is not None:
             return self.run.exit_status
         return self.error.status if self.error is not None else 0
@@ -43,7 +43,12 @@ async def run_all(
     began: Callable[[Request], None] = lambda request: None,
     ended: Callable[[Finished], None] = lambda finished: None,
 ) -> list[Finished]:
-    """Run the requests and return what became of each, in their order. One that breaks does not stop the others."""
+    """Run the requests and return their results in the order of `requests`.
+
+    jobs: number of runs in parallel; None for one a CPU.
+    began, ended: called when a run starts and when it has ended.
+    A request that fails with a RigError does not stop the others.
+    """
     store = store or Store()
     free = asyncio.Semaphore(jobs or os.cpu_count() or 1)
 

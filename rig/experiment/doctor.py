@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this host has and lacks for rig, found by looking, each finding with its remedy."""
+"""Check the host for what rig needs, and report each finding with its remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ DEFAULT_GUEST = 512 << 20
 
 @dataclass(frozen=True)
 class Finding:
-    """level `bad`: the main job cannot run here."""
+    """The result of one check.
+
+    level: `bad` if the main job cannot run on this host, `note` if something is missing that it does not need.
+    saw: what the check found, for display.
+    """
 
     level: Level
     what: str
@@ -40,7 +44,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Yield one finding after the other; nothing is started but QEMU's --version."""
+    """Yield the findings one by one; the only program that is started is `qemu --version`."""
     yield Finding("ok", "python", sys.version.split()[0])
     try:
         qemu = find_qemu()
@@ -78,7 +82,7 @@ def _defaults() -> Iterator[Finding]:
     except RigError as error:
         if error.where is not None and str(error.where).endswith(".json"):
             yield Finding("bad", "defaults", error.what, error.remedy or "")
-        return  # else the mirror's finding says it
+        return  # the finding `mirror` has reported the other errors
     try:
         ref = KernelRef.parse(kernel.spec, "RIG_KERNEL")
     except RigError as error:
@@ -126,7 +130,10 @@ def _other_rig() -> Iterator[Finding]:
 
 
 async def examine_kvm(*, again: bool = False) -> Finding:
-    """Say what /dev/kvm is worth: absent, closed to us, opened but without a kernel that boots, or working."""
+    """Return whether KVM works: absent, no permission, unable to boot a guest, or working.
+
+    again: whether to test KVM again, although the cache has a result.
+    """
     if not KVM.exists():
         return Finding("note", "kvm", "there is no /dev/kvm", "none needed: the warp clock runs on TCG")
     from rig.experiment.prepare import prepare_guest

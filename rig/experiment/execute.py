@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Execute one plan in one guest: restore or boot it, let it run to its end, and collect all that it reports."""
+"""Execute one plan in one guest: restore the guest from its snapshot, run the plan, and collect its output."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ BROKEN = ("internal-error", "io-error", "watchdog")
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Host seconds: boot to the agent; the plan from go to end; and from the end record to QEMU's exit.
+    """Time limits, in host seconds.
 
-    scale: multiplies those that QEMU itself has to answer and to move on.
+    boot: from the start of QEMU to the agent's first record.
+    plan: from `go` to the agent's `end` record.
+    exit: from the `end` record to the exit of QEMU.
+    scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
     """
 
     boot: float
@@ -51,13 +54,18 @@ class Deadlines:
     scale: float = 1.0
 
     def scaled(self, scale: float) -> Deadlines:
-        """Return them for a machine that is slower by that factor."""
+        """Return the time limits for a host that is slower by the factor `scale`."""
         return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
 
 
 @dataclass
 class Execution:
-    """What the host knows of a run that is over. phases: name -> host seconds; problem: why it was cut short."""
+    """What the host observed of a run.
+
+    phases: name -> host seconds.
+    left_out: file name -> bytes of output that exceeded its limit and were not kept.
+    problem: why the run ended early; None if the plan ran to its end and QEMU exited.
+    """
 
     command: list[str] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
@@ -71,11 +79,11 @@ class Execution:
     notes: tuple[str, ...] = ()
     problem: RigError | None = None
     stopped: RigError | None = None
-    """Why QEMU stopped the guest's CPUs, where it did for a reason of its own."""
+    """Why QEMU stopped the guest's CPUs by itself (see BROKEN); None if it did not."""
 
     @contextmanager
     def phase(self, name: str, progress: Progress) -> Iterator[None]:
-        """Time a phase and tell of it."""
+        """Report the start of a phase, and record its duration."""
         progress.phase(name)
         began = time.monotonic()
         try:
@@ -87,7 +95,10 @@ class Execution:
 async def ensure_snapshot(
     guest: PreparedGuest, deadlines: Deadlines, execution: Execution, progress: Progress
 ) -> Snapshot:
-    """Return the guest's snapshot, made where there is none. Two rigs make it once."""
+    """Return the guest's snapshot; boot the guest and create it if the cache has none.
+
+    A lock in the cache keeps two processes from creating it twice.
+    """
     store, identity = guest.store, identity_of(guest.spec, guest.qemu)
     key = key_of(identity)
     found = find_snapshot(store, key)
@@ -111,7 +122,10 @@ async def ensure_snapshot(
 
 
 def _upgraded(store: Store, identity: Identity) -> str | None:
-    """Return what changed where only QEMU did: a snapshot of one version is not restored by another."""
+    """Return the difference to the nearest snapshot if it is QEMU alone, else None.
+
+    A snapshot is restored only by the QEMU that made it.
+    """
     for _, lines in nearest_snapshots(store, identity)[:1]:
         if len(lines) == 1 and lines[0].startswith("qemu:"):
             return lines[0]
@@ -131,9 +145,10 @@ async def execute(
 ) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
-    meanwhile: is called in a thread while the guest runs, when rig has nothing else to do.
-    A guest that breaks after its plan began is no exception: what was collected is kept and `problem` says why.
-    Raises RigError when it does not get that far.
+    name: id of the run, for sockets and temporary files.
+    meanwhile: called in a thread while the guest runs, when rig would otherwise be idle.
+    A guest that fails after its plan began raises nothing: its output is kept, and `problem` gives the reason.
+    Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
     execution = Execution()
     snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
@@ -167,7 +182,7 @@ async def execute(
             execution.command = session.command
         with execution.phase("plan", progress):
             ended = asyncio.ensure_future(session.record("end", deadlines.plan))
-            # An interrupt may come before anybody waits for it: asyncio would then print what nobody collected.
+            # After an interrupt nobody awaits this future; unless cancelled, asyncio prints its exception at exit.
             stack.callback(ended.cancel)
             await session.monitor.execute("cont")
             aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
@@ -190,7 +205,7 @@ async def execute(
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
-    """Raise RigError where the disk did not take all that the guest said, or its recording."""
+    """Raise RigError if console, records or recording could not be written completely (a full disk)."""
     failed = session.console.failed or session.channel.failed
     if failed is not None or WRITE_ERROR in session.process.words():
         why = failed.strerror if failed is not None else "QEMU could not write its recording"
@@ -216,7 +231,7 @@ def _tell(record: dict[str, Any], progress: Progress) -> None:
 
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
-    """Bring programs and plan into a live guest by SSH, then say go."""
+    """Copy programs and plan into a live guest over SSH, and create the file on which the agent starts the plan."""
     from rig.machine.ssh import connected, forwarded_port
 
     port = forwarded_port(await session.monitor.human("info usernet"))
@@ -235,7 +250,10 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
 
 @contextmanager
 def _room_for_a_dump(path: Path) -> Iterator[int]:
-    """Yield an open file for QEMU, which may open none itself; gone when nothing was written."""
+    """Yield the descriptor of a file for a dump; remove the file if it stays empty.
+
+    QEMU is confined and may not open files itself, so it is passed the descriptor.
+    """
     with path.open("wb") as file:
         yield file.fileno()
     if path.exists() and not path.stat().st_size:
@@ -243,8 +261,8 @@ def _room_for_a_dump(path: Path) -> Iterator[int]:
 
 
 async def _watch_stops(session: Session, execution: Execution) -> None:
-    """Wait until QEMU stops the guest: for a panic, or because QEMU itself cannot go on."""
-    # It ends without either in most runs: then the monitor closes.
+    """Wait until QEMU stops the guest, after a panic or an error of QEMU, and record the reason."""
+    # Most runs have neither; the monitor then closes, which raises RigError here.
     with contextlib.suppress(RigError):
         while True:
             event = await session.monitor.next_event("GUEST_PANICKED", "STOP")
@@ -259,7 +277,10 @@ async def _watch_stops(session: Session, execution: Execution) -> None:
 
 
 async def _hold_panic(session: Session, execution: Execution) -> None:
-    """Dump the memory of a guest that panicked, which QEMU holds, where there is room for it, and end the guest."""
+    """Dump the memory of a guest that panicked, if a dump was requested, and quit QEMU.
+
+    QEMU runs with -action panic=pause, so the guest is stopped but its memory is still there.
+    """
     execution.panicked = True
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
@@ -271,7 +292,7 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
         execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
     except RigError as error:
         logger.warning("the guest that panicked could not be dumped: %s", error)
-        # Half a dump is none.
+        # An incomplete ELF core cannot be read.
         dump.unlink(missing_ok=True)
     finally:
         with contextlib.suppress(RigError):
@@ -279,9 +300,9 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
 
 
 async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:
-    """Wait for the agent's end and QEMU's exit; return what went wrong, or None.
+    """Wait for the agent's `end` record and for QEMU's exit; return the error, or None.
 
-    Only the agent's `end` is a good end; whether a panic explains its absence is judged from the console.
+    A missing `end` record is an error here, also after a panic: whether a panic explains it is judged from the console.
     """
     try:
         await ended
@@ -292,7 +313,7 @@ async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: D
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(session.process.wait(), deadlines.exit)
             return None
-        # A guest that is still printing is on its way.
+        # A guest that printed more since is still shutting down, so wait once more.
         if seen == session.bytes_seen:
             break
         seen = session.bytes_seen

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The layers that a plan's programs need, found or made; the plan then names each as the agent finds it."""
+"""Find or build the filesystem layers that a plan's programs need, and put their labels into the plan."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rig.scenario.plan import RenderedPlan, RenderedStep
 __all__ = ["resolve_layers"]
 
 MOST_LAYERS = 3
-"""The agent looks at five NVDIMMs, of which two are root and payload."""
+"""The agent searches five NVDIMMs; two of them hold root filesystem and payload."""
 
 
 def resolve_layers(store: Store, plan: RenderedPlan) -> tuple[RenderedPlan, tuple[LayerImage, ...]]:
-    """Return the plan with labels in place of `deb:PACKAGE` and `root:IMAGE`, and the layers that bear them.
+    """Return the plan with a label for each `deb:PACKAGE` and `root:IMAGE`, and the layers with these labels.
 
-    Raises UsageError for an image that nobody imported, a package that there is not, and more layers than a guest has.
+    Raises UsageError for an image that was not imported, an unknown package, and more than MOST_LAYERS layers.
     """
     wanted = [program.made_from for program in plan.programs if program.made_from]
     layers = {name: _layer(store, name) for name in dict.fromkeys(wanted)}

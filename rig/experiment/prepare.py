@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Prepare a guest: find or build its kernel, root filesystem and initramfs, compile its programs, choose how it runs.
 
-Every command that starts a guest of some settings starts a `PreparedGuest`, and `PreparedGuest.wiring()` is the one
-place that says which sockets, files and ports the guest has. So the guest that `--print-qemu` prints, the one that a
-shell opens and the one that a run records are the same.
+All commands that start a guest from settings start a `PreparedGuest`. `PreparedGuest.wiring()` alone decides which
+sockets, files and ports the guest has. The guest of `--print-qemu`, of `rig shell` and of a run are therefore the same.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ RECORDING = "recording/replay.bin"
 class Parts:
     """The files that a guest is made of.
 
-    kernel_reason, image_reason: why it is this one where the call named none, else empty.
+    kernel_reason, image_reason: why this one is the default; empty if the user named it.
     """
 
     kernel: Kernel
@@ -69,7 +68,7 @@ class Parts:
 
     @property
     def chosen(self) -> str:
-        """Return what was taken where nothing was named, and why, in a line; empty where all was named."""
+        """One line with the defaults that were chosen and the reasons; empty if the user named kernel and image."""
         kernel = f"kernel {self.kernel.spec} ({self.kernel_reason})" if self.kernel_reason else ""
         image = f"image {self.image_name} ({self.image_reason})" if self.image_reason else ""
         return ", ".join(each for each in (kernel, image) if each)
@@ -77,10 +76,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class PreparedGuest:
-    """A guest that can be started as it is: every choice is made, every file is there.
+    """A guest that is ready to start: all options are decided and all files exist.
 
-    accel: the accelerator and why it was chosen; unrecorded: why a run of this guest is not recorded, None where it
-    is; prealloc: whether the guest gets all its memory before it starts.
+    accel: the accelerator, and why it was chosen.
+    unrecorded: why runs of this guest are not recorded; None if they are.
+    prealloc: whether QEMU preallocates the guest's memory.
     """
 
     store: Store
@@ -99,8 +99,10 @@ class PreparedGuest:
     def wiring(self, name: str, folder: Path, out: Path, *, ssh: bool = True, dump: int | None = None) -> Wiring:
         """Return how the guest is connected when it is restored from its snapshot.
 
-        folder: the directory of its sockets; out: that of the run, which gets the recording; ssh: whether a live guest
-        gets a port for SSH; dump: the open file for the memory of a guest that panics.
+        folder: directory of the sockets.
+        out: directory of the run, for the recording.
+        ssh: whether a live guest has a forwarded port for SSH.
+        dump: descriptor of the file for a memory dump after a panic.
         """
         recorded = self.unrecorded is None
         return Wiring(
@@ -130,12 +132,14 @@ async def prepare_guest(
     layers: tuple[Layer, ...] = (),
     tell: Callable[[str], None] = logger.warning,
 ) -> PreparedGuest:
-    """Return the guest of these settings, with whatever was missing built.
+    """Return the guest of these settings; build the files that are missing from the cache.
 
-    parts: its files, where they were found already; record: whether its runs are to be recorded; layers: of the roots
-    of programs; tell: is called with what takes long, from another thread.
-    Raises UsageError for what no guest can be, RigError where a file cannot be had or the accelerator that was asked
-    for does not work.
+    parts: the guest's files, if the caller has found them already.
+    record: whether to record its runs.
+    layers: filesystem layers of the programs' roots.
+    tell: called with a description of each slow step, from another thread.
+    Raises UsageError for settings that no guest can have.
+    Raises RigError when a file cannot be built or fetched, or when the requested accelerator does not work.
     """
     store, qemu = store or Store(), find_qemu()
     if parts is None:
@@ -164,10 +168,10 @@ def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
 
 
 def printed_command(guest: PreparedGuest, name: str, folder: Path, out: Path, dump: int | None) -> str:
-    """Return QEMU's command line for a run of this guest, as one would type it.
+    """Return QEMU's command line for a run of this guest, quoted for a shell.
 
-    It is what `execute()` starts, but for the name, the directories and the number of the open file `dump`. The
-    snapshot need not exist yet.
+    It differs from the command line of `execute()` only in the name, the directories and the number of the descriptor
+    `dump`. The snapshot need not exist yet.
     """
     snapshot = expected_snapshot(guest.store, guest.spec, guest.qemu)
     spec, wiring = as_restored(guest.spec, guest.wiring(name, folder, out, dump=dump), snapshot)
@@ -177,11 +181,11 @@ def printed_command(guest: PreparedGuest, name: str, folder: Path, out: Path, du
 def find_parts(
     store: Store, kernel: str | None, image: str | None, tell: Callable[[str], None] = logger.warning
 ) -> Parts:
-    """Return kernel, root filesystem and the code for it, each built where it is missing.
+    """Return the kernel, the root filesystem and the guest's programs; build those that are missing.
 
-    tell: is told what takes long, from a thread of its own.
-    They are looked up side by side: building from nothing is mostly waiting for the mirror. An image of Buildroot's
-    brings kernel, agent and programs with it.
+    tell: called with a description of each slow step, from another thread.
+    The three are built in parallel, because a first build mostly waits for the mirror. A Buildroot image contains its
+    own kernel, agent and programs.
     """
     of_image = Default(image, "") if image else default_image()
     if of_image.spec != "quick":
@@ -207,7 +211,7 @@ def _put_together(store: Store, kernel: Kernel, rootfs: Rootfs, code: GuestCode)
 def guest_spec(
     parts: Parts, settings: Settings, *, append: tuple[str, ...] = (), qemu_args: tuple[str, ...] = ()
 ) -> GuestSpec:
-    """Return the guest of these settings. The accelerator is TCG until another is proved."""
+    """Return the specification of the guest, with TCG; prepare_guest() replaces it if KVM was shown to work."""
     return GuestSpec(
         memory=settings.memory,
         cpus=settings.cpus,
@@ -232,8 +236,8 @@ def guest_spec(
 def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
     """Return the payload that carries a plan and its programs.
 
-    C programs of guest/programs are compiled already; a scenario's own C file is compiled here. Beside a Python
-    program lie the modules of guest/python, which it may import. An executable brings its libraries.
+    C programs of guest/programs were compiled with the agent; other C files are compiled here. The modules of
+    guest/python are put beside a Python program, which may import them. An executable is packed with its libraries.
     """
     files: dict[str, Path] = {}
     links: dict[str, str] = {}
@@ -247,7 +251,7 @@ def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
             links |= {f"{program.copies}/{merged_path(name.lstrip('/'))}": to for name, to in aliases.items()}
             files[program.payload_path] = program.source
         elif program.language in ("package", "image"):
-            continue  # its layer holds it
+            continue  # the layer of the package or image contains it
         elif program.source.parent == code.include and not program.libs and not program.more:
             files[program.payload_path] = code.programs[program.source.stem]
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Guests for somebody's tests: restored from one snapshot, run to the end of a plan or scenario, and heard."""
+"""Provide guests to pytest tests: restore each from a shared snapshot, run a plan or a scenario, return its output."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Guest", "Guests"]
 
-# What the kernel reports when it is the kernel that is wrong; running out of memory is no fault of it.
+# Kinds of events that are not a fault of the kernel: a boot, and an OOM kill.
 HARMLESS = frozenset({"oom", "boot"})
 
 
 @dataclass
 class Guests:
-    """The guests of one test. sets: NAME=VALUE texts that all of them share."""
+    """The guests of one test.
+
+    sets: settings that they share, as NAME=VALUE.
+    folders: directories of the runs so far.
+    """
 
     sets: tuple[str, ...] = ()
     folders: list[Path] = field(default_factory=list)
     _temporary: list[Path] = field(default_factory=list)
 
     def run(self, scenario: str, **settings: object) -> Run:
-        """Run a scenario once; a setting with a dot in its name is written with two underscores: vm__panic_on_oom=1."""
+        """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
         from rig.experiment.run import Request, run_scenario
         from rig.run.progress import NullProgress
 
@@ -46,24 +50,24 @@ class Guests:
         return Guest(self)
 
     def console(self) -> str:
-        """Return what the consoles printed, decoded with replacement."""
+        """Return the console output of all guests, decoded with replacement and without terminal escapes."""
         from rig.sanitize import plain
 
         parts = [(folder / "console.log").read_bytes().decode(errors="replace") for folder in self.folders]
         return "\n".join(plain(line) for part in parts for line in part.splitlines())
 
     def klog(self) -> Log:
-        """Return the log of all guests together."""
+        """Return the kernel log of all guests, in the order of the runs."""
         from rig.klog import read
 
         return read([(folder / "console.log").read_bytes() for folder in self.folders])
 
     def events(self) -> list[str]:
-        """Return a line for each event of the kernel's log."""
+        """Return one line for each event of the kernel log."""
         return [f"{event.kind}: {event.title or 'line ' + str(event.line)}" for event in self.klog().events]
 
     def oopses(self) -> list[str]:
-        """Return the events that mean that the kernel broke."""
+        """Return one line for each event that is a fault of the kernel: all kinds but HARMLESS."""
         return [
             f"{event.kind}: {event.title} (line {event.line} of the console)"
             for event in self.klog().events
@@ -71,7 +75,7 @@ class Guests:
         ]
 
     def close(self) -> None:
-        """Forget the plans' folders; runs stay where `rig runs` finds them."""
+        """Remove the directories of plans; runs of scenarios are kept, where `rig runs` finds them."""
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -90,11 +94,14 @@ class Guest:
     guests: Guests
 
     def __call__(self, plan: str, *, programs: dict[str, Path] | None = None, timeout: float = 120) -> list[Record]:
-        """Run a plan in the words of docs/reference/agent-protocol.md and return the agent's records.
+        """Run a plan and return the agent's records.
 
-        A step is a line: a verb, then key=value words, separated by a TAB or by blanks. programs: name in the payload's
-        bin -> a static program, or C source that is compiled. rig's own programs are all there. Raises RigError when
-        the guest does not get to the plan's end; a panic ends it as well.
+        plan: one step a line, as in docs/reference/agent-protocol.md: a verb and KEY=VALUE words, separated by TABs or
+          blanks.
+        programs: name in the payload's bin -> a static executable, or a C file to compile. All of rig's own programs
+          are there already.
+        timeout: host seconds for the plan.
+        Raises RigError when the guest neither reaches the end of the plan nor panics.
         """
         return asyncio.run(self._run(plan, programs or {}, timeout))
 
@@ -130,6 +137,6 @@ class Guest:
 
 
 def _tabbed(plan: str) -> str:
-    """A plan written with blanks between its words, as a person does, with the TABs that the agent wants."""
+    """Return the plan with TABs between the words of each step, as the agent's protocol requires."""
     lines = (line.strip() for line in plan.strip().splitlines())
     return "\n".join(line if "\t" in line else "\t".join(line.split()) for line in lines) + "\n"

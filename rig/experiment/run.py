@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run one scenario once: prepare, execute, read, judge, and keep it in a run's folder."""
+"""Run one scenario once: prepare the guest, execute the plan, judge the claims, and write the run's directory."""
 
 from __future__ import annotations
 
@@ -37,13 +37,17 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Request", "check_request", "print_qemu", "run_job", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
-# A warp run is bounded by the guest's clock; this catches a guest that hangs.
+# Host seconds. The plan's own time limits, on the guest's clock, end a warp run; this one ends a guest that hangs.
 WARP_DEADLINE = 300.0
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the person asked for. sets: NAME=VALUE texts, later ones win."""
+    """The options of a run.
+
+    sets: settings as NAME=VALUE; later ones override earlier ones.
+    append: words for the kernel's command line.
+    """
 
     scenario: str
     sets: tuple[str, ...] = ()
@@ -57,13 +61,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """A request, checked: all that can be a usage error has been found by now.
+    """A request that was checked and rendered; from here on no usage error is expected.
 
-    extra: what the payload holds beside the plan and the scenario's programs.
-    layers: of the roots of programs that are not the scenario's own.
-    judge: judges the run in the claims' stead.
-    plan_deadline: host seconds for the plan; None for the clock's own bound.
-    program: what run.json says of a program that was run by itself.
+    extra: further files of the payload, beside the plan and the scenario's programs.
+    layers: filesystem layers of the programs' roots.
+    judge: replaces the judgement by the scenario's claims.
+    plan_deadline: host seconds for the plan; None for the default of the clock.
+    program: returns the entry `program` of run.json, for `rig exec`.
     """
 
     scenario: Scenario
@@ -83,9 +87,9 @@ def _check(request: Request) -> Job:
 
 
 def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
-    """Return what a request asks for.
+    """Return the settings and the plan of a request, without starting a guest.
 
-    Raises UsageError where no guest can be asked for it: an unknown scenario, a bad value.
+    Raises UsageError for an unknown scenario or an invalid value.
     """
     ready = _check(request)
     return ready.settings, ready.plan
@@ -98,12 +102,11 @@ async def run_scenario(
     *,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Run, Path]:
-    """Run a scenario and return the run and its folder.
+    """Run a scenario, and return the run and its directory.
 
-    meanwhile: is called in a thread while the guest runs: time to import what will show the run.
-
-    Raises UsageError for what cannot be asked for, RigError when the rig or the guest breaks before the plan
-    has begun. A guest that breaks later gives a run whose verdict is `error`.
+    meanwhile: called in a thread while the guest runs; callers import modules in it that will display the run.
+    Raises UsageError for an invalid request.
+    Raises RigError when rig or the guest fails before the plan has begun; after that, the verdict is `error` instead.
     """
     return await run_job(_check(request), request, progress, store, meanwhile=meanwhile)
 
@@ -116,7 +119,7 @@ async def run_job(
     *,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Run, Path]:
-    """Run what was checked, and return the run and its directory, as `run_scenario` does."""
+    """Run a checked request, and return the run and its directory; see run_scenario() for parameters and errors."""
     began, started = time.monotonic(), datetime.now(UTC)
     store = store or Store()
     progress.phase("prepare")
@@ -177,7 +180,7 @@ async def run_job(
 
 
 def _import_what_judges() -> None:
-    """Import what `_judged` needs: a fifth of a second that passes unnoticed while the guest runs."""
+    """Import the modules that `_judged` needs: it takes 0.2 s, during which the guest is running anyway."""
     import rig.klog
     import rig.scenario.build_run
     import rig.scenario.judge
@@ -190,7 +193,7 @@ def _import_what_judges() -> None:
 def _deadlines(ready: Job, scale: float) -> Deadlines:
     if ready.settings.clock == "warp":
         return Deadlines(BOOT_DEADLINE, ready.plan_deadline or WARP_DEADLINE).scaled(scale)
-    # Live, the guest's seconds are ours: each wait is bounded in the plan, and so is their sum.
+    # On the live clock, guest seconds are host seconds, so the sum of the plan's time limits bounds the run.
     bounds = [
         float(value)
         for step in ready.plan.steps
@@ -307,9 +310,9 @@ async def _prepared(
 
 
 async def print_qemu(request: Request, store: Store | None = None) -> str:
-    """Return the command line of the guest that a request would start, as one would type it.
+    """Return QEMU's command line for a request, quoted for a shell.
 
-    `RUN` stands for the run's id; the number of the open file of -add-fd is an example.
+    In it, `RUN` stands for the run's id, and the descriptor number of -add-fd is an example.
     """
     guest = await _prepared(request, _check(request), store or Store())
     dump = 3 if request.dump_panics else None

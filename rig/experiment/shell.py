@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Open a live guest for a user: restored from its snapshot, with a shell on its second console."""
+"""Give the user a shell in a live guest, on its second console."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def shell(
 ) -> None:
     """Open a shell in a live guest of these settings, and end the guest when the user leaves.
 
-    plan: one whose programs shall be there, in /payload/bin; it is not run.
+    plan: its programs are put into /payload/bin; the plan itself is not run.
     """
     progress.phase("prepare")
     guest = await prepare_guest(settings, timeout_scale=timeout_scale, tell=progress.phase)
@@ -35,7 +35,7 @@ async def shell(
         if plan is None:
             blank_payload(folder / "payload")
         else:
-            # Without a plan or a key the agent would take it for no payload.
+            # The agent ignores a payload that has neither a plan nor an SSH key, so it gets a key that nobody uses.
             _, line = new_key()
             programs = payload_of(guest.store, plan, guest.parts.code).files
             write_payload(Payload(texts={"authorized_keys": line}, files=programs), folder / "payload")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Any program in a guest, in one command: where its files come from, its plan, what is expected, how it ended."""
+"""Run any program in a guest (`rig exec`): collect its files, write its plan, judge how it ended."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run one program in a guest: its files found, its plan made, run, and judged."""
+"""Run one program in a guest: collect its files, write its plan, run it, and judge how it ended."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 __all__ = ["run_program"]
 
 COPIES = "copy"
-"""Directory of the payload that is the uppermost layer of the program's root."""
+"""Directory of the payload for copied files; it is the uppermost layer of the program's root."""
 STDIN = "stdin"
 LARGEST_COPIES = 24 << 20
-"""Bytes of copies that go into the payload; more go into a layer."""
+"""Bytes; up to this size copied files are put into the payload, beyond it into a layer of their own."""
 LARGEST_STDIN = 8 << 20
 HOST_SECONDS_PER_GUEST_SECOND = 4
-"""A busy guest second took 0.5 to 1 s of the host; with room for slow machines."""
+"""For the time limit: a busy guest second took 0.5 to 1 s of the host; slow hosts get four times as much."""
 
 
 async def run_program(
@@ -55,8 +55,9 @@ async def run_program(
 ) -> tuple[Run, Path, Outcome]:
     """Run a program and return its run, the run's directory, and how the program ended.
 
-    Raises UsageError for what cannot be asked for, before any guest is started; RigError when rig or the guest
-    breaks before the program was to be started.
+    meanwhile: called in a thread while the guest runs.
+    Raises UsageError for an invalid request, before a guest starts.
+    Raises RigError when rig or the guest fails before the plan has begun.
     """
     store = store or Store()
     job, outcomes = _job(store, request)
@@ -135,7 +136,7 @@ def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
 
 
 def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:
-    """Whether the program is a file of the host: a path, and not one that the guest's root has."""
+    """Return whether to copy the program from the host: an existing path that the guest's root does not have."""
     if "/" not in program or not Path(program).is_file():
         return False
     if not program.startswith("/"):
@@ -147,9 +148,9 @@ def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> 
 
 
 def _placed(store: Store, copies: HostFiles, root: Root) -> tuple[Payload, tuple[str, ...], Root]:
-    """Put the copies into the payload, or into a layer where they are large.
+    """Put the copied files into the payload, or into a layer of their own if they exceed LARGEST_COPIES.
 
-    Return what the payload holds, and the layers as the agent names them: a label, or a directory.
+    Return the content of the payload, the layers as the plan names them (a label or a directory), and the root.
     """
     extra = Payload()
     names: list[str] = []

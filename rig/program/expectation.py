@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`--expect`: what a program's run must come to, so that a script or CI can rest on the exit status."""
+"""Parse `--expect`, the expected result of a run, on which the exit status then depends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ KINDS = "oom, no-oom, stall, exit=N or signal=NAME"
 
 @dataclass(frozen=True)
 class Expectation:
-    """kind: oom, no-oom, stall, exit or signal. value: the status, or the signal's name without SIG."""
+    """The expected result of a run.
+
+    kind: oom, no-oom, stall, exit or signal.
+    value: the exit status, or the signal's name without SIG; empty for the other kinds.
+    """
 
     kind: str
     value: str = ""
 
     @property
     def sentence(self) -> str:
-        """What is expected, as a claim."""
+        """The expectation as the text of a claim."""
         return {
             "oom": "The kernel invoked the OOM killer",
             "no-oom": "The kernel did not invoke the OOM killer",
@@ -33,7 +37,7 @@ class Expectation:
 
 
 def parse_expectation(text: str) -> Expectation:
-    """Return what `--expect TEXT` means. Raises UsageError."""
+    """Return the expectation of `--expect TEXT`. Raises UsageError for a text that is not one of KINDS."""
     kind, equals, value = text.partition("=")
     if text in ("oom", "no-oom", "stall"):
         return Expectation(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files of the host that a program is given: itself with its libraries, and what `--copy` names."""
+"""Collect the host's files for a program: its executable, its shared libraries, and the files of `--copy`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ from rig.image.layer.closure import closure_of, read_executable
 __all__ = ["HostFiles", "collect_copies", "collect_executable"]
 
 Place = Callable[[str], str]
-"""Where a path of the guest lies in the root below: /lib may be a link."""
+"""Map a path of the guest to where it is stored in the root: with merged /usr, /lib is a link to usr/lib."""
 MOST_COPIES = 100_000
 
 
 @dataclass
 class HostFiles:
-    """files: path in the guest, without its first slash -> file; links: path in the guest -> what it points to."""
+    """Files of the host that are copied into a guest.
+
+    files: path in the guest, without the leading slash -> file on the host.
+    links: path in the guest, without the leading slash -> target of a symbolic link.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total size of the files, in bytes."""
         return sum(path.stat().st_size for path in self.files.values())
 
 
 def collect_copies(copies: tuple[str, ...], cwd: str, place: Place) -> HostFiles:
-    """Return the files of `--copy FILE[:PATH]`; a directory is taken whole. A PATH that is relative is below cwd.
+    """Return the files of `--copy FILE[:PATH]`; a directory is copied recursively.
 
-    Raises UsageError for what is not there or cannot be read.
+    cwd: directory of the guest that a relative PATH is below.
+    Raises UsageError for a file that does not exist or cannot be read.
     """
     found = HostFiles()
     for text in copies:
@@ -52,9 +57,9 @@ def collect_copies(copies: tuple[str, ...], cwd: str, place: Place) -> HostFiles
 
 
 def collect_executable(command: str, cwd: str, place: Place) -> tuple[HostFiles, str]:
-    """Return a program of the host with its libraries, and what it is called in the guest.
+    """Return a program of the host with its shared libraries, and its path in the guest.
 
-    Raises UsageError for a file that the guest cannot run and for libraries that are missing.
+    Raises UsageError for a file that is not executable, and for missing libraries.
     """
     path = Path(command)
     try:
@@ -79,7 +84,7 @@ def collect_executable(command: str, cwd: str, place: Place) -> tuple[HostFiles,
 
 
 def _split(text: str) -> tuple[str, str]:
-    """FILE and PATH; a colon of FILE's own counts where that file is there."""
+    """Split FILE:PATH at the last colon, unless a file with the whole text as its name exists."""
     if ":" not in text or Path(text).expanduser().exists():
         return text, ""
     source, _, target = text.rpartition(":")

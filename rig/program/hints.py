@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What to try when a program did not start, or missed something that rig can give it."""
+"""Suggest an option of `rig exec` when a program did not start or lacked a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIBRARY = re.compile(r"error while loading shared libraries: (\S+): cannot open 
 
 
 def hint_for(request: ProgramRequest, argv: tuple[str, ...], outcome: Outcome, evidence: Evidence) -> str:
-    """Return what to try, or an empty text where rig knows nothing better than the program."""
+    """Return a suggestion for the user, or an empty text if rig has none."""
     if outcome.status == 127 and outcome.problem:
         return _where_it_is(request, argv[0])
     if outcome.status == 126 and outcome.problem:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a program's run ended, and the exit status that says so, in the manner of docker run and timeout(1)."""
+"""Derive how a program ended, and the exit status for it, with the values of docker-run(1) and timeout(1)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "judge_program", "outcome_of"]
 
 TIMED_OUT, BROKEN, NOT_STARTED, NOT_FOUND = 124, 125, 126, 127
-# The agent's errors that speak of the file itself; any other stage of the start is rig's or the request's.
+# Prefix of the agent's errors that concern the program's file. An error of an earlier stage, such as the root or the
+# cgroup, is not the program's and gives the status 125.
 EXECVE = "execve"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """code or signal: how the program ended, where it did.
+    """The result of a program's run.
 
-    problem: why it was not started, or did not end. hint: what to try.
+    status: exit status of `rig exec`.
+    code, signal: exit status of the program, or the signal that ended it, without SIG.
+    ooms, stalls: numbers of OOM reports and of memory stalls.
+    problem: why the program did not start or did not end; empty otherwise.
+    hint: a suggestion for the user.
     """
 
     status: int
@@ -39,7 +44,7 @@ class Outcome:
 
 def outcome_of(evidence: Evidence) -> Outcome:
     """Return how the program ended, from the agent's records."""
-    # Imported while the guest runs, as all that judges.
+    # Imported on demand, for start-up time: modules that judge are imported while the guest runs.
     from rig.telemetry.stall import find_stalls
 
     return replace(_how_it_ended(evidence), stalls=len(find_stalls(evidence.records)))
@@ -81,7 +86,7 @@ def _ended(record: Any, ooms: int) -> Outcome:
 
 
 def meets(expected: Expectation, outcome: Outcome) -> bool:
-    """Return whether a run came to what was expected."""
+    """Return whether the outcome is the expected one."""
     match expected.kind:
         case "oom":
             return outcome.ooms > 0
@@ -96,7 +101,7 @@ def meets(expected: Expectation, outcome: Outcome) -> bool:
 
 
 def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement:
-    """Judge the run: what was expected, or, where nothing was, that the program was started and ended by itself."""
+    """Judge the run by its expectation; without one, by whether the program started and ended within its time limit."""
     from rig.run.document import Claimed, Shown
     from rig.scenario.judge import judge_claims
 

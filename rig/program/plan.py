@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plan of one program: its settings, its root, its cgroup; started, waited for, looked at."""
+"""Write the plan of one program: sysctls and swap, its root and cgroup, its start, and the wait for its end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rig.scenario.settings import Settings
 __all__ = ["CGROUP", "ENDED", "WORK", "Command", "program_command", "program_plan"]
 
 WORK = "/work"
-"""Where a program starts, and where files are copied to, unless something else is asked for."""
+"""The default working directory of a program, and the default destination of copied files."""
 CGROUP = "exec"
 ROOT = "program"
 STARTED, ENDED = "started", "ended"
-"""What the steps are called that start the program and wait for its end."""
+"""Ids of the steps that start the program and wait for its end."""
 LARGEST_PLAN = 120 << 10
 """Bytes; the agent keeps a plan in 128 KiB (PLAN_BYTES of guest/agent/agent.h)."""
 MOST_WORDS = 500
@@ -33,7 +33,11 @@ BASE_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Command:
-    """What is started: name is the program's in all records."""
+    """A command in the guest.
+
+    name: the program's name in the agent's records.
+    env: its complete environment.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -43,9 +47,10 @@ class Command:
 
 
 def program_command(request: ProgramRequest, config: ImageConfig, argv: tuple[str, ...]) -> Command:
-    """Return what is started, with what the image's configuration says where the call does not.
+    """Return the command; the image's configuration supplies what the request leaves out.
 
-    Raises UsageError where nobody names a program, or with more words than the agent takes.
+    argv: the program and its arguments; empty for the image's ENTRYPOINT and CMD.
+    Raises UsageError if neither names a program, and for more words than the agent accepts.
     """
     argv = argv or (*config.entrypoint, *config.cmd)
     if not argv:
@@ -72,7 +77,13 @@ def program_plan(
     ids: tuple[int, int] | None,
     stdin: str | None,
 ) -> RenderedPlan:
-    """Return the plan. layers: of the root, as the agent names them; stdin: a path in the guest."""
+    """Return the plan of one program.
+
+    layers: layers of its root, uppermost first: labels or directories.
+    ids: uid and gid; None for root.
+    stdin: path in the guest of a file for standard input.
+    Raises UsageError if the plan is not UTF-8, or larger than the agent accepts.
+    """
     steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
     if settings.swap:
         steps.append(RenderedStep("swapon", (("path", SWAP_DEVICE), ("mkswap", "1"))))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `rig exec` is asked for, as values that were checked."""
+"""Define the request of `rig exec`, and parse its options."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ ENV_NAME = re.compile(r"[^=\0]+")
 
 @dataclass(frozen=True)
 class ProgramRequest:
-    """command: the program and its arguments, empty for those that the image names.
+    """The options of `rig exec`.
 
+    command: the program and its arguments; empty for those of the image.
     sets: settings of the guest and sysctls, as NAME=VALUE.
-    packages: Debian's, by name; root: a directory, a tar or an image's archive; copies: FILE[:PATH] texts.
-    stdin: a file of the host; timeout: guest seconds.
+    packages: names of Debian packages.
+    root: path of a directory, a tar archive or an image's archive.
+    copies: FILE[:PATH] texts.
+    cgroup: file of the program's cgroup -> value to write.
+    stdin: a file of the host.
+    timeout: guest seconds.
     """
 
     command: tuple[str, ...]
@@ -49,7 +54,7 @@ class ProgramRequest:
 
 
 def parse_cgroup(texts: Sequence[str]) -> dict[str, str]:
-    """Return the files of the program's cgroup and what is written to each, from KEY=VALUE texts."""
+    """Return file of the program's cgroup -> value, from FILE=VALUE texts. Raises UsageError for any other text."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -64,7 +69,7 @@ def parse_cgroup(texts: Sequence[str]) -> dict[str, str]:
 
 
 def parse_env(texts: Sequence[str]) -> dict[str, str]:
-    """Return name -> value from NAME=VALUE texts."""
+    """Return name -> value of environment variables, from NAME=VALUE texts. Raises UsageError for any other text."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -75,7 +80,7 @@ def parse_env(texts: Sequence[str]) -> dict[str, str]:
 
 
 def parse_timeout(text: str) -> float:
-    """Return guest seconds."""
+    """Return the time limit in guest seconds. Raises UsageError for a text that is not a duration above 0."""
     try:
         seconds = parse_duration(text)
     except ValueError as error:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The root filesystem of a program, as layers: what was copied, packages, a directory or an image, rig's own root."""
+"""Assemble the root filesystem of a program from layers.
+
+From the top: copied files, Debian packages, a directory or an image, and rig's own root.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ USERS = {"root": (0, 0), "nobody": (65534, 65534)}
 
 @dataclass(frozen=True)
 class Root:
-    """layers: the uppermost first; below them lies rig's own root, unless the last is a root of its own."""
+    """The layers of a program's root.
+
+    layers: uppermost first. rig's own root is below them, unless one of them is a whole root filesystem.
+    """
 
     layers: tuple[LayerImage, ...] = ()
 
@@ -37,9 +43,10 @@ class Root:
         return any(layer.whole for layer in self.layers)
 
     def place(self, path: str) -> str:
-        """Return where a path of the guest is to be written, without its first slash.
+        """Return the path in a layer for a path of the guest, without the leading slash.
 
-        A directory that is a link in the root below would hide that link.
+        A directory in an upper layer would hide a link of the same name below it, such as /lib with merged /usr, so
+        the path goes through the target of the link.
         """
         clean = str(PurePosixPath("/") / path).lstrip("/")
         if not self.whole:
@@ -51,7 +58,7 @@ class Root:
         return clean
 
     def user(self, name: str) -> tuple[int, int]:
-        """Return uid and gid of NAME, UID, NAME:GID or UID:GID. Raises UsageError."""
+        """Return uid and gid of NAME, UID, NAME:GID or UID:GID. Raises UsageError for an unknown or invalid user."""
         user, _, group = name.partition(":")
         known = dict(USERS)
         for layer in reversed(self.layers):
@@ -67,7 +74,7 @@ class Root:
 
 
 def find_root(store: Store, packages: Sequence[str], root: str | None) -> Root:
-    """Return the layers of these packages and of this root, each from the cache or made."""
+    """Return the layers of these packages and this root, from the cache or newly built."""
     layers = [package_layer(store, packages)] if packages else []
     if root is not None:
         layers.append(root_layer(store, root))
@@ -75,9 +82,9 @@ def find_root(store: Store, packages: Sequence[str], root: str | None) -> Root:
 
 
 def root_layer(store: Store, root: str) -> LayerImage:
-    """Return the layer of a directory, a tar, a docker or an OCI archive or layout.
+    """Return the layer of a directory, a tar archive, a Docker archive, or an OCI archive or layout.
 
-    Raises UsageError for what is none of them.
+    Raises UsageError for a path that does not exist or is none of these.
     """
     path = Path(root).expanduser()
     if path.is_dir() and not is_layout(path):
@@ -86,7 +93,7 @@ def root_layer(store: Store, root: str) -> LayerImage:
         raise UsageError(
             "there is no such file", where=f"--root {root}", remedy="give a directory, a tar, or an image's archive"
         )
-    # A large archive is read once: afterwards its size and time stand for its content.
+    # Hashing a large archive takes seconds, so its digest is cached under its path, size, mtime and inode.
     identity = _listing(path) if path.is_dir() else _stamp(store, path)
     key = layer_key("archive", identity)
     return find_layer(store, key) or build_layer(
@@ -95,7 +102,7 @@ def root_layer(store: Store, root: str) -> LayerImage:
 
 
 def _stamp(store: Store, path: Path) -> str:
-    """Return the content's digest, noted in the cache under what the file looks like from outside."""
+    """Return the digest of a file's content, cached under the file's path, size, mtime and inode."""
     status = path.stat()
     look = digest_text(str(path.resolve()), str(status.st_size), str(status.st_mtime_ns), str(status.st_ino))
     name = f"archive/{look[:32]}"
@@ -135,7 +142,7 @@ def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
 
 
 def _listing(folder: Path) -> str:
-    """Return what stands for a directory's content: each file's name, size, mode, owner and time."""
+    """Return a digest of a directory's names, sizes, modes, owners and mtimes, as a fast substitute for its content."""
     return digest_text(
         str(folder.resolve()),
         *(
@@ -146,7 +153,10 @@ def _listing(folder: Path) -> str:
 
 
 def _owners(folder: Path) -> dict[str, Owner]:
-    """Return what is not root's; where rig does not run as root, its own user's files become root's."""
+    """Return owner and mode of each file that is not to belong to root in the guest.
+
+    Files of the user who runs rig belong to root there, since an ordinary user cannot create files of root.
+    """
     me = os.geteuid()
     return {
         name: Owner(status.st_uid, status.st_gid, status.st_mode)
@@ -156,7 +166,7 @@ def _owners(folder: Path) -> dict[str, Owner]:
 
 
 def copies_layer(store: Store, copies: HostFiles) -> LayerImage:
-    """Return a layer of files that the payload has no room for."""
+    """Return a layer with copied files that are too large for the payload."""
     files = sorted(copies.files.items())
     key = layer_key(
         "copies", *(f"{target}\0{digest_once(source)}\0{source.stat().st_mode & 0o777}" for target, source in files),
