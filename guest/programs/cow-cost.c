@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	take_role("parent");
 	array = map_array("array", (size_t)pages * page_size, MAP_PRIVATE);
-	madvise((void *)array, (size_t)pages * page_size, MADV_NOHUGEPAGE);	/* EINVAL on a kernel without THP, which needs no advice */
+	madvise((void *)array, (size_t)pages * page_size, MADV_NOHUGEPAGE);	/* EINVAL: a kernel without THP */
 	for (long page = 0; page < pages; page++)
 		write_page(array, (size_t)page, 1);
 	say("filled %zu", (size_t)pages * page_size);

@@ -114,7 +114,7 @@ static void noreserve_1(void)
 	noreserve(1);
 }
 
-/* In mode 2 the flag changes nothing: that it was given shows only where it has an effect, in mode 0. */
+/* MAP_NORESERVE has no effect in mode 2, so a mapping in mode 0, where it has one, proves that the flag was given. */
 static void noreserve_2(void)
 {
 	long before, charged;
