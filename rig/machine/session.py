@@ -20,9 +20,9 @@ from rig.image.staging import staging_directory
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
+from rig.machine.host_cpu import keep_to, own_processor
 from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
-from rig.machine.processor import keep_to, own_processor
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring

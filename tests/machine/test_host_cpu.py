@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.machine.processor import keep_to, own_processor
+from rig.machine.host_cpu import keep_to, own_processor
 
 ALLOWED = os.sched_getaffinity(0)
 
