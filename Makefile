@@ -75,7 +75,7 @@ test: all-extras test-packages ## All tests: the fast ones, then those that open
 	set -e; \
 	$(MAKE) --no-print-directory check; \
 	$(PYTEST) -m browser tests; \
-	$(PYTEST) -m guest tests; \
+	$(PYTEST) -n 2 --dist loadfile -m guest tests; \
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 

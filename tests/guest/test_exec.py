@@ -56,7 +56,8 @@ def test_oom_in_the_programs_cgroup_is_explained_recorded_and_replayed(rig: Rig)
     called = rig("exec", "--expect", "oom", "--cgroup", "memory.max=32M", "--", "tail", "/dev/zero")
 
     assert called.status == 0, called.err
-    assert "reached its memory limit: the kernel killed tail" in called.err
+    assert "reached its limit for memory: 32.0 MB of 32.0 MB" in called.err
+    assert "The kernel killed tail" in called.err
     replayed = rig("replay", "last")
     assert replayed.status == 0, replayed.err
     assert "identical" in replayed.out
