@@ -112,7 +112,7 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     if wiring.ram is not None:
         share = "on" if wiring.ram_kept else "off"
         path = _escaped(wiring.ram)
-        # With all processors: the guest waits for it.
+        # With all CPUs: the guest waits for it.
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [

@@ -35,7 +35,7 @@ class GuestEnded(RigError):
 
 
 class DebugPort:
-    """A connection to a guest that stands still. Addresses are virtual, as the guest's processor sees them."""
+    """A connection to a guest that stands still. Addresses are virtual, as the guest's CPU sees them."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -109,7 +109,7 @@ class DebugPort:
         return dict(zip(GENERAL, struct.unpack_from(f"<{len(GENERAL)}Q", raw), strict=True))
 
     async def gs_base(self) -> int:
-        """Return where the per-processor data of the guest's processor lie."""
+        """Return where the per-CPU data of the guest's CPU lie."""
         return int.from_bytes(bytes.fromhex(await self._ask(f"p{GS_BASE:x}")), "little")
 
     async def read(self, address: int, size: int) -> bytes:

@@ -96,9 +96,9 @@ class SnapshotFiles:
 class Snapshot(SnapshotFiles):
     """A guest that was saved when its agent was ready.
 
-    identity: None where an earlier version of rig made it; state: the migration stream; digest: the memory's, or the
-    stream's where that holds the memory; ready: the agent's record, and said: its line; boot_log: the console until
-    then.
+    identity: None where an earlier version of rig made it.
+    state: the migration stream. digest: the memory's, or the stream's where that holds the memory.
+    ready: the agent's record, ready_line: the same as it was printed. boot_log: the console until then.
     """
 
     identity: Identity | None
@@ -106,7 +106,7 @@ class Snapshot(SnapshotFiles):
     digest: str
     boot_log: Path
     ready: dict[str, Any]
-    said: bytes
+    ready_line: bytes
     queue_entries: int | None = None
 
     @property
@@ -124,7 +124,7 @@ class Snapshot(SnapshotFiles):
 
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot, checked by hash, or None. A damaged one is thrown away and logged."""
-    entry = store.whole("snapshot", key)
+    entry = store.get_verified("snapshot", key)
     if entry is None:
         return None
     entry.touch()
@@ -149,7 +149,7 @@ def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, lis
 
 def imported_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot that came with an imported run, or None. It is restored for a replay of that run alone."""
-    entry = store.whole("imported", key)
+    entry = store.get_verified("imported", key)
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
     entry.touch()
@@ -162,7 +162,7 @@ def imported_snapshot(store: Store, key: str) -> Snapshot | None:
 
 def _from_entry(entry: Entry) -> Snapshot:
     with entry.file(READY).open("rb") as file:
-        said = file.read(LARGEST_READY)
+        line = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None
@@ -174,8 +174,8 @@ def _from_entry(entry: Entry) -> Snapshot:
         state=entry.file(STATE),
         digest=digest,
         boot_log=entry.file(BOOT_LOG),
-        ready=json.loads(said),
-        said=said,
+        ready=json.loads(line),
+        ready_line=line,
         queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
     )
 
@@ -207,7 +207,7 @@ async def make_snapshot(
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
-    with store.workplace() as work, runtime_folder(key) as folder, _memory(spec) as memory:
+    with store.staging_directory() as work, runtime_folder(key) as folder, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
         result = work / "result"
@@ -353,7 +353,7 @@ async def restored(
     spec, wiring = as_restored(spec, wiring, snapshot)
     with snapshot.state.open("rb") as state:
         async with started(
-            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno(), scale=scale
+            spec, wiring, qemu, out, listeners, records_before=snapshot.ready_line, state=state.fileno(), scale=scale
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

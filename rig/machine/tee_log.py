@@ -10,10 +10,10 @@ from pathlib import Path
 FRAME = re.compile(rb'\{"n":\d{1,15},"t":[\d.]{1,30},')
 """What the agent begins each record with."""
 
-__all__ = ["HeadAndTail", "KeptLog", "Ration"]
+__all__ = ["HeadAndTail", "Ration", "TeeLog"]
 
 
-class KeptLog:
+class TeeLog:
     """Open in a `with` block; written through at once.
 
     failed: why the file lacks what came, where it does: a disk that is full. The guest must not wait for us, come what
@@ -24,7 +24,7 @@ class KeptLog:
         self._path = path
         self.failed: OSError | None = None
 
-    def __enter__(self) -> KeptLog:
+    def __enter__(self) -> TeeLog:
         self._file = self._path.open("wb", buffering=0)
         return self
 

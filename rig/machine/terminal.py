@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A person at a guest's second console: the terminal in raw mode, bytes carried both ways."""
+"""The user at a guest's second console: the terminal in raw mode, bytes carried both ways."""
 
 from __future__ import annotations
 
