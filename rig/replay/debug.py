@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from rig.image.hosttools import tool
 from rig.image.staging import staging_directory
@@ -113,15 +114,23 @@ async def _attended(command: list[str], instant: Instant) -> int:
     noted = signal.set_wakeup_fd(-1)
     try:
         gdb = subprocess.Popen(command)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, end_gdb)
         try:
-            return await asyncio.to_thread(gdb.wait)
+            status = await asyncio.to_thread(gdb.wait)
         finally:
             if gdb.poll() is None:
                 gdb.kill()
                 gdb.wait()
     finally:
         signal.set_wakeup_fd(noted)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if ended_by:
+        signal.raise_signal(ended_by[0])
+        await asyncio.sleep(0)
+    return status
 
 
 async def _serve(instant: Instant, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:
