@@ -115,8 +115,8 @@ async def _attended(command: list[str], instant: Instant) -> int:
         ended_by.append(number)
         gdb.kill()
 
-    # Ctrl-C must reach gdb only. SIG_IGN would be inherited by gdb; a handler is reset by execve(). What else ends rig has to end gdb first: rig's own
-    # handlers raise SIGINT, which nobody would see here.
+    # Ctrl-C must reach gdb only. SIG_IGN would be inherited by gdb; a handler is reset by execve(). What else ends
+    # rig has to end gdb first: rig's own handlers raise SIGINT, which nobody would see here.
     before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None)}
     noted = signal.set_wakeup_fd(-1)
     try:
