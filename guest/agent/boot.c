@@ -158,7 +158,7 @@ static void open_port(void)
 }
 
 /*
- * First in line for the processor and for the last pages (a real-time task may dip into the reserve: gfp_to_alloc_flags()
+ * First in line for the CPU and for the last pages (a real-time task may dip into the reserve: gfp_to_alloc_flags()
  * of mm/page_alloc.c), so that looking at an exhausted guest does not itself invoke the OOM killer.
  */
 static void put_first(void)

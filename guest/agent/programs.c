@@ -275,7 +275,7 @@ void reap(void)
 }
 
 /*
- * A program says its line before it stops itself, and the agent, first in line for the processor, has read that line
+ * A program says its line before it stops itself, and the agent, first in line for the CPU, has read that line
  * before the program's next instruction: a SIGCONT sent at once would be lost. So CONT waits until its targets are
  * stopped.
  */

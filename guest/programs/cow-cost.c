@@ -64,7 +64,7 @@ static void report(const char *name, long faults)
 	say("minflt %s %ld", name, faults);
 }
 
-/* One pass: a write a page, each between two readings of the counter that the processor may not reorder with it. */
+/* One pass: a write a page, each between two readings of the counter that the CPU may not reorder with it. */
 static void measure(const char *name, uint64_t value)
 {
 	const size_t words = page_size / sizeof(*array);

@@ -14,7 +14,7 @@ from functools import cache
 __all__ = ["LAYERS", "PARTS", "PURPOSES", "KernelFunction", "known", "part_of", "purpose_of"]
 
 LAYERS = {
-    "entry": "Page fault: the processor hands the write to the kernel",
+    "entry": "Page fault: the CPU hands the write to the kernel",
     "syscall": "System call: the program asks the kernel",
     "mm": "Memory manager: what the process is entitled to",
     "allocator": "Page allocator: a free page is looked for",
@@ -99,14 +99,14 @@ _BY_POLICY = "chooses the node by the mapping's memory policy"
 _TABLE: dict[str, KernelFunction] = {
     # Where a page fault of user space enters: asm_exc_page_fault, exc_page_fault and do_user_addr_fault from 5.8,
     # page_fault and do_page_fault before.
-    "asm_exc_page_fault": _entry("arch/x86/include/asm/idtentry.h", "the processor's exception lands here"),
+    "asm_exc_page_fault": _entry("arch/x86/include/asm/idtentry.h", "the CPU's exception lands here"),
     "exc_page_fault": _entry(_X86_FAULT, "reads the address that was touched (CR2)"),
-    "page_fault": _entry("arch/x86/entry/entry_64.S", "the processor's exception lands here"),
+    "page_fault": _entry("arch/x86/entry/entry_64.S", "the CPU's exception lands here"),
     "async_page_fault": _entry("arch/x86/entry/entry_64.S", "the same entry in a guest that knows of KVM"),
     "do_user_addr_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
     "do_page_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
     "__do_page_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
-    "do_mem_abort": _entry("arch/arm64/mm/fault.c", "arm64: the processor's data abort"),
+    "do_mem_abort": _entry("arch/arm64/mm/fault.c", "arm64: the CPU's data abort"),
     "entry_SYSCALL_64_after_hwframe": KernelFunction(
         "syscall", "arch/x86/entry/entry_64.S", "a system call enters the kernel"
     ),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import KeptLog, Ration
+from rig.machine.tee_log import Ration, TeeLog
 
 __all__ = ["Channel"]
 
@@ -34,7 +34,7 @@ class Channel:
         before: bytes = b"",
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
-        self._log = KeptLog(log)
+        self._log = TeeLog(log)
         self.kept = Ration(LONGEST_LINES, LONGEST_OTHERS)
         self.bytes_seen = 0
         self._before = before
@@ -79,7 +79,7 @@ class Channel:
         finally:
             self._ended.set()
 
-    def _keep(self, log: KeptLog, lines: list[bytes], end: bytes = b"\n") -> None:
+    def _keep(self, log: TeeLog, lines: list[bytes], end: bytes = b"\n") -> None:
         data = b"".join(line + end for line in lines)
         log.write(data)
         self._on_data(data)

@@ -11,7 +11,7 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import HeadAndTail, KeptLog
+from rig.machine.tee_log import HeadAndTail, TeeLog
 
 __all__ = ["Console"]
 
@@ -36,7 +36,7 @@ class Console:
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._end = end
-        self._log = KeptLog(log)
+        self._log = TeeLog(log)
         self.kept = HeadAndTail(LONGEST_LOG, LONGEST_END)
         self._on_line = on_line
         self._on_data = on_data

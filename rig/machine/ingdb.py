@@ -60,7 +60,7 @@ def current() -> Any:
                 continue
             kind = gdb.lookup_type("struct task_struct").pointer().pointer()
             return gdb.Value((address + offset) & (1 << 64) - 1).cast(kind).dereference().dereference()
-    raise gdb.GdbError("the processor's own data are not found")
+    raise gdb.GdbError("the CPU's own data are not found")
 
 
 def name_of(task: Any) -> str:
@@ -153,7 +153,7 @@ class Tasks(gdb.Command):
             file, anon, swap, shmem = (pages * PAGE_KB for pages in counters(mm))
             tables = int(mm["pgtables_bytes"]["counter"]) >> 10
             adj = int(task["signal"]["oom_score_adj"])
-            mark = "  <- on the processor" if int(task["pid"]) == running else ""
+            mark = "  <- on the CPU" if int(task["pid"]) == running else ""
             print(
                 f"{int(task['pid']):>6} {anon:>9} {file:>7} {shmem:>7} {swap:>7} {tables:>7} {adj:>6}"
                 f"  {name_of(task)}{mark}"
@@ -205,7 +205,7 @@ class Oom(gdb.Command):
 class Cow(gdb.Command):
     """rig-cow ADDR [PID]: the page frame behind an address, its map count, and which processes share it.
 
-    PID: whose address it is; without it, of the task on the processor.
+    PID: whose address it is; without it, of the task on the CPU.
     """
 
     def __init__(self) -> None:

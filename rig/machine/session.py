@@ -20,9 +20,9 @@ from rig.image.staging import staging_directory
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
+from rig.machine.host_cpu import keep_to, own_cpu
 from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
-from rig.machine.processor import keep_to, own_processor
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
@@ -75,7 +75,7 @@ class Session:
     bad_records: int = 0
     _waiting: list[tuple[str, asyncio.Future[dict[str, Any]]]] = field(default_factory=list)
 
-    def hear(self, line: bytes, listeners: Listeners) -> None:
+    def collect(self, line: bytes, listeners: Listeners) -> None:
         """Process one line of the agent's port. A line that is not a record is counted in bad_records."""
         try:
             record = json.loads(line.decode(errors="replace"))
@@ -206,7 +206,7 @@ async def started(
     out: Path,
     listeners: Listeners,
     *,
-    said_before: bytes = b"",
+    records_before: bytes = b"",
     state: int | None = None,
     memory: int | None = None,
     scale: float = 1.0,
@@ -214,7 +214,7 @@ async def started(
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
     out: the directory for console.log, events.jsonl and qemu.log.
-    said_before: what the agent reported before the snapshot that is to be restored.
+    records_before: what the agent reported before the snapshot that is to be restored.
     state: an open descriptor of the snapshot's file, to save to or restore from.
     memory: an open descriptor of the file that backs the guest's memory.
     scale: multiplies the deadlines, for slow machines.
@@ -234,9 +234,9 @@ async def started(
 
     def on_line(line: bytes) -> None:
         if session is not None:
-            session.hear(line, listeners)
+            session.collect(line, listeners)
 
-    channel = Channel(out / "events.jsonl", on_line, said_before, listeners.on_events)
+    channel = Channel(out / "events.jsonl", on_line, records_before, listeners.on_events)
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()
@@ -244,12 +244,12 @@ async def started(
         inherit = [each for each in (state, memory, wiring.dump) if each is not None]
         # Only a warp guest is pinned: a live guest runs its vCPU threads in parallel (thread=multi, or KVM).
         warp = spec.clock is Clock.WARP
-        with own_processor() if warp else contextlib.nullcontext() as processor:
+        with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
                 await _connected(session, START_DEADLINE * scale)
                 # Pin only now: the threads that preallocate memory at the start use all CPUs.
-                keep_to(process.pid, processor)
+                keep_to(process.pid, cpu)
                 yield session
     finally:
         channel.close()

@@ -104,7 +104,7 @@ class Snapshot(SnapshotFiles):
     digest: of the memory's file, or of the stream if the stream holds the memory.
     boot_log: the console's output until then.
     ready: the agent's record `ready`.
-    said: the line of that record.
+    ready_line: the line of that record.
     queue_entries: entries of virtio-serial's control queue, or None if QEMU did not report them.
     """
 
@@ -113,7 +113,7 @@ class Snapshot(SnapshotFiles):
     digest: str
     boot_log: Path
     ready: dict[str, Any]
-    said: bytes
+    ready_line: bytes
     queue_entries: int | None = None
 
     @property
@@ -132,7 +132,7 @@ class Snapshot(SnapshotFiles):
 
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot with this key, verified by hash, or None. A damaged one is removed and logged."""
-    entry = store.whole("snapshot", key)
+    entry = store.get_verified("snapshot", key)
     if entry is None:
         return None
     entry.touch()
@@ -157,7 +157,7 @@ def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, lis
 
 def imported_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot that came with an imported run, or None. Only a replay of that run may restore it."""
-    entry = store.whole("imported", key)
+    entry = store.get_verified("imported", key)
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
     entry.touch()
@@ -170,7 +170,7 @@ def imported_snapshot(store: Store, key: str) -> Snapshot | None:
 
 def _from_entry(entry: Entry) -> Snapshot:
     with entry.file(READY).open("rb") as file:
-        said = file.read(LARGEST_READY)
+        line = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None
@@ -182,8 +182,8 @@ def _from_entry(entry: Entry) -> Snapshot:
         state=entry.file(STATE),
         digest=digest,
         boot_log=entry.file(BOOT_LOG),
-        ready=json.loads(said),
-        said=said,
+        ready=json.loads(line),
+        ready_line=line,
         queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
     )
 
@@ -216,7 +216,7 @@ async def make_snapshot(
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
-    with store.workplace() as work, runtime_folder(key) as folder, _memory(spec) as memory:
+    with store.staging_directory() as work, runtime_folder(key) as folder, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
         result = work / "result"
@@ -365,7 +365,7 @@ async def restored(
     spec, wiring = as_restored(spec, wiring, snapshot)
     with snapshot.state.open("rb") as state:
         async with started(
-            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno(), scale=scale
+            spec, wiring, qemu, out, listeners, records_before=snapshot.ready_line, state=state.fileno(), scale=scale
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

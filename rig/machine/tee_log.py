@@ -10,10 +10,10 @@ from pathlib import Path
 FRAME = re.compile(rb'\{"n":\d{1,15},"t":[\d.]{1,30},')
 """The fields with which the agent begins each record."""
 
-__all__ = ["HeadAndTail", "KeptLog", "Ration"]
+__all__ = ["HeadAndTail", "Ration", "TeeLog"]
 
 
-class KeptLog:
+class TeeLog:
     """A log file that is open in a `with` block and unbuffered.
 
     A failed write raises nothing, because the guest must never wait for rig. Nothing more is written after it.
@@ -24,7 +24,7 @@ class KeptLog:
         self._path = path
         self.failed: OSError | None = None
 
-    def __enter__(self) -> KeptLog:
+    def __enter__(self) -> TeeLog:
         self._file = self._path.open("wb", buffering=0)
         return self
 

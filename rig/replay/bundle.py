@@ -89,7 +89,7 @@ def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, s
     beside = store.get("imported", (imported or {}).get(kind, ""))
     for entry in [*store.entries(kind), *([beside] if beside else [])]:
         if digest in entry.files.values():
-            found = store.whole(entry.kind, entry.key)
+            found = store.get_verified(entry.kind, entry.key)
             if found is not None:
                 return replace(found, kind=kind)
     hint = "" if run.recording.guest is None else getattr(run.recording.guest, f"{kind}_path", "")
@@ -154,7 +154,7 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     that is already here and is not the same.
     """
     root = runs_folder() if root is None else root
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
         if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:

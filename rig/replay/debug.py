@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from rig.image.hosttools import tool
 from rig.image.staging import staging_directory
@@ -102,20 +103,35 @@ async def debug(
 
 
 async def _attended(command: list[str], instant: Instant) -> int:
-    # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited.
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    ended_by: list[int] = []
+
+    def end_gdb(number: int, frame: FrameType | None) -> None:
+        ended_by.append(number)
+        gdb.kill()
+
+    # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited. What else ends rig has to end gdb first: rig's own
+    # handlers raise SIGINT, which nobody would see here.
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None)}
     noted = signal.set_wakeup_fd(-1)
     try:
         gdb = subprocess.Popen(command)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, end_gdb)
         try:
-            return await asyncio.to_thread(gdb.wait)
+            status = await asyncio.to_thread(gdb.wait)
         finally:
             if gdb.poll() is None:
                 gdb.kill()
                 gdb.wait()
     finally:
         signal.set_wakeup_fd(noted)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if ended_by:
+        signal.raise_signal(ended_by[0])
+        await asyncio.sleep(0)
+    return status
 
 
 async def _serve(instant: Instant, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:

@@ -110,7 +110,7 @@ def _recorded(run: Run, folder: Path) -> RecordedGuest:
         )
     for name in (run.recording.path, PAYLOAD):
         path = folder / name
-        # The path comes from a file that may be another person's.
+        # The path comes from a file that may be another user's.
         if not path.resolve().is_relative_to(folder.resolve()):
             raise RigError("the recording lies outside the run's folder", where=path, remedy="this is no run of rig's")
         if not path.is_file():

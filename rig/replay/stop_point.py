@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Places of a run at which a replay can stop: what a person writes, and whether the run has it."""
+"""Places of a run at which a replay can stop: what the user writes, and whether the run has it."""
 
 from __future__ import annotations
 

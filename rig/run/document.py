@@ -308,7 +308,7 @@ class Run(Model):
     claims: Many[Claimed] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_shown: Named[str] = Field(default_factory=dict)
-    """The parameters as a person writes them: 200M, 30s."""
+    """The parameters as the user writes them: 200M, 30s."""
     sysctls: Named[str] = Field(default_factory=dict)
     guest: Named[int] = Field(default_factory=dict)
     """memory, swap and zram in bytes; cpus."""

@@ -36,7 +36,7 @@ class Progress(Protocol):
         """A sample record of the agent, unchanged."""
 
     def line(self, text: str) -> None:
-        """A line that a person should see: printed by a program in the guest, or a remark of rig itself."""
+        """A line that the user should see: printed by a program in the guest, or a remark of rig itself."""
 
     def output(self, record: Mapping[str, Any]) -> None:
         """A `line` record of the agent, unchanged: what a program in the guest printed."""

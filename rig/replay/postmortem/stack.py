@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stack of the task on the processor, and the allocation that invoked the OOM killer."""
+"""The stack of the task on the CPU, and the allocation that invoked the OOM killer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST_KERNEL_ADDRESS = 1 << 63
 
 
 def read_stack(program: Any) -> tuple[int, str, tuple[StackFrame, ...], Any]:
-    """Return pid and name of the task on the first processor, its kernel frames, and drgn's own trace."""
+    """Return pid and name of the task on the first CPU, its kernel frames, and drgn's own trace."""
     from drgn.helpers.linux.sched import cpu_curr
 
     task = cpu_curr(program, 0)

@@ -14,7 +14,7 @@ __all__ = ["counters", "read_tasks"]
 def counters(mm: Any) -> dict[str, int]:
     """Return the pages of a struct mm_struct by kind, as get_mm_counter() gives them.
 
-    Up to 6.1 they are one atomic each; since 6.2 per-processor counters of which the killer reads the shared part.
+    Up to 6.1 they are one atomic each; since 6.2 per-CPU counters of which the killer reads the shared part.
     """
     program = mm.prog_
     kinds = {"file": "MM_FILEPAGES", "anon": "MM_ANONPAGES", "swap": "MM_SWAPENTS", "shmem": "MM_SHMEMPAGES"}

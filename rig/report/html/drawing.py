@@ -67,7 +67,7 @@ def draw(timeline: Timeline) -> list[DrawnPanel]:
 
 
 def number(value: Value) -> str:
-    """Return a number as a person reads it: three digits, thousands grouped, – for nothing."""
+    """Return a number as a reader sees it: three digits, thousands grouped, – for nothing."""
     if value is None:
         return "–"
     size = abs(value)

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["keep_to", "own_processor"]
+__all__ = ["keep_to", "own_cpu"]
 
 PREFIX = "\0rig-processor-"
 """The start of an abstract socket name (unix(7)). Binding it takes the lock; the kernel frees it with its owner."""
 
 
 @contextmanager
-def own_processor() -> Iterator[int | None]:
+def own_cpu() -> Iterator[int | None]:
     """Yield the number of a host CPU that no other guest is pinned to.
 
     Yields None if every allowed CPU is taken or only one is allowed.
@@ -32,21 +32,21 @@ def own_processor() -> Iterator[int | None]:
         yield next((each for each in allowed if _taken(lock, each)), None) if len(allowed) > 1 else None
 
 
-def _taken(lock: socket.socket, processor: int) -> bool:
+def _taken(lock: socket.socket, cpu: int) -> bool:
     try:
-        lock.bind(f"{PREFIX}{processor}")
+        lock.bind(f"{PREFIX}{cpu}")
     except OSError:
         return False
     return True
 
 
-def keep_to(pid: int, processor: int | None) -> None:
+def keep_to(pid: int, cpu: int | None) -> None:
     """Pin all threads of a process, and the threads that these start later, to a host CPU.
 
-    processor: the CPU's number; None pins nothing. A thread that the kernel does not let rig pin stays unpinned.
+    cpu: the CPU's number; None pins nothing. A thread that the kernel does not let rig pin stays unpinned.
     """
-    if processor is None:
+    if cpu is None:
         return
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(int(task.name), {processor})
+            os.sched_setaffinity(int(task.name), {cpu})
