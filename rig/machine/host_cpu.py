@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A CPU of the host for one guest on the warp clock.
+"""Pin a QEMU on the warp clock to a host CPU of its own.
 
-Such a QEMU has two threads that hand one lock to and fro at every timer of the guest, and never both have work. On
-two CPUs each handing over wakes an idle one, which a host that is a virtual machine pays dearly; on one it is a
-switch between threads.
+The vCPU thread and the main loop of such a QEMU pass one lock back and forth at every guest timer, and never both have
+work. On two host CPUs each hand-over wakes an idle CPU, which is expensive when the host is a virtual machine. On one
+CPU it is a context switch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from pathlib import Path
 __all__ = ["keep_to", "own_cpu"]
 
 PREFIX = "\0rig-processor-"
-"""An abstract socket's name (unix(7)) is the lock: it is free again when its owner has died."""
+"""The start of an abstract socket name (unix(7)). Binding it takes the lock; the kernel frees it with its owner."""
 
 
 @contextmanager
 def own_cpu() -> Iterator[int | None]:
-    """Yield a CPU that no other rig's guest keeps to, or None where each has one, or there is but one."""
+    """Yield the number of a host CPU that no other guest is pinned to.
+
+    Yields None if every allowed CPU is taken or only one is allowed.
+    """
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
         yield next((each for each in allowed if _taken(lock, each)), None) if len(allowed) > 1 else None
@@ -38,7 +41,10 @@ def _taken(lock: socket.socket, cpu: int) -> bool:
 
 
 def keep_to(pid: int, cpu: int | None) -> None:
-    """Let all threads of a process run there, and those that they will start; where they may not, they run anywhere."""
+    """Pin all threads of a process, and the threads that these start later, to a host CPU.
+
+    cpu: the CPU's number; None pins nothing. A thread that the kernel does not let rig pin stays unpinned.
+    """
     if cpu is None:
         return
     for task in Path(f"/proc/{pid}/task").glob("*"):
