@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Errors that a person reads: what happened, where, and what to do about it.
+"""Errors that the user reads: what happened, where, and what to do about it.
 
 The command line prints them in one place and exits with their status; the statuses are those of README.
 """
@@ -43,7 +43,7 @@ class RigError(Exception):
 
 
 class UsageError(RigError):
-    """The person asked for something that cannot be asked for: an unknown name, a bad value."""
+    """The user asked for something that cannot be asked for: an unknown name, a bad value."""
 
     status = EXIT_USAGE
 

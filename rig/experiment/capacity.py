@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many guests this machine carries at once: bounded by processors, and by memory that is free now."""
+"""How many guests this machine carries at once: bounded by CPUs, and by memory that is free now."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def available_memory() -> int:
 
 
 def default_jobs() -> int:
-    """Return how many processors this process may use."""
+    """Return how many CPUs this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 class Capacity:
-    """Gives leave to start a guest. One may always run; more only where processors and memory are free."""
+    """Gives leave to start a guest. One may always run; more only where CPUs and memory are free."""
 
     def __init__(self, jobs: int | None = None, available: Callable[[], int] = available_memory) -> None:
         self.jobs = jobs or default_jobs()

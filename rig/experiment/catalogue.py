@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run many scenarios, as many at once as there are processors; each distinct guest is booted once."""
+"""Run many scenarios, as many at once as there are CPUs; each distinct guest is booted once."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ WARP_DEADLINE = 300.0
 
 @dataclass(frozen=True)
 class Request:
-    """What the person asked for. sets: NAME=VALUE texts, later ones win."""
+    """What the user asked for. sets: NAME=VALUE texts, later ones win."""
 
     scenario: str
     sets: tuple[str, ...] = ()
@@ -202,7 +202,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
-    from rig.scenario.build_run import account
+    from rig.scenario.build_run import build_run
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge_scenario
     from rig.telemetry.records import read_records
@@ -221,7 +221,9 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         reason = {"reason": problem.what}
     elif problem is not None and evidence.end() is not None:
         reason = {"reason": problem.what, "verdict": "error"}
-    return account(ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason)
+    return build_run(
+        ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason
+    )
 
 
 def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:

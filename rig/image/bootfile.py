@@ -78,7 +78,7 @@ def kernel_release(path: Path) -> str:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UsageError(f"cannot be read: {words}", where=path, remedy="name a bzImage or a vmlinux") from error
     if head[0x202:0x206] != b"HdrS":
-        kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "no kernel for x86"
+        kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "not a kernel for x86"
         raise UsageError(f"is {kind}", where=path, remedy=GIVE_ONE)
     # XLF_KERNEL_64 of xloadflags: since version 2.12 of the protocol (Linux 3.8).
     version, flags = struct.unpack_from("<H", head, 0x206)[0], struct.unpack_from("<H", head, 0x236)[0]

@@ -24,11 +24,11 @@ def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
     """Return the initramfs of that kernel and agent, from the cache or built. Reproducible."""
     recipe = quick_recipe()
     key = digest_text(LAYOUT, kernel.digest, code.agent_digest, repr(recipe))
-    found = store.whole("initramfs", key)
+    found = store.get_verified("initramfs", key)
     if found is not None:
         found.touch()
         return found
-    with store.lock(f"initramfs-{key[:16]}"), store.workplace() as work:
+    with store.lock(f"initramfs-{key[:16]}"), store.staging_directory() as work:
         if (found := store.get("initramfs", key)) is not None:
             return found
         tree = work / "tree"

@@ -21,7 +21,7 @@ UNREAD = "symbols"
 
 
 def look_ahead(store: Store) -> None:
-    """Begin to digest what was used last of each kind. A wrong guess costs a second processor a tenth of a second."""
+    """Begin to digest what was used last of each kind. A wrong guess costs a second CPU a tenth of a second."""
     command = [sys.executable, "-P", "-m", "rig.image.prefetch", str(store.root)]
     with suppress(OSError):
         expect_digests(

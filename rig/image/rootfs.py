@@ -67,7 +67,7 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
     if ref.kind == "buildroot":
         return _from_buildroot(store, ref)
     if ref.kind == "quick":
-        entry = store.whole("rootfs", store.ref(_ref(host_suite())))
+        entry = store.get_verified("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
     path = ref.path
     if path.is_dir():
@@ -98,7 +98,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
     """Build the quick image from the packages of a suite (the host's own by default)."""
     suite = suite or host_suite()
     recipe = quick_recipe()
-    with store.lock(f"rootfs-{suite}"), store.workplace() as work:
+    with store.lock(f"rootfs-{suite}"), store.staging_directory() as work:
         tar = work / "packages.tar"
         listing = work / "packages"
         run_tool(
@@ -139,7 +139,7 @@ def _from_entry(entry: Entry) -> Rootfs:
 
 
 def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
-    entry = store.whole("rootfs", store.ref(image_ref(str(ref))))
+    entry = store.get_verified("rootfs", store.ref(image_ref(str(ref))))
     if entry is None:
         words = f" --recipe {ref.name}" if ref.name else ""
         raise RigError(

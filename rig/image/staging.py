@@ -15,6 +15,8 @@ from pathlib import Path
 __all__ = ["remove_staging_directories", "staging_directory"]
 
 LOCK = ".rig-lock"
+FALLBACK = "/tmp"
+"""Where staging directories are when neither TMPDIR nor XDG_RUNTIME_DIR is set."""
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
 def remove_staging_directories() -> int:
     """Remove the directories of rigs that were killed; return how many."""
     count = 0
-    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "/tmp"}
+    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
     for path in (path for base in bases for path in Path(base).glob("rig-*-????????")):
         # Another user's, and what another program named so, stays.
         with contextlib.suppress(OSError):

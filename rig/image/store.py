@@ -104,7 +104,7 @@ class Store:
         except (OSError, ValueError, KeyError):
             return None
 
-    def whole(self, kind: str, key: str | None) -> Entry | None:
+    def get_verified(self, kind: str, key: str | None) -> Entry | None:
         """Return a finished entry whose files are as they were written; a damaged one is thrown away and logged."""
         entry = self.get(kind, key) if key else None
         if entry is None:
@@ -168,7 +168,7 @@ class Store:
             yield
 
     @contextmanager
-    def workplace(self) -> Iterator[Path]:
+    def staging_directory(self) -> Iterator[Path]:
         """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
         with self.writing():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
     def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
-        """Move a finished folder (made in `workplace()`) into the cache and return its entry.
+        """Move a finished folder (made in `staging_directory()`) into the cache and return its entry.
 
         Raises RigError when the disk is full, and for a key of another form. An entry that is already there and whole
         stays.
@@ -233,7 +233,7 @@ class Store:
         return gone
 
     def sweep_leftovers(self) -> int:
-        """Remove workplaces of processes that are gone; return how many."""
+        """Remove staging directories of processes that are gone; return how many."""
         count = 0
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]

@@ -71,7 +71,7 @@ def add_package(store: Store, spec: str) -> Symbols:
     wanted = boot_build_id(kernel.image)
     if (found := find_symbols(store, kernel.image)) is not None:
         return found
-    with store.lock(f"symbols-{wanted[:16]}"), store.workplace() as work:
+    with store.lock(f"symbols-{wanted[:16]}"), store.staging_directory() as work:
         if (found := find_symbols(store, kernel.image)) is not None:
             return found
         apt = PrivateApt(work / "apt", ref.name)
@@ -98,7 +98,7 @@ def add_file(store: Store, vmlinux: Path, spec: str) -> Symbols:
         raise UsageError("there is no such file", where=vmlinux, remedy="name a vmlinux")
     kernel = find_kernel(store, spec)
     wanted = boot_build_id(kernel.image)
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()
         try:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.load import Scenario
 
-__all__ = ["account"]
+__all__ = ["build_run"]
 
 MOST_EVENTS = 1000
 MOST_REPORTS = 50
 
 
-def account(scenario: Scenario, evidence: Evidence, judgement: Judgement, **known: Any) -> Run:
+def build_run(scenario: Scenario, evidence: Evidence, judgement: Judgement, **known: Any) -> Run:
     """Return the run. `known` are the fields of Run that the host knows: id, started, environment, command, …"""
     settings = evidence.settings
     end = evidence.end() or {}

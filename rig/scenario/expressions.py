@@ -17,9 +17,9 @@ from typing import Any
 
 from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
-from rig.scenario.views import Missing, Nothing
+from rig.scenario.views import AbsentEvent, MissingRecord
 
-__all__ = ["CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
+__all__ = ["AbsentSubject", "Expression", "Undecidable", "evaluate", "parse_expression"]
 
 MOST_STEPS = 2_000_000
 """Parts of an expression that are evaluated: a loop within a loop of ten thousand each would take minutes."""
@@ -36,12 +36,12 @@ NODES: tuple[type[ast.AST], ...] = (
 )  # fmt: skip
 
 
-class NotThere(Exception):
+class AbsentSubject(Exception):
     """The expression speaks of something that did not happen in the run: the claim fails."""
 
 
-class CannotSay(Exception):
-    """What the expression needs was not heard, or makes no sense: the claim cannot be judged."""
+class Undecidable(Exception):
+    """What the expression needs was not recorded, or makes no sense: the claim cannot be judged."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def parse_expression(
 def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Return the expression's value over `names`.
 
-    Raises NotThere (it speaks of what did not happen) or CannotSay (what it needs is missing or makes no
+    Raises AbsentSubject (it speaks of what did not happen) or Undecidable (what it needs is missing or makes no
     sense); both carry a text for the reader.
     """
     from simpleeval import InvalidExpression
@@ -97,16 +97,16 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
     evaluator.ATTR_INDEX_FALLBACK = False
     try:
         return evaluator.eval(expression.text, previously_parsed=expression.tree)
-    except Nothing as absent:
-        raise NotThere(str(absent)) from None
-    except Missing as missing:
-        raise CannotSay(str(missing)) from None
+    except AbsentEvent as absent:
+        raise AbsentSubject(str(absent)) from None
+    except MissingRecord as missing:
+        raise Undecidable(str(missing)) from None
     except InvalidExpression as error:
         attribute = re.search(r"Attribute '(\w+)' does not exist", str(error))
         absent_thing = _none_of(expression, names, attribute[1]) if attribute else None
         if absent_thing:
-            raise NotThere(f"there is no '{absent_thing}' in this run") from None
-        raise CannotSay(str(error)) from None
+            raise AbsentSubject(f"there is no '{absent_thing}' in this run") from None
+        raise Undecidable(str(error)) from None
     except (
         TypeError,
         ValueError,
@@ -116,7 +116,7 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
         ArithmeticError,
         RecursionError,
     ) as error:
-        raise CannotSay(f"{type(error).__name__}: {error}") from None
+        raise Undecidable(f"{type(error).__name__}: {error}") from None
 
 
 @cache
@@ -126,7 +126,7 @@ def _bounded_evaluator() -> Any:
 
     def remainder(left: Any, right: Any) -> Any:
         if isinstance(left, str):
-            raise Missing("texts are not formatted in expressions")
+            raise MissingRecord("texts are not formatted in expressions")
         return left % right
 
     class Bounded(EvalWithCompoundTypes):  # type: ignore[misc] # simpleeval has no types
@@ -138,7 +138,7 @@ def _bounded_evaluator() -> Any:
         def _eval(self, node: Any) -> Any:
             self.steps += 1
             if self.steps > MOST_STEPS:
-                raise Missing(f"the expression takes more than {MOST_STEPS:,} steps")
+                raise MissingRecord(f"the expression takes more than {MOST_STEPS:,} steps")
             return super()._eval(node)
 
     return Bounded

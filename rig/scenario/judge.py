@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
 from rig.scenario.conditions import built_in
 from rig.scenario.cross_check import cross_check
-from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
 from rig.scenario.vocabulary import from_records, functions_of, names_of
@@ -141,9 +141,9 @@ def _judge_claim(
             scope[name] = evaluate(expression, scope, functions)
             values.append(_shown(name, scope[name], claim.values[name].unit))
         holds = evaluate(checked.expr, scope, functions)
-    except NotThere as error:
+    except AbsentSubject as error:
         return result("failed", str(error))
-    except CannotSay as error:
+    except Undecidable as error:
         return result("invalid", str(error))
     if not isinstance(holds, bool):
         return result("invalid", f"the expression is neither true nor false, but {show_value(_plain(holds), '')}")
@@ -195,7 +195,7 @@ def _plain(value: Any) -> Any:
 
 
 def show_value(value: Any, unit: str) -> str:
-    """Return a value as a person reads it: bytes and kB in megabytes, the rest with its unit."""
+    """Return a value as the user reads it: bytes and kB in megabytes, the rest with its unit."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return {True: "yes", False: "no", None: "none"}.get(value, str(value))  # type: ignore[arg-type] # str falls through
     if isinstance(value, list):

@@ -67,7 +67,7 @@ class Parameter(BaseModel):
         return value
 
     def show(self, value: Value) -> str:
-        """Return the value as a person writes it: 200M, 30s, true."""
+        """Return the value as the user writes it: 200M, 30s, true."""
         match self.type:
             case "size":
                 return format_size(int(value))

@@ -19,7 +19,7 @@ from rig.scenario.suggestion import did_you_mean
 __all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan", "size_of"]
 
 MANY_POINTS = 10_000
-"""A sweep of so many runs is begun only when the person says so."""
+"""A sweep of so many runs is begun only when the user says so."""
 FILE_KEYS = ("scenario", "repeat", "set", "over", "points")
 
 

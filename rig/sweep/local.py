@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The executor of this machine: as many guests at once as processors and free memory allow."""
+"""The executor of this machine: as many guests at once as CPUs and free memory allow."""
 
 from __future__ import annotations
 

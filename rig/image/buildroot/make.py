@@ -125,6 +125,6 @@ def _clean() -> dict[str, str]:
     }
     kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BR2_")}
     if os.geteuid() == 0:
-        # GNU tar's configure refuses root; a build as root is the person's choice.
+        # GNU tar's configure refuses root; a build as root is the user's choice.
         kept["FORCE_UNSAFE_CONFIGURE"] = "1"
     return {**kept, "TERM": "dumb"}

@@ -52,7 +52,7 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
 
 
 def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -> Mapping[str, Any]:
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         tar, listing = work / "packages.tar", work / "packages"
         try:
             run_tool(

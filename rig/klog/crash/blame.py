@@ -148,7 +148,7 @@ _NMI = re.compile(r"NMI backtrace for cpu")
 
 
 def asked_by_nmi(report: Report, _match: re.Match[str]) -> list[str]:
-    """A stall seen from outside: where the processor was when the NMI asked it."""
+    """A stall seen from outside: where the CPU was when the NMI asked it."""
     asked = report.find(_NMI)
     pointer = None if asked is None else report.instruction_pointer(asked[0])
     if pointer is None or pointer[1] is None:
