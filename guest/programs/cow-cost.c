@@ -64,7 +64,7 @@ static void report(const char *name, long faults)
 	say("minflt %s %ld", name, faults);
 }
 
-/* One pass: one write a page, between two reads of the cycle counter that the CPU may not reorder with the write. */
+/* One pass: one write a page, each between two reads of the cycle counter that the CPU may not reorder with the write. */
 static void measure(const char *name, uint64_t value)
 {
 	const size_t words = page_size / sizeof(*array);
