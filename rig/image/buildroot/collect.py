@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What Buildroot has built, taken into the cache: kernel, root filesystem, agent and programs."""
+"""Add the results of a Buildroot build to the cache: kernel, root filesystem, agent and programs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _result(work: Path) -> Path:
 
 
 def _unpack(tar: Path, tree: Path) -> None:
-    """Unpack a root filesystem without root: device nodes are the kernel's business (devtmpfs)."""
+    """Unpack a root filesystem without root. Device nodes are left out, because the guest mounts devtmpfs."""
     tree.mkdir()
     with tarfile.open(tar) as source:
         extract_tree(source, tree, (info for info in source if not (info.ischr() or info.isblk())))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian's packages with their dependencies, as a layer over rig's own root.
+"""Build a layer over rig's own root from Debian packages and their dependencies.
 
 They are extracted, not configured: no maintainer script runs, so neither root nor a chroot is needed. What the scripts
 would do is missing: users, and the links of update-alternatives.
