@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "rig_kernel(spec): the guest's kernel, as in debian:trixie",
         "rig_memory(size): the guest's memory, as in 384M",
-        "rig_cpus(count): the guest's processors",
+        "rig_cpus(count): the guest's CPUs",
         "rig_expects_oops: the kernel may report an oops, a warning or a panic",
     ):
         config.addinivalue_line("markers", line)

@@ -23,7 +23,7 @@ from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan, size_of
 from rig.sweep.dask import DaskExecutor
-from rig.sweep.execute import Executor, Outcome, conduct_sweep
+from rig.sweep.execute import Executor, Outcome, execute_sweep
 from rig.sweep.folder import SweepFolder, find_sweep, new_sweep
 from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.local import LocalExecutor
@@ -156,7 +156,7 @@ def _run(directory: SweepFolder, options: ExecutorOptions, shared: PointOptions,
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
     with SweepTable(output_console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
-        work = conduct_sweep(
+        work = execute_sweep(
             directory, executor, record=options.record, timeout_scale=shared.timeout_scale,
             began=table.began, ended=table.ended,
         )  # fmt: skip

@@ -108,7 +108,7 @@ def _place(what: str, folder: Path, variable: str) -> Finding:
 def _memory() -> Finding:
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) << 10
-    saw = f"{available >> 20} MB available, {os.cpu_count()} processors"
+    saw = f"{available >> 20} MB available, {os.cpu_count()} CPUs"
     if available < DEFAULT_GUEST * 3 // 2:
         return Finding("bad", "memory", saw, "a guest of 512 MB needs 768 MB on the host")
     return Finding("ok", "memory", saw)

@@ -205,7 +205,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
-    from rig.scenario.build_run import account
+    from rig.scenario.build_run import build_run
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge_scenario
     from rig.telemetry.records import read_records
@@ -224,7 +224,9 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         reason = {"reason": problem.what}
     elif problem is not None and evidence.end() is not None:
         reason = {"reason": problem.what, "verdict": "error"}
-    return account(ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason)
+    return build_run(
+        ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason
+    )
 
 
 def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Debian's packages without root: a private apt for one suite, beside the host's own.
+"""Fetch Debian packages without root, with a private apt for one suite that is separate from the host's.
 
-The mirrors and keyrings are those that the host is configured with; signatures are always checked.
+It uses the mirrors and keyrings of the host's configuration. Signatures are always verified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEYRINGS = (
 
 @dataclass(frozen=True)
 class Package:
-    """A package of the suite. `depends`: names alone, alternatives and versions left out."""
+    """A package of the suite. depends: package names, without alternatives and versions."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ def _os_release() -> dict[str, str]:
 
 
 def host_suite() -> str:
-    """Return the host's own suite, such as bookworm or sid. Raises RigError where the host is not Debian-like."""
+    """Return the host's suite, such as bookworm or sid. Raises RigError when the host is not Debian-like."""
     release = _os_release()
     codename = release.get("VERSION_CODENAME")
     if codename is None:
@@ -51,14 +51,14 @@ def host_suite() -> str:
         )
     if "VERSION_ID" in release:
         return codename
-    # Before its release a Debian has no version, and sid's os-release (package base-files) is testing's.
+    # An unreleased Debian has no VERSION_ID. sid shares os-release (package base-files) with testing, so ask apt.
     suites = [source.codename for source in _host_sources()]
     return "sid" if "sid" in suites and codename not in suites else codename
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A package source whose lists the host's apt has. uri: without a slash at its end."""
+    """A package source whose lists the host's apt has fetched. uri: without a trailing slash."""
 
     uri: str
     codename: str
@@ -81,9 +81,9 @@ def _host_sources() -> list[_Source]:
 
 
 def host_mirror() -> str:
-    """Return the address of the main archive that the host's apt uses.
+    """Return the URI of the main archive that the host's apt uses.
 
-    Raises RigError where there is no apt or it has no package source.
+    Raises RigError when there is no apt or apt has no package source.
     """
     try:
         tool("apt-get")
@@ -109,9 +109,10 @@ def host_mirror() -> str:
 
 
 def host_fetching() -> list[str]:
-    """Return how the host's apt fetches, as lines of apt.conf: proxies, certificates, the validity of a lagging mirror.
+    """Return the settings with which the host's apt fetches, as lines of apt.conf.
 
-    For an apt that does not read the host's configuration, as mmdebstrap's.
+    They are proxies, certificates and how old a mirror's lists may be. An apt that does not read the host's
+    configuration needs them, such as the one that mmdebstrap starts.
     """
     dump = run_tool(["apt-config", "dump"], what="reading the configuration of the host's apt")
     return [
@@ -120,7 +121,7 @@ def host_fetching() -> list[str]:
 
 
 class PrivateApt:
-    """apt over one suite of the host's mirror, with lists and cache in a folder of ours."""
+    """An apt for one suite of the host's mirror, with its lists and its cache in rig's directory."""
 
     def __init__(self, folder: Path, suite: str) -> None:
         self.suite = suite
@@ -151,7 +152,7 @@ class PrivateApt:
             "Acquire::Languages": "none",
         }
         if os.geteuid() == 0:
-            # The folder is ours alone; apt's own unprivileged user could not enter it.
+            # apt's unprivileged user _apt could not enter rig's private directory.
             settings["APT::Sandbox::User"] = "root"
         return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
 
@@ -171,7 +172,7 @@ class PrivateApt:
             ) from error
 
     def package(self, name: str) -> Package | None:
-        """Return the newest version of a package, or None where the suite has none of that name."""
+        """Return the newest version of a package, or None if the suite has no package of this name."""
         if not self._exists(name):
             return None
         text = run_tool(["apt-cache", *self._options(), "--no-all-versions", "show", name], what=f"looking up {name}")
@@ -186,7 +187,7 @@ class PrivateApt:
         return name in listing.split()
 
     def download(self, name: str, into: Path) -> Path:
-        """Download one package file, its signature chain checked, and return its path."""
+        """Download one package, verified through the suite's signed lists, and return the path of its file."""
         run_tool(
             ["apt-get", *self._options(), "-qq", "download", name],
             what=f"downloading {name} of {self.suite}",

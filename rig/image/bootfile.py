@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel's file says of itself before it is booted: its form, release, build id and configuration.
+"""Read a kernel file's format, release, build id and configuration without booting it.
 
 Two forms boot: a bzImage, by the header of Documentation/arch/x86/boot.rst, and a vmlinux with a PVH entry, which
 QEMU loads as it is (Xen's docs/misc/pvh.pandoc; the note XEN_ELFNOTE_PHYS32_ENTRY).
@@ -50,7 +50,7 @@ class Kernel:
 
 
 def kernel_of_entry(entry: Entry) -> Kernel:
-    """Return the kernel that an entry of the cache holds, and note its use."""
+    """Return the kernel in a cache entry, and record a use of the entry."""
     entry.touch()
     boots = entry.about.get("boots", BZIMAGE)
     return Kernel(
@@ -78,7 +78,7 @@ def kernel_release(path: Path) -> str:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UsageError(f"cannot be read: {words}", where=path, remedy="name a bzImage or a vmlinux") from error
     if head[0x202:0x206] != b"HdrS":
-        kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "no kernel for x86"
+        kind = "an arm64 Image" if head[0x38:0x3C] == b"ARMd" else "not a kernel for x86"
         raise UsageError(f"is {kind}", where=path, remedy=GIVE_ONE)
     # XLF_KERNEL_64 of xloadflags: since version 2.12 of the protocol (Linux 3.8).
     version, flags = struct.unpack_from("<H", head, 0x206)[0], struct.unpack_from("<H", head, 0x236)[0]
@@ -106,7 +106,7 @@ def _vmlinux_release(data: mmap.mmap, path: Path) -> str:
 
 
 def _unpacked(path: Path) -> bytes | None:
-    """The kernel's ELF image: of a vmlinux itself, or what a bzImage has packed; None where that is not known here."""
+    """Return the ELF image of a vmlinux, or the one inside a bzImage. None if its compression is unknown here."""
     data = path.read_bytes()
     if data[:4] == b"\x7fELF":
         return data
@@ -140,7 +140,7 @@ def _decompressed(payload: bytes) -> bytes | None:
 
 
 def _lz4_legacy(payload: bytes) -> bytes:
-    """Blocks of 8 MiB, each behind its length, as lz4 -l writes them (lib/decompress_unlz4.c)."""
+    """Decompress LZ4's legacy format: blocks of 8 MiB, each after its length (lib/decompress_unlz4.c)."""
     try:
         from lz4.block import decompress
     except ImportError as error:

@@ -31,7 +31,7 @@ def lay_out_kernel(result: Path, bzimage: Path, vmlinux: Path, config: str) -> s
 
 def keep_symbols(store: Store, vmlinux: Path, about: dict[str, Any]) -> None:
     """Put a vmlinux with debug information where a post-mortem and a debugger look for it."""
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()
         shutil.copyfile(vmlinux, result / VMLINUX)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Filesystems that a guest's processes map straight from an NVDIMM (DAX), so that no page cache holds them.
+"""Build filesystems that a guest maps directly from an NVDIMM (DAX), so that they use no page cache.
 
-A guest that runs out of memory reclaims page cache first. A program whose text was evicted has to read it again, and
-on squashfs it then loops in reclaim without ever invoking the OOM killer (its reads are GFP_NOIO, and
-__alloc_pages_may_oom() of mm/page_alloc.c leaves those alone): the experiment would be about something else.
+A guest under memory pressure reclaims page cache first. A program whose text was evicted has to read it again. On
+squashfs such a read allocates with GFP_NOIO, for which __alloc_pages_may_oom() (mm/page_alloc.c) does not invoke the
+OOM killer, so the program loops in reclaim. The experiment would then measure squashfs and not the OOM killer.
 
-The driver gives DAX to a namespace in fsdax mode, which is an info block at its start (struct nd_pfn_sb,
-drivers/nvdimm/pfn.h); the filesystem begins 2 MiB later.
+The driver offers DAX on a namespace in fsdax mode. An info block at the start of the namespace sets that mode (struct
+nd_pfn_sb, drivers/nvdimm/pfn.h). The filesystem begins 2 MiB later.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from rig.image.programs import run_program
 __all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
 
 ALIGNMENT = 2 << 20
-"""NVDIMMs are mapped in pages of 2 MiB; QEMU and the driver want whole ones."""
+"""The size of an NVDIMM is a multiple of this: QEMU and the driver map it in pages of 2 MiB."""
 BLOCK = 4096
 INODE = 256
 RESERVED_INODES = 10
-"""Numbers 1 to 10 of ext4's, of which the root is one; so with lost+found it is one for each path and ten."""
+"""ext4 reserves the inodes 1 to 10, and 2 is the root's. With lost+found an image needs ten more than its paths."""
 LOST_AND_FOUND = 4
-"""Blocks that mke2fs gives that folder (create_lost_and_found() in misc/mke2fs.c of e2fsprogs: 16 KiB)."""
+"""Blocks of lost+found: 16 KiB (create_lost_and_found() in misc/mke2fs.c of e2fsprogs)."""
 FAST_LINK = 60
-"""A link's target shorter than this lies in the inode (ext4_inode_is_fast_symlink() in fs/ext4/inode.c)."""
+"""A symbolic link whose target is shorter needs no block (ext4_inode_is_fast_symlink() in fs/ext4/inode.c)."""
 INFO_BLOCK_AT = 4096
-# One name for all: what tells filesystems apart is their content.
+# All images share this UUID, because a random one would make two builds of the same files differ.
 UUID = "52494752-4947-5249-4752-494752494752"
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a file is. mode: as st_mode has it, with the file's type."""
+    """The owner and mode of a file. mode: st_mode, with the file's type."""
 
     uid: int
     gid: int
@@ -50,11 +50,11 @@ class Owner:
 
 
 class TooLarge(RigError):
-    """The files do not fit into the size that was asked for."""
+    """The files do not fit into the requested size."""
 
 
 def _fletcher64(block: bytes) -> int:
-    """The checksum of an info block: nd_fletcher64() in drivers/nvdimm/core.c, over little-endian 32-bit words."""
+    """Return the checksum of an info block, as nd_fletcher64() does (drivers/nvdimm/core.c, little-endian words)."""
     low = high = 0
     for (word,) in struct.iter_unpack("<I", block):
         low = (low + word) & 0xFFFFFFFF
@@ -63,7 +63,10 @@ def _fletcher64(block: bytes) -> int:
 
 
 def _info_block(size: int) -> bytes:
-    """struct nd_pfn_sb, version 1.4, mode 1: the page structs lie in the guest's RAM, 16 KiB a MiB."""
+    """Return a struct nd_pfn_sb of version 1.4 and mode 1 (PFN_MODE_RAM).
+
+    In this mode the struct pages are in the guest's RAM: 16 KiB for each MiB.
+    """
     head = struct.pack(
         "<16s16s16sIHHQQIIIIIH",
         b"NVDIMM_PFN_INFO\0",
@@ -85,13 +88,16 @@ def _info_block(size: int) -> bytes:
 
 
 def has_file(image: Path, path: str) -> bool:
-    """Return whether an image has a file of that path, without its first slash. False where it holds no ext4."""
+    """Return whether an image has a file at a path. False for an image without ext4.
+
+    path: without the leading slash.
+    """
     done = run_program([tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"])
     return b"Inode:" in done.stdout
 
 
 def write_blank(image: Path, size: int) -> None:
-    """Make an image of that size that holds no filesystem yet; the driver already reads its info block."""
+    """Make an image of `size` bytes with an info block, which the driver reads at boot, and no filesystem."""
     with image.open("wb") as file:
         file.truncate(size)
         file.seek(INFO_BLOCK_AT)
@@ -107,7 +113,7 @@ def write_ext4(
     label: str = "",
     exceptions: Mapping[str, Owner] | None = None,
 ) -> None:
-    """Make an image with the files of a directory, all owned by root, all times zero: the same files, the same bytes.
+    """Make an image of the files in a directory. The same files make the same bytes: root owns all, every time is zero.
 
     size: bytes, a multiple of ALIGNMENT; None for the smallest that holds them.
     sizes: the sizes to choose from, in ascending order, where size is None.
@@ -138,12 +144,12 @@ def write_ext4(
 
 
 def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
-    """Make the filesystem, and tell whether all files went in. Raises RigError where it is anything but room."""
+    """Make the filesystem and return whether all files fit. Raises RigError for any other failure."""
     write_blank(image, size)
     done = run_program(
         [
             tool("mke2fs"), "-q", "-F", "-t", "ext4",
-            # No journal, no checksums: it is never written to. 4 KiB blocks: DAX maps pages.
+            # No journal and no checksums, because nobody writes to the filesystem. DAX needs blocks of the page size.
             "-O", "^has_journal,^metadata_csum,^resize_inode,^64bit,^huge_file,^dir_nlink",
             "-b", str(BLOCK), "-m", "0", "-N", str(inodes), "-I", str(INODE),
             *(["-L", label] if label else []),

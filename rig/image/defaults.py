@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The kernel and the image of a run that names none: what the user chose, and why it is that one.
+"""The default kernel and image of a run, and the reason for each.
 
-A choice is the user's and nobody else's: building a kernel, as the tests do, changes nothing. It is kept in
-`defaults.json` of $RIG_CONFIG, or of `rig` in the user's configuration directory.
+Only the user changes a default; building a kernel does not. The choices are stored in `defaults.json` in $RIG_CONFIG or
+in `rig` in the user's configuration directory.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ QUICK = "quick"
 
 @dataclass(frozen=True)
 class Default:
-    """What is booted where nothing is named, and why, in a few words."""
+    """A default kernel or image, and the reason for it in a few words."""
 
     spec: str
     why: str
 
 
 def default_kernel() -> Default:
-    """Return RIG_KERNEL, what `rig kernel use` chose, or Debian's kernel of the host's suite.
+    """Return the default kernel: RIG_KERNEL, the choice of `rig kernel use`, or Debian's kernel of the host's suite.
 
-    Raises RigError where the host names no suite.
+    Raises RigError when the host's suite is unknown.
     """
     return _chosen("kernel", "RIG_KERNEL") or Default(f"debian:{host_suite()}", "this host's suite")
 
 
 def default_image() -> Default:
-    """Return RIG_IMAGE, what `rig image use` chose, or `quick`."""
+    """Return the default image: RIG_IMAGE, the choice of `rig image use`, or `quick`."""
     return _chosen("image", "RIG_IMAGE") or Default(QUICK, "rig's default")
 
 
 def choose_default(what: What, spec: str | None) -> None:
-    """Keep the user's choice; None forgets it. Raises RigError when it cannot be written."""
+    """Store the user's choice, or remove it when spec is None. Raises RigError when the file cannot be written."""
     path = defaults_file()
     choices = _read(path)
     if spec is None:
@@ -62,7 +62,7 @@ def choose_default(what: What, spec: str | None) -> None:
 
 
 def defaults_file() -> Path:
-    """Return where the choices are kept."""
+    """Return the path of the file with the user's choices."""
     if chosen := os.environ.get("RIG_CONFIG"):
         return Path(chosen).expanduser().absolute() / FILE
     from platformdirs import user_config_path

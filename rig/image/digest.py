@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SHA-256 of files and texts: what things in the cache are named by, and checked by."""
+"""SHA-256 digests of files and texts, by which cache entries are named and verified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rig.image.sparse import SUFFIX, digest_sparse
 
 __all__ = ["digest_file", "digest_once", "digest_text", "expect_digests", "print_digest"]
 
-# A file as it is now: path, inode, size, time of its content and of its inode (ns).
+# Identifies an unchanged file: path, inode, size, mtime and ctime (ns).
 _Key = tuple[str, int, int, int, int]
 _known: dict[_Key, str] = {}
 _expected: list[subprocess.Popen[str]] = []
@@ -22,7 +22,7 @@ _lock = Lock()
 
 
 def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex; of a guest's memory the digest of rig/image/sparse.py."""
+    """Return the SHA-256 of a file, in hex. A name that ends in SUFFIX gets the digest of rig/image/sparse.py."""
     if path.suffix == SUFFIX:
         return digest_sparse(path)
     with path.open("rb") as file:
@@ -30,7 +30,10 @@ def digest_file(path: Path) -> str:
 
 
 def digest_once(path: Path) -> str:
-    """Return a file's digest, read once a process as long as the file is not touched: a sweep asks at each point."""
+    """Return a file's digest, computed once a process while the file does not change.
+
+    A sweep asks for the same digests at each of its points.
+    """
     key = _key(path)
     with _lock:
         while key not in _known and _expected:
@@ -41,18 +44,18 @@ def digest_once(path: Path) -> str:
 
 
 def digest_text(*parts: str) -> str:
-    """Return a key made from texts: their SHA-256, with lengths in it so that no two lists collide."""
+    """Return a key made from texts: the SHA-256 of them, each after its length so that no two lists collide."""
     return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
 
 
 def print_digest(path: Path) -> None:
-    """Print a file's digest as `expect_digests()` reads it."""
+    """Print a file's digest in the form that `expect_digests()` reads."""
     key = _key(path)
     print(json.dumps([key, digest_file(path)]), flush=True)
 
 
 def expect_digests(process: subprocess.Popen[str]) -> None:
-    """Let a process that prints digests save this one the reading. What it does not print is read here."""
+    """Take digests from a child process that prints them. This process computes those that the child does not print."""
     _expected.append(process)
 
 
@@ -63,7 +66,7 @@ def _key(path: Path) -> _Key:
 
 def _take(process: subprocess.Popen[str]) -> None:
     for line in process.communicate()[0].splitlines():
-        # One that was ended from outside leaves half a line.
+        # A child that was killed leaves half a line.
         with suppress(ValueError):
             key, digest = json.loads(line)
             _known[tuple(key)] = digest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The little of ELF that the rig reads itself: a kernel's build id and the addresses of its symbols (elf(5))."""
+"""Read a kernel's build id, section names and symbol addresses from an ELF file (elf(5))."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _header(data: Bytes, where: str | Path) -> tuple[int, ...]:
 
 
 def notes(data: Bytes, where: str | Path) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield name, type and content of each note of an ELF image. Raises RigError when it is no ELF."""
+    """Yield name, type and content of each note of an ELF image. Raises RigError when it is not ELF."""
     header = _header(data, where)
     offset, size, count = header[4], header[8], header[9]
     try:
@@ -50,13 +50,13 @@ def _notes_of(segment: bytes) -> Iterator[tuple[bytes, int, bytes]]:
 
 
 def build_id(data: Bytes, where: str | Path) -> str | None:
-    """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is no ELF."""
+    """Return the build id (hex) from an ELF image's notes, or None. Raises RigError when it is not ELF."""
     found = (content for name, kind, content in notes(data, where) if kind == NT_GNU_BUILD_ID and name == b"GNU")
     return next((content.hex() for content in found), None)
 
 
 def section_names(data: Bytes, where: str | Path) -> tuple[str, ...]:
-    """Return the names of an ELF file's sections. Raises RigError when it is no ELF, or its table is damaged."""
+    """Return the names of an ELF file's sections. Raises RigError for a file that is not ELF or is damaged."""
     header = _header(data, where)
     offset, size, count, names = header[5], header[10], header[11], header[12]
     try:
@@ -68,9 +68,9 @@ def section_names(data: Bytes, where: str | Path) -> tuple[str, ...]:
 
 
 def symbol_addresses(path: Path, names: Iterable[str]) -> dict[str, int]:
-    """Return the addresses of those of the names that the file's symbol table has.
+    """Return name -> address for those names that the file's symbol table has.
 
-    A function whose name the compiler gave a suffix (`.constprop.0`, `.isra.0`) is found by its own name.
+    A name also matches the symbol with a suffix of the compiler's (`.constprop.0`, `.isra.0`).
     """
     wanted = {name.encode() for name in names}
     found: dict[str, int] = {}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The superblock and the inodes of an ext4 that mke2fs has just made, set in place (fs/ext4/ext4.h).
+"""Clear owners and times in a new ext4 image by editing its superblock and inodes in place (fs/ext4/ext4.h).
 
-mke2fs copies the owners and times of the files that it is given. debugfs sets them one command a field;
-here it is one pass over the inode tables. Checksums (metadata_csum) must be off.
+mke2fs copies owners and times from the source files. debugfs needs one command for each field; this module makes one
+pass over the inode tables. It does not update checksums, so the feature metadata_csum must be off.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ LABEL_LENGTH = 16
 SUPERBLOCK_AT = 1024
 GROUP_DESCRIPTOR = 32
 """Bytes of struct ext4_group_desc without the 64bit feature."""
-# Of struct ext4_super_block, the low halves of its times: s_mtime, s_wtime, s_lastcheck, s_mkfs_time.
+# Offsets in struct ext4_super_block of the low halves of its times: s_mtime, s_wtime, s_lastcheck, s_mkfs_time.
 SUPERBLOCK_TIMES = (0x2C, 0x30, 0x40, 0x108)
-# Of struct ext4_inode: i_uid; i_atime, i_ctime and i_mtime together; i_gid; l_i_uid_high and l_i_gid_high; and from
+# (offset, size) in struct ext4_inode: i_uid; i_atime, i_ctime and i_mtime; i_gid; l_i_uid_high and l_i_gid_high;
 # i_ctime_extra to i_crtime_extra.
 INODE_FIELDS = ((0x02, 2), (0x08, 12), (0x18, 2), (0x78, 4), (0x84, 20))
 
 
 def clear_owners_and_times(image: Path, offset: int) -> None:
-    """Give every inode to root and set every time to zero. offset: bytes from the file's start to the filesystem."""
+    """Set the owner of every inode to root and every time to zero.
+
+    offset: bytes from the start of the file to the filesystem.
+    """
     with image.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         superblock = offset + SUPERBLOCK_AT
         # s_blocks_count_lo, s_first_data_block, s_log_block_size, s_blocks_per_group, s_inodes_per_group

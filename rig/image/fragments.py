@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configuration fragments: read, checked against each other, and against what a kernel made of them.
+"""Read kernel configuration fragments, check that they agree, and compare them with the resulting .config.
 
 A fragment is what scripts/kconfig/merge_config.sh takes: `CONFIG_NAME=value` or `# CONFIG_NAME is not set` a line.
 Options vanish from a configuration silently when a kernel does not have them or their conditions do not hold, so each
@@ -28,7 +28,7 @@ __all__ = [
     "unmet",
 ]
 
-# By concern; all of them make the kernel of a guest.
+# One fragment for each concern. A guest's kernel is configured from all of them.
 CONCERNS = ("base", "virtio", "live", "pmem", "memory", "debug", "lean")
 DEBUG_INFO = "debuginfo"
 SET = re.compile(r'CONFIG_(\w+)=([ymn]|-?\d+|0x[0-9a-fA-F]+|"[^"]*")')

@@ -49,9 +49,9 @@ def build_guest_code(store: Store) -> GuestCode:
     """
     source = assets("guest")
     key = _sources_key()
-    entry = store.whole("toolchain", key)
+    entry = store.get_verified("toolchain", key)
     if entry is None:
-        with store.lock("guest-code"), store.workplace() as work:
+        with store.lock("guest-code"), store.staging_directory() as work:
             entry = store.get("toolchain", key)
             if entry is None:
                 result = work / "result"
@@ -100,9 +100,9 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
     except OSError as error:
         raise UsageError(f"the program cannot be read: {error.strerror}", where=source) from error
     key = digest_text(*texts, *CFLAGS, *libs, *headers)
-    entry = store.whole("toolchain", key)
+    entry = store.get_verified("toolchain", key)
     if entry is None:
-        with store.workplace() as work:
+        with store.staging_directory() as work:
             result = work / "result"
             result.mkdir()
             done = run_program(

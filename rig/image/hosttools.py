@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the host that builders call: found or asked for by the package that carries them."""
+"""Find the host programs that builders call, and name the Debian package of a missing one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PACKAGES = {
 
 
 def disk_full(where: str | Path) -> RigError:
-    """Return the error for a disk without room."""
+    """Return the error for a full disk."""
     return RigError(
         "the disk is full",
         where=where,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The initramfs: the agent as /init, and the modules that the kernel needs to find its root."""
+"""Build the initramfs: the agent as /init, and the modules that the kernel needs to mount its root."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rig.image.store import Entry, Store
 __all__ = ["INITRAMFS", "build_initramfs"]
 
 INITRAMFS = "initramfs.cpio"
-LAYOUT = "3"  # counts up when the content changes in a way that the key does not see
+LAYOUT = "3"  # increase when the content changes for a reason that is not in the key
 
 
 def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
-    """Return the initramfs of that kernel and agent, from the cache or built. Reproducible."""
+    """Return the initramfs for a kernel and an agent, from the cache or built. The same inputs make the same bytes."""
     recipe = quick_recipe()
     key = digest_text(LAYOUT, kernel.digest, code.agent_digest, repr(recipe))
-    found = store.whole("initramfs", key)
+    found = store.get_verified("initramfs", key)
     if found is not None:
         found.touch()
         return found
-    with store.lock(f"initramfs-{key[:16]}"), store.workplace() as work:
+    with store.lock(f"initramfs-{key[:16]}"), store.staging_directory() as work:
         if (found := store.get("initramfs", key)) is not None:
             return found
         tree = work / "tree"
@@ -50,7 +50,7 @@ def _add_modules(tree: Path, modules: ModuleTree) -> None:
     required = modules.order(recipe.required, required=True)
     wanted = [name for name in modules.order(recipe.wanted, required=False) if name not in required]
     loaded = required + wanted
-    # Each optional module with what it needs, in the order of loading.
+    # Each optional module with its dependencies, in the order of loading.
     optional = {
         wish: [name for name in modules.order([*more, wish], required=False) if name not in loaded]
         for wish, more in recipe.optional
@@ -64,7 +64,7 @@ def _add_modules(tree: Path, modules: ModuleTree) -> None:
 
 
 def _archive(tree: Path, out: Path) -> None:
-    """Write a newc archive with fixed times and owners, uncompressed: unpacking is paid for in the guest."""
+    """Write an uncompressed newc archive with fixed times and owners. Decompression would cost time in the guest."""
     paths = sorted(path for path in tree.rglob("*"))
     for path in (*paths, tree):
         os.utime(path, (0, 0))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's own build, in a folder beside its source: configured from fragments, compiled, its words kept.
+"""Configure and compile a kernel with its own build system, in a directory outside of its source, and keep the log.
 
-Documentation/kbuild/kbuild.rst (O=, KBUILD_BUILD_*), scripts/kconfig/merge_config.sh, kernel/configs/tiny.config.
-A folder that was built before is used again, so that only what changed is compiled.
+See Documentation/kbuild/kbuild.rst (O=, KBUILD_BUILD_*), scripts/kconfig/merge_config.sh, kernel/configs/tiny.config.
+An existing build directory is used again, so that make compiles only what changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
 TELL_EVERY = 20.0
-# Who, where and when are part of a kernel's bytes; without them the same source makes the same kernel.
+# A kernel contains its build's user, host and time. Fixed values make the build reproducible.
 ENVIRONMENT = {
     "KBUILD_BUILD_USER": "rig",
     "KBUILD_BUILD_HOST": "rig",
@@ -38,7 +38,7 @@ ENVIRONMENT = {
     "LC_ALL": "C",
     "LOCALVERSION": "",
 }
-# What any build of a kernel calls, and what it calls where the configuration has the option.
+# What every kernel build needs. Below: what it needs for some options.
 TOOLS = ("make", "cc", "ld", "objcopy", "flex", "bison", "bc", "gelf.h")
 TOOLS_OF = {
     "KERNEL_ZSTD": ("zstd",), "KERNEL_LZ4": ("lz4",), "KERNEL_XZ": ("xz",), "KERNEL_LZO": ("lzop",),
@@ -49,7 +49,7 @@ TOOLS_OF = {
 
 @dataclass(frozen=True)
 class Tree:
-    """A kernel's source and the folder that it is built in. version: the Makefile's, as 6.1.176."""
+    """A kernel's source tree and its build directory. version: as the Makefile states it, such as 6.1.176."""
 
     source: Path
     out: Path
@@ -57,12 +57,15 @@ class Tree:
 
     @property
     def log(self) -> Path:
-        """Where the words of the last build are kept."""
+        """The path of the last build's log."""
         return self.out / LOG
 
 
 def check_tree(source: Path) -> str:
-    """Return the version of a kernel's source tree. Raises UsageError where it is none, or was built in place."""
+    """Return the version of a kernel's source tree.
+
+    Raises UsageError for a directory that is not a source tree, or in which a kernel was built (O= refuses those).
+    """
     makefile = source / "Makefile"
     try:
         head = makefile.read_text(errors="replace")[:4096]
@@ -89,14 +92,14 @@ def check_tree(source: Path) -> str:
 
 
 def toolchain() -> str:
-    """Return what compiles: the compiler's and the linker's first line."""
+    """Return the versions of the toolchain: the first lines that compiler and linker print."""
     check_tools(TOOLS)
     printed = [run_program([tool(name), "--version"]).stdout.decode(errors="replace") for name in ("cc", "ld")]
     return " / ".join(text.split("\n", 1)[0] for text in printed)
 
 
 def check_tools(names: Sequence[str]) -> None:
-    """Raise RigError naming all host programs and headers that are missing, and the packages to install."""
+    """Raise RigError if host programs or headers are missing, naming all of them and the packages to install."""
     error = missing_tools(names)
     if error is not None:
         raise error
@@ -105,10 +108,11 @@ def check_tools(names: Sequence[str]) -> None:
 
 
 def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None) -> str:
-    """Write the .config of a build folder and return its text.
+    """Write the .config of a build directory and return its text.
 
-    base: a whole configuration to start from, in place of tinyconfig. Raises RigError naming each option of the
-    fragments that is not in force, UsageError when a guest could not boot with it.
+    base: a complete configuration to start from, in place of tinyconfig.
+    Raises RigError naming each option of the fragments that is not in force.
+    Raises UsageError when a guest could not boot with the configuration.
     """
     tree.out.mkdir(parents=True, exist_ok=True)
     file = tree.out / ".config"
@@ -139,7 +143,10 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
 
 
 def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
-    """Compile bzImage and vmlinux. Raises RigError with the compiler's words; what was compiled stays for the next."""
+    """Compile bzImage and vmlinux.
+
+    Raises RigError with the compiler's messages. Finished object files stay for the next build.
+    """
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
     began = told = time.monotonic()
     count = 0
@@ -177,7 +184,7 @@ def _broken(tree: Tree) -> RigError:
 
 
 def _environment() -> Mapping[str, str]:
-    # A make that rig was started from would hand its own flags and variables down.
+    # If rig runs under make, that make exports its flags and variables; they must not reach the kernel's make.
     handed_down = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O", "ARCH", "KCONFIG_CONFIG", "KCONFIG_ALLCONFIG")
     return {name: value for name, value in os.environ.items() if name not in handed_down}
 

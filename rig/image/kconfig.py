@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configurations: read, and asked whether a guest of rig's can boot with them."""
+"""Read kernel configurations, and check that a guest can boot with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rig.errors import UsageError
 
 __all__ = ["check_boots", "read_config"]
 
-# What the agent needs on its way to READY when no module can be loaded, and what for.
+# Option -> purpose: what a kernel needs built in for the agent to report ready when no module can be loaded.
 BOOT_NEEDS = {
     "64BIT": "the agent is a 64-bit program",
     "BLK_DEV_INITRD": "the agent comes in an initramfs",
@@ -31,12 +31,12 @@ BOOT_NEEDS = {
 
 
 def read_config(text: str) -> dict[str, str]:
-    """Return option -> value of a .config: `y`, `m`, a number or a quoted string. What is not set is absent."""
+    """Return option -> value of a .config: `y`, `m`, a number or a quoted string. An unset option is absent."""
     return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", text, flags=re.MULTILINE))
 
 
 def check_boots(config: Mapping[str, str], where: str) -> None:
-    """Raise UsageError naming each option that a kernel without modules lacks to boot a guest of rig's."""
+    """Raise UsageError naming each missing option without which a guest cannot boot when it loads no modules."""
     lacking = {name: why for name, why in BOOT_NEEDS.items() if config.get(name) != "y"}
     if not lacking:
         return

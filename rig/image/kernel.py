@@ -41,12 +41,12 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
     ref = KernelRef.parse(spec)
     match ref.kind:
         case "debian":
-            entry = store.whole("kernel", store.ref(_ref(ref.name)))
+            entry = store.get_verified("kernel", store.ref(_ref(ref.name)))
             return kernel_of_entry(entry) if entry else build_debian_kernel(store, ref.name)
         case "source":
             return find_source_kernel(store, ref.name, tell)
         case "buildroot":
-            entry = store.whole("kernel", store.ref(buildroot_ref(ref.name)))
+            entry = store.get_verified("kernel", store.ref(buildroot_ref(ref.name)))
             if entry is None:
                 raise RigError(
                     f"the kernel {ref} has not been built here",
@@ -82,7 +82,7 @@ def _file_kernel(path: Path) -> Kernel:
 
 def build_debian_kernel(store: Store, suite: str) -> Kernel:
     """Fetch the newest cloud kernel of a suite and keep it unpacked. Raises RigError where there is none."""
-    with store.lock(f"kernel-{suite}"), store.workplace() as work:
+    with store.lock(f"kernel-{suite}"), store.staging_directory() as work:
         apt = PrivateApt(work / "apt", suite)
         apt.update()
         meta = next((found for name in FLAVOURS if (found := apt.package(name))), None)

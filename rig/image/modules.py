@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which modules a guest loads and in which order (modules.dep, modules.softdep, modules.builtin: see depmod(8))."""
+"""Resolve which kernel modules a guest loads, and in which order.
+
+The input is modules.dep, modules.softdep and modules.builtin (depmod(8)).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ __all__ = ["ModuleTree", "read_module"]
 
 
 def _name(path: str) -> str:
-    """Return a module's name: hyphens and underscores are the same to the kernel."""
+    """Return a module's name with underscores, because the kernel treats hyphens and underscores alike."""
     return Path(path).name.split(".ko")[0].replace("-", "_")
 
 
@@ -34,7 +37,7 @@ class ModuleTree:
         self._builtin = {_name(line) for line in builtin.read_text().split()} if builtin.is_file() else set()
 
     def _read_softdeps(self) -> None:
-        """Take the `pre` modules of modules.softdep as needed: zram names its compressor there alone."""
+        """Read the `pre` modules of modules.softdep as dependencies: only there does zram name its compressor."""
         file = self.folder / "modules.softdep"
         for line in file.read_text().splitlines() if file.is_file() else ():
             words = line.split()
@@ -79,7 +82,7 @@ class ModuleTree:
 
 
 def read_module(path: Path) -> bytes:
-    """Return a module's content, decompressed: not every kernel can do that itself."""
+    """Return a module's content, decompressed, because not every kernel can decompress modules itself."""
     data = path.read_bytes()
     if path.suffix == ".xz":
         return lzma.decompress(data)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The payload: what one run brings into the guest, as a filesystem on an NVDIMM of fixed size.
 
-Its first bytes are what the agent waits for, so the payload is also the go. A snapshot is taken over a
-blank one.
+A restored guest's agent waits for the payload's first bytes, so the payload also starts the run. A snapshot is taken
+with a blank payload.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rig.image.staging import staging_directory
 
 __all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "keep_payload", "write_payload"]
 
-# One size for all runs: a restored guest keeps the size it was snapshotted with.
+# The size is the same for all runs, because a restored guest keeps the NVDIMM's size of its snapshot.
 PAYLOAD_SIZE = 34 << 20
 
 
@@ -35,7 +35,7 @@ class Payload:
 
 
 def blank_payload(path: Path) -> None:
-    """Make the empty payload (sparse)."""
+    """Make the blank payload, a sparse file of PAYLOAD_SIZE."""
     write_blank(path, PAYLOAD_SIZE)
 
 

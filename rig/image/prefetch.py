@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Digests of what was used last, taken while the rig still reads its modules: most likely it is used again.
+"""Compute the digests of the most recently used entries while rig still imports its modules.
 
-In a process of its own: a thread would wait for the interpreter's lock at every block that it reads.
+The next run most likely uses the same entries. This is a process and not a thread, because a thread would wait for the
+interpreter's lock (GIL) at every block that it reads.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from rig.image.store import KINDS, Store
 __all__ = ["look_ahead"]
 
 UNREAD = "symbols"
-"""Half a gigabyte that no run reads."""
+"""The kind that is skipped: half a gigabyte that no run reads."""
 
 
 def look_ahead(store: Store) -> None:
-    """Begin to digest what was used last of each kind. A wrong guess costs a second processor a tenth of a second."""
+    """Begin to digest what was used last of each kind. A wrong guess costs a second CPU a tenth of a second."""
     command = [sys.executable, "-P", "-m", "rig.image.prefetch", str(store.root)]
     with suppress(OSError):
         expect_digests(
@@ -32,7 +33,7 @@ def look_ahead(store: Store) -> None:
 
 
 def main() -> None:
-    """Print the digests of the newest entries' files. What cannot be read is the asker's to find."""
+    """Print the digests of the newest entries' files. The parent process reports files that cannot be read."""
     store = Store(Path(sys.argv[1]))
     newest = [entry for kind in KINDS if kind != UNREAD for entry in store.entries(kind)[:1]]
     for path in (entry.file(name) for entry in newest for name in entry.files):

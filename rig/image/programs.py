@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Start programs of the host, each in a session of its own, and end them all when rig is ended.
+"""Start host programs, each in its own session, and end them all when rig is ended.
 
-mmdebstrap sends SIGHUP to its process group when it fails: started in rig's group, it ended rig and the script that
-had called rig, without a word. In a session of its own a program does not see the terminal's Ctrl-C either, so rig has
-to end what it started.
+mmdebstrap sends SIGHUP to its process group when it fails. In rig's own process group that signal ended rig and the
+script that had called it, without a message. A program in its own session does not get the terminal's Ctrl-C, so rig
+has to end the programs that it started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Finished", "end_programs", "run_program", "started_program"]
 Finished = subprocess.CompletedProcess[bytes]
 
 GRACE = 2.0
-"""Seconds that a program has between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
@@ -96,7 +96,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             break
-        # Its session is a process group of the same number.
+        # setsid(2) made the program the leader of a process group whose ID is its pid.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the quick image is made of: images/debian/quick.toml, read and typed."""
+"""The recipe of the quick image, read from images/debian/quick.toml into types."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Recipe", "quick_recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Packages and exclusions of the root filesystem; kernel modules by how much they are needed.
+    """Packages and exclusions of the root filesystem, and the kernel modules of the initramfs.
 
-    optional: module -> what it asks for by name when it is used.
+    optional: module -> names of the modules that it requests when it is used.
     """
 
     packages: tuple[str, ...]
@@ -33,7 +33,7 @@ class Recipe:
 
 @cache
 def quick_recipe() -> Recipe:
-    """Read the recipe that travels with rig."""
+    """Return the recipe that is shipped with rig."""
     data = tomllib.loads((assets("images") / "debian" / "quick.toml").read_text())
     rootfs, modules = data["rootfs"], data["modules"]
     return Recipe(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Root filesystems by their names, and the quick one: Debian's packages, extracted without root, reproducible."""
+"""Find root filesystems by name, and build `quick` from Debian packages: without root, and reproducible."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 IMAGE = "root.img"
 GUEST_FOLDER = "rig-guest"
-BUILDROOT_LAYOUT = "1"  # counts up when an entry made with Buildroot is laid out in another way
-LAYOUT = "2"  # counts up when this module lays the image out in another way
+BUILDROOT_LAYOUT = "1"  # increase when the layout of an entry made with Buildroot changes
+LAYOUT = "2"  # increase when the layout of the image changes
 
 
 BASE_FILES = {
@@ -45,9 +45,11 @@ BASE_FILES = {
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A root filesystem image. packages: name -> version, empty where it was not made from packages.
+    """A root filesystem image.
 
-    kernel: what a guest of it boots where no other is named; code: the agent and programs that were built with it.
+    packages: name -> version, empty for an image that was not made from packages.
+    kernel: the kernel that a guest boots if the user names none.
+    code: the agent and programs that were built with the image.
     """
 
     spec: str
@@ -59,15 +61,16 @@ class Rootfs:
 
 
 def find_rootfs(store: Store, spec: str) -> Rootfs:
-    """Return the image `quick` (built where it is not in the cache yet), one of Buildroot's, or the file at a path.
+    """Return the root filesystem that `spec` names: `quick`, `buildroot[:NAME]` or the path of a file.
 
-    Raises UsageError for what is none of them, RigError where Buildroot has not built it yet.
+    `quick` is built if it is not in the cache.
+    Raises UsageError for any other spec, RigError for a Buildroot image that has not been built yet.
     """
     ref = ImageRef.parse(spec)
     if ref.kind == "buildroot":
         return _from_buildroot(store, ref)
     if ref.kind == "quick":
-        entry = store.whole("rootfs", store.ref(_ref(host_suite())))
+        entry = store.get_verified("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
     path = ref.path
     if path.is_dir():
@@ -98,7 +101,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
     """Build the quick image from the packages of a suite (the host's own by default)."""
     suite = suite or host_suite()
     recipe = quick_recipe()
-    with store.lock(f"rootfs-{suite}"), store.workplace() as work:
+    with store.lock(f"rootfs-{suite}"), store.staging_directory() as work:
         tar = work / "packages.tar"
         listing = work / "packages"
         run_tool(
@@ -108,7 +111,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
                 "--mode=chrootless",
                 "--quiet",
                 *(f"--aptopt={setting}" for setting in host_fetching()),
-                # What was extracted, by the files that apt fetched.
+                # The versions of the extracted packages, from the names of the files that apt fetched.
                 f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
                 f"--include={','.join(recipe.packages)}",
                 suite,
@@ -129,7 +132,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
 
 
 def _ref(suite: str) -> str:
-    # With the recipe in it: a changed recipe makes a new image.
+    # The digest of the recipe makes a changed recipe build a new image.
     return f"rootfs/quick-{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
@@ -139,7 +142,7 @@ def _from_entry(entry: Entry) -> Rootfs:
 
 
 def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
-    entry = store.whole("rootfs", store.ref(image_ref(str(ref))))
+    entry = store.get_verified("rootfs", store.ref(image_ref(str(ref))))
     if entry is None:
         words = f" --recipe {ref.name}" if ref.name else ""
         raise RigError(
@@ -158,13 +161,16 @@ def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
 
 
 def merged_path(name: str) -> str:
-    """Return where a path lies once /bin, /sbin and /lib are links into /usr, as in Debian since bookworm."""
+    """Return a path as it is after the /usr merge, where /bin, /sbin and /lib are links into /usr.
+
+    Debian requires the merge since bookworm.
+    """
     first, _, rest = name.partition("/")
     return f"usr/{first}/{rest}" if first in ("bin", "sbin", "lib", "lib64") and rest else name
 
 
 def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
-    """Unpack into `tree` what of the packages a guest needs, and add what they leave to the installation."""
+    """Unpack the files that a guest needs into `tree`, and add what maintainer scripts would have made."""
     tree.mkdir()
     with tarfile.open(tar) as source:
         members = []
@@ -183,7 +189,7 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
 
 
 def package_versions(listing: str) -> dict[str, str]:
-    """Return name -> version from the names of package files; apt writes the colon of an epoch as %3a."""
+    """Return name -> version, parsed from the names of .deb files. apt writes the colon of an epoch as %3a."""
     names = [line.removesuffix(".deb").split("_") for line in listing.split() if line.endswith(".deb")]
     return {name: version.replace("%3a", ":") for name, version, _ in names}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a source tree is, as git tells it: the tree object of its commit, and what differs from it."""
+"""Identify a source tree by git: the tree object of its commit, and the changes since."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SourceId:
 
 
 def source_id(folder: Path) -> SourceId | None:
-    """Return what the folder holds, or None where git does not know: only building it tells."""
+    """Return the identity of a source directory, or None if git cannot tell. Only a build can identify it then."""
     tree = _git(folder, "rev-parse", "HEAD:./")
     commit = _git(folder, "rev-parse", "--short=12", "HEAD")
     changes = _git(folder, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", ".")

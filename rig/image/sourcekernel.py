@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels built from source with rig's fragments: `source:SUITE`, Debian's linux-source; `tree:DIR`, a person's own.
+"""Kernels built from source with rig's fragments: `source:SUITE`, Debian's linux-source; `tree:DIR`, the user's own.
 
 A build has a name made of all that shapes it (source, configuration, compiler), and is made once. A tree's build folder
 stays in the cache, so that the next build compiles what changed; that of a package goes when its kernel is made.
@@ -51,7 +51,7 @@ class Asked:
 
     @classmethod
     def read(cls, config: Path | None, *, debug_info: bool) -> Asked:
-        """Read the person's configuration file. Raises UsageError where it is none."""
+        """Read the user's configuration file. Raises UsageError where it is none."""
         if config is None:
             return cls("", debug_info)
         try:
@@ -69,7 +69,7 @@ class Asked:
         return self.config if FULL_CONFIG in self.config else None
 
     def fragments(self, folder: Path) -> Sequence[Fragment]:
-        """Return what is merged, in order: a person's own fragment is the last, and so overrides ours."""
+        """Return what is merged, in order: the user's own fragment is the last, and so overrides ours."""
         ours = own_fragments(debug_info=self.debug_info)
         if not self.config or self.base is not None:
             return ours
@@ -86,7 +86,7 @@ class Asked:
 
 def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
     """Return the kernel that was last built from a suite's source, building it where there is none."""
-    entry = store.whole("kernel", store.ref(_ref(str(KernelRef("source", suite)))))
+    entry = store.get_verified("kernel", store.ref(_ref(str(KernelRef("source", suite)))))
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
 
@@ -107,7 +107,7 @@ def build_source_kernel(
     """
     asked = asked or Asked()
     compiler = toolchain()
-    with store.lock(f"kernel-source-{suite}"), store.workplace() as work:
+    with store.lock(f"kernel-source-{suite}"), store.staging_directory() as work:
         tell(f"look up linux-source of {suite}")
         apt = PrivateApt(work / "apt", suite)
         apt.update()
@@ -118,7 +118,7 @@ def build_source_kernel(
             raise RigError(f"the suite {suite} has no package linux-source", where=apt.mirror)
         package_text = f"{package.name} {package.version}"
         key = digest_text("source", package_text, asked.key, compiler)
-        entry = store.whole("kernel", key)
+        entry = store.get_verified("kernel", key)
         if entry is None:
             # Named by its content: a build that failed goes on where it ended.
             folder = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
@@ -138,7 +138,7 @@ def build_source_kernel(
 def build_tree_kernel(
     store: Store, folder: str, asked: Asked, *, jobs: int | None = None, tell: Tell = lambda text: None
 ) -> Kernel:
-    """Build the kernel of a person's own tree, as it is now; the tree itself is not written to.
+    """Build the kernel of the user's own tree, as it is now; the tree itself is not written to.
 
     Raises UsageError where it is no tree or was built in place, RigError with the compiler's words.
     """
@@ -153,7 +153,7 @@ def build_tree_kernel(
         identity = source_id(source)
         spec = f"tree:{source}"
         key = digest_text("tree", identity.key, asked.key, compiler) if identity else None
-        entry = store.whole("kernel", key) if key else None
+        entry = store.get_verified("kernel", key) if key else None
         if entry is None:
             tree = Tree(source, out, version)
             package = identity.text if identity else f"linux {version}"
@@ -177,7 +177,7 @@ def _build(
     tell: Tell,
 ) -> Entry:
     """Configure, compile and keep a kernel. key: None for a source that cannot be named but by what it made."""
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         tell(f"configure kernel {tree.version}")
         config = configure(tree, asked.fragments(work), asked.base)
         tell(f"compile kernel {tree.version}")

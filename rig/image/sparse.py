@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Files that are mostly zeros, as a guest's memory is: copied without them, and hashed without them.
+"""Copy and hash sparse files, such as a guest's memory, without reading their zeros.
 
-Their digest is not that of sha256sum: hashing half a gigabyte of zeros takes longer than restoring the guest. It is
-the SHA-256 over each block of BLOCK bytes that is not all zeros, with its offset before it, and the size last; so it
-is the same whether the zeros are on the disk or are holes.
+The digest differs from sha256sum's, because hashing half a gigabyte of zeros takes longer than restoring the guest. It
+is a SHA-256 over the offset and content of each block of BLOCK bytes that is not all zeros, and then over the file's
+size. It does not depend on whether zeros are stored on the disk or are holes.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ __all__ = ["BLOCK", "SUFFIX", "copy_sparse", "digest_sparse", "write_sparse"]
 
 BLOCK = 1 << 16
 SUFFIX = ".sparse"
-"""A file of that name is hashed so."""
+"""A file whose name ends so has the digest of digest_sparse()."""
 ZEROS = bytes(BLOCK)
 
 
 def _blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, content) of each block that is not all zeros; holes are not read."""
+    """Yield (offset, content) of each block that is not all zeros, without reading holes."""
     size = os.fstat(descriptor).st_size
     at = 0
     while at < size:
         try:
             start = os.lseek(descriptor, at, os.SEEK_DATA)
         except OSError:
-            # ENXIO: only a hole is left.
+            # ENXIO: no data at or after this offset (lseek(2)).
             return
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         at = start // BLOCK * BLOCK
@@ -44,7 +44,7 @@ def _blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
 
 
 def copy_sparse(source: int, target: Path) -> None:
-    """Copy an open file; what is zero becomes a hole."""
+    """Copy an open file to a path. Blocks of zeros become holes."""
     with target.open("wb") as file:
         file.truncate(os.fstat(source).st_size)
         for at, data in _blocks(source):
@@ -52,9 +52,10 @@ def copy_sparse(source: int, target: Path) -> None:
 
 
 def write_sparse(target: int, data: bytes) -> int:
-    """Append data to an open file, blocks of zeros as holes, and return how many bytes were written.
+    """Append data to an open file, with holes for blocks of zeros, and return how many bytes were written.
 
-    The file ends where its last byte that is not zero was written. The file's position must be a multiple of BLOCK.
+    Trailing zeros do not extend the file, so the caller sets its size.
+    target: a descriptor whose file offset is a multiple of BLOCK.
     """
     written = 0
     for start in range(0, len(data), BLOCK):
@@ -67,7 +68,7 @@ def write_sparse(target: int, data: bytes) -> int:
 
 
 def digest_sparse(path: Path) -> str:
-    """Return the digest of such a file, in hex."""
+    """Return the digest of a sparse file, as the module's docstring defines it, in hex."""
     digest = sha256()
     with path.open("rb") as file:
         for at, data in _blocks(file.fileno()):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Directories that live as long as a block does, and are found again when rig was killed in it."""
+"""Temporary directories for a `with` block. A later rig finds and removes those of a rig that was killed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from pathlib import Path
 __all__ = ["remove_staging_directories", "staging_directory"]
 
 LOCK = ".rig-lock"
+FALLBACK = "/tmp"
+"""Where staging directories are when neither TMPDIR nor XDG_RUNTIME_DIR is set."""
 
 
 @contextmanager
 def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
-    """Yield an empty private directory `rig-PURPOSE-…` of TMPDIR, or of base, gone at the end of the block."""
+    """Yield an empty private directory `rig-PURPOSE-…`, and remove it at the end of the block.
+
+    base: the directory to make it in, TMPDIR by default.
+    """
     path = Path(tempfile.mkdtemp(prefix=f"rig-{purpose}-", dir=base))
     try:
-        # Held while this process lives; children do not inherit it.
+        # The kernel releases the flock when this process dies. O_CLOEXEC keeps child programs from holding it longer.
         lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -34,11 +39,11 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
 
 
 def remove_staging_directories() -> int:
-    """Remove the directories of rigs that were killed; return how many."""
+    """Remove the staging directories of rigs that were killed, and return their number."""
     count = 0
-    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "/tmp"}
+    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
     for path in (path for base in bases for path in Path(base).glob("rig-*-????????")):
-        # Another user's, and what another program named so, stays.
+        # Directories of other users, and of other programs with such a name, stay: suppress their errors.
         with contextlib.suppress(OSError):
             if path.is_symlink() or path.stat().st_uid != os.geteuid():
                 continue

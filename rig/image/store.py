@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cache of what guests boot: content-addressed entries, built aside and moved in whole.
+"""The cache of kernels, images and snapshots. An entry is built in a staging directory and renamed into place.
 
 An entry is a folder `<kind>/<key>` with its files and a manifest that names each file's SHA-256.
 A folder without a manifest does not exist for readers, so a half-built one is never used.
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
 KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported")
-# A key becomes the name of a directory that is replaced and removed. Symbols go by the kernel's build id.
+# A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
+# the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 BUILD_ID = re.compile(r"[0-9a-f]{16,128}", re.ASCII)
 
@@ -44,7 +45,11 @@ def is_key(kind: str, key: str) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished thing in the cache. `files`: name -> SHA-256. `about`: what its builder wrote down."""
+    """A finished entry of the cache.
+
+    files: name -> SHA-256.
+    about: facts that the builder recorded.
+    """
 
     kind: str
     key: str
@@ -67,7 +72,7 @@ class Entry:
         return (self.path / MANIFEST).stat().st_mtime
 
     def damaged(self) -> list[str]:
-        """Return the names of files whose content is not what was written, or which are gone."""
+        """Return the names of files that are missing or whose SHA-256 differs from the manifest."""
         return [
             name
             for name, expected in self.files.items()
@@ -75,7 +80,7 @@ class Entry:
         ]
 
     def touch(self) -> None:
-        """Note a use, for the eviction of what was not used for longest."""
+        """Record a use. evict() removes the least recently used entries first."""
         os.utime(self.path / MANIFEST)
 
 
@@ -104,7 +109,7 @@ class Store:
         except (OSError, ValueError, KeyError):
             return None
 
-    def whole(self, kind: str, key: str | None) -> Entry | None:
+    def get_verified(self, kind: str, key: str | None) -> Entry | None:
         """Return a finished entry whose files are as they were written; a damaged one is thrown away and logged."""
         entry = self.get(kind, key) if key else None
         if entry is None:
@@ -168,7 +173,7 @@ class Store:
             yield
 
     @contextmanager
-    def workplace(self) -> Iterator[Path]:
+    def staging_directory(self) -> Iterator[Path]:
         """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
         with self.writing():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
@@ -179,7 +184,7 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
     def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
-        """Move a finished folder (made in `workplace()`) into the cache and return its entry.
+        """Move a finished folder (made in `staging_directory()`) into the cache and return its entry.
 
         Raises RigError when the disk is full, and for a key of another form. An entry that is already there and whole
         stays.
@@ -207,7 +212,7 @@ class Store:
         return Entry(kind, key, target, files, about)
 
     def remove(self, entry: Entry) -> None:
-        """Delete an entry; the manifest goes first, so that nobody reads what is half gone."""
+        """Delete an entry. The manifest is deleted first, so that no reader finds a half-deleted entry."""
         (entry.path / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(entry.path, ignore_errors=True)
 
@@ -224,7 +229,7 @@ class Store:
         for entry in reversed(entries):
             if total <= bound:
                 break
-            # What was just built or used within the hour may be in use by another rig.
+            # Another rig may still use an entry that was built or used within the last hour.
             if entry.key == keep or time.time() - entry.used < 3600:
                 continue
             total -= entry.size
@@ -233,7 +238,7 @@ class Store:
         return gone
 
     def sweep_leftovers(self) -> int:
-        """Remove workplaces of processes that are gone; return how many."""
+        """Remove staging directories of processes that are gone; return how many."""
         count = 0
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel debug symbols: of a package only vmlinux is kept, and it is the kernel's own only if the build id says so."""
+"""Kernel debug symbols. Only vmlinux is kept of a debug package, and only if its build id is the kernel's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ KIND = "symbols"
 
 @dataclass(frozen=True)
 class Symbols:
-    """A vmlinux with debug information. build_id: hex; source: the package or file that it came from."""
+    """A vmlinux with debug information.
+
+    build_id: in hex.
+    source: the package or file that it came from.
+    """
 
     vmlinux: Path
     build_id: str
@@ -36,7 +40,7 @@ class Symbols:
 
 
 def find_symbols(store: Store, kernel: Path) -> Symbols | None:
-    """Return the symbols of the kernel in that bzImage or vmlinux, or None."""
+    """Return the cached symbols for the kernel in a bzImage or vmlinux, found by build id, or None."""
     entry = store.get(KIND, boot_build_id(kernel))
     if entry is None or not entry.file(VMLINUX).is_file():
         return None
@@ -45,7 +49,7 @@ def find_symbols(store: Store, kernel: Path) -> Symbols | None:
 
 
 def how_to_get(spec: str) -> str:
-    """Return what to type for the symbols of the kernel of that spelling."""
+    """Return the command with which the user gets the symbols of a kernel. spec: as for --kernel."""
     ref = KernelRef.parse(spec)
     if ref.kind == "debian":
         return f"rig symbols add {ref}"
@@ -56,9 +60,10 @@ def how_to_get(spec: str) -> str:
 
 
 def add_package(store: Store, spec: str) -> Symbols:
-    """Fetch the debug package of the kernel of that spelling and keep its vmlinux.
+    """Fetch the debug package of a kernel, and store its vmlinux in the cache.
 
-    Raises RigError where the mirror has none for this kernel, or it is another build's.
+    spec: as for --kernel.
+    Raises RigError when the mirror has no debug package for this kernel, or one of another build.
     """
     ref = KernelRef.parse(spec, "rig symbols add")
     if ref.kind != "debian":
@@ -71,7 +76,7 @@ def add_package(store: Store, spec: str) -> Symbols:
     wanted = boot_build_id(kernel.image)
     if (found := find_symbols(store, kernel.image)) is not None:
         return found
-    with store.lock(f"symbols-{wanted[:16]}"), store.workplace() as work:
+    with store.lock(f"symbols-{wanted[:16]}"), store.staging_directory() as work:
         if (found := find_symbols(store, kernel.image)) is not None:
             return found
         apt = PrivateApt(work / "apt", ref.name)
@@ -93,12 +98,12 @@ def add_package(store: Store, spec: str) -> Symbols:
 
 
 def add_file(store: Store, vmlinux: Path, spec: str) -> Symbols:
-    """Keep the user's own vmlinux for a kernel. Raises RigError when it is another build's."""
+    """Store the user's vmlinux for a kernel in the cache. Raises RigError when its build id is another build's."""
     if not vmlinux.is_file():
         raise UsageError("there is no such file", where=vmlinux, remedy="name a vmlinux")
     kernel = find_kernel(store, spec)
     wanted = boot_build_id(kernel.image)
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()
         try:
@@ -117,7 +122,7 @@ def _keep(store: Store, result: Path, wanted: str, kernel: Kernel, source: str) 
             where=source,
             remedy="take the vmlinux of the same build",
         )
-    # Compressed, it has the same name, or that of older tools.
+    # Compressed debug information is in .debug_info too (SHF_COMPRESSED); older tools name the section .zdebug_info.
     if not {".debug_info", ".zdebug_info"} & set(sections):
         raise RigError(
             "this vmlinux has no debug information",
@@ -129,7 +134,7 @@ def _keep(store: Store, result: Path, wanted: str, kernel: Kernel, source: str) 
 
 
 def _extract_vmlinux(deb: Path, target: Path) -> None:
-    """Unpack the one file; the modules' symbols beside it are three times as large."""
+    """Unpack vmlinux alone from a package. The modules' symbols would be three times as large."""
     unpack: list[str | Path] = [tool("dpkg-deb"), "--fsys-tarfile", deb]
     try:
         with (

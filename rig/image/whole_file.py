@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that are either whole or not there, also after a kill or a power cut."""
+"""Write files atomically: after a kill or a power cut a file is either complete or absent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 @contextmanager
 def unnamed_until_whole(target: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Yield a file without a name (O_TMPFILE); at the end of the block it gets `target`'s, and is on the disk.
+    """Yield a file without a name (O_TMPFILE). At the end of the block it is synced to disk and named `target`.
 
-    Nothing is left of one that was not finished, however rig ended. On a filesystem without O_TMPFILE (NFS) the file is
-    called `.NAME.PID.partial` meanwhile.
+    The kernel frees an unfinished file, however rig ended. On a filesystem without O_TMPFILE (NFS) the file has the
+    temporary name `.NAME.PID.partial`.
     """
     aside = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
     named = False
@@ -57,13 +57,13 @@ def _name(descriptor: int, path: Path) -> None:
 
 
 def write_whole(target: Path, data: bytes) -> None:
-    """Write a file beside its place, put it on the disk, and rename it: a reader sees the old content or the new."""
+    """Write a temporary file, sync it and rename it to `target`, so that a reader sees the old or the new content."""
     with unnamed_until_whole(target) as file:
         file.write(data)
 
 
 def sync_directory(folder: Path) -> None:
-    """Put the names in a directory on the disk."""
+    """Sync a directory, so that the names in it survive a power cut (fsync(2))."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel logs: text in, events out. Pure functions over bytes, usable alone.
+"""Parse kernel logs: bytes in, events out. Pure functions, usable without the rest of rig.
 
 from rig.klog import read
 log = read([b"..."])

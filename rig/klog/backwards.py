@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log whose newest line comes first (journalctl -r): its lines turned round, and its numbers turned back."""
+"""Reverse a log whose newest line comes first (journalctl -r), and map line numbers back to the original order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["renumbered", "turned_round"]
 
 
 def turned_round(data: bytes) -> bytes:
-    """Return the log with its last line first."""
+    """Return the log with its lines in reverse order."""
     return b"\n".join(reversed(data.rstrip(b"\n").split(b"\n"))) + b"\n"
 
 
 def renumbered(event: Event, lines: int) -> Event:
-    """Return the event with the numbers that its lines have in a log of that many lines as it was given."""
+    """Return the event with its line numbers in the original, reversed log. lines: number of lines in the log."""
     turned = _walk(event, lines)
     assert isinstance(turned, Event)
     return replace(turned, line=turned.last_line, last_line=turned.line)

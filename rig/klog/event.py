@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel log holds: events, the tasks and traces in them, and the lines that nobody understood.
+"""The data model of a kernel log: events, their tasks and traces, and the lines that could not be parsed.
 
-Everything is a frozen dataclass: a log of nothing but OOM reports has thousands of task rows a second, and
-a pydantic model per row costs several times as much. `schema.py` gives the pydantic view of the same classes.
+All classes are frozen dataclasses, because a log of OOM reports has thousands of task rows and a pydantic model for
+each row takes several times as long to build. `schema.py` gives the pydantic view of the same classes.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Trace:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The names of the reliable frames, innermost first."""
+        """Return the function names of the reliable frames, innermost first."""
         return tuple(frame.function for frame in self.frames if frame.reliable)
 
 

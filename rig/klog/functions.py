@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Kernel functions between a page fault or a system call and the OOM killer: layer, file, part, and what they do.
+"""A table of the kernel functions between a page fault or a system call and the OOM killer.
 
-Names and files are those of Linux 5.10 to 6.12 on x86-64; where a function moved, its later file is given. Static
-functions may be inlined by the compiler, so a part of the path is known by any one of its functions. A name that ends
-in `*` stands for every function that begins with it and has no row of its own.
+Names and files are those of Linux 5.10 to 6.12 on x86-64; where a function moved, its later file is given.
+The compiler may inline static functions, so one function is enough to recognize a part of the path.
+A name that ends in `*` stands for every function with that prefix that has no row of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 __all__ = ["LAYERS", "PARTS", "PURPOSES", "KernelFunction", "known", "part_of", "purpose_of"]
 
 LAYERS = {
-    "entry": "Page fault: the processor hands the write to the kernel",
+    "entry": "Page fault: the CPU hands the write to the kernel",
     "syscall": "System call: the program asks the kernel",
     "mm": "Memory manager: what the process is entitled to",
     "allocator": "Page allocator: a free page is looked for",
@@ -26,8 +26,8 @@ LAYERS = {
 
 PARTS = ("page-fault", "fault-handler", "copy-on-write", "allocation", "oom")
 
-# Why memory was wanted. A trace may hold functions of several purposes (a write to a file on swap-backed shmem); the
-# first of this list is the one that says most.
+# Why memory was requested. A trace may hold functions of several purposes (a write to a file on swap-backed shmem), of
+# which the first in this order is the most specific.
 PURPOSES = {
     "sysrq": "somebody pressed SysRq f (or wrote f to /proc/sysrq-trigger)",
     "fork": "a fork: the child's page tables and structures",
@@ -49,11 +49,13 @@ PURPOSES = {
 
 @dataclass(frozen=True, slots=True)
 class KernelFunction:
-    """What is known of a kernel function.
+    """A row of the table.
 
-    layer: a key of LAYERS. file: where it is defined. does: one line. part: its part in the path from a page fault to
-    the OOM killer, one of PARTS, or empty. purpose: why memory is wanted where it is on the stack, a key of PURPOSES,
-    or empty.
+    layer: a key of LAYERS.
+    file: the source file that defines the function.
+    does: what the function does, in one line.
+    part: its part in the path from a page fault to the OOM killer, one of PARTS, or empty.
+    purpose: why memory was requested if the function is on the stack, a key of PURPOSES, or empty.
     """
 
     layer: str
@@ -97,16 +99,16 @@ _FAST_PATH = "the fast path: a page above the low watermark, if there is one"
 _BY_POLICY = "chooses the node by the mapping's memory policy"
 
 _TABLE: dict[str, KernelFunction] = {
-    # Where a page fault of user space enters: asm_exc_page_fault, exc_page_fault and do_user_addr_fault from 5.8,
+    # Entry of a page fault from user space: asm_exc_page_fault, exc_page_fault and do_user_addr_fault since 5.8,
     # page_fault and do_page_fault before.
-    "asm_exc_page_fault": _entry("arch/x86/include/asm/idtentry.h", "the processor's exception lands here"),
+    "asm_exc_page_fault": _entry("arch/x86/include/asm/idtentry.h", "the CPU's exception lands here"),
     "exc_page_fault": _entry(_X86_FAULT, "reads the address that was touched (CR2)"),
-    "page_fault": _entry("arch/x86/entry/entry_64.S", "the processor's exception lands here"),
+    "page_fault": _entry("arch/x86/entry/entry_64.S", "the CPU's exception lands here"),
     "async_page_fault": _entry("arch/x86/entry/entry_64.S", "the same entry in a guest that knows of KVM"),
     "do_user_addr_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
     "do_page_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
     "__do_page_fault": _entry(_X86_FAULT, _FINDS_MAPPING),
-    "do_mem_abort": _entry("arch/arm64/mm/fault.c", "arm64: the processor's data abort"),
+    "do_mem_abort": _entry("arch/arm64/mm/fault.c", "arm64: the CPU's data abort"),
     "entry_SYSCALL_64_after_hwframe": KernelFunction(
         "syscall", "arch/x86/entry/entry_64.S", "a system call enters the kernel"
     ),
@@ -114,7 +116,7 @@ _TABLE: dict[str, KernelFunction] = {
     "handle_mm_fault": _handler("the fault is counted (pgfault) and handled for this process"),
     "__handle_mm_fault": _handler("walks the page table down to the entry"),
     "handle_pte_fault": _handler("decides by the entry: missing, swapped out, or write-protected"),
-    # do_wp_page() sees the write to a shared page, wp_page_copy() makes the copy.
+    # mm/memory.c: do_wp_page() handles the write to a shared page, wp_page_copy() makes the copy.
     "do_wp_page": _copy(_MEMORY, "a write to a page that is shared: it must be copied"),
     "wp_page_copy": _copy(_MEMORY, "copy-on-write: takes a new page, copies the old one, maps the new"),
     "do_cow_fault": _copy(_MEMORY, "first write to a private page of a file: a copy is made"),
@@ -221,16 +223,16 @@ _TABLE: dict[str, KernelFunction] = {
 
 @cache
 def _prefixes() -> tuple[tuple[str, KernelFunction], ...]:
-    """The rows that stand for many functions, the longest prefix first."""
+    """Return (prefix, row) for the names that end in `*`, the longest prefix first."""
     rows = [(name[:-1], row) for name, row in _TABLE.items() if name.endswith("*")]
     return tuple(sorted(rows, key=lambda entry: -len(entry[0])))
 
 
 def known(function: str) -> KernelFunction | None:
-    """Return the row of a function, or None. Suffixes that compilers add (`.constprop.0`) are not looked at."""
+    """Return the row of a function, or None. Compiler suffixes such as `.constprop.0` are ignored."""
     name = function.split(".", 1)[0]
     row = _TABLE.get(name)
-    if row is None and name.isascii() and name.isidentifier():  # a log may hold anything in a name's place
+    if row is None and name.isascii() and name.isidentifier():  # a damaged log may have any text here
         row = next((row for prefix, row in _prefixes() if name.startswith(prefix)), None)
     return row
 
@@ -242,6 +244,6 @@ def part_of(function: str) -> str:
 
 
 def purpose_of(function: str) -> str:
-    """Return why memory is wanted where this function is on the stack, a key of PURPOSES, or ``."""
+    """Return why memory was requested if this function is on the stack, a key of PURPOSES, or ``."""
     row = known(function)
     return "" if row is None else row.purpose

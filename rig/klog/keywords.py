@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Literals that a line must hold to begin an event: few and short, so that a search for them is fast."""
+"""Keywords: a line that starts an event contains at least one. Few and short keywords make the search fast."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ __all__ = ["shortest"]
 
 
 def shortest(keywords: Iterable[str]) -> tuple[str, ...]:
-    """Return the keywords without those that hold another one: whoever finds that one finds them too."""
+    """Return the keywords without those that contain another keyword: a search for the shorter one finds both."""
     every = set(keywords)
     return tuple(sorted(word for word in every if not any(other != word and other in word for other in every)))

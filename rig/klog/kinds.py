@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of events: how grave each is, and what it means in one sentence.
+"""The kinds of events, with the severity of each and its meaning in one sentence.
 
-A rule names its kind, and everything else that must know a kind asks it: which event of a log is explained first, which
-events are crashes, what the explanation says first.
+Each rule names its kind. The kind decides which event of a log is explained first, whether an event is a crash, and
+what the explanation's first sentence says.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events of a single line: a program's segfault, a refused commitment, a failed allocation in user space.
+"""Events of a single line, such as a program's segfault or trap, or a refused overcommit request.
 
 Sources: show_signal_msg() in arch/x86/mm/fault.c, __vm_enough_memory() in mm/util.c, do_trap() in
 arch/x86/kernel/traps.c, arm64_show_signal() in arch/arm64/kernel/traps.c.
@@ -22,8 +22,8 @@ __all__ = ["KEYWORDS", "RULES", "OneLineBuilder", "OneLineEvent", "OneLineRule",
 class OneLineRule:
     """A kind of line that is an event by itself.
 
-    keyword: a literal that every such line holds. pattern: its groups `comm` and `pid` name the task, the others become
-    the event's values.
+    keyword: a literal that every such line contains.
+    pattern: a regular expression whose groups `comm` and `pid` name the task; other groups become the event's values.
     """
 
     kind: Kind
@@ -44,8 +44,8 @@ _TRAP = (
     r"error:(?P<error>[0-9a-f]+)(?: in (?P<object>.*?)\[(?P<base>[0-9a-f,]+)\+(?P<size>[0-9a-f]+)\])?"
 )
 _ARM64 = r"(?P<comm>.{1,15}?)\[(?P<pid>\d+)\]: unhandled (?:signal|exception):? (?P<what>.*)$"
-# 6.11 names bytes and the reason; before, pages: `__vm_enough_memory: pid: 70, comm: a, no enough memory for
-# the allocation`.
+# Since 6.11 the line has the bytes and the reason. Before: `__vm_enough_memory: pid: 70, comm: a, no enough memory for
+# the allocation`, without a size.
 _REFUSED = (
     r"__vm_enough_memory: pid: ?(?P<pid>\d+), comm: ?(?P<comm>.*?),?(?: bytes: ?\d+)? "
     r"(?P<what>(?:not|no) enough memory for the allocation)"
@@ -70,17 +70,17 @@ class OneLineEvent(Event):
 
 
 def find_one_line(text: str) -> tuple[Kind, re.Match[str]] | None:
-    """Return the kind of the event that a line is, and the match; None for a line that is none."""
+    """Return the kind of a one-line event and the match; None for a line that is not such an event."""
     for rule in RULES:
         if rule.keyword in text:
-            match = re.search(rule.pattern, text)  # compiled when first needed; re keeps it
+            match = re.search(rule.pattern, text)  # re compiles the pattern at its first use and caches it
             if match is not None:
                 return rule.kind, match
     return None
 
 
 class OneLineBuilder(Builder):
-    """Finished with its first line."""
+    """Builds an event from its only line."""
 
     def __init__(self, line: int, prefix: Prefix, found: tuple[Kind, re.Match[str]]) -> None:
         super().__init__(line, prefix)

@@ -20,7 +20,7 @@ _PANIC = re.compile(r"(?!---\[ end).*?Kernel panic - not syncing: ?(?P<reason>.*
 
 
 def panic_reason(text: str) -> str | None:
-    """Return why the kernel panicked if a line says that it does, or None."""
+    """Return the reason of a `Kernel panic - not syncing: REASON` line, or None for any other line."""
     match = _PANIC.match(text) if "Kernel panic" in text else None
     return None if match is None else match["reason"].strip()
 
@@ -34,17 +34,17 @@ class PanicEvent(CrashEvent):
 
     @property
     def by_oom(self) -> bool:
-        """Whether memory ran out with panic_on_oom set, or with nobody left to kill."""
+        """Return whether out_of_memory() panicked: panic_on_oom was set, or no process could be killed."""
         return is_oom_reason(self.reason)
 
 
 def is_oom_reason(reason: str) -> bool:
-    """Whether a panic's reason is one of out_of_memory()'s (mm/oom_kill.c)."""
+    """Return whether a panic's reason is one that out_of_memory() or check_panic_on_oom() prints (mm/oom_kill.c)."""
     return "panic_on_oom" in reason or reason.startswith(("Out of memory", "System is deadlocked on memory"))
 
 
 class PanicBuilder(CrashBuilder):
-    """Takes the lines after `Kernel panic`."""
+    """Collects the lines from `Kernel panic` on."""
 
     def close(self) -> Event:
         reason = panic_reason(self.texts[0]) if self.texts else None

@@ -21,7 +21,7 @@ from rig.klog.panic import PanicEvent
 
 __all__ = ["VERSION", "Document", "document", "json_schema"]
 
-VERSION: Literal[1] = 1  # goes up when a field changes its meaning or goes; fields that are added do not change it
+VERSION: Literal[1] = 1  # raised when a field is removed or changes its meaning, but not when one is added
 
 
 class Document(BaseModel):
@@ -42,5 +42,5 @@ def document(lines: int, events: Iterable[Any], explanations: Iterable[Explanati
 
 
 def json_schema() -> str:
-    """Return the schema as it is published."""
+    """Return the JSON Schema as it is published in log.schema.json."""
     return json.dumps(Document.model_json_schema(by_alias=True, mode="serialization"), indent=2, sort_keys=True) + "\n"

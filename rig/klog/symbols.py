@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Frames with files and lines, from whatever knows them: the reader asks, somebody else opens the vmlinux."""
+"""Add source files and lines to the frames of a trace. The caller supplies the symbols, for example from a vmlinux."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ Place = tuple[str, str]  # function, `file:line`
 
 
 class Symbolizer(Protocol):
-    """Knows where a kernel's code came from."""
+    """Maps kernel addresses to source lines."""
 
     def places(self, function: str, offset: int, size: int, module: str | None) -> list[Place]:
-        """Return the places of an address, innermost inlined function first; none where it is not known."""
+        """Return (function, `file:line`) of an address, the innermost inlined function first; [] if it is unknown.
+
+        offset, size: bytes, as in `function+offset/size`.
+        """
         ...
 
 
 def symbolize(event: Event, symbolizer: Symbolizer) -> Event:
-    """Return the event with the files and lines that the symbolizer knows; inlined frames are inserted."""
+    """Return the event with source files and lines in its traces, and with frames for inlined functions."""
     changes: dict[str, object] = {"trace": _trace(event.trace, symbolizer)}
     if isinstance(event, CrashEvent):
         changes["traces"] = tuple(
@@ -38,7 +41,7 @@ def _trace(trace: Trace, symbolizer: Symbolizer) -> Trace:
         if frame.offset is None or frame.size is None or frame.inlined:
             frames.append(frame)
             continue
-        # All but the innermost are return addresses: the call is before them.
+        # All frames but the innermost hold return addresses. The call instruction ends one byte before.
         offset = frame.offset - 1 if index and frame.offset else frame.offset
         places = symbolizer.places(frame.function, offset, frame.size, frame.module)
         for name, source in places[:-1]:

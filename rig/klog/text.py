@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Bytes to lines: bounded, decoded, without terminal controls.
+"""Turn bytes into lines of bounded length, decoded and without terminal control sequences.
 
-A log is input that nobody vouches for: a line may be a megabyte, a block may be binary.
+A log is untrusted input: a line may be a megabyte long, and a block may be binary.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from collections.abc import Iterable, Iterator
 
 __all__ = ["LONGEST_LINE", "LONGEST_TEXT", "blocks", "bounded", "clean"]
 
-LONGEST_LINE = 16 * 1024  # a journal's JSON record holds more than its message
+LONGEST_LINE = 16 * 1024  # bytes; longer than a message, because a journal's JSON record has many other fields
 LONGEST_TEXT = 2048  # PRINTK_MESSAGE_MAX (kernel/printk/internal.h) since 6.3; LOG_LINE_MAX, 1 KiB, before
 BLOCK = 1 << 18
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_SHORT = 300  # no number in such a line is beyond what a float holds (308 digits)
+_SHORT = 300  # characters; a number in a shorter line fits a float, which holds 308 digits
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z_])([0-9]{18})[0-9]{3,}(?![0-9A-Za-z_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in blocks of at most BLOCK that end with a line's end, but for the last.
+    """Yield the same bytes in blocks of at most BLOCK bytes; each block but the last ends with a newline.
 
-    Chunks may be lines with or without a newline inside, or pieces of any size: an iterable of `bytes` lines
-    without line ends is not one, so its pieces are joined as they are. Of a line longer than a block the first
-    LONGEST_LINE bytes are kept.
+    chunks: pieces of any size. They are joined as they are, so lines must include their newlines.
+    A line longer than a block is cut to its first LONGEST_LINE bytes.
     """
     pending: list[bytes] = []
     size = 0
-    dropping = False  # the rest of a line that is too long
+    dropping = False  # True while the rest of a line that is too long is dropped
     for chunk in chunks:
         if dropping:
             end = chunk.find(b"\n")
@@ -61,9 +60,10 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def bounded(text: str) -> str:
-    """Return a line's text, cut at the longest that printk writes, numbers that no kernel prints cut at 18 digits.
+    """Return a line's text cut to LONGEST_TEXT characters, and its numbers cut to 18 digits.
 
-    Patterns that are quadratic in a line's length, and Python's limit of 4,300 digits to a number, cannot be reached.
+    The first limit bounds patterns that are quadratic in a line's length. The second avoids Python's limit of 4,300
+    digits for int(); no kernel prints a number that long.
     """
     if len(text) <= _SHORT:
         return text
@@ -72,7 +72,7 @@ def bounded(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Return the line without terminal escapes, controls and carriage returns."""
+    """Return the line without terminal escape sequences, control characters and carriage returns."""
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     return _CONTROLS.sub("", text)

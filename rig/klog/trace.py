@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Call traces and registers of every architecture, read a line at a time.
+"""Parse call traces and registers of every architecture, a line at a time.
 
 Formats: arch/x86/kernel/dumpstack.c and process_64.c, arch/arm64/kernel/{stacktrace,process,traps}.c,
 arch/arm/kernel/traps.c, arch/powerpc/kernel/process.c, arch/riscv/kernel/{stacktrace,process}.c,
@@ -27,13 +27,13 @@ _FRAME = re.compile(
     + r"(?P<inline> ?\[inline\])?(?P<tail>.*)$"
 )  # fmt: skip
 # arm: `[<c010d8a4>] (unwind_backtrace) from [<c0109d20>] (show_stack+0x10/0x14)`, and since 5.16
-# `unwind_backtrace from show_stack+0x10/0x14`: what runs, and the place in its caller.
+# `unwind_backtrace from show_stack+0x10/0x14`: the function, and the return address in its caller.
 _ARM = re.compile(
     r"\s*(?:\[<(?P<address>[0-9a-f]{8})>\] )?\(?(?P<function>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?"
     r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
     r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
 )
-# Some arm kernels print no `Backtrace:` above it.
+# Some arm kernels print no `Backtrace:` line before the first frame, so the frame itself starts the trace.
 _ARM_BEGINS = re.compile(r"\s*(?:unwind|dump)_backtrace from ")
 _STARTS = re.compile(
     r"\s*(?:Call [Tt]race|Call Trace|Backtrace|Krnl Code|Stack ?"
@@ -49,7 +49,7 @@ _EXCEPTION = re.compile(
     r"|--- interrupt)"
 )
 
-# arm and arm64 dump the registers that an exception saved.
+# arm and arm64 print the registers that an exception saved on the stack.
 _EXCEPTION_STACK = re.compile(
     r"\s*(?:Exception stack\(0x[0-9a-f]+ to 0x[0-9a-f]+\)|[0-9a-f]{4}:(?:\s+[0-9a-f]{8,16})+)$"
 )
@@ -95,7 +95,7 @@ def read_frame(text: str, line: int) -> Frame | None:
 
 
 def read_frames(text: str, line: int) -> tuple[Frame, ...]:
-    """Return the frames of a line: one, none, or on arm two, the function that runs and its caller."""
+    """Return the frames of a line: none, one, or two on arm, where a line has a function and its caller."""
     arm = _ARM.match(text) if " from " in text else None
     if arm is None:
         frame = read_frame(text, line)
@@ -117,9 +117,7 @@ def _hex(digits: str | None) -> int | None:
 
 
 class TraceReader:
-    """Collects one trace: call `take` with each line; it returns False for a line that is no part of a
-    trace.
-    """
+    """Collects one trace. Call `take` with each line; it returns False for a line that is not part of a trace."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -129,12 +127,12 @@ class TraceReader:
         self._stack_words = False
 
     def begin(self, line: int) -> None:
-        """The trace's head was on this line: frames follow."""
+        """Start the trace: its head (`Call Trace:`) was on this line, and frames follow."""
         self.line = line
         self._open = True
 
     def take(self, text: str, line: int) -> bool:
-        """Read one line. Returns whether it belongs to a trace."""
+        """Parse one line. Returns whether it belongs to the trace."""
         if self._open:
             frames = read_frames(text, line)
             if frames:
@@ -170,7 +168,7 @@ class TraceReader:
         return False
 
     def _take_stack_words(self, text: str) -> bool:
-        """Raw stack contents, as kernels before 4.9 print them under `Stack:` or before `Call Trace:`."""
+        """Skip raw stack contents, which kernels before 4.9 print under `Stack:` or before `Call Trace:`."""
         if _EXCEPTION_STACK.match(text) or _NAMELESS.match(text):
             return True
         words = text.split()
@@ -182,7 +180,7 @@ class TraceReader:
         return self.registers[-1]
 
     def close(self) -> Trace:
-        """Return what was read."""
+        """Return the trace."""
         return Trace(
             frames=tuple(self.frames),
             registers=tuple(registers.close() for registers in self.registers),

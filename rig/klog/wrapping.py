@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a log travelled in, learned from the lines themselves: quoting, numbering, columns, indentation, markup.
+"""Learn what other tools added around the kernel's lines: quoting, numbering, columns, indentation, markup.
 
-Lines that a kernel begins in one known way are found anywhere in a line; what stands before them is not the kernel's.
-From several such lines a pattern is made for what stands before every line, and for what stands behind it. Forms with
-time stamps that are common have a pattern of their own (prefix.py): they are read faster, and their times are kept.
+Anchors are beginnings of lines that every kernel prints in the same way. Text before an anchor was added by a tool.
+From several anchored lines this module derives a pattern for the added prefix and one for the added suffix.
+Common prefixes with time stamps have fixed patterns in prefix.py, which are faster and keep the times.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from rig.klog.prefix import Prefix, split_prefix
 
 __all__ = ["WINDOW", "Columns", "Wrapping", "ends_alike", "learn", "runs_backwards"]
 
-WINDOW = 80  # lines that are looked at; the head and the trace of a report are some 40
+WINDOW = 80  # lines to learn from: the head and the trace of a report take about 40
 
-# How the kernel begins lines; the number is the line's rank within an OOM report.
+# Anchors: (rank, pattern). The rank is the line's position within an OOM report, from which runs_backwards() tells the
+# order of the lines; 0 marks a line that has no fixed position.
 _ANCHORS = (
     (1, r"CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: "),
     (2, r"Hardware name: "),
@@ -44,16 +45,16 @@ _TOKEN = re.compile(r"(?P<number>\s*\d+(?!\w))|(?P<word>\w+)|(?P<blank>\s+)|(?P<
 _LONGEST_PREFIX = 300
 _MARKUP = "$>\"'`|,;"
 _MOST_SHAPES = 6
-_LEAST_LINES = 8  # for what stands behind a line: fewer may end alike by chance
+_LEAST_LINES = 8  # lines needed to learn a suffix: fewer may end alike by chance
 _TIME = re.compile(r"\[ *(\d{1,10}\.\d{3,9})(?:\]| *<)")
 _NEAR = 12
-_SURE = 3  # anchors that prefix.py reads as they are, after which the others are taken to be alike
+_SURE = 3  # if prefix.py reads this many anchored lines, the whole log is taken to need no learned pattern
 
-_Token = tuple[str, str]  # what kind, and the text
+_Token = tuple[str, str]  # (name of the group of _TOKEN, text)
 
 
 class Columns:
-    """A table of comma-separated values: one column holds what the kernel wrote."""
+    """Reads a CSV table of which one column holds the kernel's lines."""
 
     record = False
 
@@ -79,7 +80,7 @@ def _row(raw: str) -> list[str]:
 
 
 def _columns(lines: Sequence[str]) -> Columns | None:
-    """Return which column of a table the kernel's words are in; None where the lines are no table."""
+    """Return the column of a CSV table that holds the kernel's lines; None if the lines are not a table."""
     rows = [_row(line) for line in lines if line.strip()]
     widths = {len(row) for row in rows}
     if len(rows) < _SURE or len(widths) != 1 or (width := widths.pop()) < 2:
@@ -92,9 +93,9 @@ def _columns(lines: Sequence[str]) -> Columns | None:
 
 
 class Wrapping:
-    """What to take off every line. Call it with a raw line: it returns what the kernel wrote, or None.
+    """Removes the learned prefix and suffix from a raw line.
 
-    record: the lines are fields of records, and those that are not wrapped so are other fields.
+    record: the lines are fields of journal records, so a line without the prefix is another field and not the kernel's.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Wrapping:
         self.record = record
 
     def __call__(self, raw: str) -> tuple[Prefix, str] | None:
-        """Return (prefix, text) of a line that is wrapped so; None for one that is not."""
+        """Return (prefix, text) of a raw line; None for a line that does not begin with the learned prefix."""
         match = self._before.match(raw)
         if match is None:
             return None
@@ -140,16 +141,16 @@ def _unquoted(text: str) -> str:
 
 
 def ends_alike(lines: Sequence[str]) -> bool:
-    """Return whether the first lines end with the same sign of markup: a look that is cheap."""
+    """Return whether the first lines end with the same markup character: a cheap test before a pattern is learned."""
     ends = [line[-1:] for line in map(str.rstrip, lines[:_SURE]) if line]
     return len(ends) == _SURE and ends[0] in _MARKUP and len(set(ends)) == 1
 
 
 def learn(lines: Sequence[str]) -> Wrapping | Columns | None:
-    """Return what the lines are wrapped in; None where prefix.py reads them as they are, or nothing can be learned."""
+    """Return how to unwrap the lines; None if prefix.py reads them as they are, or no pattern can be learned."""
     if all("," in line for line in lines[:_SURE]) and (columns := _columns(lines)) is not None:
         return columns
-    junk: list[str] = []  # what stands before the kernel's words and is not a prefix that is known
+    junk: list[str] = []  # for each anchored line, the part of its prefix that prefix.py cannot read
     for line in lines:
         match = _ANCHOR.search(line[:_LONGEST_PREFIX])
         if match is not None:
@@ -167,7 +168,7 @@ def learn(lines: Sequence[str]) -> Wrapping | Columns | None:
     before = re.compile("|".join(shapes))
     near = [line for line in lines[:_NEAR] if line.strip()]
     if sum(1 for line in near if before.match(line)) * 3 < len(near) and "MESSAGE" not in before.pattern:
-        return None  # the report is not wrapped: something stands before its first line alone
+        return None  # only the report's first line has text before it, so the lines are not wrapped
     rests = [line[match.end() :] for line in lines if (match := before.match(line)) is not None]
     behind = _behind(rests)
     quoted = any(part.rstrip().endswith('"') for part in junk)
@@ -175,7 +176,7 @@ def learn(lines: Sequence[str]) -> Wrapping | Columns | None:
 
 
 def _junk(before: str, line: str) -> str:
-    """Return the part of what stands before the kernel's words that prefix.py does not read."""
+    """Return the part of `before`, the text before the anchor, that prefix.py cannot read."""
     end = len(before)
     cuts = [0, *(match.end() for match in _TOKEN.finditer(before))]
     for cut in cuts:
@@ -191,7 +192,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _shapes(parts: Iterable[str]) -> list[str]:
-    """Return a pattern for each sequence of kinds of token among the parts."""
+    """Return a regular expression for each of the most frequent token sequences among the parts."""
     groups: dict[tuple[str, ...], list[list[_Token]]] = {}
     for part in parts:
         tokens = _tokens(part)
@@ -202,12 +203,12 @@ def _shapes(parts: Iterable[str]) -> list[str]:
 
 
 def _pattern(column: tuple[_Token, ...]) -> str:
-    """Return a pattern for one place of a prefix: a number, the same word in all lines, or any word."""
+    """Return a regular expression for one token position: a number, a word that all lines share, or any word."""
     kind, text = column[0]
     if kind == "number":
         return r"\s*\d+"
     if kind == "sign" and text in ":-":
-        return "[:-]"  # grep -n marks the lines around a match with another sign
+        return "[:-]"  # grep -n -C prints `12:` before a match and `12-` before a line of context
     same = all(other == text for _kind, other in column)
     if kind == "word":
         return re.escape(text) if same and len(column) > 1 and not any(c.isdigit() for c in text) else r"\w+"
@@ -215,7 +216,7 @@ def _pattern(column: tuple[_Token, ...]) -> str:
 
 
 def _behind(rests: list[str]) -> re.Pattern[str] | None:
-    """Return a pattern for what every line ends with, numbers apart; None where they do not end alike."""
+    """Return a pattern for the suffix that all lines share, apart from numbers; None if they share none."""
     rests = [rest.rstrip() for rest in rests if rest.strip()]
     if len(rests) < _LEAST_LINES:
         return None
@@ -241,7 +242,7 @@ def _behind(rests: list[str]) -> re.Pattern[str] | None:
 
 
 def runs_backwards(lines: Sequence[str]) -> bool:
-    """Return whether a report's lines stand in the order of journalctl -r: the newest first."""
+    """Return whether a report's lines are in reverse order, the newest first, as journalctl -r prints them."""
     ranks = []
     for line in lines:
         match = _ANCHOR.search(line[:_LONGEST_PREFIX])

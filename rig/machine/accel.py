@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which accelerator a guest gets: proved by making and restoring its own snapshot, not assumed from /dev/kvm.
+"""Choose a guest's accelerator, KVM or TCG. KVM works if the guest's snapshot can be made and restored under it.
 
-On machines under some hypervisors /dev/kvm opens and QEMU still aborts on an MSR, or the firmware runs and the kernel
-hangs. Where an MSR is the reason, other CPU models are tried. The verdict is kept with all that it depends on.
+A /dev/kvm that opens proves little under nested virtualisation: QEMU may abort on an MSR that the outer hypervisor
+rejects, or the firmware runs and the kernel hangs. If an MSR is the cause, prove_kvm() tries other CPU models. The
+verdict is cached under a key made of everything that it depends on.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from rig.machine.spec import Accel, Clock, GuestSpec
 __all__ = ["Choice", "Proof", "choose_accel", "prove_kvm"]
 
 FAILURE_EXPIRES = 24 * 3600.0
-"""Seconds for which a failure is remembered: a host's hypervisor may be set up otherwise tomorrow."""
+"""Seconds for which a failure is remembered. It expires because the hypervisor's configuration may change."""
 NAMED_MODEL = "Nehalem"
-"""The oldest CPU that QEMU models with x86-64-v2; it has none of the MSRs that fail."""
+"""QEMU's oldest CPU model that has x86-64-v2. It has none of the features of MSR_FEATURES."""
 MSR_FEATURES = {
     0x10A: "arch-capabilities",  # MSR_IA32_ARCH_CAPABILITIES (arch/x86/include/asm/msr-index.h)
     0x48: "spec-ctrl",  # MSR_IA32_SPEC_CTRL
     0xDA0: "xsaves",  # MSR_IA32_XSS
     0x122: "rtm",  # MSR_IA32_TSX_CTRL
 }
-"""The CPU feature without which QEMU does not set that MSR."""
+"""MSR -> CPU feature. Without the feature QEMU does not set the MSR."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The accelerator taken, and why. cpu_model: QEMU's -cpu."""
+    """The chosen accelerator and the reason. cpu_model: the value of QEMU's -cpu."""
 
     accel: Accel
     why: str
@@ -48,7 +49,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether KVM runs the guest, what was seen, and with which CPU model. at: host time of the trial."""
+    """The outcome of a KVM trial.
+
+    works: whether the guest ran.
+    why: what was observed.
+    cpu_model: the value of -cpu that was tried.
+    at: host time of the trial, in seconds since the epoch.
+    """
 
     works: bool
     why: str
@@ -65,9 +72,12 @@ async def choose_accel(
     timeout_scale: float = 1.0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Choice:
-    """Return the accelerator for a guest. asked: auto, kvm or tcg.
+    """Return the accelerator for a guest.
 
-    Raises UsageError for KVM on the warp clock, RigError when KVM was asked for and does not work.
+    asked: auto, kvm or tcg.
+    tell: called with a line of progress.
+    Raises UsageError for KVM on the warp clock.
+    Raises RigError when KVM was asked for and does not work.
     """
     if spec.clock is Clock.WARP:
         if asked == "kvm":
@@ -98,9 +108,11 @@ async def prove_kvm(
     tell: Callable[[str], None] = lambda text: None,
     again: bool = False,
 ) -> Proof:
-    """Make and restore the guest's snapshot under KVM and say whether that works.
+    """Make and restore the guest's snapshot under KVM and return whether that works.
 
-    What works is remembered, what fails for a day, each with all that the trial depended on. again: try in any case.
+    A success is remembered without a limit, a failure for FAILURE_EXPIRES seconds. The key of either is the identity of
+    the snapshot with the host kernel's release.
+    again: try even if an outcome is remembered.
     """
     if not host.KVM.exists():
         return Proof(False, "there is no /dev/kvm")
@@ -123,7 +135,7 @@ async def prove_kvm(
 
 
 def _read(content: bytes) -> Proof | None:
-    """Return a remembered proof, None where there is none that still counts."""
+    """Return a remembered proof, or None if it is absent, damaged or expired."""
     try:
         proof = Proof(**json.loads(content))
     except (ValueError, TypeError):
@@ -136,7 +148,7 @@ def _read(content: bytes) -> Proof | None:
 
 
 async def _try_models(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float) -> tuple[Proof, bool]:
-    """Return the proof, and whether it is worth remembering: a device that is busy now may be free in a minute."""
+    """Return the proof, and whether to remember it. A transient failure, such as a busy device, is not remembered."""
     first: Failure | None = None
     models = iter(["host"])
     while (model := next(models, None)) is not None:
@@ -148,14 +160,14 @@ async def _try_models(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: 
             return Proof(True, why, model, time.time()), True
         if first is None:
             first = failure
-            # Only an MSR is a matter of the CPU model.
+            # Another CPU model helps only against an MSR that QEMU cannot set.
             models = _models_after(failure.msr) if failure.msr is not None else iter(())
     assert first is not None
     return Proof(False, f"/dev/kvm opens, but {first.what}", at=time.time()), not first.passing
 
 
 def _models_after(msr: int) -> Iterator[str]:
-    """Yield the CPU models to try when QEMU could not set that MSR for -cpu host."""
+    """Yield the CPU models to try after QEMU failed to set this MSR with -cpu host."""
     if msr in MSR_FEATURES:
         yield f"host,-{MSR_FEATURES[msr]}"
     yield "host,pmu=off"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The agent's port: bytes to the file first, then records' lines to whoever listens."""
+"""The agent's port. Every byte is written to events.jsonl first; each record's line then goes to the listeners."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import KeptLog, Ration
+from rig.machine.tee_log import Ration, TeeLog
 
 __all__ = ["Channel"]
 
-# docs/reference/agent-protocol.md bounds a record at 64 KiB; the guest is not trusted to keep to it.
+# docs/reference/agent-protocol.md limits a record to 64 KiB. The guest is not trusted: a longer line is cut here.
 LONGEST_RECORD = 256 << 10
 LONGEST_LINES, LONGEST_OTHERS = 16 << 20, 64 << 20
-"""Bytes of events.jsonl: of what programs printed, and of all other records."""
+"""Limits of events.jsonl in bytes: for the records of lines that programs printed, and for all other records."""
 
 
 class Channel:
-    """Reads the agent's records from QEMU's connection to its end.
+    """Read the agent's records from the moment that QEMU opens the pipe until QEMU closes it.
 
-    on_line: called with each line; before: what the agent said before the snapshot, which the file begins with;
-    on_data: called with all bytes of the file as they come.
+    on_line: called with each record's line.
+    before: what the agent reported before the snapshot was taken; the file begins with it.
+    on_data: called with every byte that is written to the file, as it arrives.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Channel:
         before: bytes = b"",
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
-        self._log = KeptLog(log)
+        self._log = TeeLog(log)
         self.kept = Ration(LONGEST_LINES, LONGEST_OTHERS)
         self.bytes_seen = 0
         self._before = before
@@ -46,11 +47,11 @@ class Channel:
 
     @property
     def failed(self) -> OSError | None:
-        """Why the file lacks what came, where it does."""
+        """The error after which nothing more was written to the file, or None."""
         return self._log.failed
 
     async def listen(self, path: Path) -> None:
-        """Begin to read from a pipe; QEMU opens the other end."""
+        """Start to read from a pipe. QEMU opens its other end."""
         self._end = ReadEnd(path)
         reader = asyncio.StreamReader()
         self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -68,7 +69,8 @@ class Channel:
                     self.bytes_seen += len(data)
                     *lines, tail = (tail + data).split(b"\n")
                     while len(tail) > LONGEST_RECORD:
-                        # Not a record. It is cut at the same place in a replay, however the bytes come.
+                        # Too long to be a record. A fixed length makes a replay cut at the same byte, however
+                        # read() splits the stream.
                         lines, tail = [*lines, tail[:LONGEST_RECORD]], tail[LONGEST_RECORD:]
                     self._keep(log, list(self.kept.take(lines)))
                 self._keep(log, list(self.kept.rest()))
@@ -77,7 +79,7 @@ class Channel:
         finally:
             self._ended.set()
 
-    def _keep(self, log: KeptLog, lines: list[bytes], end: bytes = b"\n") -> None:
+    def _keep(self, log: TeeLog, lines: list[bytes], end: bytes = b"\n") -> None:
         data = b"".join(line + end for line in lines)
         log.write(data)
         self._on_data(data)
@@ -85,9 +87,9 @@ class Channel:
             self._on_line(line)
 
     async def drain(self, still: float) -> bool:
-        """Read until QEMU has closed the port, and return whether it did.
+        """Read until QEMU closes the port, and return whether it did.
 
-        Gives up when nothing came for `still` seconds.
+        still: seconds without a byte after which this gives up.
         """
         seen = -1
         while not self._ended.is_set() and seen != self.bytes_seen:

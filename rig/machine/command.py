@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """QEMU's command line, as data.
 
-The options are those of QEMU's system/invocation documentation; why each is there stands beside it.
+QEMU documents the options in docs/system/invocation.rst. A comment beside an option gives rig's reason for it.
 """
 
 from __future__ import annotations
@@ -24,32 +24,36 @@ __all__ = [
     "printable",
 ]
 
-# One guest instruction takes 2^3 = 8 ns of guest time: 125 million instructions a second.
+# The shift of -icount: one guest instruction takes 2^3 = 8 ns of guest time, which is 125 million a second.
 WARP_SHIFT = 3
 GUEST_ADDRESS = "10.0.2.15/24"
 DUMP_SET = 7
-# Any start of a warp guest sees the same wall clock, so that runs can be compared.
+# Every warp guest starts at the same wall-clock time, so that runs can be compared.
 EPOCH = "2026-01-01T00:00:00"
 
 
 def kernel_command_line(spec: GuestSpec) -> str:
-    """Return the guest kernel's command line. Nothing in it silences the kernel: its words are the evidence."""
+    """Return the guest kernel's command line.
+
+    No option may silence the kernel log, because the OOM report in it is the evidence.
+    """
     words = [
         "console=ttyS0",
         "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
         "panic=-1",
-        # Without it the kernel sets 64 MB aside for DMA that this guest never does.
+        # By default the kernel reserves 64 MB of bounce buffers (swiotlb) for DMA that this guest never does.
         "swiotlb=noforce",
-        # Addresses in traces and in a debugger are those of System.map.
+        # Without KASLR the addresses in traces and in a debugger are those of System.map.
         "nokaslr",
-        # The self-tests of built-in ciphers are half of an emulated boot.
+        # The self-tests of built-in ciphers take half of the boot time under TCG.
         "cryptomgr.notests",
         "psi=1",
         "rig.root=pmem", "rig.payload=pmem",
     ]  # fmt: skip
     if spec.clock is Clock.WARP:
-        # The guest's TSC is QEMU's own clock; checking it twice a second against another would wake an idle guest.
-        # The other two do the same: the lock-up detectors, and compaction ahead of need (on request: --sysctl).
+        # Periodic work would wake an idle guest and so stop the warp. tsc=reliable: no clocksource watchdog twice a
+        # second; the TSC is QEMU's own clock. nowatchdog: no lock-up detectors. compaction_proactiveness=0: no
+        # proactive compaction; a user who wants it sets --sysctl.
         words += ["tsc=reliable", "nowatchdog", "sysctl.vm.compaction_proactiveness=0"]
     if spec.clock is Clock.LIVE:
         words += [f"rig.ip={GUEST_ADDRESS}", "rig.shell=1"]
@@ -57,7 +61,7 @@ def kernel_command_line(spec: GuestSpec) -> str:
 
 
 def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
-    """Return the whole command line that starts this guest."""
+    """Return the complete command line that starts this guest: the program, then its options."""
     return [
         str(qemu.path),
         "-name", f"rig-{wiring.name},process=rig-{wiring.name[:10]}",
@@ -76,7 +80,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         *_network(spec, wiring),
         *_debugger(wiring),
         *_confinement(wiring, qemu),
-        # The readers run before the first instruction: no byte is lost.
+        # The guest starts paused, so that rig reads every port before the first instruction and loses no byte.
         "-S",
         *(["-incoming", "defer"] if wiring.incoming else []),
         *spec.qemu_args,
@@ -99,20 +103,24 @@ def _processor(spec: GuestSpec) -> list[str]:
     return [
         "-accel", f"tcg,thread={threads}",
         "-cpu", spec.cpu_model,
-        # It patches Windows guests; loading a snapshot in a replay hangs on it (target/i386, kvmvapic.c).
+        # The VAPIC (hw/i386/kvmvapic.c) patches Windows guests. Loading a snapshot in a replay hangs on it.
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
 
 
 def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
-    """Root and payload are NVDIMMs: memory rather than I/O, so they are replayed exactly, and not part of -m."""
+    """Return the options for RAM and NVDIMMs.
+
+    Root and payload are NVDIMMs. Access to them is a memory access, not I/O, so a replay needs no record of it. Their
+    sizes do not count towards -m.
+    """
     maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
         share = "on" if wiring.ram_kept else "off"
         path = _escaped(wiring.ram)
-        # With all processors: the guest waits for it.
+        # One thread per host CPU, because the guest cannot start before all its memory is allocated.
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
@@ -127,7 +135,7 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 
 def _layers(spec: GuestSpec, wiring: Wiring) -> list[str]:
-    """The layers' own NVDIMMs; the agent finds each by the label in its superblock."""
+    """Return the options for one NVDIMM a layer. The agent finds each by the label in its superblock."""
     words = []
     for number, layer in enumerate(spec.layers):
         image = layer.image if wiring.blank_layers is None else wiring.blank_layers / str(layer.size)
@@ -139,7 +147,10 @@ def _layers(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 
 def memory_is_a_file(spec: GuestSpec) -> bool:
-    """Return whether rig gives the guest its memory: not where QEMU's own options lay it out, as for NUMA."""
+    """Return whether rig backs the guest's RAM with a file.
+
+    It does not when the user's QEMU options name a memdev= themselves, as a NUMA layout does.
+    """
     return not any("memdev=" in word for word in spec.qemu_args)
 
 
@@ -148,20 +159,22 @@ def _backend(name: str, path: Path, size: int) -> str:
 
 
 def _channels(wiring: Wiring) -> list[str]:
-    """One purpose a channel. What the guest says goes through pipes: a socket is full after some 280 writes of one
-    byte, QEMU then tries again when the host has read, and a recording of that cannot be replayed.
+    """Return the options for the ports of guest and monitor, one port for each purpose.
+
+    The guest's output goes through pipes. A socket is full after about 280 writes of one byte; QEMU then retries when
+    the host has read, and a recording that holds such a retry cannot be replayed.
     """
     words = [
         "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
         "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
         "-serial", "chardev:console",
-        # As many ports as there are: each has eventfds, and the main loop polls every one of them at each of its turns.
+        # max_ports is no larger than needed: each port has eventfds, and QEMU's main loop polls them all in every turn.
         "-device", "virtio-serial-pci,id=vs,max_ports=4,ioeventfd=off",
         "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
-        # The first tells the host of a panic at once, and the guest is then held; through the second the guest's
-        # kernel says where its description of itself is, for those who read its memory.
+        # pvpanic reports a panic to the host at once, and panic=pause then keeps the guest for a dump. Through the
+        # vmcoreinfo device the guest's kernel publishes the address of its vmcoreinfo note for readers of a dump.
         "-device", "pvpanic", "-action", "panic=pause",
         "-device", "vmcoreinfo",
     ]  # fmt: skip
@@ -188,10 +201,11 @@ def _disks(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 
 def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
-    """Live guests have one way in, on loopback, and none out."""
+    """Return the options for the network. A live guest is reachable from the host's loopback and reaches nothing."""
     if spec.clock is Clock.WARP:
         return []
-    # Port 0: QEMU takes a free one itself (slirp_hostfwd, net/slirp.c), so nobody else can take it in between.
+    # With port 0 QEMU binds a free port itself (slirp_hostfwd, net/slirp.c). A port that rig picked beforehand could be
+    # taken by another process in between.
     forward = ",hostfwd=tcp:127.0.0.1:0-:22" if wiring.ssh else ""
     return ["-netdev", f"user,id=net,restrict=on{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
 
@@ -219,12 +233,12 @@ def _confinement(wiring: Wiring, qemu: Qemu) -> list[str]:
 
 
 def _escaped(path: Path | None) -> str:
-    """A comma in a path is written twice in QEMU's option syntax."""
+    """Return the path with commas doubled, as QEMU's option syntax wants them."""
     return str(path).replace(",", ",,")
 
 
 def printable(command: list[str]) -> str:
-    """Return the command as one would type it, an option and its value on one line."""
+    """Return the command quoted for a shell, one option with its value a line."""
     lines = [shlex.quote(command[0])]
     for word in command[1:]:
         if word.startswith("-") or not lines[-1].startswith("-"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guest's serial console: every byte goes to the file first, then lines to whoever listens."""
+"""The guest's serial console. Every byte is written to console.log first; each line then goes to the listeners."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from rig.machine.pipe import ReadEnd
-from rig.machine.tee_log import HeadAndTail, KeptLog
+from rig.machine.tee_log import HeadAndTail, TeeLog
 
 __all__ = ["Console"]
 
-# A guest may print a line of a megabyte; what is looked at in one piece is bounded.
+# A guest may print a line of a megabyte. Listeners get at most this many bytes at once.
 LONGEST_LINE = 64 << 10
 LONGEST_LOG, LONGEST_END = 24 << 20, 1 << 20
-"""Bytes of console.log: its beginning, and its end, where a panic is."""
+"""Limits in bytes for the beginning of console.log and for its end, which holds a panic."""
 
 
 class Console:
-    """Reads ttyS0 from QEMU's connection to its end, in a thread of its own.
+    """Read ttyS0 in a separate thread, from the moment that QEMU opens the pipe until QEMU closes it.
 
-    on_line: called in that thread with each line (bytes, without its end); on_data: with all bytes as they come.
+    on_line: called in that thread with each line, as bytes without the line end.
+    on_data: called in that thread with every byte that is kept, as it arrives.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Console:
         on_data: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._end = end
-        self._log = KeptLog(log)
+        self._log = TeeLog(log)
         self.kept = HeadAndTail(LONGEST_LOG, LONGEST_END)
         self._on_line = on_line
         self._on_data = on_data
@@ -46,11 +47,11 @@ class Console:
 
     @property
     def failed(self) -> OSError | None:
-        """Why the file lacks what came, where it does."""
+        """The error after which nothing more was written to the file, or None."""
         return self._log.failed
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the reading thread."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -68,7 +69,7 @@ class Console:
                 self.bytes_seen += len(data)
                 log.write(kept)
                 self._on_data(kept)
-                # What is not kept is not shown either: a guest that prints fast must not wait.
+                # Listeners do not get dropped bytes: parsing them would slow the reader, and so the guest.
                 self._feed(kept)
             rest = self.kept.rest()
             log.write(rest)
@@ -90,9 +91,9 @@ class Console:
         self._on_line(line.rstrip(b"\r"))
 
     def drain(self, still: float) -> bool:
-        """Read until QEMU has closed the console, and return whether it did.
+        """Read until QEMU closes the console, and return whether it did.
 
-        Gives up when nothing came for `still` seconds.
+        still: seconds without a byte after which this gives up.
         """
         seen = -1
         while self._thread.is_alive() and seen != self.bytes_seen:
@@ -101,6 +102,6 @@ class Console:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop waiting for a QEMU that did not come; what one wrote is read to its end."""
+        """Stop waiting for a QEMU that never opened the pipe. Output that a QEMU wrote is still read to its end."""
         self._end.release()
         self._thread.join(1)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Table of what rig does differently from one version of QEMU to the next: this is the only place that knows versions.
+"""Table of what rig does differently between QEMU versions. No other module compares versions.
 
-A row is added when a version needs another option or another command; code asks `has(qemu, FEATURE)`.
+Add a row when a version needs another option or another command. Other modules ask `has(qemu, FEATURE)`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ __all__ = ["FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "TCG_CPU",
 
 @dataclass(frozen=True)
 class Feature:
-    """Something that QEMU can do from a version on. source: the file of QEMU, or its documentation, that says so."""
+    """A capability that QEMU has since a version.
+
+    since: (major, minor).
+    source: the file of QEMU's source or documentation that states it.
+    """
 
     name: str
     since: tuple[int, int]
@@ -29,14 +33,15 @@ RUN_WITH_USER = Feature(
 )
 MIGRATE_TO_FILE = Feature(
     "migration to and from file:/dev/fdset/N, in place of fd: with an open file",
-    # 8.2 has the URI (migration/file.c); 9.1 warns about a file behind fd:, and 11.0 refuses it (migration/fd.c).
+    # QEMU 8.2 has the URI (migration/file.c). 9.1 warns about a regular file behind fd:, and 11.0 refuses it
+    # (migration/fd.c).
     (9, 1),
     "docs/about/deprecated.rst, 'fd: URI when used for file migration (since 9.1)'",
 )
 FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE)
 
 MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
-"""The guest's machine, the same in every version that rig supports: bare q35 is a newer machine in each.
+"""The guest's machine type, the same in every supported QEMU. Plain `q35` is another machine in each version.
 
 hpet=off: since 9.1 QEMU keeps the timer of its HPET running after the guest has disabled it (hw/timer/hpet.c), and on
 the warp clock each of its ticks costs several turns of the main loop: 3 to 4 times the host's time of the main job. The
@@ -44,10 +49,12 @@ guest's clock is the TSC and its timer the local APIC's, so it never uses an HPE
 """
 
 TCG_CPU = "max,-erms,-fsrm,family=15,model=4,stepping=0"
-"""The guest's CPU under TCG, of the same family in every version: 7.2 has 15 by itself, 10.0 and later have 6, and
-ignore a model that comes without a family (max_x86_cpu_realize, target/i386/cpu.c).
+"""The guest's CPU under TCG, with the same family, model and stepping in every supported QEMU.
 
--erms, -fsrm: the kernel then clears and copies pages with plain moves; TCG runs `rep stosb` a byte at a time.
+QEMU 7.2 defaults to family 15, 10.0 and later to family 6. These ignore a model that is given without a family
+(max_x86_cpu_realize, target/i386/cpu.c).
+
+Without ERMS and FSRM the kernel clears and copies pages with plain moves. TCG executes `rep stosb` a byte at a time.
 """
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's debugger port, spoken to directly: break, go on, read registers and memory.
+"""A client of QEMU's gdbstub: set breakpoints, continue, read registers and memory.
 
-The protocol is gdb's remote serial protocol ("Remote Protocol" in gdb's manual); of it only what stopping a replay at a
-named place needs. QEMU resumes the guest when a debugger detaches, and leaves it stopped when the connection ends.
+The protocol is gdb's remote serial protocol ("Remote Protocol" in gdb's manual). This module implements the part that
+stops a replay at a symbol. QEMU resumes the guest when a debugger detaches; it leaves the guest stopped when the
+connection closes without a detach.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from rig.errors import RigError
 
 __all__ = ["DebugPort", "GuestEnded", "debug_port"]
 
-# The order of registers in QEMU's gdb-xml/i386-64bit.xml; all of these are 8 bytes.
+# The register order of QEMU's gdb-xml/i386-64bit.xml. Each of these registers has 8 bytes.
 GENERAL = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
 )  # fmt: skip
-# Register numbers of the same file: eflags and six segment selectors follow rip, then the bases.
+# The register number in gdb-xml/i386-64bit.xml: rip (16), eflags, six segment selectors, fs_base (24), gs_base (25).
 GS_BASE = 25
 LARGEST_READ = 1024
 
 
 class GuestEnded(RigError):
-    """QEMU is gone, where the guest should have come to a place."""
+    """QEMU ended before the guest reached the stop point."""
 
     def __init__(self) -> None:
         super().__init__("the guest ended before it came to that place", where="replay")
 
 
 class DebugPort:
-    """A connection to a guest that stands still. Addresses are virtual, as the guest's processor sees them."""
+    """A connection to the gdbstub of a stopped guest. Addresses are virtual, translated by the guest's current CPU."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -62,27 +63,27 @@ class DebugPort:
             raise GuestEnded from error
 
     def close(self) -> None:
-        """End the connection, for another debugger to come; the guest stands where it stands."""
+        """Close the connection, so that another debugger can connect. The guest stays stopped."""
         self._writer.close()
 
     async def begin(self) -> None:
-        """Stop the guest, as a debugger that attaches does."""
+        """Stop the guest, as an attaching debugger does."""
         await self._ask("?")
 
     async def break_at(self, address: int) -> None:
-        """Set a breakpoint. The guest's memory is not changed."""
+        """Set a breakpoint. Under TCG it changes no byte of the guest's memory."""
         await self._expect_ok(f"Z0,{address:x},1")
 
     async def clear(self, address: int) -> None:
-        """Take a breakpoint away."""
+        """Remove a breakpoint."""
         await self._expect_ok(f"z0,{address:x},1")
 
     async def watch(self, address: int, size: int = 8) -> None:
-        """Let each write to that memory stop the guest, after the instruction that writes."""
+        """Set a write watchpoint on `size` bytes. The guest stops after the instruction that writes."""
         await self._expect_ok(f"Z2,{address:x},{size}")
 
     async def unwatch(self, address: int, size: int = 8) -> None:
-        """Take a watchpoint away."""
+        """Remove a watchpoint."""
         await self._expect_ok(f"z2,{address:x},{size}")
 
     async def _expect_ok(self, packet: str) -> None:
@@ -90,11 +91,15 @@ class DebugPort:
             raise RigError(f"QEMU's debugger port answered '{answer}' to {packet}", where="gdbstub")
 
     async def stopped(self, timeout: float) -> None:
-        """Take note of a stop that another than this debugger brought about."""
+        """Wait for the report of a stop that this debugger did not ask for. timeout: seconds."""
         await self._answer(timeout)
 
     async def go(self, timeout: float) -> None:
-        """Let the guest run until it stops. Raises TimeoutError, or GuestEnded."""
+        """Continue the guest until it stops.
+
+        timeout: seconds.
+        Raises TimeoutError when it does not stop in time, GuestEnded when QEMU ends.
+        """
         answer = await self._ask("c", timeout)
         if answer[:1] in ("W", "X"):
             raise GuestEnded
@@ -109,11 +114,11 @@ class DebugPort:
         return dict(zip(GENERAL, struct.unpack_from(f"<{len(GENERAL)}Q", raw), strict=True))
 
     async def gs_base(self) -> int:
-        """Return where the per-processor data of the guest's processor lie."""
+        """Return the base of GS: in kernel mode, the address of the current CPU's per-CPU area."""
         return int.from_bytes(bytes.fromhex(await self._ask(f"p{GS_BASE:x}")), "little")
 
     async def read(self, address: int, size: int) -> bytes:
-        """Return memory. Raises RigError where nothing is mapped."""
+        """Return `size` bytes of memory. Raises RigError where nothing is mapped."""
         data = b""
         while len(data) < size:
             count = min(size - len(data), LARGEST_READ)
@@ -124,13 +129,18 @@ class DebugPort:
         return data
 
     async def number(self, address: int, size: int = 8) -> int:
-        """Return an unsigned number from memory."""
+        """Return an unsigned little-endian number of `size` bytes from memory."""
         return int.from_bytes(await self.read(address, size), "little")
 
 
 @asynccontextmanager
 async def debug_port(path: Path, tcp: int | None = None) -> AsyncIterator[DebugPort]:
-    """Connect to QEMU's debugger socket, or its port on 127.0.0.1; at the end of the block the guest stands still."""
+    """Connect to QEMU's gdbstub and yield the connection. The guest is still stopped after the block.
+
+    path: the gdbstub's Unix socket.
+    tcp: a port of 127.0.0.1 to use in place of the socket.
+    Raises RigError when nothing listens there.
+    """
     try:
         if tcp is None:
             reader, writer = await asyncio.open_unix_connection(str(path))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The snapshot of a replay that going backwards starts from: QEMU's own, on a disk that no guest sees.
+"""The snapshot that reverse execution of a replay starts from: a QEMU snapshot on a disk that the guest cannot see.
 
-QEMU goes back by loading the last snapshot before and replaying from there (replay/replay-debugging.c). With 7.2 only
-one taken at the start goes on: one from the middle of a replay loads, and then runs no instruction.
+For a reverse step QEMU loads the last earlier snapshot and replays forward from it (replay/replay-debugging.c). With
+QEMU 7.2 this works only for a snapshot that was taken at the start of the replay. One that was taken later loads, and
+then the guest executes no instruction.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ __all__ = ["take_first_snapshot", "write_empty_qcow2"]
 CLUSTER = 1 << 16
 SIZE = 1 << 32
 PER_TABLE = 512 << 20
-"""Bytes that one entry of the first-level table covers, at clusters of 64 KiB."""
+"""Bytes of disk that one L1 table entry covers: 8192 L2 entries of one 64 KiB cluster each."""
 
 
 def write_empty_qcow2(path: Path, owner: str | None) -> None:
-    """Write an empty image (docs/interop/qcow2.txt, version 2): header, reference counts, first-level table.
+    """Write an empty qcow2 image of version 2 (QEMU's docs/interop/qcow2.txt).
 
-    owner: the user to whom QEMU drops, who opens it again.
+    Its clusters are the header, the refcount table, one refcount block and the L1 table.
+    owner: the user to which QEMU drops its privileges; as that user QEMU reopens the image.
     """
     header = struct.pack(
         ">4sIQIIQIIQQIIQ",
@@ -42,8 +44,8 @@ def write_empty_qcow2(path: Path, owner: str | None) -> None:
 
 
 async def take_first_snapshot(monitor: Monitor) -> None:
-    """Take the snapshot of a replay before its first instruction. Raises RigError when the disk is full."""
-    # savevm as a QMP job wants a loop of events; the human command is done when it answers.
+    """Take a snapshot of the replay before its first instruction. Raises RigError when the disk is full."""
+    # QMP's snapshot-save is a job whose end comes as an event. The human monitor's savevm is finished when it answers.
     said = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
     if said:
         remedy = "free some space in the folder for temporary files, or use --no-reverse"

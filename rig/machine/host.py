@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host's CPU and its KVM, read from /proc and /sys: what a snapshot under KVM depends on."""
+"""The host's CPU and KVM module, read from /proc and /sys. A snapshot that was made under KVM depends on both."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ FIELDS = {"vendor_id": "vendor", "cpu family": "family", "model": "model", "step
 
 
 def kvm_module(modules: Path = MODULES) -> str:
-    """Return the name of the module behind /dev/kvm: kvm_intel, kvm_amd, another kvm_*; empty where none is loaded."""
+    """Return the module behind /dev/kvm: kvm_intel, kvm_amd or another kvm_*. Empty when none is loaded."""
     names = sorted(path.name for path in modules.glob("kvm_*"))
     return next((name for name in ("kvm_intel", "kvm_amd") if name in names), names[0] if names else "")
 
 
 def host_cpu(cpuinfo: Path = CPUINFO, modules: Path = MODULES) -> Mapping[str, str | list[str]]:
-    """Return vendor, family, model, stepping, sorted flags and KVM module: `-cpu host` is the guest's CPU under KVM."""
+    """Return the host CPU's vendor, family, model, stepping and sorted flags, and the KVM module.
+
+    They shape the guest because under KVM it runs with `-cpu host`.
+    """
     first = cpuinfo.read_text(errors="replace").split("\n\n")[0]
     found = {name: value.strip() for name, value in re.findall(r"^([^\t:]+)\s*:(.*)$", first, flags=re.MULTILINE)}
     cpu: dict[str, str | list[str]] = {ours: found.get(name, "") for name, ours in FIELDS.items()}
@@ -30,10 +33,11 @@ def host_cpu(cpuinfo: Path = CPUINFO, modules: Path = MODULES) -> Mapping[str, s
 
 
 def unusable_kvm(cpuinfo: Path = CPUINFO, modules: Path = MODULES) -> str | None:
-    """Return why /dev/kvm cannot boot a stock kernel whatever its options, None where it may.
+    """Return why /dev/kvm cannot boot any stock kernel, or None if it may.
 
-    PVM (arch/x86/kvm/pvm) is a KVM without virtualisation in hardware: it runs guest kernels built for it at CPL 3, and
-    emulates others instruction by instruction. It is told by its module and a CPU without vmx and svm.
+    PVM (arch/x86/kvm/pvm, out of tree) is a KVM without hardware virtualisation. It runs guest kernels that were built
+    for it at CPL 3, and emulates other kernels instruction by instruction. It is recognised by the module kvm_pvm on a
+    CPU without vmx and svm.
     """
     if not (modules / "kvm_pvm").exists():
         return None

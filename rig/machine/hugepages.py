@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Transparent huge pages, kept from a QEMU that would only waste them.
+"""Disable transparent huge pages for a QEMU that does not profit from them.
 
-Under TCG the guest's memory is reached through QEMU's own tables, so a larger page of the host saves little; but
-each is cleared as a whole at the first touch, code buffer and heap grow to multiples of 2 MB a guest, and a host that
-gives free memory back to a host of its own (virtio-balloon's free page reporting) has to ask for each again.
+TCG translates guest addresses through QEMU's software TLB, so huge pages on the host save little. They cost much: the
+host clears 2 MB at the first touch, and QEMU's code buffer and heap grow in steps of 2 MB a guest. A host that is a
+guest itself, with free page reporting (virtio-balloon), also has to fault each huge page in again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import contextmanager
 
 __all__ = ["without_huge_pages"]
 
-# include/uapi/linux/prctl.h; what is started keeps it across execve(2).
+# include/uapi/linux/prctl.h. Children inherit the setting, and it survives execve(2).
 PR_SET_THP_DISABLE = 41
 
 
 @contextmanager
 def without_huge_pages() -> Iterator[None]:
-    """Keep huge pages from what is started in the block. A kernel that refuses changes nothing."""
+    """Disable transparent huge pages for programs that are started in the block. A refusal by the kernel is ignored."""
     prctl = ctypes.CDLL(None).prctl
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     try:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The identity of a snapshot: everything that shaped the guest in it, as data whose hash is the snapshot's key.
+"""The identity of a snapshot: all inputs that shaped the guest, as data. Its hash is the snapshot's key.
 
-It is kept beside the snapshot, so that two can be compared, and so that a new key can say what changed.
+The identity is stored with the snapshot. Two snapshots can so be compared, and rig can report what changed when a guest
+needs a new one.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ __all__ = ["Identity", "differences", "identity_of", "key_of"]
 
 Identity = Mapping[str, Any]
 FORMAT = 1
-"""Counts up when what a snapshot's directory holds, or how it is made, changes."""
+"""The version of the snapshot format. Increase it when a snapshot's files, or the way they are made, change."""
 
 
 def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
-    """Return the identity of the snapshot of a guest under a QEMU: names to texts, numbers and lists of texts.
+    """Return the identity of the snapshot of a guest under this QEMU: name -> text, number or list of texts.
 
-    Files are in it by their SHA-256, never by their path.
+    It names files by their SHA-256, never by their path.
     """
     neutral = replace(spec, kernel=Path("kernel"), initramfs=Path("initramfs"), rootfs=Path("rootfs"))
     wiring = Wiring(
@@ -52,22 +53,22 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         "swap": spec.swap,
         "clock": spec.clock.value,
         "accelerator": spec.accel.value,
-        # Without the program's path.
+        # Index 0 is the path of QEMU, which does not shape the guest.
         "command": build_command(neutral, wiring, qemu)[1:],
     }
     if spec.accel is Accel.KVM:
-        # The guest's CPU is the host's: a snapshot of another host may hold a feature that this one lacks.
+        # With -cpu host a snapshot from another host may use a CPU feature that this host lacks.
         identity |= {f"host {name}": value for name, value in host_cpu().items()}
     return identity
 
 
 def key_of(identity: Identity) -> str:
-    """Return the key of the snapshot with that identity: the SHA-256 of its JSON with sorted names."""
+    """Return the key of the snapshot with this identity: the SHA-256 of its JSON with sorted names."""
     return digest_text(json.dumps(identity, sort_keys=True, separators=(",", ":")))
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
-    """Return in what two identities differ, a line each: `memory: 402653184 → 536870912`."""
+    """Return the differences of two identities, one line each, such as `memory: 402653184 → 536870912`."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
@@ -86,7 +87,7 @@ def differences(old: Identity, new: Identity) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    # What is kept beside an imported snapshot is another host's text.
+    # The identity of an imported snapshot comes from another host and is not trusted: plain() escapes it.
     text = "nothing" if value is None else plain(value)
-    # Enough of a SHA-256 to tell two apart.
+    # 16 of the 64 hex digits of a SHA-256 are enough to tell two apart.
     return text[:16] if len(text) == 64 and " " not in text else text

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Commands for gdb on a guest's kernel: rig-tasks, rig-oom, rig-cow. gdb sources this file with the kernel's symbols.
+"""gdb commands for a guest's kernel: rig-tasks, rig-oom, rig-cow. gdb sources this file after the kernel's symbols.
 
-It runs in gdb's own Python and so imports nothing of rig. x86-64, kernels from 5.10.
+It runs in the Python inside gdb, where rig is not installed, so it imports nothing of rig. It supports x86-64 kernels
+from 5.10 on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ PAGE_KB = 4
 PRESENT = 1
 HUGE = 1 << 7
 FRAME_MASK = 0x000FFFFFFFFFF000
-# Of a kernel without CONFIG_DYNAMIC_MEMORY_LAYOUT (arch/x86/include/asm/page_64_types.h, pgtable_64_types.h).
+# A kernel without CONFIG_DYNAMIC_MEMORY_LAYOUT has no such variables but these constants, with 4-level page tables
+# (arch/x86/include/asm/page_64_types.h and pgtable_64_types.h).
 FIXED = {"page_offset_base": 0xFFFF888000000000, "vmemmap_base": 0xFFFFEA0000000000}
 
 
@@ -26,14 +28,14 @@ def evaluate(expression: str) -> Any:
 
 
 def container(member: Any, kind: str, name: str) -> Any:
-    """The structure that a member lies in, as the kernel's container_of()."""
+    """Return the structure that contains a member, as the kernel's container_of() does."""
     field = next(field for field in gdb.lookup_type(kind).fields() if field.name == name)
     pointer = gdb.lookup_type(kind).pointer()
     return gdb.Value(int(member.address) - field.bitpos // 8).cast(pointer).dereference()
 
 
 def processes() -> Iterator[Any]:
-    """Every process: thread group leaders, from init_task's list."""
+    """Yield every process as a struct task_struct: the thread group leaders on the list of init_task.tasks."""
     first = evaluate("init_task")
     at = first["tasks"]["next"]
     while int(at) != int(first["tasks"].address):
@@ -43,7 +45,10 @@ def processes() -> Iterator[Any]:
 
 
 def current() -> Any:
-    """The task on the processor. In user mode the kernel's base waits in k_gs_base."""
+    """Return the task (struct task_struct) that runs on the current CPU.
+
+    Per-CPU variables are relative to GS. In user mode the kernel's GS base is swapped out into k_gs_base (swapgs).
+    """
     for base in ("$gs_base", "$k_gs_base"):
         address = int(evaluate(base)) & (1 << 64) - 1
         if address < 1 << 63:
@@ -55,7 +60,7 @@ def current() -> Any:
                 continue
             kind = gdb.lookup_type("struct task_struct").pointer().pointer()
             return gdb.Value((address + offset) & (1 << 64) - 1).cast(kind).dereference().dereference()
-    raise gdb.GdbError("the processor's own data are not found")
+    raise gdb.GdbError("the CPU's own data are not found")
 
 
 def name_of(task: Any) -> str:
@@ -63,7 +68,11 @@ def name_of(task: Any) -> str:
 
 
 def counters(mm: Any) -> tuple[int, int, int, int]:
-    """Pages: file, anonymous, swapped, shared memory (include/linux/mm_types_task.h)."""
+    """Return the counters of a struct mm_struct in pages: file, anonymous, swap, shared memory.
+
+    Their order is that of MM_FILEPAGES and its siblings (include/linux/mm_types_task.h). rss_stat is an array of
+    percpu_counter since 6.2; older kernels have a structure with an array of atomics.
+    """
     stat = mm["rss_stat"]
     if stat.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
         values = [int(stat[index]["count"]) for index in range(4)]
@@ -77,7 +86,10 @@ def read(address: int, size: int) -> bytes:
 
 
 def base(variable: str) -> int:
-    """Where a part of the kernel's address space begins: in a variable, or else where it is with four page levels."""
+    """Return the start of a region of the kernel's address space.
+
+    It is read from the variable; a kernel that lacks the variable has it at the constant of FIXED.
+    """
     try:
         return int(evaluate(variable)) & (1 << 64) - 1
     except gdb.error:
@@ -85,7 +97,10 @@ def base(variable: str) -> int:
 
 
 def frame_of(mm: Any, address: int) -> int | None:
-    """The page frame number behind an address of a process, or None."""
+    """Return the page frame number that an address of a process maps to, or None.
+
+    mm: the struct mm_struct whose page tables are walked.
+    """
     direct = base("page_offset_base")
     try:
         levels = 5 if int(evaluate("__pgtable_l5_enabled")) else 4
@@ -105,7 +120,10 @@ def frame_of(mm: Any, address: int) -> int | None:
 
 
 def variable_of_stack(name: str, member: str) -> Any:
-    """What the pointer of that name points to, in the innermost frame that knows its value; None where none does."""
+    """Return what the pointer variable `name` points to, or None if no stack frame knows its value.
+
+    The innermost frame whose value is not optimised out counts. Reading `member` proves that the pointer is valid.
+    """
     frame = gdb.newest_frame()
     while frame is not None:
         try:
@@ -135,7 +153,7 @@ class Tasks(gdb.Command):
             file, anon, swap, shmem = (pages * PAGE_KB for pages in counters(mm))
             tables = int(mm["pgtables_bytes"]["counter"]) >> 10
             adj = int(task["signal"]["oom_score_adj"])
-            mark = "  <- on the processor" if int(task["pid"]) == running else ""
+            mark = "  <- on the CPU" if int(task["pid"]) == running else ""
             print(
                 f"{int(task['pid']):>6} {anon:>9} {file:>7} {shmem:>7} {swap:>7} {tables:>7} {adj:>6}"
                 f"  {name_of(task)}{mark}"
@@ -187,7 +205,7 @@ class Oom(gdb.Command):
 class Cow(gdb.Command):
     """rig-cow ADDR [PID]: the page frame behind an address, its map count, and which processes share it.
 
-    PID: whose address it is; without it, of the task on the processor.
+    PID: whose address it is; without it, of the task on the CPU.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a killed rig may have left running: QEMU processes."""
+"""QEMU processes that a killed rig left running."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["Leftover", "find_leftovers"]
 
 @dataclass(frozen=True)
 class Leftover:
-    """A QEMU of ours whose rig is gone. name: what it was started as."""
+    """A QEMU whose rig is gone. name: from QEMU's -name option, such as `rig-NAME`."""
 
     pid: int
     name: str
 
     def end(self) -> None:
-        """SIGKILL: nothing in it is worth keeping."""
+        """Kill it with SIGKILL. An orderly end would save nothing that anybody needs."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, signal.SIGKILL)
 
 
 def find_leftovers() -> list[Leftover]:
-    """Return QEMUs that a rig started and that nobody watches any more.
+    """Return the QEMU processes that a rig started and that outlived it.
 
-    A living rig holds the sockets' folder, whose name QEMU's command line has; it is gone with the rig only when
-    that was killed, so a QEMU whose parent is not its rig any more is a leftover.
+    A QEMU is recognised by its -name option. It is the child of the rig that started it; when that rig is killed, the
+    kernel gives the QEMU another parent. A QEMU of rig's whose parent is not a rig is therefore a leftover.
     """
     found = []
     for path in Path("/proc").iterdir():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A stopped guest's memory, read with drgn: the kernel's own types over a dump that QEMU wrote."""
+"""Read a stopped guest's memory with drgn, which applies the kernel's types to a dump that QEMU wrote."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ VMLINUX = "vmlinux"
 
 @cache
 def type_program(vmlinux: Path) -> drgn.Program:
-    """Return a program with the kernel's types and no memory."""
+    """Return a drgn program that has the kernel's types and no memory."""
     _drgn()
     import drgn
 
     program = drgn.Program(drgn.host_platform)
-    # A program that is nothing yet: the file is a module of its own, at no address.
+    # This program has no core dump or process that would name its modules, so vmlinux is added as an extra module.
     program.extra_module(VMLINUX, create=True).try_file(str(vmlinux), force=True)
     return program
 
@@ -65,7 +65,7 @@ def variable_member_offset(vmlinux: Path, variable: str, member: str) -> int:
 
 
 async def dump_memory(session: Session, target: Path) -> None:
-    """Write the stopped guest's memory and registers into a file (ELF).
+    """Write the stopped guest's memory and registers into an ELF core file.
 
     Raises RigError when the disk is full or QEMU refuses.
     """
@@ -85,9 +85,9 @@ async def dump_memory(session: Session, target: Path) -> None:
 
 
 def pack_dump(dump: Path) -> Path:
-    """Compress a dump and return what takes its place, `<dump>.zst`. Raises RigError when the disk is full.
+    """Replace a dump by `<dump>.zst` and return the path of that file. Raises RigError when the disk is full.
 
-    Not QEMU's own compressed format: drgn's reader does not take what QEMU 7.2 writes.
+    QEMU's own compressed format (kdump) is not used, because drgn does not read the files that QEMU 7.2 writes.
     """
     packed = dump.with_name(dump.name + ".zst")
     try:
@@ -99,14 +99,17 @@ def pack_dump(dump: Path) -> Path:
 
 
 def unpack_dump(packed: Path, into: Path) -> Path:
-    """Unpack what pack_dump() made and return the dump. Raises RigError when it is damaged or the disk is full."""
+    """Decompress a file of pack_dump() and return the dump. Raises RigError for a damaged file and for a full disk."""
     target = into / "dump"
     run_tool(["zstd", "-q", "-f", "-d", packed, "-o", target], what="unpacking the dump")
     return target
 
 
 async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
-    """Return the kernel's own description of itself (kernel/crash_core.c), which drgn needs and QEMU's dump lacks."""
+    """Return the kernel's vmcoreinfo (kernel/crash_core.c), which drgn needs and which QEMU's dump may lack.
+
+    Raises RigError when the kernel has none or has not set it up yet.
+    """
     names = ("vmcoreinfo_data", "vmcoreinfo_size")
     found = await asyncio.to_thread(symbol_addresses, vmlinux, names)
     missing = [name for name in names if name not in found]
@@ -119,9 +122,10 @@ async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
 
 
 def open_dump(dump: Path, vmcoreinfo: bytes | None, vmlinux: Path) -> drgn.Program:
-    """Return the program that drgn sees in a dump, with the kernel's symbols loaded.
+    """Return a drgn program for a dump, with the kernel's symbols loaded.
 
-    vmcoreinfo: the kernel's description of itself, where the dump may lack it.
+    vmcoreinfo: the note's content, for a dump that may lack it.
+    Raises RigError when drgn cannot read the dump.
     """
     _drgn()
     import drgn
@@ -131,7 +135,7 @@ def open_dump(dump: Path, vmcoreinfo: bytes | None, vmlinux: Path) -> drgn.Progr
         program.set_core_dump(str(dump))
         program.load_debug_info([str(vmlinux)])
     except drgn.MissingDebugInfoError:
-        # The modules' symbols, which nobody asked for.
+        # drgn lacks only the symbols of loadable modules. Those of vmlinux are enough here.
         pass
     except (ValueError, OSError, LookupError) as error:
         raise RigError(f"drgn cannot read the guest's memory: {error}", where=dump) from error

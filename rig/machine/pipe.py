@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The reading end of a pipe into which QEMU writes what the guest says.
+"""The read end of a pipe into which QEMU writes the guest's output.
 
-In a recorded guest the host must never be too slow: QEMU 7.2 notes a write that would have blocked, tries it again
-when the host has read, and that moment is not in the recording (chardev/char.c writes all at once from 9.0 on). A pipe
-takes single bytes into whole pages, a socket takes a buffer for each.
+While QEMU records, a write to the host must never block. QEMU 7.2 retries a write that would have blocked once the host
+has read, and the moment of the retry is not in the recording. (From 9.0 on chardev/char.c writes all at once.) A pipe
+packs single bytes into whole pages; a socket spends a buffer on each write and is full much sooner.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from typing import Self
 __all__ = ["CAPACITY", "ReadEnd"]
 
 CAPACITY = 1 << 20
-"""Bytes: what an unprivileged user may ask for (fs.pipe-max-size)."""
+"""Bytes: the default of fs.pipe-max-size, the most that an unprivileged user may ask for (pipe(7))."""
 
 
 class ReadEnd:
-    """Makes `<path>.in` and `<path>.out`, as QEMU's pipe chardev wants them, and opens the second for reading.
+    """Make the FIFOs `<path>.in` and `<path>.out` of QEMU's pipe chardev, and open `<path>.out` for reading.
 
-    Reading waits until QEMU opens it, and ends when it has closed it. Nothing is ever written to the first.
+    A read waits until QEMU opens the FIFO. It reports the end of file after QEMU has closed it. Nothing is ever written
+    to `<path>.in`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,16 +34,16 @@ class ReadEnd:
         for name in (f"{path.name}.in", f"{path.name}.out"):
             os.mkfifo(path.with_name(name), 0o600)
         self.descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        # Where fewer pages are left to this user, the usual 64 KiB have to do.
+        # EPERM past fs.pipe-user-pages-soft: the default of 64 KiB then has to do.
         with contextlib.suppress(OSError):
             fcntl.fcntl(self.descriptor, fcntl.F_SETPIPE_SZ, CAPACITY)
 
     def file(self) -> FileIO:
-        """Return the end as a file that owns it."""
+        """Return a file object that owns the descriptor."""
         return FileIO(self.descriptor, "rb")
 
     def release(self) -> None:
-        """Let a reader that waits for QEMU see the end."""
+        """Make a reader that still waits for QEMU see the end of file, by opening and closing the write end."""
         with contextlib.suppress(OSError):
             os.close(os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A QEMU process that cannot outlive us: its own process group, and a guardian that ends it when the rig dies."""
+"""A QEMU process that cannot outlive rig. It has its own process group, which a guardian kills when rig dies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rig.machine.hugepages import without_huge_pages
 
 __all__ = ["QemuProcess", "running_qemu"]
 
-# The guardian reads a pipe that only the rig holds open. End of file means that the rig is gone.
+# The guardian reads a pipe whose write end only rig holds. An end of file without a line means that rig was killed.
 GUARDIAN = 'read -r word || kill -s KILL -- -"$0" 2>/dev/null'
 
 
 class QemuProcess:
-    """A started QEMU. `stderr`: the file that holds its own words."""
+    """A started QEMU. `stderr`: the file with its standard output and standard error."""
 
     def __init__(self, process: subprocess.Popen[bytes], stderr: Path) -> None:
         self._process = process
@@ -40,22 +40,25 @@ class QemuProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit status, negative for a signal, None while it runs."""
+        """The exit status, negative for a signal, or None while QEMU runs."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait for the end and return the exit status."""
+        """Wait until QEMU has ended, and return its exit status."""
         await self._exited.wait()
         return self._process.returncode
 
     def words(self) -> str:
-        """Return what QEMU said on stderr."""
+        """Return the last 4000 characters of QEMU's output, empty if they cannot be read."""
         with contextlib.suppress(OSError):
             return self.stderr.read_text(errors="replace")[-4000:]
         return ""
 
     async def stop(self, grace: float = 2.0) -> None:
-        """End it: SIGTERM, and SIGKILL after the grace. A replay held by a debugger ignores SIGTERM."""
+        """Stop QEMU with SIGTERM, and with SIGKILL after `grace` seconds.
+
+        A replay that a debugger has stopped ignores SIGTERM.
+        """
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self._exited.is_set():
                 break
@@ -69,9 +72,12 @@ class QemuProcess:
 async def running_qemu(
     command: Sequence[str], stderr: Path, inherit: Sequence[int] = (), *, small_pages: bool = False
 ) -> AsyncIterator[QemuProcess]:
-    """Start QEMU and yield it; at the end of the block it is gone, however the block is left.
+    """Start QEMU and yield it. QEMU has ended when the block is left, also by an exception.
 
-    inherit: open descriptors that QEMU gets under the same numbers; small_pages: without huge pages of the host.
+    stderr: the file for QEMU's output.
+    inherit: open descriptors that QEMU inherits under the same numbers.
+    small_pages: whether to disable transparent huge pages for QEMU.
+    Raises RigError when QEMU cannot be started.
     """
     with stderr.open("wb") as words, without_huge_pages() if small_pages else contextlib.nullcontext():
         try:
@@ -96,7 +102,7 @@ async def running_qemu(
     try:
         yield qemu
     finally:
-        # A cancelled task must still see the process end.
+        # Without shield() a second cancellation would leave this block with QEMU still running.
         await asyncio.shield(qemu.stop())
         with contextlib.suppress(OSError):
             guardian.communicate(b"done\n", timeout=5)

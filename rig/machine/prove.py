@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Try a guest under KVM: make and restore its snapshot, and say from QEMU's words and the console how that failed."""
+"""Try a guest under KVM: make and restore its snapshot, and diagnose a failure from QEMU's output and the console."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = ["PATIENCE", "Failure", "diagnose", "prove"]
 
-# A kernel under working KVM is ready in about a second.
+# Host seconds. Under a working KVM the guest is ready in about one, so these are generous.
 PATIENCE = Patience(silent=10.0, total=30.0)
 BUSY = "Device or resource busy"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How a trial failed. msr: the register that QEMU could not set; passing: it may work in a minute."""
+    """How a trial failed.
+
+    what: the reason, for the user.
+    msr: the number of the MSR that QEMU could not set.
+    passing: whether the reason is transient, such as a busy device.
+    """
 
     what: str
     msr: int | None = None
@@ -34,7 +39,7 @@ class Failure:
 
 
 async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float) -> Failure | None:
-    """Make the guest's snapshot, restore it and let it run; return how that failed, or None where it works."""
+    """Make the guest's snapshot, restore it and run it. Return the failure, or None if all of that works."""
     patience = PATIENCE.scaled(timeout_scale)
     printed: list[bytes] = []
     try:
@@ -67,7 +72,10 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
 
 
 def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failure:
-    """Return how a trial failed, from QEMU's words in the error's detail and from the lines of the guest's console."""
+    """Return the failure of a trial, diagnosed from QEMU's output in the error's detail and from the guest's console.
+
+    printed: the console's lines.
+    """
     words = f"{error.what}\n{error.detail or ''}"
     for line in words.splitlines():
         if match := re.search(r"\bMSR (0x[0-9a-f]+)", line, flags=re.IGNORECASE):

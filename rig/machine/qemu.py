@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host's QEMU: where it is, which version, and whether that is new enough."""
+"""Find the host's QEMU, read its version, and refuse one that is too old."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from rig.errors import RigError
 
 __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 
-# The machine pc-q35-7.2, which snapshots are made with, came with it.
+# The machine type of every guest, pc-q35-7.2 (features.py), exists since QEMU 7.2.
 MINIMUM = (7, 2)
 PROGRAM = "qemu-system-x86_64"
 
 
 @dataclass(frozen=True)
 class Qemu:
-    """path, version as (major, minor), and the text in which it names itself."""
+    """A QEMU program.
+
+    version: (major, minor).
+    text: the version line that it prints, which is part of a snapshot's identity.
+    """
 
     path: Path
     version: tuple[int, int]

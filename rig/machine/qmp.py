@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's machine protocol, by qemu.qmp: the few commands that the rig needs, with their errors in our words."""
+"""QEMU's machine protocol (QMP) through the library qemu.qmp. Its errors become RigError with a remedy."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rig.errors import RigError
 __all__ = ["DUMP_DEADLINE", "Monitor"]
 
 ANSWER_DEADLINE = 30.0
-"""Host seconds until QEMU answers a command."""
+"""Host seconds within which QEMU must answer a command."""
 STILL_DEADLINE = 60.0
-"""Host seconds in which saving or restoring a guest must come further."""
+"""Host seconds without progress after which saving or restoring a guest is given up."""
 DUMP_DEADLINE = 600.0
-"""Host seconds for what writes the whole memory of a guest."""
+"""Host seconds for a command that writes a guest's whole memory."""
 
 logger = logging.getLogger(__name__)
 STATE_SET = 8
-"""The set of descriptors (add-fd) of a snapshot's file; command.py's DUMP_SET is another."""
-# Its own logger reports each lost connection as an error; a QEMU that ends is no error here.
+"""The fdset (add-fd) of a snapshot's file. command.py uses DUMP_SET for dumps."""
+# The library logs every lost connection as an error. Here a QEMU that ends is normal.
 logging.getLogger("qemu.qmp").propagate = False
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class Monitor:
-    """A QMP session. The rig listens, QEMU connects.
+    """A QMP session. rig listens on the socket and QEMU connects to it.
 
-    scale: multiplies the deadlines, for slow machines. A QEMU that is stopped, or hangs, answers nothing and does not
-    close its socket either.
+    Every command has a deadline, because a QEMU that hangs or was stopped (SIGSTOP) keeps its socket open.
+    scale: multiplies the deadlines, for slow machines.
     """
 
     def __init__(self, name: str, scale: float = 1.0) -> None:
@@ -45,18 +45,22 @@ class Monitor:
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def listen(self, path: Path) -> None:
-        """Begin to listen on a unix socket."""
+        """Start to listen on a Unix socket."""
         await self._client.start_server(str(path))
 
     async def accept(self) -> None:
-        """Wait for QEMU's connection and negotiate. Raises RigError when that fails."""
+        """Accept QEMU's connection and negotiate the protocol. Raises RigError when that fails."""
         try:
             await self._client.accept()
         except QMPError as error:
             raise RigError(f"QEMU did not speak QMP: {error}", where="QMP") from error
 
     async def execute(self, command: str, *, deadline: float = ANSWER_DEADLINE, **arguments: Any) -> Any:
-        """Run a command. Raises RigError with QEMU's words when it refuses, is gone, or does not answer in time."""
+        """Run a command and return its result.
+
+        deadline: host seconds.
+        Raises RigError with QEMU's message when QEMU refuses, has ended, or does not answer in time.
+        """
         logger.debug("QMP %s %s", command, arguments)
         seconds = deadline * self._scale
         try:
@@ -75,25 +79,27 @@ class Monitor:
             raise RigError(f"QEMU was gone when {command} was sent", where="QMP") from error
 
     async def human(self, command: str, *, deadline: float = ANSWER_DEADLINE) -> str:
-        """Run a command of the human monitor and return its answer, which is empty or an error for most commands."""
+        """Run a human monitor command (HMP) and return its output. For most commands output means an error."""
         return str(await self.execute("human-monitor-command", deadline=deadline, **{"command-line": command}))
 
     async def send_fd(self, name: str, descriptor: int) -> None:
-        """Give QEMU an open file under a name, which `fd:NAME` then means. Not through a multiplexer."""
+        """Pass an open file to QEMU (SCM_RIGHTS) under a name. `fd:NAME` then refers to it."""
         self._client.send_fd_scm(descriptor)
         await self.execute("getfd", fdname=name)
 
     async def migrate(self, direction: str, descriptor: int, *, to_file: bool) -> None:
-        """Save to an open file (`out`), or restore from one (`in`), without the NVDIMMs.
+        """Save the guest to an open file, or restore it from one, without shared memory such as the NVDIMMs.
 
-        to_file: whether this QEMU takes a file as file:/dev/fdset/N; else it takes fd:, and has inherited the
-        descriptor of `in`.
+        direction: `out` to save, `in` to restore.
+        to_file: whether this QEMU takes file:/dev/fdset/N (features.py, MIGRATE_TO_FILE). Otherwise it takes fd:, and
+        for `in` it has inherited the descriptor.
+        Raises RigError when QEMU fails or makes no progress for STILL_DEADLINE.
         """
         await self.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
-        # The default bound is for networks: 128 MB/s.
+        # QEMU limits migration to 128 MB/s by default, for networks.
         await self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         if to_file:
-            # QEMU opens no path itself: it dropped its privileges, and the file may be reachable for rig alone.
+            # Pass a descriptor, not a path: QEMU dropped its privileges and may lack access to the file's directory.
             self._client.send_fd_scm(descriptor)
             await self.execute("add-fd", **{"fdset-id": STATE_SET})
             uri = f"file:/dev/fdset/{STATE_SET}"
@@ -114,7 +120,7 @@ class Monitor:
                     f" {status.get('error-desc', 'no reason given')}",
                     where="migration",
                 )
-            # QEMU has the same open file: its position is how far it came.
+            # The descriptors of QEMU and rig share one file offset (open(2)), so it shows QEMU's progress.
             progress = (os.lseek(descriptor, 0, os.SEEK_CUR), status.get("ram", {}).get("transferred"))
             if progress != seen:
                 seen, moved = progress, time.monotonic()
@@ -128,17 +134,17 @@ class Monitor:
             await asyncio.sleep(0.005)
 
     async def state(self) -> str:
-        """Return what QEMU says of its CPUs: running, paused, guest-panicked, internal-error (RunState of QMP)."""
+        """Return QEMU's run state: running, paused, guest-panicked, internal-error or another RunState of QMP."""
         return str((await self.execute("query-status"))["status"])
 
     async def next_event(self, *names: str) -> dict[str, Any]:
-        """Return the next of these events."""
+        """Wait for the next event with one of these names and return it. Raises RigError when the monitor closes."""
         async for event in self._client.events:
             if event["event"] in names:
                 return dict(event)
         raise RigError("QEMU's monitor closed", where="QMP")
 
     async def close(self) -> None:
-        """End the session; QEMU may be gone already."""
+        """Close the session. QEMU may have ended already."""
         with contextlib.suppress(Exception):
             await self._client.disconnect()

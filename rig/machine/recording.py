@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What QEMU's recording file tells of itself (docs/devel/replay.rst, "Replay log format")."""
+"""Read the header of QEMU's recording file (docs/devel/replay.rst, "Replay log format")."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 __all__ = ["WRITE_ERROR", "is_finished"]
 
 WRITE_ERROR = "replay write error"
-"""What QEMU says once, and goes on, when a part of the recording could not be written (replay/replay-internal.c)."""
+"""QEMU prints this once when it cannot write to the recording, and continues (replay/replay-internal.c)."""
 
 
 def is_finished(recording: Path) -> bool:
-    """Return whether QEMU ended the recording itself: only then it writes the version into the header."""
+    """Return whether QEMU finished the recording: it writes the version into the header last."""
     with recording.open("rb") as file:
         return any(file.read(4))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One start of a guest: sockets made, QEMU started and connected, and all of it gone at the end of the block."""
+"""Start a guest: make its sockets, start QEMU and connect to it. All of that is undone at the end of the block."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from rig.image.staging import staging_directory
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
+from rig.machine.host_cpu import keep_to, own_cpu
 from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
-from rig.machine.processor import keep_to, own_processor
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
@@ -38,17 +38,20 @@ __all__ = [
     "swap_file",
 ]
 
-# Seconds for QEMU to start and connect its sockets.
+# Host seconds within which QEMU must start and connect to the QMP socket.
 START_DEADLINE = 20.0
-# Seconds without a byte until a port is given up that QEMU did not close.
+# Host seconds without a byte after which rig stops reading a port that QEMU did not close.
 DRAIN_DEADLINE = 10.0
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who hears what the guest says. on_line: console, in the console's thread; on_record: the agent.
+    """Callbacks for the guest's output.
 
-    on_console and on_events get every byte as it comes, on_console in the console's thread.
+    on_line: gets each line of the console, in the console's thread.
+    on_record: gets each record of the agent.
+    on_console: gets every kept byte of the console as it arrives, in the console's thread.
+    on_events: gets every kept byte of the agent's port as it arrives.
     """
 
     on_line: Callable[[bytes], None] = lambda line: None
@@ -59,7 +62,7 @@ class Listeners:
 
 @dataclass
 class Session:
-    """A started guest, its processors stopped until `monitor.execute("cont")`."""
+    """A started guest. Its CPUs are stopped until `monitor.execute("cont")`."""
 
     wiring: Wiring
     command: list[str]
@@ -72,8 +75,8 @@ class Session:
     bad_records: int = 0
     _waiting: list[tuple[str, asyncio.Future[dict[str, Any]]]] = field(default_factory=list)
 
-    def hear(self, line: bytes, listeners: Listeners) -> None:
-        """Take one line of the agent's port."""
+    def collect(self, line: bytes, listeners: Listeners) -> None:
+        """Process one line of the agent's port. A line that is not a record is counted in bad_records."""
         try:
             record = json.loads(line.decode(errors="replace"))
             name = record["ev"]
@@ -86,9 +89,10 @@ class Session:
                 future.set_result(record)
 
     async def record(self, name: str, timeout: float) -> dict[str, Any]:
-        """Return the next record of that kind.
+        """Wait for the agent's next record with this name and return it.
 
-        Raises GuestError with the console's last lines when the guest ends first or the time (seconds) is over.
+        timeout: seconds.
+        Raises GuestError with the console's last lines when the guest ends first or the time is over.
         """
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, future))
@@ -99,7 +103,7 @@ class Session:
             if future.done():
                 return future.result()
             if ended.done():
-                # What it had said before may not be read yet.
+                # The record may lie in the pipe, written before QEMU ended and not read yet.
                 await self.channel.drain(DRAIN_DEADLINE)
                 if future.done():
                     return future.result()
@@ -114,7 +118,7 @@ class Session:
             self._waiting = [pair for pair in self._waiting if pair[1] is not future]
 
     async def _why_stopped(self) -> str:
-        """Return what explains that a guest says nothing: its CPUs have stopped, or QEMU itself hangs."""
+        """Return why the guest is silent: QEMU stopped its CPUs, or QEMU hangs. Empty if neither is the case."""
         try:
             state = await self.monitor.state()
         except RigError as error:
@@ -123,17 +127,17 @@ class Session:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Bytes that were not kept, by file, where there are any."""
+        """File name -> bytes that were dropped. A file that is complete is not in it."""
         found = {self.console_log.name: self.console.kept.left_out, "events.jsonl": self.channel.kept.left_out}
         return {name: count for name, count in found.items() if count}
 
     @property
     def bytes_seen(self) -> int:
-        """How much the guest has said by now."""
+        """Bytes that the guest has written to console and agent's port so far."""
         return self.console.bytes_seen + self.channel.bytes_seen
 
     def failure(self, what: str) -> GuestError:
-        """Return an error that shows the console's last lines, QEMU's words and the exact command."""
+        """Return an error that shows the console's last lines, QEMU's output and the exact command."""
         console = ""
         with contextlib.suppress(OSError):
             console = self.console_log.read_bytes()[-6000:].decode(errors="replace")
@@ -158,7 +162,10 @@ class Session:
 
 @contextmanager
 def runtime_folder(name: str) -> Iterator[Path]:
-    """Yield a short private folder for sockets (sun_path holds 108 bytes), gone at the end of the block."""
+    """Yield a private directory for sockets, removed at the end of the block.
+
+    Its path is short because sun_path holds 108 bytes (unix(7)).
+    """
     base = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
     if len(base) > 60 or not os.access(base, os.W_OK):
         base = "/tmp"
@@ -167,7 +174,7 @@ def runtime_folder(name: str) -> Iterator[Path]:
 
 
 def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
-    """Make the file (sparse) that is the guest's disk for swap, where it has one."""
+    """Make the sparse file of the guest's swap disk and return its path, or None for a guest without swap."""
     if not spec.swap:
         return None
     path = folder / "swap"
@@ -177,7 +184,7 @@ def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
 
 
 def confinement_user() -> str | None:
-    """Return the user to which a QEMU started as root drops, or None when we are not root."""
+    """Return the user to which QEMU drops its privileges, or None if rig does not run as root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -187,7 +194,7 @@ def confinement_user() -> str | None:
 
 
 def confined(wiring: Wiring) -> Wiring:
-    """Return the wiring with the user to which a QEMU started as root drops."""
+    """Return the wiring with run_as set to confinement_user()."""
     return replace(wiring, run_as=confinement_user())
 
 
@@ -199,16 +206,18 @@ async def started(
     out: Path,
     listeners: Listeners,
     *,
-    said_before: bytes = b"",
+    records_before: bytes = b"",
     state: int | None = None,
     memory: int | None = None,
     scale: float = 1.0,
 ) -> AsyncIterator[Session]:
     """Start a guest, connected and stopped at its first instruction, and yield it.
 
-    out: the folder for console.log, events.jsonl and qemu.log; said_before: what the agent said before the snapshot
-    that is about to be restored; state: an open descriptor of the snapshot's file, to be saved to or restored from;
-    memory: one of the guest's memory; scale: multiplies the deadlines, for slow machines.
+    out: the directory for console.log, events.jsonl and qemu.log.
+    records_before: what the agent reported before the snapshot that is to be restored.
+    state: an open descriptor of the snapshot's file, to save to or restore from.
+    memory: an open descriptor of the file that backs the guest's memory.
+    scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start.
     """
     wiring = confined(wiring)
@@ -217,7 +226,7 @@ async def started(
     console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)
     shell = None
     if wiring.shell:
-        # Nobody need use it; QEMU wants somebody to be there.
+        # QEMU refuses to start when nothing listens on the socket, so listen even if no user attaches.
         shell = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         shell.bind(str(wiring.shell_socket))
         shell.listen(1)
@@ -225,22 +234,22 @@ async def started(
 
     def on_line(line: bytes) -> None:
         if session is not None:
-            session.hear(line, listeners)
+            session.collect(line, listeners)
 
-    channel = Channel(out / "events.jsonl", on_line, said_before, listeners.on_events)
+    channel = Channel(out / "events.jsonl", on_line, records_before, listeners.on_events)
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()
     try:
         inherit = [each for each in (state, memory, wiring.dump) if each is not None]
-        # Live guests have threads of their own to run at once.
+        # Only a warp guest is pinned: a live guest runs its vCPU threads in parallel (thread=multi, or KVM).
         warp = spec.clock is Clock.WARP
-        with own_processor() if warp else contextlib.nullcontext() as processor:
+        with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
                 await _connected(session, START_DEADLINE * scale)
-                # Only now: it may take its memory with threads of its own before.
-                keep_to(process.pid, processor)
+                # Pin only now: the threads that preallocate memory at the start use all CPUs.
+                keep_to(process.pid, cpu)
                 yield session
     finally:
         channel.close()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A guest that is ready and waits for its payload, saved once and restored for every run.
+"""Snapshots: a booted guest that waits for its payload, saved once and restored for every run.
 
-A snapshot's key is the hash of its identity (identity.py), which is kept beside it.
+A snapshot's key is the hash of its identity (identity.py), which is stored with it.
 
-The guest's memory is a file of its own beside the state of its devices. While the snapshot is made QEMU shares that
-file, so the capability x-ignore-shared leaves it out of the migration stream; a restored guest maps it privately: a
-page is the page cache's, and all guests', until the guest writes to it, and no memory is read before it is used.
+The guest's memory and the state of its devices are two files. While a snapshot is made, QEMU maps the memory's file
+shared, so the migration capability x-ignore-shared leaves it out of the stream. A restored guest maps the file
+privately: all guests share its pages in the host's page cache until they write to them, and no page is read before it
+is used.
 """
 
 from __future__ import annotations
@@ -55,27 +56,29 @@ HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
 QUIT_DEADLINE = 20.0
-"""Host seconds from `quit` to QEMU's exit."""
+"""Host seconds within which QEMU must exit after `quit`."""
 LOOK_EVERY = 0.25
 QUEUE_ENTRIES, PORT_ENTRIES = 32, 128
-"""Of virtio-serial's control queue and of a port's queue (hw/char/virtio-serial-bus.c). Debian's 10.0.13 gives every
-virtqueue of every device 1024, whatever the device asks for.
+"""Entries of virtio-serial's control queue and of a port's queue (hw/char/virtio-serial-bus.c).
+
+Debian's QEMU 10.0.13 gives every virtqueue 1024 entries, whatever the device asks for.
 """
 LARGEST_READY = 64 << 10
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a boot may take that may not come at all. Host seconds.
+    """How long to wait for a boot that may hang. All values are host seconds.
 
-    silent: without a byte on the console; total: in all, while the console grows.
+    silent: the longest time without a byte on the console.
+    total: the longest time in all, even if the console still grows.
     """
 
     silent: float
     total: float
 
     def scaled(self, scale: float) -> Patience:
-        """Return it for a machine that is slower by that factor."""
+        """Return both limits multiplied by a factor, for a slow machine."""
         return Patience(self.silent * scale, self.total * scale)
 
 
@@ -83,8 +86,8 @@ class Patience:
 class SnapshotFiles:
     """The files of a snapshot that QEMU's command line names.
 
-    ram: the guest's memory, None where it is in the migration stream; head: the first sectors of a bzImage, None for a
-    kernel of another format.
+    ram: the guest's memory, or None if the migration stream holds it.
+    head: the first sectors of a bzImage, or None for a kernel of another format.
     """
 
     key: str
@@ -94,11 +97,15 @@ class SnapshotFiles:
 
 @dataclass(frozen=True)
 class Snapshot(SnapshotFiles):
-    """A guest that was saved when its agent was ready.
+    """A guest that was saved when its agent reported ready.
 
-    identity: None where an earlier version of rig made it; state: the migration stream; digest: the memory's, or the
-    stream's where that holds the memory; ready: the agent's record, and said: its line; boot_log: the console until
-    then.
+    identity: None if an earlier version of rig made the snapshot.
+    state: the migration stream.
+    digest: of the memory's file, or of the stream if the stream holds the memory.
+    boot_log: the console's output until then.
+    ready: the agent's record `ready`.
+    ready_line: the line of that record.
+    queue_entries: entries of virtio-serial's control queue, or None if QEMU did not report them.
     """
 
     identity: Identity | None
@@ -106,15 +113,16 @@ class Snapshot(SnapshotFiles):
     digest: str
     boot_log: Path
     ready: dict[str, Any]
-    said: bytes
+    ready_line: bytes
     queue_entries: int | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What this QEMU does differently from others that the guest's memory shows."""
+        """Sentences on what this QEMU does differently and what that costs of the guest's memory. Usually empty."""
         if self.queue_entries is None or self.queue_entries <= QUEUE_ENTRIES:
             return ()
-        # drivers/char/virtio_console.c fills the control queue and the queue of the one open port, a page an entry.
+        # The guest's drivers/char/virtio_console.c fills two queues with buffers of a page for each entry: the control
+        # queue and the receive queue of the one open port.
         extra = 2 * self.queue_entries - QUEUE_ENTRIES - PORT_ENTRIES
         return (
             f"this QEMU gives virtio-serial queues of {self.queue_entries} entries in place of {QUEUE_ENTRIES} and"
@@ -123,8 +131,8 @@ class Snapshot(SnapshotFiles):
 
 
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
-    """Return the snapshot, checked by hash, or None. A damaged one is thrown away and logged."""
-    entry = store.whole("snapshot", key)
+    """Return the snapshot with this key, verified by hash, or None. A damaged one is removed and logged."""
+    entry = store.get_verified("snapshot", key)
     if entry is None:
         return None
     entry.touch()
@@ -132,13 +140,13 @@ def find_snapshot(store: Store, key: str) -> Snapshot | None:
 
 
 def kept_identity(entry: Entry) -> Identity | None:
-    """Return the identity that is kept beside a snapshot, None where an earlier version made it."""
+    """Return the identity that is stored with a snapshot, or None if an earlier version of rig made it."""
     found = entry.about.get("identity")
     return found if isinstance(found, dict) else None
 
 
 def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, list[str]]]:
-    """Return the other snapshots of the cache with their differences to an identity, the most alike first."""
+    """Return the cache's other snapshots with their differences from an identity, the fewest differences first."""
     found = [
         (entry, differences(kept, identity))
         for entry in store.entries("snapshot")
@@ -148,21 +156,21 @@ def nearest_snapshots(store: Store, identity: Identity) -> list[tuple[Entry, lis
 
 
 def imported_snapshot(store: Store, key: str) -> Snapshot | None:
-    """Return the snapshot that came with an imported run, or None. It is restored for a replay of that run alone."""
-    entry = store.whole("imported", key)
+    """Return the snapshot that came with an imported run, or None. Only a replay of that run may restore it."""
+    entry = store.get_verified("imported", key)
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
     entry.touch()
     try:
         return _from_entry(entry)
     except (ValueError, RecursionError):
-        # The agent's line is somebody else's.
+        # The record comes from another host and may be malformed or nested too deeply for json.loads().
         return None
 
 
 def _from_entry(entry: Entry) -> Snapshot:
     with entry.file(READY).open("rb") as file:
-        said = file.read(LARGEST_READY)
+        line = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
     digest = entry.files[RAM if ram else STATE]
     head = entry.file(HEAD) if HEAD in entry.files else None
@@ -174,14 +182,14 @@ def _from_entry(entry: Entry) -> Snapshot:
         state=entry.file(STATE),
         digest=digest,
         boot_log=entry.file(BOOT_LOG),
-        ready=json.loads(said),
-        said=said,
+        ready=json.loads(line),
+        ready_line=line,
         queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
     )
 
 
 def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
-    """Return the files that the guest's snapshot has, or will have when it is made."""
+    """Return the paths of the guest's snapshot. The snapshot need not exist yet."""
     key = key_of(identity_of(spec, qemu))
     folder = store.root / "snapshot" / key
     return SnapshotFiles(
@@ -200,14 +208,15 @@ async def make_snapshot(
     scale: float = 1.0,
     listeners: Listeners | None = None,
 ) -> Snapshot:
-    """Boot the guest over a blank payload, stop it as soon as the agent is ready, and save it.
+    """Boot the guest with a blank payload, stop it as soon as its agent reports ready, and save it.
 
-    deadline: host seconds for the boot, or a patience; scale: multiplies all others.
-    Raises GuestError when it does not get there.
+    deadline: host seconds for the boot, or a Patience.
+    scale: multiplies all other deadlines.
+    Raises GuestError when the agent does not become ready.
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
-    with store.workplace() as work, runtime_folder(key) as folder, _memory(spec) as memory:
+    with store.staging_directory() as work, runtime_folder(key) as folder, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
         result = work / "result"
@@ -229,12 +238,12 @@ async def make_snapshot(
             ) as session:
                 await session.monitor.execute("cont")
                 ready = await _ready(session, deadline)
-                # In warp a guest that waits lets its clock run on.
+                # On the warp clock the time of an idle guest would run on while it is saved.
                 await session.monitor.execute("stop")
                 entries = await _queue_entries(session)
                 await _save(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
-                # What does not end by itself is ended at the end of the block.
+                # If QEMU does not exit in time, started() kills it at the end of its block.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
                 session.console.drain(DRAIN_DEADLINE)
@@ -249,7 +258,7 @@ async def make_snapshot(
 
 
 async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]:
-    """Wait for the agent's first record. Raises GuestError."""
+    """Wait for the agent's record `ready` and return it. Raises GuestError when the deadline is over."""
     if isinstance(deadline, float | int):
         return await session.record("ready", deadline)
     began = grew = time.monotonic()
@@ -272,7 +281,7 @@ async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]
 
 
 async def _queue_entries(session: Session) -> int | None:
-    """Return how many entries QEMU gave the control queue of virtio-serial, None where it does not say."""
+    """Return the entries of virtio-serial's control queue (queue 2), or None if QEMU does not report them."""
     try:
         path = "/machine/peripheral/vs/virtio-backend"
         status = await session.monitor.execute("x-query-virtio-queue-status", path=path, queue=2)
@@ -292,7 +301,10 @@ def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:
 
 @contextmanager
 def _memory(spec: GuestSpec) -> Iterator[int | None]:
-    """Yield an open file in memory for the guest's: on a disk, the pages would be written out while it boots."""
+    """Yield a memfd for the guest's memory, or None if rig does not back that memory with a file.
+
+    The kernel would write the dirty pages of a file on a disk back while the guest boots.
+    """
     if not memory_is_a_file(spec):
         yield None
         return
@@ -305,11 +317,11 @@ def _memory(spec: GuestSpec) -> Iterator[int | None]:
 
 
 def _head(kernel: Path) -> bytes:
-    """Return the part of a bzImage that QEMU reads before it starts: real-mode code and one more piece.
+    """Return the start of a bzImage, which is enough for QEMU to restore a guest: the setup code and one sector more.
 
-    A guest that runs has its kernel in memory and never reads it again; QEMU would hold a copy of all of it, 14 MB a
-    guest. The header is that of Documentation/arch/x86/boot.rst: setup_sects at 0x1f1, the magic at 0x202. Empty for a
-    kernel of another format.
+    A restored guest has its kernel in memory already. With the full image QEMU would hold a copy of it, 14 MB a guest.
+    The header is that of Documentation/arch/x86/boot.rst: setup_sects at 0x1f1, the magic "HdrS" at 0x202.
+    Empty for a kernel of another format.
     """
     with kernel.open("rb") as file:
         start = file.read(0x206)
@@ -330,7 +342,7 @@ async def _save(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> N
 
 
 def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tuple[GuestSpec, Wiring]:
-    """Return guest and wiring with the snapshot's files in place of those that the guest boots from."""
+    """Return spec and wiring with the snapshot's files in place of the files that the guest boots from."""
     return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=snapshot.ram)
 
 
@@ -345,7 +357,7 @@ async def restored(
     *,
     scale: float = 1.0,
 ) -> AsyncIterator[Session]:
-    """Start a guest as the snapshot has it, its CPUs stopped, and yield it.
+    """Restore a guest from its snapshot and yield it with its CPUs stopped.
 
     scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start or does not take the snapshot.
@@ -353,7 +365,7 @@ async def restored(
     spec, wiring = as_restored(spec, wiring, snapshot)
     with snapshot.state.open("rb") as state:
         async with started(
-            spec, wiring, qemu, out, listeners, said_before=snapshot.said, state=state.fileno(), scale=scale
+            spec, wiring, qemu, out, listeners, records_before=snapshot.ready_line, state=state.fileno(), scale=scale
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a guest is made of: frozen values that command lines, snapshots and runs are derived from."""
+"""The description of a guest, as frozen values. Command lines, snapshots and runs are derived from them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ __all__ = ["Accel", "Clock", "GuestSpec", "Layer", "Wiring"]
 
 
 class Clock(enum.StrEnum):
-    """warp: guest time jumps over idleness (-icount sleep=off). live: guest time is the host's."""
+    """The guest's clock.
+
+    warp: guest time counts instructions and skips idle time (-icount sleep=off).
+    live: guest time is the host's.
+    """
 
     WARP = "warp"
     LIVE = "live"
 
 
 class Accel(enum.StrEnum):
-    """How the guest's instructions are run."""
+    """QEMU's accelerator, which executes the guest's instructions."""
 
     TCG = "tcg"
     KVM = "kvm"
@@ -26,9 +30,10 @@ class Accel(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Layer:
-    """A filesystem on an NVDIMM of its own, of which programs get their root. size: bytes.
+    """A filesystem on its own NVDIMM, which becomes the root directory of programs.
 
-    A snapshot is taken over a blank one of the same size, so its content does not shape the snapshot.
+    A snapshot is taken with a blank layer of the same size, so only the size is part of its identity.
+    size: bytes.
     """
 
     image: Path
@@ -38,11 +43,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """All that shapes a guest and so its snapshot.
+    """All that shapes a guest, and therefore its snapshot.
 
-    memory, rootfs_size, payload_size: bytes; machine, cpu_model: the values of -machine and -cpu; swap: bytes of a
-    second virtio disk, 0 for none; append: words added to the kernel's command line; qemu_args: words added to QEMU's.
-    The digests name the files' content.
+    memory, rootfs_size, payload_size: bytes.
+    kernel_digest, initramfs_digest, rootfs_digest: SHA-256 of the files' content.
+    machine, cpu_model: the values of -machine and -cpu.
+    swap: bytes of the virtio disk for swap, 0 for none.
+    append: words added to the kernel's command line.
+    qemu_args: words added to QEMU's command line.
     """
 
     memory: int
@@ -69,13 +77,20 @@ class GuestSpec:
 class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
-    recording: rrfile to write (`record`) or to read (`replay`); ssh: a port of 127.0.0.1, which QEMU chooses, leads to
-    the guest's SSH server;
-    debugger: QEMU listens for one on a socket, or, with debugger_port, on that port of 127.0.0.1;
-    history: a qcow2 image for snapshots of a replay; dump: an open file for the memory of a guest that panicked;
-    ram: a file that is the guest's memory, of which the guest writes to pages of its own, or, with ram_kept, to the
-    file itself; prealloc: whether it has all pages of its own before it starts; blank_layers: a directory with blank
-    images, each named by its size, that stand in for the layers while a snapshot is made.
+    folder: the directory of the sockets and pipes.
+    incoming: whether QEMU waits for a snapshot to restore.
+    rr: `record` or `replay`.
+    recording: the rrfile that QEMU writes or reads.
+    ssh: whether QEMU forwards a port of 127.0.0.1, which it chooses, to the guest's SSH server.
+    run_as: the user to which a QEMU started as root drops its privileges.
+    debugger: whether QEMU's gdbstub listens, on a Unix socket or on debugger_port.
+    debugger_port: a port of 127.0.0.1.
+    history: a qcow2 image for the snapshots of a replay.
+    dump: an open descriptor of the file for the memory of a guest that panicked.
+    ram: a file that backs the guest's memory, mapped privately unless ram_kept is set.
+    ram_kept: whether the guest's writes go to the file `ram`.
+    prealloc: whether QEMU allocates all of the guest's pages before the guest starts.
+    blank_layers: a directory of blank images, named by their sizes, that stand in for the layers of a new snapshot.
     """
 
     name: str
@@ -99,7 +114,7 @@ class Wiring:
 
     @property
     def qmp(self) -> Path:
-        """The socket on which the rig listens for QMP."""
+        """The socket on which rig listens for QMP."""
         return self.folder / "qmp"
 
     @property
@@ -119,5 +134,5 @@ class Wiring:
 
     @property
     def shell_socket(self) -> Path:
-        """The socket of the second console, for people."""
+        """The socket of the second console, hvc0, for the user."""
         return self.folder / "shell"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The way into a live guest: SSH over a port on loopback, with a key made for that run."""
+"""SSH into a live guest, over a port on loopback and with a key pair that is made for the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import paramiko
 
 from rig.errors import GuestError, RigError
 
-# It logs each attempt while the server is not up yet, with tracebacks.
+# paramiko logs a traceback for every connection attempt before the guest's server is up.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
@@ -33,10 +33,11 @@ def free_port() -> int:
 
 
 def forwarded_port(usernet: str) -> int:
-    """Return the TCP port of 127.0.0.1 that leads to the guest's port 22, from QEMU's answer to `info usernet`.
+    """Return the TCP port of 127.0.0.1 that QEMU forwards to the guest's port 22.
 
-    The table is slirp_connection_info()'s (libslirp, misc.c): protocol and state, descriptor, source address and port,
-    destination address and port. Raises GuestError where no line of it is a forwarding to port 22.
+    usernet: QEMU's answer to `info usernet`. libslirp's slirp_connection_info() (misc.c) prints the table: protocol and
+    state, descriptor, source address and port, destination address and port.
+    Raises GuestError when no line forwards to port 22.
     """
     for line in usernet.splitlines():
         words = line.split()
@@ -70,9 +71,11 @@ class Shell:
         return out
 
     def push(self, files: dict[str, Path], texts: dict[str, str]) -> None:
-        """Copy programs and texts into the guest by SFTP, and check each one's SHA-256 there.
+        """Copy programs and texts into the guest by SFTP, and verify each one's SHA-256 there.
 
-        files, texts: absolute path in the guest -> file of the host, or content.
+        files: absolute path in the guest -> file of the host.
+        texts: absolute path in the guest -> content.
+        Raises GuestError when a file arrives damaged.
         """
         sums = {}
         sftp = paramiko.SFTPClient.from_transport(self._transport)
@@ -101,9 +104,11 @@ class Shell:
 
 @contextmanager
 def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> Iterator[Shell]:
-    """Connect as root, with the host key that the agent told over its own port. Retried until `timeout` seconds.
+    """Connect to the guest as root and yield the session. Retry until the guest's server is up.
 
-    Raises RigError when it does not come up.
+    host_key: the public key that the agent reported over its own port; the server must present it.
+    timeout: seconds.
+    Raises GuestError when the server does not come up or refuses the key, RigError for another host key.
     """
     deadline = time.monotonic() + timeout
     expected = host_key.split()

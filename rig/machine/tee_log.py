@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is kept of all that a guest says: as much as has room, in a file, for as long as the disk takes it."""
+"""Keep a guest's output in a file, up to a bound and for as long as the disk has space."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FRAME = re.compile(rb'\{"n":\d{1,15},"t":[\d.]{1,30},')
-"""What the agent begins each record with."""
+"""The fields with which the agent begins each record."""
 
-__all__ = ["HeadAndTail", "KeptLog", "Ration"]
+__all__ = ["HeadAndTail", "Ration", "TeeLog"]
 
 
-class KeptLog:
-    """Open in a `with` block; written through at once.
+class TeeLog:
+    """A log file that is open in a `with` block and unbuffered.
 
-    failed: why the file lacks what came, where it does: a disk that is full. The guest must not wait for us, come what
-    may, so nothing is raised, and nothing more is written.
+    A failed write raises nothing, because the guest must never wait for rig. Nothing more is written after it.
+    failed: the error of that write, such as a full disk, or None.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.failed: OSError | None = None
 
-    def __enter__(self) -> KeptLog:
+    def __enter__(self) -> TeeLog:
         self._file = self._path.open("wb", buffering=0)
         return self
 
@@ -41,9 +41,11 @@ class KeptLog:
 
 
 class HeadAndTail:
-    """What is kept of a stream that may be of any length: its first bytes and its last.
+    """Keep the first and the last bytes of a stream of any length.
 
-    What a guest says decides alone what is kept, so a replay keeps the same bytes. left_out: how many were not kept.
+    The choice depends only on the stream's content, not on how reads split it, so a replay keeps the same bytes.
+    head, tail: bytes to keep of the beginning and of the end.
+    left_out: bytes that were dropped.
     """
 
     def __init__(self, head: int, tail: int) -> None:
@@ -53,7 +55,7 @@ class HeadAndTail:
         self.left_out = 0
 
     def take(self, data: bytes) -> bytes:
-        """Return what of the next bytes is kept at once."""
+        """Take the next bytes of the stream, and return those that belong to its head."""
         kept, rest = data[: self._room], data[self._room :]
         self._room -= len(kept)
         if rest:
@@ -63,7 +65,7 @@ class HeadAndTail:
         return kept
 
     def rest(self) -> bytes:
-        """Return the last bytes of a stream that is over, behind a line that says how many are missing before them."""
+        """Return the tail of a stream that has ended, after a line with the number of bytes dropped before it."""
         if len(self._tail) > self._most:
             self._cut()
         if not self.left_out:
@@ -76,9 +78,11 @@ class HeadAndTail:
 
 
 class Ration:
-    """Which records are kept: all but the lines that programs print beyond a bound, so that no sample is lost to noise.
+    """Choose the records to keep. Printed lines have a bound of their own, so that they cannot displace samples.
 
-    left_out: bytes of the records that were not kept.
+    lines: bytes of the records of lines that programs print.
+    others: bytes of all other records.
+    left_out: bytes of the records that were dropped.
     """
 
     def __init__(self, lines: int, others: int) -> None:
@@ -87,9 +91,9 @@ class Ration:
         self.left_out = 0
 
     def take(self, records: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield those records (lines of JSON without their ends) that are kept.
+        """Yield the records that are kept. A record is a line of JSON without its line end.
 
-        Where lines of programs are missing a record `left-out` stands for them, so that they do not count as lost.
+        A record `left-out` stands for each gap of dropped lines, so that these do not count as lost records.
         """
         for record in records:
             head = record[:160]
@@ -108,7 +112,7 @@ class Ration:
             yield record
 
     def rest(self) -> Iterator[bytes]:
-        """Yield the record that stands for the lines left out since the last one that was kept, where there are any."""
+        """Yield the record `left-out` for the lines that were dropped since the last kept record, if there are any."""
         if self._gap:
             yield self._last + b'"ev":"left-out","lines":%d}' % self._gap
         self._gap = 0

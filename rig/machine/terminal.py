@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A person at a guest's second console: the terminal in raw mode, bytes carried both ways."""
+"""Attach the user's terminal, in raw mode, to a guest's second console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rig.errors import GuestError
 __all__ = ["LEAVE", "attach", "wait_for_prompt"]
 
 LEAVE = b"\x1d"
-"""Ctrl-], as in telnet and virsh console."""
+"""Ctrl-], which also leaves telnet and virsh console."""
 
 
 def wait_for_prompt(connection: socket.socket, timeout: float) -> None:
@@ -48,7 +48,7 @@ def _raw(descriptor: int) -> Iterator[None]:
 
 
 def attach(connection: socket.socket) -> None:
-    """Carry bytes between our terminal and the guest until Ctrl-], the end of our input, or the guest's end."""
+    """Copy bytes between rig's terminal and the guest until Ctrl-], the end of the input, or the guest's end."""
     stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
     connection.send(b"\n")
     sources = [connection.fileno(), stdin]
@@ -67,6 +67,6 @@ def attach(connection: socket.socket) -> None:
                 if LEAVE in data:
                     return
                 if not data:
-                    # Input from a file is over: what it started may still answer.
+                    # The input was a file and has ended. Keep reading: a command that it started may still print.
                     sources.remove(stdin)
                 connection.send(data)

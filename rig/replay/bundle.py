@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run with all that its replay needs in one archive: its directory, kernel, initramfs, root and snapshot, by hash."""
+"""Bundles: a run and everything its replay needs (kernel, initramfs, root, snapshot) in one archive, keyed by hash."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["Imported", "export_run", "import_run"]
 
 @dataclass(frozen=True)
 class Imported:
-    """A run that came in. added: the cache's parts that were not here before."""
+    """An imported run. added: the cache entries that did not exist on this host before."""
 
     run: Run
     folder: Path
@@ -43,10 +43,10 @@ class Imported:
 
 
 def export_run(store: Store, run: Run, folder: Path, target: Path) -> int:
-    """Write the run and its parts into `target` (tar, zstd) and return its size in bytes.
+    """Write the run and its parts into `target` (tar, zstd) and return the archive's size in bytes.
 
-    A run without a recording is exported alone: it can be read and reported anywhere. Raises RigError where a part
-    is missing or the disk is full.
+    A run without a recording is exported without parts: it can be read and reported anywhere, but not replayed.
+    Raises RigError where a part is missing or the disk is full.
     """
     members = {
         f"run/{path.relative_to(folder)}": path
@@ -89,7 +89,7 @@ def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, s
     beside = store.get("imported", (imported or {}).get(kind, ""))
     for entry in [*store.entries(kind), *([beside] if beside else [])]:
         if digest in entry.files.values():
-            found = store.whole(entry.kind, entry.key)
+            found = store.get_verified(entry.kind, entry.key)
             if found is not None:
                 return replace(found, kind=kind)
     hint = "" if run.recording.guest is None else getattr(run.recording.guest, f"{kind}_path", "")
@@ -104,7 +104,7 @@ def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, s
 
 
 def _needed_only(entry: Entry, run: Run) -> list[str]:
-    """The one file of the entry that the guest boots, and what says how it was configured."""
+    """Return the names of the entry's files that a replay needs: the booted file and its configuration."""
     digests = {digest for _, digest in _wanted(run)}
     return [name for name, digest in entry.files.items() if digest in digests or name == "config"]
 
@@ -147,14 +147,15 @@ def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
 
 
 def import_run(store: Store, source: Path, root: Path | None = None, *, trust: bool = False) -> Imported:
-    """Unpack an archive: the run into the runs' directory, its parts beside one's own; every file is checked by hash.
+    """Unpack an archive: the run into the directory of runs, its parts into the cache beside the local entries.
 
-    trust: take a run whose guest has QEMU options of its own, which may name any file of this host.
-    Raises RigError for what is not an archive of rig's, is damaged or cut short, names what no run names, and for a run
-    that is already here and is not the same.
+    Every file is checked against its SHA-256.
+    trust: accept a run whose guest has extra QEMU options, which may name any file of this host.
+    Raises RigError for a file that is not a bundle, a damaged or truncated bundle, a name or hash in it that has not
+    the allowed form, and a different run with the same id on this host.
     """
     root = runs_folder() if root is None else root
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
         if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
@@ -182,7 +183,7 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
 
 
 def _read_run(source: Path, path: Path) -> Run:
-    """Return the run of an archive. Raises RigError where one of its names or hashes has not the allowed form."""
+    """Return the run of an archive. Raises RigError where one of its names or hashes does not have the allowed form."""
     try:
         run = parse_run(path.read_bytes(), source)
     except OSError:
@@ -196,10 +197,10 @@ def _read_run(source: Path, path: Path) -> Run:
 
 
 def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, str]:
-    """Move the parts that are not here into the cache, and return kind -> key of each.
+    """Move the parts that this host lacks into the cache, and return kind -> key of each.
 
-    They stand beside one's own by what they contain, whatever name they came under: a snapshot of somebody else's must
-    never be restored for a guest of one's own.
+    The key is computed from the content and never taken from the archive: a snapshot that somebody else made must never
+    be restored for a guest of the local user.
     """
     lacking = {}
     for kind, digest in _wanted(run) if run.recording.guest is not None else []:
@@ -210,7 +211,7 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
             raise RigError(f"the archive lacks the run's {kind} ({digest[:16]})", where=MANIFESTS[0])
         lacking[kind] = folder = PurePosixPath(names[0]).parent
         identity = manifest.about.get(f"{kind}/{folder.name}", {}).get("identity")
-        # An earlier version kept none.
+        # Snapshots of earlier versions have no identity to compare.
         if kind == "snapshot" and identity is not None and not _is_of(run, identity):
             raise RigError("the snapshot's key is not the hash of the identity beside it", where=MANIFESTS[0])
     keys: dict[str, str] = {}
@@ -230,7 +231,7 @@ def _is_of(run: Run, identity: object) -> bool:
 
 
 def _unpack(source: Path, work: Path) -> Manifest:
-    """Unpack what the manifest names and nothing else; return the manifest."""
+    """Unpack the members that the manifest lists, and no others; return the manifest."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
     with source.open("rb") as file, started_program([tool("zstd"), "-q", "-d", "-c"], stdin=file) as zstd:
@@ -238,12 +239,12 @@ def _unpack(source: Path, work: Path) -> Manifest:
         assert zstd.stderr is not None
         try:
             manifest = _unpack_members(zstd.stdout, Budget(source.stat().st_size), work)
-            # A tar ends in zeros, up to a record of 10 KiB. The checksum of the whole comes last.
+            # tar pads the archive with zeros to a record of 10 KiB. zstd checks the frame's checksum only at its end.
             if zstd.stdout.read(1 << 20).strip(b"\0") or zstd.stdout.read(1) or zstd.wait() != 0:
                 raise BadArchive("something is wrong with its end")
             return manifest
         except BadArchive as error:
-            # Where zstd has ended, its own words say more than that the stream is cut short.
+            # If zstd has exited, its error message is more precise than "the stream is cut short".
             words = zstd.stderr.read(4096).decode(errors="replace").strip() if zstd.poll() else ""
             raise _damaged(source, words or str(error)) from None
 
@@ -260,7 +261,7 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:
     manifest = read_manifest(b"".join(first.pieces()))
     missing = dict(manifest.files)
     for member in members:
-        # The manifest's names have been checked; a name that is not one of them is not used.
+        # read_manifest() has checked the listed names, so only a listed name may become a path.
         expected = missing.pop(member.name, None)
         if expected is None:
             raise BadArchive(f"a member that its manifest does not name: {member.name[:80]!r}")
@@ -273,7 +274,7 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:
 
 
 def _write(member: Member, budget: Budget, target: Path) -> str:
-    """Write a member's content, zeros as holes, and return its digest."""
+    """Write a member's content, with runs of zeros as holes, and return its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb", buffering=0) as file:
         for data in member.pieces():

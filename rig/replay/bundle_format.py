@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What an archive of a run may hold: its manifest, the names of its members, and bounds on all of them.
+"""The format of a bundle: its manifest, the allowed member names, and the size limits.
 
-An archive comes from somebody else. A name is taken only when it has the one allowed form, and a size only when a run
-can have it: an archive of 67 kB can expand to gigabytes.
+A bundle is untrusted input. A name is accepted only in the one allowed form, and a size only up to what a run can have:
+an archive of 67 kB can expand to gigabytes.
 """
 
 from __future__ import annotations
@@ -21,29 +21,33 @@ from rig.run.imported import IMPORTED_FILE
 __all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "Manifest", "check_name", "read_manifest"]
 
 MANIFESTS = ("bundle.json", "parcel.json")
-"""The first member's name: what rig writes, and what it wrote before."""
+"""Names of the first member: the one that rig writes, and the one that earlier versions wrote."""
 LAYOUT = 1
 PART_KINDS = ("kernel", "initramfs", "rootfs", "snapshot")
 MOST_FILES = 1000
 LARGEST_MANIFEST = 1 << 20
 LARGEST = 64 << 30
-"""Bytes of all members together, holes included: decompressing them takes time even where they take no room."""
+"""Limit on the bytes of all members, holes included: holes take no disk space, but time to decompress."""
 FREE_EXPANSION = 256 << 20
 MOST_EXPANSION = 100
-"""Bytes that are not zeros, a byte of the archive. A log of one letter is more, and comes out of the free part."""
+"""Limit on non-zero bytes per byte of the archive. A repetitive log may exceed it within the free part."""
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """files: member -> SHA-256; about: `kind/key` of a part -> what its builder wrote down."""
+    """The manifest of a bundle.
+
+    files: member name -> SHA-256.
+    about: `kind/key` of a part -> the description that its builder stored.
+    """
 
     files: dict[str, str]
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Parse the manifest. Raises BadArchive where it has not the form that rig writes, or names what it may not."""
+    """Parse the manifest. Raises BadArchive for a form that rig does not write, or a name that is not allowed."""
     try:
         found = json.loads(text)
         layout, files, about = found["layout"], found["files"], found.get("about", {})
@@ -73,20 +77,20 @@ def check_name(name: str) -> None:
 
 
 class Budget:
-    """How much may still come out of an archive. packed: bytes of the archive itself."""
+    """How many bytes may still be unpacked from an archive. packed: size of the archive file in bytes."""
 
     def __init__(self, packed: int) -> None:
         self._size = LARGEST
         self._written = FREE_EXPANSION + MOST_EXPANSION * packed
 
     def announce(self, name: str, size: int) -> None:
-        """Take note of a member that begins. Raises BadArchive when it is larger than it can be."""
+        """Account for a member's size before it is unpacked. Raises BadArchive when it exceeds the limit."""
         self._size -= size
         if self._size < 0 or (name == f"run/{RUN_FILE}" and size > LARGEST_RUN_FILE):
             raise BadArchive(f"{name} is larger than it can be")
 
     def write(self, size: int) -> None:
-        """Take note of bytes that reach the disk. Raises BadArchive when the archive expands too far."""
+        """Account for bytes that are written to disk. Raises BadArchive when the archive expands too far."""
         self._written -= size
         if self._written < 0:
             raise BadArchive("it expands to far more than a run can")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""gdb on a replay, stopped at a named place; or the replay held there for the user's own debugger."""
+"""gdb on a replay that is stopped at a stop point; or the replay held there for the user's own debugger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from rig.image.hosttools import tool
 from rig.image.staging import staging_directory
@@ -27,12 +28,16 @@ HELPERS = Path(__file__).parent.parent / "machine" / "ingdb.py"
 
 
 def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -> list[str]:
-    """Return the command that attaches gdb. target: a socket's path, or HOST:PORT; commands: run after that."""
+    """Return the command line that attaches gdb.
+
+    target: path of a Unix socket, or HOST:PORT.
+    commands: gdb commands to run after gdb has attached.
+    """
     before = (
-        # Files that lie beside the kernel's, and the user's own, are not to run here.
+        # auto-load would run gdb scripts that lie beside vmlinux or in the user's current directory.
         "set auto-load off", "set confirm off", "set pagination off", "set style enabled off",
         "set architecture i386:x86-64",
-        # A packet that is sent again, as after gdb's usual two seconds, is answered twice by QEMU.
+        # gdb resends a packet after two seconds by default, and QEMU's gdbstub then answers it twice.
         "set remotetimeout 60",
     )  # fmt: skip
     after = (f"target remote {target}", f"source {HELPERS}", *commands)
@@ -41,7 +46,7 @@ def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -
 
 
 def launch_entry(symbols: Symbols, port: int, name: str) -> str:
-    """Return an entry for `configurations` of VS Code's launch.json (the C/C++ extension's cppdbg)."""
+    """Return an entry for `configurations` in VS Code's launch.json (type cppdbg of the C/C++ extension)."""
     entry = {
         "name": name,
         "type": "cppdbg",
@@ -69,10 +74,12 @@ async def debug(
     reversible: bool = True,
     tell: Callable[[str], None] = print,
 ) -> int:
-    """Replay to the place and hand over; return gdb's exit status.
+    """Replay to the stop point, run gdb on the stopped guest, and return gdb's exit status.
 
-    commands: gdb commands to begin with; batch: no prompt after them. server: a port on 127.0.0.1 on which the
-    replay waits for a debugger instead, until it is interrupted. Raises as at_place() does.
+    commands: gdb commands to start with.
+    batch: exit after the commands instead of showing a prompt.
+    server: port on 127.0.0.1 on which the replay waits for the user's debugger, until it is interrupted.
+    Raises the errors of at_place().
     """
     if server is None:
         tool("gdb")
@@ -102,20 +109,35 @@ async def debug(
 
 
 async def _attended(command: list[str], instant: Instant) -> int:
-    # Ctrl-C is for gdb; a handler, unlike SIG_IGN, is not inherited.
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    ended_by: list[int] = []
+
+    def end_gdb(number: int, frame: FrameType | None) -> None:
+        ended_by.append(number)
+        gdb.kill()
+
+    # Ctrl-C must reach gdb only. SIG_IGN would be inherited by gdb; a handler is reset by execve(). What else ends
+    # rig has to end gdb first: rig's own handlers raise SIGINT, which nobody would see here.
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None)}
     noted = signal.set_wakeup_fd(-1)
     try:
         gdb = subprocess.Popen(command)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, end_gdb)
         try:
-            return await asyncio.to_thread(gdb.wait)
+            status = await asyncio.to_thread(gdb.wait)
         finally:
             if gdb.poll() is None:
                 gdb.kill()
                 gdb.wait()
     finally:
         signal.set_wakeup_fd(noted)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if ended_by:
+        signal.raise_signal(ended_by[0])
+        await asyncio.sleep(0)
+    return status
 
 
 async def _serve(instant: Instant, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The clock of a guest that stands still, as its kernel keeps it: ticks, and what CLOCK_MONOTONIC was at one of them.
+"""CLOCK_MONOTONIC of a stopped guest, read from its memory: jiffies, and the clock's value at one tick.
 
-The agent's records and the kernel's log carry CLOCK_MONOTONIC. Ticks alone lag behind it by what early boot took before
-the first.
+The agent's records and the kernel log carry CLOCK_MONOTONIC. jiffies alone lags behind it by the time that early boot
+took before the first tick.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ DEFAULT_HERTZ = 250
 
 @dataclass(frozen=True)
 class TickClock:
-    """jiffies: the counter's address; hertz: ticks a second; at tick `ticks` the clock was `nanoseconds`."""
+    """A conversion from jiffies to CLOCK_MONOTONIC.
+
+    jiffies: address of the counter.
+    hertz: ticks a second (CONFIG_HZ).
+    ticks, nanoseconds: a value of jiffies, and CLOCK_MONOTONIC at that tick.
+    """
 
     jiffies: int
     hertz: int
@@ -34,16 +39,18 @@ class TickClock:
     nanoseconds: int
 
     async def seconds(self, port: DebugPort) -> float:
-        """Return the clock at the last tick that was counted."""
+        """Return CLOCK_MONOTONIC at the last tick, in seconds."""
         since = await port.number(self.jiffies) - self.ticks
         return self.nanoseconds / 1e9 + since / self.hertz
 
 
 async def read_tick_clock(port: DebugPort, kernel: Path, symbols: Symbols) -> TickClock:
-    """Return the clock. kernel: its image, beside which its configuration lies. Raises RigError for a kernel without.
+    """Return the clock of a stopped guest.
 
-    The time of the last tick is ktime_get() without what went by since (kernel/time/timekeeping.c): tkr_mono.base plus
-    tkr_mono.xtime_nsec, shifted.
+    kernel: path of the kernel image; its configuration lies beside it.
+    Raises RigError for a kernel without the symbols that this needs.
+    The time of the last tick is ktime_get() (kernel/time/timekeeping.c) without the cycles since that tick:
+    tkr_mono.base + (tkr_mono.xtime_nsec >> tkr_mono.shift).
     """
     found = symbol_addresses(symbols.vmlinux, ("jiffies_64", "tk_core"))
     if missing := {"jiffies_64", "tk_core"} - found.keys():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replay a recorded run: the same guest from the same snapshot, its console and records compared as they come."""
+"""Replay a recorded run from its snapshot, and compare the console and the agent's records while they arrive."""
 
 from __future__ import annotations
 
@@ -25,19 +25,23 @@ from rig.run.progress import Progress
 __all__ = ["Bounds", "how_it_ended", "instruction", "replay", "replaying"]
 
 OVER = ("replay file is over", "error reading the replay data")
-"""What QEMU says at the end of a recording that has no end (replay/replay-internal.c)."""
+"""QEMU's messages at the end of a recording that was cut, without an end event (replay/replay-internal.c)."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Host seconds. total: the whole replay; still: without one instruction of the guest."""
+    """Time limits of a replay, in host seconds.
+
+    total: limit on the whole replay.
+    still: limit on the time in which the guest executes no instruction.
+    """
 
     total: float
     still: float = 20.0
 
     @classmethod
     def of(cls, replayable: Replayable, scale: float = 1.0) -> Bounds:
-        """A replay takes about three times as long as its recording; ten times, and a minute, is too long."""
+        """Return limits for a recording: ten times its duration plus a minute. A replay usually takes three times."""
         plan = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), 60.0)
         return cls((60.0 + 10 * plan) * scale, 20.0 * scale)
 
@@ -53,7 +57,7 @@ async def replaying(
     debugger_port: int | None = None,
     history: Path | None = None,
 ) -> AsyncIterator[Session]:
-    """Start the guest of a recording, restored and stopped before its first instruction, and yield it."""
+    """Start the guest of a recording, restored from its snapshot and stopped before the first instruction."""
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_folder(name) as folder:
         payload = await asyncio.to_thread(unpack_payload, replayable, folder)
@@ -75,7 +79,7 @@ async def replaying(
 
 
 async def instruction(session: Session) -> int:
-    """Return how many instructions the guest has run since the start of its clock."""
+    """Return how many instructions the guest has executed (QEMU's icount) since the start of its clock."""
     return int((await session.monitor.execute("query-replay"))["icount"])
 
 
@@ -84,8 +88,8 @@ async def replay(
 ) -> Replayed:
     """Replay to the end, or to the first difference.
 
-    out: a folder to keep the replay's own console.log and events.jsonl in. A replay that gets stuck or breaks off is
-    no exception: `problem` tells.
+    out: directory for the replay's own console.log and events.jsonl.
+    A replay that hangs or ends early raises nothing: `Replayed.problem` says why.
     """
     progress.phase("replay")
     loop, parted = asyncio.get_running_loop(), asyncio.Event()
@@ -119,7 +123,10 @@ async def replay(
 
 
 async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -> str:
-    """Wait for QEMU's exit, a difference or a stop of the guest's instructions; return what went wrong, or ''."""
+    """Wait until QEMU exits, the streams differ, or the guest executes no more instructions.
+
+    Returns what went wrong, or ''.
+    """
     ended = asyncio.ensure_future(session.process.wait())
     panicked = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
     differs = asyncio.ensure_future(parted.wait())
@@ -134,12 +141,12 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             if ended.done() or differs.done():
                 return "" if differs.done() else how_it_ended(session, ended.result())
             if panicked.done() and panicked.exception() is None:
-                # It is held, as it was when it was recorded.
+                # The guest panicked, and QEMU keeps it paused, as it did at the end of the recording.
                 return ""
             if _is_over(session):
                 return "the recording ends here"
             now = time.monotonic()
-            # A replay that waits for an event that never comes may keep the monitor waiting too.
+            # A replay that waits for a missing event may block QEMU's monitor too.
             with contextlib.suppress(TimeoutError, RigError):
                 count = await asyncio.wait_for(instruction(session), bounds.still)
                 if count != last:
@@ -159,7 +166,7 @@ def _is_over(session: Session) -> bool:
 
 
 def how_it_ended(session: Session, status: int) -> str:
-    """Return why QEMU ended with that exit status, or '' where it did as it should."""
+    """Return why QEMU exited with that status, or '' for the expected end of a replay."""
     words = session.process.words()
     if _is_over(session):
         return "the recording ends here"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether a run can be replayed here: every part that shaped it is found, and checked by hash, before it starts."""
+"""Check before a replay that this host has every part of the run, and that each part has the recorded SHA-256."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAYLOAD = "recording/payload.zst"
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the cache that a replay needs. kind: as the cache sorts it."""
+    """A file that a replay needs. kind: the kind of its cache entry."""
 
     kind: str
     digest: str
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Replayable:
-    """A run whose parts are all here. cut: the recording is shorter than the run noted."""
+    """A run whose parts are all on this host. cut: the recording is shorter than run.json says."""
 
     run: Run
     folder: Path
@@ -48,7 +48,7 @@ class Replayable:
 
 
 def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
-    """Return the files that a guest boots from, in the order kernel, initramfs, rootfs."""
+    """Return the files that a guest boots, in the order kernel, initramfs, rootfs."""
     return (
         Part("kernel", guest.kernel, guest.kernel_path),
         Part("initramfs", guest.initramfs, guest.initramfs_path),
@@ -57,10 +57,11 @@ def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
 
 
 def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool = True) -> Replayable:
-    """Return what a replay of this run starts from.
+    """Return the parts that a replay of this run starts from.
 
-    check: whether the recording's hash must be the one that the run noted. Raises RigError for a run without a
-    recording, another QEMU, a part that is missing or is not what it was, and a damaged recording.
+    check: whether the recording's SHA-256 must match run.json.
+    Raises RigError for a run without a recording, a different QEMU, a part that is missing or has changed, and a
+    damaged recording.
     """
     guest = _recorded(run, folder)
     if qemu.text != run.environment.qemu:
@@ -110,7 +111,7 @@ def _recorded(run: Run, folder: Path) -> RecordedGuest:
         )
     for name in (run.recording.path, PAYLOAD):
         path = folder / name
-        # The path comes from a file that may be another person's.
+        # The path comes from run.json, which may be imported: it must not lead out of the run's directory.
         if not path.resolve().is_relative_to(folder.resolve()):
             raise RigError("the recording lies outside the run's folder", where=path, remedy="this is no run of rig's")
         if not path.is_file():
@@ -143,12 +144,15 @@ def _found(store: Store, part: Part, imported: dict[str, str] | None) -> Path:
 
 
 def kernel_of(store: Store, run: Run, folder: Path) -> Path:
-    """Return the kernel that a run booted, recorded or not. Raises RigError when it is not here."""
+    """Return the path of the kernel that a run booted. Raises RigError when this host does not have it.
+
+    The run need not have a recording.
+    """
     return _found(store, Part("kernel", run.environment.kernel_hash, ""), read_imported(folder))
 
 
 def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> Iterator[Path]:
-    # The hint of an imported run is a path of somebody else's choice: reading it may never end.
+    # The author of an imported run chose the hint: it may name a FIFO or a device that never ends.
     if part.hint and imported is None:
         yield Path(part.hint)
     beside = store.get("imported", (imported or {}).get(part.kind, ""))
@@ -159,7 +163,7 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
 
 
 def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dict[str, str] | None) -> Snapshot:
-    """Return the snapshot that the run began from: one's own, or the one that was imported with this run."""
+    """Return the snapshot that the run started from: a local one, or the one that was imported with this run."""
     key = run.environment.snapshot_hash
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
@@ -183,9 +187,9 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
 
 
 def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -> None:
-    """Raise RigError where this rig would start another guest than the one that was saved.
+    """Raise RigError if this rig would start a different guest than the one that the snapshot was saved from.
 
-    A snapshot of an earlier version has no identity to compare; the replay itself is compared byte by byte.
+    A snapshot of an earlier version has no identity and passes: the replay's output is compared byte by byte anyway.
     """
     if snapshot.identity is None:
         return
@@ -200,14 +204,14 @@ def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -
 
 
 def unpack_payload(replayable: Replayable, into: Path) -> Path:
-    """Unpack the payload that the run had and return it. Raises RigError when it is not the same any more."""
+    """Unpack the run's payload and return its path. Raises RigError when it differs from the recorded payload."""
     packed = replayable.folder / PAYLOAD
     target = into / "payload"
     size = replayable.spec.payload_size
     unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
     with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        # A file of somebody else's may unpack to anything: no more than a payload's size is read.
+        # An imported payload may be a decompression bomb, so no more than the recorded size is read.
         left = size
         while left and (data := process.stdout.read(min(left, 1 << 20))):
             write_sparse(file.fileno(), data)

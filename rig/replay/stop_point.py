@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Places of a run at which a replay can stop: what a person writes, and whether the run has it."""
+"""Stop points of a replay: how a user writes them, and whether the run reaches them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ KINDS = "oom, panic, fork, start, mark:NAME, t=TIME"
 
 @dataclass(frozen=True)
 class Place:
-    """kind: oom, panic, fork, start, mark or t. name: the mark's; seconds: of the guest's clock."""
+    """A stop point.
+
+    kind: `oom`, `panic`, `fork`, `start`, `mark` or `t` (a time).
+    name: name of the mark.
+    seconds: guest seconds.
+    """
 
     kind: str
     name: str = ""
@@ -32,7 +37,7 @@ class Place:
 
 
 def parse_place(text: str) -> Place:
-    """Return the place of that spelling. Raises UsageError."""
+    """Parse a stop point. Raises UsageError for a text that is none."""
     if text in ("oom", "panic", "fork", "start"):
         return Place(text)
     if text.startswith("mark:") and len(text) > 5:
@@ -46,14 +51,14 @@ def parse_place(text: str) -> Place:
 
 
 def default_place(run: Run) -> Place:
-    """Return where a run is worth stopping: at its OOM, else at its panic, else at its start."""
+    """Return the default stop point of a run: its OOM, else its panic, else its start."""
     if run.ooms and not (run.panic and run.recording.path is None):
         return Place("oom")
     return Place("panic") if run.panic else Place("start")
 
 
 def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
-    """Raise UsageError for a place that the run has not."""
+    """Raise UsageError for a stop point that the run never reaches."""
     marks = marks_of(folder)
     if place.kind == "oom" and not run.ooms:
         raise UsageError("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
@@ -76,7 +81,7 @@ def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
 
 
 def _first_second(folder: Path) -> float:
-    """The guest's clock where the recording begins: at the agent's `ready`, which stands first."""
+    """Return the guest's clock at the start of the recording: the time of the agent's first record, `ready`."""
     try:
         with (folder / "events.jsonl").open("rb") as file:
             return float(json.loads(file.readline())["t"])
@@ -85,7 +90,7 @@ def _first_second(folder: Path) -> float:
 
 
 def marks_of(folder: Path) -> tuple[str, ...]:
-    """Return the names of a run's marks in the order in which they came, from its console."""
+    """Return the names of a run's marks in the order in which the console shows them."""
     try:
         console = (folder / "console.log").read_bytes().decode(errors="replace")
     except OSError:

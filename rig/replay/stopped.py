@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A replay brought to a named place and stopped there: at the OOM, the panic, the fork, a mark, or a time.
+"""Run a replay up to a stop point (the OOM, the panic, the fork, a mark, or a time) and hold it there.
 
-Breakpoints are on kernel functions; the guest runs with nokaslr, so their addresses are those of its vmlinux.
+Breakpoints are set on kernel functions. The guest boots with nokaslr, so their addresses are those in vmlinux.
 """
 
 from __future__ import annotations
@@ -30,23 +30,26 @@ from rig.run.progress import Progress
 
 __all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
 
-# Where each place is: the first of these functions that the kernel has.
+# Kernel functions of each stop point. The breakpoint goes to the first one that the kernel's symbols have.
 FUNCTIONS = {
-    # mm/oom_kill.c: the report is printed and the victim killed in it; dump_header() where it was inlined.
+    # mm/oom_kill.c: oom_kill_process() prints the report and kills the victim; dump_header() stands in where the
+    # compiler inlined it.
     "oom": ("oom_kill_process", "dump_header"),
-    # kernel/panic.c: vpanic() is below panic() since 6.16.
+    # kernel/panic.c: since 6.16 panic() calls vpanic(), which does the work.
     "panic": ("vpanic", "panic"),
-    # kernel/sched/core.c: the child is complete and about to be put on the run queue.
+    # kernel/sched/core.c: the child is complete and is about to be put on the run queue.
     "fork": ("wake_up_new_task",),
-    # kernel/printk/printk.c: the agent's marks go through /dev/kmsg.
+    # kernel/printk/printk.c: the agent writes its marks to /dev/kmsg.
     "mark": ("devkmsg_write",),
 }
 
 
 @dataclass(frozen=True)
 class Instant:
-    """A replay that stands at a place. function: whose first instruction is next; clock: of the guest,
-    in seconds, where the place is a time: the first tick at or after it.
+    """A replay that is stopped at a stop point.
+
+    function: the kernel function whose first instruction is next.
+    clock: guest seconds of the first tick at or after the requested time, where the stop point is a time.
     """
 
     place: Place
@@ -60,11 +63,11 @@ class Instant:
 
 
 class NoSymbols(RigError):
-    """The debug symbols of a run's kernel are not here."""
+    """This host has no debug symbols for a run's kernel."""
 
 
 def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
-    """Return the symbols of the run's kernel. Raises NoSymbols where they are not here."""
+    """Return the debug symbols of the run's kernel. Raises NoSymbols where this host has none."""
     found = find_symbols(store, kernel)
     if found is None:
         raise NoSymbols(
@@ -88,12 +91,12 @@ async def at_place(
     debugger_port: int | None = None,
     reversible: bool = False,
 ) -> AsyncIterator[Instant]:
-    """Replay up to the place and yield the stopped replay.
+    """Replay up to the stop point and yield the stopped replay.
 
-    debugger_port: let QEMU's debugger port be this one of 127.0.0.1; reversible: take a snapshot at the start, so
-    that a debugger can go back from there.
+    debugger_port: TCP port on 127.0.0.1 for QEMU's gdbstub.
+    reversible: take a snapshot at the start, so that a debugger can execute backwards.
 
-    Raises UsageError for a place that the run has not, RigError when it is not reached within the bounds.
+    Raises UsageError for a stop point that the run never reaches, and RigError when it is not reached in time.
     """
     refuse_what_never_comes(replayable.run, replayable.folder, place)
     names = FUNCTIONS.get(place.kind, ())
@@ -142,7 +145,11 @@ Condition = Callable[[DebugPort], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class _Way:
-    """From where the guest stands to the place. deadline: on the monotonic clock; total: seconds of it."""
+    """Drives a stopped replay forward to its stop point.
+
+    deadline: value of the host's monotonic clock.
+    total: the time limit in host seconds, for the error message.
+    """
 
     port: DebugPort
     place: Place
@@ -171,12 +178,16 @@ class _Way:
             await self.port.clear(address)
             if arrived:
                 return
-            # A breakpoint under the next instruction would stop it again at once.
+            # A breakpoint at the current instruction would stop the guest again before it executes anything.
             await self.port.step()
             await self.port.break_at(address)
 
     async def to_time(self, kernel: Path, symbols: Symbols) -> float:
-        """At each tick a watchpoint stops it: QEMU translates all code anew after a breakpoint, and not after that."""
+        """Run up to the first tick at or after the stop point's time, and return the guest's clock there.
+
+        A watchpoint on jiffies stops the guest at each tick. A breakpoint would be slower: QEMU translates all guest
+        code again after a breakpoint, but not after a watchpoint.
+        """
         clock = await read_tick_clock(self.port, kernel, symbols)
         await self.port.watch(clock.jiffies)
         while (now := await clock.seconds(self.port)) < self.place.seconds:
@@ -197,7 +208,10 @@ def _condition(replayable: Replayable, place: Place, symbols: Symbols) -> Condit
 
 
 def _nth(number: int) -> Condition:
-    """The agent writes nothing but marks to /dev/kmsg while a plan runs."""
+    """Return a condition that is true at the number-th call, from 1.
+
+    Every call of devkmsg_write() is a mark: the agent writes nothing else to /dev/kmsg while a plan runs.
+    """
     seen = 0
 
     async def condition(port: DebugPort) -> bool:
@@ -209,13 +223,14 @@ def _nth(number: int) -> Condition:
 
 
 def _child_is(run: Run, symbols: Symbols) -> Condition:
-    """The new task is the scenario's `child`."""
+    """Return a condition that is true when wake_up_new_task() starts the scenario's `child`."""
     wanted = run.roles.get("child")
     if wanted is None:
         raise UsageError("no process of this run is a `child`", where="--at fork", remedy=f"one of {KINDS}")
     offset = member_offset(symbols.vmlinux, "struct task_struct", "pid")
 
     async def condition(port: DebugPort) -> bool:
+        # rdi holds the first argument (x86-64 calling convention): the struct task_struct of the new task.
         task = (await port.registers())["rdi"]
         return await port.number(task + offset, 4) == wanted
 

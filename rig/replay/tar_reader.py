@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Read a tar stream member by member, in bounded memory, whatever the stream claims about itself.
+"""Read an untrusted tar stream member by member, in bounded memory.
 
-The standard tarfile reads an extended header whole, and 25 kB of zstd can hold a header of gigabytes. Here each header
-has a bound, and only what rig's own archives contain is a valid member: regular files with ustar or pax headers
-(POSIX.1-2001, pax interchange format).
+The standard library's tarfile reads an extended header as a whole, and 25 kB of zstd can hold a header of gigabytes.
+This reader limits the size of each header. It accepts only the members that rig writes: regular files with ustar or pax
+headers (POSIX.1-2001, pax interchange format).
 """
 
 from __future__ import annotations
@@ -17,25 +17,29 @@ __all__ = ["BadArchive", "Member", "read_members"]
 
 BLOCK = tarfile.BLOCKSIZE
 LARGEST_HEADER = 8 << 10
-"""Bytes of a pax header: a path of LONGEST_NAME and a few times."""
+"""Limit in bytes on a pax header: it holds a path of at most LONGEST_NAME and a few timestamps."""
 LONGEST_NAME = 512
 PIECE = 1 << 20
 
 
 class BadArchive(Exception):
-    """The stream is not an archive that rig wrote. Its text says why."""
+    """The stream is not an archive that rig wrote. The exception's text says why."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A regular file of the archive. name: as the archive spells it; size: bytes of its content."""
+    """A regular file of the archive.
+
+    name: the name as the archive spells it, unchecked.
+    size: bytes of the content.
+    """
 
     name: str
     size: int
     _stream: IO[bytes]
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the content in pieces of at most 1 MiB. To be read to its end before the next member is asked for."""
+        """Yield the content in pieces of at most 1 MiB. The caller must exhaust it before it takes the next member."""
         left = self.size
         while left:
             data = _exactly(self._stream, min(left, PIECE))
@@ -45,7 +49,7 @@ class Member:
 
 
 def read_members(stream: IO[bytes]) -> Iterator[Member]:
-    """Yield the members in their order. Raises BadArchive where the stream is not what rig writes, or ends early."""
+    """Yield the members in order. Raises BadArchive for a stream that rig does not write, or that ends early."""
     extended: dict[str, str] = {}
     while True:
         block = _exactly(stream, BLOCK)
@@ -69,7 +73,7 @@ def read_members(stream: IO[bytes]) -> Iterator[Member]:
 
 
 def _pax_records(stream: IO[bytes], size: int) -> dict[str, str]:
-    """Read an extended header: records `LENGTH KEYWORD=VALUE\\n`, the length that of the whole record."""
+    """Read an extended header: records `LENGTH KEYWORD=VALUE\\n`, where LENGTH counts the whole record."""
     if not 0 < size <= LARGEST_HEADER:
         raise BadArchive(f"an extended header has {size} bytes; {LARGEST_HEADER} are the most")
     data = _exactly(stream, size)
@@ -88,7 +92,7 @@ def _pax_records(stream: IO[bytes], size: int) -> dict[str, str]:
 
 
 def _size(extended: str | None, plain: int) -> int:
-    """Return a member's size: the extended header has it where the plain one has no room (8 GiB)."""
+    """Return a member's size: from the extended header if it has one, for ustar's size field ends at 8 GiB."""
     if extended is None:
         size = plain
     elif extended.isascii() and extended.isdigit() and len(extended) <= 18:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The OOM killer's choice, ranked: who of a report's task table was worst, and how exact that order is."""
+"""The tasks of an OOM report ranked by badness, and how exact that ranking is."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ __all__ = ["Candidate", "candidates", "rss_slack"]
 
 PAGE = 4096
 
-# A task's resident pages are counters of file, anonymous, swapped and shared memory (enum in
-# include/linux/mm_types_task.h).
+# NR_MM_COUNTERS in include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES.
 COUNTERS = 4
-# Up to 6.1 each thread may hold back that many events (TASK_RSS_EVENTS_THRESH, mm/memory.c).
+# Up to 6.1 each thread may cache this many RSS events before they are added to the mm (TASK_RSS_EVENTS_THRESH,
+# mm/memory.c).
 TASK_EVENTS = 64
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A task as the OOM killer saw it. points, rss, swap and page_tables in pages.
+    """A task as the OOM killer scored it.
 
-    points is None for a task that is never chosen (oom_score_adj -1000).
+    rss, swap, page_tables: pages.
+    points: badness in pages; None for a task that is never chosen (oom_score_adj -1000).
     """
 
     pid: int
@@ -37,9 +38,9 @@ class Candidate:
 
 
 def candidates(oom: OomEvent, total_pages: int | None) -> tuple[Candidate, ...]:
-    """Return the tasks of an OOM report, worst first.
+    """Return the tasks of an OOM report, highest badness first.
 
-    total_pages is what oom_score_adj is weighed against where the report itself does not tell.
+    total_pages: `totalpages` of oom_badness() (mm/oom_kill.c), used where it cannot be derived from the report.
     """
     from rig.klog.oom.badness import badness, page_table_pages
 
@@ -60,10 +61,10 @@ def candidates(oom: OomEvent, total_pages: int | None) -> tuple[Candidate, ...]:
 
 
 def rss_slack(kernel: tuple[int, int], cpus: int) -> int:
-    """Return by how many pages the ranking may differ from the task table that was printed after it.
+    """Return by how many pages the ranking may differ from the task table, which is printed after the choice.
 
-    From 6.2 (f1a7941243c1) the counters are per-CPU, and each CPU may hold back a batch of max(32, 2 * CPUs)
-    (lib/percpu_counter.c). Before, each thread held back up to 64 events.
+    Since 6.2 (f1a7941243c1) the counters are per-CPU, and each CPU may cache a batch of max(32, 2 * CPUs) pages
+    (lib/percpu_counter.c). Before, each thread cached up to 64 events.
     """
     batch = TASK_EVENTS if kernel < (6, 2) else max(32, 2 * cpus) * cpus
     return COUNTERS * batch

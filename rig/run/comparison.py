@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two streams of bytes compared while the second is still coming: the same, or where they part."""
+"""Compare a byte stream with a recorded file while the stream arrives, and report the first difference."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 
 __all__ = ["Comparison", "Difference", "Replayed"]
 
-# So many bytes of either side are shown around the first difference.
+# Bytes of either side that are shown around the first difference.
 EXCERPT = 120
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference. offset: bytes from 0; line: from 1; the lines of both sides that it lies in."""
+    """The first difference of two streams.
+
+    offset: bytes, from 0.
+    line: line number, from 1.
+    expected, got: the differing line of each side.
+    """
 
     name: str
     offset: int
@@ -25,9 +30,10 @@ class Difference:
 
 
 class Comparison:
-    """Compares what comes in with what a file holds, or, where the file is gone, with its SHA-256 at the end.
+    """Compares incoming bytes with a recorded file, or, where the file is gone, with its SHA-256 at the end.
 
-    name: the file's, for the reader; digest: of the whole file, as the run noted it.
+    name: the file's name in messages.
+    digest: SHA-256 of the whole file, as run.json records it.
     """
 
     def __init__(self, name: str, file: Path, digest: str = "") -> None:
@@ -41,7 +47,7 @@ class Comparison:
         self._hash = hashlib.sha256()
 
     def feed(self, data: bytes) -> None:
-        """Take what came next. After a difference the rest is only counted."""
+        """Compare the next bytes. After the first difference, bytes are only counted."""
         self._hash.update(data)
         if self.expected is not None and self.difference is None:
             wanted = self.expected[self.seen : self.seen + len(data)]
@@ -67,12 +73,12 @@ class Comparison:
 
     @property
     def missing(self) -> int | None:
-        """Bytes of the file that have not come; None when there is no file."""
+        """Return how many bytes of the file have not arrived yet; None when there is no file."""
         return None if self.expected is None else max(0, len(self.expected) - self.seen)
 
     @property
     def identical(self) -> bool:
-        """Whether all came, and nothing else."""
+        """Return whether exactly the recorded bytes arrived."""
         if self.difference is not None or self.missing:
             return False
         return not self.digest or self._hash.hexdigest() == self.digest
@@ -80,10 +86,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Replayed:
-    """How a replay went. problem: why it did not come to its end, or empty.
+    """The outcome of a replay.
 
-    host_seconds: of the replay itself; recorded_seconds: of the plan when it was recorded; cut: the recording is
-    shorter than the run noted.
+    problem: why the replay did not reach its end; empty when it did.
+    host_seconds: duration of the replay.
+    recorded_seconds: duration of the plan when it was recorded.
+    cut: the recording is shorter than run.json says.
     """
 
     console: Comparison
@@ -95,10 +103,10 @@ class Replayed:
 
     @property
     def identical(self) -> bool:
-        """Whether the replay came to its end and all of both streams was the same."""
+        """Return whether the replay reached its end and both streams were identical."""
         return not self.problem and self.console.identical and self.events.identical
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """The first difference of each stream that differs."""
+        """Return the first difference of each stream that differs."""
         return tuple(each.difference for each in (self.console, self.events) if each.difference is not None)

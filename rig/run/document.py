@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run, as run.json holds it: what was asked, what it ran on, what happened, and what was made of it."""
+"""The content of run.json: a run's parameters, its environment, what happened, and the verdict."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 
 Item = TypeVar("Item")
-# A list of a million wrong items would be a million errors of a kilobyte each; the first one is enough.
+# Without FailFast, a list of a million invalid items makes pydantic build a million errors of a kilobyte each.
 Many = Annotated[tuple[Item, ...], FailFast()]
 
 
@@ -52,23 +52,26 @@ Named = Annotated[dict[str, Item], BeforeValidator(_few)]
 
 
 class Model(BaseModel):
-    # A run.json of a later rig may hold more than this one knows: it is read all the same.
-    # Built at first use: beside a run, not before it.
+    # extra="ignore": a run.json that a later rig wrote may have fields that this version does not know.
+    # defer_build: the validators are built at first use, so that they do not delay the start of a guest.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class UsedLayer(Model):
-    """A layer that the program's root was made of. size: bytes, of which the guest's RAM pays 16 KiB a MiB."""
+    """A layer of the program's root file system.
+
+    size: bytes. The guest needs 16 KiB of RAM for each MiB of it (struct page, 64 bytes per 4 KiB page).
+    """
 
     source: str
     digest: str
     size: int
     packages: dict[str, str] = Field(default_factory=dict)
-    """name -> version of what was installed."""
+    """Version of each installed package, by name."""
 
 
 class Environment(Model):
-    """What the run ran on."""
+    """The host, QEMU and guest kernel of a run."""
 
     host: str = ""
     """Kernel release and machine of the host."""
@@ -80,9 +83,9 @@ class Environment(Model):
     kernel: str = ""
     """Release of the guest's kernel, as uname gives it."""
     kernel_name: str = ""
-    """The kernel as it was asked for: debian:bookworm, a path."""
+    """The kernel as the user named it, for example `debian:bookworm` or a path."""
     kernel_reason: str = ""
-    """Why it is this one: RIG_KERNEL, `rig kernel use`, this host's suite; empty where the call named it."""
+    """Where the default came from: RIG_KERNEL, `rig kernel use`, or the host's suite; empty if the user named it."""
     kernel_package: str = ""
     kernel_hash: str = ""
     image_name: str = ""
@@ -91,12 +94,12 @@ class Environment(Model):
     snapshot_hash: str = ""
     payload_hash: str = ""
     notes: tuple[str, ...] = ()
-    """What this QEMU does differently from others that a guest can see."""
+    """Differences of this QEMU from other versions that are visible to a guest."""
     layers: tuple[UsedLayer, ...] = ()
 
 
 class RecordedLayer(Model):
-    """A layer of a program's root that the guest had on an NVDIMM of its own. size: bytes."""
+    """A layer of a program's root file system that the guest had on a separate NVDIMM. size: bytes."""
 
     digest: str
     size: int
@@ -104,20 +107,20 @@ class RecordedLayer(Model):
 
 
 MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
-"""The switches of a machine that a recording may name. Others would let an imported run name files of this host."""
+"""The -machine options that a recording may use. Other options could let an imported run open files of this host."""
 
 
 CPU_PATTERN = r"^max(,-[a-z0-9-]+|,(family|model|stepping)=\d+)*$"
 
 
 class RecordedGuest(Model):
-    """The guest that a replay has to start again. Files by SHA-256, with the path that each had on that host."""
+    """The guest that a replay must start again. Each file has its SHA-256 and its path on the recording host."""
 
     memory: int = Field(gt=0, le=1 << 44)
     """Bytes."""
     cpus: int = Field(gt=0, le=4096)
     payload_size: int = Field(gt=0, le=1 << 30)
-    """Bytes. An imported run must not fill the disk by it."""
+    """Bytes. The upper bound keeps an imported run from filling the disk."""
     append: Many[str] = ()
     qemu_args: Many[str] = ()
     kernel: str
@@ -127,17 +130,17 @@ class RecordedGuest(Model):
     rootfs: str
     rootfs_path: str = ""
     snapshot: str
-    """SHA-256 of the saved state: two snapshots of one guest are not the same to the byte."""
+    """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
     prealloc: bool = False
     layers: tuple[RecordedLayer, ...] = ()
     machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
-    """The value of QEMU's -machine; the default is that of recordings that do not name theirs."""
+    """The value of QEMU's -machine. The default applies to old recordings, which do not name it."""
     cpu_model: str = Field("max,-erms,-fsrm,model=4,stepping=0", pattern=CPU_PATTERN)
-    """The value of -cpu, likewise."""
+    """The value of QEMU's -cpu. The default applies to old recordings, which do not name it."""
 
 
 class Recording(Model):
-    """Where the recording lies in the run's folder, or why there is none, and what a replay must match."""
+    """The recording's path in the run's directory (or why there is none), and what a replay must match."""
 
     path: str | None = None
     size: int | None = None
@@ -149,7 +152,7 @@ class Recording(Model):
 
 
 class Phase(Model):
-    """How long a phase took: host seconds, and guest seconds where the guest's clock ran."""
+    """The duration of a phase in host seconds, and in guest seconds where the guest's clock ran."""
 
     name: str
     host_seconds: float
@@ -157,7 +160,7 @@ class Phase(Model):
 
 
 class Footprint(Model):
-    """What the observer itself cost in the guest, in kB."""
+    """The agent's own memory use in the guest, in kB."""
 
     agent_rss_kb: int | None = None
     agent_rss_at_end_kb: int | None = None
@@ -178,7 +181,7 @@ class Collected(Model):
 
 
 class Frame(Model):
-    """One frame of a trace; role is its part (rig.klog.functions), empty where it plays none."""
+    """One frame of a trace. role: the function's part (rig.klog.functions); empty where it has none."""
 
     function: str
     offset: int | None = None
@@ -189,7 +192,11 @@ class Frame(Model):
 
 
 class Ranked(Model):
-    """A task of an OOM report in the order of its badness. Counts in pages; points None: exempt."""
+    """A task of an OOM report, ranked by badness.
+
+    Counts are in pages.
+    points: None for a task that the OOM killer never chooses.
+    """
 
     pid: int
     name: str
@@ -201,11 +208,11 @@ class Ranked(Model):
     killed: bool = False
     tied: bool = False
     ours: bool = False
-    """Whether it is a process of the scenario."""
+    """Whether the task is a process of the scenario."""
 
 
 class OomReport(Model):
-    """An OOM report of the kernel: who asked for what, in which state memory was, and who had to go."""
+    """An OOM report of the kernel: the failed allocation, the state of memory, and the victims."""
 
     time: float | None = None
     line: int | None = None
@@ -225,7 +232,7 @@ class OomReport(Model):
 
 
 class EventSummary(Model):
-    """An event of the kernel's log, on one line."""
+    """An event of the kernel log, as one line."""
 
     kind: str
     time: float | None = None
@@ -235,7 +242,7 @@ class EventSummary(Model):
 
 
 class Shown(Model):
-    """A value that a claim was judged on; shown is how a person reads it."""
+    """A value that a claim was judged on. shown: the value as it is displayed to a user."""
 
     name: str
     value: Any = None
@@ -244,7 +251,7 @@ class Shown(Model):
 
 
 class Claimed(Model):
-    """A claim and what became of it. reason says why it is not `held`, where there is more to say."""
+    """A claim and its verdict. reason: why the verdict is not `held`; empty where the values say enough."""
 
     id: str
     text: str
@@ -256,7 +263,7 @@ class Claimed(Model):
 
 
 class StepResult(Model):
-    """A step of the plan that was begun, in the order of the plan."""
+    """A step of the plan that was started."""
 
     index: int
     verb: str
@@ -268,7 +275,11 @@ class StepResult(Model):
 
 
 class Stall(Model):
-    """A span in which programs got nothing done for want of memory. Guest seconds; share: of it, waited for memory."""
+    """A span in which programs made no progress because they waited for memory.
+
+    Times are guest seconds.
+    share: the fraction of the span in which all tasks waited for memory.
+    """
 
     begin: float
     length: float
@@ -277,7 +288,7 @@ class Stall(Model):
 
 
 class ProgramRun(Model):
-    """A program that was run by itself (`rig exec`): what was asked for."""
+    """The arguments of `rig exec`, which runs a single program in the guest."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = Field(default_factory=dict)
@@ -292,7 +303,7 @@ class ProgramRun(Model):
 
 
 class Run(Model):
-    """A run as a whole."""
+    """The content of run.json."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -300,20 +311,20 @@ class Run(Model):
     scenario_folder: str = ""
     title: str = ""
     started: str
-    """When it began, host time, ISO 8601 with the zone."""
+    """Start of the run in host time, ISO 8601 with the time zone."""
     ended: str = ""
     verdict: Verdict
     reason: str = ""
-    """Why the verdict is `invalid` or `error`, in a sentence."""
+    """Why the verdict is `invalid` or `error`, as one sentence."""
     claims: Many[Claimed] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_shown: Named[str] = Field(default_factory=dict)
-    """The parameters as a person writes them: 200M, 30s."""
+    """The parameters as a user writes them, for example 200M or 30s."""
     sysctls: Named[str] = Field(default_factory=dict)
     guest: Named[int] = Field(default_factory=dict)
-    """memory, swap and zram in bytes; cpus."""
+    """The guest's size: memory, swap and zram in bytes, and the number of CPUs."""
     settings: Named[str] = Field(default_factory=dict)
-    """The settings that the call named, in its words: `--set` with these repeats the run."""
+    """The settings of the command line as the user wrote them: `--set` with these repeats the run."""
     to_the_end: bool = False
     environment: Environment = Environment()
     command: Many[str] = ()
@@ -324,18 +335,18 @@ class Run(Model):
     footprint: Footprint = Footprint()
     heard: Collected = Collected()
     left_out: Named[int] = Field(default_factory=dict)
-    """Bytes that a file of the run lacks because the guest printed more than is kept: by the file's name."""
+    """Bytes missing from each file, by file name, because the guest printed more than the limit."""
     program: ProgramRun | None = None
     stalls: tuple[Stall, ...] = ()
     end_reason: str = ""
     steps: Many[StepResult] = ()
     roles: Named[int] = Field(default_factory=dict)
-    """pid by role."""
+    """Process id by role."""
     events: Many[EventSummary] = ()
     ooms: Many[OomReport] = ()
     panic: str | None = None
     panic_dump: str | None = None
-    """The memory of the guest that panicked: a file of the run's folder (ELF, zstd)."""
+    """File in the run's directory with the panicked guest's memory (ELF core dump, zstd-compressed)."""
 
     @property
     def exit_status(self) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The folders of runs: made whole or not at all, and found again by path, id, prefix or `last`."""
+"""The directories of runs: created atomically, and found by path, id, prefix or `last`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ UNFINISHED = ".unfinished-"
 LOCK = ".lock"
 LARGEST_RUN_FILE = 16 << 20
 MOST_CONTAINERS, MOST_VALUES = 300_000, 600_000
-"""In run.json, as its brackets and commas tell: an empty list takes half a kilobyte when it is parsed."""
-# One that is not closed is taken whole, so that each byte is looked at once.
+"""Limits on run.json, counted by its brackets and commas: parsing one empty list takes half a kilobyte of memory."""
+# An unterminated string matches up to the end of the text, so that the search stays linear.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 def runs_folder() -> Path:
-    """Return where runs are kept: $RIG_RUNS, or `rig/runs` of the user's state folder."""
+    """Return the directory that holds the runs: $RIG_RUNS, or `rig/runs` in the user's state directory."""
     if chosen := os.environ.get("RIG_RUNS"):
         return Path(chosen).expanduser().absolute()
     from platformdirs import user_state_path
@@ -57,16 +57,16 @@ def runs_folder() -> Path:
 
 @dataclass
 class OpenRun:
-    """A run's folder while it is being made. `keep(run)` writes run.json and marks it as whole."""
+    """A run's directory while the run is in progress. `keep(run)` writes run.json and marks the run as complete."""
 
     id: str
     folder: Path
-    """Where to write now; it moves to `final` when the run is whole."""
+    """The directory to write to; it is renamed to `final` when the run is complete."""
     final: Path
     whole: bool = False
 
     def keep(self, run: Run) -> None:
-        """Write run.json: after this the folder stays, under its own name."""
+        """Write run.json. From then on the directory is kept and gets its final name."""
         self.whole = False
         text = run.model_dump_json(indent=2)
         try:
@@ -78,9 +78,9 @@ class OpenRun:
 
 @contextmanager
 def open_run(root: Path | None = None) -> Iterator[OpenRun]:
-    """Make a run's folder; give it its name only when `keep` was called, else remove it.
+    """Create a run's directory; rename it to its final name if `keep` was called, otherwise remove it.
 
-    Raises RigError when the folder cannot be made or written.
+    Raises RigError when the directory cannot be created or written.
     """
     root = runs_folder() if root is None else root
     run_id = new_run_id()
@@ -94,9 +94,9 @@ def open_run(root: Path | None = None) -> Iterator[OpenRun]:
 
 @contextmanager
 def unfinished_folder(root: Path, run_id: str) -> Iterator[Path]:
-    """Yield a directory beside the runs, locked, which is removed unless it was given its name by `finish_folder`.
+    """Yield a locked staging directory beside the runs; remove it at the end unless `finish_folder` renamed it.
 
-    Raises RigError when it cannot be made, or another rig has it.
+    Raises RigError when the directory cannot be created, or another rig process holds its lock.
     """
     folder = root / f"{UNFINISHED}{run_id}"
     try:
@@ -109,7 +109,7 @@ def unfinished_folder(root: Path, run_id: str) -> Iterator[Path]:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     try:
-        # Held while this process lives: a folder whose lock is free was left by a rig that was killed.
+        # The kernel drops the lock when this process ends: a free lock marks a leftover of a rig that was killed.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
@@ -118,7 +118,7 @@ def unfinished_folder(root: Path, run_id: str) -> Iterator[Path]:
 
 
 def finish_folder(folder: Path, final: Path) -> None:
-    """Give an unfinished directory its name. Raises RigError when that cannot be done."""
+    """Rename a staging directory to its final name. Raises RigError when the rename fails."""
     try:
         (folder / LOCK).unlink()
         folder.rename(final)
@@ -135,7 +135,7 @@ def _cannot_write(folder: Path, error: OSError) -> RigError:
 
 
 def remove_leftovers(root: Path | None = None) -> list[Path]:
-    """Remove folders of runs whose rig was killed, and return them. Those of living rigs stay."""
+    """Remove the staging directories of killed rig processes and return their paths; those in use stay."""
     root = runs_folder() if root is None else root
     removed: list[Path] = []
     for folder in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
@@ -160,7 +160,11 @@ def _is_free(lock: Path) -> bool:
 
 @dataclass(frozen=True)
 class Listed:
-    """A run in the list: run is None when its run.json cannot be read, and problem says why."""
+    """A run in the list.
+
+    run: None when run.json cannot be read.
+    problem: why it cannot be read.
+    """
 
     id: str
     folder: Path
@@ -169,7 +173,7 @@ class Listed:
 
 
 def list_runs(root: Path | None = None, *, last: int | None = None) -> list[Listed]:
-    """Return the runs that are kept, oldest first; `last` bounds how many."""
+    """Return the runs, oldest first. last: at most this many, the newest ones."""
     listed: list[Listed] = []
     folders = _folders(runs_folder() if root is None else root)
     for folder in folders if last is None else folders[-last:]:
@@ -181,7 +185,10 @@ def list_runs(root: Path | None = None, *, last: int | None = None) -> list[List
 
 
 def resolve_run(run: str, root: Path | None = None) -> Path:
-    """Return the folder of RUN: a path, an id, a unique prefix of one, or `last`. Raises UsageError."""
+    """Return the directory of a run. Raises UsageError when no run, or more than one, matches.
+
+    run: a path, an id, a unique prefix of an id, or `last`.
+    """
     root = runs_folder() if root is None else root
     path = Path(run).expanduser()
     if path.name == RUN_FILE and path.is_file():
@@ -206,7 +213,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json of a run's folder. Raises RigError when it is missing, broken or of a later schema."""
+    """Read run.json from a run's directory. Raises RigError when it is missing, invalid or of a later schema."""
     path = folder / RUN_FILE
     try:
         with path.open("rb") as file:
@@ -219,15 +226,16 @@ def read_run(folder: Path) -> Run:
 
 
 def parse_run(text: bytes, where: Path) -> Run:
-    """Parse the text of a run.json, in memory that its size bounds. where: what an error names.
+    """Parse the text of a run.json in memory that is bounded by the text's size.
 
-    Raises RigError when it is not a run, larger than a run can be, or of a later schema.
+    where: the path that an error message names.
+    Raises RigError when the text is not a run, exceeds the limits on a run, or has a later schema.
     """
     from pydantic import ValidationError
 
     from rig.run.document import SCHEMA_VERSION, Run
 
-    # What programs print stands in strings, where brackets and commas mean nothing.
+    # Strings hold program output, whose brackets and commas must not count.
     bare = _STRINGS.sub(b"", text[: LARGEST_RUN_FILE + 1])
     containers, values = bare.count(b"[") + bare.count(b"{"), bare.count(b",")
     if len(text) > LARGEST_RUN_FILE or containers > MOST_CONTAINERS or values > MOST_VALUES:
@@ -250,7 +258,7 @@ def parse_run(text: bytes, where: Path) -> Run:
 
 
 def _folders(root: Path) -> list[Path]:
-    """The folders of whole runs, oldest first: by the second in the id, then by when run.json was written."""
+    """Return the directories of complete runs, oldest first: by the second in the id, then by run.json's mtime."""
     if not root.is_dir():
         return []
     whole = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]

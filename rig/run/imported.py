@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which parts of the cache came with an imported run: they serve this run alone, and stand beside one's own."""
+"""Which cache entries came with an imported run. They are used for that run alone and never replace local entries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LARGEST = 4096
 
 
 def write_imported(folder: Path, parts: dict[str, str]) -> None:
-    """Note in a run's directory the imported parts that it may use: kind -> key of the cache's entry."""
+    """Write the list of imported parts into a run's directory. parts: kind -> key of the cache entry."""
     aside = folder / f".{IMPORTED_FILE}"
     aside.write_text(json.dumps({"parts": parts}, indent=1) + "\n", encoding="utf-8")
     aside.replace(folder / IMPORTED_FILE)
 
 
 def read_imported(folder: Path) -> dict[str, str] | None:
-    """Return the imported parts of a run, kind -> key, or None for a run that was made here.
+    """Return the imported parts of a run, kind -> key, or None for a run that was recorded on this host.
 
     Raises RigError when the file is damaged.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a guest's memory held at one instant of a run, as `rig post-mortem --json` gives it."""
+"""The content of a guest's memory at one stop point of a run, as `rig post-mortem --json` prints it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Model(BaseModel):
 
 
 class StackFrame(Model):
-    """One frame, innermost first. inlined: it has no stack frame of its own."""
+    """One frame of a stack trace. inlined: the function was inlined into its caller, the next frame."""
 
     function: str
     inlined: bool = False
@@ -35,10 +35,10 @@ class StackFrame(Model):
 
 
 class Allocation(Model):
-    """struct oom_control (include/linux/oom.h): what was asked for, and whom the killer had chosen. Sizes in pages.
+    """The failed allocation and the chosen victim: struct oom_control (include/linux/oom.h). Sizes are in pages.
 
-    highest_zone: index of the highest zone that the allocation may use (struct alloc_context), None where it is not
-    known.
+    highest_zone: index of the highest zone that the allocation may use (highest_zoneidx of struct alloc_context,
+    mm/internal.h), or None where it is not known.
     """
 
     gfp_mask: int
@@ -55,10 +55,10 @@ class Allocation(Model):
 
 
 class ZoneState(Model):
-    """A zone's free pages and its watermarks (boost included, as the kernel compares them), in pages.
+    """A zone's free pages and watermarks, in pages. The watermarks include watermark_boost, as wmark_pages() does.
 
-    index: its place among its node's zones; lowmem_reserve: by zone, what it holds back from allocations that may use
-    that one.
+    index: the zone's index in its node (enum zone_type).
+    lowmem_reserve: by zone index, the pages that this zone keeps from allocations that may use that zone.
     """
 
     node: int
@@ -73,12 +73,12 @@ class ZoneState(Model):
     lowmem_reserve: tuple[int, ...] = ()
 
     def reserve_for(self, highest_zone: int) -> int:
-        """Return what it holds back from an allocation that may use zones up to that one (__zone_watermark_ok())."""
+        """Return the reserve in pages for an allocation that may use zones up to that one (__zone_watermark_ok())."""
         return self.lowmem_reserve[highest_zone] if highest_zone < len(self.lowmem_reserve) else 0
 
 
 class TaskMemory(Model):
-    """A process and its memory by kind: pages, and bytes of page tables."""
+    """A process and its memory by type, in pages; the page tables are in bytes."""
 
     pid: int
     name: str
@@ -92,16 +92,18 @@ class TaskMemory(Model):
 
     @property
     def rss(self) -> int:
-        """Resident pages, as get_mm_rss() counts them."""
+        """Return the resident pages, as get_mm_rss() counts them (include/linux/mm.h)."""
         return self.anon + self.file + self.shmem
 
 
 class PageRun(Model):
-    """Neighbouring pages of an array that are alike. first: index in the array.
+    """Consecutive pages of an array with the same state.
 
-    states: per process of the array, in their order; groups: pids that map one frame together, one group a frame;
-    empty where the frames are not known. map_count: how many page table entries map the frame, None where the processes
-    differ, for huge pages, and where no page is present.
+    first: index of the first page in the array.
+    states: state of the pages in each process, in the order of ArrayPages.pids.
+    groups: for each frame, the pids that map it; empty where the frames are not known.
+    map_count: page table entries that map the frame; None if the processes' frames differ in it, for huge pages, and
+    where no page is present.
     """
 
     first: int
@@ -112,9 +114,9 @@ class PageRun(Model):
 
 
 class ArrayPages(Model):
-    """An array that a program named, in each process that has it.
+    """The pages of an array that a program announced, in each process that maps it.
 
-    frames: page frame numbers per process, 0 where none is present; only where they were asked for.
+    frames: page frame numbers per process, 0 for an absent page; empty unless frames were requested.
     """
 
     name: str
@@ -126,16 +128,16 @@ class ArrayPages(Model):
     runs: tuple[PageRun, ...]
     label: str = ""
     time: float | None = None
-    """Of the guest's clock, where the guest looked itself."""
+    """Guest seconds at which the agent took the page map; None for pages read from a memory dump."""
     frames: tuple[tuple[int, ...], ...] = ()
 
     def count(self, process: int, state: PageState) -> int:
-        """Return how many pages of the process (index in pids) are in that state."""
+        """Return how many pages of a process are in a state. process: index in pids."""
         return sum(run.count for run in self.runs if run.states[process] == state)
 
 
 class Disagreement(Model):
-    """A number that the memory and the OOM report of the same run give differently."""
+    """A number that differs between the guest's memory and the OOM report of the same run."""
 
     what: str
     report: str
@@ -143,7 +145,10 @@ class Disagreement(Model):
 
 
 class PostMortem(Model):
-    """The whole. source: `memory` (replayed and read), or `records` (the guest's own words, without symbols)."""
+    """A whole post-mortem.
+
+    source: `memory` (read from a dump with debug symbols) or `records` (the kernel log and the agent's records).
+    """
 
     run: str
     at: str
@@ -159,5 +164,5 @@ class PostMortem(Model):
     tasks: tuple[TaskMemory, ...] = ()
     arrays: tuple[ArrayPages, ...] = ()
     compared: int = 0
-    """How many numbers were compared with the OOM report."""
+    """Count of the numbers that were compared with the OOM report."""
     disagreements: tuple[Disagreement, ...] = ()

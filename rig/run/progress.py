@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Progress of a run: the interface that a terminal, a plain log and a test each implement."""
+"""Progress of a run: the interface that the terminal view, the plain log and the tests implement."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["NullProgress", "Progress", "show_record"]
 
 
 class Progress(Protocol):
-    """Receives the events of a run while it goes on.
+    """Receives the events of a run while the run is in progress.
 
-    A context manager: a live view is removed when the block is left.
+    A context manager: leaving the block removes a live view from the terminal.
     """
 
     def __enter__(self) -> Self: ...
@@ -24,25 +24,25 @@ class Progress(Protocol):
     ) -> None: ...
 
     def phase(self, name: str) -> None:
-        """A new phase has begun: `build image`, `boot`, `restore`, `plan`, `judge`."""
+        """Report the start of a phase: `build image`, `boot`, `restore`, `plan` or `judge`."""
 
     def step(self, name: str) -> None:
-        """A step of the plan, or a mark or a sample with a label, has been reached."""
+        """Report that the plan reached a step, a mark, or a sample with a label."""
 
     def guest_time(self, seconds: float) -> None:
-        """The guest's clock, in seconds since its boot."""
+        """Report the guest's clock, in seconds since its boot."""
 
     def sample(self, record: Mapping[str, Any]) -> None:
-        """A sample record of the agent, unchanged."""
+        """Report a `sample` record of the agent, unchanged."""
 
     def line(self, text: str) -> None:
-        """A line that a person should see: printed by a program in the guest, or a remark of rig itself."""
+        """Report a line for the user: output of a program in the guest, or a message of rig."""
 
     def output(self, record: Mapping[str, Any]) -> None:
-        """A `line` record of the agent, unchanged: what a program in the guest printed."""
+        """Report a `line` record of the agent, unchanged: output of a program in the guest."""
 
     def console(self, text: str) -> None:
-        """A line of the guest's console. There may be hundreds; console.log holds all of them."""
+        """Report a line of the guest's console. console.log holds all lines, so a view may drop some."""
 
 
 class NullProgress:
@@ -79,7 +79,7 @@ class NullProgress:
 
 
 def show_record(record: Record, progress: Progress) -> None:
-    """Pass one record of the agent on to `progress`."""
+    """Forward one record of the agent to `progress`."""
     progress.guest_time(float(record["t"]))
     ev: Any = record["ev"]
     if ev == "sample":

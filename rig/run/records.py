@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the agent said, as far as it was heard: the records in order, and how many were lost."""
+"""The agent's records as they were collected: in order, with the number of those that were lost."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Record = Mapping[str, Any]
 class Records:
     """The agent's records of one run.
 
-    lost: records that the agent made and nobody has (its own count, or gaps in `n`, whichever is larger);
-    left_out: lines that programs printed beyond what is kept of them;
-    problems: lines that were not records, at most a hundred of them, and bad_lines how many there were;
-    cut: the last line had no end, as when the guest was stopped in the middle of it.
+    lost: records that the agent made and that did not arrive (its own count or the gaps in `n`, whichever is larger).
+    left_out: lines of program output beyond the size limit.
+    problems: why lines are invalid, for at most the first hundred of them.
+    bad_lines: number of all invalid lines.
+    cut: the last line has no newline, as when the guest was stopped while it wrote.
     """
 
     items: tuple[Record, ...] = ()
@@ -39,5 +40,5 @@ class Records:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is known to be missing."""
+        """Return whether no record is known to be missing."""
         return self.lost == 0 and self.bad_lines == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ids of runs: one grammar, checked wherever an id enters, because an id becomes the name of a directory."""
+"""Run ids. An id becomes the name of a directory, so its form is checked wherever one is read."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def new_run_id(now: datetime | None = None) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Return whether a text has the form of an id, and so can name a directory and nothing else."""
+    """Return whether a text has the form of an id, and so cannot be a path such as `../x`."""
     return GRAMMAR.fullmatch(text) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs, points and checks as the tests that CI systems know: suites of cases, each with one of four ends."""
+"""Runs, sweep points and checks as test suites for CI systems: each suite has cases with one of four statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ STATUS_OF_CLAIM: dict[str, CaseStatus] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One claim or check. message: why it is not passed, on one line; numbers: what it was judged on."""
+    """One claim or check as a test case.
+
+    message: why the case did not pass, on one line.
+    numbers: the values that it was judged on.
+    """
 
     name: str
     status: CaseStatus
@@ -31,7 +35,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """One run, point or kernel. file, line: where the source stands, for annotations; system_out: what it printed."""
+    """One run, sweep point or kernel as a test suite.
+
+    file: path of the source, for annotations.
+    """
 
     name: str
     cases: tuple[Case, ...]
@@ -41,14 +48,14 @@ class Suite:
 
     @property
     def status(self) -> CaseStatus:
-        """The worst of its cases; `skipped` when it has no other."""
+        """Return the worst status of the cases; `skipped` when all cases are skipped or there are none."""
         order: tuple[CaseStatus, ...] = ("broken", "failed", "passed")
         there = {case.status for case in self.cases}
         return next((status for status in order if status in there), "skipped")
 
 
 def cases_of_claims(claims: Sequence[Claimed], verdict: str, reason: str) -> tuple[Case, ...]:
-    """Return a case a claim, and one for a verdict that no claim explains."""
+    """Return one case per claim, and one more for a verdict that no claim explains."""
     cases = []
     for claim in claims:
         status = STATUS_OF_CLAIM[claim.verdict]
@@ -63,12 +70,12 @@ def cases_of_claims(claims: Sequence[Claimed], verdict: str, reason: str) -> tup
 
 
 def suite_of_error(name: str, error: Exception | None) -> Suite:
-    """Return the suite of what could not be run at all."""
+    """Return the suite of a run that failed with an error before it had a verdict."""
     return Suite(name, (Case("run", "broken", plain(f"{error}")),))
 
 
 def suite_of_run(run: Run) -> Suite:
-    """Return the suite of a run: its claims are the cases."""
+    """Return the suite of a run, with its claims as cases."""
     return Suite(
         name=run.scenario,
         cases=cases_of_claims(run.claims, run.verdict, run.reason),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Verdicts of runs and of claims, and the exit status of each."""
+"""Verdicts of runs and claims, and the exit status of each."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ EXIT_STATUS: dict[Verdict, int] = {"reproduced": 0, "not-reproduced": 1, "invali
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict of several runs together: the one with the highest exit status."""
+    """Return the worst of several verdicts: the one with the highest exit status."""
     return max(verdicts, key=EXIT_STATUS.__getitem__, default="reproduced")

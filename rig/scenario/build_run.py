@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.load import Scenario
 
-__all__ = ["account"]
+__all__ = ["build_run"]
 
 # Bounds on run.json: a guest that prints warnings in a loop must not make a document that no reader can load.
 MOST_EVENTS = 1000
 MOST_REPORTS = 50
 
 
-def account(scenario: Scenario, evidence: Evidence, judgement: Judgement, **known: Any) -> Run:
+def build_run(scenario: Scenario, evidence: Evidence, judgement: Judgement, **known: Any) -> Run:
     """Return the run.
 
     known: the fields of Run that only the host knows (id, started, environment, command, …); they override the others.

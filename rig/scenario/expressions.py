@@ -17,9 +17,9 @@ from typing import Any
 
 from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
-from rig.scenario.views import Missing, Nothing
+from rig.scenario.views import AbsentEvent, MissingRecord
 
-__all__ = ["CannotSay", "Expression", "NotThere", "evaluate", "parse_expression"]
+__all__ = ["AbsentSubject", "Expression", "Undecidable", "evaluate", "parse_expression"]
 
 MOST_STEPS = 2_000_000
 """Bound on evaluated nodes: a comprehension of 10,000 items inside another would run for minutes."""
@@ -36,11 +36,11 @@ NODES: tuple[type[ast.AST], ...] = (
 )  # fmt: skip
 
 
-class NotThere(Exception):
+class AbsentSubject(Exception):
     """The expression names an event that did not occur, such as an OOM report: the claim fails."""
 
 
-class CannotSay(Exception):
+class Undecidable(Exception):
     """The expression needs data that was not collected, or is a type error: the claim cannot be judged."""
 
 
@@ -91,8 +91,8 @@ def parse_expression(
 def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Return the expression's value over `names`.
 
-    Raises NotThere if it names an event that did not occur.
-    Raises CannotSay if data is missing or the expression is a type error.
+    Raises AbsentSubject if it names an event that did not occur.
+    Raises Undecidable if data is missing or the expression is a type error.
     The text of both is a reason for the user.
     """
     from simpleeval import InvalidExpression
@@ -102,16 +102,16 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
     evaluator.ATTR_INDEX_FALLBACK = False
     try:
         return evaluator.eval(expression.text, previously_parsed=expression.tree)
-    except Nothing as absent:
-        raise NotThere(str(absent)) from None
-    except Missing as missing:
-        raise CannotSay(str(missing)) from None
+    except AbsentEvent as absent:
+        raise AbsentSubject(str(absent)) from None
+    except MissingRecord as missing:
+        raise Undecidable(str(missing)) from None
     except InvalidExpression as error:
         attribute = re.search(r"Attribute '(\w+)' does not exist", str(error))
         absent_thing = _none_of(expression, names, attribute[1]) if attribute else None
         if absent_thing:
-            raise NotThere(f"there is no '{absent_thing}' in this run") from None
-        raise CannotSay(str(error)) from None
+            raise AbsentSubject(f"there is no '{absent_thing}' in this run") from None
+        raise Undecidable(str(error)) from None
     except (
         TypeError,
         ValueError,
@@ -121,7 +121,7 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
         ArithmeticError,
         RecursionError,
     ) as error:
-        raise CannotSay(f"{type(error).__name__}: {error}") from None
+        raise Undecidable(f"{type(error).__name__}: {error}") from None
 
 
 @cache
@@ -131,7 +131,7 @@ def _bounded_evaluator() -> Any:
 
     def remainder(left: Any, right: Any) -> Any:
         if isinstance(left, str):
-            raise Missing("texts are not formatted in expressions")
+            raise MissingRecord("texts are not formatted in expressions")
         return left % right
 
     class Bounded(EvalWithCompoundTypes):  # type: ignore[misc] # simpleeval has no types
@@ -143,7 +143,7 @@ def _bounded_evaluator() -> Any:
         def _eval(self, node: Any) -> Any:
             self.steps += 1
             if self.steps > MOST_STEPS:
-                raise Missing(f"the expression takes more than {MOST_STEPS:,} steps")
+                raise MissingRecord(f"the expression takes more than {MOST_STEPS:,} steps")
             return super()._eval(node)
 
     return Bounded

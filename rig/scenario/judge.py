@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
 from rig.scenario.conditions import built_in
 from rig.scenario.cross_check import cross_check
-from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
 from rig.scenario.vocabulary import from_records, functions_of, names_of
@@ -144,9 +144,9 @@ def _judge_claim(
             scope[name] = evaluate(expression, scope, functions)
             values.append(_shown(name, scope[name], claim.values[name].unit))
         holds = evaluate(checked.expr, scope, functions)
-    except NotThere as error:
+    except AbsentSubject as error:
         return result("failed", str(error))
-    except CannotSay as error:
+    except Undecidable as error:
         return result("invalid", str(error))
     if not isinstance(holds, bool):
         return result("invalid", f"the expression is neither true nor false, but {show_value(_plain(holds), '')}")

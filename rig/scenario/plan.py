@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import UsageError
-from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.program_source import PROGRAM_FOLDER, ProgramFile, find_program
 from rig.scenario.settings import Settings
 from rig.scenario.suggestion import did_you_mean
@@ -97,7 +97,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
             try:
                 if not evaluate(when, settings.names(), PLAIN_FUNCTIONS):
                     continue
-            except (CannotSay, NotThere) as error:
+            except (Undecidable, AbsentSubject) as error:
                 raise UsageError(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
         for item in range(1, _times(step.repeat, context, where) + 1):
             words = _words(step.keys, {**context, "item": item}, where)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rig.errors import UsageError
-from rig.scenario.expressions import CannotSay, NotThere, evaluate
+from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.parameter import GUEST_SETTINGS, Value
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
@@ -238,7 +238,7 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
         where = f"{scenario.path}: checks[{index}]"
         try:
             holds = evaluate(expression, settings.names(), PLAIN_FUNCTIONS)
-        except (CannotSay, NotThere) as error:
+        except (Undecidable, AbsentSubject) as error:
             raise UsageError(
                 f"the check cannot be judged: {error}",
                 where=where,

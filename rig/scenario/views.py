@@ -9,14 +9,14 @@ from typing import Any
 
 from rig.scenario.suggestion import did_you_mean
 
-__all__ = ["Missing", "Nothing", "View", "thing_of", "view"]
+__all__ = ["AbsentEvent", "MissingRecord", "View", "thing_of", "view"]
 
 
-class Missing(LookupError):
+class MissingRecord(LookupError):
     """Data that the plan should have produced was not collected: a sample, a process in it, a field."""
 
 
-class Nothing(LookupError):
+class AbsentEvent(LookupError):
     """An event that the kernel may cause did not occur: no OOM, no panic."""
 
 
@@ -38,7 +38,7 @@ class View:
         try:
             value = self._fields[field]
         except KeyError:
-            raise Missing(f"{self._name} has no '{field}': {did_you_mean(field, self._fields)}") from None
+            raise MissingRecord(f"{self._name} has no '{field}': {did_you_mean(field, self._fields)}") from None
         return view(value, f"{self._name}.{field}")
 
     def __getitem__(self, field: str) -> Any:

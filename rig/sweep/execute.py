@@ -16,7 +16,7 @@ from rig.sweep.row import Row, append_row
 from rig.sweep.table import table_of, write_table
 from rig.sweep.task import PointTask
 
-__all__ = ["Executor", "Outcome", "conduct_sweep", "tasks_of"]
+__all__ = ["Executor", "Outcome", "execute_sweep", "tasks_of"]
 
 
 class Executor(Protocol):
@@ -60,7 +60,7 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
     return settings.memory + settings.swap
 
 
-async def conduct_sweep(
+async def execute_sweep(
     sweep: SweepFolder,
     executor: Executor,
     *,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Who holds the guest's memory, sample by sample: parts that add up to its total.
+"""Attribute the guest's memory to its holders, sample by sample; the parts add up to MemTotal.
 
-The resident memory of the processes adds up to more than there is, because a forked child maps its parent's pages.
-What is counted twice is what the processes claim beyond the kernel's own AnonPages (/proc/meminfo); where two processes
-of one program live, it is what the two share.
+The anonymous RSS of all processes can exceed MemTotal, because a forked child maps its parent's pages.
+The amount that is counted twice is the sum of the processes' anonymous RSS minus AnonPages (/proc/meminfo).
+Where two processes of one program live, that amount is attributed to them as shared memory.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Held:
 
 
 def held(records: Records) -> list[Held]:
-    """Return who held what at every sample whose numbers can be used, in order."""
+    """Return the memory by holder for every sample with valid numbers, in order."""
     samples = [sample for sample in records.of("sample") if _usable(sample)]
+    # AnonPages before the plan's first process starts belongs to what no sample lists, such as the agent itself.
     before = next((_anon(sample) for sample in samples if not _processes(sample)), 0)
     names = _names(samples)
     return [_held(sample, min(before, _anon(sample)), names) for sample in samples]
@@ -63,7 +64,12 @@ def _held(sample: Record, before: int, names: Sequence[str]) -> Held:
 
 
 def _share_out(family: Mapping[str, int], twice: int, parts: dict[str, int]) -> int:
-    """Split what two roles of a program hold into each one's own and what they share; return what is left over."""
+    """Add a program's anonymous memory to `parts`, split into private and shared; return the rest of `twice`.
+
+    family: kB by role of one program.
+    twice: kB that are still counted twice over all programs.
+    """
+    # With exactly two roles the sharers are known: usually a parent and its forked child.
     roles = [role for role in family if family[role]]
     if len(roles) == 2 and twice > 0:
         shared = min(twice, *(family[role] for role in roles))

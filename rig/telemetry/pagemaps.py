@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Page maps: what the agent said of an array's pages, and what the maps of two processes say together.
+"""Page maps: the state of each page of an array as the agent recorded it, and the maps of two processes combined.
 
-A page's state is the kernel's (Documentation/admin-guide/mm/pagemap.rst) in the words of
-docs/reference/agent-protocol.md.
+The agent reads /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). docs/reference/agent-protocol.md defines
+the names of the states.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ __all__ = ["STATES", "PageMap", "Snapshot", "page_maps", "snapshots"]
 
 STATES = ("none", "zero", "shared", "private", "file", "swap")
 MOST_PAGES = 1 << 22
-"""16 GB of small pages: a guest that says more is not believed."""
+"""16 GiB of 4 KiB pages: a larger map is rejected, because the guest is not trusted."""
 
 Run = tuple[int, str]
 
 
 @dataclass(frozen=True)
 class PageMap:
-    """The map of one array of one process. time: guest seconds; runs: (pages, state), from the array's start."""
+    """The page map of one array in one process.
+
+    time: guest seconds.
+    runs: (number of pages, state) pairs, from the array's start.
+    """
 
     time: float
     label: str
@@ -47,7 +51,7 @@ class PageMap:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The maps of one array taken together: of the process that made it and, if there is one, of its child."""
+    """The maps of one array that were taken together: the parent's and, if there is one, the forked child's."""
 
     label: str
     maps: tuple[PageMap, ...]
@@ -57,10 +61,12 @@ class Snapshot:
         return self.maps[0].time
 
     def together(self) -> tuple[Run, ...]:
-        """Return runs of what the two say together.
+        """Return runs of the combined states of both maps.
 
-        `shared`: both map one page; `copied`: each has a page of its own; `alone`: only one process maps the array
-        here; otherwise the first map's state.
+        `shared`: both processes map the same page.
+        `copied`: each process has a page of its own.
+        `alone`: only one process has the array at this position.
+        Any other pair gives the first map's state.
         """
         if len(self.maps) < 2:
             return tuple((count, "alone" if state == "private" else state) for count, state in self.maps[0].runs)
@@ -69,9 +75,9 @@ class Snapshot:
 
 
 def page_maps(records: Records) -> list[PageMap]:
-    """Return the page maps in the order in which they were taken, those in several records put together.
+    """Return the page maps in the order in which they were taken; a map that spans several records is joined.
 
-    What is no map (wrong kinds, unknown states, more pages than a guest can have) is left out.
+    Invalid maps are left out: wrong types, unknown states, or more pages than MOST_PAGES.
     """
     found: list[PageMap] = []
     parts: list[Run] = []
@@ -93,12 +99,12 @@ def page_maps(records: Records) -> list[PageMap]:
 
 
 def snapshots(maps: Sequence[PageMap]) -> list[Snapshot]:
-    """Group maps of the same array and label that different processes gave one after the other.
+    """Group consecutive maps of the same array and label that come from different processes.
 
-    Looking at 200 MB costs a guest 64 ms, so a plan may look at the child alone while it writes. Its map then says
-    enough: a page that both shared and that is now the child's own is no longer shared by the other either. So the
-    other's map before it, with what has become of it since, stands for the one that was not taken. Of periodic maps
-    only: elsewhere a map that is missing means a process that is gone.
+    Reading the map of 200 MB costs a guest 64 ms, so a plan may read the child's map alone while the child writes.
+    The parent's map can be derived from the child's: a page that both shared, and that is now private to the child, is
+    private to the parent too. The parent's last map, updated by this rule, stands for the one that was not taken.
+    The rule is applied to periodic maps only: elsewhere a missing map means that the process has exited.
     """
     groups: list[list[PageMap]] = []
     for group in _taken_together(maps):

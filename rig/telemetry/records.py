@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Read the agent's JSON Lines. The guest is not trusted: lines are bounded, what is no record is counted."""
+"""Read the agent's JSON Lines. The guest is not trusted: lines are bounded, and invalid lines are counted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rig.run.records import Record, Records
 __all__ = ["LONGEST_LINE", "RecordReader", "read_records"]
 
 LONGEST_LINE = 64 << 10
-"""Bytes of the longest line that is a record (docs/reference/agent-protocol.md)."""
+"""Bytes of the longest valid record (docs/reference/agent-protocol.md)."""
 MOST_PROBLEMS = 100
 SHOWN = 120
 
 
 class RecordReader:
-    """Turns bytes, as they come, into records.
+    """Parses a byte stream into records.
 
-    Feed it chunks of any size; `result()` gives all that was heard so far.
+    Call `feed` with chunks of any size. `result` returns everything that was collected so far.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class RecordReader:
             return self._problem(f"n={number} after n={self._next - 1}", line)
         gap, self._next = number - self._next, number + 1
         if record["ev"] == "left-out":
-            # Written by rig in place of the lines of programs for which there was no room (rig/machine/tee_log.py).
+            # rig/machine/tee_log.py writes this record in place of program output beyond the size limit.
             lines = record.get("lines")
             if not isinstance(lines, int) or not 0 < lines <= gap + 1:
                 return self._problem("more is left out than is missing", line)
@@ -91,11 +91,11 @@ class RecordReader:
         self._gaps += gap
         dropped = record.get("dropped")
         if isinstance(dropped, int) and not isinstance(dropped, bool):
-            self._dropped = max(self._dropped, dropped)  # how many so far
+            self._dropped = max(self._dropped, dropped)  # the agent reports a running total
         return record
 
     def _problem(self, what: str, line: bytes) -> Record | None:
-        """Note what is wrong with a line; there is no record in it."""
+        """Record why a line is invalid, and return None in place of a record."""
         self._bad += 1
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(f"{what}: {line[:SHOWN].decode('utf-8', errors='replace')!r}")
@@ -103,7 +103,7 @@ class RecordReader:
 
 
 def read_records(source: bytes | Path | Iterable[bytes]) -> Records:
-    """Read events.jsonl: its bytes, its path, or chunks of it."""
+    """Parse events.jsonl, given as bytes, as a path, or as chunks of bytes."""
     reader = RecordReader()
     if isinstance(source, bytes):
         reader.feed(source)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Stalls: spans in which programs got nothing done for want of memory, and why.
+"""Stalls: spans in which no program made progress because all waited for memory, and the cause.
 
-A program that is throttled or thrashes is not killed and prints nothing; to its user it has frozen. The kernel counts
-how long all tasks of the guest, or of a cgroup, waited for memory at once (`full` of PSI,
-Documentation/accounting/psi.rst). Where that is half of the time or more, for two seconds or more, the run has a stall.
+A program that is throttled or thrashes is neither killed nor prints anything; to its user it looks frozen. PSI counts
+how long all non-idle tasks of the guest, or of a cgroup, waited for memory at the same time (`full`,
+Documentation/accounting/psi.rst). A stall is a span of at least SHORTEST seconds of which at least SHARE was `full`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from rig.run.records import Record, Records
 __all__ = ["find_stalls"]
 
 SHARE = 0.5
-"""Of the time between two samples."""
+"""The fraction of the time between two samples from which on the span counts as stalled."""
 SHORTEST = 2.0
-"""Guest seconds."""
+"""The shortest stall that is reported, in guest seconds."""
 SOME = 50
-"""Pages a second: less swapping or refaulting than that is no cause."""
+"""Pages a second: a lower rate of swapping or refaults is not named as the cause."""
 EFFICIENT = 0.1
-"""Pages reclaimed a page scanned, under which reclaim makes no progress."""
+"""Reclaimed pages per scanned page (pgsteal/pgscan): below this ratio, reclaim makes no progress."""
 
 
 @dataclass
 class _Span:
-    """Samples next to each other between which the programs were stalled."""
+    """Consecutive samples between which the programs were stalled."""
 
     begin: float
     end: float
@@ -39,7 +39,7 @@ class _Span:
 
 
 def find_stalls(records: Records) -> tuple[Stall, ...]:
-    """Return the stalls of a run, in order: of the cgroup that the samples tell of, else of the whole guest."""
+    """Return the stalls of a run in order: those of the sampled cgroup, or without one, of the whole guest."""
     return tuple(_stall(span) for span in _spans(records.of("sample")) if span.end - span.begin >= SHORTEST)
 
 
@@ -81,7 +81,7 @@ def _cause(span: _Span, length: float) -> Any:
 
 
 def _waited(sample: Record) -> float:
-    """Microseconds in which all tasks waited for memory, since the boot."""
+    """Return the microseconds since boot in which all tasks waited for memory (PSI `full`, total)."""
     group = _inner(sample, "cgroup")
     pressure = _inner(group, "psi") or _inner(sample, "psi")
     return _number(_inner(pressure, "full").get("total"))
@@ -93,12 +93,12 @@ def _counts(sample: Record) -> dict[str, float]:
     def total(prefix: str) -> float:
         return sum(_number(value) for name, value in vmstat.items() if str(name).startswith(prefix))
 
-    # Refaults of file pages have a field of their own since Linux 5.9; before, anonymous pages had none.
+    # Linux 5.9 split workingset_refault into _anon and _file; before, it counted refaults of file pages alone.
     refault = vmstat.get("workingset_refault_file", vmstat.get("workingset_refault"))
     return {
         "pswpin": _number(vmstat.get("pswpin")),
         "refault": _number(refault),
-        # pgscan_kswapd and pgscan_direct; the others say the same by kind of page or by what asked.
+        # Other pgscan_* counters (pgscan_anon, pgscan_file) count the same pages again by type.
         "scan": total("pgscan_kswapd") + total("pgscan_direct"),
         "steal": total("pgsteal_kswapd") + total("pgsteal_direct"),
         "high": _number(events.get("high")),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Samples in rows: what timeline.csv holds, and what plots and the live view are made from."""
+"""Samples as table rows: the content of timeline.csv and the input of the plots and the live view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ __all__ = ["COLUMNS", "PROCESS_COLUMNS", "Row", "columns", "rows", "write_timeli
 
 Row = dict[str, int | float | str | None]
 
-# Of the guest. Sizes in kB; psi in percent of the last 10 s; pgfault in faults a second since the row before.
+# Columns of the guest as a whole. Sizes are in kB, psi in percent of the last 10 s (avg10), and pgfault in faults a
+# second since the previous row.
 COLUMNS = (
     "t", "step", "label", "free_kb", "available_kb", "committed_as_kb", "commit_limit_kb", "cached_kb", "anon_kb",
     "page_tables_kb", "swap_free_kb", "psi_some_avg10", "psi_full_avg10", "pgfault_per_s", "oom_kill",
@@ -25,15 +26,17 @@ MEMINFO = {
     "commit_limit_kb": "CommitLimit", "cached_kb": "Cached", "anon_kb": "AnonPages",
     "page_tables_kb": "PageTables", "swap_free_kb": "SwapFree",
 }  # fmt: skip
-# Of each role, as `role.rss_kb`.
+# Columns of each role; the header is `ROLE.NAME`, for example `parent.rss_kb`.
 PROCESS_COLUMNS = ("rss_kb", "anon_kb", "swap_kb", "pgtables_kb", "minflt", "oom_score")
 MOST_ROLES = 64
 
 
 def rows(records: Records) -> Iterator[Row]:
-    """Yield a row a sample. What the guest did not say, or said in another kind, is None.
+    """Yield one row per sample.
 
-    step is the index of the plan's step that was running. Processes of one role (a pool's workers) are summed.
+    A value that the guest did not report, or reported with another type, is None.
+    step: index of the plan's step that was running.
+    Processes of one role (a pool's workers) are summed.
     """
     step = 0
     before: tuple[float, int] | None = None
@@ -64,7 +67,7 @@ def write_timeline(records: Records, path: Path) -> int:
     with path.open("w", newline="", encoding="utf-8") as file:
         names = columns(table)
         writer = csv.writer(file)
-        # Roles and labels are the guest's words.
+        # Roles and labels come from the guest: a spreadsheet could run them as formulas.
         writer.writerow([for_spreadsheet(name) for name in names])
         for row in table:
             values = (row.get(name, "") for name in names)

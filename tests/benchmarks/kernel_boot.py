@@ -43,7 +43,7 @@ def specs_of(store: Store, kernel: str) -> dict[str, GuestSpec]:
 
 async def boot(store: Store, spec: GuestSpec) -> tuple[float, float]:
     """Boot a guest and return host seconds and guest seconds to READY."""
-    with store.workplace() as work, runtime_folder("boot") as folder:
+    with store.staging_directory() as work, runtime_folder("boot") as folder:
         blank_payload(work / "payload")
         wiring = Wiring(name="boot", folder=folder, payload=work / "payload")
         began = time.monotonic()

@@ -29,7 +29,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def add(store: Store, key: str, **about: object) -> None:
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         (work / "result").mkdir()
         store.add("snapshot", key, work / "result", about)
 

@@ -79,7 +79,7 @@ def test_runs_as_json_and_chosen_by_verdict(places: Path, capsys: pytest.Capture
 @pytest.mark.parametrize("words", [["image", "list"], ["kernel", "list"]])
 def test_cache_as_json(words: list[str], places: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store()
-    with store.workplace() as directory:
+    with store.staging_directory() as directory:
         (directory / "bzImage").write_bytes(b"kernel")
         store.add("kernel", "a" * 64, directory, {"spec": "debian:bookworm"})
 

@@ -33,7 +33,7 @@ def test_the_distributions_is_taken_where_nothing_was_chosen() -> None:
 
 def test_building_one_does_not_change_what_runs_boot() -> None:
     store = Store()
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()
         (result / "bzImage").write_bytes(b"made")

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rig.cli import main
+from rig.image.store import Store
 from rig.machine import accel, prove
 from rig.machine.snapshot import Patience
 from tests.guest.conftest import Rig
@@ -71,8 +73,10 @@ INTERNAL_ERROR = (
 @pytest.fixture
 def rig_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Call rig, in this process, with a stand-in for QEMU; the host's own KVM may be one that is never tried."""
+    # A snapshot is a proof of KVM. One that another stand-in made must not be found, nor these be left in the cache.
+    own = f"rig.test={uuid.uuid4().hex}"
 
     def call(body: str, *words: str) -> tuple[int, str, str]:
         program = tmp_path / f"qemu-stand-in-{len(list(tmp_path.iterdir()))}"
@@ -83,13 +87,17 @@ def rig_with(
         monkeypatch.setattr(accel.host, "unusable_kvm", lambda: None)
         # What is remembered belongs to the stand-in: it names itself as the QEMU behind it.
         monkeypatch.setattr(accel, "_read", lambda content: None)
-        monkeypatch.setattr("sys.argv", ["rig", *words])
+        monkeypatch.setattr("sys.argv", ["rig", *words, "--append", own])
         with pytest.raises(SystemExit) as raised:
             main()
         printed = capsys.readouterr()
         return int(raised.value.code or 0), printed.out, printed.err
 
-    return call
+    yield call
+    store = Store()
+    for entry in store.entries("snapshot"):
+        if own in json.dumps(entry.about):
+            store.remove(entry)
 
 
 LIVE = ("run", "overcommit-oops", "--clock", "live", "--set", "every=0.1s")
@@ -159,7 +167,7 @@ def test_kernel_that_is_only_slow_is_told_to_be_slow(
 ) -> None:
     monkeypatch.setattr(prove, "PATIENCE", Patience(silent=10, total=4))
 
-    status, out, err = rig_with(SLOW, *LIVE, "--accel", "kvm", "--append", "rig.slow")
+    status, out, err = rig_with(SLOW, *LIVE, "--accel", "kvm")
 
     assert status == 3, out
     assert "it is too slow: the kernel still boots after 4 s" in err

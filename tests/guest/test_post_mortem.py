@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -401,6 +402,8 @@ def test_replay_held_by_a_debugger_is_ended_all_the_same(environment: dict[str, 
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and qemus(environment):
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 143
     assert len(held) == 1
     assert not qemus(environment)

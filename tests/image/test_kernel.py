@@ -27,8 +27,8 @@ def test_release_is_read_from_the_boot_header(tmp_path: Path) -> None:
     [
         (b"\x7fELF" + bytes(100), "is a file for"),
         (bytes(0x38) + b"ARMd" + bytes(100), "is an arm64 Image"),
-        (b"hello", "is no kernel for x86"),
-        (b"", "is no kernel for x86"),
+        (b"hello", "is not a kernel for x86"),
+        (b"", "is not a kernel for x86"),
     ],
 )
 def test_file_that_is_no_x86_kernel_is_told_before_boot(content: bytes, words: str, tmp_path: Path) -> None:

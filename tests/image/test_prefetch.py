@@ -31,7 +31,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def _entry(store: Store, kind: str, key: str, content: bytes) -> Entry:
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         folder = work / "made"
         folder.mkdir()
         (folder / "file").write_bytes(content)
@@ -45,7 +45,7 @@ def test_what_was_used_last_is_not_read_again(tmp_path: Path, reads: list[Path])
 
     look_ahead(store)
 
-    assert store.whole("kernel", "a" * 64) == entry
+    assert store.get_verified("kernel", "a" * 64) == entry
     assert reads == []
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_was_not_foreseen_is_read(tmp_path: Path, reads: list[Path])
 
     look_ahead(store)
 
-    assert store.whole("kernel", "1" * 64) == new
+    assert store.get_verified("kernel", "1" * 64) == new
     assert reads == [new.file("file")]
 
 
@@ -69,7 +69,7 @@ def test_damage_is_seen_by_a_digest_taken_ahead(tmp_path: Path, reads: list[Path
 
     look_ahead(store)
 
-    assert store.whole("kernel", "a" * 64) is None
+    assert store.get_verified("kernel", "a" * 64) is None
 
 
 def test_a_file_that_changed_since_is_read(tmp_path: Path, reads: list[Path]) -> None:

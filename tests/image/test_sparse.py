@@ -84,7 +84,7 @@ def test_stream_is_written_with_holes(tmp_path: Path) -> None:
 
 def test_cached_memory_that_was_changed_is_damaged(tmp_path: Path) -> None:
     store = Store(tmp_path / "cache")
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         (work / "result").mkdir()
         made(work / "result" / "ram.sparse", *PIECES)
         entry = store.add("snapshot", "5" * 64, work / "result", {})

@@ -19,6 +19,9 @@ from rig.image.whole_file import unnamed_until_whole, write_whole
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(staging.tempfile, "tempdir", str(tmp_path))
+    # A rig of another test run that was killed meanwhile leaves its directory in /tmp.
+    monkeypatch.setattr(staging, "FALLBACK", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     return tmp_path
 
 

@@ -18,7 +18,7 @@ K1, S1, S2, S3 = (digest_text(name) for name in ("k1", "s1", "s2", "s3"))
 
 
 def _add(store: Store, kind: str, key: str, content: bytes = b"content") -> Entry:
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()
         (result / "file").write_bytes(content)
@@ -43,7 +43,7 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
     entry = _add(store, "kernel", K1)
     entry.file("file").write_bytes(b"cOntent")
 
-    found = store.whole("kernel", K1)
+    found = store.get_verified("kernel", K1)
 
     assert found is None
     assert not entry.path.exists()
@@ -61,7 +61,7 @@ def test_half_built_entry_is_not_there(store: Store) -> None:
 
 def test_failed_build_leaves_nothing(store: Store) -> None:
     def build() -> None:
-        with store.workplace() as work:
+        with store.staging_directory() as work:
             (work / "file").write_bytes(b"half")
             raise ValueError("broke")
 
@@ -121,7 +121,7 @@ def test_two_builders_of_one_thing_take_turns(store: Store) -> None:
 
 
 def test_leftovers_of_dead_builders_are_swept_and_those_of_living_ones_stay(store: Store) -> None:
-    with store.workplace() as alive:
+    with store.staging_directory() as alive:
         dead = store.root / "tmp" / "4194304-dead"  # above pid_max
         dead.mkdir()
 
@@ -136,7 +136,7 @@ def test_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path) -
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
 
-    with pytest.raises(RigError, match="set RIG_CACHE"), Store(locked / "cache").workplace():
+    with pytest.raises(RigError, match="set RIG_CACHE"), Store(locked / "cache").staging_directory():
         pass
 
 

@@ -104,10 +104,10 @@ def test_kept_snapshots_come_by_how_alike_they_are(tmp_path: Path) -> None:
         "0" * 64: SPEC,
     }
     for key, spec in others.items():
-        with store.workplace() as work:
+        with store.staging_directory() as work:
             (work / "result").mkdir()
             store.add("snapshot", key, work / "result", {"identity": identity_of(spec, QEMU)})
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         (work / "result").mkdir()
         store.add("snapshot", "9" * 64, work / "result", {"memory": 1})
 

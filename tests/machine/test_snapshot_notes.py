@@ -14,7 +14,7 @@ HERE = Path(__file__)
 
 def snapshot(entries: int | None) -> Snapshot:
     return Snapshot(
-        key="k", ram=None, head=None, identity=None, state=HERE, digest="d", boot_log=HERE, ready={}, said=b"",
+        key="k", ram=None, head=None, identity=None, state=HERE, digest="d", boot_log=HERE, ready={}, ready_line=b"",
         queue_entries=entries,
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ class Home:
         return import_run(self.store, archive, self.runs, **options)
 
     def own_snapshot(self, state: bytes) -> None:
-        with self.store.workplace() as work:
+        with self.store.staging_directory() as work:
             result = work / "result"
             result.mkdir()
             for name, data in {**FILES["snapshot"], "state": state}.items():

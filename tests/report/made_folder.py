@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.run.document import Environment, Run
-from rig.scenario.build_run import account
+from rig.scenario.build_run import build_run
 from tests.scenario.made import CHILD, HOG, PARENT, Made
 
 MB = 1024
@@ -72,7 +72,7 @@ def records(evil: str = "") -> list[dict[str, Any]]:
 
 def made_run(evil: str = "") -> Run:
     scenario, evidence = (made := Made()).evidence()
-    run = account(scenario, evidence, made.judged(), id="20250131-120000-abcd", started="2025-01-31T12:00:00+00:00")
+    run = build_run(scenario, evidence, made.judged(), id="20250131-120000-abcd", started="2025-01-31T12:00:00+00:00")
     run = run.model_copy(update={"environment": Environment(kernel="6.1.0-40-cloud-amd64", clock="warp")})
     if not evil:
         return run

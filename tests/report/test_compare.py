@@ -9,13 +9,13 @@ from rich.console import Console
 
 from rig.report.compare import compare, comparison
 from rig.run.document import Run
-from rig.scenario.build_run import account
+from rig.scenario.build_run import build_run
 from tests.scenario.made import CHILD, Made
 
 
 def run_of(made: Made, run_id: str) -> Run:
     scenario, evidence = made.evidence()
-    return account(scenario, evidence, made.judged(), id=run_id, started="2025-01-31T12:00:00+00:00")
+    return build_run(scenario, evidence, made.judged(), id=run_id, started="2025-01-31T12:00:00+00:00")
 
 
 def differing(left: Run, right: Run) -> dict[str, tuple[str, str]]:

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from rig.report.terminal import print_run, print_verdict
 from rig.run.document import Run
-from rig.scenario.build_run import account
+from rig.scenario.build_run import build_run
 from tests.scenario.made import PARENT, Made
 
 
 def run_of(made: Made) -> Run:
     scenario, evidence = made.evidence()
-    return account(scenario, evidence, made.judged(), id="20250131-120000-abcd", started="2025-01-31T12:00:00+00:00")
+    return build_run(scenario, evidence, made.judged(), id="20250131-120000-abcd", started="2025-01-31T12:00:00+00:00")
 
 
 def printed(run: Run, *, terminal: bool = False) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from rig.errors import UsageError
-from rig.scenario.expressions import CannotSay, evaluate, parse_expression
+from rig.scenario.expressions import Undecidable, evaluate, parse_expression
 from rig.scenario.templates import check_template, render
 from rig.scenario.vocabulary import PLAIN_FUNCTIONS
 
@@ -71,7 +71,7 @@ def test_what_scenarios_write_is_rendered(text: str, gives: str) -> None:
 def test_expression_that_would_cost_too_much_cannot_be_judged(expr: str, why: str) -> None:
     expression = parse_expression(expr, where="", names=(), functions=PLAIN_FUNCTIONS)
 
-    with pytest.raises(CannotSay, match=why):
+    with pytest.raises(Undecidable, match=why):
         evaluate(expression, {}, PLAIN_FUNCTIONS)
 
 

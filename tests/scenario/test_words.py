@@ -13,7 +13,7 @@ from rig.run.records import Records
 from rig.scenario import declare
 from rig.scenario.declare import Declared, function
 from rig.scenario.evidence import Evidence
-from rig.scenario.expressions import CannotSay, NotThere, evaluate, parse_expression
+from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate, parse_expression
 from rig.scenario.model_tables import MODEL, with_tables
 from rig.scenario.vocabulary import BEFORE, from_records, functions_of, names_of, words
 from tests.scenario.recorded import recorded
@@ -27,7 +27,7 @@ def holds(example: str, evidence: Evidence) -> bool:
     expression = parse_expression(example, where="example", names=names, functions=functions)
     try:
         return evaluate(expression, names, functions) is True
-    except (CannotSay, NotThere):
+    except (Undecidable, AbsentSubject):
         return False
 
 

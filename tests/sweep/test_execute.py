@@ -13,7 +13,7 @@ from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
-from rig.sweep.execute import conduct_sweep
+from rig.sweep.execute import execute_sweep
 from rig.sweep.folder import SweepFolder, find_sweep, new_sweep
 from rig.sweep.row import Row, append_row, read_rows
 from rig.sweep.table import query, read_table, table_of, write_table
@@ -49,10 +49,10 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
 
 def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -> None:
     with pytest.raises(KeyboardInterrupt):
-        made.finish(conduct_sweep(sweep, Pretender(breaks_after=3)))
+        made.finish(execute_sweep(sweep, Pretender(breaks_after=3)))
     second = Pretender()
 
-    outcome = made.finish(conduct_sweep(find_sweep("last"), second))
+    outcome = made.finish(execute_sweep(find_sweep("last"), second))
 
     assert second.ran == [(1, 1)]
     assert [(row.point, row.repeat) for row in outcome.rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -60,7 +60,7 @@ def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -
 
 
 def test_row_that_comes_twice_is_kept_once(sweep: SweepFolder) -> None:
-    outcome = made.finish(conduct_sweep(sweep, Pretender(twice=True)))
+    outcome = made.finish(execute_sweep(sweep, Pretender(twice=True)))
 
     assert outcome.fresh == len(outcome.rows) == 4
 

@@ -170,7 +170,7 @@ def check_only(
     places = Places(home / "dl", home / "ccache", site)
     text = check_recipe(recipe, places, jobs=jobs, buildroot=buildroot.version if buildroot else "any release")
     if buildroot is not None:
-        with store.workplace() as work:
+        with store.staging_directory() as work:
             configure(Make(buildroot.folder, work / "output", external_tree().resolve(), work / LOG), text)
     return text
 

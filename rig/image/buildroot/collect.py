@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What Buildroot has built, taken into the cache: kernel, root filesystem, agent and programs."""
+"""Add the results of a Buildroot build to the cache: kernel, root filesystem, agent and programs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildr
             raise RigError(f"Buildroot left no {name}", where=images, remedy=f"see {make.log}")
     info = json.loads(make.answer("show-info"))
     kernel = collect_kernel(store, make, recipe)
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         _unpack(images / "rootfs.tar", work / "tree")
         result = _result(work)
         write_ext4(work / "tree", result / IMAGE)
@@ -98,7 +98,7 @@ def collect_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
     about = {"spec": spec, "release": release, "package": None}
     if recipe.kernel.debuginfo:
         keep_symbols(store, folder / VMLINUX, {"source": spec, **about})
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         result = _result(work)
         boots = lay_out_kernel(result, bzimage, folder / VMLINUX, config)
         key = digest_text(digest_file(result / boots), config, BUILDROOT_LAYOUT)
@@ -114,7 +114,7 @@ def _result(work: Path) -> Path:
 
 
 def _unpack(tar: Path, tree: Path) -> None:
-    """Unpack a root filesystem without root: device nodes are the kernel's business (devtmpfs)."""
+    """Unpack a root filesystem without root. Device nodes are left out, because the guest mounts devtmpfs."""
     tree.mkdir()
     with tarfile.open(tar) as source:
         extract_tree(source, tree, (info for info in source if not (info.ischr() or info.isblk())))

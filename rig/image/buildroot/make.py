@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Buildroot's make, run to its end: what it says goes into a log, and its steps are told as they come.
+"""Run Buildroot's make, write its output to a log, and report its steps as they begin.
 
 Buildroot announces each step of a package in a line `>>> PACKAGE VERSION STEP` (the macro MESSAGE and step_start in its
 package/pkg-generic.mk and Makefile).
@@ -112,7 +112,7 @@ class Make:
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what would change a build: Buildroot refuses some of it, other parts leak in."""
+    """Return the environment without variables that Buildroot refuses or that would change a build."""
     dropped = {
         "LD_LIBRARY_PATH",
         "PERL_MM_OPT",
@@ -125,6 +125,6 @@ def _clean() -> dict[str, str]:
     }
     kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BR2_")}
     if os.geteuid() == 0:
-        # GNU tar's configure refuses root; a build as root is the person's choice.
+        # GNU tar's configure refuses root; a build as root is the user's choice.
         kept["FORCE_UNSAFE_CONFIGURE"] = "1"
     return {**kept, "TERM": "dumb"}

@@ -48,7 +48,7 @@ class KernelPart(_Part):
     @model_validator(mode="after")
     def _is_a_version(self) -> KernelPart:
         if re.fullmatch(r"\d+\.\d+(\.\d+)?", self.version) is None:
-            raise ValueError(f"version '{self.version}' is no kernel version: write it as in 6.12.60")
+            raise ValueError(f"version '{self.version}' is not a kernel version: write it as in 6.12.60")
         if self.tarball is not None and not self.tarball.is_absolute():
             raise ValueError(f"tarball '{self.tarball}' is no absolute path")
         return self

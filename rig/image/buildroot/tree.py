@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The user's Buildroot: found, looked at, and what it needs of the host."""
+"""Find the user's Buildroot, check its version, and check the host programs that it needs."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class _Tar:
     def open(self, name: str) -> IO[bytes]:
         member = self._members[name]
         if member.issym():
-            # Older dockers store a layer that two images share once, as a link beside the others.
+            # Older versions of docker store a layer that two images share once, and a symbolic link to it elsewhere.
             return self.open(str(Path(name).parent / member.linkname).replace("/../", "/"))
         stream = self._archive.extractfile(member) if member.isreg() else None
         if stream is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An executable of the host with the libraries that its dynamic loader finds for it.
+"""Collect a host executable and the shared libraries that its dynamic loader finds for it.
 
 The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH,
 RUNPATH, $ORIGIN, LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
@@ -24,7 +24,7 @@ PT_INTERP = 3
 MACHINES = {3: "32-bit x86", 40: "32-bit ARM", 183: "arm64", 243: "RISC-V", 21: "64-bit PowerPC", 22: "s390"}
 FOUND = re.compile(r"^\s*(?P<name>\S+)(?: => (?P<path>/\S.*?|not found))?(?: \(0x[0-9a-f]+\))?$")
 SYSTEM_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
-"""Where glibc's loader looks without being told to, on Debian; the guest has no ld.so.cache."""
+"""The default library directories of glibc's loader on Debian. The guest has no ld.so.cache."""
 PLACE = "/usr/lib/x86_64-linux-gnu"
 # Parts of glibc must be of one build: a program of the root below that finds the new libc finds the new libm too.
 GLIBC = ("libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libutil.so.1", "libgcc_s.so.1")

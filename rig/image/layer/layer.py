@@ -63,7 +63,7 @@ def layer_key(*identity: str) -> str:
 
 def find_layer(store: Store, key: str) -> LayerImage | None:
     """Return the layer of that key, checked by hash, or None."""
-    entry = store.whole("layer", key)
+    entry = store.get_verified("layer", key)
     if entry is None:
         return None
     entry.touch()
@@ -118,7 +118,7 @@ def build_layer(
     tree: a directory of the host with the files as they are, instead.
     Raises RigError where its files are too many or too large.
     """
-    with store.lock(f"layer-{key[:16]}"), store.workplace() as work:
+    with store.lock(f"layer-{key[:16]}"), store.staging_directory() as work:
         if (entry := store.get("layer", key)) is not None:
             return _from_entry(entry)
         result = work / "result"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian's packages with their dependencies, as a layer over rig's own root.
+"""Build a layer over rig's own root from Debian packages and their dependencies.
 
 They are extracted, not configured: no maintainer script runs, so neither root nor a chroot is needed. What the scripts
 would do is missing: users, and the links of update-alternatives.
@@ -52,7 +52,7 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
 
 
 def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -> Mapping[str, Any]:
-    with store.workplace() as work:
+    with store.staging_directory() as work:
         tar, listing = work / "packages.tar", work / "packages"
         try:
             run_tool(

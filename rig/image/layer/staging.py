@@ -183,7 +183,10 @@ class Staging:
             place.unlink(missing_ok=True)
 
     def _locate(self, name: str, path: PurePosixPath) -> Path:
-        """Return the place of a path: links on the way are followed inside the root, the last part is not."""
+        """Return the host path of a path in the root.
+
+        Symbolic links in its directories are followed inside the root. One in the last component is not followed.
+        """
         if not path.parts:
             return self.root
         if path.name == "..":
@@ -199,7 +202,7 @@ class Staging:
         while left:
             part = left.pop(0)
             if part == "..":
-                # At the root it stays there, as it does in a chroot.
+                # `..` of the root is the root itself, as in a chroot.
                 here = here if here == self.root else here.parent
                 continue
             place = here / part

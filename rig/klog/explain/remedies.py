@@ -194,7 +194,7 @@ TABLE: tuple[RemedyRow, ...] = (
         lambda event: isinstance(event, OomEvent) and _machine(event) and (event.order or 0) > 0,
         (Setting(How.SYSCTL, "vm.min_free_kbytes"), Setting(How.SYSCTL, "vm.compaction_proactiveness")),
         "vm.min_free_kbytes higher, vm.compaction_proactiveness higher, or huge pages set aside at boot",
-        "memory that programs cannot use; processor time for compaction",
+        "memory that programs cannot use; CPU time for compaction",
     ),
     RemedyRow(
         "own-cgroup",

@@ -10,9 +10,9 @@ __all__ = ["taints"]
 _LETTERS = {
     "P": "a proprietary module was loaded",
     "F": "a module was forced in",
-    "S": "the processor or firmware is out of its specification",
+    "S": "the CPU or firmware is out of its specification",
     "R": "a module was forced out",
-    "M": "the processor reported a machine check: suspect the hardware",
+    "M": "the CPU reported a machine check: suspect the hardware",
     "B": "a page was in a bad state before",
     "U": "user space asked for the taint",
     "D": "the kernel had died (oops or BUG) before",

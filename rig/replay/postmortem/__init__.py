@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""A guest's memory at one instant, read: the stack, the allocation, zones, tasks, and whose the array's pages are."""
+"""Read a stopped guest's memory: the stack, the failed allocation, zones, tasks, and who maps an array's pages."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The memory against the kernel's own OOM report of the same run: every number that both give."""
+"""Compare every number that both the guest's memory and the kernel's OOM report of the same run hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def compare(
     tasks: tuple[TaskMemory, ...],
     task_pid: int | None,
 ) -> tuple[int, tuple[Disagreement, ...]]:
-    """Return how many numbers were compared, and those that differ. What either lacks is not compared."""
+    """Return how many numbers were compared, and those that differ. A number that one side lacks is not compared."""
     pairs = [*_allocation(report, allocation, task_pid), *_zones(report, zones), *_tasks(report, tasks)]
     pairs = [pair for pair in pairs if pair[1] is not None and pair[2] is not None]
     return len(pairs), tuple(

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""From a run to its post-mortem: replay to the instant, dump, read; or, without symbols, what the guest said itself."""
+"""Make a run's post-mortem: replay to the stop point, dump the memory and read it.
+
+Without debug symbols, the post-mortem is made from the kernel log and the agent's records.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,11 @@ async def post_mortem(
     frames: bool = False,
     keep: Path | None = None,
 ) -> PostMortem:
-    """Replay to the place and read the guest's memory there.
+    """Replay to the stop point and read the guest's memory there.
 
-    frames: give every page's frame number; keep: a file to leave the dump in, compressed. Raises as at_place() does.
+    frames: include every page's frame number.
+    keep: file that the compressed memory dump is written to.
+    Raises the errors of at_place().
     """
     with staging_directory("post-mortem") as name:
         dump = Path(name) / "dump"
@@ -118,9 +123,9 @@ def _read(
 
 
 def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: bool = False) -> PostMortem:
-    """Read the dump that the run kept of a guest that panicked; no replay is needed.
+    """Read the memory dump that the run kept of its panicked guest; no replay is needed.
 
-    Raises RigError when there is none, or it cannot be read.
+    Raises RigError when the run has no dump, or the dump cannot be read.
     """
     if run.panic_dump is None or Path(run.panic_dump).name != run.panic_dump:
         raise RigError("the run keeps no dump of a panic", where=folder)
@@ -132,7 +137,7 @@ def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: boo
 
 
 def first_oom(folder: Path) -> OomEvent | None:
-    """Return the first OOM report on the run's console."""
+    """Return the first OOM report in the run's console log, or None."""
     from rig.klog import OomEvent, read
 
     try:
@@ -143,9 +148,10 @@ def first_oom(folder: Path) -> OomEvent | None:
 
 
 def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
-    """Return what the OOM report and the guest's own page maps say of that place. why: why its memory is not read.
+    """Return a post-mortem from the OOM report and the agent's page maps, without reading memory.
 
-    Raises UsageError for a place that the run has not.
+    why: why the memory is not read.
+    Raises UsageError for a stop point that the run never reaches.
     """
     from rig.telemetry.records import read_records
 

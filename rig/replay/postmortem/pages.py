@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Whose the pages of an array are: each process's page tables walked, frame by frame, and the frames' map counts.
+"""Find out which processes map each page of an array: walk their page tables and read the frames' map counts.
 
-x86-64, four or five levels (Documentation/arch/x86/x86_64/mm.rst).
+The page tables are those of x86-64 with four or five levels (Documentation/arch/x86/x86_64/mm.rst).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ ENTRIES = 512
 PRESENT = 1
 HUGE = 1 << 7
 FRAME_MASK = 0x000FFFFFFFFFF000
-# Where the kernel was built without CONFIG_DYNAMIC_MEMORY_LAYOUT, and so with four levels
-# (__VMEMMAP_BASE_L4 of arch/x86/include/asm/pgtable_64_types.h).
+# The fixed address of the struct page array in a kernel without CONFIG_DYNAMIC_MEMORY_LAYOUT. Such a kernel uses
+# four levels (__VMEMMAP_BASE_L4 of arch/x86/include/asm/pgtable_64_types.h).
 VMEMMAP_BASE = 0xFFFFEA0000000000
 SWAPPED = -1
 ABSENT = 0
@@ -31,7 +31,7 @@ ABSENT = 0
 
 @dataclass(frozen=True)
 class Region:
-    """An array that a program named: `region NAME START LENGTH` on its standard output."""
+    """An array that a program announced with the line `region NAME START LENGTH` on its standard output."""
 
     name: str
     pid: int
@@ -40,7 +40,7 @@ class Region:
 
 
 def regions_of(lines: Iterable[Record]) -> tuple[Region, ...]:
-    """Return the arrays that the programs' lines name, the last word on each."""
+    """Return the arrays that the programs announced; the last line about an array counts."""
     found: dict[tuple[str, int], Region] = {}
     for line in lines:
         words = str(line.get("text", "")).split()
@@ -57,7 +57,7 @@ def regions_of(lines: Iterable[Record]) -> tuple[Region, ...]:
 
 
 def read_arrays(program: Any, regions: Iterable[Region], *, with_frames: bool = False) -> tuple[ArrayPages, ...]:
-    """Return the pages of each region in its own process and in those that descend from it."""
+    """Return the pages of each region in the process that announced it and in that process's descendants."""
     arrays = []
     for region in regions:
         family = [task for task in _family(program, region.pid) if _has(task.mm, region.start)]
@@ -126,14 +126,14 @@ def _described(pids: tuple[int, ...], page: tuple[int, ...], counts: Mapping[int
         elif frame == SWAPPED:
             states.append("swapped")
         else:
-            # Another's page table may map it too: a process that is not of the family.
+            # A process outside this family may map the frame too, which only the map count shows.
             states.append("shared" if max(len(users[frame]), counts.get(frame, 1)) > 1 else "own")
     known = {counts.get(frame) for frame in users}
     return tuple(states), tuple(map(tuple, users.values())), known.pop() if len(known) == 1 else None
 
 
 def _frames(program: Any, mm: Any, start: int, count: int) -> Iterator[int]:
-    """Yield a frame number for each page, ABSENT, or SWAPPED."""
+    """Yield the frame number of each page, ABSENT or SWAPPED, from the page tables of mm."""
     from drgn.helpers.linux.mm import virt_to_phys
 
     levels = 5 if _five_levels(program) else 4
@@ -151,6 +151,7 @@ def _frames(program: Any, mm: Any, start: int, count: int) -> Iterator[int]:
             shift = 12 + 9 * (level - 1)
             entry = table(at)[address >> shift & (ENTRIES - 1)]
             if not entry & PRESENT:
+                # A PTE that is neither present nor zero holds a swap entry (arch/x86/include/asm/pgtable_64.h).
                 frame = SWAPPED if level == 1 and entry else ABSENT
                 break
             if level == 1 or entry & HUGE:
@@ -177,12 +178,12 @@ def _page_structures(program: Any) -> int:
 
 
 def _map_counts(program: Any, frames: set[int]) -> dict[int, int]:
-    """Return how many page table entries map each small page (struct page, _mapcount + 1)."""
+    """Return how many page table entries map each small page. struct page stores that count minus one in _mapcount."""
     page = program.type("struct page")
     size, at = page.size, page.member("_mapcount").offset
     base = _page_structures(program)
     found: dict[int, int] = {}
-    # 1024 structures at a time: they lie side by side, and most frames of an array are neighbours.
+    # One read for 1024 page structs is faster than a read for each, and most frames of an array are neighbours.
     for block, members in groupby(sorted(frames), key=lambda frame: frame >> 10):
         data = program.read(base + (block << 10) * size, size << 10)
         for frame in members:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the guest said itself, for a post-mortem without symbols: the report's task table, and /proc/PID/pagemap."""
+"""A post-mortem without debug symbols: the OOM report's task table, and the agent's records of /proc/PID/pagemap."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["arrays_said", "moment_of", "tasks_said", "tasks_sampled"]
 
 PAGE_KB = 4
 
-# States of docs/reference/agent-protocol.md. A page that was only read is the shared zero page, and so nobody's copy.
+# Maps the states of docs/reference/agent-protocol.md to those of a post-mortem. A page that was only read maps the
+# shared zero page, so it is no copy of any process.
 STATES: dict[str, PageState] = {
     "none": "absent", "zero": "absent", "shared": "shared", "private": "own", "file": "shared", "swap": "swapped",
 }  # fmt: skip
 
 
 def tasks_said(report: OomEvent) -> tuple[TaskMemory, ...]:
-    """Return the rows of an OOM report's task table. Before 6.8 it gives the resident pages in one number."""
+    """Return the rows of an OOM report's task table. Before 6.8 the table has one column for all resident pages."""
     return tuple(
         TaskMemory(
             pid=row.pid,
@@ -43,7 +44,7 @@ def tasks_said(report: OomEvent) -> tuple[TaskMemory, ...]:
 
 
 def moment_of(run: Run, place: Place, records: Records) -> float | None:
-    """Return the guest's clock at a place, as log and records have it; None where they do not tell."""
+    """Return the guest's clock at a stop point, from the kernel log and the records; None where neither has it."""
     if place.kind == "t":
         return place.seconds
     if place.kind == "oom":
@@ -60,7 +61,7 @@ def moment_of(run: Run, place: Place, records: Records) -> float | None:
 
 
 def tasks_sampled(records: Records, moment: float) -> tuple[TaskMemory, ...]:
-    """Return the scenario's processes as the sample nearest to that moment has them (kB there, pages here)."""
+    """Return the scenario's processes from the sample nearest to that time, converted from kB to pages."""
     samples = records.of("sample")
     if not samples:
         return ()
@@ -87,8 +88,9 @@ def _sampled(process: Record) -> TaskMemory:
 
 
 def arrays_said(records: Iterable[Record], moment: float) -> tuple[ArrayPages, ...]:
-    """Return the page map of each process's array that is nearest to that moment, one process each: who shares with
-    whom is not in it.
+    """Return, for each process and array, the page map nearest to that time.
+
+    Each result has one process, because the agent's page maps do not say which processes share a page.
     """
     maps: dict[int, list[list[Record]]] = {}
     going_on: dict[int, list[Record]] = {}

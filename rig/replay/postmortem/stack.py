@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stack of the task on the processor, and the allocation that invoked the OOM killer."""
+"""The stack of the task on the first CPU, and the allocation that invoked the OOM killer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rig.run.postmortem import Allocation, StackFrame
 
 __all__ = ["read_allocation", "read_stack"]
 
-# A user's address: what lies above it on the stack is not the kernel's.
+# The lowest address of the kernel's half of the x86-64 address space. A frame below it belongs to user space.
 FIRST_KERNEL_ADDRESS = 1 << 63
 
 
 def read_stack(program: Any) -> tuple[int, str, tuple[StackFrame, ...], Any]:
-    """Return pid and name of the task on the first processor, its kernel frames, and drgn's own trace."""
+    """Return (pid, name, kernel frames, drgn's StackTrace) of the task that runs on the first CPU."""
     from drgn.helpers.linux.sched import cpu_curr
 
     task = cpu_curr(program, 0)
@@ -32,7 +32,7 @@ def read_stack(program: Any) -> tuple[int, str, tuple[StackFrame, ...], Any]:
 
 
 def _short(file: str) -> str:
-    """Some files are named with the folder in which the kernel was built."""
+    """Return a source path without the kernel's build directory, which DWARF gives for some files."""
     parts = file.split("/")
     for top in ("arch", "kernel", "mm", "include", "fs", "drivers", "lib"):
         if file.startswith("/") and top in parts:
@@ -41,7 +41,7 @@ def _short(file: str) -> str:
 
 
 def read_allocation(program: Any, trace: Any) -> Allocation | None:
-    """Return the oom_control of the innermost frame that has one, or None where there is none."""
+    """Return the struct oom_control of the innermost frame that has a variable `oc`, or None."""
     for frame in trace:
         try:
             control = frame["oc"]
@@ -53,7 +53,10 @@ def read_allocation(program: Any, trace: Any) -> Allocation | None:
 
 
 def _highest_zone(trace: Any) -> int | None:
-    """Of the innermost frame that has an alloc_context; one that is not set is another's."""
+    """Return highest_zoneidx of the innermost readable `ac` (struct alloc_context), or None.
+
+    The compiler may have optimized `ac` away in a frame; its callers then still have it.
+    """
     for frame in trace:
         try:
             return int(frame["ac"].highest_zoneidx)
@@ -71,7 +74,7 @@ def _allocation(program: Any, control: Any, highest_zone: int | None) -> Allocat
         found["memcg"] = cgroup_path(memcg.css.cgroup).decode(errors="replace")
         found["memcg_usage"] = int(memcg.memory.usage.counter)
         found["memcg_limit"] = int(memcg.memory.max)
-    # select_bad_process() gives up with -1 where there was nobody to choose from, or somebody dies already.
+    # oom_evaluate_task() (mm/oom_kill.c) sets chosen to -1 to abort the search when a victim is already dying.
     if chosen and int(chosen) & 0xFFFFFFFFFFFFFFFF != 0xFFFFFFFFFFFFFFFF:
         found["chosen_pid"] = int(chosen.pid)
         found["chosen"] = chosen.comm.string_().decode(errors="replace")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every process with its memory by kind, from the counters that the OOM killer ranks by."""
+"""Every process and its memory by type, from the counters that oom_badness() uses (mm/oom_kill.c)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["counters", "read_tasks"]
 
 
 def counters(mm: Any) -> dict[str, int]:
-    """Return the pages of a struct mm_struct by kind, as get_mm_counter() gives them.
+    """Return the pages of a struct mm_struct by type, as get_mm_counter() returns them (include/linux/mm.h).
 
-    Up to 6.1 they are one atomic each; since 6.2 per-processor counters of which the killer reads the shared part.
+    Up to 6.1 each counter is an atomic. Since 6.2 it is a percpu_counter, of which the OOM killer reads only the
+    shared count, without the per-CPU batches.
     """
     program = mm.prog_
     kinds = {"file": "MM_FILEPAGES", "anon": "MM_ANONPAGES", "swap": "MM_SWAPENTS", "shmem": "MM_SHMEMPAGES"}
@@ -34,7 +35,7 @@ def _is_array(stat: Any) -> bool:
 
 
 def read_tasks(program: Any) -> tuple[TaskMemory, ...]:
-    """Return the processes that have memory of their own, by pid; kernel threads have none."""
+    """Return the processes that have an mm, ordered by pid; kernel threads have none."""
     return tuple(_tasks(program))
 
 

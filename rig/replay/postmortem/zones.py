@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The zones' free pages and watermarks, as mm/page_alloc.c compares them."""
+"""Free pages and watermarks of the zones, as __zone_watermark_ok() compares them (mm/page_alloc.c)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _zones(program: Any) -> Iterator[ZoneState]:
         for index, zone in enumerate(data.node_zones):
             if not zone.present_pages:
                 continue
-            # include/linux/mmzone.h, wmark_pages().
+            # wmark_pages() in include/linux/mmzone.h adds watermark_boost to each watermark.
             boost = int(zone.watermark_boost)
             minimum, low, high = (int(zone._watermark[index]) + boost for index in range(3))
             yield ZoneState(

@@ -10,7 +10,7 @@ from typing import Any
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
 from rig.scenario.functions.records import find_look, find_process, find_sample, number_of, sysctl
-from rig.scenario.views import Missing, Nothing
+from rig.scenario.views import AbsentEvent, MissingRecord
 from rig.scenario.zoneinfo import read_zoneinfo
 
 __all__: list[str] = []
@@ -43,7 +43,7 @@ def unshared(evidence: Evidence, role: str, label: str, until: str | None = None
     maps = [each for each in evidence.records.of("pagemap") if each.get("pid") == pid]
     first = next((each for each in maps if each.get("label") == label), None)
     if first is None:
-        raise Missing(f"there is no page map '{label}' of '{role}'")
+        raise MissingRecord(f"there is no page map '{label}' of '{role}'")
     last = first
     for each in maps:
         if each.get("start") == first.get("start") and until in (None, each.get("label")):
@@ -69,11 +69,11 @@ def anon_grown(evidence: Evidence, label: str) -> int:
     """
     ooms = evidence.ooms()
     if not ooms:
-        raise Nothing("there was no OOM")
+        raise AbsentEvent("there was no OOM")
     oom, meminfo = ooms[0], find_sample(evidence, label).get("meminfo", {})
     parts = ("active_anon", "inactive_anon", "isolated_anon")
     if "inactive_anon" not in oom.mem_info:
-        raise Missing("the OOM report does not tell how much memory is anonymous")
+        raise MissingRecord("the OOM report does not tell how much memory is anonymous")
     now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
     before = number_of(meminfo, "Active(anon)", label) + number_of(meminfo, "Inactive(anon)", label)
     swapped = number_of(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
@@ -93,7 +93,7 @@ def available_at(evidence: Evidence, label: str, zones: str = "zones") -> int:
     """bytes that could be had at that sample before the OOM killer had to come, by the rule below"""
     found = read_zoneinfo(str(find_look(evidence, zones).get("text", "")))
     if not found:
-        raise Missing(f"what was read under the label '{zones}' is not a /proc/zoneinfo")
+        raise MissingRecord(f"what was read under the label '{zones}' is not a /proc/zoneinfo")
     now, first = find_sample(evidence, label).get("meminfo", {}), evidence.samples()[0].get("meminfo", {})
     slab = max(_slab(now, label) - _slab(first, "first"), 0)
     # With vm.swappiness=0 swap is the kernel's last resort (get_scan_count() of mm/vmscan.c): how much of it is used
@@ -110,7 +110,7 @@ def swapped_out(evidence: Evidence, label: str) -> int:
     """bytes of swap that were taken from that sample to the first OOM's report"""
     ooms = evidence.ooms()
     if not ooms:
-        raise Nothing("there was no OOM")
+        raise AbsentEvent("there was no OOM")
     before = number_of(find_sample(evidence, label).get("meminfo", {}), "SwapFree", label)
     return (before - int(ooms[0].totals.get("free_swap_kb", 0))) * KIB
 
@@ -125,7 +125,7 @@ def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
         if sample.get("label") == "oom":
             break
     if last is None:
-        raise Missing(f"no sample tells the {field} of '{role}' ({pid})")
+        raise MissingRecord(f"no sample tells the {field} of '{role}' ({pid})")
     return last
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rig.klog.functions import part_of
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
-from rig.scenario.views import Missing, Nothing, thing_of, view
+from rig.scenario.views import AbsentEvent, MissingRecord, thing_of, view
 
 __all__: list[str] = []
 
@@ -43,7 +43,7 @@ def badness_of(evidence: Evidence, oom: Any, pid: int) -> int:
     for candidate in evidence.ranking(_event(oom)):
         if candidate.pid == pid:
             return candidate.points or 0
-    raise Missing(f"the report's task table has no process {pid}")
+    raise MissingRecord(f"the report's task table has no process {pid}")
 
 
 @function("records", "badness_slack() == 256 and kernel.major == 6")
@@ -57,7 +57,7 @@ def watermarks(evidence: Evidence, oom: Any) -> Any:
     """the zones' sums of `.free`, `.min`, `.low` and `.high` at the OOM, in kB, without the boost"""
     zones = tuple(_event(oom).zones)
     if not zones:
-        raise Missing("the OOM report has no lines about the zones")
+        raise MissingRecord("the OOM report has no lines about the zones")
     # The printed marks contain the boost, which reclaim adds for a while and takes back before an OOM.
     boost = sum(int(zone.values.get("boost", 0)) for zone in zones)
     marks = {field: sum(int(getattr(zone, field) or 0) for zone in zones) for field in WATERMARKS}
@@ -68,5 +68,5 @@ def watermarks(evidence: Evidence, oom: Any) -> Any:
 def _event(seen: Any) -> Any:
     event = thing_of(seen)
     if event is None:
-        raise Nothing("there was no OOM")
+        raise AbsentEvent("there was no OOM")
     return event

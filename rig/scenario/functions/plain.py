@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rig.scenario.declare import builtin, function
-from rig.scenario.views import Missing
+from rig.scenario.views import MissingRecord
 
 __all__ = ["LONGEST_RANGE"]
 
@@ -23,7 +23,7 @@ def number(text: str) -> int:
     """the last whole number in a text: 83 in `parent returned 83`"""
     found = numbers(text)
     if not found:
-        raise Missing(f"there is no number in '{text}'")
+        raise MissingRecord(f"there is no number in '{text}'")
     return found[-1]
 
 
@@ -38,7 +38,7 @@ def median(values: Iterable[Any]) -> Any:
     """the middle value; the lower of the two in the middle of an even count, so that it is one of the values"""
     ordered = sorted(values)
     if not ordered:
-        raise Missing("there is no median of nothing")
+        raise MissingRecord("there is no median of nothing")
     return ordered[(len(ordered) - 1) // 2]
 
 
@@ -47,5 +47,5 @@ def bounded_range(*bounds: int) -> tuple[int, ...]:
     """as in Python, at most 10,000 numbers"""
     wanted = range(*bounds)
     if len(wanted) > LONGEST_RANGE:
-        raise Missing(f"a range of {len(wanted)} numbers is too long")
+        raise MissingRecord(f"a range of {len(wanted)} numbers is too long")
     return tuple(wanted)

@@ -10,48 +10,48 @@ from typing import Any
 from rig.run.records import Record
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
-from rig.scenario.views import Missing, view
+from rig.scenario.views import MissingRecord, view
 
-__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of", "whole"]
+__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of", "require_complete"]
 
 LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 """Kinds of records in which a step says what it looked at."""
 
 
 def find_sample(evidence: Evidence, label: str) -> Record:
-    """Return the first sample of that label. Raises Missing."""
+    """Return the first sample of that label. Raises MissingRecord."""
     for found in evidence.samples():
         if found.get("label") == label:
             return found
     there = ", ".join(str(each["label"]) for each in evidence.samples() if each.get("label"))
-    raise Missing(f"there is no sample '{label}', only {there or 'none with a label'}")
+    raise MissingRecord(f"there is no sample '{label}', only {there or 'none with a label'}")
 
 
 def find_look(evidence: Evidence, label: str) -> Record:
-    """Return the first record of LOOKS with that label. Raises Missing."""
+    """Return the first record of LOOKS with that label. Raises MissingRecord."""
     for record in evidence.records.items:
         if record["ev"] in LOOKS and record.get("label") == label:
             return record
-    raise Missing(f"nothing was looked at under the label '{label}'")
+    raise MissingRecord(f"nothing was looked at under the label '{label}'")
 
 
 def find_process(evidence: Evidence, role: str, label: str) -> Any:
-    """Return the view of the process of that role in a sample. Raises Missing."""
+    """Return the view of the process of that role in a sample. Raises MissingRecord."""
     found = procs(evidence, role, label)
     if not found:
         there = sorted({str(each.get("comm")) for each in processes(find_sample(evidence, label))})
-        raise Missing(f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}")
+        raise MissingRecord(f"there is no process '{role}' in the sample '{label}', only {', '.join(there) or 'none'}")
     if len(found) > 1:
         which = ", ".join(f"{each.program} ({each.pid})" for each in found)
-        raise Missing(f"'{role}' is {len(found)} processes in the sample '{label}': {which}")
+        raise MissingRecord(f"'{role}' is {len(found)} processes in the sample '{label}': {which}")
     return found[0]
 
 
 def number_of(fields: Mapping[str, Any], name: str, label: str) -> int:
-    """Return a whole number of a sample. Raises Missing."""
+    """Return a whole number of a sample. Raises MissingRecord."""
     value = fields.get(name)
     if not isinstance(value, int):
-        raise Missing(f"the sample '{label}' has no {name}")
+        raise MissingRecord(f"the sample '{label}' has no {name}")
     return value
 
 
@@ -80,7 +80,7 @@ def proc(evidence: Evidence, role: str, label: str) -> Any:
 @function("records", "len(procs('hog', 'hogging')) == 1")
 def procs(evidence: Evidence, role: str, label: str) -> Any:
     """all processes of that role in it"""
-    found = whole(find_sample(evidence, label), f"the sample '{label}'")
+    found = require_complete(find_sample(evidence, label), f"the sample '{label}'")
     rows = [each for each in processes(found) if _plays(each, role)]
     return tuple(view(row, f"'{role}' in the sample '{label}'") for row in rows)
 
@@ -88,7 +88,7 @@ def procs(evidence: Evidence, role: str, label: str) -> Any:
 @function("records", "len(history('parent')) > len(history('hog')) > 1")
 def history(evidence: Evidence, role: str) -> Any:
     """what every sample says of that role, in order"""
-    samples = [whole(sample, "a sample") for sample in evidence.samples()]
+    samples = [require_complete(sample, "a sample") for sample in evidence.samples()]
     return tuple(view(each, f"'{role}'") for sample in samples for each in processes(sample) if _plays(each, role))
 
 
@@ -101,14 +101,14 @@ def pid(evidence: Evidence, role: str) -> int:
     for spawn in evidence.records.of("spawn"):
         if spawn.get("program") == role:
             return int(spawn["pid"])
-    raise Missing(f"there was no process '{role}'")
+    raise MissingRecord(f"there was no process '{role}'")
 
 
 @function("records", "len(pids()) == 3")
 def pids(evidence: Evidence) -> tuple[int, ...]:
     """all pids of the scenario"""
     for sample in evidence.samples():
-        whole(sample, "a sample")
+        require_complete(sample, "a sample")
     return tuple(evidence.roles())
 
 
@@ -124,7 +124,7 @@ def step(evidence: Evidence, id: str) -> Any:
     for each in evidence.steps():
         if each.get("id") == id:
             return view(each, f"step '{id}'")
-    raise Missing(f"the step '{id}' was not begun")
+    raise MissingRecord(f"the step '{id}' was not begun")
 
 
 @function("records", "exit_of('hog').signal == 'KILL'")
@@ -133,7 +133,7 @@ def exit_of(evidence: Evidence, role: str) -> Any:
     for record in evidence.records.of("exit"):
         if role in (record.get("comm"), record.get("program")):
             return view(record, f"exit of '{role}'")
-    raise Missing(f"no end of '{role}' was recorded")
+    raise MissingRecord(f"no end of '{role}' was recorded")
 
 
 @function("records", "check_of('parent').rss_kb * 1024 >= params.parent")
@@ -144,7 +144,7 @@ def check_of(evidence: Evidence, role: str) -> Any:
     for record in reversed(evidence.records.of("check")):
         if role in (record.get("comm"), record.get("program")):
             return view(record, f"check of '{role}'")
-    raise Missing(f"the plan did not check what '{role}' holds")
+    raise MissingRecord(f"the plan did not check what '{role}' holds")
 
 
 @function("records", "taken_by('hog') >= params.hog")
@@ -161,11 +161,11 @@ def taken_by(evidence: Evidence, role: str) -> int:
     return (kb - (int(check.lazy_free_kb) if "lazy_free_kb" in check else 0)) * KIB
 
 
-def whole(seen: Record, what: str) -> Record:
-    """Return a record in which no process was left out. Raises Missing: what is counted over it would be too little."""
+def require_complete(seen: Record, what: str) -> Record:
+    """Return the record. Raises MissingRecord where it leaves processes out: a count over it would be too small."""
     left_out = seen.get("procs_left_out")
     if left_out:
-        raise Missing(f"{what} leaves out {left_out} processes: the agent watches 128 at once")
+        raise MissingRecord(f"{what} leaves out {left_out} processes: the agent watches 128 at once")
     return seen
 
 
@@ -188,13 +188,13 @@ def pagemap(evidence: Evidence, label: str) -> Any:
     for record in evidence.records.of("pagemap"):
         if record.get("label") == label:
             return view(record, f"page map '{label}'")
-    raise Missing(f"there is no page map '{label}'")
+    raise MissingRecord(f"there is no page map '{label}'")
 
 
 @function("records", "look('zones').path == '/proc/zoneinfo'")
 def look(evidence: Evidence, label: str) -> Any:
     """what a step looked at under that label (`fds`, `kcmp`, `status`, `tree`, `read`)"""
-    return view(whole(find_look(evidence, label), f"what was looked at under '{label}'"), f"look '{label}'")
+    return view(require_complete(find_look(evidence, label), f"what was looked at under '{label}'"), f"look '{label}'")
 
 
 @function("records", "sysctl('vm.overcommit_memory', 0) == 2", run="fork-fails/never")

@@ -48,7 +48,7 @@ def test_kernel_before_5_9_is_not_packed_with_zstd(version: str, packed: bool, t
     [
         ("kernel = [", "is no TOML"),
         ("", "kernel: Field required"),
-        ('[kernel]\nversion = "six"\n', "'six' is no kernel version"),
+        ('[kernel]\nversion = "six"\n', "'six' is not a kernel version"),
         (KERNEL + 'tarball = "linux.tar.xz"\n', "is no absolute path"),
         (KERNEL + 'features = ["memry"]\n', "kernel.features.0"),
         (KERNEL + "modules = true\n", "kernel.modules"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.machine.processor import keep_to, own_processor
+from rig.machine.host_cpu import keep_to, own_cpu
 
 ALLOWED = os.sched_getaffinity(0)
 
@@ -19,7 +19,7 @@ ALLOWED = os.sched_getaffinity(0)
 @pytest.mark.skipif(len(ALLOWED) < 2, reason="there is but one processor")
 def test_no_two_guests_keep_to_one_processor() -> None:
     with ExitStack() as stack:
-        taken = [stack.enter_context(own_processor()) for _ in range(len(ALLOWED) + 1)]
+        taken = [stack.enter_context(own_cpu()) for _ in range(len(ALLOWED) + 1)]
 
     numbers = [each for each in taken if each is not None]
     assert len(numbers) == len(set(numbers))
