@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rig-agent: runs a plan inside the guest and says what happened (docs/reference/agent-protocol.md).
+ * rig-agent: run a plan inside the guest and report what happened (docs/reference/agent-protocol.md).
  *
- * One thread, one event loop, no malloc: all that grows lives in the static tables whose sizes stand here, so that
- * the agent's footprint is the same at the end of an experiment as at its start.
+ * One thread, one event loop, no malloc: everything that grows lives in static tables, whose sizes are defined here.
+ * So the agent's memory footprint is the same at the end of an experiment as at its start.
  */
 #ifndef RIG_AGENT_H
 #define RIG_AGENT_H
@@ -27,7 +27,7 @@ enum {
 	MAX_REGIONS = 64,
 	MAX_ARGS = 512,
 	RECORD_BYTES = 64 * 1024,
-	PORT_BYTES = 128 * 1024, /* records that the port has not taken yet */
+	PORT_BYTES = 128 * 1024, /* records queued for the port, not yet written */
 	LINE_BYTES = 4096,
 	NAME_BYTES = 48,
 	COMM_BYTES = 16,	/* TASK_COMM_LEN */
@@ -37,7 +37,7 @@ enum {
 
 #define NSEC 1000000000LL
 
-/* A plan: an array of steps, each a verb and its words. */
+/* A plan is an array of steps; a step is a verb and its words (key=value). */
 struct verb;
 
 struct word {
@@ -51,10 +51,10 @@ struct step {
 	const struct word *words;
 	int count;
 	bool go_on;		/* on_error=go */
-	bool done;		/* sysctl: it was written */
+	bool done;		/* sysctl: the value was written */
 	int64_t timeout;	/* ns, 0: none */
 	unsigned int seen;	/* lines matched so far: counted from the program's spawn, not from the step's begin */
-	const char *matched;	/* the line= word of the last of them (wait_any) */
+	const char *matched;	/* the line= word that the last matched line had (wait_any) */
 };
 
 struct plan {
@@ -64,17 +64,17 @@ struct plan {
 
 enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END };
 
-/* What a word's value may be. */
+/* The type of a word's value: how it is parsed and what is valid. */
 struct type {
 	const char *name;
 	bool (*is_valid)(const char *value);
-	const char *problem;	/* of a value that is not valid: "is not a size" */
-	bool spawned;		/* it begins with the name of a program that was spawned before */
+	const char *problem;	/* the message for an invalid value: "is not a size" */
+	bool spawned;		/* the value begins with the name of a program that an earlier step spawned */
 };
 
-/* A key as the verb table has it. */
+/* A key as it is written in the verb table. */
 struct key {
-	const char *name;	/* not terminated: `length` bytes */
+	const char *name;	/* `length` bytes, no terminating NUL */
 	size_t length;
 	bool repeats;
 	const struct type *type;
@@ -82,8 +82,8 @@ struct key {
 
 struct verb {
 	const char *name;
-	const char *needs;	/* keys, blank separated */
-	const char *takes;	/* further keys */
+	const char *needs;	/* required keys, separated by blanks */
+	const char *takes;	/* optional keys */
 	bool waits;		/* needs timeout= */
 	enum outcome (*begin)(struct step *step);
 	enum outcome (*check)(struct step *step);	/* after each event, while waiting */
@@ -107,21 +107,21 @@ bool parse_hex(const char *text, uint64_t *value);
 bool parse_int(const char *text, long min, long max, long *value);
 int parse_signal(const char *name);
 
-/* What the step in progress leaves for its record. */
+/* The result of the step in progress, for its record. */
 struct note {
 	int err;		/* errno of the system call that failed; 0: none did */
 	char error[256];
 	char saw[512];
 	int wait_count;		/* used by the wait verbs between begin and check */
 	int64_t due;		/* ns, a deadline of the verb's own (sleep, settle); 0: none */
-	int64_t poll;		/* ns, the period at which check wants to be called; 0: on events only */
+	int64_t poll;		/* ns, the period at which check() is called; 0: on events only */
 };
 
 extern struct note note;
 enum outcome fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void saw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* record.c: JSON Lines, built in place and handed to the port as a whole or not at all. */
+/* record.c: JSON Lines. A record is built in place and queued for the port as a whole or not at all. */
 void port_set(int fd, bool blocking);
 int port_fd(void);		/* -1 when nothing is queued */
 void port_flush(void);
@@ -158,7 +158,7 @@ struct stream {
 	int fd;
 	size_t length;
 	bool skipping;		/* the rest of an overlong line */
-	bool verbatim;		/* nothing is cut or dropped: stream=1 */
+	bool verbatim;		/* stream=1: no output is truncated or dropped */
 	char buf[LINE_BYTES];
 };
 
@@ -205,7 +205,7 @@ struct member {
 	pid_t ppid, pgid, sid;
 	int threads;
 	uint64_t started, minflt, majflt, utime, stime, vsize;
-	int exit_code;		/* as wait(2) gives it; only when ended with the kernel still knowing */
+	int exit_code;		/* as wait(2) gives it; known only when the agent read the zombie's /proc entry */
 	int stat_fd, status_fd, score_fd, adj_fd, children_fd, pidfd;
 };
 
@@ -225,7 +225,7 @@ void sample_if_due(int64_t now);
 enum outcome begin_check_rss(struct step *step);
 int64_t own_rss_kb(void);
 
-/* pagemap.c and look.c: what the kernel says about one process. */
+/* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);
 void take_pagemaps(const char *label);
 int64_t pagemap_due(void);
@@ -295,7 +295,7 @@ int run_plan(void);		/* 0 when the plan came to its end */
 
 /* boot.c: as /init */
 void boot(void);
-void die(const char *what) __attribute__((noreturn));	/* says what and errno on the kernel's log, powers off */
+void die(const char *what) __attribute__((noreturn));	/* logs `what` and errno to the kernel log, powers off */
 void power_off(void) __attribute__((noreturn));
 const char *cmdline(const char *key);
 void say_memory(void);

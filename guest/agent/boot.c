@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* From the kernel's first process to a guest that is ready: modules, root filesystem, the port, and a small footprint. */
+/* The boot as PID 1, from exec of /init to READY: modules, root filesystem, the port, and a small footprint. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -37,7 +37,7 @@ void power_off(void)
 	const char *how = cmdline("rig.off");
 
 	port_drain(5 * NSEC);
-	/* A kernel without ACPI can only halt when asked to power off; with -no-reboot QEMU ends on a reset too. */
+	/* Without ACPI the kernel can only halt on a power-off request. QEMU with -no-reboot exits on a reset too. */
 	reboot(how && strcmp(how, "reboot") == 0 ? RB_AUTOBOOT : RB_POWER_OFF);
 	for (;;)
 		pause();
@@ -77,7 +77,10 @@ static void mount_kernel_filesystems(void)
 	mkdir("/proc", 0755);
 	mkdir("/sys", 0755);
 	mkdir("/dev", 0755);
-	/* /dev first, so that the rest can be told on /dev/kmsg; a kernel may have mounted it itself (EBUSY). */
+	/*
+	 * /dev first, so that later failures can be logged to /dev/kmsg. EBUSY: the kernel has mounted it already
+	 * (CONFIG_DEVTMPFS_MOUNT).
+	 */
 	if (mount("dev", "/dev", "devtmpfs", MS_NOSUID, NULL) && errno != EBUSY)
 		die("mount of /dev");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
@@ -86,7 +89,7 @@ static void mount_kernel_filesystems(void)
 		die("mount of /sys");
 }
 
-/* The kernel opens /dev/console for init only where the initramfs holds that node. */
+/* The kernel opens /dev/console for init only if the initramfs contains that device node. */
 static void open_standard_files(void)
 {
 	int fd;
@@ -97,7 +100,7 @@ static void open_standard_files(void)
 		close(fd);
 }
 
-/* What programs may expect of a root filesystem that was only unpacked. */
+/* Complete a root filesystem that was only unpacked and never booted: programs expect these files and directories. */
 static void furnish_root(void)
 {
 	mkdir("/run", 0755);
@@ -122,12 +125,12 @@ static void mount_cgroups(void)
 	static const char *const controllers[] = { "+memory", "+pids", "+cpuset", "+cpu" };
 
 	if (mount("cgroup", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
-		return;		/* a step that needs it will say so */
+		return;		/* no error here: a step that needs it will fail and name it */
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
 		spill("/sys/fs/cgroup/cgroup.subtree_control", controllers[i]);
 }
 
-/* The port named rig.events, whatever number the bus gave it. */
+/* Find the virtio-serial port by its name, rig.events: the device number depends on the order on the bus. */
 static void open_port(void)
 {
 	char path[64], name[64];
@@ -158,8 +161,8 @@ static void open_port(void)
 }
 
 /*
- * First in line for the CPU and for the last pages (a real-time task may dip into the reserve: gfp_to_alloc_flags()
- * of mm/page_alloc.c), so that looking at an exhausted guest does not itself invoke the OOM killer.
+ * A real-time task runs before all others and may allocate from the reserve below the min watermark
+ * (gfp_to_alloc_flags() of mm/page_alloc.c). So observing an exhausted guest does not itself invoke the OOM killer.
  */
 static void put_first(void)
 {
@@ -173,12 +176,18 @@ static void put_first(void)
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
 		die("sched_setscheduler");
 	setrlimit(RLIMIT_NOFILE, &files);
-	/* Its records are the evidence: no program may write to its memory or take its descriptors (ptrace_may_access()). */
+	/*
+	 * The agent's records are the evidence. A process that is not dumpable cannot be ptraced, and its memory and
+	 * descriptors cannot be opened through /proc (ptrace_may_access() of kernel/ptrace.c).
+	 */
 	if (prctl(PR_SET_DUMPABLE, 0))
 		die("prctl(PR_SET_DUMPABLE)");
 }
 
-/* Whether QEMU hears of a panic: drivers/misc/pvpanic/pvpanic-mmio.c, before 5.13 drivers/misc/pvpanic.c. */
+/*
+ * Whether the kernel reports a panic to QEMU: drivers/misc/pvpanic/pvpanic-mmio.c, before 5.13
+ * drivers/misc/pvpanic.c.
+ */
 bool has_pvpanic(void)
 {
 	return access("/sys/bus/acpi/devices/QEMU0001:00/physical_node/driver", F_OK) == 0 ||

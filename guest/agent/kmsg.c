@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel's log, from now on: to see at once that the OOM killer was invoked, and to relay the lines that tell of it.
- * The log itself is the host's to read, on the console. But any program that runs as root can write what it likes there,
- * while a record of /dev/kmsg says who wrote it: only the kernel has facility 0 (devkmsg_write() of
- * kernel/printk/printk.c gives LOG_USER to whoever asks for 0).
+ * Follow /dev/kmsg from now on, to notice at once that the OOM killer was invoked, and to relay the lines of its
+ * report. The host reads the whole log on the console, but any program that runs as root can write to the console.
+ * A record of /dev/kmsg names its writer: only the kernel's own messages have facility 0 (devkmsg_write() of
+ * kernel/printk/printk.c replaces facility 0 by LOG_USER).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,8 @@ enum { MOST_RELAYED = 2000, MOST_FOREIGN = 64 };
 
 static int fd = -1;
 static int relayed, foreign;
-static bool wants_cpu_line;	/* of dump_stack_print_info(), which names the pid of the task that asked */
-static bool reported;	/* this OOM event's record is out; its kill line is yet to come */
+static bool wants_cpu_line;	/* of dump_stack_print_info(): it has the pid of the task that allocated */
+static bool reported;	/* the record of this OOM event is sent; its kill line is still expected */
 
 void kmsg_open(void)
 {
@@ -32,7 +32,7 @@ int kmsg_fd(void)
 	return fd;
 }
 
-/* How many processes the OOM killer has killed since boot, -1 where the kernel (before 4.13) does not count. */
+/* Return how many processes the OOM killer has killed since boot (oom_kill of /proc/vmstat); -1 before Linux 4.13. */
 int64_t oom_kills(void)
 {
 	char text[8192];
@@ -51,7 +51,10 @@ static void relay(int facility, const char *line)
 	rec_end();
 }
 
-/* The kill counter of the cgroup that ran full: "…,oom_memcg=/service,task_memcg=/service/a,task=hog,pid=90,uid=0". */
+/*
+ * The kill counter of the cgroup that reached its limit. Its name is in
+ * "…,oom_memcg=/service,task_memcg=/service/a,task=hog,pid=90,uid=0".
+ */
 static void relay_memory_events(const char *line)
 {
 	char path[PATH_BYTES] = "/sys/fs/cgroup", text[1024];
@@ -138,12 +141,12 @@ static void read_record(char *record)
 
 void kmsg_readable(void)
 {
-	char line[1024];	/* a longer record gives EINVAL and is skipped: none of those above is */
+	char line[1024];	/* read(2) of a longer record fails with EINVAL; it is skipped: OOM lines are shorter */
 	ssize_t got;
 
 	while ((got = read(fd, line, sizeof(line) - 1)) > 0 || errno == EINTR || errno == EPIPE || errno == EINVAL) {
 		if (got <= 0)
-			continue;	/* EPIPE: the buffer ran over us; the next read goes on after the gap */
+			continue;	/* EPIPE: records were overwritten; the next read continues after the gap */
 		line[got] = '\0';
 		read_record(line);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A new process without a copy of the agent: clone with CLONE_VM | CLONE_VFORK, so that no page table is copied and
- * nothing is charged, whatever vm.overcommit_memory says; then execve.
+ * Start a process without copying the agent: clone with CLONE_VM | CLONE_VFORK, then execve. No page table is copied
+ * and nothing is charged to Committed_AS, so a spawn works where vm.overcommit_memory=2 would refuse a fork.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #include "agent.h"
 
-/* What the child does between clone and execve; it shares the agent's memory, so it only leaves errno and a stage. */
+/* The child's part, between clone and execve. It shares the agent's memory: it may write only errno and the stage. */
 struct launch {
 	const char *argv[MAX_ARGS + 1], *envp[MAX_ARGS + 1];
 	const char *path, *cwd, *cgroup, *adj, *tty, *sched, *root, *input;
@@ -28,13 +28,13 @@ struct launch {
 	int out, err;
 	struct { int resource; struct rlimit limit; } rlimits[8];
 	int rlimit_count;
-	int errnum;		/* why it failed, in the stage that launch_stage names */
+	int errnum;		/* errno of the stage that launch_stage names */
 };
 
 const char *launch_stage;
 static struct launch launch;
 static char launch_stack[16 * 1024] __attribute__((aligned(16)));
-static char launch_text[8 * 1024];	/* arguments in which {payload} was replaced */
+static char launch_text[8 * 1024];	/* arguments with {payload} replaced */
 
 static const struct { const char *name; int resource; } resources[] = {
 	{ "AS", RLIMIT_AS }, { "CORE", RLIMIT_CORE }, { "CPU", RLIMIT_CPU }, { "DATA", RLIMIT_DATA },
@@ -44,7 +44,7 @@ static const struct { const char *name; int resource; } resources[] = {
 	{ "STACK", RLIMIT_STACK },
 };
 
-/* struct sched_attr of sched_setattr(2): glibc does not declare it, and linux/sched/types.h does not go with sched.h. */
+/* struct sched_attr of sched_setattr(2): glibc does not declare it, and linux/sched/types.h conflicts with sched.h. */
 struct scheduler {
 	uint32_t size, policy;
 	uint64_t flags;
@@ -99,8 +99,9 @@ static int join_cgroup(const char *name)
 }
 
 /*
- * What would let a program that runs as root make up evidence: I/O ports (pvpanic's), the agent's memory and descriptors,
- * modules. Without the privilege to drop them (rig-agent --run as a user) there is none of them to drop.
+ * Drop the capabilities with which a program that runs as root could forge evidence: access to I/O ports (pvpanic's),
+ * to the agent's memory and descriptors, and loading of modules. An unprivileged rig-agent --run cannot drop them, and
+ * does not have them either.
  */
 static int drop_capabilities(void)
 {
@@ -114,7 +115,7 @@ static int drop_capabilities(void)
 
 static const char no_interpreter[] = "execve (the interpreter or loader that it names is missing)";
 
-/* Returns -1. ENOENT for a file that is there speaks of its interpreter: launch_stage says so. */
+/* Returns -1. ENOENT for a file that exists means that its interpreter is missing: launch_stage says so. */
 static int execute_file(const char *path)
 {
 	int err;
@@ -127,7 +128,7 @@ static int execute_file(const char *path)
 	return -1;
 }
 
-/* A name without a slash is looked for in PATH, as execvp(3) does. EACCES outranks ENOENT. */
+/* Search PATH for a name without a slash, as execvp(3) does. When no entry works, EACCES is reported before ENOENT. */
 static int execute(void)
 {
 	const char *folders = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -202,7 +203,7 @@ static int launched(void *unused)
 		TRY("chdir", chdir(launch.cwd));
 	for (int i = 0; i < launch.rlimit_count; i++)
 		TRY("setrlimit", setrlimit(launch.rlimits[i].resource, &launch.rlimits[i].limit));
-	/* Raw system calls: glibc's would signal the other threads that it believes to exist. */
+	/* Raw system calls: glibc's wrappers signal all threads of the process, and this child shares its memory. */
 	if (launch.gid >= 0) {
 		TRY("setgroups", syscall(SYS_setgroups, 0, NULL));
 		TRY("setgid", syscall(SYS_setresgid, launch.gid, launch.gid, launch.gid));
@@ -216,7 +217,7 @@ failed:
 #undef TRY
 }
 
-/* Returns the pid, or -1 with errno and launch_stage ("fork" when there was no process at all). */
+/* Returns the pid, or -1 with errno and launch_stage ("fork" when no process was created). */
 static pid_t start(void)
 {
 	pid_t pid;
@@ -235,7 +236,7 @@ static pid_t start(void)
 	return pid;
 }
 
-/* A process that is no program of the plan: Dropbear, a shell for people. */
+/* Start a process that is not part of the plan: Dropbear, or a shell for the user. */
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 {
 	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=linux" };
@@ -250,7 +251,7 @@ pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 	return start();
 }
 
-/* {payload} stands for the payload's folder. Returns NULL when there is no room. */
+/* Replace {payload} by the payload's directory. Returns NULL when launch_text is full. */
 static const char *expand(const char *value, size_t *used)
 {
 	char *start = launch_text + *used, *to = start, *end = launch_text + sizeof(launch_text) - 1;
@@ -293,7 +294,7 @@ static bool add_rlimit(const char *value)
 	return false;
 }
 
-/* The step's words into `launch`. Returns what is wrong, or NULL. */
+/* Fill `launch` from the step's words. Returns what is wrong, or NULL. */
 const char *launch_prepare(const struct step *step)
 {
 	int args = 0, envs = 0;
@@ -307,7 +308,7 @@ const char *launch_prepare(const struct step *step)
 		return "there is no root of that name: a step `root` makes it";
 	for (int i = 0; i < step->count; i++) {
 		const char *key = step->words[i].key;
-		/* In a root of its own a program finds no payload, so its words are its own. */
+		/* A program with its own root cannot see the payload: {payload} in its arguments is left as it is. */
 		bool as_it_is = launch.root && (strcmp(key, "arg") == 0 || strcmp(key, "env") == 0);
 
 		value = as_it_is ? step->words[i].value : expand(step->words[i].value, &used);
@@ -349,7 +350,7 @@ const char *launch_prepare(const struct step *step)
 	return NULL;
 }
 
-/* Starts what was prepared, as start() does. */
+/* Start the program that was prepared in `launch`; returns as start() does. */
 pid_t launch_start(int out, int err)
 {
 	launch.out = out;

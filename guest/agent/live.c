@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A live guest: the host comes in by SSH, pushes the run's payload and says go; people may have a shell. */
+/* A live guest: the host logs in by SSH, pushes the run's payload and starts the plan. The user may have a shell. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 static pid_t shell_pid;
 
-/* Several times over: a shell that its user left comes back. */
+/* Start the shell on the console again whenever its user leaves it. */
 void shell_start(void)
 {
 	static const char *const argv[] = { "/bin/busybox", "sh", NULL };
@@ -73,7 +73,7 @@ static void network_up(void)
 		prefix = atoi(slash + 1);
 	}
 	if_up(sock, "lo", "127.0.0.1", 8);
-	/* The first that is not lo; its driver may still be at work. */
+	/* The first interface that is not lo. Its driver may still be probing, so try again. */
 	while (!name[0]) {
 		for (unsigned int i = 1; i < 16 && !name[0]; i++)
 			if (!if_indextoname(i, name) || strcmp(name, "lo") == 0)
@@ -115,7 +115,7 @@ static void let_root_in(void)
 		put_file("/etc/group", "root:x:0:\n", 0644);
 }
 
-/* Runs a program to its end, for what it prints. */
+/* Run a program until it exits, and collect its output. */
 static char *output_of(const char *const argv[])
 {
 	static char text[4096];
@@ -139,7 +139,7 @@ static bool is_openssh(void)
 	return access("/usr/sbin/dropbear", X_OK) && access("/usr/sbin/sshd", X_OK) == 0;
 }
 
-/* Returns the public key: dropbearkey prints it, ssh-keygen leaves it in a file. */
+/* Return the public key: dropbearkey prints it, ssh-keygen writes it to a file. */
 static const char *make_host_key(void)
 {
 	static const char *const dropbear[] = { "/usr/bin/dropbearkey", "-t", "ed25519", "-f", HOST_KEY, NULL };
@@ -163,7 +163,7 @@ static const char *make_host_key(void)
 	return key;
 }
 
-/* In the foreground, log on stderr, no passwords, no forwarding. */
+/* The server's arguments: run in the foreground, log to stderr, no passwords, no forwarding. */
 static void start_ssh_server(void)
 {
 	static const char *const dropbear[] = { "/usr/sbin/dropbear", "-F", "-E", "-s", "-j", "-k", "-r", HOST_KEY,
@@ -175,7 +175,7 @@ static void start_ssh_server(void)
 	};
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	/* Where Debian's sshd shuts its unprivileged half in. */
+	/* The privilege separation directory of Debian's sshd: it does not start without it. */
 	if (is_openssh())
 		make_dirs("/run/sshd");
 	if (start_helper(is_openssh() ? openssh : dropbear, null, NULL) < 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel says about a program's processes: descriptors, the tree, status, any file of proc. */
+/* Record what /proc reports about a program's processes: descriptors, the process tree, status, or any text file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -131,7 +131,7 @@ static const struct { const char *name; int type; } kcmp_types[] = {
 	{ "sighand", KCMP_SIGHAND }, { "io", KCMP_IO }, { "sysvsem", KCMP_SYSVSEM },
 };
 
-/* kcmp(2): 0 the same kernel object, 1 and 2 an order, 3 not the same and no order. */
+/* kcmp(2) returns 0 for the same kernel object, 1 or 2 for different objects with an order, 3 for different without. */
 enum outcome begin_kcmp(struct step *step)
 {
 	const char *type = word(step, "type") ?: "file", *a_fd = word(step, "a_fd"), *b_fd = word(step, "b_fd");
@@ -251,7 +251,7 @@ enum outcome begin_tree(struct step *step)
 	return STEP_DONE;
 }
 
-/* Any file that is text; {pid} in the path is the pid of program and comm. */
+/* Record any text file. {pid} in the path is replaced by the pid of the member that program= and comm= select. */
 enum outcome begin_read(struct step *step)
 {
 	const char *asked = word(step, "path"), *mark = strstr(asked, "{pid}");

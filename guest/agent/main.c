@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the binary is: the guest's /init, a checker of plans, or a runner of plans on any Linux. */
+/* The entry point. The binary is the guest's /init, checks a plan, or runs a plan on any Linux (--run). */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -44,7 +44,7 @@ static int load(const char *path, void (*problem)(int line, const char *text))
 	return problems < 0 ? 2 : problems ? 1 : 0;
 }
 
-/* A guest takes its programs along when it is powered off; here they must not be left behind. */
+/* For --run: kill the plan's programs at the end. In a guest the power-off does that. */
 static void end_programs(void)
 {
 	for (;;) {
@@ -114,7 +114,7 @@ static void run_as_init(void)
 
 int main(int argc, char **argv)
 {
-	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);	/* what the caller left open is not the programs' */
+	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);	/* programs must not inherit the caller's */
 	if (getpid() == 1)
 		run_as_init();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)

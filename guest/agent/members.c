@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The processes of the plan's programs: the members of a program's session, found by walking the tree of children from
- * the agent downwards (as PID 1 it has every process of user space below it), so that kernel threads are never looked
- * at. Files of /proc stay open, and a pidfd tells of an end without polling.
+ * The processes of the plan's programs: the members of each program's session. They are found by walking the tree of
+ * children from the agent downwards. As PID 1 the agent is an ancestor of every user process, and kernel threads are
+ * skipped without a look. Files of /proc stay open, and a pidfd reports a process's end without polling.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static int open_of(pid_t pid, pid_t task, const char *file)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Field after field of /proc/PID/stat (proc_pid_stat(5)); the comm may itself hold blanks and brackets. */
+/* Parse /proc/PID/stat (proc_pid_stat(5)). The comm may itself contain blanks and parentheses. */
 bool read_stat(struct member *m)
 {
 	char text[1024], *open_bracket, *at;
@@ -105,7 +105,7 @@ static void close_member(struct member *m)
 	}
 }
 
-/* The watched process of that pid: until the kernel has forgotten it, so a zombie is one too. */
+/* Return the watched process with that pid. A zombie counts: its pid is in use until it is reaped. */
 static struct member *find(pid_t pid)
 {
 	for (int i = 0; i < MAX_MEMBERS; i++)
@@ -114,7 +114,7 @@ static struct member *find(pid_t pid)
 	return NULL;
 }
 
-/* A free slot, else that of the oldest process which is no more. */
+/* Return a free slot, or else the slot of the process that was reaped longest ago. */
 static struct member *free_slot(void)
 {
 	struct member *oldest = NULL;
@@ -140,7 +140,7 @@ static struct member *meet(pid_t pid, const struct member *parent)
 	if (read_stat(&m)) {
 		m.program = program_of_session(m.sid);
 		if (!m.program && parent)
-			m.program = parent->program;	/* it left the session, as a daemon does */
+			m.program = parent->program;	/* a daemon, which called setsid(2) */
 	}
 	slot = m.program ? free_slot() : NULL;
 	if (!slot) {
@@ -156,8 +156,8 @@ static struct member *meet(pid_t pid, const struct member *parent)
 }
 
 /*
- * Its pidfd became readable, or it is no longer there. The zombie still knows how it ended, unless its parent was
- * faster. What is a child of the agent itself is told by reap(), with its resource usage.
+ * Called when a member's pidfd became readable or the member disappeared from /proc. A zombie's stat still has the exit
+ * code, unless its parent has reaped it already. reap() reports the agent's own children, with their resource usage.
  */
 void member_ended(struct member *m)
 {
@@ -193,7 +193,7 @@ void member_ended(struct member *m)
 	exited(m->program->name, m->comm, m->pid, m->exit_code);
 }
 
-/* The kernel has forgotten it. */
+/* Close a member that was reaped: its pid may be used again. */
 static void member_gone(struct member *m)
 {
 	member_ended(m);
@@ -229,7 +229,7 @@ static void visit_list(int fd, const struct member *parent, int depth)
 	}
 }
 
-/* readdir() without its malloc: calls `each` with every number in the folder. */
+/* readdir() without its malloc: call `each` with every name in the directory that is a number. */
 static void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m,
 			int depth)
 {
@@ -283,7 +283,7 @@ static void visit(pid_t pid, const struct member *parent, int depth)
 	if (m->children_fd >= 0)
 		visit_list(m->children_fd, m, depth + 1);
 	if (m->threads > 1) {
-		/* Children belong to the thread that made them. */
+		/* /proc/PID/task/TID/children lists only the children that this thread created. */
 		strcpy(append_number(tasks + 6, pid), "/task");
 		each_number(tasks, visit_thread, m, depth);
 	}
@@ -314,7 +314,7 @@ void members_refresh(void)
 			member_gone(&members[i]);
 }
 
-/* The live members with that comm (NULL: any), one after the other. */
+/* Iterate over the live members with that comm (NULL: any). */
 struct member *member_of(const struct program *program, const char *comm, struct member *after)
 {
 	for (struct member *m = after ? after + 1 : members; m < members + MAX_MEMBERS; m++)

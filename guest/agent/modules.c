@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Kernel modules: those of the boot, and those that a step or the command line asks for. */
+/* Load kernel modules: those of the boot, and those that a step or the kernel command line names. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ int load_module(const char *path)
 	return status && err != EEXIST ? -1 : 0;
 }
 
-/* /modules/order: a path a line, relative to /modules unless absolute; `-` in front: it may fail. */
+/* Load /modules/order: one path a line, relative to /modules unless absolute. A leading `-` allows the load to fail. */
 void load_modules(void)
 {
 	static char text[16 * 1024];
@@ -31,7 +31,7 @@ void load_modules(void)
 
 	if (slurp("/modules/order", text, sizeof(text)) < 0) {
 		if (errno == ENOENT)
-			return;		/* all is built in */
+			return;		/* no list: everything is built in */
 		die("/modules/order");
 	}
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -46,8 +46,8 @@ void load_modules(void)
 }
 
 /*
- * /modules/optional: `name: path path path` a line, what a module needs before itself, all relative to /modules. Loads
- * that line's modules. ENOENT when there is no such line.
+ * Load a module and its dependencies from /modules/optional. A line is `name: path path path`: the dependencies come
+ * first, all paths are relative to /modules. ENOENT when no line has the name.
  */
 int load_optional(const char *name)
 {
@@ -108,7 +108,7 @@ static bool copy_file(const char *from, const char *to)
 	return got == 0;
 }
 
-/* Optional modules outlive the initramfs in the tmpfs above the root. */
+/* Copy the optional modules to a tmpfs, because the initramfs is freed before a step may need one. */
 void keep_optional_modules(const char *folder)
 {
 	static char text[16 * 1024];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The page map of an array: which pages two processes still share (Documentation/admin-guide/mm/pagemap.rst). */
+/* Record the page map of an array: which pages two processes share (Documentation/admin-guide/mm/pagemap.rst). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,15 +11,15 @@
 
 #define PM_PRESENT (1ULL << 63)
 #define PM_SWAP (1ULL << 62)
-#define PM_FILE (1ULL << 61)	/* file-mapped, or shared anonymous */
+#define PM_FILE (1ULL << 61)	/* a page of a file, or shared anonymous memory */
 #define PM_EXCLUSIVE (1ULL << 56)
 #define PM_FRAME ((1ULL << 55) - 1)
 
 enum { ENTRIES = 1024, MAX_PFNS = 1024, MAX_PERIODIC_MAPS = 8 };
 
 /*
- * The frame of the shared zero page: what a page is mapped to that was read and never written. Small pages only: the
- * huge zero page shows as "shared".
+ * The frame of the shared zero page, to which a page is mapped that was read and never written. Only 4 kB pages are
+ * recognised: pages of the huge zero page are recorded as "shared".
  */
 static uint64_t zero_frame(void)
 {
@@ -65,7 +65,7 @@ struct map_record {
 	const char *state;	/* of the run in progress */
 	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
-	bool periodic;		/* one of those taken again and again */
+	bool periodic;		/* one of a series of periodic maps */
 	bool open;
 };
 
@@ -110,7 +110,7 @@ static void end_run(struct map_record *map)
 		map_close(map, false);
 }
 
-/* Most entries say what the one before them said; for those this is a comparison. */
+/* Most entries have the state of the entry before them: then a comparison is all that an entry costs. */
 static bool same_state(const struct map_record *map, uint64_t entry)
 {
 	const uint64_t bits = PM_SWAP | PM_PRESENT | PM_FILE | PM_EXCLUSIVE;
@@ -161,7 +161,7 @@ static bool map_bounds(const struct step *step, const struct program *program, u
 	return true;
 }
 
-/* Reads the whole map from an open /proc/PID/pagemap and says it; 0, or the errno of the read that failed. */
+/* Read the whole map from an open /proc/PID/pagemap and record it. Returns 0, or the errno of the read that failed. */
 static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t length, bool with_pfns)
 {
 	static uint64_t entries[ENTRIES];
@@ -175,7 +175,7 @@ static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t leng
 		ssize_t got = pread(fd, entries, want * 8, (off_t)(map->next / map->page_size * 8));
 
 		if (got < 8) {
-			err = got < 0 ? errno : ESRCH;	/* nothing: the process has no memory any more */
+			err = got < 0 ? errno : ESRCH;	/* end of file: the process has released its memory */
 			break;
 		}
 		for (ssize_t i = 0; i < got / 8; i++)
@@ -203,9 +203,9 @@ static int open_pagemap(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* ---- maps that are taken again and again ---- */
+/* ---- periodic maps ---- */
 
-/* The file stays open: at the moment when there is no memory left, opening one would ask for some. */
+/* The file stays open, because open(2) allocates memory, and the map is wanted when there is none left. */
 static struct periodic {
 	struct step *step;	/* NULL: free */
 	struct member member;
@@ -265,7 +265,7 @@ static void take_periodic(struct periodic *map, const char *label)
 		stop_periodic(map);
 }
 
-/* All of them now, whatever their time: at an OOM, before the victim's memory is gone. */
+/* Take all maps now, whenever they are due: at an OOM, before the victim's memory is freed. */
 void take_pagemaps(const char *label)
 {
 	for (int i = 0; i < MAX_PERIODIC_MAPS; i++)

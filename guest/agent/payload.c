@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The payload is the go: a filesystem that appears on a device which was empty when the guest said that it is ready.
- * The guest may have been saved and restored in between, over another file of the same size.
+ * Wait for the payload, which is also the signal to start: a filesystem appears on a device that was empty at READY.
+ * In between the guest may have been saved to a snapshot and restored with another file of the same size behind the
+ * device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ struct device {
 static struct device devices[MOST_DEVICES];
 static int device_count;
 
-/* Direct I/O reads what the device holds now; without it the cache is emptied before each look. */
+/* O_DIRECT reads the device and not the page cache. Where it is not supported the cache is dropped before each read. */
 static void add_device(const char *path)
 {
 	struct device *device = &devices[device_count];
@@ -43,8 +44,8 @@ static void add_device(const char *path)
 }
 
 /*
- * rig.payload=pmem or vd: the devices of that kind that are not the root's; or a path. Default: of the root's kind.
- * Those of layers (surroundings.c) are among them; what lies on a device tells which it is.
+ * rig.payload=pmem or vd: all devices of that kind except the root's; or the path of one. Default: the root's kind.
+ * Devices of layers (surroundings.c) are among them: the filesystem's label tells a layer from the payload.
  */
 static void find_devices(void)
 {
@@ -71,7 +72,7 @@ static void find_devices(void)
 	}
 }
 
-/* A filesystem that is no layer's. Returns its type, or NULL. */
+/* Return the type of a filesystem that is not a layer, or NULL. */
 static const char *payload_on(const struct device *device)
 {
 	char label[LABEL_BYTES];
@@ -98,7 +99,7 @@ void wait_for_payload(void)
 		while (!found && now_ns() < next)
 			loop_once(next);
 	}
-	/* A partition scan has left pages of the empty device in its cache. */
+	/* The partition scan at boot has cached pages of the device while it was empty. */
 	if (ioctl(found->fd, BLKFLSBUF, 0))
 		die("BLKFLSBUF of the payload device");
 	for (int i = 0; i < device_count; i++)

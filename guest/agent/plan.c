@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The plan's text into steps, and everything about it that can be judged before it runs. */
+/* Parse the plan's text into steps, and check everything that can be checked before it runs. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include "agent.h"
 
 /*
- * Keys are KEY[*][:TYPE], with * where they may be repeated. Without a TYPE the type is that of the key's name, where
- * values.c has one, or else text. "." takes any key with a dot in it, as a cgroup's files have.
+ * Keys are KEY[*][:TYPE]; a key with * may be repeated. Without a TYPE, the type is the one of the key's name in
+ * values.c, or else text. "." accepts any key with a dot in it: the names of a cgroup's files have one.
  */
 const struct verb verbs[] = {
 	{ "sysctl", "name value", "", false, begin_sysctl, NULL, NULL },
@@ -59,7 +59,7 @@ const char *word(const struct step *step, const char *key)
 	return NULL;
 }
 
-/* The keys that every verb takes, and every verb that waits. */
+/* The keys that every verb accepts, and those that every verb with `waits` accepts. */
 static const char common_keys[] = "on_error:policy";
 static const char waiting_keys[] = "timeout:seconds";
 
@@ -71,7 +71,7 @@ static const struct type *type_named(const char *name, size_t length)
 	return NULL;
 }
 
-/* Reads the first key of a list of the table, and returns the list behind it. */
+/* Parse the first key of a list of the verb table. Returns the rest of the list. */
 static const char *next_key(const char *list, struct key *key)
 {
 	size_t span = strcspn(list, " "), length = strcspn(list, "*: "), type = strcspn(list, ": ");
@@ -131,7 +131,7 @@ static const char *wrong(const char *format, ...)
 	return line;
 }
 
-/* The spawned names, in the plan's order, so that a step about a program that was never begun is seen at once. */
+/* The names that steps so far have spawned: a step about a program that was never spawned is an error of the plan. */
 static const char *spawned[MAX_PROGRAMS];
 static int spawned_count;
 
@@ -156,7 +156,7 @@ static const char *unknown_program(const struct step *step)
 	return NULL;
 }
 
-/* Checks one word of a step against the table. */
+/* Check one word of a step against the verb table. */
 static const char *judge_word(const struct step *step, int index)
 {
 	const struct word *own = &step->words[index];
@@ -224,7 +224,7 @@ static const struct verb *verb_named(const char *name)
 	return NULL;
 }
 
-/* Splits one line in place. Returns what is wrong with it, or NULL. */
+/* Split one line into words, in place. Returns what is wrong with it, or NULL. */
 static const char *read_step(char *line, int number, int *next_word)
 {
 	struct step *step = &plan.steps[plan.count];
@@ -252,7 +252,7 @@ static const char *read_step(char *line, int number, int *next_word)
 	return judge(step);
 }
 
-/* Returns the number of problems, each of which was told to `problem`; -1 with errno when it cannot be read. */
+/* Return the number of problems, each passed to `problem`; -1 with errno when the plan cannot be read. */
 int plan_load(const char *path, void (*problem)(int line, const char *text))
 {
 	ssize_t length = slurp(path, text, sizeof(text));

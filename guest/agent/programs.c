@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The plan's programs: spawned, heard line by line, signalled and reaped. */
+/* The plan's programs: spawn them, collect their output line by line, signal and reap them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -42,7 +42,7 @@ static void close_stream(struct stream *stream)
 	stream->skipping = false;
 }
 
-/* The slot of a program of that name that ended, or a free one. */
+/* Return the slot of a program of that name that has ended, or a free one. */
 static struct program *slot_for(const char *name)
 {
 	struct program *program = program_named(name);
@@ -100,7 +100,7 @@ enum outcome begin_spawn(struct step *step)
 	return STEP_DONE;
 }
 
-/* "region NAME START LENGTH", the numbers in hex. The last word said about a name stands. */
+/* Parse "region NAME START LENGTH", the numbers in hex. A later line replaces an earlier one with the same name. */
 static void note_region(const struct program *program, const char *line)
 {
 	struct region *region;
@@ -125,7 +125,7 @@ static void note_region(const struct program *program, const char *line)
 		region->length = 0;
 }
 
-/* ended: by a newline. */
+/* ended: whether the line ended with a newline. */
 static void heard(struct program *program, const struct stream *stream, size_t length, bool ended)
 {
 	bool is_stdout = stream == &program->out;
@@ -172,13 +172,13 @@ static void split_lines(struct program *program, struct stream *stream)
 	}
 }
 
-/* A full port must not cost output that is to come whole: the program waits at its pipe meanwhile. */
+/* With stream=1 no output may be lost: while the port's queue is full, leave it in the pipe; the program blocks. */
 bool stream_may_be_read(const struct stream *stream)
 {
 	return !stream->verbatim || port_room() > 4 * LINE_BYTES;
 }
 
-/* At most one buffer a call, so that a program which prints without end cannot hold the loop. */
+/* Read at most one buffer a call, so that a program that prints without end cannot starve the event loop. */
 void program_readable(struct program *program, struct stream *stream)
 {
 	ssize_t got = read(stream->fd, stream->buf + stream->length, sizeof(stream->buf) - stream->length);
@@ -195,7 +195,7 @@ void program_readable(struct program *program, struct stream *stream)
 	split_lines(program, stream);
 }
 
-/* Everything that a program said before its end is said before its end is told. */
+/* Read the rest of a program's output, so that its lines are recorded before its exit. */
 static void drain(struct program *program)
 {
 	for (struct stream *stream = &program->out; stream <= &program->err; stream++)
@@ -233,7 +233,7 @@ static void say_exit(const char *program, const char *comm, pid_t pid, int statu
 	exited(program, comm, pid, status);
 }
 
-/* Every zombie that is ours: programs, and orphans that came to us as PID 1. */
+/* Reap every zombie child: programs, and orphans that were reparented to the agent as PID 1. */
 void reap(void)
 {
 	for (;;) {
@@ -275,9 +275,9 @@ void reap(void)
 }
 
 /*
- * A program says its line before it stops itself, and the agent, first in line for the CPU, has read that line
- * before the program's next instruction: a SIGCONT sent at once would be lost. So CONT waits until its targets are
- * stopped.
+ * A program prints its line before it stops itself. The agent is a real-time task and preempts the program as soon as
+ * the line is in the pipe. A SIGCONT sent at once would come before the stop and be lost. So CONT waits until its
+ * targets are stopped.
  */
 static const struct member *not_stopped(const struct program *program, const char *comm)
 {

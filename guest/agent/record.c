@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The records: JSON Lines, built in a fixed buffer, queued whole for the port, and never waited for. What does not fit
- * the queue is dropped and counted; the count goes out with the next record that gets through.
+ * The records: JSON Lines, built in a fixed buffer and queued whole for the port. The agent never blocks on the port.
+ * A record that does not fit the queue is dropped and counted, and the next record that fits carries the count.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static int port = -1;
 static bool port_blocks;
 static unsigned long number, dropped, dropped_said;
 
-/* virtio_console allocates a buffer for each write: one page at a time asks nothing of a guest without free memory. */
+/* virtio_console allocates a buffer for each write: one of at most a page can be had when memory is short. */
 enum { PIECE = 4096 };
 
 void port_set(int fd, bool blocking)
@@ -60,7 +60,7 @@ void port_flush(void)
 	}
 }
 
-/* The last words before the power goes: give the host up to `ns` to take them. */
+/* Drain the queue before the power-off: wait up to `ns` for the host to read it. */
 void port_drain(int64_t ns)
 {
 	int64_t until = now_ns() + ns;
@@ -103,7 +103,7 @@ static void put_number(uint64_t value, int digits, unsigned int base)
 	put(text + at, sizeof(text) - at);
 }
 
-/* Length of the well-formed UTF-8 sequence at `s`, 0 if there is none (RFC 3629, table in section 4). */
+/* Return the length of the well-formed UTF-8 sequence at `s`, 0 if there is none (RFC 3629, table in section 4). */
 static size_t utf8_length(const unsigned char *s, size_t left)
 {
 	unsigned char low = 0x80, high = 0xbf;
@@ -248,7 +248,7 @@ void rec_bool(const char *key, bool value)
 	put(value ? "true" : "false", value ? 4 : 5);
 }
 
-/* Digits that the kernel wrote: copied, not parsed and printed again. */
+/* Copy digits that the kernel printed: parsing and printing them again would cost instructions under TCG. */
 void rec_raw(const char *key, const char *text, size_t count)
 {
 	put_key(key);

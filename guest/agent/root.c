@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The root filesystem: found, mounted below a small tmpfs, entered; the initramfs is freed. */
+/* Find the root filesystem, mount it with a small tmpfs above it, enter it, and free the initramfs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,11 +16,11 @@ char root_device[32];
 char root_filesystem[64];	/* "ext4 on /dev/pmem0" */
 bool root_has_dax;
 
-/* Where root, payload and layers may lie. */
+/* The kinds of device on which root, payload and layers may be. */
 const char *const image_devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/pmem2", "/dev/pmem3", "/dev/pmem4",
 				      "/dev/vda", "/dev/vdb", "/dev/vdc", NULL };
 
-/* Drivers probe on their own time. */
+/* Wait for a device node: drivers probe asynchronously. */
 bool wait_for_device(const char *path, int64_t ns)
 {
 	const struct timespec pause = { .tv_nsec = NSEC / 100 };
@@ -37,9 +37,10 @@ bool wait_for_device(const char *path, int64_t ns)
 }
 
 /*
- * "hsqs" at 0: squashfs; at 1024 is the superblock of erofs (fs/erofs/erofs_fs.h) and of ext4, which has its magic 56
- * and its label 120 bytes further (s_magic, s_volume_name of fs/ext4/ext4.h). NULL: none of them.
- * label: LABEL_BYTES, empty where there is none.
+ * Return the filesystem's type, NULL for none of the known ones.
+ * squashfs has "hsqs" at 0. erofs (fs/erofs/erofs_fs.h) and ext4 have their superblock at 1024. Ext4 has its magic 56
+ * and its label 120 bytes into the superblock (s_magic, s_volume_name of fs/ext4/ext4.h).
+ * label: LABEL_BYTES; empty for a filesystem without a label.
  */
 const char *filesystem_on(int fd, char *label)
 {
@@ -61,16 +62,16 @@ const char *filesystem_on(int fd, char *label)
 	return NULL;
 }
 
-/* A layer of a program's root: neither the guest's own root nor the payload, whatever lies on it. */
+/* Whether the label marks a layer of a program's root: such a device is neither the guest's root nor the payload. */
 bool is_layer(const char *label)
 {
 	return strncmp(label, "rig:", 4) == 0;
 }
 
 /*
- * With DAX a program's text is executed where it lies in the NVDIMM: it takes no page cache, and so none of it can be
- * reclaimed when the guest runs short. Without it that reclaim is the experiment: a process whose text was evicted must
- * read it again, squashfs allocates for that with GFP_NOIO, and such an allocation loops without ever invoking the OOM
+ * With DAX a program's text is mapped directly from the NVDIMM. It takes no page cache, so the kernel cannot reclaim it
+ * when memory is short. Without DAX that reclaim spoils the experiment: a process whose text was evicted must read it
+ * again, squashfs allocates for that read with GFP_NOIO, and such an allocation loops without ever invoking the OOM
  * killer (__alloc_pages_may_oom() of mm/page_alloc.c).
  */
 bool mount_image(const char *device, const char *where, const char *type, unsigned long flags)
@@ -81,7 +82,7 @@ bool mount_image(const char *device, const char *where, const char *type, unsign
 	return mount(device, where, type, MS_RDONLY | flags, NULL) == 0;
 }
 
-/* Is the filesystem's DAX in force? The kernel's word (STATX_ATTR_DAX), not ours. */
+/* Whether DAX is in force, as the kernel reports it (STATX_ATTR_DAX): the mount option alone does not prove it. */
 bool has_dax(const char *file)
 {
 	struct statx st;
@@ -89,7 +90,7 @@ bool has_dax(const char *file)
 	return statx(AT_FDCWD, file, 0, STATX_BASIC_STATS, &st) == 0 && (st.stx_attributes & STATX_ATTR_DAX);
 }
 
-/* Does it hold a root filesystem? A payload has neither /bin nor /usr, so its device is not taken for the root's. */
+/* Whether it is a root filesystem: a payload has neither /bin nor /usr, so its device is not taken for the root. */
 static bool try_root(const char *device)
 {
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -110,7 +111,7 @@ static bool try_root(const char *device)
 	return true;
 }
 
-/* QEMU and the kernel number NVDIMMs in orders of their own: what lies on them tells root and payload apart. */
+/* The kernel may number NVDIMMs in another order than QEMU, so root and payload are told apart by their contents. */
 static bool find_root(void)
 {
 	const struct timespec pause = { .tv_nsec = NSEC / 100 };
@@ -146,7 +147,7 @@ void mount_root(void)
 		die("mount of the overlay");
 }
 
-/* Frees the initramfs: all files of that filesystem, none of what is mounted on it. */
+/* Free the initramfs: delete all files of that filesystem, and none of the filesystems mounted on it. */
 static void empty_folder(int folder, dev_t device)
 {
 	char buf[2048] __attribute__((aligned(8)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The loop: serves programs, exits, the kernel's log and samples while a step of the plan waits, and sleeps in poll(2)
- * until one of them, or the time of the next, is there. An idle guest is idle.
+ * The event loop: serve programs' output, exits, the kernel log and samples while a step of the plan waits. It sleeps
+ * in poll(2) until the next event or deadline, so that an idle guest takes no CPU time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -120,7 +120,7 @@ static void serve(const struct watch *ready)
 	}
 }
 
-/* Waits for one round of events, at most until `until` (ns of CLOCK_MONOTONIC), and serves them. */
+/* Wait for one round of events, at most until `until` (ns of CLOCK_MONOTONIC), and serve them. */
 void loop_once(int64_t until)
 {
 	struct timespec timeout, *limit = NULL;
@@ -173,7 +173,7 @@ static enum outcome run_step(int index, struct step *step)
 	int64_t deadline = step->timeout ? began + step->timeout : INT64_MAX;
 	enum outcome outcome;
 
-	loop_once(0);	/* what was said before this step began is known to it */
+	loop_once(0);	/* serve pending events first: the step sees all output from before it began */
 	note = (struct note){ 0 };
 	outcome = step->verb->begin(step);
 	while (outcome == STEP_WAITING) {
@@ -196,7 +196,7 @@ static enum outcome run_step(int index, struct step *step)
 
 void say_end(const char *reason, int step)
 {
-	/* What programs and the kernel have said by now belongs to the run. */
+	/* Output that programs and the kernel have written by now belongs to the run: collect it before the end. */
 	loop_once(now_ns());
 	say_sysctls_at_end();
 	rec_begin("end");

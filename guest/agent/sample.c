@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Samples: the guest's memory and that of each program, from files of /proc that stay open. All numbers are copied as
- * the kernel printed them.
+ * Samples: the memory of the guest and of each program, read from files of /proc that stay open. All numbers are copied
+ * as the kernel printed them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@ static char text[16 * 1024];
 static int64_t period, due;
 static bool period_pss;
 static char period_label[NAME_BYTES];
-static char cgroup[NAME_BYTES];	/* the group that samples tell of, below the root; empty: none */
+static char cgroup[NAME_BYTES];	/* the cgroup that is sampled, relative to the root; empty: none */
 
 static bool fill(int *fd, const char *path)
 {
@@ -27,7 +27,7 @@ static bool fill(int *fd, const char *path)
 	return *fd >= 0 && reread(*fd, text, sizeof(text)) > 0;
 }
 
-/* "Key:     1234 kB" a line */
+/* Record the lines "Key:     1234 kB" of /proc/meminfo's form. */
 static void say_meminfo(void)
 {
 	static int fd = -1;
@@ -88,7 +88,7 @@ static void say_vmstat(void)
 	rec_close('}');
 }
 
-/* From `text`: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full" */
+/* Parse the lines "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and "full …" (psi_show() of kernel/sched/psi.c). */
 static void say_pressure(void)
 {
 	rec_open("psi", '{');
@@ -124,7 +124,7 @@ static bool fill_cgroup(const char *file)
 	return slurp(path, text, sizeof(text)) > 0;
 }
 
-/* What a group holds, how often it met its limits (memory.events: "high 12" a line), and how long it waited. */
+/* Record a cgroup's memory, how often it reached its limits (memory.events: lines "high 12"), and its pressure. */
 static void say_cgroup(void)
 {
 	if (!*cgroup)
@@ -164,7 +164,7 @@ static void say_sizes(void)
 		char *found = strstr(at, sizes[i].field);
 
 		if (!found)
-			continue;	/* a zombie has none */
+			continue;	/* a zombie has no memory and none of these lines */
 		at = found + strlen(sizes[i].field);
 		while (*at == ' ' || *at == '\t')
 			at++;
@@ -265,7 +265,7 @@ int64_t sample_due(void)
 	return period ? due : INT64_MAX;
 }
 
-/* The period is kept from where it began: late samples do not shift the later ones, missed ones are not made up for. */
+/* Times are multiples of the period from its start: a late sample does not shift the next; missed ones are skipped. */
 void sample_if_due(int64_t now)
 {
 	if (!period || now < due)
@@ -304,8 +304,9 @@ int64_t own_rss_kb(void)
 }
 
 /*
- * What of its memory is nobody else's, from smaps_rollup in `text`: a page that is mapped ten times, or merged by KSM, is
- * in Rss each time and in Pss once. Lazily freed pages (MADV_FREE) and file pages can be had without a kill.
+ * Record a process's share of memory, from smaps_rollup in `text`. Pss and not Rss: a page that is mapped ten times, or
+ * merged by KSM, counts in Rss each time and in Pss once. Lazily freed pages (MADV_FREE) are recorded apart and file
+ * pages not at all, because the kernel can reclaim both without a kill.
  */
 static void say_held(void)
 {
@@ -340,8 +341,8 @@ enum outcome begin_check_rss(struct step *step)
 	if (max_text)
 		parse_size(max_text, &max);
 	/*
-	 * smaps_rollup counts page table entries. VmRSS lags behind: each task keeps up to 64 pages in its own counters
-	 * before it adds them to its mm's (SPLIT_RSS_COUNTING; per-CPU counters since 6.2).
+	 * smaps_rollup is exact, because it walks the page tables. VmRSS lags behind: each task counts up to 64 pages
+	 * on its own before it adds them to its mm's counter (SPLIT_RSS_COUNTING; since 6.2 the counters are per CPU).
 	 */
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
 	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "Rss:", &rss))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The verbs that set something. What was set is read back, and both are recorded. */
+/* The verbs that set something. The value is read back, and the record has both: the one written and the one read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -16,7 +16,7 @@
 
 static char got[8192];
 
-/* What a file says now, or NULL where it cannot be read (vm.drop_caches, memory.reclaim). */
+/* Return a file's present text, or NULL for a file that cannot be read (vm.drop_caches, memory.reclaim). */
 static const char *read_back(const char *path)
 {
 	if (slurp(path, got, sizeof(got)) < 0)
@@ -34,7 +34,7 @@ static void say_got(const char *asked, const char *value)
 		rec_null("got");
 }
 
-/* Blanks count alike: "4 4 1 7" comes back with tabs. */
+/* Compare with all blanks alike: the kernel prints "4 4 1 7" (kernel.printk) with tabs. */
 static bool same_words(const char *a, const char *b)
 {
 	for (;;) {
@@ -50,7 +50,7 @@ static bool same_words(const char *a, const char *b)
 	}
 }
 
-/* vm.swappiness to /proc/sys/vm/swappiness; NULL for what is not the name of a sysctl. */
+/* Return /proc/sys/vm/swappiness for vm.swappiness; NULL for a text that is not the name of a sysctl. */
 static const char *sysctl_path(const char *name)
 {
 	static char path[PATH_BYTES];
@@ -92,7 +92,7 @@ enum outcome begin_sysctl(struct step *step)
 	return STEP_DONE;
 }
 
-/* A program may have set it since: what was asked for last, and what the kernel says at the end. */
+/* Record each sysctl at the end: the value written last, and the present one, which a program may have changed. */
 void say_sysctls_at_end(void)
 {
 	for (int i = plan.count - 1; i >= 0; i--) {
@@ -137,7 +137,7 @@ enum outcome begin_write(struct step *step)
 	return STEP_DONE;
 }
 
-/* A group's controllers are those that its parent hands down. */
+/* A cgroup has only the controllers that its parent enables in cgroup.subtree_control. */
 static int hand_down(const char *group)
 {
 	static const char *const controllers[] = { "+memory", "+pids", "+cpuset", "+cpu" };
@@ -147,7 +147,7 @@ static int hand_down(const char *group)
 	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", group);
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
 		if (spill(path, controllers[i]) && i < 2)
-			failed = -1;	/* memory and pids are what scenarios rest on */
+			failed = -1;	/* scenarios depend on memory and pids: their absence is an error */
 	return failed;
 }
 
@@ -197,7 +197,7 @@ enum outcome begin_modprobe(struct step *step)
 	return STEP_DONE;
 }
 
-/* The header that mkswap writes: union swap_header of include/linux/swap.h, version 1, no bad pages. */
+/* Write the header that mkswap(8) writes: union swap_header of include/linux/swap.h, version 1, no bad pages. */
 static int make_swap(const char *path)
 {
 	static char page[4096];
@@ -227,7 +227,7 @@ static int make_swap(const char *path)
 	return ok ? 0 : -1;
 }
 
-/* A new zram device: the number that hot_add gives. */
+/* Make a new zram device: a read of /sys/class/zram-control/hot_add creates one and returns its number. */
 static int new_zram(const char *size, char *path, size_t path_size)
 {
 	char number[16], disksize[64];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The root filesystem of a program: layers of NVDIMMs and folders, read-only, under a tmpfs that takes what is written
- * (overlayfs), with what a program expects around itself. The agent stays in its own root; the program is chrooted.
+ * The root filesystem of a program: an overlayfs of read-only layers (NVDIMMs and directories) under a tmpfs that takes
+ * the writes, with /proc, /dev and the like mounted in it. The agent stays in its own root; the program is chrooted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define ROOTS "/run/rig/roots"
 #define LAYERS "/run/rig/layers"
 
-/* Where the root of that name lies in the agent's own. Returns NULL when there is none. */
+/* Return the path of the root of that name, as the agent sees it; NULL when there is none. */
 const char *root_path(const char *name)
 {
 	static char path[PATH_BYTES];
@@ -29,7 +29,7 @@ const char *root_path(const char *name)
 	return access(path, F_OK) ? NULL : path;
 }
 
-/* A guest may have been saved while the device was blank: what the kernel has cached of it is thrown away. */
+/* Drop the kernel's cached pages of the device: the guest may have been saved to a snapshot while it was blank. */
 static const char *fresh_filesystem(const char *device, char *label)
 {
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -43,7 +43,7 @@ static const char *fresh_filesystem(const char *device, char *label)
 	return type;
 }
 
-/* Mounts the layer with that label, once. Returns 0, or -1 with errno: ENODEV where no device has it. */
+/* Mount the layer with that label, once. Returns 0, or -1 with errno; ENODEV when no device has the label. */
 static int mount_layer(const char *label, const char *where)
 {
 	char found[LABEL_BYTES];
@@ -63,7 +63,7 @@ static int mount_layer(const char *label, const char *where)
 	return -1;
 }
 
-/* The layers of the step as overlayfs has them, the uppermost first. Returns what failed, or NULL. */
+/* Build overlayfs's lowerdir= from the step's layers, the uppermost first. Returns what failed, or NULL. */
 static const char *lower_layers(const struct step *step, char *text, size_t size)
 {
 	size_t used = (size_t)snprintf(text, size, "lowerdir=");
@@ -102,7 +102,7 @@ static int mount_at(const char *root, const char *below, const char *type, unsig
 	return mount(type, path, type, flags, options);
 }
 
-/* The kernel's filesystems, and the folders that a program may take for granted. Returns what failed, or NULL. */
+/* Mount the kernel's filesystems and make the directories that programs expect. Returns what failed, or NULL. */
 static const char *furnish(const char *root, const char *tmp_size)
 {
 	char path[PATH_BYTES], options[64];
@@ -114,7 +114,7 @@ static const char *furnish(const char *root, const char *tmp_size)
 		return "/proc";
 	if (mount_at(root, "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return "/sys";
-	/* Not every kernel has it; a step that needs a cgroup will say so. */
+	/* No error here, because not every kernel has cgroup v2: a step that needs a cgroup will fail and name it. */
 	if (mount_at(root, "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) && errno != ENODEV)
 		return "/sys/fs/cgroup";
 	snprintf(options, sizeof(options), "mode=1777,size=%s", tmp_size);
@@ -127,7 +127,7 @@ static const char *furnish(const char *root, const char *tmp_size)
 	return make_dirs(path) ? "/run" : NULL;
 }
 
-/* A program that serves others is reached by 127.0.0.1: the kernel gives lo its address when it comes up. */
+/* Set lo up, so that a server is reached at 127.0.0.1: the kernel assigns that address when lo comes up. */
 static int loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo" };
@@ -158,7 +158,7 @@ enum outcome begin_root(struct step *step)
 	if (bad)
 		return fail(errno, "layer %s cannot be mounted", bad);
 	snprintf(root, sizeof(root), ROOTS "/%s", name);
-	/* A tmpfs of its own: overlayfs takes no overlayfs for its upper layer. */
+	/* A separate tmpfs for the upper layer: overlayfs does not accept an overlayfs there. */
 	snprintf(own, sizeof(own), "/run/rig/written/%s", name);
 	if (make_dirs(own) || mount("written", own, "tmpfs", 0, "mode=0755,size=50%"))
 		return fail(errno, "mount of a tmpfs failed");

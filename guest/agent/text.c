@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Small files and numbers, without stdio: it would allocate, and under TCG every instruction counts. */
+/* Read and write small files and numbers without stdio, which allocates memory and costs instructions under TCG. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,7 +17,7 @@ int64_t now_ns(void)
 	return ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
-/* Files of /proc may come in pieces: read until the end or until the buffer is full. */
+/* One read(2) of a /proc file may return only a part: read until the end or until the buffer is full. */
 static ssize_t read_all(int fd, char *buf, size_t size)
 {
 	size_t length = 0;
@@ -53,7 +53,7 @@ ssize_t slurp(const char *path, char *buf, size_t size)
 	return length;
 }
 
-/* One pread of a file kept open: enough for what fits the kernel's buffer, and half the cost of reading to the end. */
+/* One pread(2) of a file kept open, at half the cost of reading to the end: for files that fit the kernel's buffer. */
 ssize_t reread(int fd, char *buf, size_t size)
 {
 	ssize_t got = pread(fd, buf, size - 1, 0);
@@ -87,7 +87,7 @@ size_t trim(char *text)
 	return length;
 }
 
-/* The number after `key` at the start of a line, as in "VmRSS:\t 1234 kB". */
+/* Find the number after `key` at the start of a line, as in "VmRSS:\t 1234 kB". */
 bool field_kb(const char *text, const char *key, int64_t *value)
 {
 	size_t length = strlen(key);

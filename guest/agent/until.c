@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The verbs that wait for programs which never stop themselves: for a port on which something listens, for memory that a
- * program holds, for one number of the kernel's to pass another.
+ * The verbs that wait for programs that never stop themselves: until something listens on a port, until a program holds
+ * so much memory, until one of the kernel's numbers passes a threshold.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 static char text[32 * 1024];
 
-/* A program that was named and has ended will bring about nothing more. */
+/* Fail the wait when the program that the step names has ended: the condition can no longer come true. */
 static enum outcome wait_on(const struct step *step)
 {
 	const char *name = word(step, "program");
@@ -30,7 +30,7 @@ static enum outcome wait_on(const struct step *step)
 /* ---- a port ---- */
 
 /*
- * Is there a socket in the state LISTEN (0A, TCP_LISTEN of include/net/tcp_states.h) on that port? A line of
+ * Whether a socket on that port is in the state LISTEN (0A, TCP_LISTEN of include/net/tcp_states.h). A line of
  * /proc/net/tcp is "  0: 0100007F:18EB 00000000:0000 0A …" (get_tcp4_sock() of net/ipv4/tcp_ipv4.c).
  */
 static bool listens(const char *path, unsigned long port)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The values of a plan's words: how each type is read, and what is a valid one. */
+/* The types of a plan's values: how each is parsed, and which values are valid. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ bool parse_int(const char *s, long min, long max, long *value)
 	return *s && !*end && !errno && *value >= min && *value <= max;
 }
 
-/* "1.5" to nanoseconds, exactly: a double would be off by a few. */
+/* Convert "1.5" (seconds) to nanoseconds in integers: a double would be off by a few. */
 bool parse_seconds(const char *s, int64_t *ns)
 {
 	int64_t whole = 0, part = 0, scale = NSEC;
@@ -130,7 +130,7 @@ static bool is_score(const char *value)
 	return parse_int(value, -1000, 1000, &number);
 }
 
-/* Of a user, a group or a file descriptor: what fits into an int. */
+/* The number of a user, a group or a file descriptor: it must fit an int. */
 static bool is_id(const char *value)
 {
 	long number;

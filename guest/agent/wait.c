@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The verbs that wait, and what they count while they do. */
+/* The verbs that wait, and the events that they count. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,12 +7,12 @@
 
 #include "agent.h"
 
-/* What must be looked at again: soon at first, for what is about to happen, then seldom. */
+/* Poll a condition that has no event: at short intervals at first, because it often comes true soon, then seldom. */
 #define POLL_FIRST (NSEC / 1000)
 #define POLL_LAST (NSEC / 20)
 
-static unsigned int ooms, ooms_taken;	/* since the plan began; those that settled a wait_any */
-static char ended_name[NAME_BYTES + COMM_BYTES + 1];	/* the exit that settled a wait_any */
+static unsigned int ooms, ooms_taken;	/* OOMs since the plan began; those that ended a wait_any */
+static char ended_name[NAME_BYTES + COMM_BYTES + 1];	/* the exit that ended a wait_any */
 
 void poll_again(void)
 {
@@ -34,7 +34,7 @@ static int count_of(const struct step *step)
 	return (int)count;
 }
 
-/* ---- lines: every wait of the plan counts its own, from the program's spawn on ---- */
+/* ---- lines: each wait step counts its matches from the program's spawn on, not from its own begin ---- */
 
 static bool line_matches(const char *spec, const struct program *program, const char *text)
 {
@@ -108,7 +108,7 @@ void describe_line(struct step *step)
 
 /* ---- states ---- */
 
-/* With comm: the members of that name; without: the spawned process alone. */
+/* With comm=, the members of that name; without, only the spawned process. */
 static bool chosen(const struct member *m, const struct program *program, const char *comm)
 {
 	return m->pid && m->stat_fd >= 0 && m->program == program &&
@@ -216,7 +216,7 @@ enum outcome check_wait_exit(struct step *step)
 	}
 	if (!member_of(program, comm, NULL)) {
 		members_refresh();
-		poll_again();	/* it is not there yet */
+		poll_again();	/* the process does not exist yet: no pidfd can wake the agent */
 	} else {
 		note.poll = 0;
 	}
@@ -257,7 +257,7 @@ void count_oom(void)
 	ooms++;
 }
 
-/* What had ended before the step began counts too: a wait must not depend on who was faster. */
+/* An end before the step's begin counts too: otherwise the wait would depend on a race. */
 static void look_back(const struct step *step)
 {
 	for (int i = 0; i < MAX_PROGRAMS; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * child-app: says each change on its standard output and taps its reader on the shoulder, as a web server tells a
+ * child-app: prints each change on its standard output and then sends its reader a signal, as a web server notifies a
  * routing daemon that an address has changed. It does not know what its standard output is.
  */
 #include <getopt.h>

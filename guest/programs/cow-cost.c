@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * cow-cost: what the first write to a page after fork costs, and the second. The first takes a page fault in which the
- * kernel copies the page; the second is a store.
+ * cow-cost: measures what the first and the second write to a page cost after a fork. The first takes a page fault, in
+ * which the kernel copies the page; the second is a plain store.
  */
 #include <getopt.h>
 #include <sys/resource.h>
@@ -29,7 +29,7 @@ static const char help[] =
 enum { MAX_PAGES = 8192, A_LINE = 64 };
 
 static volatile uint64_t *array;
-static uint64_t cycles[MAX_PAGES];	/* touched before the clock runs: a fault here would be measured too */
+static uint64_t cycles[MAX_PAGES];	/* written before the measurement: a page fault here would be measured too */
 static size_t page_size;
 static long pages = 256;
 static bool no_stop;
@@ -64,7 +64,7 @@ static void report(const char *name, long faults)
 	say("minflt %s %ld", name, faults);
 }
 
-/* One pass: a write a page, each between two readings of the counter that the CPU may not reorder with it. */
+/* One pass: one write a page, each between two reads of the cycle counter that the CPU may not reorder with the write. */
 static void measure(const char *name, uint64_t value)
 {
 	const size_t words = page_size / sizeof(*array);

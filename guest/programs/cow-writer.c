@@ -3,7 +3,8 @@
  * cow-writer: a parent fills an array and forks; the child then writes to it, a few megabytes at a time.
  *
  * fork copies no page. Both processes map the same ones, write-protected, and the kernel copies a page when one of the
- * two writes to it. So a fork that "cost nothing" is a promise, and each step of the child calls in a part of it.
+ * two writes to it. So a fork seems to cost nothing, but it promises memory for every page, and each step of the child
+ * calls in a part of that promise.
  */
 #include <getopt.h>
 #include <sched.h>
@@ -126,7 +127,7 @@ static void fill(void)
 	say("filled %zu", pages * page_size);
 }
 
-/* The arguments again, and the word that says which of the two it is. */
+/* Print the arguments again, with the word that says which of the two processes prints. */
 static char **argv_of_child(void)
 {
 	static char as_child[] = "--as-child";

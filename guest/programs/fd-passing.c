@@ -63,7 +63,7 @@ static int receive_descriptor(int sock)
 
 	switch (recvmsg(sock, &message, 0)) {
 	case -1: refused("recvmsg");
-	case 0: _exit(0);	/* the parent has ended, and has said why */
+	case 0: _exit(0);	/* end of file: the parent has exited, and has printed why */
 	}
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_type == SCM_RIGHTS)
@@ -87,7 +87,7 @@ static void child(int sock)
 	int fd;
 
 	take_role("child");
-	/* Its descriptors are numbered otherwise than the parent's, so that equal numbers cannot mislead. */
+	/* Give the child other descriptor numbers than the parent's, so that equal numbers cannot mislead. */
 	while ((fd = dup(sock)) >= 0 && fd < 20)
 		;
 	for (fd = 10; fd < 20; fd++)
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		refused("open");
 	if (only_number)
-		fd = dup2(fd, 100);	/* a number that the child has not in use */
+		fd = dup2(fd, 100);	/* a number that the child does not use */
 	if (read(fd, &c, 1) < 0)
 		refused("read");
 	send_descriptor(pair[0], fd, only_number);

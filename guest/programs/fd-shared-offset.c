@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	say("opened %d", fd);
 	phase_ends();
 	if (no_stop) {
-		/* Nobody orders the two: the parent reads before there is a child. */
+		/* Nothing orders the two processes, so the parent reads before it forks. */
 		read_some("parent", fd);
 	}
 	pid = fork();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* fork-fails: forks until the kernel refuses, and says why it did. */
+/* fork-fails: forks until the kernel refuses, and prints the errno. */
 #include <getopt.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -41,7 +41,7 @@ static void wait_for_ever(pid_t parent)
 		pause();
 }
 
-/* 0, or the errno of the refusal. */
+/* Returns 0, or the errno of the refused fork. */
 static int make_child(enum method method)
 {
 	static char name[] = "child", word[32];

@@ -28,7 +28,7 @@ static size_t words;
 static long jobs = 2, killed = -1;
 static bool no_stop;
 
-/* Adds 1 to each word of its part, so that a word computed twice can be told from one computed once. */
+/* Add 1 to each word of this process's part: a word that was computed twice is then 2 and not 1. */
 static void compute(long job)
 {
 	size_t from = words * (size_t)job / (size_t)jobs, to = words * (size_t)(job + 1) / (size_t)jobs;

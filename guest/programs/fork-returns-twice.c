@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * fork-returns-twice: one call, two returns. What stands after it is executed by both processes, so 'bye' is said twice.
+ * fork-returns-twice: one call, two returns. Both processes execute the code after it, so 'bye' is printed twice.
  */
 #include <getopt.h>
 #include <sched.h>
@@ -23,7 +23,7 @@ static const char help[] =
 	"  child:  'child returned 0' (stops), 'bye'\n"
 	"Exit status: 0 done, 64 usage error, 71 the kernel refused: 'fork: EAGAIN'.\n";
 
-static volatile int counter;	/* global on purpose: is there one of it, or are there two? */
+static volatile int counter;	/* global on purpose: the experiment shows whether the processes share it */
 static bool no_stop;
 
 static void stop_unless_told(void)
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		usage_error("'%s' is not an option", argv[optind]);
 	if (buffered)
-		printf("buffered\n");	/* to a pipe stdio keeps it until exit */
+		printf("buffered\n");	/* stdio buffers it until exit, because stdout is a pipe */
 	if (share) {
 		pid = clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
 		if (pid < 0)

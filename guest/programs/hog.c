@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * hog: takes memory and keeps it. It stands for the other service on the machine, which is entitled to what it has.
+ * hog: takes memory and keeps it. It stands for another service on the machine, which has a right to its memory.
  */
 #include <getopt.h>
 #include <malloc.h>
@@ -19,7 +19,7 @@ static const char help[] =
 	"Lines: 'region hog START LENGTH', 'hogging BYTES' (then it stops until SIGCONT, and sleeps for ever after).\n"
 	"Exit status: 64 usage error, 71 the kernel refused the memory: 'mmap: ENOMEM'.\n";
 
-/* glibc maps each large block for itself (M_MMAP_THRESHOLD, mallopt(3)), with its header in front. */
+/* glibc gives each large block a mapping of its own (M_MMAP_THRESHOLD, mallopt(3)), with a header in front. */
 static size_t take_blocks(size_t size, size_t block, size_t page_size, void (*touch)(volatile uint64_t *, size_t, uint64_t))
 {
 	size_t taken = 0;
@@ -33,7 +33,7 @@ static size_t take_blocks(size_t size, size_t block, size_t page_size, void (*to
 			refused("malloc");
 		for (size_t page = 0; page < bytes / page_size; page++)
 			touch(memory, page, 1);
-		/* The header shifted the block, so its end lies on one page more. */
+		/* The header shifts the block, so that it ends on one page more. */
 		((volatile unsigned char *)memory)[bytes - 1] = 1;
 		taken += bytes;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * parent-app: reads changes from its standard input and counts the signals that announce them. It does not know what its
- * standard input is, nor who writes to it.
+ * parent-app: reads changes from its standard input and counts the signals that announce them. It does not know what
+ * its standard input is, nor who writes to it.
  */
 #include <getopt.h>
 #include <poll.h>
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 		length += (size_t)got;
 		take_lines(text, &length);
 		if (length == sizeof(text))
-			length = 0;	/* no line is that long */
+			length = 0;	/* full without a newline: discard it, no change is that long */
 	}
 	if (waitpid(-1, &status, 0) > 0) {
 		if (WIFSIGNALED(status))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all scenario programs share: sizes and durations as people write them, the phases in which they stop so that
- * the kernel can be looked at while nothing moves, and writes that the compiler may not remove.
+ * What all scenario programs share: parsers of sizes ("64K") and durations ("500ms"), phases at whose end the program
+ * stops so that the kernel is observed while nothing changes, and writes that the compiler may not remove.
  *
- * Exit statuses: 0 done, 64 usage error (EX_USAGE of sysexits.h), 71 the kernel refused a system call (EX_OSERR); the
- * refusal is a line on standard output, "fork: ENOMEM".
+ * Exit statuses: 0 done; 64 usage error (EX_USAGE of sysexits.h); 71 the kernel refused a system call (EX_OSERR), which
+ * is also printed as a line on standard output, "fork: ENOMEM".
  */
 #ifndef RIG_PHASES_H
 #define RIG_PHASES_H
@@ -25,7 +25,7 @@
 #define EXIT_USAGE 64
 #define EXIT_REFUSED 71
 
-/* One write(2) a line: what was said is out, also when the next page fault is the last. */
+/* One write(2) a line, without a buffer: the line is out even if the next page fault kills the process. */
 __attribute__((format(printf, 1, 2), unused))
 static void say(const char *format, ...)
 {
@@ -43,14 +43,14 @@ static void say(const char *format, ...)
 		_exit(EXIT_REFUSED);
 }
 
-/* Ends a phase: the plan looks at us now, and sends SIGCONT when it has seen enough. */
+/* End a phase: stop, so that the plan can observe the process; the plan sends SIGCONT when it is done. */
 __attribute__((unused))
 static void stop_here(void)
 {
 	kill(getpid(), SIGSTOP);
 }
 
-/* "fork: ENOMEM", and the end. */
+/* Print the refusal ("fork: ENOMEM") and exit with EX_OSERR. */
 __attribute__((noreturn, unused))
 static void refused(const char *call)
 {
@@ -70,14 +70,17 @@ static void usage_error(const char *format, ...)
 	exit(EXIT_USAGE);
 }
 
-/* The name that the kernel's report will show (at most 15 bytes). */
+/* Set the comm, which the kernel's OOM report shows (at most 15 bytes: TASK_COMM_LEN without the NUL). */
 __attribute__((unused))
 static void take_role(const char *name)
 {
 	prctl(PR_SET_NAME, name);
 }
 
-/* Ends with its parent, whose pid it was before the fork: that parent may be gone before prctl(2) could say so. */
+/*
+ * Have the kernel kill this process when its parent ends. `parent` is the parent's pid from before the fork: the parent
+ * may have ended before prctl(2) took effect, and then no signal comes.
+ */
 __attribute__((unused))
 static void end_with_parent(pid_t parent)
 {
@@ -86,7 +89,7 @@ static void end_with_parent(pid_t parent)
 		_exit(0);
 }
 
-/* 4096, 64K, 200M, 1G */
+/* Parse a size: 4096, 64K, 200M, 1G. */
 __attribute__((unused))
 static size_t size_of(const char *option, const char *text)
 {
@@ -109,7 +112,7 @@ static size_t size_of(const char *option, const char *text)
 	return (size_t)value;
 }
 
-/* 30s, 500ms, 2min, 1.5; returns nanoseconds */
+/* Parse a duration (30s, 500ms, 2min, 1.5) and return nanoseconds. */
 __attribute__((unused))
 static int64_t duration_of(const char *option, const char *text)
 {
@@ -148,7 +151,7 @@ static void sleep_for(int64_t ns)
 		;
 }
 
-/* Memory as malloc would take it for a big array, named for the agent: "region NAME START LENGTH". */
+/* Map memory as malloc does for a big array, and announce it to the agent: "region NAME START LENGTH". */
 __attribute__((unused))
 static volatile uint64_t *map_array(const char *name, size_t size, int sharing)
 {
@@ -161,8 +164,8 @@ static volatile uint64_t *map_array(const char *name, size_t size, int sharing)
 }
 
 /*
- * Makes a page ours: a word that no other page holds, written through volatile, because a compiler may drop writes to
- * memory that nothing reads. A hog that was optimised away hogs nothing.
+ * Make the kernel allocate a page: write a word that no other page holds, so that KSM cannot merge it. The write is
+ * volatile, because a compiler may drop writes to memory that nothing reads, and the program would then hold nothing.
  */
 __attribute__((unused))
 static void write_page(volatile uint64_t *array, size_t page, uint64_t tag)
@@ -172,7 +175,7 @@ static void write_page(volatile uint64_t *array, size_t page, uint64_t tag)
 	array[page * words] = tag << 32 | (page + 1);
 }
 
-/* All of the page, with words that do not compress: for swap to zram. */
+/* Fill the whole page with words that do not compress, so that zram needs a page for it. */
 __attribute__((unused))
 static void fill_page(volatile uint64_t *array, size_t page, uint64_t tag)
 {

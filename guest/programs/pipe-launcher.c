@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * pipe-launcher: joins two programs that know nothing of each other. child-app writes to its standard output, parent-app
- * reads from its standard input; what lies between them is made here, and only here.
+ * pipe-launcher: connects two programs that know nothing of each other. child-app writes to its standard output,
+ * parent-app reads from its standard input. Only this program knows that a pipe, or a socket, is between them.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -38,7 +38,7 @@ static void beside_us(char *path, const char *name)
 		usage_error("the path of %s is too long", name);
 }
 
-/* ends[0] is to be read from, ends[1] to be written to. */
+/* ends[0] is the end to read from, ends[1] the end to write to. */
 static void make_unix(int ends[2])
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		}
 	}
 	make_transport(transport, ends);
-	/* child-app may signal before parent-app is there to take it: blocked signals stay pending across execve. */
+	/* child-app may signal before parent-app has its handler. A blocked signal stays pending across execve. */
 	sigemptyset(&notices);
 	sigaddset(&notices, SIGRTMIN);
 	sigaddset(&notices, SIGUSR1);
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 		refused("fork");
 	if (pid == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
-		argv[optind - 1] = child_path;	/* its name, in front of its own arguments */
+		argv[optind - 1] = child_path;	/* argv[0], in front of the program's own arguments */
 		if (dup2(ends[1], STDOUT_FILENO) < 0)
 			_exit(EXIT_REFUSED);
 		execv(child_path, argv + optind - 1);

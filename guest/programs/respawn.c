@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * respawn: one main process and its tasks. Whichever of them ends, and however, is born again in the same slot.
+ * respawn: one main process and its tasks. When a task ends, for whatever reason, a new one is forked for its slot.
  */
 #include <getopt.h>
 #include <sys/wait.h>
@@ -72,7 +72,7 @@ static void task(long slot)
 	take(hold_size);
 	say("task %ld ready", slot);
 	for (;;) {
-		sigsuspend(&before);	/* both are only let in here, so none is missed */
+		sigsuspend(&before);	/* both signals are unblocked only here, so none is missed */
 		if (asked_to_exit)
 			_exit(3);
 		if (asked_to_grow) {
@@ -113,7 +113,7 @@ static void bury(pid_t pid, int status, bool again)
 	}
 }
 
-/* SIGCHLD and SIGTERM are taken one at a time by sigwaitinfo: no handler, no race. */
+/* sigwaitinfo() takes SIGCHLD and SIGTERM one at a time: without a handler there is no race with one. */
 static void supervise(void)
 {
 	sigset_t awaited;

@@ -61,7 +61,7 @@ class Assembler:
         self._headless = False
 
     def expect_headless(self) -> None:
-        """The next line is within an OOM report whose beginning is missing."""
+        """Treat the next line as part of an OOM report whose beginning is missing."""
         self._headless = True
 
     @property
@@ -72,7 +72,7 @@ class Assembler:
         return not any(not builder.finished for builder in self._current.values())
 
     def skip(self, line: int, passed: bytes) -> None:
-        """Lines up to this one were passed over: these."""
+        """Note that the reader skipped the lines up to number `line`. passed: the first bytes of the skipped lines."""
         self._line = line
         if not self._started:
             self._started = any(
@@ -224,7 +224,7 @@ class Assembler:
         return None
 
     def _is_stray_kill(self, text: str, current: Builder | None) -> bool:
-        """A kill whose report is not there: dump_header() is rate-limited, the kill's line is not."""
+        """Return whether a line is a kill without a report: dump_header() is rate-limited, the kill's line is not."""
         if "illed process" not in text:
             return False
         if isinstance(current, OomBuilder) and current.awaits_kill:
@@ -232,7 +232,7 @@ class Assembler:
         return read_kill(text, self._line) is not None
 
     def _stray(self, prefix: Prefix, text: str) -> None:
-        """A line outside every report of its context: the reaper speaks later, other CPUs on request."""
+        """Hand a line outside every open report to an earlier one: the oom_reaper's, or another CPU's backtrace."""
         if text.startswith("oom_reaper:"):
             reaped = read_reaped(text, self._line)
             for builder in reversed(self._waiting):

@@ -89,7 +89,7 @@ class _Reader:
         yield from self._assembler.finish()
 
     def _turned_round(self, block: bytes, source: Iterator[bytes]) -> Iterator[Event]:
-        """Read a log whose newest line comes first; of one that is too long to be held, each piece for itself."""
+        """Read a log whose newest line comes first. A log larger than _MOST_TURNED is reversed piece by piece."""
         held = [block]
         size = len(block)
         events: list[Event] = []
@@ -140,7 +140,7 @@ class _Reader:
         yield from assembler.events()
 
     def _look_back(self, block: bytes, start: int, found: int) -> int:
-        """Return where the lines of an OOM report begin whose head is missing and whose first known line was found."""
+        """Return the offset where a headless OOM report begins. found: offset of the first line with a keyword."""
         end = block.find(b"\n", found)
         if _MIDDLE.search(block, found, end if end >= 0 else len(block)) is None:
             return found

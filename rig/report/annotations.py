@@ -14,7 +14,7 @@ MOST = 10
 
 
 def annotation_lines(suites: Sequence[Suite]) -> Iterator[str]:
-    """Yield a line for each case that failed or broke, and one that counts what is not shown."""
+    """Yield a line for each failed or broken case, and one line with the count of cases that are not shown."""
     bad = [(suite, case) for suite in suites for case in suite.cases if case.status in ("failed", "broken")]
     for suite, case in bad[: MOST if len(bad) <= MOST else MOST - 1]:
         level = "error" if case.status == "failed" else "warning"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A pyarrow.Table for people: a table on the terminal, or comma-separated values."""
+"""A pyarrow.Table as text: a table on the terminal, or comma-separated values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["arrow_csv", "arrow_table"]
 
 
 def arrow_table(table: Any) -> Table:
-    """Return the rows under their columns' names."""
+    """Return a table for the terminal, with the columns' names as its header."""
     from rich.table import Table
 
     shown = Table(box=None, header_style="dim", pad_edge=False)
@@ -30,7 +30,7 @@ def arrow_table(table: Any) -> Table:
 
 
 def arrow_csv(table: Any) -> str:
-    """Return the rows with a header line; maps as JSON-like `key=value` pairs."""
+    """Return the rows as CSV with a header line. A map is written as `key=value` pairs."""
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow([for_spreadsheet(name) for name in table.schema.names])

@@ -23,7 +23,7 @@ __all__ = ["runs_table", "scenario_page", "scenarios_table"]
 
 
 def scenarios_table(folders: Sequence[Path]) -> Table:
-    """Return a table of the scenarios in these folders; one that is broken says so in its row."""
+    """Return a table of the scenarios in these directories; the row of an invalid one has the error."""
     from rich.text import Text
 
     from rig.scenario.load import load_scenario
@@ -40,7 +40,7 @@ def scenarios_table(folders: Sequence[Path]) -> Table:
 
 
 def scenario_page(scenario: Scenario) -> list[RenderableType]:
-    """Return the story, the parameters and the claims of a scenario, top to bottom."""
+    """Return a scenario's story, its parameters and its claims, in the order in which they are printed."""
     from rich.text import Text
 
     from rig.report.markdown import Document
@@ -108,7 +108,10 @@ WIDE, MIDDLING = 100, 64
 
 
 def runs_table(listed: Iterable[Listed], *, now: datetime | None = None, width: int = WIDE) -> Table:
-    """Return a table of runs, in the order given; one that cannot be read says why. width: columns of the terminal."""
+    """Return a table of runs in the given order. The row of a run that cannot be read has the reason.
+
+    width: columns of the terminal.
+    """
     from rich.text import Text
 
     shown = ["run", "scenario", "settings", "verdict"] if width >= MIDDLING else ["run", "verdict"]

@@ -23,7 +23,7 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Difference:
-    """One line of a comparison: what it is about, and what each run says of it (`–`: nothing)."""
+    """One line of a comparison: the section, the name, and the value in each run (`–`: the run has none)."""
 
     section: str
     name: str
@@ -36,7 +36,7 @@ class Difference:
 
 
 def compare(left: Run, right: Run) -> list[Difference]:
-    """Return every line of the comparison, those that agree too, in the order in which they are shown."""
+    """Return all lines of the comparison, also those that are equal, in the order in which they are shown."""
     lines = [
         Difference("run", "scenario", left.scenario, right.scenario),
         Difference("run", "verdict", left.verdict, right.verdict),
@@ -53,7 +53,10 @@ def compare(left: Run, right: Run) -> list[Difference]:
 
 
 def comparison(left: Run, right: Run, *, everything: bool = True) -> list[RenderableType]:
-    """Return the comparison as a table; without `everything`, only what differs."""
+    """Return the comparison as tables.
+
+    everything: False leaves out the lines that are equal.
+    """
     from rich.text import Text
 
     lines = compare(left, right)
@@ -113,7 +116,7 @@ def _oom(run: Run) -> dict[str, str]:
         found["panic"] = run.panic
     if run.ooms:
         first = run.ooms[0]
-        # Names, not pids: two runs never have the same ones.
+        # Names and not pids, because pids differ between any two runs.
         found["invoked by"] = first.invoker
         found["killed"] = ", ".join(name.rsplit(" (", 1)[0] for name in first.killed) or "nobody"
         found["path"] = " < ".join(

@@ -29,8 +29,7 @@ class _Unpadded:
 
 
 def output_console(*, highlight: bool = True) -> Console:
-    """Return a console on standard output. To a file or pipe nothing is wrapped, padded or coloured.
-
+    """Return a console on standard output. In a file or pipe no line is wrapped, padded or coloured.
     highlight: colour numbers, paths and the like on a terminal.
     """
     if sys.stdout.isatty():

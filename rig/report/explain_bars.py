@@ -17,7 +17,7 @@ _LABEL = 30
 
 
 def picture_table(picture: Picture) -> Table:
-    """Return a picture as a table: label, bar, size. Marks stand on the bar as |; the first is named."""
+    """Return a picture as a table: label, bar, size. A mark is a | on the bar; the first mark is named."""
     largest = max((_reach(bar) for bar in picture.bars), default=0)
     table = Table(title=picture.title, title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, max_width=_LABEL)
@@ -25,7 +25,7 @@ def picture_table(picture: Picture) -> Table:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, style="dim")
     for bar in picture.bars:
-        # Zones differ by orders of magnitude: each stands against its own watermarks.
+        # Zones differ in size by orders of magnitude, so each bar is scaled to its own zone's watermarks.
         whole = _reach(bar) if bar.marks else (picture.whole_kb or largest)
         marks = "".join(f"{name} {size(value)}" for name, value in bar.marks[:1])
         table.add_row(Text(plain(bar.label)), _bar(bar, whole), size(bar.value_kb), marks)

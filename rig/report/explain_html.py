@@ -14,7 +14,7 @@ __all__ = ["html_report"]
 
 
 def html_report(events: Sequence[Event], explanations: Sequence[Explanation], *, heading: str) -> str:
-    """Return the page: a table of all events, then the explanations given."""
+    """Return the page: a table of all events, then the explanations."""
     by_number = {event.number: event for event in events}
     return (
         environment()

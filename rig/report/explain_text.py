@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Explanations in the terminal. All text of the log's is input: it reaches the terminal without controls."""
+"""Explanations in the terminal. The log's text is untrusted: it is printed without control characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["events_table", "print_explanation", "print_nothing_found", "print_si
 
 
 def events_table(events: Sequence[Event]) -> Table:
-    """Return the events as a table: number, kind, when, lines, title, what led there."""
+    """Return the events as a table: number, kind, time, lines, title, cause."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
     table.add_column("kind")
@@ -105,7 +105,7 @@ def _print_unknown(console: Console, event: Event) -> None:
 
 
 def print_nothing_found(console: Console, lines: int, *, looks_like_text: bool = True) -> None:
-    """Say that the log holds no event, and what else kills without a word."""
+    """Print that the log has no event, and what kills a process without a kernel message."""
     if not looks_like_text:
         console.print(Text("This does not look like a kernel log: it is not lines of text."))
         return
@@ -114,7 +114,7 @@ def print_nothing_found(console: Console, lines: int, *, looks_like_text: bool =
 
 
 def print_silent_killers(console: Console) -> None:
-    """Say what kills without an OOM report, and where to look."""
+    """Print what kills a process without an OOM report, and where to look."""
     console.print()
     console.print(Text("If a process vanished all the same, look at:", style="bold"))
     for what, where in SILENT_KILLERS:

@@ -15,13 +15,16 @@ from rig.klog.symbols import Place, Symbolizer
 __all__ = ["open_vmlinux"]
 
 _FUNCTION = 2  # STT_FUNC
-# The kernel counts up to the next symbol (kernel/kallsyms.c): what aligns that one is counted in.
+# The kernel takes the next symbol's address as a function's end (kernel/kallsyms.c), so its size includes padding.
 _PADDING = 64
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 
 
 def open_vmlinux(path: Path) -> Symbolizer:
-    """Return a symbolizer over a vmlinux with debug data. Raises UsageError, or RigError where nothing can read it."""
+    """Return a symbolizer for a vmlinux with debug data.
+
+    Raises UsageError for a file that is not one, RigError when pyelftools is missing.
+    """
     if not path.is_file():
         raise UsageError("there is no such vmlinux", where=path, remedy="give the file from the kernel's debug package")
     with path.open("rb") as file:
@@ -41,14 +44,14 @@ class _Vmlinux:
         elf: Any = ELFFile(self._file)
         if not elf.has_dwarf_info():
             raise RigError("the file has no debug data", where=path, remedy="give a vmlinux with debug data")
-        # A vmlinux keeps its relocations (--emit-relocs, for KASLR) though they are applied: millions of them.
+        # A vmlinux keeps its millions of relocations (--emit-relocs, for KASLR), which the linker has already applied.
         self._dwarf: Any = elf.get_dwarf_info(relocate_dwarf_sections=elf["e_type"] == "ET_REL")
         self._symbols = _functions(elf)
         self._ranges: Any = self._dwarf.get_aranges()
         self._units: dict[int, tuple[list[int], list[str]]] = {}
 
     def places(self, function: str, offset: int, size: int, module: str | None) -> list[Place]:
-        """Return the place of function+offset; none for a module's function, or one of another size."""
+        """Return the places of function+offset. Empty for a module's function or a function of another size."""
         if module is not None or self._ranges is None:
             return []
         starts = [value for value, length in self._symbols.get(function, ()) if 0 <= size - length < _PADDING]
@@ -101,6 +104,6 @@ def _file_name(program: Any, entry: Any) -> str:
     if not 0 <= index < len(folders):
         return name
     folder = str(folders[index].decode("utf-8", "replace"))
-    # The tree that the kernel was built in says nothing; what follows it does.
+    # Leave out the build directory, which differs from machine to machine: the path within the kernel tree counts.
     inner = folder.rsplit("/linux-", 1)[-1].partition("/")[2] if "/linux-" in folder else folder
     return f"{inner}/{name}" if inner else name

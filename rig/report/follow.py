@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run as it goes, seen from a second terminal; or a finished one, played again."""
+"""Follow an unfinished run from a second terminal, or replay a finished run's records at a chosen speed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ Sleep = Callable[[float], None]
 
 
 def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = time.sleep) -> bool:
-    """Show a run's records and its console as they are written, until its folder gets its own name.
+    """Show a run's records and its console as they are written, until its directory gets its final name.
 
-    unfinished: its folder while it is made; final: what it is called when it is whole. False: it was given up.
+    unfinished: the directory while the run goes on.
+    final: the directory when the run is complete.
+    Return False when the run was abandoned.
     """
     progress.phase("watch")
     with ExitStack() as stack:
@@ -42,9 +44,9 @@ def follow(unfinished: Path, final: Path, progress: Progress, *, sleep: Sleep = 
 
 
 def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = time.sleep) -> None:
-    """Play a finished run's records in `seconds` of the host's; the guest's long waits are shortened most.
+    """Show a finished run's records within `seconds` of host time; the guest's long waits are shortened most.
 
-    The lines of the console that lies beside them come by the kernel's own time.
+    The lines of the console.log beside them are shown by the time that the kernel printed with them.
     """
     progress.phase("replay")
     items = read_records(events).items
@@ -59,7 +61,7 @@ def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = t
 
 
 def _timed(console: Path) -> list[tuple[float, str]]:
-    """The console's lines with their time, the last first. Bounded."""
+    """Return the console's lines with their time in seconds, the last line first. The file is read up to a limit."""
     try:
         with console.open("rb") as file:
             text = file.read(LARGEST_CONSOLE).decode("utf-8", errors="replace")
@@ -79,7 +81,7 @@ class _Tail:
         self._rest = b""
 
     def last(self) -> str:
-        """Return the last line that was completed since the last look, or nothing."""
+        """Return the last line that was completed since the previous call, or an empty text."""
         if self._file is None:
             try:
                 self._file = self._stack.enter_context(self._path.open("rb"))
@@ -97,7 +99,7 @@ def _growing(path: Path, going_on: Callable[[], bool], sleep: Sleep) -> Iterator
         if not going_on():
             return
         sleep(LOOK_EVERY)
-    # The file stays readable when its folder gets its final name.
+    # The open file stays readable when its directory is renamed.
     with path.open("rb") as file:
         while True:
             over = not going_on()

@@ -12,7 +12,7 @@ from rig.sweep.row import Row
 
 __all__ = ["heat_map"]
 
-# Colour and letter: neither alone tells a verdict.
+# Colour and letter, because a verdict must also be legible without colour.
 LOOKS = {
     "reproduced": ("#2e7d32", "R"), "not-reproduced": ("#f9a825", "N"), "invalid": ("#8e24aa", "I"),
     "error": ("#c62828", "E"),
@@ -21,7 +21,7 @@ CELL_W, CELL_H, LEFT, TOP, GAP = 64, 30, 150, 46, 40
 
 
 def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Row]) -> str:
-    """Return the document. The last axis runs to the right, the one before it downwards."""
+    """Return the SVG. The last axis goes to the right, the one before it downwards."""
     across = axes[-1] if axes else ("", ("",))
     down = axes[-2] if len(axes) > 1 else ("", ("",))
     others = list(axes[:-2])
@@ -72,7 +72,7 @@ def _label(x: int, y: int, text: str, anchor: str) -> str:
 
 
 def _cell(x: int, y: int, runs: Sequence[Row]) -> list[str]:
-    """A cell with one band a run, so that a point that is not stable is seen to be of two colours."""
+    """Return a cell with one band a run: an unstable point has two colours."""
     if not runs:
         return [f'<rect x="{x}" y="{y}" width="{CELL_W - 2}" height="{CELL_H - 2}" fill="none" stroke="#bbb"/>']
     verdicts = sorted(row.verdict for row in runs)

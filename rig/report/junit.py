@@ -19,7 +19,7 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
         import junitparser
     except ImportError as error:
         raise lacking("junitparser", str(error)) from None
-    # The library is typed in part only.
+    # junitparser is only partly typed.
     library: Any = junitparser
     document = library.JUnitXml(name)
     for suite in suites:
@@ -33,12 +33,12 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
             element.time = round(suite.seconds, 3)
         properties = element.child(library.Properties)
         if properties is not None:
-            # The schema wants properties in front of the cases.
+            # The schema requires properties before the cases.
             element._elem.remove(properties._elem)
             element._elem.insert(0, properties._elem)
         document.add_testsuite(element)
     document.update_statistics()
-    # The schema of Jenkins' xUnit plugin (junit-10.xsd) knows no such attribute there.
+    # The schema of Jenkins' xUnit plugin (junit-10.xsd) does not allow this attribute here.
     document._elem.attrib.pop("skipped", None)
     text: bytes = document.tostring()
     return text.decode()
@@ -61,7 +61,7 @@ def _case(suite: Suite, case: Case) -> Any:
     return element
 
 
-# What XML 1.0 has no place for, escaped or not (its production Char).
+# Characters that XML 1.0 does not allow, not even escaped (its production Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

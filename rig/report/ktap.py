@@ -13,7 +13,7 @@ INDENT = "  "
 
 
 def ktap_text(suites: Sequence[Suite]) -> str:
-    """Return the document. A broken case is `not ok`, as a failed one: its diagnostic says which."""
+    """Return the document. Failed and broken cases are both `not ok`; the diagnostic tells them apart."""
     lines = ["KTAP version 1", f"1..{len(suites)}"]
     for number, suite in enumerate(suites, 1):
         lines += [INDENT + line for line in _subtests(suite)]
@@ -23,7 +23,7 @@ def ktap_text(suites: Sequence[Suite]) -> str:
 
 def _subtests(suite: Suite) -> Iterator[str]:
     yield "KTAP version 1"
-    # By this line the kernel's own reader knows the end of the subtests (tools/testing/kunit/kunit_parser.py).
+    # The kernel's parser finds the end of the subtests by this line (tools/testing/kunit/kunit_parser.py).
     yield f"# Subtest: {_word(suite.name)}"
     yield f"1..{len(suite.cases)}"
     for number, case in enumerate(suite.cases, 1):
@@ -45,7 +45,7 @@ def _result(number: int, name: str, case: Case) -> str:
 
 
 def _word(name: str) -> str:
-    """A test's name may hold no #, which begins a directive."""
+    """Return a test's name without #, which begins a directive."""
     return _line(name).replace("#", "_")
 
 

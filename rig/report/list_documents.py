@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lists of rig as JSON (`--json`): scenarios, runs, the cache. Keys are added, and never renamed."""
+"""The lists of rig as JSON (`--json`): scenarios, runs, the cache. Keys may be added; none is renamed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_json(document: object) -> None:
 
 
 def scenario_entry(folder: Path) -> dict[str, Any]:
-    """Return a scenario of `rig list`; one that is broken has a problem."""
+    """Return the entry of a scenario in `rig list`; an invalid scenario has the key `problem`."""
     try:
         scenario = load_scenario(str(folder))
     except RigError as error:
@@ -39,7 +39,7 @@ def scenario_entry(folder: Path) -> dict[str, Any]:
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:
-    """Return a scenario as `rig show` shows it: values as scenario.toml has them, sizes of the guest in bytes."""
+    """Return a scenario as `rig show` prints it: values as in scenario.toml, the guest's sizes in bytes."""
     file = scenario.file
     return {
         "name": scenario.name,
@@ -66,7 +66,7 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
 
 
 def run_entry(listed: Listed) -> dict[str, Any]:
-    """Return a run of `rig runs`; one that cannot be read has a problem."""
+    """Return the entry of a run in `rig runs`; a run that cannot be read has the key `problem`."""
     if listed.run is None:
         return {"id": listed.id, "path": str(listed.folder), "problem": listed.problem}
     run = listed.run

@@ -49,7 +49,7 @@ class PlainProgress(NullProgress):
 
     def _say(self, text: str) -> None:
         guest = "" if self._guest is None else f" guest {self._guest:.3f}s"
-        # A run goes on, and is kept, where nobody reads of it any more.
+        # The reader of the pipe is gone: the run continues and is kept.
         with suppress(OSError, ValueError):
             print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
 
@@ -106,7 +106,7 @@ class TerminalProgress(NullProgress):
         self._guest = _number(record.get("t"), self._guest)
         if label := record.get("label"):
             self._step = plain(label, longest=40)
-        # What the processes hold beyond the kernel's own is told from a sample before they were there: the first stays.
+        # Keep the first sample: the kernel's own memory is the use before any process of the scenario existed.
         self._samples = [*self._samples[:1], dict(record)]
         found = held(Records(tuple(self._samples)))
         if found:
@@ -162,9 +162,10 @@ def _pressure(record: Mapping[str, Any]) -> str:
 
 
 def progress_for(console: Console | None = None, *, quiet: bool = False) -> Progress:
-    """Return the progress to show: none when quiet, a live table on a terminal that can redraw, else plain lines.
+    """Return the progress display: a live table on a terminal that can redraw, otherwise plain lines.
 
-    console: by default one on standard error.
+    console: where to print; by default standard error.
+    quiet: display nothing.
     """
     if quiet:
         return NullProgress()

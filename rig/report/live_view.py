@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the live view draws: the guest's memory by holder as one bar to its total, and a bar a holder below it."""
+"""The bars of the live view: one bar for the guest's whole memory by holder, and below it a bar for each holder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["memory_rows", "stacked_bar"]
 
-# A letter within the bar tells the holders apart where there is no colour.
+# A letter in the bar identifies the holder on a terminal without colour.
 STYLES = ("blue", "yellow", "cyan", "magenta", "green", "red")
 KINDS = {"free": ("·", "dim"), "kernel and the rest": ("▓", "bright_black"), "page cache": ("▒", "green")}
 NARROW = 60
@@ -51,7 +51,7 @@ def memory_rows(parts: Mapping[str, int], total: int, width: int) -> list[tuple[
     rows: list[tuple[str, RenderableType]] = [
         ("memory", Text.assemble(stacked_bar(parts, total, cells), f" {_megabytes(total)}"))
     ]
-    # In the order of the bar: rows that change places cannot be read. Where there are too many the largest stay.
+    # Keep the order of the bar, because rows that change places are hard to read. If too many, show the largest.
     largest = sorted(names, key=lambda each: -parts[each])[:MOST_ROWS]
     for name in [each for each in names if each in largest]:
         letter, style = look(name, list(parts).index(name))
@@ -62,7 +62,7 @@ def memory_rows(parts: Mapping[str, int], total: int, width: int) -> list[tuple[
 
 
 def look(name: str, index: int) -> tuple[str, str]:
-    """The character and the style of a holder."""
+    """Return the letter and the style of a holder."""
     if name in KINDS:
         return KINDS[name]
     if ", shared" in name:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A document in Markdown, set for a terminal, or as it is for a file or pipe."""
+"""A Markdown document: formatted for a terminal, unchanged for a file or pipe."""
 
 from __future__ import annotations
 

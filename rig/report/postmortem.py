@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A post-mortem in the terminal: the stack, what was asked for, the zones, who holds what, whose the pages are."""
+"""A post-mortem in the terminal: the stack, the allocation, the zones, memory by task, owners of an array's pages."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _zones(found: PostMortem) -> RenderableType:
     table = _table(*headings, title="Zones, in kB")
     for zone in found.zones:
         reserve = 0 if highest is None else zone.reserve_for(highest)
-        # mm/page_alloc.c, __zone_watermark_ok(): what is free must exceed both together.
+        # __zone_watermark_ok() of mm/page_alloc.c: free pages must exceed the watermark plus lowmem_reserve.
         below = "bold red" if zone.free <= zone.min + reserve else "bold yellow" if zone.free < zone.low else ""
         numbers = (zone.min, zone.low, zone.high, *(() if highest is None else (reserve,)), zone.managed)
         table.add_row(
@@ -176,7 +176,7 @@ def _array(array: ArrayPages) -> list[Text]:
 
 
 def _whose(array: ArrayPages, run: PageRun) -> str:
-    """Who has the frames of these pages: each group that shares one, each process that has its own."""
+    """Return which processes own the frames of these pages: groups that share a frame, and processes with their own."""
     names = {pid: plain(name) for pid, name in zip(array.pids, array.names, strict=True)}
     if not run.groups:
         said = ", ".join(f"{name} {state}" for name, state in zip(names.values(), run.states, strict=True))

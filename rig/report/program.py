@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program's run in the terminal: its output as it comes, and how it ended where that needs words."""
+"""A program's run in the terminal: its output as it is printed, and how it ended if the exit status does not tell."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputProgress", "output_bytes", "print_ending"]
 
-# Phases that every run has; what else is told takes long, and is said.
+# Phases of every run, not worth a line. Any other phase takes long and is reported.
 USUAL = frozenset({"prepare", "restore", "plan", "judge"})
 
 
 class OutputProgress(NullProgress):
-    """Passes on what the program prints, and tells on standard error of what takes long before it is started.
+    """Pass on the program's output, and report on standard error the slow phases before its start.
 
-    A terminal gets no controls of the guest's; a file or a pipe gets every byte as it was printed.
+    A terminal gets the output without control characters; a file or a pipe gets every byte as it was printed.
     """
 
     def __init__(self, *, quiet: bool = False, out: BinaryIO | None = None, err: BinaryIO | None = None) -> None:
@@ -54,17 +54,17 @@ def output_bytes(record: Mapping[str, Any]) -> bytes:
     text, raw = record.get("text"), record.get("bytes")
     data = str(text).encode(errors="replace") if text is not None else b""
     if isinstance(raw, str):
-        # The guest is not trusted to encode it: then the text stands.
+        # The guest is not trusted: for an invalid encoding use the text.
         with contextlib.suppress(binascii.Error, ValueError):
             data = base64.b64decode(raw, validate=True)
     return data if record.get("open") else data + b"\n"
 
 
 def print_ending(run: Run, folder: Path, problem: str = "", hint: str = "") -> None:
-    """Print on standard error what an exit status does not say: an OOM or a panic, explained; why it did not start.
+    """Print on standard error what the exit status does not tell: an OOM or panic with its explanation, or `problem`.
 
-    problem: why the program was not started or did not end, where it was not or did not;
-    hint: what to try.
+    problem: why the program did not start or did not end; empty otherwise.
+    hint: what the user can try.
     """
     from rich.console import Console
     from rich.text import Text

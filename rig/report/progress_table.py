@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many runs as they go: a table that fills on a terminal, a line each elsewhere."""
+"""The progress of many runs: a live table on a terminal, elsewhere a line for each finished run."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class ProgressTable:
             self._live.__exit__(kind, value, traceback)
 
     def began(self, name: str) -> None:
-        """Note that a run has begun."""
+        """Record that a run has begun."""
         self._began[name] = time.monotonic()
         self._rows[name] = ("running", "", "")
         self._refresh()
 
     def ended(self, name: str, run: Run | None, error: RigError | None) -> None:
-        """A run is over; error when there is none."""
+        """Record that a run has ended. run is None when it failed with `error`."""
         took = f"{time.monotonic() - self._began[name]:.1f} s"
         if run is not None:
             failed = [claim.id for claim in run.claims if claim.verdict in ("failed", "invalid")]

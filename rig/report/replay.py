@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A replay in the terminal: identical, or where it differs."""
+"""The result of a replay in the terminal: identical, or the first difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def print_replayed(console: Console, replayed: Replayed) -> None:
 
 
 def render_replayed(replayed: Replayed) -> list[Text]:
-    """Return the lines: the result first, then what it rests on."""
+    """Return the lines: the result first, then its evidence."""
     from rich.text import Text
 
     if replayed.identical:

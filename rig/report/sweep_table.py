@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sweep as it goes and as it stands: a row a point, with the spread of its runs."""
+"""A sweep's progress and its result: a row for each point, with the spread of its runs."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ class SweepTable:
             self._live.__exit__(kind, value, traceback)
 
     def began(self, task: object) -> None:
-        """A run has begun."""
+        """Record that a run has begun."""
         self._running += 1
         self._refresh()
 
     def ended(self, row: Row) -> None:
-        """A run is over, or was found finished."""
+        """Record that a run has ended, or that an earlier sweep has finished it."""
         self._rows.append(row)
         self._fresh += self._running > 0
         self._running = max(0, self._running - 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A finished run in the terminal: the verdict, each claim with what it was judged on, the trace, who had to go."""
+"""A finished run in the terminal: the verdict, each claim with its values, the trace, the OOM killer's ranking."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
 
 
 def render_ending(run: Run, folder: Path | None = None) -> list[RenderableType]:
-    """Return what is to be said of a run without claims: who was killed, a panic, where the run is kept."""
+    """Return the report of a run without claims: the killed process, a panic, the run's directory."""
     from rich.text import Text
 
     parts: list[RenderableType] = []

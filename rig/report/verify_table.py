@@ -58,7 +58,7 @@ def kernels_table(verified: Sequence[Verified], *, everything: bool = True) -> T
 
 
 def summary(verified: Verified) -> str:
-    """Return the counts on one line, or why there are none."""
+    """Return the counts of results on one line, or the reason why there are no results."""
     statuses = [result.status for result in verified.results]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in MARKS if status in statuses)
     kernel = plain(f"{verified.kernel} {verified.release}".strip())
@@ -74,7 +74,7 @@ def _numbers(result: Result) -> str:
 
 
 def markdown_table(verified: Sequence[Verified]) -> str:
-    """Return the table for a README: checks by kernels, and the kernels that could not be had."""
+    """Return a Markdown table of checks by kernels, and the kernels that were not available."""
     measured = [each for each in verified if each.results]
     lines = ["| check | " + " | ".join(_version(each) for each in measured) + " | rule |"]
     lines.append("|---" * (len(measured) + 2) + "|")
@@ -88,7 +88,7 @@ def markdown_table(verified: Sequence[Verified]) -> str:
 
 
 def suites_of(verified: Sequence[Verified]) -> list[Suite]:
-    """Return a suite a kernel; one that could not be had is a suite with one skipped case."""
+    """Return a suite for each kernel; a kernel that was not available is a suite with one skipped case."""
     suites = []
     for each in verified:
         name = f"verify overcommit {each.kernel} {each.release}".strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A check of one of the kernel's rules: where the rule stands, in which guest it is measured, and how it is judged."""
+"""A check of one kernel rule: the rule's source, the guest in which it is measured, and how it is judged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rule stands: a file of the kernel's tree, the function, and the commit that made it so."""
+    """The source of the rule: a file of the kernel tree, the function, and the commit that introduced the rule."""
 
     file: str
     function: str = ""
@@ -73,7 +73,7 @@ class Facts:
     release: Release = (0, 0)
 
     def __getitem__(self, name: str) -> int:
-        """Return a number. Raises NotMeasured when it is absent or no number."""
+        """Return a number. Raises NotMeasured when it is absent or not a number."""
         try:
             return int(self.text(name))
         except ValueError:
@@ -102,10 +102,10 @@ class Check:
 
     given: the conditions that the guest must have read back, or the check is broken.
     judge: what must be true of the facts.
-    control: how it is known that the check can see the other outcome: the name of the check that measures the same
-    without the condition, or "within" when this one measures both and judges both.
-    counterexamples: what a kernel that breaks the rule would have reported instead, in one fact or a few; "+4" is 4
-    more than what was recorded. Each alone must fail the check.
+    control: the evidence that the check can also observe the other outcome. It is the name of the check that measures
+    the same without the condition, or "within" when this check measures and judges both outcomes.
+    counterexamples: facts that a kernel that breaks the rule would report. "+4" is 4 more than the recorded number.
+    Each counterexample alone must fail the check.
     changes: the commits that changed the rule.
     """
 
@@ -131,13 +131,13 @@ class Result:
 
 
 def parse_release(text: str) -> Release:
-    """Return (6, 1) for 6.1.0-50-cloud-amd64; (0, 0) for what is no release."""
+    """Return (6, 1) for 6.1.0-50-cloud-amd64; (0, 0) for a text that is not a release."""
     match = re.match(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def judge_check(check: Check, facts: Facts) -> Result:
-    """Judge a check by the facts of its guest; its control is looked at by judge_all()."""
+    """Judge a check by the facts of its guest. judge_all() judges its control."""
 
     def result(status: Status, why: str = "") -> Result:
         return Result(check, status, why, dict(facts.values))
@@ -160,9 +160,9 @@ def judge_check(check: Check, facts: Facts) -> Result:
 
 
 def judge_all(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Return the results by name once the controls were looked at.
+    """Return the results by name, with the controls taken into account.
 
-    A check that passes while its control does not is broken: it is not known that it could have failed.
+    A check that passes while its control does not pass is broken: nothing shows that it could have failed.
     """
     judged = {}
     for name, result in results.items():

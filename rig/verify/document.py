@@ -78,7 +78,7 @@ def _list(words: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Print the page."""
+    """Print the page, as `make docs` writes it into docs/reference/checks.md."""
     sys.stdout.write(document(read_recorded()))
     return 0
 

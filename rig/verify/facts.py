@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a guest reported of its checks: the program's lines, and the kernel's log between two marks."""
+"""The facts that a guest reported for its checks: the program's lines, and the kernel log between a check's marks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def kernel_facts(console: bytes) -> dict[str, dict[str, str]]:
     """Return what the kernel reported while each check ran: OOM reports and panics between its marks."""
     found = {}
     for begin in _BEGIN.finditer(console):
-        # A check that ends the kernel has no end mark; the next one's begin cannot follow either.
+        # A check that panics the kernel has no end mark, and no other check can follow it.
         end = _END.search(console, begin.end())
         part = console[begin.end() : end.start() if end else len(console)]
         found[begin["title"].decode()] = _facts(part)
@@ -65,7 +65,7 @@ def _facts(part: bytes) -> dict[str, str]:
             "oom_tasks": str(len(first.tasks)),
             "oom_memcg": first.oom_memcg or "none",
         }
-        # dump_header() prints the counters of the cgroup that ran full, and of none when the machine did.
+        # dump_header() of mm/oom_kill.c prints a cgroup's counters only for an OOM of that cgroup.
         facts |= {f"oom_limit_{usage.name}": str(usage.limit_kb) for usage in first.cgroup}
     if panics:
         facts["panic"] = panics[0].reason or "none"

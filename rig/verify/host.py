@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Verify the kernel that rig itself runs on: the same static program and the same table, without a guest.
 
-Most checks change sysctls, kill or panic; they are left out, by name, unless they are asked for. What is charged is
-read from counters that the whole machine shares: a check that does not pass is tried again, and fails when none passes.
+Most checks change sysctls, kill processes or panic the kernel. They are listed as left out unless the user asks for
+them. Charges are read from counters that the whole machine shares, so a check that does not pass is tried again. It
+fails when no try passes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def list_harmless(program: Path) -> set[str]:
 def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False) -> Verified:
     """Run the checks on this machine's kernel and return the result of each, in their order.
 
-    harmful: run those that change the machine too; what ends the kernel only when nothing else was chosen.
+    harmful: also run the checks that change the machine. A check that panics the kernel runs only when chosen alone.
     Raises UsageError when that needs root, RigError when the program does not run.
     """
     began = time.monotonic()
@@ -133,7 +134,7 @@ def _read_kmsg(fd: int) -> list[str]:
         except BlockingIOError:
             return records
         except BrokenPipeError:
-            # Records were overwritten before they were read; the next read goes on behind them.
+            # EPIPE: records were overwritten before they were read. The next read continues after the gap.
             continue
 
 

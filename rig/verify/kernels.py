@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Verify a kernel: measure the checks in guests, judge them with their controls, and keep what came of it."""
+"""Verify a kernel: measure the checks in guests, judge them with their controls, and keep the results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Verified", "as_json", "verify_kernel", "verify_kernels", "with_contr
 
 @dataclass(frozen=True)
 class Verified:
-    """The results on one kernel. unavailable: why there are none, as for a suite that the mirror does not serve."""
+    """The results on one kernel. unavailable: why there are none, e.g. the mirror does not serve the suite."""
 
     kernel: str
     release: str = ""
@@ -54,12 +54,12 @@ async def verify_kernel(
 ) -> Verified:
     """Run the checks on a kernel and return the result of each, in their order.
 
-    A kernel that cannot be had gives no results and the reason. A guest that breaks breaks its own checks only.
+    For a kernel that is not available the result has only the reason. A guest that breaks affects only its own checks.
     Raises RigError when rig itself cannot run guests.
     """
     began = time.monotonic()
     store = store or Store()
-    # A program that does not compile is no fault of a kernel's: it raises here.
+    # Compile first: an error of the compiler is raised here and is not a result of a kernel.
     await asyncio.to_thread(build_guest_code, store)
     try:
         parts = await asyncio.to_thread(find_parts, store, kernel, None)
@@ -91,7 +91,7 @@ async def verify_kernel(
 async def verify_kernels(
     kernels: Sequence[str | None], checks: Sequence[Check], *, jobs: int | None = None, timeout_scale: float = 1.0
 ) -> list[Verified]:
-    """Verify several kernels at once, as many guests at a time as the machine carries (or `jobs`)."""
+    """Verify several kernels at once. jobs: guests at a time; by default as many as the host's capacity allows."""
     capacity = Capacity(jobs)
     runs = (verify_kernel(kernel, checks, capacity=capacity, timeout_scale=timeout_scale) for kernel in kernels)
     return await asyncio.gather(*runs)

@@ -23,7 +23,7 @@ from rig.verify.facts import collect_facts
 __all__ = ["PROGRAM", "Lab", "Measured", "Task", "measure"]
 
 PROGRAM = "verify"
-# One CPU: with two a guest on the warp clock does not get past the start of the second (QEMU 7.2).
+# One CPU: on the warp clock a guest with two CPUs hangs at the start of the second (QEMU 7.2).
 MEMORY, NUMA_MEMORY = "160M", "224M"
 NUMA = (
     "-object", "memory-backend-ram,id=node0,size=160M",
@@ -68,7 +68,7 @@ class Lab:
 
 
 def _plan(tasks: Sequence[Task]) -> str:
-    """Return the plan: what needs no swap, then what does, a program for some checks at a time."""
+    """Return the plan: first the checks without swap, then those with swap; each program runs several checks."""
     lines = []
     for swap in (False, True):
         titles = [task.title for task in tasks if (task.check.batch == "swap") == swap]
@@ -84,7 +84,7 @@ def _plan(tasks: Sequence[Task]) -> str:
 
 
 def _groups(tasks: Iterable[Task]) -> dict[str, list[Task]]:
-    """Return the tasks by the guest that they share: what ends the kernel has one each."""
+    """Return the tasks by the guest that they share. A check that panics the kernel has a guest of its own."""
     shared: dict[Batch, str] = {"commit": "commit", "swap": "commit", "oom": "oom", "numa": "numa"}
     groups: dict[str, list[Task]] = {}
     for task in tasks:
@@ -93,7 +93,7 @@ def _groups(tasks: Iterable[Task]) -> dict[str, list[Task]]:
 
 
 async def measure(lab: Lab, tasks: Sequence[Task]) -> Measured:
-    """Measure tasks on a kernel. A guest that breaks or is ended by a check takes no other check with it."""
+    """Measure tasks on a kernel. After a guest that breaks, or that a check ends, the other checks run in a new one."""
     groups = _groups(tasks)
     found: dict[str, dict[str, str]] = {}
     for facts in await asyncio.gather(*(_measure_group(lab, name, group) for name, group in groups.items())):
@@ -115,7 +115,7 @@ async def _measure_group(lab: Lab, name: str, tasks: Sequence[Task]) -> Measured
         found |= {title: each for title, each in facts.items() if title in titles}
         rest = [task for task in left if task.title not in found]
         if len(rest) == len(left):
-            # Nothing came of a whole guest: another would not do better.
+            # The guest measured no check at all, so another guest would fail the same way.
             found |= {task.title: {"lost": problem or "its program reported nothing"} for task in rest}
             break
         left = rest
@@ -127,7 +127,7 @@ def _memory(task: Task) -> str:
 
 
 async def _run_guest(lab: Lab, name: str, tasks: Sequence[Task]) -> tuple[Measured, str]:
-    """Run one guest. Return its facts, and what cut it short or nothing."""
+    """Run one guest. Return its facts, and why it ended early (empty: it did not)."""
     numa = NUMA if tasks[0].check.batch == "numa" else ()
     settings = guest_settings([f"memory={_memory(tasks[0])}"])
     prepared = await prepare_guest(settings, store=lab.store, parts=lab.parts, qemu_args=numa)

@@ -45,7 +45,7 @@ def list_conditions(program: Path) -> dict[str, list[str]]:
 
 
 def judge_mutant(task: Task, facts: Facts) -> Mutant:
-    """Judge a mutant. One that was not measured, or whose condition was never asked for, is not caught."""
+    """Judge a mutant. It is not caught if it was not measured or the program never asked for its condition."""
     if "lost" in facts.values:
         return Mutant(task.title, caught=False, why=f"not measured: {facts.values['lost']}")
     if "not_negated" in facts.values:
@@ -74,7 +74,7 @@ def make_tasks(conditions: Mapping[str, Iterable[str]], names: Sequence[str]) ->
 
 
 def main(arguments: list[str]) -> int:
-    """Negate each condition of the checks in turn. Exit status 1 when a check passes all the same."""
+    """Negate each condition of the checks in turn. Exit status 1 when a check passes in spite of it."""
     parser = argparse.ArgumentParser(prog="python -m rig.verify.mutants", description=main.__doc__)
     parser.add_argument("--kernel", help="debian:SUITE, source:SUITE, tree:DIR or a path")
     parser.add_argument("check", nargs="*", help="only these checks")

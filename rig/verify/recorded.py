@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The facts that kernels reported, kept for the tests and the documents: recorded/RELEASE.json.
+"""The facts that kernels reported, recorded for the tests and the documentation in recorded/RELEASE.json.
 
 `python -m rig.verify.recorded KERNEL…` measures the checks on kernels and writes what they reported.
 """

@@ -41,8 +41,8 @@ def batch_kb(total_kb: int, cpus: int) -> int:
 def slack_kb(limit_kb: int, cpus: int = 1) -> int:
     """Return by how much a refusal in mode 2 may miss the limit: a batch a CPU, and a page.
 
-    The decision reads the counter without the CPUs' own parts (percpu_counter_read_positive()). limit_kb stands in for
-    RAM, of which it is a share: our guests set vm.overcommit_ratio to 80.
+    The decision reads the counter without the per-CPU parts (percpu_counter_read_positive()). limit_kb is used in place
+    of the RAM, of which it is a share: the checks' guests set vm.overcommit_ratio to 80.
     """
     return batch_kb(limit_kb * 100 // 80, cpus) * cpus + PAGE_KB
 

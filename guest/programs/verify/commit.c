@@ -4,7 +4,7 @@
 
 /* ---- mappings ---- */
 
-/* Map, and tell what was charged and what the kernel makes of the mapping. */
+/* Map memory, and report what was charged and the mapping's flags in smaps. */
 static char *charge_of(long bytes, int prot, int flags)
 {
 	long before = committed();
@@ -29,11 +29,11 @@ static void anon_charged(void)
 
 static void shared_anon(void)
 {
-	/* A private mapping that is read-only is free; a shared one is charged all the same. */
+	/* The kernel charges a shared mapping even when it is read-only; a private read-only mapping is free. */
 	charge_of(16 * MB, PROT_READ, (condition("shared") ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS);
 }
 
-/* Of a file of 256 kB without a page in it, which is charged nothing itself. */
+/* Map a sparse file of 256 kB: it has no page, so the file itself is charged nothing. */
 static void file_mapping(int prot, int flags)
 {
 	int fd = memfd_create("verify", MFD_CLOEXEC);
@@ -88,7 +88,7 @@ static void mprotect_charges(bool write)
 
 static void mprotect_touched(void)
 {
-	/* The mutant of "mprotect" would die of the write; that of "touch" is the other check. */
+	/* The mutant of "mprotect" would be killed by the write; that of "touch" is the other check. */
 	mprotect_charges(condition("touch"));
 }
 
@@ -114,7 +114,7 @@ static void noreserve_1(void)
 	noreserve(1);
 }
 
-/* In mode 2 the flag changes nothing: that it was given shows only where it has an effect, in mode 0. */
+/* MAP_NORESERVE has no effect in mode 2, so a mapping in mode 0, where it has one, proves that the flag was given. */
 static void noreserve_2(void)
 {
 	long before, charged;

@@ -5,7 +5,7 @@
 
 #include "verify.h"
 
-/* kB of this process's mappings that are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
+/* Return how many kB of this process's mappings are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
 static long accounted(void)
 {
 	char *line = slurp("/proc/self/smaps"), *end;
@@ -42,7 +42,7 @@ static int look(void *unused)
 	return 0;
 }
 
-/* What Committed_AS has grown by while a child of this process waits, and the errno of the clone. */
+/* Return by how much Committed_AS grows while a child of this process exists; *err is the errno of the clone. */
 static long grown_by_child(int flags, int *err)
 {
 	long before = committed(), grown;
@@ -117,7 +117,7 @@ static void vfork_free(void)
 	if (pid < 0)
 		refused("clone");
 	waitpid(pid, NULL, 0);
-	/* Only a child that shares the memory can leave its number here. */
+	/* Only a child that shares this process's memory can write its number here. */
 	tell("mapped=%ld shares=%d charged=%ld", 32 * KB, seen_by_child > 0, seen_by_child - before);
 }
 
@@ -176,7 +176,7 @@ static void fork_mode0_each(void)
 
 	set_vm("overcommit_memory", 1);
 	first = map(each * KB, RW, ANON);
-	/* Keeps the two from being one mapping. */
+	/* PROT_NONE between the two, because the kernel merges equal neighbouring mappings into one. */
 	guard = map(PAGE, PROT_NONE, ANON);
 	second = map(each * KB, RW, ANON);
 	given_vm("overcommit_memory", 0, 1);
@@ -191,7 +191,7 @@ static void fork_mode0_each(void)
 	tell("one=%ld errno_one=%d", 2 * each, fork_errno());
 }
 
-/* The errno of posix_spawn, which is vfork and exec. */
+/* Return the errno of posix_spawn(3), which is vfork and exec. */
 static int spawn_errno(void)
 {
 	char *const words[] = { "verify", "--list", NULL };
@@ -223,7 +223,7 @@ static void spawn_mode2(void)
 	     spawn_errno());
 }
 
-/* Closed by the exec of the child: its old memory is gone then. */
+/* A close-on-exec pipe: end of file means that the child has executed, and that its old memory is freed. */
 static void exec_returns(void)
 {
 	char *const words[] = { "verify", "--wait", NULL };

@@ -23,7 +23,7 @@ static const struct check *const tables[] = {
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
-/* What checks set, put back after each. */
+/* The settings that checks change: saved before each check and restored after it. */
 static struct { const char *name; long value; } sysctls[] = {
 	{ "overcommit_memory", 0 }, { "overcommit_ratio", 0 }, { "admin_reserve_kbytes", 0 },
 	{ "user_reserve_kbytes", 0 }, { "max_map_count", 0 }, { "min_free_kbytes", 0 }, { "nr_hugepages", 0 },
@@ -36,7 +36,7 @@ enum { TRIES = 10 };
 
 static const struct check *running;
 static const char *title;	/* NAME, or NAME~CONDITION */
-static const char *left_out;	/* the condition of the mutant, or NULL */
+static const char *left_out;	/* the condition that the mutant negates, or NULL */
 static volatile bool *was_left_out;	/* shared with the check's process */
 
 void tell(const char *format, ...)
@@ -78,7 +78,7 @@ void not_applicable(int error)
 	_exit(0);
 }
 
-/* Into the kernel's log, where the host finds what a check made the kernel say. */
+/* Write a mark to the kernel log: the host attributes the kernel's messages between two marks to the check. */
 static void mark(const char *what)
 {
 	char line[128];
@@ -124,7 +124,7 @@ static void run(const char *name, bool marked)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		refused("fork");
-	/* Whoever it left holds memory that the next check counts on. */
+	/* A process that the check left behind holds memory that the next check needs. */
 	kill(-pid, SIGKILL);
 	while (wait(NULL) > 0)
 		;
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 		list();
 		return 0;
 	}
-	/* In a guest: never a candidate of the OOM killer itself, and never in need of memory while there is none. */
+	/* In a guest: exempt from the OOM killer, and locked, so that it faults no page while none is free. */
 	if (!host && spill("/proc/self/oom_score_adj", "-1000"))
 		refused("oom_score_adj");
 	if (!host && mlockall(MCL_CURRENT))
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 		say("kernel %s", system.release);
 	for (int i = 1 + host; i < argc; i++)
 		run_and_restore(argv[i], host);
-	/* Others allocate meanwhile: whoever judges takes the tries apart. */
+	/* On a host other processes allocate meanwhile, so all checks are tried again; rig judges each try. */
 	for (int try = 1; host && argc == 2 && try <= TRIES; try++) {
 		say("try %d", try);
 		run_harmless();

@@ -6,7 +6,7 @@
 
 enum { MOST = 8 };
 
-/* Shared by all: the eater stops when somebody has been killed. */
+/* Shared by all holders: the eater stops when a process has been killed. */
 static struct board {
 	volatile int stop;
 	volatile int ready;
@@ -85,7 +85,7 @@ static void take_more(void)
 	for (long i = 0; i < most && !board->stop; i += PAGE) {
 		at[i] = 1;
 		board->eaten = (i + PAGE) / KB;
-		/* Lets the one who looks see a kill before this one's hunger makes another. */
+		/* Pause, so that the check notices a kill before this process's next allocation causes another. */
 		if (i % (256 * KB) == 0)
 			sleep_for(1000000);
 	}
@@ -127,7 +127,7 @@ pid_t start_holder(struct holder holder)
 
 	if (!board)
 		board = (struct board *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
-	/* Whoever a holder leaves is ours, and its end is seen. */
+	/* A holder's orphans are reparented to the check, which sees their end. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
 		refused("prctl");
 	ready = board->ready;
@@ -158,7 +158,7 @@ pid_t eat(int adj, const char *group)
 	return start_holder((struct holder){ "eater", EAT, adj, group, ANY_NODE, NULL });
 }
 
-/* Take note of who was killed since the last look; a process that ended by itself was not. */
+/* Record which processes were killed since the last call; one that exited by itself does not count. */
 static bool look_for_killed(char *killed, size_t size)
 {
 	bool any = false;
@@ -207,7 +207,7 @@ void press_sysrq_f(void)
 
 	if (err)
 		not_applicable(err);
-	/* The kill is asked for on a work queue. */
+	/* SysRq f kills from a work queue (moom_callback() of drivers/tty/sysrq.c), so the kill comes later. */
 	expect_no_kill();
 }
 

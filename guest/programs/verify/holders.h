@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that hold memory, and one that takes more until the kernel kills: what the checks of the OOM killer are
- * made of. The check's own process is protected (oom_score_adj -1000) and waits.
+ * Holders are processes that hold memory; an eater is one that takes more until the kernel kills. The checks of the OOM
+ * killer are made of them. The check's own process is protected (oom_score_adj -1000) and waits.
  */
 #ifndef RIG_VERIFY_HOLDERS_H
 #define RIG_VERIFY_HOLDERS_H
@@ -16,22 +16,22 @@ struct holder {
 	int adj;		/* oom_score_adj */
 	const char *group;	/* a cgroup's directory, or NULL */
 	int node;		/* allocate from this node only; ANY_NODE */
-	void (*also)(void);	/* what it does when it holds its memory, before it waits; or NULL */
+	void (*also)(void);	/* called when the process holds its memory, before it waits; or NULL */
 };
 
 enum { EAT = -1, ANY_NODE = -1 };
 
-/* Starts one and tells "rss.NAME=kB adj.NAME=N" when it holds its memory; an eater is on its way then. */
+/* Start one and report "rss.NAME=kB adj.NAME=N" when it holds its memory. For an eater: when it has begun to eat. */
 pid_t start_holder(struct holder holder);
 pid_t hold(const char *name, long bytes, int adj, const char *group);
 pid_t eat(int adj, const char *group);
 
-/* The check sees the end of a process that a holder made, too. */
+/* Watch a process that a holder forked, as NAME: its end counts like that of a holder. */
 void follow(const char *name, pid_t pid);
 
 /*
- * For `also`: what the check is to know of what a holder made; that the holder is ready, for one that does not return
- * from it; and when it is to go on.
+ * For `also`: pass a pid that the holder made to the check; report that the holder is ready, for an `also` that does
+ * not return; wait until the check lets the holder continue.
  */
 void give_pid(pid_t pid);
 pid_t given_pid(void);
@@ -39,44 +39,44 @@ void now_ready(void);
 void go_on(void);
 void wait_to_go_on(void);
 
-/* Tells what a process holds and its score, as the kernel has them. */
+/* Report a process's memory and score as the kernel reports them. */
 void tell_holder(const char *name, pid_t pid);
 
-/* Have the kernel choose a process and kill it, while memory is free, and tell whom it killed. */
+/* Have the kernel choose a victim and kill it while memory is free, and report the victim. */
 void press_sysrq_f(void);
 
 /*
- * Waits for the first to be killed (at most 10 s), and 0.2 s for those that go with it; then tells
- * "killed=NAME,NAME eaten=kB". Whoever is left is ended by the end of the check.
+ * Wait for the first kill (at most 10 s), and 0.2 s more for further victims; then report
+ * "killed=NAME,NAME eaten=kB". The end of the check kills the processes that are left.
  */
 void wait_for_kill(void);
 
-/* The same where no kill is expected, or at once: waits half a second for one. */
+/* The same for a check that expects no kill, or an immediate one: wait half a second. */
 void expect_no_kill(void);
 
 /* ---- with two nodes; conditions "cpuset" and "mempolicy" ---- */
 
-/* A cgroup that may allocate from the second node only runs out of it, beside a larger process on the first. */
+/* A cgroup confined to the second node exhausts it, while a larger process holds memory of the first node. */
 void oom_of_cpuset(void);
 
-/* Two processes that are bound to the second node by their memory policy run out of it. */
+/* Two processes whose memory policy binds them to the second node exhaust it. */
 void oom_of_mempolicy(void);
 
-/* Half of what is available: its holder is the largest process, and an eater soon takes the rest. */
+/* Half of the available memory: its holder is the largest process, and an eater soon takes the rest. */
 long half(void);
 
 /* ---- cgroup v2 ---- */
 
-/* Make a cgroup below the root; where there is none, the check does not apply. */
+/* Make a cgroup below the root; on a kernel without cgroup v2 the check does not apply. */
 void make_group(const char *path);
 
-/* Write a key of a cgroup and tell "KEY=VALUE" as it was read back. */
+/* Write a key of a cgroup and report "KEY=VALUE" as it was read back. */
 void set_group(const char *path, const char *key, const char *value);
 
-/* A count of GROUP's memory.events. */
+/* Return one count of GROUP's memory.events. */
 long group_event(const char *name);
 
-/* Whoever is in there is killed, and the cgroup removed. */
+/* Kill all processes in the cgroup and remove it. */
 void remove_group(const char *path);
 
 #endif

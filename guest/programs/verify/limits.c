@@ -4,7 +4,7 @@
 
 #include "verify.h"
 
-/* The largest single mapping that the kernel grants, in kB. */
+/* Return the largest single mapping that the kernel grants, in kB. */
 static long largest(long high_kb)
 {
 	long low = 0, high = high_kb / 4 + 1;
@@ -55,7 +55,7 @@ static void mode1_any(void)
 	tell("total=%ld asked=%ld errno=%d left=%ld", total, 64 * total, err, committed() - before);
 }
 
-/* Mode 2 with nothing set aside but what a check sets. */
+/* Set mode 2 with no reserve except the one that a check sets. */
 static void strict(void)
 {
 	set_vm("overcommit_ratio", 80);
@@ -130,7 +130,7 @@ static void mode2_switch(void)
 	now = committed();
 	tell("errno=%d overcommit_memory=%ld limit=%ld committed=%ld", err, get_vm("overcommit_memory"), limit, now);
 	memory[0] = 42;
-	/* The kernel's word that the page is there, and what it holds. */
+	/* The evidence: the kernel reports that the page is resident, and its contents are right. */
 	tell("wrote=%ld read=%d", resident((const void *)memory, PAGE), memory[0]);
 	more = try_map(PAGE, RW, ANON);
 	munmap((void *)memory, (size_t)size);
@@ -205,7 +205,7 @@ static void limit_exclusive(void)
 
 /* ---- reserves ---- */
 
-/* The largest mapping that a process without CAP_SYS_ADMIN gets, measured in a child of that kind. */
+/* Measure the largest mapping that a process without CAP_SYS_ADMIN gets, in a child without it. */
 static long largest_as_nobody(long high_kb, bool nobody)
 {
 	long *found = (long *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS), most;
@@ -266,7 +266,7 @@ static void user_reserve_share(void)
 	user_reserve(1024 * 1024);
 }
 
-/* ---- the counter has a part a CPU ---- */
+/* ---- vm_committed_as is a percpu_counter ---- */
 
 static void on_cpu(int cpu)
 {

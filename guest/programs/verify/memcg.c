@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a memory cgroup's limits do, and whom its OOM kills. */
+/* What a memory cgroup's limits do, and which process its OOM kills. */
 #include "holders.h"
 
 static void limited(const char *max)
@@ -76,7 +76,7 @@ static void memcg_allocating(void)
 	remove_group(GROUP);
 }
 
-/* ---- limits above, below and beside ---- */
+/* ---- limits of the parent, of a child and of a sibling ---- */
 
 #define CHILD_A GROUP "/a"
 #define CHILD_B GROUP "/b"
@@ -84,7 +84,7 @@ static void memcg_allocating(void)
 static void with_children(void)
 {
 	make_group(GROUP);
-	/* What follows is a group of groups: its children get the controller. */
+	/* The group is a parent from here on: enable the memory controller for its children. */
 	if (spill(GROUP "/cgroup.subtree_control", "+memory"))
 		not_applicable(errno);
 	make_group(CHILD_A);
@@ -140,7 +140,7 @@ static void memcg_swap_max(void)
 	remove_group(GROUP);
 }
 
-/* Fill the group with pages that no process is charged for, until a write is refused: its errno. */
+/* Fill the group with pages that belong to no process until a write is refused. Returns the errno of the refusal. */
 static int fill_with_memfd(void)
 {
 	static char block[64 * 1024];
@@ -165,7 +165,7 @@ static void enter(const char *max)
 		refused("cgroup.procs");
 }
 
-/* Nothing can be opened or told from inside a group that is full: files and a pipe's pages are charged too. */
+/* A process inside a full group cannot open a file or print: open files and a pipe's pages are charged to it too. */
 static void leave(void)
 {
 	if (write(way_out, "0", 1) < 0)

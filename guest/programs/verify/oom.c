@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Whom the OOM killer kills when the machine, or what a process may allocate from, has no memory left. */
+/* Which process the OOM killer kills when the machine, or the nodes that a process may use, are out of memory. */
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -74,7 +74,7 @@ static void oom_allocating_protected(void)
 
 /* ---- requests that fail rather than kill ---- */
 
-/* Pipes of so many slots (40 bytes each, in one piece) until one is refused: the errno. */
+/* Make pipes of so many slots (40 bytes each, physically contiguous) until one is refused. Returns the errno. */
 static int fill_with_pipes(long slots)
 {
 	struct rlimit files = { 16384, 16384 };
@@ -108,9 +108,9 @@ static void oom_hugepages(void)
 	expect_no_kill();
 }
 
-/* ---- whom it passes over ---- */
+/* ---- processes that are never chosen ---- */
 
-/* The kernel's own processes, marked to go first. */
+/* Give init and kthreadd the highest oom_score_adj: they must not be chosen even so. */
 static void oom_init(void)
 {
 	const char *init = "/proc/1/oom_score_adj", *kthreadd = "/proc/2/oom_score_adj";
@@ -139,7 +139,7 @@ static int twin(void *adj)
 	if (adj && spill("/proc/self/oom_score_adj", adj))
 		_exit(EXIT_REFUSED);
 	give_pid(getpid());
-	/* Whoever made it by vfork waits for its end. */
+	/* The parent that called vfork waits for this process's end. */
 	if (adj)
 		now_ready();
 	for (;;)
@@ -170,7 +170,7 @@ static void make_vfork_child(void)
 
 	if (clone(twin, twin_stack + sizeof(twin_stack), flags, "1000") < 0)
 		_exit(EXIT_REFUSED);
-	/* The mutant comes here. */
+	/* Reached by the mutant only. */
 	while (!given_pid())
 		sleep_for(1000000);
 }
@@ -184,7 +184,7 @@ static void oom_vfork(void)
 	press_sysrq_f();
 }
 
-/* ---- a process that exits already ---- */
+/* ---- a process that is already exiting ---- */
 
 __attribute__((noreturn))
 static int second_thread(void *unused)
@@ -194,7 +194,7 @@ static int second_thread(void *unused)
 		pause();
 }
 
-/* With a second thread the exit of the first is that of a group in every kernel (SIGNAL_GROUP_EXIT). */
+/* With a second thread, the exit of the first sets SIGNAL_GROUP_EXIT in every kernel. */
 static void exit_when_told(void)
 {
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
@@ -206,7 +206,7 @@ static void exit_when_told(void)
 	_exit(0);
 }
 
-/* A process of 24 MB that is stopped in its exit, where it still has its memory. */
+/* Start a process of 24 MB that stops during its exit, while it still has its memory. */
 static pid_t start_exiting(bool stopped)
 {
 	pid_t pid = start_holder((struct holder){ "exiting", 24 * MB, 0, NULL, ANY_NODE, exit_when_told });
@@ -237,7 +237,7 @@ static void oom_exiting(void)
 	press_sysrq_f();
 }
 
-/* The reaper waits 2 s before it takes the memory of a victim that does not end (OOM_REAPER_DELAY, since 5.18). */
+/* Since 5.18 the OOM reaper waits 2 s before it frees the memory of a victim that does not exit (OOM_REAPER_DELAY). */
 static void oom_reaper(void)
 {
 	pid_t pid = start_exiting(true);

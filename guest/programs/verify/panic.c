@@ -38,7 +38,7 @@ static void panic_1_mempolicy(void)
 	oom_of_mempolicy();
 }
 
-/* ---- these end the kernel ---- */
+/* ---- checks that panic the kernel ---- */
 
 static void panic_1_global(void)
 {

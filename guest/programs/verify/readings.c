@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel tells of memory, sysctls and mappings, and how they are set. */
+/* Read the kernel's numbers of memory, sysctls and mappings, and set sysctls. */
 #include "verify.h"
 
 static char file_text[256 * 1024];

@@ -12,7 +12,7 @@ static void max_map_count(void)
 
 	given_vm("max_map_count", bound, 4 * bound);
 	for (; count < 2 * bound; count++)
-		/* Neighbours that differ are not merged into one. */
+		/* Alternate the protection: the kernel merges equal neighbouring mappings into one. */
 		if (mmap(NULL, PAGE, count % 2 ? PROT_READ : PROT_NONE, ANON, -1, 0) == MAP_FAILED) {
 			err = errno;
 			break;
@@ -127,7 +127,7 @@ static void rlimit_nproc(void)
 	if (condition("rlimit") && setrlimit(RLIMIT_NPROC, &bound))
 		refused("setrlimit");
 	tell("free=%ld", meminfo("MemFree"));
-	/* The super-user is not held to it. */
+	/* Measure without privileges: root is exempt from the limit. */
 	as_nobody(condition("nobody"), fork_some);
 }
 

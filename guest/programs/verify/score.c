@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* How badly a process is to be killed: /proc/PID/oom_score, and oom_score_adj. */
+/* A process's badness: /proc/PID/oom_score, and oom_score_adj. */
 #include <sched.h>
 #include <sys/swap.h>
 
@@ -23,7 +23,7 @@ static void set_adj(const char *path, long adj)
 		not_applicable(errno);
 }
 
-/* "NAME.score= .rss= .swap= .tables=" in kB. */
+/* Report "NAME.score= .rss= .swap= .tables="; all but the score in kB. */
 static void tell_score(const char *name, pid_t pid)
 {
 	char path[64];
@@ -52,7 +52,7 @@ static void score_swap(void)
 
 	tell_total();
 	pid = hold("large", (meminfo("MemAvailable") + more) / 4 * 4 * KB, 0, NULL);
-	/* kswapd may still move pages: the numbers are read one after the other. */
+	/* The numbers are not read atomically, and kswapd may move pages to swap between two reads. */
 	sleep_for(500000000);
 	tell_score("large", pid);
 }
@@ -103,7 +103,7 @@ static void badness_negative(void)
 	press_sysrq_f();
 }
 
-/* ---- who may set oom_score_adj, and whose it is ---- */
+/* ---- who may set oom_score_adj, and which processes share or inherit it ---- */
 
 __attribute__((noreturn))
 static int pause_here(void *unused)
@@ -153,7 +153,7 @@ static void lower(void)
 	const char *path = "/proc/self/oom_score_adj";
 	int up, back, below;
 
-	/* Without it /proc/self belongs to root after the change of uid. */
+	/* A process that changed its uid is not dumpable, and its /proc/self then belongs to root. Make it dumpable. */
 	prctl(PR_SET_DUMPABLE, 1);
 	up = spill(path, "200");
 	back = spill(path, "100");
@@ -164,7 +164,7 @@ static void lower(void)
 
 static void adj_lower(void)
 {
-	/* Set by CAP_SYS_RESOURCE: the lowest value that a process without it may return to. */
+	/* A write with CAP_SYS_RESOURCE sets oom_score_adj_min, below which a process without it may not go. */
 	set_adj("/proc/self/oom_score_adj", 100);
 	as_nobody(condition("nobody"), lower);
 }
@@ -173,7 +173,7 @@ static void adj_lower(void)
 
 static char swap_path[128];
 
-/* The swap's path, as /proc/swaps has it behind its line of titles. */
+/* Return the path of the swap device: the first word after the header line of /proc/swaps. */
 static void find_swap(void)
 {
 	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;

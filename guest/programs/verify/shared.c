@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What shared memory, files in memory and huge pages are charged, and what is reserved for them. */
+/* What shared memory, tmpfs files and huge pages are charged, and what is reserved for them. */
 #include <sys/ipc.h>
 #include <sys/mount.h>
 #include <sys/shm.h>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel keeps free: the zones' watermarks and what each zone reserves from requests that others could serve. */
+/* What the kernel keeps free: the zones' watermarks, and what a zone keeps from requests for higher zones. */
 #include "verify.h"
 
 struct zone {
 	char name[16];
 	long min, low, managed;	/* pages */
-	long protection[8];	/* from requests that could take the zone of that number, in pages */
+	long protection[8];	/* lowmem_reserve against requests for the zone of that index, in pages */
 };
 
-/* The zones of node 0, as /proc/zoneinfo has them, lowest first. */
+/* Parse the zones of node 0 from /proc/zoneinfo, lowest first. */
 static int read_zones(struct zone *zones, int most)
 {
 	char *line = slurp("/proc/zoneinfo"), *end, name[16];
@@ -44,7 +44,7 @@ static int read_zones(struct zone *zones, int most)
 	return count;
 }
 
-/* The min watermarks of all zones, in kB; those of ZONE_MOVABLE, which this guest leaves empty, apart. */
+/* Report the sum of the zones' min watermarks in kB, and ZONE_MOVABLE's apart, which is empty in this guest. */
 static void min_free(void)
 {
 	struct zone zones[8];

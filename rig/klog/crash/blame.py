@@ -32,7 +32,7 @@ _IN = re.compile(r" in (?P<function>[A-Za-z_]\w*)[.+]")
 
 
 def fault(report: Report, _match: re.Match[str]) -> list[str]:
-    """A fault: the instruction pointer's function, then the call trace below the registers."""
+    """Return the candidates of a fault: the instruction pointer's function, then the call trace below the registers."""
     pointer = report.instruction_pointer()
     if pointer is None:
         return report.trace_after(0)
@@ -41,13 +41,13 @@ def fault(report: Report, _match: re.Match[str]) -> list[str]:
 
 
 def pointer_only(report: Report, _match: re.Match[str]) -> list[str]:
-    """A trap that happens exactly where the instruction pointer is."""
+    """Return the function of the instruction pointer alone, for a trap that the function itself raised."""
     pointer = report.instruction_pointer()
     return [base_name(pointer[1])] if pointer is not None and pointer[1] else []
 
 
 def first_trace(report: Report, _match: re.Match[str]) -> list[str]:
-    """A report that somebody called for: the call trace alone."""
+    """Return the functions of the first call trace, for a report that a function printed by calling dump_stack()."""
     return report.trace_after(0)
 
 
@@ -148,7 +148,7 @@ _NMI = re.compile(r"NMI backtrace for cpu")
 
 
 def asked_by_nmi(report: Report, _match: re.Match[str]) -> list[str]:
-    """A stall seen from outside: where the CPU was when the NMI asked it."""
+    """Return the candidates of a stall that another CPU reported: the code that the backtrace NMI interrupted."""
     asked = report.find(_NMI)
     pointer = None if asked is None else report.instruction_pointer(asked[0])
     if pointer is None or pointer[1] is None:
@@ -157,7 +157,7 @@ def asked_by_nmi(report: Report, _match: re.Match[str]) -> list[str]:
 
 
 def stalled(report: Report, _match: re.Match[str]) -> list[str]:
-    """A stall: what the timer's interrupt interrupted, as far down as the trace goes."""
+    """Return the candidates of a stall: the code that the timer interrupt interrupted, and its callers."""
     entry = report.find(_TIMER_INTERRUPT)
     if entry is not None:
         pointer = report.instruction_pointer(entry[0] + 1)

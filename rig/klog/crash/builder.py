@@ -91,7 +91,7 @@ class CrashBuilder(Builder):
         )
 
     def panics(self) -> None:
-        """The next line begins the panic that this report led to."""
+        """Note that the next line begins the panic that this report led to."""
         if self.panic_at is None:
             self.panic_at = len(self.texts)
 
@@ -133,7 +133,7 @@ class CrashBuilder(Builder):
         }
 
     def _verdict(self) -> Verdict:
-        """The title from the report's own lines; with the next one's, where it has no trace of its own."""
+        """Return the title from the report's own lines; if these have no trace, also from the next report's."""
         for end in (self.panic_at, self.interrupted_at):
             if end is not None:
                 verdict = self._judge(end)

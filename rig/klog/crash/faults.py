@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Oopses: the CPU or the MMU refused what the kernel did.
+"""Oopses: the CPU or the MMU raised an exception in kernel code.
 
 Sources: arch/x86/mm/fault.c show_fault_oops(), arch/x86/kernel/traps.c, arch/arm64/mm/fault.c
 die_kernel_fault(), arch/arm/mm/fault.c, arch/powerpc/mm/fault.c, lib/bug.c.

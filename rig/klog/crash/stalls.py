@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks that do not move and CPUs that do not yield.
+"""Hung tasks, soft and hard lockups, RCU stalls and workqueue lockups.
 
 Sources: kernel/hung_task.c, kernel/watchdog.c, kernel/watchdog_hld.c (watchdog_perf.c since 6.5),
 kernel/rcu/tree_stall.h, kernel/workqueue.c, kernel/sched/core.c.

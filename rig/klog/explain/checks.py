@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Figures that a report holds twice, compared: they tell a damaged log from a whole one.
+"""Self-checks: compare figures that a report holds twice, to tell a damaged log from an intact one.
 
 Sums of one line must agree exactly. Figures of different lines were read at different moments, so they may
 differ by what a running system moves meanwhile.

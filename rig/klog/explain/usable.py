@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a request could have used: which zones, and how much of what is free in them.
 
-Rules: gfp_zone() in include/linux/gfp.h; __zone_watermark_unusable_free() and __zone_watermark_ok() in mm/page_alloc.c:
-a zone gives a page only while what is free, less what this request may not use, stays above its min watermark plus the
-pages that it holds back from requests that could have used a higher zone.
+Sources: gfp_zone() in include/linux/gfp.h; __zone_watermark_unusable_free() and __zone_watermark_ok() in
+mm/page_alloc.c. A zone serves a request only while its usable free pages exceed the min watermark plus lowmem_reserve,
+the pages that it keeps from requests that could have used a higher zone.
 """
 
 from __future__ import annotations

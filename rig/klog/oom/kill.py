@@ -66,7 +66,7 @@ def read_score(text: str) -> tuple[str, int, str, int] | None:
 
 
 def read_reaped(text: str, line: int) -> Reaped | None:
-    """Return what the oom_reaper says, or None."""
+    """Parse a line of the oom_reaper; return None for any other line."""
     match = _REAPED.match(text)
     if match is not None:
         shmem = match["shmem"]

@@ -124,14 +124,14 @@ class OomBuilder(Builder):
         self._before = (text.rstrip(), line)
 
     def _take_cut(self, text: str, line: int) -> bool:
-        """A pager cuts lines at the terminal's width and marks them with `>`."""
+        """Parse a line that a pager cut at the terminal's width; less -S marks such a line with `>`."""
         if not text.endswith(">") or len(text) < 40 or not self._take(text[:-1].rpartition(" ")[0], line):
             return False
         self.corrupt("lines are cut at a terminal's width")
         return True
 
     def _take_wrapped(self, text: str, line: int) -> bool:
-        """A mail client wraps lines: this one may be the rest of the one before."""
+        """Parse a line together with the one before, whose rest it may be if a mail client wrapped long lines."""
         before, at = self._before
         if not before or not text or text[0] == " " or len(before) < 20:
             return False

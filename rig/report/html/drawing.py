@@ -2,9 +2,9 @@
 """A panel of the timeline as SVG that fits any width: curves in the SVG, all text beside it as text.
 
 The SVG is stretched to its box (preserveAspectRatio="none") and its strokes are not; ticks and labels are HTML
-placed in percent, so that they keep their size on a telephone and on paper. Colours are classes: the style sheet has
-them for light and dark. A chart of matplotlib's is one size and one set of colours, and its import takes as long as all
-the rest of a report; one of uPlot's or Vega's is not there without a script. `rig plot` draws with matplotlib.
+placed in percent, so that they keep their size on a telephone and on paper. Colours are CSS classes: the style sheet
+defines them for light and dark. matplotlib is not used here, because its chart has one size and one set of colours, and
+its import takes as long as the rest of a report. uPlot and Vega need a script. `rig plot` draws with matplotlib.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LETTER = 0.0085
 """Of the width of a wide plot, a letter of a name in it."""
 LINE = 7.0
 """Of the height of the stacked plot, a line of text."""
-# Every other area of a stack has a pattern: two that touch differ in more than colour.
+# Every other area of a stack has a pattern, so that neighbours differ in more than colour.
 HATCHES = {1: "rising", 3: "dots", 5: "falling", 7: "dots"}
 
 
@@ -67,7 +67,7 @@ def draw(timeline: Timeline) -> list[DrawnPanel]:
 
 
 def number(value: Value) -> str:
-    """Return a number as a reader sees it: three digits, thousands grouped, – for nothing."""
+    """Return a number as text: three significant digits, thousands grouped, – for None."""
     if value is None:
         return "–"
     size = abs(value)
@@ -82,7 +82,7 @@ def _short(value: float) -> str:
 
 
 def seconds(times: Sequence[float]) -> list[str]:
-    """Return moments as text with as many decimals as tell neighbours apart, at least one below 100 s, at most 3."""
+    """Return times as text with as many decimals as neighbours need to differ: at least 1 below 100 s, at most 3."""
     gaps = [right - left for left, right in pairwise(times)]
     finest = min((gap for gap in gaps if gap > 0), default=1.0)
     return [f"{time:.{_decimals(time, finest)}f}" for time in times]
@@ -118,7 +118,7 @@ def _panel(panel: Panel, places: Sequence[float]) -> DrawnPanel:
 
 
 def _height(panel: Panel, ticks: Sequence[float]) -> Callable[[float], float]:
-    """Return the distance of a value from the top of the picture, 0 to HEIGHT."""
+    """Return a function from a value to its distance from the top of the picture, 0 to HEIGHT."""
     top = max(panel.top, ticks[-1]) if not panel.stacked else panel.top
     if not panel.log:
         return lambda value: HEIGHT - HEIGHT * value / top
@@ -176,7 +176,7 @@ def _curves(panel: Panel, places: Sequence[float], height: Callable[[float], flo
 
 
 def _names(panel: Panel, places: Sequence[float], height: Callable[[float], float]) -> list[Name]:
-    """The names that fit into their areas, each where its area is highest over the whole width of the name."""
+    """Return the names that fit their areas, each placed where its area is highest over the name's whole width."""
     columns = [index / 100 for index in range(101) if places and places[0] <= index / 100 <= places[-1]]
     below = [0.0] * len(columns)
     found = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The templates of rig's HTML pages, and the functions that they may use. All text of a guest's is escaped."""
+"""The Jinja environment of rig's HTML pages, and the functions that templates may use. All guest text is escaped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @cache
 def environment() -> jinja2.Environment:
-    """Return the environment: autoescape for everything, and an error for a name that is not there."""
+    """Return the environment: it escapes everything, and an undefined name is an error."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

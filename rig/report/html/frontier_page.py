@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The report of a frontier as one HTML file: a row for each curve, the axis to the right, verdicts as areas and runs.
+"""The report of a threshold search as one HTML file: a row for each curve, the axis to the right, verdicts as areas.
 
-The frontier goes from row to row as a line through the middle of each edge; a dashed line goes through what the
-arithmetic foresees. Edges of one kind (the verdict below, the verdict above) are one line, the first of them in each
-row.
+A line connects the thresholds from row to row, through the middle of each edge; a dashed line connects the predicted
+values. All edges with the same verdict below and the same verdict above form one line; a row contributes the first.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Place = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Area:
-    """From left to right, in percent of the axis, what verdict was found."""
+    """A part of the axis with one verdict; left and right in percent of the axis."""
 
     left: float
     width: float
@@ -46,7 +45,7 @@ class Area:
 
 @dataclass(frozen=True)
 class DrawnRow:
-    """One curve. points: (percent of the axis, words)."""
+    """One curve. points: (percent of the axis, text)."""
 
     title: str
     areas: tuple[Area, ...]
@@ -55,7 +54,7 @@ class DrawnRow:
 
 @dataclass(frozen=True)
 class Line:
-    """A frontier through the rows; found and foreseen are paths over a height of ROW a row."""
+    """One threshold through the rows. found, foreseen: SVG paths, each row ROW high."""
 
     kind: Kind
     found: str
@@ -76,7 +75,7 @@ class Drawn:
 
 
 def drawn(frontier: Frontier) -> Drawn:
-    """Return the picture of a frontier; one without rows where the axis has no length."""
+    """Return the picture of a threshold search; it has no rows when the axis has no length."""
     axis = frontier.axis
     reach = axis.high - axis.low
     if not reach > 0:
@@ -145,7 +144,7 @@ def _row(curve: Curve, axis: FrontierAxis, place: Place) -> DrawnRow:
 
 
 def _areas(curve: Curve, place: Place) -> Iterable[Area]:
-    """The verdicts between the edges; with no edge the one that all runs gave."""
+    """Yield the verdicts between the edges; without an edge, the verdict of all runs."""
     left = 0.0
     for edge in curve.edges:
         middle = place(edge.middle)
@@ -170,7 +169,7 @@ def _lines(curves: Sequence[Curve], place: Place) -> Iterable[Line]:
 
 
 def _values_foreseen(curve: Curve, kind: Kind) -> Iterable[float]:
-    """What was set beside the edge that was found, and else what the arithmetic has."""
+    """Yield the values predicted beside the found edge, or else those of the kernel's arithmetic."""
     for edge in curve.edges:
         if (edge.below, edge.above) == kind and edge.predicted_value is not None:
             yield edge.predicted_value
@@ -184,7 +183,7 @@ def _first(values: Iterable[float]) -> float | None:
 
 
 def _path(values: Sequence[float | None], place: Place) -> str:
-    """A line down the rows: upright within a row, slanting to the next, broken where a row has none."""
+    """Return an SVG path down the rows: vertical in a row, slanting to the next, broken at a row without a value."""
     path, pen = "", "M"
     for index, value in enumerate(values):
         if value is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the page of a sweep reaches the reports of its runs, which lie in folders beside it."""
+"""Links from a sweep's page to the reports of its runs, which are in directories beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ __all__ = ["link_beside"]
 
 
 def link_beside(folder: Path, *, runs_of: Path) -> Callable[[str], str | None]:
-    """Return how a page in `folder` reaches the report of a run in `runs_of`: None where that has not been written."""
+    """Return a function from a run's id to the relative link from `folder` to its report below `runs_of`.
+
+    The link is None for a report that has not been written.
+    """
 
     def link(run: str) -> str | None:
         there = runs_of / run / "report.html"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The report of a run as one HTML file: no network, readable without its script, safe with a guest that means harm.
+"""The report of a run as one HTML file: no network, readable without its script, safe against a hostile guest.
 
-What came from the guest reaches the page through `plain` and autoescaping, the data through JSON in which `<`, `>` and
-`&` are escaped; and a Content-Security-Policy lets only the one script run whose hash it names.
+The guest's text is filtered by `plain` and autoescaped. The data is JSON in which `<`, `>` and `&` are escaped. A
+Content-Security-Policy permits only the one script whose hash it names.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Source:
 
 
 def read_source(folder: Path) -> Source:
-    """Read a run's folder. Raises RigError for a run.json that cannot be read; other files may be missing."""
+    """Read a run's directory. Raises RigError for a run.json that cannot be read; other files may be missing."""
     from rig.klog import read
     from rig.run.folder import read_run
     from rig.telemetry.records import read_records
@@ -83,13 +83,13 @@ def read_source(folder: Path) -> Source:
 
 
 def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
-    """The console's lines as they may be shown, and whether some are left out. All of it is bounded."""
+    """Return the console's lines without control characters, bounded in number, and whether some are left out."""
     with console.open("rb") as file:
         head = file.read(LARGEST_READ)
         cut = bool(file.read(1))
     lines: list[str] = []
     left = LARGEST_CONSOLE
-    # As rig.klog counts lines, whose numbers the explanation names.
+    # Split as rig.klog does, because the explanation refers to its line numbers.
     for raw in head.removesuffix(b"\n").split(b"\n"):
         if left <= 0 or len(lines) == MOST_LINES:
             return tuple(lines), True
@@ -151,7 +151,7 @@ def report(source: Source) -> str:
 
 
 def _ticks(drawn: Timeline) -> list[tuple[float, str]]:
-    """The labels of the time axis: (place from 0 to 1, seconds)."""
+    """Return the labels of the time axis: (position from 0 to 1, seconds)."""
     times = drawn.scale.ticks([mark.time for mark in drawn.marks])
     return [(drawn.scale.place(time), text) for time, text in zip(times, seconds(times), strict=True)]
 
@@ -182,7 +182,7 @@ def _explained(events: Sequence[Event]) -> list[tuple[Explanation, Event]]:
 
 
 def _proofs(explained: Sequence[tuple[Explanation, Event]]) -> set[int]:
-    """The lines of the console that sentences of the explanation point to."""
+    """Return the numbers of the console lines that the explanation's sentences refer to."""
     found: set[int] = set()
     for explanation, _ in explained:
         sections = [sentence for section in explanation.sections for sentence in section.sentences]
@@ -229,7 +229,7 @@ def _reproduce(run: Run) -> str:
     words = ["rig", "run", run.scenario_folder if "/" in run.scenario else run.scenario]
     for name, value in run.settings.items():
         words += ["--set", f"{name}={value}"]
-    # Which kernel is the default may change, and a parameter's default with the scenario.
+    # Name the kernel and every parameter, because their defaults may change with rig and the scenario.
     if run.environment.kernel_name and "kernel" not in run.settings:
         words += ["--kernel", run.environment.kernel_name]
     for name, value in run.parameters_shown.items():
@@ -250,7 +250,7 @@ def _hashes(run: Run) -> list[tuple[str, str]]:
 
 
 def _badness_bar(row: Ranked, oom: OomReport | None) -> list[tuple[str, str, str]]:
-    """Parts of a task's badness as (class, left, width) in percent of the worst."""
+    """Return the parts of a task's badness as (CSS class, left, width), in percent of the largest badness."""
     worst = max((each.points or 0 for each in oom.ranking), default=0) if oom else 0
     if not row.points or worst <= 0:
         return []
@@ -286,7 +286,7 @@ def _processes(records: Records) -> list[dict[str, str]]:
 
 
 def _that_fit(pages: list[PagesPicture]) -> list[PagesPicture]:
-    """Every second picture is left out until the rest is small enough; the moment it stops stays."""
+    """Leave out every second picture until the rest is small enough. The picture at which the copying stops is kept."""
     while len(pages) > 3 and sum(len(png(page)) for page in pages) > LARGEST_PICTURES:
         pages = [page for index, page in enumerate(pages) if index % 2 == 0 or page.stopped or page is pages[-1]]
         if all(page.stopped for page in pages):
@@ -326,7 +326,7 @@ def _data(run: Run, drawn: Timeline | None) -> dict[str, Any]:
 
 
 def _json(data: object) -> Markup:
-    """JSON that nothing in it can end the script element with."""
+    """Return JSON in which no text can end the script element: `<`, `>` and `&` are escaped."""
     text = json.dumps(data, separators=(",", ":"))
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")

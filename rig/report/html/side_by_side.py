@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The numbers of a sweep's points beside each other along one axis: kernels, or the only axis there is."""
+"""The numbers of a sweep's points in columns along one axis: the kernels, or the only axis."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _lines(runs: Sequence[Row | None]) -> list[tuple[str, tuple[str, ...]]]:
     shown = [_values(run) for run in runs]
     names = dict.fromkeys(name for each in shown for name in each)
     lines = [(name, tuple(each.get(name, "") for each in shown)) for name in names]
-    # What differs first; of that the verdict and the kernel's release stay on top.
+    # Lines that differ come first, and among them the verdict and the kernel's release.
     return sorted(lines, key=lambda line: len(set(line[1])) == 1)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The report of a sweep as one HTML file: a map of verdicts over the axes, each cell leading to its runs below.
 
-With more than two axes there is a small map for each combination of the others, as for kernels side by side.
+With more than two axes there is a small map for each combination of the others' values, for example one a kernel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Axis = tuple[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Cell:
-    """A point: counts of its verdicts, the worst first; point is None where nothing has run."""
+    """A point with the counts of its verdicts, the worst first. point is None when no run exists yet."""
 
     point: int | None
     verdicts: tuple[tuple[str, int], ...] = ()

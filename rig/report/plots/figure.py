@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each picture of a run alone, drawn with matplotlib for papers and slides: SVG with text as text, or PNG."""
+"""One picture of a run as a file, drawn with matplotlib for papers and slides: SVG with real text, or PNG."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _panel(ax: Any, panel: Panel, drawn: Timeline) -> None:
         values = [[value or 0 for value in series.values] for series in panel.series]
         names = [series.name for series in panel.series]
         areas = ax.stackplot(drawn.places, *values, labels=names, colors=colours, edgecolor="white", linewidth=0.5)
-        # Every other one has a pattern, for paper without colour.
+        # Every other area has a pattern, for prints without colour.
         for index, area in enumerate(area for area, series in zip(areas, panel.series, strict=True) if not series.kind):
             area.set_hatch(("", "///", "", "..")[index % 4])
         ax.set_ylim(0, panel.top)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The frames of a trace, grouped by the layer of the kernel that each belongs to (rig.klog.functions).
 
-A function that is not in the table is shown all the same, in the layer of the frame around it.
+A function that is not in the table is shown in the layer of its caller.
 """
 
 from __future__ import annotations

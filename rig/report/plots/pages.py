@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page map as a picture, one cell a page: states, their colours, and a PNG that is as small as the map is plain."""
+"""The page map as a picture, one cell a page: states, their colours, and a palette PNG, small for a uniform map."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AFTERGLOW = 1024
 LARGEST_PICTURES = 700_000
 """Bytes of all pictures of a report together."""
 
-# Told apart by lightness, not by hue alone.
+# The colours differ in lightness, not only in hue, so that they are legible in greyscale.
 COLOURS: Mapping[str, str] = {
     "shared": "#4a7fb5",
     "copied": "#f0a30a",
@@ -64,7 +64,7 @@ class PagesPicture:
 
     @property
     def copied(self) -> int:
-        """Pages that the two no longer share."""
+        """How many pages the two processes no longer share."""
         return sum(state.pages for state in self.states if state.state == "copied")
 
     @property
@@ -77,7 +77,7 @@ class PagesPicture:
 def pages_pictures(records: Records) -> list[PagesPicture]:
     """Return the maps of the run in order of time, at most MOST_SNAPSHOTS, the last and those of an OOM among them."""
     taken = snapshots(page_maps(records))
-    # One array is followed: the one with the most maps.
+    # Only one array is drawn: the one with the most maps.
     starts = [(each.maps[0].program, each.maps[0].start) for each in taken]
     main = max(starts, key=starts.count, default=None)
     taken = [each for each, start in zip(taken, starts, strict=True) if start == main]
@@ -92,7 +92,7 @@ def pages_pictures(records: Records) -> list[PagesPicture]:
 
 
 def most_changed(pictures: Sequence[PagesPicture]) -> int:
-    """Return which picture is looked at first: where the copying stops, or else before which most was copied."""
+    """Return the index of the picture to show first: where the copying stops, or else after the most copying."""
     if stopped := [index for index, each in enumerate(pictures) if each.stopped]:
         return stopped[0]
     grown = [0, *(right.copied - left.copied for left, right in pairwise(pictures))]
@@ -100,7 +100,7 @@ def most_changed(pictures: Sequence[PagesPicture]) -> int:
 
 
 def _numbered(picture: PagesPicture, records: Records) -> str:
-    """The label with the step that the program had said last: maps of a loop are all labelled alike."""
+    """Return the label with the last step that the program reported, because all maps of a loop have one label."""
     said = [
         str(line["text"]).split()[1]
         for line in records.of("line")
@@ -112,7 +112,7 @@ def _numbered(picture: PagesPicture, records: Records) -> str:
 
 
 def _noted(pictures: list[PagesPicture], records: Records) -> list[PagesPicture]:
-    """Say of the moment of the OOM what became of the copying; a kernel that panics leaves no map of that moment."""
+    """Add to the last picture what the OOM did to the copying: after a panic there is no map of that moment."""
     found = []
     for each in pictures:
         note = ""
@@ -131,7 +131,7 @@ def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
     runs = snapshot.together()
     counts = {state: sum(count for count, other in runs if other == state) for state in ORDER}
     names = [plain(each.comm, longest=16) for each in snapshot.maps]
-    # Each at its own count: a page that is copied costs one minor fault of the one who wrote.
+    # Compare each process's faults with the copied pages: the writer takes one minor fault for each page copied.
     writer = _writer(faults, counts["copied"])
     meanings = {
         "shared": f"shared by {' and '.join(names)}" if len(names) > 1 else "shared with another process",
@@ -159,9 +159,9 @@ def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
 
 
 def _writer(faults: Mapping[str, int], copied: int) -> str | None:
-    """Who wrote, where the minor faults leave no doubt: one for each copied page, and next to none of the other.
+    """Return which process wrote, if the minor faults prove it: one a copied page, and next to none by the other.
 
-    With huge pages a fault copies many pages at once, and there is doubt.
+    With huge pages one fault copies many pages, so the writer is not known.
     """
     if len(faults) != 2 or not copied:
         return None
@@ -178,7 +178,7 @@ def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[i
     for sample in records.of("sample"):
         faults = _minor(sample)
         if child in faults:
-            # Nobody looked before the fork: what the parent had then is not known, only what it has now.
+            # No sample was taken before the fork, so the parent's earlier faults are unknown: take its present ones.
             return found or {parent: faults.get(parent, 0)}
         if parent in faults:
             found = {parent: faults[parent]}
@@ -186,7 +186,7 @@ def _faults_before_the_fork(records: Records, shared: Snapshot | None) -> dict[i
 
 
 def _faults(records: Records, time: float) -> dict[int, int]:
-    """Minor faults by pid of the sample nearest to a moment, and of those before it for whom it does not name."""
+    """Return minor faults by pid in the sample nearest to `time`; for pids that it lacks, in an earlier sample."""
     found: dict[int, int] = {}
     before = float("-inf")
     for sample in records.of("sample"):
@@ -222,7 +222,7 @@ def _thinned(taken: Sequence[Snapshot]) -> list[Snapshot]:
 
 
 def columns_of(pages: int) -> int:
-    """Return how many cells a row has: 256 for large arrays, fewer for small ones, a power of two."""
+    """Return the number of cells in a row: a power of two, 256 for large arrays and fewer for small ones."""
     columns = 1
     while columns < 256 and columns * columns < pages * 4 / 3:
         columns *= 2
@@ -230,7 +230,7 @@ def columns_of(pages: int) -> int:
 
 
 def cells(picture: PagesPicture) -> list[bytes]:
-    """Return the rows of cells as indices into ORDER; len(ORDER) stands for what lies beyond the array."""
+    """Return the rows of cells as indices into ORDER; len(ORDER) marks a cell beyond the end of the array."""
     columns = columns_of(picture.pages)
     flat = bytearray()
     for count, state in picture.runs:

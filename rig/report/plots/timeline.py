@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the timeline shows, before anybody draws it: panels of series over the guest's time, and the marks on them."""
+"""The timeline as data, independent of how it is drawn: panels of series over the guest's time, and marks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Value = float | None
 
 @dataclass(frozen=True)
 class Series:
-    """A name and a value for each of the timeline's times; None where nothing was said."""
+    """A name, and a value for each of the timeline's times; None at a time without one."""
 
     name: str
     values: tuple[Value, ...]
@@ -35,7 +35,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
-    """A level that does not move: a watermark."""
+    """A constant level, such as a watermark."""
 
     name: str
     value: float
@@ -69,7 +69,7 @@ class Panel:
 
     @property
     def bottom(self) -> float:
-        """The smallest value above nothing, for logarithmic scales."""
+        """The smallest value above 0, for logarithmic scales."""
         values = [value for series in self.series for value in series.values if value]
         return min([*values, *(limit.value for limit in self.limits if limit.value)], default=1)
 
@@ -85,7 +85,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Timeline:
-    """times: guest seconds of the samples; work: when a program said that it had done a step of its own."""
+    """All panels and marks of a run.
+
+    times: the samples' times in guest seconds.
+    work: when a program reported a step of its own.
+    """
 
     times: tuple[float, ...]
     panels: tuple[Panel, ...]
@@ -101,7 +105,7 @@ class Timeline:
 
 
 def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | None:
-    """Return the timeline of a run; None where no sample was heard. oom: the report with the watermarks."""
+    """Return the timeline of a run, or None for a run without a sample. oom: the OOM report, for its watermarks."""
     table, shares = list(rows(records)), {each.time: each for each in held(records)}
     kept = _thinned(table)
     if not kept:
@@ -142,7 +146,7 @@ def _clock(run: Run) -> str:
 
 
 def _thinned(table: Sequence[Row]) -> list[Row]:
-    """At most MOST_SAMPLES rows, those with a label among them."""
+    """Return at most MOST_SAMPLES rows; labelled rows are kept."""
     if len(table) <= MOST_SAMPLES:
         return list(table)
     every = -(-len(table) // (MOST_SAMPLES // 2))
@@ -210,11 +214,11 @@ def _mode(mode: str | None) -> str:
 
 
 def _faults(table: Sequence[Row]) -> Panel:
-    """Filling an array takes a thousand times the faults of writing a step of it: then the scale is logarithmic."""
+    """Return the panel of faults. The scale is logarithmic if filling an array dwarfs the faults of the later steps."""
     values = _column(table, "pgfault_per_s")
     there = sorted(value for value in values if value)
     log = bool(there) and there[-1] > 100 * there[len(there) // 2]
-    # Less than one fault in a thousand seconds is none.
+    # Count less than one fault in a thousand seconds as none.
     values = tuple(None if value is None else value if value >= 1e-3 else 0.0 for value in values)
     note = "Logarithmic; no fault at all lies on the bottom line." if log else ""
     return Panel("faults", "Page faults", "a second", (Series("faults", values),), log=log, stepped=True, note=note)
@@ -232,7 +236,7 @@ def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Val
 def _marks(records: Records, oom: OomEvent | None) -> list[Mark]:
     found: dict[str, Mark] = {}
     if oom is not None and oom.time is not None and not records.of("oom"):
-        # A kernel that panics leaves the agent no time to tell; its log has the moment, on the same clock.
+        # On a panic the agent cannot record the OOM any more; the kernel log has its time, on the same clock.
         found["oom"] = Mark(oom.time, "OOM", "oom")
     for record in records.items:
         time = float(record["t"])

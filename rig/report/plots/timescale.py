@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A time axis that gives room to the moments at which something happens.
+"""A piecewise linear time axis that keeps marks apart.
 
-In the main job four of seven events fall into the first four of 250 seconds: on a straight axis they lie on each other.
-The axis is straight between two marks, and no two marks are nearer than a share of its width. Where it is not straight
-all along, it is said so.
+In the main job four of seven events fall into the first 4 of 250 seconds, and on a linear axis they would overlap. This
+axis is linear between two marks, and two marks are never nearer than a share of its width. When it is not linear as a
+whole, the picture says so.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ TICK_APART = 0.06
 
 @dataclass(frozen=True)
 class TimeScale:
-    """knots: (seconds, place from 0 to 1), ascending in both."""
+    """A piecewise linear scale. knots: (seconds, position from 0 to 1), ascending in both."""
 
     knots: tuple[tuple[float, float], ...]
 
     def place(self, time: float) -> float:
-        """Return where on the axis a moment lies, from 0 to 1; what is outside lies at the end."""
+        """Return the position of a time on the axis, from 0 to 1; a time outside the axis is moved to its end."""
         times = [knot[0] for knot in self.knots]
         if time <= times[0]:
             return 0.0
@@ -41,7 +41,7 @@ class TimeScale:
 
     @property
     def straight(self) -> bool:
-        """Whether a second is everywhere as wide as any other."""
+        """Whether the axis is linear as a whole."""
         start, end = self.knots[0][0], self.knots[-1][0]
         return all(abs(x - (time - start) / (end - start)) < 0.01 for time, x in self.knots)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The checks, a table a module. The C half of each is in guest/programs/verify/, in a file of the module's name."""
+"""The checks, one table in each module. The C half of a check is in the file of that name in guest/programs/verify/."""
 
 from __future__ import annotations
 
