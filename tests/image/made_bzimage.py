@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A file that says it is a kernel, for tests that boot none."""
+"""A minimal bzImage header, for tests that need a kernel file and do not boot it."""
 
 from __future__ import annotations
 

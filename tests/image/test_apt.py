@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host's suite and mirror, from what os-release and apt say of it."""
+"""The host's suite and mirror, derived from os-release and apt's sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DPkg::Post-Invoke:: "/usr/bin/of-the-host";
 
 
 def host(monkeypatch: pytest.MonkeyPatch, release: dict[str, str], *sources: str) -> None:
-    """Be a host with this os-release and the package sources `URI CODENAME COMPONENT`."""
+    """Replace the host's os-release and package sources. sources: `URI CODENAME COMPONENT`."""
     said = {"apt-get": "".join(f"{line}\n" for line in sources), "apt-config": DUMP}
     monkeypatch.setattr(apt, "_os_release", lambda: release)
     monkeypatch.setattr(apt, "run_tool", lambda argv, **options: said[argv[0]])

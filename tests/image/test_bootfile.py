@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel files: what they say of themselves before they are booted."""
+"""What rig reads from a kernel file without booting it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images that guests map: the same files make the same bytes, whoever made them and when."""
+"""DAX images are reproducible: the same files make the same bytes for every user and at every time."""
 
 from __future__ import annotations
 

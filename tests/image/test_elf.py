@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Build ids and symbols of ELF files, from one that the compiler has just made."""
+"""Build ids and symbols, read from an ELF file that the test compiles."""
 
 from __future__ import annotations
 

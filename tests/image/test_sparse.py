@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that are mostly zeros: copied with holes, hashed by what is in them, wherever that lies."""
+"""Sparse files are copied with holes, and their digest does not depend on where the holes are."""
 
 from __future__ import annotations
 

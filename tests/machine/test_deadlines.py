@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A QEMU that hangs, or that stops its guest, is noticed and said, with a monitor that answers as QEMU does."""
+"""A QEMU that hangs or stops its guest is detected and reported. The monitor is a stub that answers like QEMU."""
 
 from __future__ import annotations
 

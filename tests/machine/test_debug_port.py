@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The debugger port, against a stub that answers as QEMU does."""
+"""The gdbstub client, tested against a stub that answers like QEMU."""
 
 from __future__ import annotations
 

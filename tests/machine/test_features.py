@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which features each version of QEMU has; a new version is a line here."""
+"""The features of each QEMU version. Add a line here for a new version."""
 
 from __future__ import annotations
 

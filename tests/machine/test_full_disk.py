@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the guest says is read to its end, even where the disk takes no more of it."""
+"""A guest's output is read to its end even when the disk is full."""
 
 from __future__ import annotations
 

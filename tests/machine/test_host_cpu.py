@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One processor a guest: no two keep to the same, and a guest without one runs anywhere."""
+"""Pinning: no two guests are pinned to one host CPU, and a guest without a CPU of its own is not pinned."""
 
 from __future__ import annotations
 

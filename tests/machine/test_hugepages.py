@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Huge pages are kept from what is started in the block, and from nothing else."""
+"""Transparent huge pages are disabled for programs started in the block, and for no others."""
 
 from __future__ import annotations
 

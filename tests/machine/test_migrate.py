@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a snapshot's file reaches QEMU, by its version, with a monitor that answers as QEMU does."""
+"""How rig passes a snapshot's file to each QEMU version. The monitor is a stub that answers like QEMU."""
 
 from __future__ import annotations
 

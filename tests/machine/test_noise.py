@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest that prints more than is kept: what is kept is the same however its bytes come, and nothing is lost that counts."""
+"""Bounds of the logs: how reads split the output does not change what is kept, and no counted record is lost."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_records_behind_much_noise_are_heard(tmp_path: Path, monkeypatch: pytest
 
         thread = threading.Thread(target=write)
         thread.start()
-        # QEMU has ended; what it wrote is read to its end, however long that takes.
+        # QEMU has ended. The reader still has to read everything that QEMU wrote.
         assert await reader.drain(10)
         thread.join()
         return reader

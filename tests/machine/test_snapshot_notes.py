@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a snapshot says of a QEMU whose guest has less memory than that of others."""
+"""The note of a snapshot whose QEMU leaves the guest less memory than other versions do."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The port that QEMU took for a live guest's SSH server, read from its own table."""
+"""The port that QEMU chose for a live guest's SSH server, read from `info usernet`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Archives of others become a root filesystem: links mean what they will mean there, and nothing leaves it."""
+"""Untrusted archives are unpacked into a root: links resolve inside it, and nothing is written outside."""
 
 from __future__ import annotations
 
