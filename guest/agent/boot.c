@@ -77,10 +77,7 @@ static void mount_kernel_filesystems(void)
 	mkdir("/proc", 0755);
 	mkdir("/sys", 0755);
 	mkdir("/dev", 0755);
-	/*
-	 * /dev first, so that later failures can be logged to /dev/kmsg. EBUSY: the kernel has mounted it already
-	 * (CONFIG_DEVTMPFS_MOUNT).
-	 */
+	/* /dev first, so that later failures can be logged to /dev/kmsg. EBUSY: the kernel has mounted it already. */
 	if (mount("dev", "/dev", "devtmpfs", MS_NOSUID, NULL) && errno != EBUSY)
 		die("mount of /dev");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
