@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Crashes and their titles: every report of the kernel that comes with a trace, but for OOM reports."""
+"""Crash reports and their titles: every kernel report with a trace, except OOM reports."""

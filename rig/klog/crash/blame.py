@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which functions a report's title may name, best first, by kind of report."""
+"""Find the functions that a report's title may name, most likely first; one search for each kind of report."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def first_trace(report: Report, _match: re.Match[str]) -> list[str]:
     return report.trace_after(0)
 
 
+# arch/powerpc/kernel/process.c show_stack(): the exception frame within a trace.
 _INTERRUPTED = re.compile(r"--- interrupt: \d+ at (?:\.)?(?P<function>[A-Za-z_]\w*)[.+]")
 
 
 def warned(report: Report, _match: re.Match[str]) -> list[str]:
-    """A warning: what follows the trap's instruction pointer; the whole call trace comes with
-    `first_trace`.
+    """Return the candidates of a warning: the function that trapped, then its callers.
+
+    Empty where the report has neither registers nor an exception frame; a rule then tries first_trace.
     """
     pointer = report.instruction_pointer()
     interrupted = report.find(_INTERRUPTED)
@@ -69,7 +71,7 @@ def warned(report: Report, _match: re.Match[str]) -> list[str]:
 
 
 def title_then(below: Blame) -> Blame:
-    """A sanitizer's finding: the function that its first line names, then those below."""
+    """Return a Blame for a sanitizer's finding: the function that its first line names, then what `below` finds."""
 
     def blame(report: Report, match: re.Match[str]) -> list[str]:
         named = _IN.search(report.texts[0])
@@ -82,7 +84,10 @@ title_then_trace = title_then(first_trace)
 
 
 def title_then_place(report: Report, match: re.Match[str]) -> list[str]:
-    """An unbalanced unlock: the place that the report names in a line of its own, then the trace."""
+    """Return the candidates of an unbalanced unlock: the unlocking function, then the trace.
+
+    print_unlock_imbalance_bug() (kernel/locking/lockdep.c) prints the unlocking address on a line of its own.
+    """
     place = report.find(_PLACE, 1)
     return ([place[1]["function"]] if place is not None else []) + first_trace(report, match)
 
@@ -91,7 +96,11 @@ _PLACE = re.compile(r"\[<[0-9a-f]+>\] +(?P<function>[A-Za-z_]\w*)[.+]")
 
 
 def after(pattern: str, stop: str | None = None) -> Blame:
-    """The trace that begins below the line that the pattern is found in; it needs no `Call Trace:`."""
+    """Return a Blame for a trace that may lack the heading `Call Trace:`.
+
+    pattern: found in the line above the trace.
+    stop: found in the line that ends the trace; None: the trace ends at the next trace's heading.
+    """
     head = re.compile(pattern)
     end = None if stop is None else re.compile(stop)
 
@@ -103,7 +112,11 @@ def after(pattern: str, stop: str | None = None) -> Blame:
 
 
 def lock_site(*patterns: str) -> Blame:
-    """Where a lock was taken: the first `at: function` from the line that the last of the patterns is in."""
+    """Return a Blame for the function that took a lock.
+
+    The function is in the first `at: function` from the line that matches the last pattern.
+    patterns: searched for in turn, each from the line where the one before was found.
+    """
     heads = [re.compile(pattern) for pattern in patterns]
 
     def blame(report: Report, _match: re.Match[str]) -> list[str]:
@@ -120,7 +133,10 @@ def lock_site(*patterns: str) -> Blame:
 
 
 def lock_cycle(report: Report, _match: re.Match[str]) -> list[str]:
-    """A cycle of locks: where the new one is taken, where the other one was, then the chain between them."""
+    """Return the candidates of a circular locking dependency.
+
+    The order is: where the new lock is taken, where the held lock was taken, then the dependency chain between them.
+    """
     first = report.find(_AT)
     if first is None:
         return []
@@ -135,7 +151,10 @@ _ANY_INTERRUPT = re.compile(r"apic_timer_interrupt|Exception stack|el1h_64_irq")
 
 
 def pointer_first(report: Report, match: re.Match[str]) -> list[str]:
-    """A stall whose registers come before its trace (since 5.17): the interrupted code itself, as in a fault."""
+    """Return the candidates of a stall that prints its registers before its trace (since 5.17), as a fault does.
+
+    Empty where the registers come after the trace or name no kernel function.
+    """
     pointer = report.instruction_pointer()
     head = report.find(_CALL_TRACE)
     if pointer is None or pointer[1] is None or head is None or head[0] < pointer[0]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Collects the lines of one report, and reads them when it is complete."""
+"""Collect the lines of one crash report, and make its event when the report is complete."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from rig.klog.trace import TraceReader, read_frame
 
 __all__ = ["CrashBuilder"]
 
-_MOST_LINES = 4000
-_QUIET = 200  # lines that say nothing of a crash after which the report is over
+_MOST_LINES = 4000  # of one report; later lines are not kept
+_QUIET = 200  # a report ends after this many consecutive lines that cannot belong to one
 
 _CALLS = re.compile(r"Call [Tt]race|[Bb]acktrace")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+# Lines of a report other than frames: separators, registers, and the sections of lockdep's and KASAN's reports.
 _STRUCTURE = re.compile(
     r"={20,}|-{20,}|\[ cut here \]|Modules linked in|Kernel Offset|Showing all locks|locks? held by|#\d+: "
     r"|Allocated by|Freed by|The buggy address|Memory state|which belongs|page:|flags:|raw:|page dumped|head:"
@@ -32,6 +33,7 @@ _STRUCTURE = re.compile(
     r"|hardirqs last|softirqs last|Read of size|Write of size|CR2:|FS: |DR\d:|PKRU|Reported by|value changed"
 )
 _MODULES = re.compile(r"Modules linked in:(?P<names>.*)")
+# The faulting address, as the architectures' fault handlers and the sanitizers print it.
 _ADDRESS = re.compile(
     r"(?:for address:?|paging request at(?: virtual address)?|dereference(?: at virtual address|,? "
     r"address:?)?"
@@ -41,7 +43,7 @@ _OOPS = re.compile(r"\[#(?P<count>\d+)\]")
 
 
 class CrashBuilder(Builder):
-    """One report under one rule."""
+    """Collect the lines of a report whose first line matches `rule`."""
 
     def __init__(self, line: int, prefix: Prefix, rule: Rule, start: re.Match[str]) -> None:
         super().__init__(line, prefix)
@@ -96,7 +98,7 @@ class CrashBuilder(Builder):
             self.panic_at = len(self.texts)
 
     def interrupted(self) -> None:
-        """The next line begins another report: what follows may not be this one's."""
+        """Note that the next line begins another report, so that later lines may not belong to this one."""
         if self.interrupted_at is None:
             self.interrupted_at = len(self.texts)
 
@@ -104,7 +106,7 @@ class CrashBuilder(Builder):
         return CrashEvent(**self.fields(), kind=self.rule.kind)
 
     def fields(self) -> dict[str, Any]:
-        """Return what a CrashEvent is made of."""
+        """Return the keyword arguments of a CrashEvent."""
         verdict = self._verdict()
         whole = Report(self.numbers, self.texts)
         self._read_header()
@@ -113,7 +115,7 @@ class CrashBuilder(Builder):
         if verdict.corruption is not None:
             self.corrupt(verdict.corruption)
         elif self.rule.needs_trace and not trace.frames and self.caused_by is None:
-            # (A panic that follows a report prints no trace of its own: kernel/panic.c, oops_in_progress.)
+            # A panic during an oops prints no second trace (kernel/panic.c panic(), oops_in_progress).
             self.corrupt("the report has no trace")
         address = next((match for text in self.texts[:4] if (match := _ADDRESS.search(text))), None)
         oops = next((match for text in self.texts[:30] if (match := _OOPS.search(text))), None)
@@ -133,7 +135,10 @@ class CrashBuilder(Builder):
         }
 
     def _verdict(self) -> Verdict:
-        """Return the title from the report's own lines; if these have no trace, also from the next report's."""
+        """Return the verdict on the report's own lines.
+
+        Where these hold no trace, the lines of the report that follows are read as well.
+        """
         for end in (self.panic_at, self.interrupted_at):
             if end is not None:
                 verdict = self._judge(end)

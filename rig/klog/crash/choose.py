@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""From the functions that can be to blame to the one that the title names.
+"""Choose the function that the title names from the candidates that blame.py found.
 
-Most reports name the first. A stall is caught anywhere within a loop, so it is named after the operation
-that the loop belongs to: the function that a dispatcher called. A hung task is the victim of whatever it
-waits for, so it is named after the first function that is not itself about waiting.
+Most titles name the first candidate.
+A stall is detected at an arbitrary point of a loop, so its title names the operation that loops: the function that a
+dispatcher called.
+A hung task only waits for whatever is broken, so its title names the first function that is not part of waiting.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 
 __all__ = ["common_name", "first", "hung", "looping"]
 
-# Functions that call others through a table or on behalf of anyone: what they called names the operation.
+# Functions that call others through a function pointer: the function that they called names the operation.
 _DISPATCHERS = re.compile(
     r"process_one_work|smpboot_thread_fn|^kthread$|ret_from_fork|start_secondary|cpu_startup_entry"
     r"|do_(?:fast_)?syscall_|sysenter_dispatch|tracesys_phase2|el0_svc_handler|invoke_syscall|ret_fast_syscall"
@@ -33,26 +34,27 @@ _WAITING = re.compile(
     r"sched|_lock|_slowlock|down|rwsem|completion|kthread|wait|synchronize|context_switch|__switch_to"
     r"|cancel_delayed_work|rcu_barrier"
 )
-# Hangs on these have one cause wherever they show: they go by the wait's own name.
+# A hang on an RCU grace period has the same cause whatever function waits for it: the title names the wait.
 _GRACE_PERIODS = re.compile(r"synchronize_(?:s?rcu|net|sched)")
 _RTNL = "rtnl_lock"
 
 
 def first(functions: list[str]) -> int | None:
-    """The innermost."""
+    """Return the index of the innermost function; None where there is none."""
     return 0 if functions else None
 
 
 def looping(functions: list[str]) -> int | None:
-    """The function that the innermost dispatcher called; None where no dispatcher is on the stack."""
+    """Return the index of the function that the innermost dispatcher called; None where there is no dispatcher."""
     for index, function in enumerate(functions):
         if _DISPATCHERS.search(function):
+            # A cross call spins until the other CPUs have answered, so the cross call itself is the operation.
             return index if "smp_call_function" in function else max(index - 1, 0)
     return None
 
 
 def hung(functions: list[str]) -> int | None:
-    """The first function that does not wait, or the wait itself where that names the cause."""
+    """Return the index of the first function that does not wait, or of the wait itself where that names the cause."""
     for index, function in enumerate(functions):
         if _RTNL in function or _GRACE_PERIODS.search(function):
             return index
@@ -63,7 +65,10 @@ def hung(functions: list[str]) -> int | None:
 
 
 def common_name(function: str, *, chooser: object) -> str:
-    """Fold the variants of one wait or one cross call into one name."""
+    """Return one name for all variants of an RCU grace period wait or of a cross call.
+
+    chooser: the function of this module that chose `function`.
+    """
     if chooser is hung and _GRACE_PERIODS.search(function):
         return "synchronize_rcu"
     if chooser is looping and "smp_call_function" in function:

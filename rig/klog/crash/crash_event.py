@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A crash, or anything else that the kernel reports with a trace: oops, warning, stall, sanitizer's
-finding.
-"""
+"""CrashEvent: an oops, a warning, a stall, a sanitizer's finding, or another kernel report with a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ __all__ = ["CrashEvent", "LabelledTrace"]
 
 @dataclass(frozen=True, slots=True)
 class LabelledTrace:
-    """A trace and the words above it: `Call Trace`, `Allocated by task 12`, `Freed by task 12`."""
+    """A trace and its heading: `Call Trace`, `Allocated by task 12`, `Freed by task 12`."""
 
     label: str
     trace: Trace
@@ -22,11 +20,14 @@ class LabelledTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashEvent(Event):
-    """headline: the line that begins the report. address: the address that was touched, where the report
-    says.
+    """A kernel report with a trace.
 
-    traces: all of them; `trace` is the first that holds frames. locks: lines of lockdep's lists of held
-    locks.
+    headline: the line that begins the report.
+    address: the faulting address; None where the report prints none.
+    workqueue: the work item that ran, as `Workqueue:` prints it.
+    oops_count: the number of oopses since boot, from `[#1]`.
+    traces: every trace of the report; `trace` is the first that has frames.
+    modules: the names that `Modules linked in:` lists, with their taint flags.
     """
 
     headline: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Oopses: the CPU or the MMU raised an exception in kernel code.
+"""Rules for oopses: the CPU or the MMU raised an exception in kernel code.
 
 Sources: arch/x86/mm/fault.c show_fault_oops(), arch/x86/kernel/traps.c, arch/arm64/mm/fault.c
 die_kernel_fault(), arch/arm/mm/fault.c, arch/powerpc/mm/fault.c, lib/bug.c.
@@ -79,7 +79,7 @@ RULES = (
         r"usercopy|__check",
     ),
     Rule(Kind.BUG, r"kernel BUG at lib/list_debug\.c", "BUG: corrupted list in {f}", (first_trace,), _BAD_ACCESS),
-    # Socket buffers have many small wrappers with an assertion: the caller broke it.
+    # skb_put(), skb_push() and their like assert that the buffer has room: it is their caller that overran it.
     Rule(Kind.BUG, r"kernel BUG at .*", "kernel BUG in {f}", (fault,), (), r"^skb_"),
     Rule(Kind.BUG, r"Kernel BUG (?P<what>.*)", "kernel BUG {what}"),
     Rule(Kind.OOPS, r"invalid opcode: ", "invalid opcode in {f}", (pointer_only,)),

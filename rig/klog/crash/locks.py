@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What lockdep, the lock debugging and the RCU checks found.
+"""Rules for the findings of lockdep, lock debugging and the RCU checks.
 
 Sources: kernel/locking/lockdep.c, kernel/locking/spinlock_debug.c.
 """
@@ -15,12 +15,16 @@ __all__ = ["RULES"]
 _RCU_PASSED = r"rcu|kmem|slab"
 _WORKQUEUE_LOCKS = r"process_one_work|(?:flush|drain|destroy)_workqueue"
 _ACQUIRES = r"is trying to acquire"
-# `WARNING: ` since 4.11 (lockdep.c), `INFO: ` or `BUG: ` in brackets before.
+# Lockdep prints `WARNING: ` since 4.11 (kernel/locking/lockdep.c); before, `INFO: ` or `BUG: ` in brackets.
 _FINDING = ("WARNING: ", "INFO: ", "BUG: ")
 
 
 def _deadlock(head: str, below: str) -> Rule:
-    """A report that names in one line where the lock is taken that closes the circle."""
+    """Return the rule for a report that names, on one line, where the lock that closes the cycle is taken.
+
+    head: the pattern of the report's first line.
+    below: the pattern of the line that names the place.
+    """
     return Rule(
         Kind.LOCKDEP, head, "possible deadlock in {f}", named=lock_site(head, below), detail=below, keywords=_FINDING
     )

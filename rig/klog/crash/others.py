@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reports that belong to no family: corrupted pages and mounts, leaks, reboots, and programs that panic.
+"""Rules for reports outside the other families: bad pages and mounts, leaks, reboots, and programs that panic.
 
 Sources: mm/page_alloc.c bad_page(), mm/memory.c print_bad_pte(), fs/dcache.c, mm/kmemleak.c, kernel/fork.c
 check_mm(), net/core/dev.c.
@@ -66,9 +66,10 @@ RULES = (
         "VFS: Busy inodes after unmount (use-after-free)",
         needs_trace=False,
     ),
-    # kernel/irq/spurious.c __report_bad_irq(): the handlers stand below the trace, and none of them need be to blame.
+    # kernel/irq/spurious.c __report_bad_irq() lists the IRQ's handlers, but none of them is necessarily to blame, so
+    # the title names none.
     Rule(Kind.WARNING, r"irq \d+: nobody cared", "irq: nobody cared", keywords=(": nobody cared",)),
-    # include/linux/rtnetlink.h ASSERT_RTNL(): the caller of the function that asserts forgot the lock.
+    # include/linux/rtnetlink.h ASSERT_RTNL(): the caller of the asserting function did not take the lock.
     Rule(
         Kind.WARNING,
         r"RTNL: assertion failed at",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Titles of panics. Source: kernel/panic.c panic()."""
+"""Rules for panics. Source: kernel/panic.c panic()."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ RULES = (
         _P + r"Couldn't open N_TTY ldisc for \S+ --- error -\d+",
         "kernel panic: Couldn't open N_TTY ldisc",
     ),
-    # These follow a report: alone, its beginning is missing.
+    # The kernel panics for these reasons only after another report. Without that report, the log lost its beginning.
     Rule(
         Kind.PANIC,
         _P + r"(?P<what>Fatal exception|panic_on_warn set|hung_task: blocked tasks)",

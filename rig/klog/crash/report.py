@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lines of one report, to be searched for what its title is made of."""
+"""The lines of one report, and searches for the functions and registers that its title needs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,39 @@ _TRACE_START = re.compile(
     r"|Backtrace:|Uninit was stored to memory at|status: [0-9a-f]{16} badaddr: [0-9a-f]{16} cause: "
     r"[0-9a-f]{16}"
 )
+# A register dump whose instruction pointer is in a kernel function: x86, PowerPC (NIP), Arm (pc), RISC-V (epc).
 _INSTRUCTION_POINTER = re.compile(
     r"(?:\bR?IP|\bEIP|\bNIP|\bpc |PC is at|\bepc)\s?:? (?:\[?<?[0-9a-f]+>?\]? +)?(?:\d+:)?"
     r"(?:\[<[0-9a-f]+>\] +){0,2}"
     r"(?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_][\w]*)[.+]"
 )
+# A register dump whose instruction pointer is in user space, or NULL.
 _USER_POINTER = re.compile(
     r"(?:\bR?IP|\bNIP|\bpc |PC is at):? (?:(?:\d+:)?0x[0-9a-f]+|(?:\d+:)?(?:\[<[0-9a-f]+>\] +)?\[< "
     r"*\(null\)>\] +\(null\)"
     r"|\d+: +\(null\))"
 )
-# Fault injection prints a trace of its own, often into the middle of another report.
+# Fault injection (lib/fault-inject.c) prints its own trace, often into the middle of another report.
 _FOREIGN_TRACE = re.compile(r"^\s*(?:\[<?(?:0x)?[0-9a-f]+>?\] )? ?should_fail(?:slab)?(?:\.[\w.]+)?\+0x")
 
 
 def base_name(function: str) -> str:
-    """Return a function's name without what the compiler appended: `foo.isra.0.cold` is foo."""
+    """Return a function's name without the compiler's suffixes: foo for `foo.isra.0.cold`."""
     return function.lstrip(".").split(".", 1)[0]
 
 
 def is_trace_start(text: str) -> bool:
-    """Whether a line is the head of a trace."""
+    """Return whether a line is the heading of a trace."""
     return _TRACE_START.search(text) is not None
 
 
 class Report:
-    """numbers and texts run in parallel: the line's number in the input, and its text."""
+    """The lines of one report.
+
+    numbers: each line's number in the input.
+    texts: each line's text, in the same order.
+    foreign: whether a search ran into the trace of an injected fault.
+    """
 
     def __init__(self, numbers: list[int], texts: list[str]) -> None:
         self.numbers = numbers
@@ -49,7 +56,7 @@ class Report:
         self.foreign = False
 
     def find(self, pattern: re.Pattern[str], start: int = 0) -> tuple[int, re.Match[str]] | None:
-        """Return the first line from start on that the pattern is found in, and the match."""
+        """Return the index of the first line from start on that matches, and the match; None where no line does."""
         for index in range(start, len(self.texts)):
             match = pattern.search(self.texts[index])
             if match is not None:
@@ -57,7 +64,10 @@ class Report:
         return None
 
     def functions_from(self, start: int, stop: re.Pattern[str] | None = None) -> list[str]:
-        """Return the functions of the trace whose lines begin at start, up to the next trace's head."""
+        """Return the functions of the trace whose frames begin at index `start`, innermost first.
+
+        The trace ends at the next trace's heading, or at a line that matches `stop`.
+        """
         functions: list[str] = []
         for index in range(start, len(self.texts)):
             text = self.texts[index]
@@ -77,14 +87,14 @@ class Report:
         return [base_name(frame.function) for frame in frames if frame.reliable and not frame.inlined]
 
     def trace_after(self, start: int, stop: re.Pattern[str] | None = None) -> list[str]:
-        """Return the functions of the first `Call Trace:` from start on."""
+        """Return the functions of the first trace with a `Call Trace:` heading from index `start` on."""
         head = self.find(_CALL_TRACE, start)
         return [] if head is None else self.functions_from(head[0] + 1, stop)
 
     def instruction_pointer(self, start: int = 0) -> tuple[int, str | None] | None:
-        """Return where the registers are, and the kernel function that the instruction pointer is in.
+        """Return the index of the line with the instruction pointer, and the kernel function that it is in.
 
-        The function is None for an address in user space, or in no function.
+        The function is None for an address in user space and for NULL. None is returned where no registers follow.
         """
         for index in range(start, len(self.texts)):
             text = self.texts[index]

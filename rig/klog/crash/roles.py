@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Functions that are seen in a report without being to blame: those that check, report, lock, allocate or
-copy.
+"""Functions that a trace shows but that are not to blame: those that check, report, lock, allocate or copy.
 
-The frame to blame is the first one that has none of these roles: a lock, an allocator or memcpy() does what
-its caller told it to. Patterns are searched anywhere in a function's name; ^ and $ where a short word needs
-it.
+The frame to blame is the first one without such a role: a lock, an allocator or memcpy() only does what its caller
+asks. A pattern matches anywhere in a function's name, unless ^ or $ keeps a short word from matching too much.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from functools import cache
 __all__ = ["has_role", "without_roles"]
 
 _ROLES: dict[str, tuple[str, ...]] = {
-    # Whoever prints the report, and the traps that lead there.
+    # Functions that print the report, and the trap handlers that call them.
     "reporting": (
         r"(?:dump|show|walk|save)_(?:stack|backtrace)",
         r"stack_(?:trace|walk)",
@@ -35,7 +33,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         r"^_?dev_(?:emerg|alert|crit|err|warn|notice|info)",
         r"ref_tracker",
     ),
-    # Sanitizers and debugging aids: they notice, they do not cause.
+    # Sanitizers and debugging aids detect a bug; they do not cause it.
     "checking": (
         r"k[am]san|hwasan|__[am]san|__sanitizer|kcsan|kfence_(?:handle|report)",
         r"check_(?:memory_region|heap_object|object)",
@@ -51,7 +49,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         r"__phys_addr",
         r"indirect_thunk",
     ),
-    # Arm64's way from an exception vector to the fault handler.
+    # The path from an arm64 exception vector to the fault handler (arch/arm64/mm/fault.c do_mem_abort()).
     "exception": (r"^el1_abort|^el1h_64_sync", r"do_mem_abort", r"do_(?:kernel|translation)_fault"),
     "locking": (
         r"lock_(?:acquire|release|class|timer_base)",
@@ -86,7 +84,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         r"folio_(?:alloc|unlock)|alloc_folio|get_folio",
         r"mark_buffer_dirty",
     ),
-    # Page cache look-ups on somebody's behalf.
+    # Page cache lookups, which act for the file system that called them.
     "page cache": (
         r"find_or_create_page|grab_cache_page|pagecache_get_page|do_read_cache_folio|read_cache_page|find_lock_entries",
         r"truncate_inode_pages_range",
@@ -133,13 +131,14 @@ def _compiled(extra: str) -> re.Pattern[str]:
 
 
 def has_role(function: str, extra: str = "") -> bool:
-    """Whether a function is passed over when blame is laid; extra: further patterns for this kind of
-    report.
+    """Return whether a function has a role that rules it out as the one to blame.
+
+    extra: a regular expression for further functions that are not to blame in this kind of report.
     """
     return _compiled(extra).search(function) is not None
 
 
 def without_roles(functions: list[str], extra: str = "") -> list[str]:
-    """Return the functions that can be to blame, in order."""
+    """Return the functions that can be to blame, in their order. extra: as for has_role()."""
     pattern = _compiled(extra)
     return [function for function in functions if pattern.search(function) is None]

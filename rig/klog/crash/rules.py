@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What begins a report, and how its title is made: the shape of the tables in the families' modules."""
+"""Rule: how a kind of report begins and how its title is made. Each family's module holds a table of rules."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ from rig.klog.kinds import Kind
 
 __all__ = ["Rule", "Verdict", "leading_literal"]
 
-_SHORTEST_KEYWORD = 4  # a shorter one would be found in most lines, and each costs a look
+_SHORTEST_KEYWORD = 4  # a shorter one occurs in most lines, and each hit costs a match of the regular expression
 _LITERAL = re.compile(r"\^?(?P<text>(?:[\w :/<>=,!'#-]|\\(?=[.(\[])[.(\[])*)(?P<next>[?*{]?)")
 
 
 def leading_literal(pattern: str) -> str:
-    """Return the literal text that a regular expression begins with; empty where it begins with anything else."""
+    """Return the literal text that a regular expression begins with; empty where it begins with a metacharacter."""
     match = _LITERAL.match(pattern)
     assert match is not None  # it matches the empty string
     text = match["text"].replace("\\", "")
-    return text[:-1] if match["next"] else text  # the last character may be left out or repeated
+    return text[:-1] if match["next"] else text  # a quantifier makes the last character optional
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a report is called and whom it blames. function is None where none could be found."""
+    """The title of a report, and the function that it blames.
+
+    title: what the report is called.
+    alternatives: other titles for the same bug.
+    function: the function to blame; None where none was found.
+    corruption: why the report is considered damaged; None where it is intact.
+    """
 
     title: str
     alternatives: tuple[str, ...]
@@ -42,11 +48,19 @@ class Verdict:
 class Rule:
     """One kind of first line.
 
-    start: searched for in the line. keywords: literals of which every such line holds one; by default the literal that
-    start begins with. Lines without any rule's keyword are never looked at, so a rule must have one. title, also: `{f}`
-    stands for the function, `{name}` for a group of start or of detail. detail: found in the report's lines joined by
-    newlines; where it is not, the report is cut. blame: tried in order until one yields functions. passed_over: roles
-    of this kind of report, beside the general ones.
+    start: a regular expression, searched for in the first line.
+    title: a format; `{f}` stands for the function to blame, `{name}` for a group of start or of detail.
+    blame: searches for candidates, tried in order until one yields a function to blame.
+    also: formats of alternative titles.
+    passed_over: a regular expression for functions that are not to blame here, beside those of roles.py.
+    choose: picks one of the candidates by index.
+    named: a search that comes before blame and whose first function is taken without regard to roles.
+    detail: a regular expression, searched for in all lines joined by newlines; the report is cut where it is not found.
+    otherwise: the title where detail is not found.
+    corrupt: why a report with this first line is always damaged.
+    needs_trace: whether a report without a trace is damaged.
+    keywords: literals, one of which is in every such line; by default the literal that start begins with.
+        A line without any rule's keyword is never matched, so every rule must have one.
     """
 
     kind: Kind
@@ -70,7 +84,7 @@ class Rule:
             raise ValueError(f"the rule {self.start!r} begins with no literal: give it keywords")
 
     def verdict(self, report: Report, start: re.Match[str]) -> Verdict:
-        """Return the title of a report that begins with this rule's line."""
+        """Return the verdict on a report. start: the match of this rule's start in the report's first line."""
         values = {name: value or "" for name, value in start.groupdict().items()}
         corruption = self.corrupt
         if self.detail is not None:

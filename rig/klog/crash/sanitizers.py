@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What KASAN, KMSAN, KCSAN, KFENCE and UBSAN found.
+"""Rules for the findings of KASAN, KMSAN, KCSAN, KFENCE and UBSAN.
 
 Sources: mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c, lib/ubsan.c.
 """
@@ -44,7 +44,7 @@ RULES = (
         "KASAN: {what} {access} in {f}",
         (title_then_trace,),
         _BAD_ACCESS,
-        # Hardware tags are checked by the MMU: the report comes out of an exception.
+        # With hardware tags (CONFIG_KASAN_HW_TAGS) the CPU checks the tag, so an exception handler prints the report.
         r"kernel_fault|tag_check|mem_abort|^el1_|^el1h_",
         detail=r"BUG: KASAN: (?P<what>[a-z-]+) in \w+[.+].*\n[\s\S]*?(?P<access>Read|Write) (?:of size"
         r"|at addr) [0-9a-f]",
@@ -71,7 +71,7 @@ RULES = (
         "KMSAN: {what} in {f}",
         (after(r"BUG: KMSAN:", _FILLED_IN),),
         _BAD_ACCESS,
-        # Ciphers and netlink's plumbing touch what others left unset.
+        # Ciphers and the netlink core read memory that their callers left uninitialised.
         r"alloc_skb|netlink_(?:ack|rcv_skb)|_encrypt$|^(?:crypto|cipher|drbg|rng)_",
         needs_trace=False,
     ),

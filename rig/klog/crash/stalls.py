@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Hung tasks, soft and hard lockups, RCU stalls and workqueue lockups.
+"""Rules for hung tasks, soft and hard lockups, RCU stalls and workqueue lockups.
 
 Sources: kernel/hung_task.c, kernel/watchdog.c, kernel/watchdog_hld.c (watchdog_perf.c since 6.5),
 kernel/rcu/tree_stall.h, kernel/workqueue.c, kernel/sched/core.c.
@@ -31,7 +31,7 @@ RULES = (
         ("hang in {f}",),
         r"schedule",
     ),
-    # A task's name may hold a line's end.
+    # A task's name may contain a newline, which splits the first line in two.
     Rule(
         Kind.HUNG_TASK,
         r"INFO: task [^:]*$",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which line begins a report, and which lines look like it but do not.
+"""Decide whether a line begins a report, or only looks as if it did.
 
 The order of the tables matters: the first rule whose start is found in the line is the line's rule.
 """
@@ -31,7 +31,10 @@ KEYWORDS = shortest(word for rule in RULES for word in rule.keywords)
 
 @cache
 def _starts() -> tuple[tuple[frozenset[str], re.Pattern[str], Rule], ...]:
-    """Return the rules, each with those of KEYWORDS that stand for its own; compiled when the first line needs them."""
+    """Return (keywords, compiled start, rule) for each rule, in order.
+
+    The keywords are those of KEYWORDS that the rule's own keywords contain. Compiled when the first line needs them.
+    """
     return tuple(
         (
             frozenset(word for word in KEYWORDS if any(word in own for own in rule.keywords)),
@@ -42,7 +45,7 @@ def _starts() -> tuple[tuple[frozenset[str], re.Pattern[str], Rule], ...]:
     )
 
 
-# Words of programs and of kernel messages that report nothing.
+# Messages of programs and of the kernel that contain a rule's words but report no failure.
 _HARMLESS = re.compile(
     r"[A-Za-z_]BUG:|[A-Za-z_]INFO:|_panic:|xlog_status:|evtlog_status:|onpanic:|lockdep is turned off"
     r"|Stall ended before|INFO: NMI handler|recovery required on readonly|took too long|is not present "
@@ -55,7 +58,7 @@ _HARMLESS = re.compile(
     r"|kernel not compiled)"
     r"|Command line:|Kernel command line"
 )
-# What the oops machinery says within one report.
+# Lines that match a rule but that the kernel also prints within an oops report.
 _CONTINUES = re.compile(
     r"invalid opcode: |kernel BUG at rust/helpers|Internal error:|\bOops\b.{0,60}: [0-9a-f#\[]|PANIC: "
     r"double fault|KASAN: "
@@ -78,5 +81,5 @@ def find_start(text: str) -> tuple[Rule, re.Match[str]] | None:
 
 
 def continues(text: str) -> bool:
-    """Whether a line that could begin a report belongs to the one before it, where there is one."""
+    """Return whether a line that could begin a report belongs to an open report instead."""
     return _CONTINUES.search(text) is not None

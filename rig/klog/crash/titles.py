@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Titles that are the same for the same bug: no address, no number, no compiler's suffix.
+"""Make titles that are the same for the same bug, without addresses, numbers and compiler suffixes.
 
-The wording follows what syzbot made common, so that a title found here can be looked up there.
+The wording follows syzbot's, so that a title can be looked up on its dashboard.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 __all__ = ["short_name", "spellings", "stable"]
 
 _LONGEST = 120
-_LONGEST_SOURCE = 500  # what a title is made of: the replacements below are quadratic in it
+_LONGEST_SOURCE = 500  # characters that a title is made from; the substitutions below take quadratic time
 
-# Applied in this order: what an address was must not become a number.
+# Applied in this order: the pattern for numbers must not match part of an address.
 _UNSTABLE = (
     (re.compile(r"\b([A-Za-z][A-Za-z-]*[A-Za-z])\.?\d+(?:[/:]\d+)\b"), r"\1"),  # name3/77: a worker and its pid
     (re.compile(r"(?<=[^0-9A-Za-z])(?:0x)?[0-9a-f]{6,}"), "ADDR"),
@@ -25,7 +25,7 @@ _UNSTABLE = (
     (re.compile(r"\d{8,}"), "NUM"),
 )
 
-# A system call has one name and many entries: __x64_sys_read, __se_sys_read, SyS_read, ksys_read.
+# One system call has many entry points: __x64_sys_read, __se_sys_read, SyS_read, ksys_read.
 _ENTRIES = (
     "SYSC_", "SyS_", "compat_SYSC_", "compat_SyS_", "sys_", "ksys_", "__sys_", "___sys_", "____sys_",
     "__do_sys_", "__se_", "__se_sys_", "__x64_", "__ia32_", "__arm64_",
@@ -33,7 +33,7 @@ _ENTRIES = (
 
 
 def stable(title: str) -> str:
-    """Return the title without what differs from run to run."""
+    """Return the title without the parts that differ from run to run."""
     title = title[:_LONGEST_SOURCE]
     for pattern, replacement in _UNSTABLE:
         title = pattern.sub(replacement, title)
@@ -42,12 +42,12 @@ def stable(title: str) -> str:
 
 
 def short_name(function: str) -> str:
-    """Return the function's name without the entry's prefix, the shortest that one prefix gives."""
+    """Return the shortest name that removing one entry point's prefix gives."""
     return min((function.removeprefix(entry) for entry in _ENTRIES), key=len)
 
 
 def spellings(function: str) -> list[str]:
-    """Return other names under which the same function is known: as it stands, and behind each prefix."""
+    """Return the function's name, and its name without each entry point's prefix that it has."""
     names = [function]
     for entry in _ENTRIES:
         if function.startswith(entry):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""WARN() and its relatives: something is not as it should be, and the kernel went on.
+"""Rules for WARN() and its variants: an assertion failed, and the kernel went on.
 
-Source: kernel/panic.c __warn(). Assertions inside generic code (reference counts, object debugging, procfs)
-say nothing of that code: the title names the caller and what kind of misuse it was.
+Source: kernel/panic.c __warn(). An assertion in generic code (reference counts, object debugging, procfs) does not
+blame that code: the title names the caller and the kind of misuse.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ RULES = (
         "WARNING: kernel stack frame pointer has bad value",
         needs_trace=False,
     ),
-    # With hashed pointers: the unwinder's complaint is one and the same.
+    # Any other form of the unwinder's two warnings, such as one with a hashed pointer.
     Rule(
         Kind.WARNING,
         r"WARNING: kernel stack (?:regs|frame pointer) .* has bad .*value",
