@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""OOM reports: the lines of mm/oom_kill.c and of what it calls."""
+"""OOM reports: the lines that mm/oom_kill.c and the functions that it calls print."""
 
 from rig.klog.oom.badness import badness
 from rig.klog.oom.oom_event import OomEvent

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An allocation that failed without an OOM kill: warn_alloc() in mm/page_alloc.c, and the old allocation
-stalls.
-"""
+"""Reports of an allocation that failed or stalled without an OOM kill: warn_alloc() in mm/page_alloc.c."""
 
 from __future__ import annotations
 
@@ -26,14 +24,17 @@ _CPUSET = re.compile(r"cpuset=(?P<cpuset>\S*?),? ?mems_allowed=(?P<mems>[\d,-]*)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationEvent(OomEvent):
-    """what: `page allocation failure`, `vmalloc error`, ... Nobody was killed; the caller was told."""
+    """A failed allocation without an OOM kill: the caller got an error, or waited.
+
+    what: the failure as printed, such as `page allocation failure` or `vmalloc error`.
+    """
 
     kind: Kind = Kind.ALLOCATION_FAILURE
     what: str = ""
 
 
 class AllocationBuilder(OomBuilder):
-    """Takes the trace and the Mem-Info that follow."""
+    """Collect an allocation failure: its first line, the trace and the Mem-Info that follow."""
 
     kind = Kind.ALLOCATION_FAILURE
     what = ""
@@ -67,6 +68,7 @@ class AllocationBuilder(OomBuilder):
         functions = [frame.function.split(".")[0] for frame in self.trace.frames if frame.reliable]
         to_blame = without_roles(functions, r"alloc|_folio|vmap")
         function = short_name(to_blame[0]) if to_blame else None
+        # A stall's duration differs from report to report, and titles must not.
         what = re.sub(r" for \d+ms", "", self.what)
         order = "" if self.invocation is None or self.invocation.order is None else f" of order {self.invocation.order}"
         title = f"{what}{order}" + (f" in {function}" if function else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The OOM killer's choice, recomputed: oom_badness() in mm/oom_kill.c."""
+"""Recompute the points by which the OOM killer chooses: oom_badness() in mm/oom_kill.c."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ OOM_SCORE_ADJ_MIN = -1000  # include/uapi/linux/oom.h
 
 
 def root_bonus(kernel: str | None) -> str:
-    """Return what a kernel takes off for tasks with CAP_SYS_ADMIN: `memory`, `own`, `older`, or nothing.
+    """Return what the kernel subtracts from the points of a task with CAP_SYS_ADMIN.
 
-    `memory`: 3 % of all memory, 2.6.36 to 3.13 (a63d83f427fb), and Red Hat's 2.6.32 of el6. `own`: 3 % of the task's
-    own points, 3.14 to 4.16 (778c14affaf9, d46078b28889). `older`: the kernel scores in another way altogether.
+    `memory`: 3 % of all memory, 2.6.36 to 3.13 (a63d83f427fb), and RHEL 6's 2.6.32.
+    `own`: 3 % of the task's own points, 3.14 to 4.16 (778c14affaf9, d46078b28889).
+    `older`: the kernel is older than 2.6.36 and computes its points by another formula.
+    Empty: nothing is subtracted, since 4.17, or the kernel's version is unknown.
     """
     version = _VERSION.search(kernel or "")
     if version is None:
@@ -33,9 +35,12 @@ def root_bonus(kernel: str | None) -> str:
 def badness(row: TaskRow, totalpages: int | None, *, page_kb: int = 4, bonus: str = "") -> int | None:
     """Return the points of a task-table row in pages; None for a task that is never chosen.
 
-    points = rss + swapents + page tables + oom_score_adj * (totalpages / 1000). bonus: what root_bonus() returns; the
-    table does not show capabilities, so uid 0 stands for CAP_SYS_ADMIN. totalpages may be None only where neither
-    oom_score_adj nor the bonus is weighed against it; otherwise the points cannot be derived and None is returned.
+    points = rss + swapents + page tables + oom_score_adj * (totalpages / 1000)
+
+    totalpages: what totalpages.derive() returns. None is returned as well if totalpages is needed but unknown:
+        only oom_score_adj and the bonus `memory` depend on it.
+    page_kb: size of a page in kB.
+    bonus: what root_bonus() returns. The table does not show capabilities, so uid 0 stands for CAP_SYS_ADMIN.
     """
     if row.oom_score_adj == OOM_SCORE_ADJ_MIN:
         return None
@@ -53,7 +58,7 @@ def badness(row: TaskRow, totalpages: int | None, *, page_kb: int = 4, bonus: st
 
 
 def page_table_pages(row: TaskRow, page_kb: int) -> int:
-    """Return pages of page tables: bytes since 4.15, counts of tables before."""
+    """Return a row's page tables in pages. The kernel prints bytes since 4.15, and counts of tables before."""
     if row.pgtables_bytes is not None:
         return row.pgtables_bytes // (page_kb * 1024)
     return row.extra.get("nr_ptes", 0) + row.extra.get("nr_pmds", 0)

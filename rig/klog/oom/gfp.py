@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""gfp masks in words, for kernels that print the bare number.
+"""Decode a gfp mask, for kernels that print only the number.
 
-The bits moved many times; since 4.6 the kernel prints names. Only the layout of 2.6.32 to 4.3
-(include/linux/gfp.h) is known here: in 4.4 __GFP_WAIT became two bits, and every later kernel is left
-undecoded.
+The layout changed many times, and since 4.6 the kernel prints names. Only the layout of 2.6.32 to 4.3
+(include/linux/gfp.h) is known here. In 4.4 __GFP_WAIT was split into two bits, so 4.4 and 4.5 are not decoded.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ _BITS = (
     (0x40000, "__GFP_THISNODE"),
     (0x80000, "__GFP_RECLAIMABLE"),
 )
+# Combinations of flags. decode() takes the first one whose bits are all set, so a larger one comes first.
 _NAMED = (
     (0x200DA, "GFP_HIGHUSER_MOVABLE"),
     (0x200D2, "GFP_HIGHUSER"),
@@ -46,7 +46,10 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def decode(mask: int, kernel: str | None) -> tuple[str, ...] | None:
-    """Return the names that a mask stands for, or None where the kernel's layout is not known."""
+    """Return the names of the flags in a mask, or None where the kernel's layout is not known.
+
+    kernel: the version, as `3.10.0-1160.el7.x86_64`. Bits without a name are returned as one hexadecimal number.
+    """
     version = _VERSION.search(kernel or "")
     if version is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The first line of an OOM report: who asked, for how many pages, under which gfp flags.
+"""Parse the first line of an OOM report: which task asked for how many pages, and its gfp flags.
 
 Format: dump_header() in mm/oom_kill.c; warn_alloc() in mm/page_alloc.c prints the same fields for an
 allocation that failed without an OOM.
@@ -33,13 +33,16 @@ _NUMBER = {
     "oom_score_adj": re.compile(r"oom_score_adj=(-?\d+)"),
     "oom_adj": re.compile(r"oom_adj=(-?\d+)"),
 }
-LARGEST_ORDER = 20  # of vmalloc's reports; no allocator has free lists above 13
+LARGEST_ORDER = 20  # in vmalloc's reports; the buddy allocator has no free lists above order 13
 _CPUSET = re.compile(r"(?:(?P<comm>.*?) )?cpuset=(?P<cpuset>\S*) mems_allowed=(?P<mems>\S*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What the line says; None where this kernel's line has no such field or the line is cut."""
+    """The fields of the line; None where this kernel prints no such field, or where the line is cut.
+
+    complete: whether the line holds the mask, the order, and oom_score_adj or oom_adj.
+    """
 
     comm: str
     gfp_mask: int | None
@@ -76,7 +79,7 @@ def read_invocation(text: str) -> Invocation | None:
 
 
 def page_order(order: int | None) -> int | None:
-    """Return the order if the page allocator could be asked for it, else None. -1 stands for SysRq f.
+    """Return the order if it is plausible, else None: a damaged line may hold any number. -1 stands for SysRq f.
 
     MAX_PAGE_ORDER (include/linux/mmzone.h) is 10 by default and 13 on arm64 with 64 kB pages.
     """
@@ -95,5 +98,5 @@ def _number(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def is_allocation_failure(text: str) -> bool:
-    """Whether a line begins the report of an allocation that failed."""
+    """Return whether a line begins the report of a failed allocation."""
     return any(word in text for word in FAILURE_KEYWORDS) and FAILED.match(text) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The end of an OOM report: the constraint line, the kills, the reaper.
+"""Parse the end of an OOM report: the constraint line, the kills, the lines of the oom_reaper.
 
 Formats: dump_oom_victim() (dump_oom_summary() before 6.8), __oom_kill_process() and oom_reap_task() in
 mm/oom_kill.c.
@@ -13,6 +13,7 @@ from rig.klog.oom.parts import Kill, Reaped
 
 __all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
 
+# The second form of the name is that of RHEL 6: `Killed process 12, UID 500, (java) total-vm:...`.
 _KILL = re.compile(
     r"(?:(?P<reason>.*?): )?Killed process (?P<pid>\d+)(?: \((?P<comm>.*?)\)|, (?:UID "
     r"(?P<olduid>\d+), )?\((?P<oldcomm>.*?)\))"
@@ -29,9 +30,9 @@ _REAPED = re.compile(
 )
 _UNABLE = re.compile(r"oom_reaper: unable to reap (?:pid:|process )(?P<pid>\d+) \((?P<comm>.*)\)\.?$")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+)(?P<rest>.*)$")
-# A path and a task's name may hold commas and equals signs: a field ends only where a known key begins.
 _SPLIT_KEY = re.compile(r"\b(oom|task|mems) ?_? ?(?=(?:memcg|allowed)=)")  # where a mail client wrapped the line
 _KEYS = "nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid"
+# A cgroup's path and a task's name may contain commas and equals signs, so a field ends only before a known key.
 _FIELDS = re.compile(rf",(?P<key>{_KEYS})=(?P<value>.*?)(?=,(?:{_KEYS})=|,global_oom(?:,|$)|$)|,(?P<flag>global_oom)")
 _GROUP = re.compile(r"Tasks in (?P<path>.*) are going to be killed due to memory\.oom\.group set$")
 

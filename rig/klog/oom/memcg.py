@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a cgroup's OOM report says of the cgroup: its counters and its statistics.
+"""Parse the lines of an OOM report about the cgroup: its counters, statistics and protection.
 
 Format: mem_cgroup_print_oom_meminfo() and memory_stat_format() in mm/memcontrol.c;
 mem_cgroup_print_oom_info() before 4.19.
@@ -20,15 +20,16 @@ _USAGE = re.compile(
 _STATS = re.compile(r"Memory cgroup stats(?: for (?P<path>.*?))?:(?P<rest>(?: [a-z_()]+:\d+[kK]B)*)\s*$")
 _STAT = re.compile(r"\s*(?P<key>[a-z][\w.()]*) (?P<value>\d+)$")
 _PAIR = re.compile(r"([a-z_()]+):(\d+)([kK]B)")
-# Since 7.0: what the cgroups have asked to be spared.
+# Since 7.0: the memory that memory.min and memory.low protect.
 _PROTECTION = re.compile(r"Memory cgroup min protection (?P<min>\d+)kB -- low protection (?P<low>\d+)kB$")
 _KILLED_BY_LIMIT = re.compile(r"Task in (?P<task>.*) killed as a result of limit of (?P<limit>.*)$")
-# PAGE_COUNTER_MAX (include/linux/page_counter.h) pages in kB, for 4 kB to 64 kB pages: a limit of `max`.
+# A limit of `max` is printed as PAGE_COUNTER_MAX (include/linux/page_counter.h) in kB, which is above this for pages
+# of 4 kB to 64 kB.
 _MAX_KB = 1 << 52
 
 
 class CgroupReader:
-    """Reads those lines: `take` returns False for a line that is none of them."""
+    """Read the lines about the cgroup, one at a time."""
 
     def __init__(self) -> None:
         self.usage: list[CgroupUsage] = []
@@ -42,7 +43,7 @@ class CgroupReader:
         self._open = False
 
     def take(self, text: str, line: int) -> bool:
-        """Read one line. Returns whether it is one of them."""
+        """Read one line. Return whether it is about the cgroup."""
         if self._open:
             stat = _STAT.match(text)
             if stat is not None:
@@ -67,7 +68,7 @@ class CgroupReader:
         if stats is not None:
             self._open = True
             self.line = self.line or line
-            # 3.x and 4.x print one line for each cgroup below; the first is the one that ran full.
+            # 3.x and 4.x print one line for each cgroup of the hierarchy; the first is the one that hit its limit.
             if self.path is None:
                 self.path = stats["path"]
                 for key, value, _unit in _PAIR.findall(stats["rest"]):

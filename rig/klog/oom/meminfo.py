@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Mem-Info: counters, nodes, zones, buddy lists, huge pages, totals, slabs, allocation profile.
+"""Parse Mem-Info: counters, nodes, zones, buddy lists, huge pages, totals, slabs, allocation profile.
 
 Formats: show_free_areas() and __show_mem() in mm/show_mem.c (mm/page_alloc.c and lib/show_mem.c before 6.4),
-dump_unreclaimable_slab() in mm/slab_common.c, alloc_tag's top users in lib/alloc_tag.c. `key:value` pairs
-are read as they come, whatever the key.
+dump_unreclaimable_slab() in mm/slab_common.c, alloc_tag's top users in lib/alloc_tag.c.
+Every `key:value` pair is kept, whatever the key, so that a new kernel's counters are not lost.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ __all__ = ["MemInfoReader"]
 
 _PAIR = re.compile(r"\b([A-Za-z_]\w{0,63}(?:\(\w{1,63}\))?): ?(-?\d+)(?:[kK]B)?(?=\s|$)")
 _UNRECLAIMABLE = re.compile(r"\s*all_unreclaimable\? (\w+)")
+# What a line holds after its last whole value when it was cut: a value without its unit, or part of a key.
 _CUT_VALUE = re.compile(r"\s(?P<key>[a-z_]+(?:\(\w+\))?): ?\d+k?$")
 _CUT_NAME = re.compile(r"[a-z_]+(?:\(\w*\)?)?:?(?:\d+k)?|[a-z_]+\? ?[yesno]*")
 _PLACE = re.compile(r"(?:Node (?P<node>\d+) ?)?(?P<zone>[A-Z]\w*)?:? ?")
@@ -36,7 +37,7 @@ _UNITS = {"": 1, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 
 
 
 class MemInfoReader:
-    """Reads Mem-Info a line at a time: `take` returns False for a line that is no part of it."""
+    """Read Mem-Info, one line at a time."""
 
     def __init__(self) -> None:
         self.line: int | None = None
@@ -54,14 +55,14 @@ class MemInfoReader:
         self._table: str | None = None
 
     def take(self, text: str, line: int) -> bool:
-        """Read one line. Returns whether it belongs to Mem-Info."""
+        """Read one line. Return whether it belongs to Mem-Info."""
         taken = self._take(text, line)
         if taken:
             self.last = line
         return taken
 
     def undo_place(self, line: int) -> None:
-        """Forget the node or zone that was read from this line: it comes again, longer."""
+        """Drop the node or zone that line number `line` gave: the line is read again, joined with its wrapped rest."""
         self.nodes = [node for node in self.nodes if node.line != line]
         self.zones = [zone for zone in self.zones if zone.line != line]
 
@@ -99,6 +100,7 @@ class MemInfoReader:
 
     def _take_counters(self, text: str, line: int) -> bool:
         pairs = _PAIR.findall(text)
+        # The machine's counters are in pages, without a unit. A line with kB is not one of theirs.
         if not pairs or "kB" in text or _PAIR.sub("", text).strip():
             return False
         for name, value in pairs:
@@ -122,7 +124,7 @@ class MemInfoReader:
         values = {name: int(value) for name, value in _PAIR.findall(rest)}
         left = _PAIR.sub("", _UNRECLAIMABLE.sub("", rest))
         unit = _CUT_VALUE.search(rest)
-        if unit is not None and "kB" in rest:  # every value of such a line has a unit: this one may lack digits too
+        if unit is not None and "kB" in rest:  # all other values have a unit, so this one may have lost digits as well
             values.pop(unit["key"], None)
         if not values or (left.strip() and _CUT_NAME.fullmatch(left.strip()) is None):
             return False
@@ -195,7 +197,7 @@ class MemInfoReader:
 
 
 class _OpenZone:
-    """A zone while its lines arrive: its counters, then its reserve, then, much later, its buddy list."""
+    """A zone that is being read: its counters come first, then lowmem_reserve, and its buddy list much later."""
 
     def __init__(self, node: int, name: str, values: dict[str, int], unreclaimable: bool | None, line: int) -> None:
         self.node = node
@@ -229,10 +231,10 @@ class _OpenZone:
 
 
 def _looks_like_zone(text: str) -> bool:
-    """A zone's line on a kernel without NUMA: no `Node 0` before it."""
+    """Return whether a line is a zone's on a kernel without NUMA, which prints no `Node 0` before the zone's name."""
     return text.startswith(("DMA", "Normal", "HighMem", "Movable", "Device"))
 
 
 def _page_key(words: str) -> str:
-    """`pages RAM` -> pages_ram, `total pagecache pages` -> total_pagecache_pages."""
+    """Return the key of a total: pages_ram for `pages RAM`, total_pagecache_pages for `total pagecache pages`."""
     return re.sub(r"\W+", "_", words).strip("_").lower()

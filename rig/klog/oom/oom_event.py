@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An OOM report: every part that mm/oom_kill.c and mm/show_mem.c print, typed."""
+"""OomEvent: an OOM report with every part that mm/oom_kill.c and mm/show_mem.c print."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ __all__ = ["OomEvent"]
 class OomEvent(Event):
     """One OOM report, from the invocation to the last kill.
 
-    gfp_flags: names as printed, or decoded where the mask's layout is known. scope: `global`, `memcg`,
-    `cpuset`, `mempolicy`, `sysrq`, or None where the log does not tell. mem_info: the counters of Mem-Info
-    in pages. totalpages: what badness is weighed against (constrained_alloc() in mm/oom_kill.c), where
-    derivable. page_kb: size of a page in kB. killable is False after `no killable processes`.
+    gfp_flags: the names as the kernel printed them; empty where it printed only the mask.
+    scope: `global`, `memcg`, `cpuset`, `mempolicy`, `sysrq`, or None where the log does not show it.
+    mem_info: the counters of Mem-Info, in pages.
+    totalpages: the pages that oom_score_adj is a share of (constrained_alloc() in mm/oom_kill.c); None where the log
+        lacks the figures.
+    page_kb: size of a page in kB.
+    killable: False after `no killable processes`.
+    *_line, *_lines: the line of the input that holds the figure, from 1.
     """
 
     kind: Kind = Kind.OOM
@@ -69,11 +73,12 @@ class OomEvent(Event):
 
     @property
     def victim(self) -> Kill | None:
-        """The first process killed, or None."""
+        """The first process that was killed, or None."""
         return self.kills[0] if self.kills else None
 
     def badness(self, row: TaskRow) -> int | None:
-        """Return the row's points as oom_badness() computes them, in pages; None: never chosen or not
-        derivable.
+        """Return the row's points in pages, as oom_badness() computes them.
+
+        None for a task that is never chosen, and where the log lacks the figures.
         """
         return badness(row, self.totalpages, page_kb=self.page_kb, bonus=root_bonus(self.kernel))

@@ -21,7 +21,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BuddyOrder:
-    """Free blocks of one size in a zone's buddy allocator: `3*1024kB (UM)`; types are migrate types."""
+    """The free blocks of one size in a zone, as `3*1024kB (UM)`.
+
+    types: the letters of the migrate types that have such blocks (show_migration_types() in mm/show_mem.c).
+    """
 
     count: int
     size_kb: int
@@ -30,10 +33,12 @@ class BuddyOrder:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A memory zone: free pages against its watermarks; all in kB, lowmem_reserve in pages.
+    """A memory zone: its free memory and its watermarks in kB.
 
-    values holds every `key:value` of the line, the four named ones included. buddy is empty where the
-    report has no list for the zone; buddy_total_kb is the sum that the kernel printed.
+    values: every `key:value` of the zone's line in kB, including free, min, low and high.
+    lowmem_reserve: in pages.
+    buddy: the zone's free blocks; empty where the report has no list for the zone.
+    buddy_total_kb: the sum of the list as the kernel printed it.
     """
 
     node: int
@@ -54,7 +59,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node's own line of Mem-Info, values in kB."""
+    """A node's line of Mem-Info. values: in kB."""
 
     node: int
     values: dict[str, int] = field(default_factory=dict)
@@ -64,7 +69,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class HugePages:
-    """One size of huge pages on one node (node None: the machine)."""
+    """The hugetlb pool of one page size.
+
+    node: the node of the pool; None for the whole machine.
+    total, free, surplus: in huge pages.
+    """
 
     node: int | None
     total: int
@@ -76,7 +85,7 @@ class HugePages:
 
 @dataclass(frozen=True, slots=True)
 class SlabRow:
-    """A cache of the `Unreclaimable slab info` table; kB."""
+    """A row of the table `Unreclaimable slab info`: one slab cache, in kB."""
 
     name: str
     used_kb: int
@@ -86,7 +95,7 @@ class SlabRow:
 
 @dataclass(frozen=True, slots=True)
 class AllocationSite:
-    """A line of the memory allocation profile (CONFIG_MEM_ALLOC_PROFILING): who holds how much."""
+    """A line of the memory allocation profile (CONFIG_MEM_ALLOC_PROFILING): what one allocation site holds."""
 
     size_bytes: int
     calls: int
@@ -96,9 +105,10 @@ class AllocationSite:
 
 @dataclass(frozen=True, slots=True)
 class CgroupUsage:
-    """A counter of the cgroup that ran full: `memory: usage 100kB, limit 100kB, failcnt 5`; kB.
+    """A counter of the cgroup that reached its limit: `memory: usage 100kB, limit 100kB, failcnt 5`.
 
-    limit_kb is None for a limit of `max` (the largest value that page_counter holds).
+    limit_kb: None for a limit of `max` (PAGE_COUNTER_MAX).
+    failcnt: how often a charge hit the limit.
     """
 
     name: str
@@ -110,11 +120,14 @@ class CgroupUsage:
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A row of the task table. total_vm, rss* and swapents are pages; pgtables_bytes is bytes.
+    """A row of the task table.
 
-    None where the kernel prints no such column: rss_anon, rss_file and rss_shmem came with 6.8,
-    pgtables_bytes with 4.15. extra holds the columns that have no field: nr_ptes and nr_pmds of older
-    kernels, cpu and oom_adj of 2.6, and what is to come.
+    total_vm, rss, rss_anon, rss_file, rss_shmem, swapents: in pages.
+    pgtables_bytes: in bytes.
+    extra: the columns without a field here: nr_ptes and nr_pmds before 4.15, cpu and oom_adj of 2.6, and any column
+        that a later kernel adds.
+    A field is None where the kernel prints no such column: pgtables_bytes came with 4.15, rss_anon, rss_file and
+    rss_shmem with 6.8.
     """
 
     pid: int
@@ -135,10 +148,10 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A process that the OOM killer killed; sizes in kB, None where the kernel does not print them.
+    """A process that the OOM killer killed. Sizes are in kB, and None where the kernel does not print them.
 
-    reason is the kernel's text before "Killed process", as `Out of memory`. score is /proc/PID/oom_score,
-    printed until 4.x.
+    reason: the kernel's text before `Killed process`, such as `Out of memory`.
+    score: the task's /proc/PID/oom_score, which kernels until 4.18 print.
     """
 
     pid: int
@@ -158,7 +171,11 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """The oom_reaper's line: what the victim still held after it (kB); done is False for `unable to reap`."""
+    """A line of the oom_reaper.
+
+    anon_rss_kb, file_rss_kb, shmem_rss_kb: what the victim still held after it was reaped.
+    done: False for `unable to reap`.
+    """
 
     pid: int
     comm: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One OOM report, put together from its lines."""
+"""Collect the lines of one OOM report, and make its event when the report is complete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rig.klog.prefix import Prefix
 
 __all__ = ["KEYWORDS", "OomBuilder"]
 
-# What a line holds that begins a report, or that a report has in its middle or at its end where a log begins there.
+# The words of lines that a report may begin with. A log may begin in the middle of a report, or with its last lines.
 KEYWORDS = (
     "oom-kill",  # `invoked oom-killer`, `oom-kill:constraint=`
     "Mem-Info",
@@ -35,7 +35,7 @@ KEYWORDS = (
     *FAILURE_KEYWORDS,
 )
 
-_AFTER_KILL = 3  # lines within which the kill's own line may go on (wrapped), or memory.oom.group's begin
+_AFTER_KILL = 3  # lines after a kill that may still be its wrapped rest, or the first line of memory.oom.group's kills
 _TABLE_TITLE = "Tasks state (memory values in pages):"
 _NONE_KILLABLE = re.compile(r"(?:Memory cgroup out of memory|Out of memory and) ?:? ?no killable process")
 _NOTES = re.compile(
@@ -52,7 +52,7 @@ _SCOPES = {
 
 
 class OomBuilder(Builder):
-    """Takes the lines of one report, in whatever order interleaving brings them."""
+    """Collect the lines of one report in any order: reports of several CPUs may be interleaved."""
 
     kind = Kind.OOM
 
@@ -78,7 +78,7 @@ class OomBuilder(Builder):
         self._since_kill = 0
 
     def take_row(self, text: str, line: int) -> bool:
-        """Read a line that can be nothing but a row of the open table. Returns whether it was one."""
+        """Read a line if it is a row of the task table that is being read. Return whether it was one."""
         if not text.startswith("["):
             return False
         if self.table is None and not self.kills:
@@ -114,24 +114,24 @@ class OomBuilder(Builder):
         return taken
 
     def _says_no_more(self) -> bool:
-        """Whether a memory dump that is no OOM report has come to its end."""
+        """Return whether the last line of a Mem-Info without an OOM report was read."""
         return "pages_reserved" in self.memory.totals and not self._is_oom()
 
     def leave_unknown(self, text: str, line: int) -> None:
         if self.kills:
-            return  # what follows the kill is no part of the report
+            return  # a line after the kill is not part of the report
         super().leave_unknown(text, line)
         self._before = (text.rstrip(), line)
 
     def _take_cut(self, text: str, line: int) -> bool:
-        """Parse a line that a pager cut at the terminal's width; less -S marks such a line with `>`."""
+        """Read a line that a pager cut at the terminal's width; less -S marks such a line with `>`."""
         if not text.endswith(">") or len(text) < 40 or not self._take(text[:-1].rpartition(" ")[0], line):
             return False
         self.corrupt("lines are cut at a terminal's width")
         return True
 
     def _take_wrapped(self, text: str, line: int) -> bool:
-        """Parse a line together with the one before, whose rest it may be if a mail client wrapped long lines."""
+        """Read a line joined to the line before it, because a mail client may have wrapped a long line in two."""
         before, at = self._before
         if not before or not text or text[0] == " " or len(before) < 20:
             return False
@@ -139,6 +139,8 @@ class OomBuilder(Builder):
         known = len(self.kills)
         if not (self.take_row(joined, at) or self._take(joined, at)):
             return False
+        # The first half alone may have been read as a complete line already: a zone with fewer counters, or a kill with
+        # fewer sizes. The joined line replaces it.
         if before.startswith("Node "):
             self.memory.undo_place(at)
             self._take(joined, at)
@@ -232,11 +234,11 @@ class OomBuilder(Builder):
 
     @property
     def awaits_kill(self) -> bool:
-        """Whether the next kill is this report's: its first, or another of the same cgroup."""
+        """Whether the next kill belongs to this report: its first kill, or a further one of memory.oom.group."""
         return self.group is not None or (not self.kills and not self.finished)
 
     def killed(self, pid: int) -> bool:
-        """Whether this report killed that process."""
+        """Return whether this report killed the process `pid`."""
         return any(kill.pid == pid for kill in self.kills)
 
     def close(self) -> Event:
@@ -244,7 +246,7 @@ class OomBuilder(Builder):
         return OomEvent(**self.fields())
 
     def fields(self) -> dict[str, Any]:
-        """Return what an OomEvent is made of."""
+        """Return the keyword arguments of an OomEvent."""
         invocation, memory, cgroup = self.invocation, self.memory, self.cgroup
         fields = self.constraint or {}
         constraint = fields.get("constraint")
@@ -308,7 +310,7 @@ class OomBuilder(Builder):
         )
 
     def _is_oom(self) -> bool:
-        """Whether memory ran out: SysRq m and others print Mem-Info too."""
+        """Return whether the lines are an OOM report: SysRq m, for one, prints Mem-Info without one."""
         named = (self.invocation, self.table, self.constraint, self.kills, not self.killable)
         return any(named) or any(part_of(frame.function) == "oom" for frame in self.trace.frames)
 
@@ -322,7 +324,7 @@ class OomBuilder(Builder):
         return "global" if self.memory.line is not None or self.kills else None
 
     def _title(self, scope: str | None) -> str:
-        """One title for the same kind of death: whose memory ran out, and which program died for it."""
+        """Return where memory ran out and which program was killed, without figures, so that titles can be compared."""
         where = {"memcg": "out of memory in a cgroup", "sysrq": "OOM kill by SysRq"}.get(scope or "", "out of memory")
         if not self._is_oom():
             return "memory information"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The task table. Its columns come from the header that the kernel prints above it, never from its version.
+"""Parse the task table by the header that the kernel prints above it: distributions backport columns.
 
-Format: dump_tasks() and dump_task() in mm/oom_kill.c. The name is the last column and may hold blanks.
+Format: dump_tasks() and dump_task() in mm/oom_kill.c. The name is the last column and may contain blanks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["TaskTable", "glued_rows", "guessed_header", "is_task_header"]
 
 _BARE_ROW = re.compile(r"\[ *\d+\]((?:\s+-?\d+){7,10})\s+\S")
 _GLUED = re.compile(r"\s(?=\[ *\d+\]\s+\d+\s+\d+\s+\d+\s)")
-# dump_tasks() (mm/oom_kill.c): 2.6.36 to 3.x, 4.0 to 4.14, 4.15 to 6.7, and since 6.8.
+# Headers by number of columns. dump_tasks() (mm/oom_kill.c): 2.6.36 to 3.x, 4.0 to 4.14, 4.15 to 6.7, and since 6.8.
 _HEADERS = {
     "nr_ptes": "[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name",
     8: "[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name",
     7: "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name",
     10: "[ pid ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name",
 }
-_SMALLEST_TABLE = 4096
+_SMALLEST_TABLE = 4096  # bytes; pgtables_bytes is a multiple of it, nr_ptes rarely is
 
 # The columns that TaskRow has a field for, in the order of its fields.
 _KNOWN = (
@@ -41,7 +41,7 @@ _NOTHING: dict[str, int] = {}
 
 
 def is_task_header(text: str) -> bool:
-    """Whether a line is the table's header: `[  pid  ]   uid  tgid total_vm ... name`."""
+    """Return whether a line is the table's header: `[  pid  ]   uid  tgid total_vm ... name`."""
     if not text.startswith("[") or not text.endswith("name"):
         return False
     words = text.replace("[", " ").replace("]", " ").split()
@@ -49,34 +49,34 @@ def is_task_header(text: str) -> bool:
 
 
 def glued_rows(text: str) -> list[str]:
-    """Return the rows of a line into which a mail client joined several."""
+    """Return the rows of a line. A mail client may have joined several rows into one line."""
     return _GLUED.split(text) if "] " in text[12:] else [text]
 
 
 def guessed_header(text: str) -> str | None:
-    """Return the header that a row without one stood under, by the number of its columns; None for no row."""
+    """Return the header that a row must have had, by its number of columns; None for a line that is not a row."""
     match = _BARE_ROW.match(text)
     if match is None:
         return None
     numbers = [int(word) for word in match[1].split()]
     if len(numbers) == 7 and (numbers[4] % _SMALLEST_TABLE or not numbers[4]):
-        return _HEADERS["nr_ptes"]  # bytes of page tables are whole pages
+        return _HEADERS["nr_ptes"]  # pgtables_bytes would be whole pages
     return _HEADERS.get(len(numbers))
 
 
 class TaskTable:
-    """Reads the rows below one header."""
+    """Read the rows below one header."""
 
     def __init__(self, header: str) -> None:
         self.columns = tuple(header.replace("[", " ").replace("]", " ").split())
         between = self.columns[1:-1]  # the pid and the name
         self._count = len(between)
-        # A column that the header does not have is the None that follows the row's numbers.
+        # read() appends a None to the numbers of a row; a column that the header lacks is picked from there.
         self._pick = itemgetter(*(between.index(name) if name in between else self._count for name in _KNOWN))
         self._extra = tuple((name, index) for index, name in enumerate(between) if name not in _KNOWN)
 
     def read(self, text: str, line: int) -> TaskRow | None:
-        """Return the row that a line holds; None for a line that is none, or that is cut."""
+        """Return the row that a line holds; None for a line that is not a row, or that is cut."""
         end = text.find("]")
         if end < 2 or text[0] != "[":
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many pages the OOM killer weighed oom_score_adj against: constrained_alloc() in mm/oom_kill.c."""
+"""Derive totalpages, the pages that oom_score_adj is a share of: constrained_alloc() in mm/oom_kill.c."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def derive(
     mems_allowed: str | None,
     page_kb: int,
 ) -> int | None:
-    """Return totalpages, or None where the log does not hold what it takes.
+    """Return totalpages in pages, or None where the log lacks the figures.
 
-    global and sysrq: managed RAM and all swap. cpuset and mempolicy: the present pages of the allowed nodes,
-    and all swap. memcg: mem_cgroup_get_max(), the limit and what swap the cgroup may use.
+    scope `global` or `sysrq`: managed RAM and all swap.
+    scope `cpuset` or `mempolicy`: the present pages of the allowed nodes, and all swap.
+    scope `memcg`: mem_cgroup_get_max(), the limit and the swap that the cgroup may use.
     """
     if scope == "memcg":
         return _of_cgroup(cgroup, page_kb)
@@ -45,7 +46,7 @@ def _of_cgroup(cgroup: tuple[CgroupUsage, ...], page_kb: int) -> int | None:
     both, swap = counters.get("memory+swap"), counters.get("swap")
     if swap is not None:  # cgroup v2
         if swap.limit_kb is None:
-            return None  # up to the machine's swap, whose size a cgroup's report does not tell
+            return None  # the machine's swap is the limit, and a cgroup's report does not show its size
         return (limit + swap.limit_kb) // page_kb
     if both is not None:  # cgroup v1
         return None if both.limit_kb is None else max(both.limit_kb, limit) // page_kb
@@ -53,7 +54,7 @@ def _of_cgroup(cgroup: tuple[CgroupUsage, ...], page_kb: int) -> int | None:
 
 
 def parse_nodes(text: str) -> frozenset[int]:
-    """Return the nodes of a list as `0-1,3` (lib/bitmap.c, %*pbl)."""
+    """Return the nodes of a list such as `0-1,3` (printk's %*pbl)."""
     nodes: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
