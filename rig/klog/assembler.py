@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Lines in, events out: which line begins an event, which event a line belongs to, which event led to which.
+"""Assemble events from lines: decide which line begins an event, which event a line belongs to, and what caused it.
 
-Where lines carry their caller ([T123], [C0]), reports that CPUs printed at once are taken apart by it. Where
-they do not, the first report ends where another begins.
+Where lines carry their caller ([T123], [C0]), it separates the reports that several CPUs printed at the same time.
+Where they do not, a report ends at the first line of the next one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from rig.klog.prefix import Prefix
 
 __all__ = ["Assembler"]
 
-_LINGER = 2000  # lines after its end within which a report's reaper and further kills are still looked for
-_MOST_OPEN = 16  # reports at once: every CPU may print one
-_NEAR = 3000  # lines within which a panic is put down to the report before it
+_LINGER = 2000  # lines for which an ended OOM report is kept, for late lines of the oom_reaper and further kills
+_MOST_OPEN = 16  # reports that are held at once; every CPU may print one
+_NEAR = 3000  # lines after a report within which a panic is attributed to it
 
-_LOADER = (b"Decompressing", b"Booting", b"Parsing", b"SeaBIOS", b"iPXE")  # what comes before a kernel speaks
+# Beginnings of lines that the firmware and the boot loader print before the kernel.
+_LOADER = (b"Decompressing", b"Booting", b"Parsing", b"SeaBIOS", b"iPXE")
 
 _Context = tuple[bool, str | None]
 
@@ -43,12 +44,15 @@ _FOLLOWS_REPORT = re.compile(
 
 
 def _begins_in_the_middle(text: str) -> bool:
-    """Whether a line is one that an OOM report has in its middle, for a log that starts there."""
+    """Return whether a line is from the middle of an OOM report, for a log whose beginning is missing."""
     return text.startswith(("Mem-Info:", "oom-kill:constraint=")) or is_task_header(text)
 
 
 class Assembler:
-    """Call `feed` with each line, and take what `events` yields in between; `finish` at the end."""
+    """Assemble events from lines.
+
+    Call `feed` for each line, `events` in between for the events that are complete, and `finish` after the last line.
+    """
 
     def __init__(self) -> None:
         self._count = 0
@@ -57,7 +61,7 @@ class Assembler:
         self._waiting: list[Builder] = []  # in the order of their first lines
         self._last: Builder | None = None
         self._started = False
-        self._stamp: Prefix | None = None  # of a line that holds nothing else
+        self._stamp: Prefix | None = None  # the prefix of a line without any text
         self._headless = False
 
     def expect_headless(self) -> None:
@@ -66,7 +70,7 @@ class Assembler:
 
     @property
     def idle(self) -> bool:
-        """Whether no report is being read: lines without a report's words can be passed over."""
+        """Whether no report is being read, so that lines without a keyword can be skipped."""
         if self._last is not None and not self._last.finished:
             return False
         return not any(not builder.finished for builder in self._current.values())
@@ -89,6 +93,7 @@ class Assembler:
             # A mail client broke the line between the time stamp and the text.
             prefix = prefix if prefix.present else self._stamp
             self._stamp = None
+        # Most lines of an OOM report are rows of its task table, so they are tried before everything else.
         last = self._last
         if (
             isinstance(last, OomBuilder)
@@ -115,7 +120,7 @@ class Assembler:
 
     def _take_console_words(self, text: str) -> bool:
         if _REPLAY in text:
-            # The console was taken over in the middle of a line: the line comes again, whole.
+            # Another CPU took over the console in the middle of a line, and printk prints the whole line again.
             last = self._last
             if last is not None and last.line == self._line - 1 and last in self._waiting:
                 self._waiting.remove(last)
@@ -147,7 +152,8 @@ class Assembler:
         if "invoked oom-killer" in text or headless:
             return self._open(context, OomBuilder(self._line, prefix))
         if is_allocation_failure(text):
-            from rig.klog.oom.allocation import AllocationBuilder  # its classes take a while to make
+            # Imported here because few logs need it, and it would slow down every start.
+            from rig.klog.oom.allocation import AllocationBuilder
 
             if isinstance(current, CrashBuilder) and not current.finished:
                 current.interrupted()
@@ -183,13 +189,13 @@ class Assembler:
         opened = self._open(context, builder)
         if crash is not None:
             if builder.prefix.caller is not None and not crash.has_trace:
-                builder.shadow = crash  # the same task goes on: its next trace explains both
+                builder.shadow = crash  # the same task prints on: the next trace belongs to both reports
             else:
                 crash.interrupted()
         return opened
 
     def _open_one_line(self, builder: Builder) -> Builder:
-        """An event of one line does not end the report around it."""
+        """Open an event of one line, which does not end the report that surrounds it."""
         return self._number(builder)
 
     def _number(self, builder: Builder) -> Builder:
@@ -224,7 +230,10 @@ class Assembler:
         return None
 
     def _is_stray_kill(self, text: str, current: Builder | None) -> bool:
-        """Return whether a line is a kill without a report: dump_header() is rate-limited, the kill's line is not."""
+        """Return whether a line is a kill without a report.
+
+        mm/oom_kill.c rate-limits dump_header(), but not the line of the kill.
+        """
         if "illed process" not in text:
             return False
         if isinstance(current, OomBuilder) and current.awaits_kill:
@@ -232,7 +241,7 @@ class Assembler:
         return read_kill(text, self._line) is not None
 
     def _stray(self, prefix: Prefix, text: str) -> None:
-        """Hand a line outside every open report to an earlier one: the oom_reaper's, or another CPU's backtrace."""
+        """Give a line outside of every open report to an earlier one: the oom_reaper's, or another CPU's backtrace."""
         if text.startswith("oom_reaper:"):
             reaped = read_reaped(text, self._line)
             for builder in reversed(self._waiting):
@@ -254,13 +263,14 @@ class Assembler:
         while self._waiting:
             first = self._waiting[0]
             silent = self._line - first.last_line
+            # An ended OOM report waits for late lines, such as the oom_reaper's. No report waits forever for its end.
             done = first.finished and (silent > _LINGER or not isinstance(first, OomBuilder))
             if not done and silent <= 10 * _LINGER and len(self._waiting) <= _MOST_OPEN:
                 return
             yield self._close_first()
 
     def finish(self) -> Iterator[Event]:
-        """Yield all that is left."""
+        """Yield the remaining events, complete or not."""
         while self._waiting:
             yield self._close_first()
 

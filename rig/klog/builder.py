@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every reader of one event has in common: where it began, where it ended, what it could not read."""
+"""Builder: the base of the classes that collect one event's lines. It keeps the first, last and unknown lines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rig.klog.trace import TraceReader
 
 __all__ = ["MOST_UNKNOWN", "Builder"]
 
-MOST_UNKNOWN = 1000  # of one event: a report that never ends must not hold a gigabyte of rubbish
+MOST_UNKNOWN = 1000  # lines of one event, so that a report whose end is missing does not fill memory
 
 
 class Builder:
-    """Collects one event's lines. A family overrides `take` and `close`.
+    """Collect one event's lines. Each family overrides `take` and `close`.
 
-    finished: nothing but stray follow-ups is expected any more, so lines that it does not know are not its
-    own.
+    corruption: why the report is considered damaged; None while it is intact.
+    finished: whether the report is complete, so that an unknown line does not belong to it.
+    caused_by: the number of the event that led to this one.
     """
 
     kind: Kind
@@ -36,23 +37,23 @@ class Builder:
         self.corruption: str | None = None
         self.finished = False
         self.caused_by: int | None = None
-        self.shadow: Builder | None = None  # a report that is read on within this one
+        self.shadow: Builder | None = None  # an earlier, unfinished report that reads the lines of this one too
 
     def take(self, text: str, line: int) -> bool:
-        """Read one line. Returns whether it belongs to the event."""
+        """Read one line. Return whether it belongs to the event."""
         raise NotImplementedError
 
     def close(self) -> Event:
-        """Return the event. Called once."""
+        """Return the event; to be called once."""
         raise NotImplementedError
 
     def leave_unknown(self, text: str, line: int) -> None:
-        """Keep a line inside the report that nobody understood."""
+        """Keep a line within the report that no parser recognised."""
         if len(self.unknown) < MOST_UNKNOWN and text and not text.isspace():
             self.unknown.append(TextLine(line, text))
 
     def corrupt(self, why: str) -> None:
-        """Mark the report as cut or interleaved; the first reason is kept."""
+        """Mark the report as damaged. why: the reason; the first one is kept."""
         if self.corruption is None:
             self.corruption = why
 

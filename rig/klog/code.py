@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The `Code:` bytes of an oops as instructions. Format: show_opcodes() in arch/x86/kernel/dumpstack.c.
+"""Disassemble the `Code:` bytes of an oops. Format: show_opcodes() in arch/x86/kernel/dumpstack.c.
 
-The bytes begin anywhere, so the start is moved until an instruction begins at the marked byte.
+The bytes may begin in the middle of an instruction, so leading bytes are skipped until an instruction begins at the
+marked byte.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from dataclasses import dataclass
 __all__ = ["Instruction", "NoDisassembler", "disassemble"]
 
 _BYTE = re.compile(r"(?P<mark>[<(])?(?P<hex>[0-9a-f]{2}(?:[0-9a-f]{2}){0,3})[>)]?", re.IGNORECASE)
-_MOST_CUT = 15  # the longest x86 instruction
+_MOST_CUT = 15  # bytes of the longest x86 instruction
 
 
 class NoDisassembler(Exception):
-    """capstone is not installed."""
+    """Raised where the library capstone is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """offset: bytes from the one that trapped (negative before it)."""
+    """A disassembled instruction.
+
+    offset: distance in bytes from the instruction that trapped; negative before it.
+    """
 
     offset: int
     text: str
@@ -29,7 +33,7 @@ class Instruction:
 
 
 def disassemble(code: str, *, machine: str = "x86_64") -> tuple[Instruction, ...]:
-    """Return the instructions around the one that trapped; none where the line has no mark or makes no sense.
+    """Return the instructions around the one that trapped; empty where the line has no mark or cannot be decoded.
 
     machine: `x86_64`, `i386`, `aarch64` or `arm`. Raises NoDisassembler without capstone.
     """
@@ -49,6 +53,7 @@ def disassemble(code: str, *, machine: str = "x86_64") -> tuple[Instruction, ...
     if engine is None:
         return ()
     decoder = capstone.Cs(*engine)
+    # Only x86 instructions vary in length: elsewhere the bytes begin with a whole instruction.
     cuts = range(min(_MOST_CUT, at) + 1) if machine in ("x86_64", "i386") else range(1)
     best: tuple[Instruction, ...] = ()
     for cut in cuts:
@@ -56,6 +61,7 @@ def disassemble(code: str, *, machine: str = "x86_64") -> tuple[Instruction, ...
             Instruction(address - at, f"{mnemonic} {operands}".strip(), address == at)
             for address, _size, mnemonic, operands in decoder.disasm_lite(data[cut:], cut)
         )
+        # Of the starts with an instruction at the marked byte, the one that keeps most instructions is taken.
         if any(instruction.trapped for instruction in found) and len(found) > len(best):
             best = found
     return best

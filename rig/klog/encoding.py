@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The bytes of a log in UTF-8, whatever wrote them; and whether they are text at all.
+"""Convert a log to UTF-8, and decide whether it is text at all.
 
-PowerShell's redirection writes UTF-16, with a byte order mark or without.
+A log may be UTF-16: PowerShell's redirection writes it, with or without a byte order mark.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from rig.klog.text import LONGEST_LINE
 
 __all__ = ["in_utf8", "looks_like_text"]
 
-_SAMPLE = 4096
+_SAMPLE = 4096  # bytes from which the encoding is guessed
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\x1b\x0c") + b"\x7f"
 _REPLACED = "\ufffd".encode()
 
 
 def in_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same text in UTF-8, without a byte order mark."""
+    """Yield the text in UTF-8, without a byte order mark; UTF-16 is detected in the first bytes."""
     source = iter(chunks)
     head = b""
     for chunk in source:
@@ -45,6 +45,7 @@ def _encoding(head: bytes) -> str | None:
     sample = head[:_SAMPLE]
     if len(sample) < 16:
         return None
+    # In UTF-16 one byte of every ASCII character is zero: the odd bytes in little endian, the even ones in big endian.
     half = len(sample) // 2
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if odd > 0.6 * half and even < 0.1 * half:
@@ -56,6 +57,7 @@ def looks_like_text(block: bytes) -> bool:
     """Return whether the first block of a log looks like lines of text."""
     if not block:
         return True
+    # Text holds few control characters, and few replacement characters (U+FFFD), which invalid UTF-16 is decoded to.
     sample = block[: 16 * _SAMPLE]
     if len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) // 20:
         return False

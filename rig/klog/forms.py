@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One line of the input to the kernel's lines in it, whatever it travelled in.
+"""Extract the kernel's lines from a line of the input.
 
-A journal's JSON or export record holds one message; rsyslog writes line ends as #012; a mail client or a web
-page may have escaped what stands there.
+A record of the journal (JSON or export format) holds one message, rsyslog writes a newline as #012, and a mail client
+or a web page may have replaced characters with entities.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ _EXPORT = re.compile(r"(?P<key>_{0,2}[A-Z][A-Z0-9_]*)=(?P<value>.*)", re.DOTALL)
 
 
 def unescaped(raw: str) -> str:
-    """Return a line of a web page with the characters that its entities stand for."""
+    """Return a line with its HTML entities replaced by the characters that they stand for."""
     if "&" in raw and _ENTITY.search(raw):
-        import html  # few logs need it, and every start would pay
+        import html  # imported here because few logs need it, and it would slow down every start
 
         return html.unescape(raw)
     return raw
 
 
-# journalctl -o json, json-sse; json-seq's record separator is a control and gone already.
+# journalctl -o json and json-sse. For json-seq the record separator was removed with the other control characters.
 _RECORD = re.compile(r"(?:data: )?\{")
 
 
 class Unpacker:
-    """Call it with each raw line; it returns (prefix, text) pairs, none for a line that is only wrapping."""
+    """Return the (prefix, text) pairs of a raw line when called; none for a line that holds only metadata."""
 
     def __init__(self) -> None:
         self._export = False
         self._monotonic: float | None = None
 
     def plain(self, raw: str) -> bool:
-        """Whether a line has nothing to unpack."""
+        """Return whether a line is neither part of a record nor escaped, so that it needs no unpacking."""
         return not self._export and "&" not in raw and "#0" not in raw
 
     def is_record(self, raw: str) -> bool:
-        """Whether a line is, or is within, a record of a journal."""
+        """Return whether a line is a record of the journal, or part of one."""
         return self._export or raw.startswith("__CURSOR=") or (_RECORD.match(raw) is not None and '"MESSAGE"' in raw)
 
     def __call__(self, raw: str) -> list[tuple[Prefix, str]]:
-        """Return the kernel's lines that a line of the input holds."""
+        """Return the kernel's lines in a line of the input, each with its prefix."""
         if '"MESSAGE"' in raw and (start := _RECORD.match(raw)) is not None:
             record = _journal_record(raw[start.end() - 1 :])
             if record is not None:
@@ -61,7 +61,7 @@ class Unpacker:
         return [(prefix, text)]
 
     def _export_line(self, raw: str) -> list[tuple[Prefix, str]]:
-        """journalctl -o export: fields one a line, an empty line between records."""
+        """Read a line of `journalctl -o export`: one field a line, an empty line between records."""
         self._export = True
         match = _EXPORT.match(raw)
         if match is None:
@@ -74,17 +74,20 @@ class Unpacker:
 
 
 def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
-    """Return the message of a journal's JSON record; nothing for one that the kernel did not write."""
+    """Return the lines of a JSON record's message.
+
+    Empty for a record that the kernel did not write; None for a line that is not a JSON record.
+    """
     import json
 
     try:
         record = json.loads(raw)
-    except (ValueError, RecursionError):  # the parser recurses: a record of nothing but brackets is none
+    except (ValueError, RecursionError):  # the parser recurses once for each open bracket
         return None
     if not isinstance(record, dict):
         return None
     message = record.get("MESSAGE")
-    if isinstance(message, list):  # bytes that are not text, or not printable
+    if isinstance(message, list):  # journalctl prints a message that is not printable text as a list of bytes
         message = bytes(item & 255 for item in message if isinstance(item, int)).decode("utf-8", "replace")
     source = record.get("_TRANSPORT", record.get("SYSLOG_IDENTIFIER", "kernel"))
     if not isinstance(message, str) or source not in ("kernel", "syslog"):

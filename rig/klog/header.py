@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lines with which dump_stack() begins: CPU, task, kernel, taint, hardware, workqueue.
+"""Parse the lines with which dump_stack() begins: CPU, task, kernel, taint, hardware, workqueue.
 
 Formats: lib/dump_stack.c dump_stack_print_info(), kernel/panic.c print_tainted().
 """
@@ -12,8 +12,8 @@ from rig.klog.event import Task
 
 __all__ = ["HeaderReader"]
 
-# `CPU: 3 UID: 0 PID: 12 Comm: sh Tainted: G  W  6.12.1 #1 PREEMPT`; UID came with 6.12, `Pid: 1, comm: sh`
-# is old.
+# `CPU: 3 UID: 0 PID: 12 Comm: sh Tainted: G  W  6.12.1 #1 PREEMPT`. UID came with 6.12; old kernels print
+# `Pid: 1, comm: sh`.
 _CPU = re.compile(
     r"(?:CPU: (?P<cpu>\d+)\s+)?(?:UID: (?P<uid>\d+)\s+)?(?:PID|Pid): (?P<pid>-?\d+),?\s+[Cc]omm: "
     r"(?P<comm>.*?),?"
@@ -21,11 +21,12 @@ _CPU = re.compile(
 )
 _HARDWARE = re.compile(r"Hardware name: ?(?P<name>.*)$")
 _WORKQUEUE = re.compile(r"Workqueue: (?P<name>.*)$")
+# print_tainted_verbose() (kernel/panic.c): `Tainted: [W]=WARN, [O]=OOT_MODULE`.
 _TAINT_REASONS = re.compile(r"\s*(?:Tainted: )?(?:\[[A-Z]\]=\w+(?:, )?)+$")
 
 
 class HeaderReader:
-    """Reads those lines; what they said stands in the attributes."""
+    """Read the lines of the header; the attributes hold what was printed, None for a line that has not been read."""
 
     def __init__(self) -> None:
         self.cpu: int | None = None
@@ -37,7 +38,7 @@ class HeaderReader:
         self.workqueue: str | None = None
 
     def take(self, text: str) -> bool:
-        """Read one line. Returns whether it is one of them."""
+        """Read one line. Return whether it belongs to the header."""
         match = _CPU.match(text)
         if match is not None:
             if self.task is None or (self.kernel is None and match["kernel"] and self.task.pid == int(match["pid"])):

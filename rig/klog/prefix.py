@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What stands before the kernel's words on a line: level, wall clock, host, time, caller.
+"""Split off the prefix of a line of the log: level, wall-clock time, host, time since boot, caller.
 
 The forms are those of printk itself (`[   12.345678][  T123] `, kernel/printk/printk.c info_print_prefix()),
 dmesg (-T in any locale, -x, --reltime, --time-format iso), syslog in both its forms, journalctl's short
-forms, and netconsole. What else may stand there (quoting, numbering, indentation) is learned: wrapping.py.
+forms, and netconsole. Anything else before the text (quoting, numbering, indentation) is learned in wrapping.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ __all__ = ["Prefix", "is_serial", "split_prefix"]
 
 
 class Prefix(NamedTuple):
-    """What was before the text. time: seconds since boot; caller: `T123` (task), `C0` (CPU); level 0 to 7."""
+    """The prefix of a line; a field is None where the line does not have it.
+
+    time: seconds since boot.
+    caller: `T123` for a task, `C0` for a CPU (CONFIG_PRINTK_CALLER).
+    wall: the wall-clock time as printed.
+    level: 0 (emerg) to 7 (debug).
+    present: whether the line has a prefix at all.
+    """
 
     time: float | None = None
     caller: str | None = None
@@ -48,9 +55,9 @@ _LEVELS = {"emerg": 0, "alert": 1, "crit": 2, "err": 3, "warn": 4, "notice": 5, 
 _KMSG = re.compile(
     r"(?P<level>\d{1,5}),(?P<seq>\d+),(?P<usec>\d+),(?P<flag>[-c+])(?:,caller=(?P<caller>[TC]\d+))?(?:,[^;]*)?;"
 )
-# The commonest form has a way of its own: it costs a third.
+# The most common form has a pattern of its own, which takes a third of the time.
 _SERIAL = re.compile(r"\[ *(\d{1,10}\.\d{3,9})\](?:\[ *([TC]\d+)\])? (?!(?: ?[^\s\[\]]+)? ?kernel: |\([0-9]+\)\[)")
-# The console is shared with getty, and printk says there what it dropped, without a line's end of its own.
+# On the console getty's prompt, and printk's note about dropped messages, may precede a message on the same line.
 _LOGIN = re.compile(r"^.{0,200} login: (?=<?\d*>?\[ *\d+\.\d+\])")
 _DROPPED_BEFORE = re.compile(r"^\*\* \d+ printk messages dropped \*\* (?=\[ *\d+\.\d+\])")
 
@@ -61,7 +68,7 @@ def is_serial(raw: str) -> bool:
 
 
 def split_prefix(raw: str) -> tuple[Prefix, str]:
-    """Return what stood before the text, and the text itself with its own indentation."""
+    """Return the prefix of a line, and the text after it with its indentation."""
     if raw.startswith("["):
         serial = _SERIAL.match(raw)
         if serial is not None:

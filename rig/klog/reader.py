@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The reader: bytes in, events out, in order, with bounded memory."""
+"""Read a log: turn its bytes into events, in order and with bounded memory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rig.klog.wrapping import WINDOW, Columns, Wrapping, ends_alike, learn, runs
 
 __all__ = ["Log", "read", "read_events"]
 
-_MOST_TURNED = 64 << 20  # bytes of a log in reverse order that are held at once
+_MOST_TURNED = 64 << 20  # bytes of a log with its newest line first that are held and reversed at once
 _WINDOW_BYTES = 1 << 16
-_MOST_BACK = 5000  # lines: a task table may be as long
-# Lines that a log may begin with where an OOM report's head is missing, and what may stand before them.
+_MOST_BACK = 5000  # lines; a task table may be that long
+# Lines that are recognised in the middle of an OOM report without its first line, and lines that may precede them.
 _MIDDLE = re.compile(rb"Mem-Info:|oom-kill:constraint=|total_vm +rss|(?:Out of memory|out of memory): Killed process")
 _PART = re.compile(
     rb"\+0x[0-9a-f]+/0x|\[ *\d+\](?:\s+-?\d+){7}|Call Trace|</?TASK>|R[A-Z0-9]{2}: [0-9a-f]|Code: [0-9a-f]|"
@@ -37,10 +37,11 @@ _REPORT = re.compile(rb"invoked oom-killer|oom-kill:constraint|[Kk]illed process
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log, read.
+    """The events of a log.
 
-    events are in the order of their first lines; lines is how many the input had. looks_like_text is False for input
-    that is no text: an archive, a disk image, one line of megabytes.
+    events: in the order of their first lines.
+    lines: how many lines the input had.
+    looks_like_text: False for an archive, a disk image, or a single line of megabytes.
     """
 
     events: tuple[Event, ...]
@@ -53,14 +54,17 @@ class Log:
 
 
 def read(chunks: Iterable[bytes]) -> Log:
-    """Read a whole log: an iterable of bytes, in pieces of any size. Never raises for what the bytes hold."""
+    """Return a whole log's events.
+
+    chunks: the log's bytes, in pieces of any size. No content raises an error.
+    """
     reader = _Reader()
     events = tuple(reader.run(chunks))
     return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text)
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
-    """Yield the events of a log as they are complete; memory does not grow with the log's length."""
+    """Yield each event of a log when it is complete; memory use does not grow with the length of the log."""
     return _Reader().run(chunks)
 
 
@@ -111,7 +115,7 @@ class _Reader:
         return runs_backwards([_decoded(line) for line in _window(block, start)])
 
     def _block(self, block: bytes) -> Iterator[Event]:
-        """Read a block: line by line within reports, from one event's first line to the next outside."""
+        """Read a block: line by line within a report; outside of reports, skip to the next line with a keyword."""
         scanner = Scanner(block)
         assembler = self._assembler
         start, length = 0, len(block)
@@ -157,7 +161,7 @@ class _Reader:
         return begin
 
     def _learn(self, block: bytes, start: int) -> None:
-        """Look at the lines from one that could begin an event, and learn what they are wrapped in."""
+        """Learn what every line is wrapped in (quoting, numbering) from the lines at offset `start`."""
         window = _window(block, start)
         line = _decoded(window[0])
         if self._unpack.is_record(line):
@@ -178,7 +182,7 @@ class _Reader:
             for part in text.split("\n"):
                 self._assembler.feed(prefix, bounded(part), self.lines)
             return
-        if text[:1] == "[" and self._unpack.plain(text):  # the commonest form by the shortest way
+        if text[:1] == "[" and self._unpack.plain(text):  # a fast path for the most common form
             prefix, text = split_prefix(text)
             self._assembler.feed(prefix, bounded(text), self.lines)
             return
@@ -192,5 +196,5 @@ def _decoded(raw: bytes) -> str:
 
 
 def _window(block: bytes, start: int) -> list[bytes]:
-    """Return the first lines from start on."""
+    """Return the first lines from offset `start` on."""
     return [line[:LONGEST_LINE] for line in block[start : start + _WINDOW_BYTES].split(b"\n")[:WINDOW]]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A log that can be shared: names, paths and addresses hidden, figures and functions kept.
+"""Redact the events of a log for sharing: hide names, paths and addresses, keep figures and kernel functions.
 
-A name becomes `task-1`, `task-2`, ... and stays the same throughout, so that what belongs together can still be
-seen. Lines that were not understood are emptied: nobody knows what stands in them.
+Every occurrence of a task's name becomes the same placeholder, `task-1`, `task-2`, ..., so that a reader can still see
+which lines are about the same task. The text of a line that was not understood is dropped: it may hold anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rig.klog.oom.parts import Kill, Reaped, TaskRow
 
 __all__ = ["Redactor"]
 
-# Kernel threads are the same everywhere.
+# Names of kernel threads are the same on every machine, so they identify none.
 _KERNEL = re.compile(
     r"(?:kworker|ksoftirqd|kswapd|kthreadd|khugepaged|kcompactd|migration|rcu_|swapper|oom_reaper|init\b)"
 )
@@ -28,31 +28,31 @@ _DROPPED = {"hardware", "wall", "workqueue"}
 
 
 class Redactor:
-    """Hides, with one set of stand-ins for all events that it is given."""
+    """Redact events, with the same placeholders for all of them."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._paths: dict[str, str] = {}
 
     def __call__(self, event: Event) -> Event:
-        """Return the event with nothing in it that tells whose machine it was."""
+        """Return the event without anything that identifies the machine or its user."""
         self._collect(event)
         hidden = self._walk(event)
         assert isinstance(hidden, Event)
         return hidden
 
     def name(self, name: str) -> str:
-        """Return the stand-in of a task's name."""
+        """Return the placeholder of a task's name; a kernel thread keeps its name."""
         if not name or _KERNEL.match(name):
             return name
         return self._names.setdefault(name, f"task-{len(self._names) + 1}")
 
     def path(self, path: str) -> str:
-        """Return the stand-in of a path; `/` stands for itself."""
+        """Return the placeholder of a path; `/` stays as it is."""
         return path if path in ("/", "") else self._paths.setdefault(path, f"/path-{len(self._paths) + 1}")
 
     def _collect(self, value: Any) -> None:
-        """Learn the names before any text is changed."""
+        """Collect the names of all tasks first, because a text may contain a name before its own field is reached."""
         if isinstance(value, (Task, Kill, Reaped)):
             self.name(value.comm)
         elif isinstance(value, TaskRow):
@@ -103,6 +103,7 @@ class Redactor:
 
     def _text(self, text: str) -> str:
         for names in (self._names, self._paths):
+            # Longest first, because one name may be part of another.
             for name in sorted(names, key=len, reverse=True):
                 text = _word(name)(names[name], text)
         return _ADDRESS.sub("ADDR", text)

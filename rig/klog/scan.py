@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Finds the lines that could begin an event, without looking at the others one by one.
+"""Find the lines that could begin an event, without reading the other lines one by one.
 
-Most of a log reports nothing. A block is searched for a few short words (memmem, a gigabyte a second each);
-only where one is found is the line looked at, and only where that could begin an event does the reader start.
+Most lines of a log report nothing. So a block is searched for a few short words with bytes.find() (a gigabyte a second
+each). Only a line with such a word is matched against the keywords, and only a line with a keyword reaches the reader.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from rig.klog.oom import report
 
 __all__ = ["KEYWORDS", "Scanner"]
 
-# What the rules of every family declare. A line with none of these begins no event.
+# The keywords of every family of rules. A line without any of them cannot begin an event.
 KEYWORDS = shortest((*starts.KEYWORDS, *report.KEYWORDS, *oneline.KEYWORDS))
-# Letters that several keywords share: one search for them stands for a search for each. Chosen for speed alone: a
-# keyword that holds none of them is searched for itself.
+# Parts that several keywords share: one search for the part replaces a search for each of these keywords. The choice
+# affects only speed: a keyword without such a part is searched for itself.
 _SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap")
 
 
 def _words() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]:
-    """Return what to search a block for: words, and (capitals, word) of those that its capitals may rule out."""
+    """Return (words, pairs) to search a block for.
+
+    A pair is (capitals, word): the word cannot occur in a block whose capital letters do not contain `capitals`.
+    """
     words = shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS)
     plain, capital = [], []
     for word in words:
@@ -39,12 +42,12 @@ def _words() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]:
 _WORDS, _CAPITALS = _words()
 _NO_CAPITALS = bytes(byte for byte in range(256) if not 65 <= byte <= 90)
 _LOOK = re.compile(b"|".join(re.escape(word.encode()) for word in KEYWORDS))
-# A journal's records: the message may be written as numbers, in which no word can be found.
+# The journal's records may hold the message as a list of numbers, in which no word can be found.
 _RECORDS = re.compile(rb'__CURSOR=|"MESSAGE"\s?:\s?\[')
 
 
 class Scanner:
-    """Walks through one block; `next` gives the starts of the lines worth a look, in order."""
+    """Search one block; `next` returns the offsets of the lines that could begin an event, in order."""
 
     def __init__(self, block: bytes) -> None:
         self._block = block
@@ -53,8 +56,9 @@ class Scanner:
         self._records = _RECORDS.search(block, 0, 65536) is not None
 
     def next(self, start: int) -> int:
-        """Return where the first line that could begin an event starts, from `start` (a line's start) on, or
-        -1.
+        """Return the offset of the first line from `start` on that could begin an event, or -1.
+
+        start: the offset of a line's first byte.
         """
         block = self._block
         if self._records:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events in words that a tired person understands, each sentence with the lines that prove it."""
+"""Explain events in plain words. Each sentence names the lines of the log that prove it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def explain(event: Event) -> Explanation:
-    """Explain any event. Each family's words are read when one of its events needs them."""
+    """Explain any event. A family's module is imported only when one of its events is explained."""
     if isinstance(event, OomEvent):
         from rig.klog.explain.oom import explain_allocation_failure, explain_memory_info, explain_oom
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What asked for memory, how much, and from where."""
+"""Explain which task asked for memory, how much it asked for, and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAULT = re.compile(r"page_fault|do_user_addr_fault|handle_mm_fault|el0_da|do_me
 
 
 def asked(event: OomEvent) -> Section:
-    """Return who asked, for how much, under which conditions."""
+    """Return the section on the request: the task, the size, the cause and the conditions of the gfp flags."""
     sentences: list[Sentence] = []
     if event.invoker is None:
         sentences.append(Sentence("The line that says who asked for memory is not in this log."))
@@ -59,19 +59,23 @@ def asked(event: OomEvent) -> Section:
 
 
 def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
-    """Return in words why memory was wanted, from the trace, and the line that shows it."""
+    """Return why memory was requested, in words, and the lines that show it.
+
+    The trace's functions decide. (None, ()) where none of them has a known purpose.
+    """
     frames = [frame for frame in event.trace.frames if frame.reliable]
     purposes = [(purpose_of(frame.function), frame.line) for frame in frames]
     for purpose, words in PURPOSES.items():
         for found, line in purposes:
             if found == purpose:
                 if purpose == "copy-on-write" and "__GFP_ZERO" in event.gfp_flags:
-                    # wp_page_copy() of mm/memory.c asks for a cleared page where the zero page was mapped.
+                    # wp_page_copy() (mm/memory.c) asks for a zeroed page where the zero page was mapped.
                     return ZERO_PAGE, (line, event.line)
                 return words, (line,)
     fault = next((frame for frame in frames if _FAULT.search(frame.function)), None)
     if fault is not None:
-        # Later kernels inline the functions that would tell; the flags do: a page for first use is cleared.
+        # Later kernels inline the fault handlers that would show the cause. The flags still show a first touch, for
+        # which the page must be zeroed.
         if "__GFP_ZERO" in event.gfp_flags:
             return "the first touch of anonymous memory that it had been promised (malloc, mmap)", (
                 fault.line,

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Why memory ran out, as one sentence with its figures and how sure it is.
+"""Find why memory ran out: one sentence with its figures, and how certain it is.
 
-Each rule looks for one cause and returns it with the figures that it rests on, or None. The order is that of
-explanation: what bound the request comes before what filled memory, and what fills it without being a process before
-the processes.
+Each rule looks for one cause and returns it with the figures that prove it, or None. The first rule that finds a cause
+wins. Rules about limits on the request come first, then rules about memory that no process holds, then processes.
 """
 
 from __future__ import annotations
@@ -31,12 +30,17 @@ from rig.klog.oom.parts import CgroupUsage, TaskRow
 
 __all__ = ["Cause", "Certainty", "cause_of", "limit_that_was_hit", "managed_kb", "unaccounted_kb"]
 
-_MOST = 0.5  # a share of memory that is called most of it
-_MUCH = 0.25  # a share that alone can explain a shortage
+_MOST = 0.5  # a share of memory that counts as most of it
+_MUCH = 0.25  # a share of memory that alone can explain a shortage
 
 
 class Certainty(StrEnum):
-    """How sure a cause is: the figures prove it, they fit it, or the report does not hold enough."""
+    """How certain a cause is.
+
+    CERTAIN: the figures prove it.
+    LIKELY: the figures agree with it.
+    UNSURE: the report holds too few figures.
+    """
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -45,7 +49,12 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """name: the same for the same cause. sentence: what happened, with figures and the lines that prove them."""
+    """Why memory ran out.
+
+    name: a stable identifier, the same for the same cause.
+    certainty: how far the figures prove it.
+    sentence: what happened, with the figures and the lines that prove them.
+    """
 
     name: str
     certainty: Certainty
@@ -66,16 +75,16 @@ def _found(name: str, certainty: Certainty, text: str, *lines: int) -> Cause:
 
 
 def managed_kb(event: OomEvent) -> int:
-    """Return the memory that the kernel manages, in kB; 0 where the report does not tell."""
+    """Return the memory that the kernel manages, in kB; 0 where the report does not show it."""
     ram, reserved = event.totals.get("pages_ram"), event.totals.get("pages_reserved", 0)
     if ram is not None:
         return max(ram - reserved, 0) * event.page_kb
     if event.scope in ("cpuset", "mempolicy"):
-        return 0  # the report leaves other nodes out
+        return 0  # the report omits the zones of the other nodes
     return sum(zone.values.get("managed", zone.values.get("present", 0)) for zone in event.zones)
 
 
-# The counters of Mem-Info that do not overlap (mapped and shmem are within the lists, dirty within the cache).
+# The counters of Mem-Info that do not overlap. mapped, shmem and dirty are left out: their pages are on the LRU lists.
 _COUNTED = (
     "active_anon", "inactive_anon", "isolated_anon", "active_file", "inactive_file", "isolated_file", "unevictable",
     "slab_reclaimable", "slab_unreclaimable", "pagetables", "sec_pagetables", "kernel_misc_reclaimable", "bounce",
@@ -85,9 +94,9 @@ _NEEDED = ("free", "active_anon", "inactive_anon", "active_file", "inactive_file
 
 
 def unaccounted_kb(event: OomEvent) -> int:
-    """Return what no counter of the report shows (drivers' pages, per-CPU data, a balloon), in kB.
+    """Return the memory that is in no counter of the report (drivers' pages, per-CPU data, a balloon), in kB.
 
-    0 where the report lacks one of the counters: what is not printed is not what nobody holds.
+    0 where the report lacks one of the counters, because its memory would be mistaken for uncounted memory.
     """
     info, kb = event.mem_info, event.page_kb
     ram, reserved = event.totals.get("pages_ram"), event.totals.get("pages_reserved")
@@ -100,7 +109,10 @@ def unaccounted_kb(event: OomEvent) -> int:
 
 
 def limit_that_was_hit(event: OomEvent) -> CgroupUsage | None:
-    """Return the counter that reached its limit: of several the one whose charges failed, then the fullest."""
+    """Return the counter that reached its limit, or None without a limited counter.
+
+    Of several counters, one with failed charges comes first, then the fullest.
+    """
     limited = [usage for usage in event.cgroup if usage.limit_kb is not None and usage.name != "swap"]
     full = [usage for usage in limited if usage.usage_kb * 100 >= (usage.limit_kb or 0) * 99]
     return max(
@@ -118,7 +130,10 @@ def _by_hand(event: OomEvent) -> Cause | None:
 
 
 def _page_fault_path(event: OomEvent) -> Cause | None:
-    """pagefault_out_of_memory() (mm/oom_kill.c) invents a request of mask 0: a fault handler said VM_FAULT_OOM."""
+    """Return the cause of a request with gfp_mask 0.
+
+    pagefault_out_of_memory() (mm/oom_kill.c) makes up this request after a fault handler returned VM_FAULT_OOM.
+    """
     if event.gfp_mask != 0 or event.scope == "memcg":
         return None
     free = sum(zone.free for zone in measured(event))
@@ -186,7 +201,7 @@ def _low_zone(event: OomEvent) -> Cause | None:
 
 
 def _reserved(event: OomEvent) -> Cause | None:
-    """Free memory that lies in CMA areas or in the highatomic reserve."""
+    """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
     if (event.order or 0) > 0:
         return None
     for zone in usable_zones(event):
@@ -221,7 +236,13 @@ def _fragmented(event: OomEvent) -> Cause | None:
 
 
 def _share(name: str, kb: int, event: OomEvent, what: Callable[[str], str], line: int) -> Cause | None:
-    """A holder of memory that is no process, where it holds more than a quarter of the machine and than any process."""
+    """Return a cause for memory that no process holds, or None where it is too small to explain the shortage.
+
+    It must be at least a quarter of the machine's memory, and at least what any process name holds in total.
+    kb: its size.
+    what: makes the sentence from the words for its share.
+    line: the line that shows it.
+    """
     whole = managed_kb(event)
     largest = max((rows for _name, rows, _n in _families(event)), default=0)
     if not whole or kb < whole * _MUCH or kb < largest:
@@ -280,9 +301,9 @@ def _uncounted(event: OomEvent) -> Cause | None:
 
 
 def _families(event: OomEvent) -> list[tuple[str, int, int]]:
-    """Return (name, kB in memory and swap, processes) of the tasks by name, largest first.
+    """Return (name, kB in memory and swap, processes) for each name of a task, largest first.
 
-    Tasks that share an address space have the same tgid and are one; forks that share pages are not told apart.
+    The table has one row for each process. Pages that forks share are counted once for each of them.
     """
     names: dict[str, list[TaskRow]] = defaultdict(list)
     for row in event.tasks:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Self-checks: compare figures that a report holds twice, to tell a damaged log from an intact one.
+"""Compare figures that a report holds twice, to tell a damaged log from an intact one.
 
-Sums of one line must agree exactly. Figures of different lines were read at different moments, so they may
-differ by what a running system moves meanwhile.
+The sum on a line must match the figures of that line exactly. The kernel reads the figures of different lines at
+different moments, so they may differ by what a running system allocates or frees in between.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _rss_parts(event: OomEvent) -> list[Check]:
             continue
         seen += 1
         parts = row.rss_anon + row.rss_file + row.rss_shmem
-        # The kernel reads the counters one after the other, of tasks that may run.
+        # The kernel reads the counters one after the other, while the task may be running.
         if abs(parts - row.rss) > max(64, row.rss // 100):
             wrong.append(f"{row.name} [{row.pid}]: {row.rss} against {parts}")
             lines.append(row.line)
@@ -119,7 +119,7 @@ def _zone_sums(event: OomEvent) -> list[Check]:
     if event.zones and "free" in event.mem_info and event.mem_info_line is not None and len(event.nodes) <= 1:
         zones = sum(zone.free for zone in event.zones)
         free = event.mem_info["free"] * event.page_kb
-        # A cpuset's report leaves the other nodes' zones out; free pages move while it is printed.
+        # A cpuset's report omits the other nodes' zones. Memory is also allocated and freed while it is printed.
         ok = abs(zones - free) <= max(8192, free // 10)
         found.append(
             Check(
@@ -147,7 +147,7 @@ def _zone_sums(event: OomEvent) -> list[Check]:
 
 
 def _filtered(event: OomEvent) -> bool:
-    """Whether the kernel leaves out zones that the request could not use (since 6.2), and did."""
+    """Return whether zones may be missing: since 6.2 the kernel omits those that the request could not use."""
     return not any("MOVABLE" in flag for flag in event.gfp_flags)
 
 

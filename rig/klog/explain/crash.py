@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A crash explained: what it is, where it was, what stands out, what came of it."""
+"""Explain a crash: what it is, where it happened, what is conspicuous about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rig.klog.panic import PanicEvent
 
 __all__ = ["explain_crash"]
 
-# include/linux/poison.h, arch/x86: what stands in memory that was freed, unlinked or never filled.
+# Values that the kernel writes into freed, unlinked or uninitialised memory (include/linux/poison.h).
 _POISON = (
     (0x6B6B6B6B, "0x6b is what the slab allocator fills freed memory with: use after free"),
     (0x5A5A5A5A, "0x5a is what the slab allocator fills unused memory with: it was never initialised"),

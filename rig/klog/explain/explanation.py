@@ -12,7 +12,10 @@ __all__ = ["Bar", "Check", "Explanation", "Picture", "Remedy", "Section", "Sente
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """lines: numbers in the input that prove the text; none where it is general knowledge."""
+    """A sentence of an explanation.
+
+    lines: the numbers of the input's lines that prove it; empty for general knowledge.
+    """
 
     text: str
     lines: tuple[int, ...] = ()
@@ -26,7 +29,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What would have changed it, and what that costs. name: the remedy's row in the table (explain/remedies.py)."""
+    """A change that would have prevented the event.
+
+    what: the change.
+    cost: its disadvantage.
+    name: the remedy's row in the table of explain/remedies.py.
+    """
 
     what: str
     cost: str
@@ -35,7 +43,10 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A figure that the log holds twice, compared. ok None: the log does not hold what it takes."""
+    """A comparison of figures that the log holds twice.
+
+    ok: whether they agree; None where the log lacks one of them.
+    """
 
     name: str
     ok: bool | None
@@ -45,7 +56,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a picture. marks: named positions on the same scale, as watermarks; kB."""
+    """A bar of a picture.
+
+    marks: (name, kB) of positions on the bar's scale, such as watermarks.
+    """
 
     label: str
     value_kb: int
@@ -55,7 +69,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Bars on one scale. whole_kb: what full width stands for; None: the largest bar."""
+    """Bars on one scale.
+
+    whole_kb: the value of a bar of full width; None: that of the largest bar.
+    """
 
     title: str
     bars: tuple[Bar, ...]
@@ -64,10 +81,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """summary: one or two sentences that can stand alone.
+    """The explanation of one event.
 
-    cause: the name of what the first sentence says, the same for the same cause (explain/causes.py); certainty: how
-    sure it is, `certain`, `likely` or `unsure`. Both are empty for events that are no shortage of memory.
+    number, kind, title: those of the event.
+    summary: a few sentences that can be read on their own.
+    limits: what the log cannot show.
+    cause: the name of the cause of a memory shortage (explain/causes.py), otherwise empty.
+    certainty: `certain`, `likely` or `unsure`; empty without a cause.
     """
 
     number: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Facts of an event that several parts of an explanation rest on."""
+"""Facts about an event that several parts of an explanation use."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ def refuses_commitments(event: Event) -> bool:
 
 
 def cgroup_counter(event: Event, name: str) -> CgroupUsage | None:
-    """Return a counter of the cgroup that reached its limit; None where the event is not a cgroup's."""
+    """Return the named counter of the cgroup that reached its limit; None where the report has none."""
     if not isinstance(event, OomEvent) or event.scope != "memcg":
         return None
     return next((usage for usage in event.cgroup if usage.name == name), None)
 
 
 def without_swap(event: Event) -> bool:
-    """Return whether the report says that the machine has no swap."""
+    """Return whether the report shows that the machine has no swap."""
     return isinstance(event, OomEvent) and event.totals.get("total_swap_kb") == 0
 
 
 def largest(event: Event) -> TaskRow | None:
-    """Return the task that holds most memory, or None without a task table."""
+    """Return the task with the largest resident set, or None without a task table."""
     if not isinstance(event, OomEvent):
         return None
     return max(event.tasks, key=lambda row: row.rss, default=None)
 
 
 def next_in_line(event: OomEvent) -> str:
-    """Return, in words, how far down the victim's oom_score_adj would have had to go for the next to be chosen."""
+    """Return, in words, how low the victim's oom_score_adj would have had to be to spare it.
+
+    The words also name the task that the kernel would have killed instead.
+    """
     ranked = ranking(event)
     kill = event.victim
     if len(ranked) == 1:

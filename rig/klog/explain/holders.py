@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the memory is: processes, what they share, and what belongs to no process."""
+"""Explain where the memory is: in processes, shared between them, or held by no process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOP = 5
 
 
 def holders(event: OomEvent) -> Section:
-    """Return who held the memory, largest first, and what the sums say."""
+    """Return the section on who held the memory, largest first, and on pages that are counted more than once."""
     sentences: list[Sentence] = []
     kb = event.page_kb
     ranked = sorted(event.tasks, key=lambda row: row.rss + (row.swapents or 0), reverse=True)
@@ -47,7 +47,7 @@ def holders(event: OomEvent) -> Section:
 
 
 def _in_files_of_memory(event: OomEvent) -> list[Sentence]:
-    """tmpfs and shared memory outlive whoever filled them."""
+    """Return a sentence on tmpfs and shared memory that no task maps: it stays when its creator is killed."""
     shmem = event.mem_info.get("shmem", 0)
     ram = event.totals.get("pages_ram", 0)
     mapped = sum(row.rss_shmem or 0 for row in event.tasks)
@@ -76,7 +76,7 @@ def _parts(row: TaskRow, kb: int) -> str:
 
 
 def _shared(event: OomEvent) -> list[Sentence]:
-    """What the table's sum holds more than once."""
+    """Return a sentence on the pages that the task table counts more than once."""
     if not event.tasks or not event.mem_info:
         return []
     rows = [row for row in event.tasks if row.rss_anon is not None]
@@ -113,7 +113,7 @@ def _shared(event: OomEvent) -> list[Sentence]:
 
 
 def _families(event: OomEvent) -> list[Sentence]:
-    """Rows that look like forks of one another: the same name, almost the same size."""
+    """Return a sentence for each group of rows that look like forks: same name, nearly the same total_vm."""
     groups: dict[str, list[TaskRow]] = defaultdict(list)
     for row in event.tasks:
         if row.rss * event.page_kb >= 4096:
@@ -135,7 +135,7 @@ def _families(event: OomEvent) -> list[Sentence]:
 
 
 def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
-    """Return (what, kB, line) of memory that no task's row shows."""
+    """Return (label, kB, line) of each part of memory that no task's row shows."""
     kb, info = event.page_kb, event.mem_info
     line = event.mem_info_line or event.line
     found = []
@@ -186,7 +186,7 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
 
 
 def pictures(event: OomEvent) -> tuple[Picture, ...]:
-    """Return memory by holder, and zones against their watermarks."""
+    """Return two pictures: memory by holder, and the zones' free memory against their watermarks."""
     kb = event.page_kb
     drawn = []
     ranked = sorted(event.tasks, key=lambda row: row.rss, reverse=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An OOM report, or a failed allocation, explained."""
+"""Explain an OOM report, a failed allocation, or a dump of the state of memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def explain_oom(event: OomEvent) -> Explanation:
 
 
 def explain_memory_info(event: OomEvent) -> Explanation:
-    """Explain a dump of memory that was asked for (SysRq m): it refused nobody."""
+    """Explain a dump of the state of memory, such as SysRq m prints: no request failed."""
     text = "The state of memory, printed on request (SysRq m, or a program that asked): nobody was refused or killed."
     return Explanation(
         number=event.number,
@@ -50,7 +50,7 @@ def explain_memory_info(event: OomEvent) -> Explanation:
 
 
 def explain_allocation_failure(event: OomEvent) -> Explanation:
-    """Explain an allocation that failed without a kill."""
+    """Explain an allocation that failed without an OOM kill."""
     who = event.invoker.comm if event.invoker is not None else "a caller"
     origin_words, lines = origin(event)
     text = f"{who} asked the kernel for memory and was refused; nobody was killed."
@@ -84,7 +84,7 @@ _SURE = {Certainty.CERTAIN: "", Certainty.LIKELY: "Most likely: ", Certainty.UNS
 
 
 def _summary(event: OomEvent, cause: Cause) -> tuple[Sentence, ...]:
-    """Return what filled memory and how sure that is, then who was killed, then what is odd about the report."""
+    """Return the cause and its certainty, then the victim, then anything that is wrong with the report."""
     sentences = [Sentence(_SURE[cause.certainty] + cause.sentence.text, cause.sentence.lines or (event.line,))]
     if event.constraint is not None and event.scope is None:
         text = f"The constraint is {event.constraint}, which is not one of the kernel's own."

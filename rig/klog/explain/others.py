@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Events of one line explained."""
+"""Explain events that consist of one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["explain_other"]
 
 
 def explain_other(event: Event) -> Explanation:
-    """Explain a segfault, a trap, a refused commitment, or an event that has no words of its own."""
+    """Explain a segfault, a trap, a refused commitment, or any event without an explanation of its own."""
     who = "a task" if event.task is None else f"{event.task.comm} (pid {event.task.pid})"
     sentences: list[Sentence] = []
     if isinstance(event, OneLineEvent) and event.kind is Kind.COMMIT_REFUSED:
@@ -44,7 +44,7 @@ def explain_other(event: Event) -> Explanation:
 
 
 def _error(code: int, address: str) -> str:
-    """Read the page fault's error code (arch/x86/include/asm/trap_pf.h)."""
+    """Return a sentence for a page fault's error code (arch/x86/include/asm/trap_pf.h)."""
     what = "ran code at" if code & 16 else "wrote to" if code & 2 else "read from"
     why = "a page that does not allow it" if code & 1 else "an address where nothing is mapped"
     return f"It {what} {why}: 0x{address}."

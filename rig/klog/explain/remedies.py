@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Remedies as data: name, when one applies, how it is applied, what it costs.
 
-What explains an event, what tries remedies on a run and what prints the documents read the same rows.
+The explanation of an event, the trial of remedies on a run, and the generated documents all read this table.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One change: the sysctl, the cgroup key or what else is set; value is empty where it depends on the case."""
+    """One change.
+
+    name: the sysctl, the cgroup file, or whatever else is set.
+    value: what it is set to; empty where the value depends on the case.
+    """
 
     how: How
     name: str
@@ -55,9 +59,12 @@ class Setting:
 class RemedyRow:
     """A remedy.
 
-    when: the situation in words. applies: whether an event is such a situation. settings: the changes, of which one is
-    enough. what, cost: what is printed; `{}` in what stands for detail's text. measured: what a guest test showed of it
-    (tests/guest/test_remedies.py); a row without is kept for those who try remedies, and never printed.
+    when: the situation, in words.
+    applies: returns whether an event is such a situation.
+    settings: alternative changes, one of which is enough.
+    what, cost: the printed text; `{}` in what is replaced by what detail returns.
+    measured: the result of a guest test (tests/guest/test_remedies.py). A row without a result is tried on a run, but
+        never recommended.
     """
 
     name: str
@@ -83,7 +90,7 @@ def _machine(event: Event) -> bool:
 
 
 def _because(event: Event, *causes: str) -> bool:
-    """Whether the report's cause is one of these: a remedy for another cause would change nothing."""
+    """Return whether the report's cause is one of `causes`: a remedy for another cause would change nothing."""
     return isinstance(event, OomEvent) and event.kind is Kind.OOM and cause_of(event).name in causes
 
 
@@ -93,7 +100,7 @@ def _cgroup_limit(event: Event) -> bool:
 
 
 def _unified(event: Event) -> bool:
-    """Whether the cgroup is one of version 2: its reports count swap apart, those of version 1 memory+swap."""
+    """Return whether the report is from cgroup v2, which counts swap separately; v1 counts memory+swap."""
     return cgroup_counter(event, "swap") is not None
 
 
@@ -103,7 +110,10 @@ def _cgroup_without_swap(event: Event) -> bool:
 
 
 def _one_of_a_cgroup(event: Event) -> bool:
-    """memory.oom.group came with 4.19 (3d8b38eb81ca), for version 2 alone."""
+    """Return whether a task of a cgroup v2 was killed alone.
+
+    memory.oom.group exists since 4.19 (3d8b38eb81ca), and only in cgroup v2.
+    """
     return isinstance(event, OomEvent) and _unified(event) and not event.oom_group and bool(event.kills)
 
 
@@ -272,7 +282,7 @@ TABLE: tuple[RemedyRow, ...] = (
 
 
 def remedies_for(event: Event) -> tuple[Remedy, ...]:
-    """Return the remedies that apply to an event and were measured to help in such a case, in the table's order."""
+    """Return the remedies that apply to an event and that a guest test has shown to help, in the table's order."""
     found = []
     for row in TABLE:
         if row.measured and row.applies(event):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What kills without a word in the kernel's log, for a log that holds no OOM report."""
+"""Causes of a kill that the kernel log does not show, printed for a log without an OOM report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Taint letters in words. Source: Documentation/admin-guide/tainted-kernels.rst and kernel/panic.c
-taint_flags[].
-"""
+"""Explain taint letters. Source: Documentation/admin-guide/tainted-kernels.rst and kernel/panic.c taint_flags[]."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ _LETTERS = {
 
 
 def taints(text: str | None) -> list[str]:
-    """Return what each letter of `Tainted: G        W  O` says; nothing for a clean kernel."""
+    """Return the meaning of each letter of `Tainted: G        W  O`; empty for an untainted kernel."""
     if text is None or not text.startswith("Tainted:"):
         return []
     letters = text.removeprefix("Tainted:").split("[")[0]

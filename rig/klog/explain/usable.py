@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a request could have used: which zones, and how much of what is free in them.
+"""Derive what a request could have used: which zones, and how much of their free memory.
 
 Sources: gfp_zone() in include/linux/gfp.h; __zone_watermark_unusable_free() and __zone_watermark_ok() in
 mm/page_alloc.c. A zone serves a request only while its usable free pages exceed the min watermark plus lowmem_reserve,
@@ -21,18 +21,21 @@ _ORDER_OF_ZONES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
 
 
 def is_movable(event: OomEvent) -> bool:
-    """Return whether the request was for a page that can be moved (__GFP_MOVABLE), which CMA and ZONE_MOVABLE serve."""
+    """Return whether the request was for movable pages (__GFP_MOVABLE), so that CMA and ZONE_MOVABLE may serve it."""
     return any("MOVABLE" in flag for flag in event.gfp_flags)
 
 
 def zone_limit(event: OomEvent) -> str | None:
-    """Return the highest zone of a request that was bound to a low one, `DMA` or `DMA32`; None for any other."""
+    """Return the highest zone of a request with GFP_DMA or GFP_DMA32, `DMA` or `DMA32`; None for any other request."""
     flags = {flag.removeprefix("__") for flag in event.gfp_flags}
     return "DMA" if "GFP_DMA" in flags else "DMA32" if "GFP_DMA32" in flags else None
 
 
 def allowed_nodes(event: OomEvent) -> frozenset[int] | None:
-    """Return the nodes that a memory policy or a cpuset allowed; None where all were, or the report does not tell."""
+    """Return the nodes that a memory policy or a cpuset allowed.
+
+    None where all nodes were allowed, or where the report does not show which.
+    """
     if event.scope == "mempolicy" and event.nodemask and (nodes := parse_nodes(event.nodemask)):
         return nodes
     if event.scope in ("cpuset", "mempolicy") and event.mems_allowed:
@@ -41,12 +44,12 @@ def allowed_nodes(event: OomEvent) -> frozenset[int] | None:
 
 
 def measured(event: OomEvent) -> tuple[Zone, ...]:
-    """Return the zones whose free memory and watermarks the report gives; of others it has the free blocks alone."""
+    """Return the zones whose free memory and watermarks the report holds; of other zones it has only buddy lists."""
     return tuple(zone for zone in event.zones if {"free", "min"} <= zone.values.keys())
 
 
 def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
-    """Return the zones that the request could have used, as far as their figures are known."""
+    """Return the zones that the request could have used and whose figures the report holds."""
     zones = measured(event)
     nodes = allowed_nodes(event)
     if nodes is not None:
@@ -61,19 +64,20 @@ def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
 
 
 def held_back_kb(event: OomEvent, zone: Zone) -> int:
-    """Return what the zone keeps from this request for others (lowmem_reserve), in kB."""
+    """Return how much of the zone is reserved against this request (lowmem_reserve), in kB."""
     if not zone.lowmem_reserve:
         return 0
     names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)]
     if len(zone.lowmem_reserve) < len(names) and not any(z.name == "DMA32" for z in event.zones):
         names.remove("DMA32")
+    # lowmem_reserve[] is indexed by the highest zone that the request may use (setup_per_zone_lowmem_reserve()).
     wanted = zone_limit(event) or ("Movable" if is_movable(event) else "Normal")
     index = min(names.index(wanted) if wanted in names else 0, len(zone.lowmem_reserve) - 1)
     return zone.lowmem_reserve[index] * event.page_kb
 
 
 def reserved_kb(event: OomEvent, zone: Zone) -> tuple[int, int]:
-    """Return what of a zone's free memory this request may not use: (CMA, highatomic reserve), in kB."""
+    """Return the part of a zone's free memory that this request may not use: (CMA, highatomic reserve), in kB."""
     cma = 0 if is_movable(event) else zone.values.get("free_cma", 0)
     atomic = any("ATOMIC" in flag for flag in event.gfp_flags)
     return cma, 0 if atomic else min(zone.values.get("reserved_highatomic", 0), max(zone.free - cma, 0))
@@ -82,7 +86,7 @@ def reserved_kb(event: OomEvent, zone: Zone) -> tuple[int, int]:
 def usable_blocks(event: OomEvent, zone: Zone, order: int) -> tuple[int, int]:
     """Return how many free blocks are large enough: (those that this request may use, those that it may not).
 
-    A list whose only types are C (CMA), H (highatomic) or I (isolated) is not for it.
+    The request may not use blocks whose migrate types are only C (CMA), H (highatomic) or I (isolated).
     """
     wanted = event.page_kb << order
     denied = {"H", "I"} if is_movable(event) else {"C", "H", "I"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why this victim: badness recomputed, the ranking, and whether the kernel chose as it should."""
+"""Explain the choice of the victim: recompute badness, rank the tasks, compare with what the kernel killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["chosen_otherwise", "ranking", "victim"]
 
 
 def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
-    """Return (points in pages, row), worst first; rows whose points cannot be derived are left out."""
+    """Return (points in pages, row) of each task, most points first, without tasks whose points cannot be derived."""
     scored = []
     for row in event.tasks:
         points = event.badness(row)
@@ -23,20 +23,20 @@ def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
 
 
 def chosen_otherwise(event: OomEvent) -> bool:
-    """Whether the kernel killed another than the table's figures say, where it had the choice."""
+    """Return whether the kernel killed another task than the one with the most points in the table."""
     ranked = ranking(event)
     if root_bonus(event.kernel) == "older":
-        return False  # its points are not these
+        return False  # kernels before 2.6.36 use another formula
     if not ranked or event.victim is None or any(row.oom_score_adj and event.totalpages is None for row in event.tasks):
         return False
     best = ranked[0][0]
     own = next((points for points, row in ranked if row.pid == event.victim.pid), None)
-    # Between two looks at a running task a few pages come and go.
+    # The table is printed after the choice, and a running task gains or loses a few pages in between.
     return own is None or own < best - max(64, best // 100)
 
 
 def victim(event: OomEvent) -> Section:
-    """Return how the victim was chosen."""
+    """Return the section on how the victim was chosen."""
     sentences: list[Sentence] = []
     kill = event.victim
     if kill is None:

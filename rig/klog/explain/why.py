@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why the memory could not be had: watermarks, fragmentation, limits, swap."""
+"""Explain why the request could not be served: watermarks, fragmentation, limits, swap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["why"]
 
 
 def why(event: OomEvent) -> Section:
-    """Return what stood in the way."""
+    """Return the section on what kept the request from being served."""
     sentences: list[Sentence] = []
     if event.scope == "memcg":
         sentences += _cgroup(event)

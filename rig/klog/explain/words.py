@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sizes and counts in words."""
+"""Format sizes and counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ __all__ = ["count", "size"]
 
 
 def size(kb: float) -> str:
-    """Return 812 kB, 12.4 MB, 3.1 GB: binary units, as free(1) counts."""
+    """Return a size as `812 kB`, `12.4 MB` or `3.1 GB`; the units are binary, 1 MB = 1024 kB."""
     if abs(kb) < 1024:
         return f"{kb:.0f} kB"
     for unit, scale in (("MB", 1024), ("GB", 1024**2), ("TB", 1024**3)):
@@ -17,5 +17,5 @@ def size(kb: float) -> str:
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """Return `1 page`, `2 pages`."""
+    """Return a count with its noun: `1 page`, `2 pages`. many: the plural, by default with s."""
     return f"{number} {one if number == 1 else many or one + 's'}"
