@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel built here, laid out as the cache keeps it: what boots, its configuration, and its symbols apart."""
+"""Lay out a kernel built on this host as the cache keeps it: boot files and configuration, and symbols apart."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ __all__ = ["keep_symbols", "lay_out_kernel"]
 
 
 def lay_out_kernel(result: Path, bzimage: Path, vmlinux: Path, config: str) -> str:
-    """Put both forms of a kernel and its configuration into a folder, and return the name of the one to boot.
+    """Copy bzImage, stripped vmlinux and configuration into a directory, and return the name of the file to boot.
 
-    With a PVH entry QEMU starts the vmlinux itself: nothing is unpacked in the guest.
+    With CONFIG_PVH QEMU enters the vmlinux at its PVH entry point, so the guest spends no instructions on
+    decompressing a bzImage.
     """
     shutil.copyfile(bzimage, result / BZIMAGE)
     run_tool(
@@ -30,7 +31,10 @@ def lay_out_kernel(result: Path, bzimage: Path, vmlinux: Path, config: str) -> s
 
 
 def keep_symbols(store: Store, vmlinux: Path, about: dict[str, Any]) -> None:
-    """Put a vmlinux with debug information where a post-mortem and a debugger look for it."""
+    """Add a vmlinux with debug information to the cache, under its build id: post-mortem and debugger look there.
+
+    about: facts about the kernel for the entry's manifest.
+    """
     with store.staging_directory() as work:
         result = work / "result"
         result.mkdir()

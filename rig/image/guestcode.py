@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What runs inside guests, compiled on the host: the agent, the programs, and a user's own C files."""
+"""Compile on the host what runs inside guests: the agent, rig's programs, and C files of a user's scenario."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ CFLAGS = ("-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt")
 
 @dataclass(frozen=True)
 class GuestCode:
-    """The compiled agent and programs. programs: name -> path; python: name -> path of a script."""
+    """The compiled agent and programs.
+
+    agent: the static binary rig-agent.
+    agent_digest: its SHA-256.
+    programs: name -> path of a static binary.
+    python: name -> path of a script.
+    include: the directory of the headers that a scenario's own C file may include.
+    """
 
     agent: Path
     agent_digest: str
@@ -31,13 +38,14 @@ class GuestCode:
 
 
 def sources_digest() -> str:
-    """Return what tells the sources of agent and programs from others."""
+    """Return a digest over the names and contents of the sources of agent and programs."""
     folder = assets("guest")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".c", ".h", ""))
     return digest_text(*(f"{path.relative_to(folder)}\n{path.read_bytes().decode(errors='replace')}" for path in files))
 
 
 def _sources_key() -> str:
+    # Path, size and mtime stand for the compiler's content: an upgrade of its package changes them.
     compiler = Path(tool("cc")).resolve()
     return digest_text(str(compiler), str(compiler.stat().st_size), str(compiler.stat().st_mtime_ns), sources_digest())
 
@@ -45,7 +53,7 @@ def _sources_key() -> str:
 def build_guest_code(store: Store) -> GuestCode:
     """Return the compiled guest code, from the cache or built by guest/Makefile.
 
-    Raises RigError with the compiler's words.
+    Raises RigError with the compiler's messages.
     """
     source = assets("guest")
     key = _sources_key()
@@ -74,7 +82,7 @@ def _make(source: Path, out: Path) -> None:
 
 
 def code_in(folder: Path, agent_digest: str) -> GuestCode:
-    """Return the code that lies compiled in a folder: rig-agent, and programs/."""
+    """Return the guest code in a directory that holds it compiled: rig-agent, and programs/."""
     source = assets("guest")
     return GuestCode(
         agent=folder / "rig-agent",
@@ -88,10 +96,11 @@ def code_in(folder: Path, agent_digest: str) -> GuestCode:
 
 
 def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), libs: tuple[str, ...] = ()) -> Path:
-    """Compile a scenario's own C file, statically, and return the program. Kept in the cache.
+    """Compile a scenario's own C file, linked statically, and return the path of the program in the cache.
 
-    more: further files that belong to it; libs: libraries by their names, as in -lm.
-    Raises UsageError with the compiler's words, which name file and line.
+    more: further source files of the same program.
+    libs: libraries to link, by the name that follows -l: `m` for -lm.
+    Raises UsageError for a file that cannot be read, and with the compiler's messages, which name file and line.
     """
     include = assets("guest") / "programs"
     headers = [path.read_text() for path in sorted(include.glob("*.h"))]

@@ -13,7 +13,7 @@ from rig.image.programs import run_program
 
 __all__ = ["PACKAGES", "disk_full", "missing_tools", "run_tool", "tool"]
 
-# Program or header -> Debian package.
+# Program or header -> the Debian package that installs it.
 PACKAGES = {
     "apt-get": "apt",
     "bc": "bc",
@@ -51,7 +51,11 @@ def disk_full(where: str | Path) -> RigError:
 
 
 def tool(name: str) -> str:
-    """Return the path of a host program. Raises RigError naming the package that has it."""
+    """Return the path of a host program.
+
+    A user's PATH on Debian lacks the sbin directories, where depmod and mke2fs are, so those are searched too.
+    Raises RigError naming the Debian package that installs the program.
+    """
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin")
     if path is None:
         package = PACKAGES.get(name, name)
@@ -64,7 +68,7 @@ def tool(name: str) -> str:
 
 
 def missing_tools(names: Sequence[str]) -> RigError | None:
-    """Return the error that names all programs and headers (`*.h`) of these that the host lacks, or None."""
+    """Return one error that names every program and header (`*.h`) that the host lacks, or None if it has them all."""
     lacking = [name for name in names if not (_has_header(name) if name.endswith(".h") else _has_program(name))]
     if not lacking:
         return None
@@ -86,7 +90,7 @@ def _has_program(name: str) -> bool:
 
 def _has_header(name: str) -> bool:
     if not _has_program("cc"):
-        return True  # the compiler is missing, and is named itself
+        return True  # without a compiler no header can be tested; the compiler itself is reported as missing
     source = f"#include <{name}>\n".encode()
     done = run_program([tool("cc"), "-E", "-x", "c", "-"], input=source)
     return done.returncode == 0
@@ -102,7 +106,10 @@ def run_tool(
 ) -> str:
     """Run a host program to its end and return what it printed on stdout.
 
-    what: the work in words, for the error. Raises RigError with the command and its last words.
+    what: the work in words, for the error.
+    stdin: bytes for the program's standard input.
+    environment: variables added to those of this process.
+    Raises RigError with the command and the last 20 lines that it printed.
     """
     command = [tool(str(argv[0])), *map(str, argv[1:])]
     done = run_program(command, cwd=cwd, input=stdin, env=environment and {**os.environ, **environment})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Kernels that guests boot: Debian's by suite, one built from source, or any bzImage or vmlinux of the user's.
 
-One spelling everywhere: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `tree:DIR`, or a path.
+Every command spells them alike: `debian:SUITE`, `source:SUITE`, `buildroot:VERSION`, `tree:DIR`, or a path.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ from rig.image.store import Store
 __all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "check_spelling", "find_kernel"]
 
 logger = logging.getLogger(__name__)
-LAYOUT = "2"  # counts up when other files of a package are kept
+LAYOUT = "2"  # part of the cache key; raise it when the set of files kept from a package changes
 IMAGE_PLACES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
-# Our flavour first: it is small and boots in half the time of the general one.
+# Meta packages of Debian and Ubuntu, most wanted first: the cloud flavour is small and boots in half the time of the
+# general one.
 FLAVOURS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 
 
 def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.warning) -> Kernel:
-    """Return the kernel of that spelling, fetching or building it where it is not in the cache yet.
+    """Return the kernel that `spec` spells, fetched or built first if it is not in the cache.
 
-    tell: is told what is being built, which may take minutes. Raises UsageError for a spelling that means nothing and
-    for a file that no guest can boot, RigError when the kernel cannot be had.
+    tell: called with a line for each step of a build, which may take minutes.
+    Raises UsageError for an unknown spelling and for a file that no guest can boot.
+    Raises RigError when the kernel cannot be fetched or built.
     """
     ref = KernelRef.parse(spec)
     match ref.kind:
@@ -61,7 +63,10 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
 
 
 def check_spelling(spec: str) -> str:
-    """Return the spelling with paths made absolute. Raises UsageError for one that means nothing, or names no file."""
+    """Return the spelling with paths made absolute.
+
+    Raises UsageError for an unknown spelling, and for a path at which there is no tree or file.
+    """
     ref = KernelRef.parse(spec, "rig kernel use")
     if ref.kind in ("debian", "source") or (ref.kind == "buildroot" and ref.name):
         return str(ref)
@@ -74,14 +79,17 @@ def _file_kernel(path: Path) -> Kernel:
     if not path.is_file():
         raise UsageError(f"there is no file '{path}'", where="--kernel", remedy=KERNEL_SPELLINGS)
     release = kernel_release(path)
-    # No module goes with a file, so what it cannot do without it never can.
+    # A kernel given as a file comes without modules, so all that a guest needs must be built in (=y).
     if (config := boot_config(path.resolve())) is not None:
         check_boots(read_config(config), str(path))
     return Kernel(str(path.resolve()), release, None, path.resolve(), None, digest_file(path))
 
 
 def build_debian_kernel(store: Store, suite: str) -> Kernel:
-    """Fetch the newest cloud kernel of a suite and keep it unpacked. Raises RigError where there is none."""
+    """Fetch the newest kernel of a suite, in the first of FLAVOURS that the suite has, and add it to the cache.
+
+    Raises RigError where the suite has no kernel package.
+    """
     with store.lock(f"kernel-{suite}"), store.staging_directory() as work:
         apt = PrivateApt(work / "apt", suite)
         apt.update()
@@ -94,7 +102,7 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
         for package in packages:
             deb = apt.download(package.name, work)
             run_tool(["dpkg-deb", "-x", deb, root], what=f"unpacking {package.name}")
-        # Debian moved modules below /usr in trixie, and the kernel beside them in 7.x.
+        # Debian's packages have modules in usr/lib since trixie, and since 7.x the kernel image beside the modules.
         if (root / "usr/lib/modules").is_dir() and not (root / "lib").exists():
             (root / "lib").symlink_to("usr/lib")
         image = next((path for place in IMAGE_PLACES for path in root.glob(place)), None)
@@ -120,17 +128,17 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
 
 
 def _ref(suite: str) -> str:
-    # With the recipe in it: when other modules are wanted, the kernel is unpacked anew.
+    # The name contains a digest of the recipe, so that a change of the wanted modules unpacks the package again.
     return f"kernel/debian:{suite}-{digest_text(repr(quick_recipe()), LAYOUT)[:12]}"
 
 
 def buildroot_ref(version: str) -> str:
-    """Return the name under which the newest kernel that Buildroot built of a version is found in the cache."""
+    """Return the name in the cache for the newest kernel of a version that Buildroot has built."""
     return f"kernel/buildroot:{version}"
 
 
 def _keep_modules(source: Path, target: Path) -> None:
-    """Copy the modules that guests use and the lists about them; a distribution has thousands more."""
+    """Copy the modules that guests use, and the indexes that depmod wrote. A distribution has thousands more."""
     recipe = quick_recipe()
     tree = ModuleTree(source)
     # A kernel that no guest could boot must not get into the cache.
@@ -147,7 +155,10 @@ def _keep_modules(source: Path, target: Path) -> None:
 
 
 def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
-    """Follow the meta package to the kernel itself; since 7.x modules and kernel are packages of their own."""
+    """Return the packages that a meta package stands for, the one that names the release first.
+
+    Since 7.x Debian splits a kernel's package into linux-base-*, linux-modules-* and linux-binary-*.
+    """
     image = next(
         (found for name in meta.depends if name.startswith("linux-image-") and (found := apt.package(name))),
         None,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """References to kernels and images as users write them: `debian:bookworm`, `tree:.`, `buildroot:small`, a path.
 
-This is the only place that takes such a text apart or puts one together.
+Only this module parses and formats such references.
 """
 
 from __future__ import annotations
@@ -28,18 +28,23 @@ SUITE = re.compile(r"[a-z][a-z0-9.-]*")
 
 @dataclass(frozen=True)
 class KernelRef:
-    """A kernel by its kind: debian and source name a suite, buildroot a version, tree a directory, file a path."""
+    """A reference to a kernel.
+
+    name: a suite for the kinds debian and source, a version for buildroot, a directory for tree, a path for file.
+    """
 
     kind: KernelKind
     name: str
 
     @classmethod
     def parse(cls, text: str, where: str = "--kernel") -> KernelRef:
-        """Return what a text refers to. Nothing is looked up. where: the option that an error names.
+        """Return the reference that a text spells. Whether the kernel exists is not checked.
 
-        Raises UsageError for a kind that does not exist and for a suite that cannot be one.
+        where: the option that an error names.
+        Raises UsageError for a kind that does not exist and for a malformed suite name.
         """
         kind, colon, name = text.partition(":")
+        # A path may contain a colon.
         if not colon or (kind not in KINDS and "/" in text):
             return cls("file", text)
         if kind not in KINDS:
@@ -50,7 +55,7 @@ class KernelRef:
 
     @property
     def built_here(self) -> bool:
-        """Whether rig compiles it itself, so that symbols come from building it again."""
+        """Whether rig compiles this kernel, so that a rebuild with debug information gives its symbols."""
         return self.kind in ("source", "tree")
 
     @property
@@ -64,14 +69,17 @@ class KernelRef:
 
 @dataclass(frozen=True)
 class ImageRef:
-    """A root filesystem: quick has no name, buildroot that of a recipe or none, file a path."""
+    """A reference to a root filesystem.
+
+    name: empty for the kind quick, a recipe or empty for buildroot, a path for file.
+    """
 
     kind: ImageKind
     name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> ImageRef:
-        """Return what a text refers to. Nothing is looked up, so no text is refused."""
+        """Return the reference that a text spells. Whether the image exists is not checked; every text is accepted."""
         if text == "quick":
             return cls("quick")
         kind, _, name = text.partition(":")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Kernels built from source with rig's fragments: `source:SUITE`, Debian's linux-source; `tree:DIR`, the user's own.
 
-A build has a name made of all that shapes it (source, configuration, compiler), and is made once. A tree's build folder
-stays in the cache, so that the next build compiles what changed; that of a package goes when its kernel is made.
+The cache key of a build is a digest of its source, configuration and compiler, so nothing is built twice. The build
+directory of a tree stays in the cache, which makes the next build incremental. The build directory of a linux-source
+package is removed once its kernel is in the cache.
 """
 
 from __future__ import annotations
@@ -37,21 +38,26 @@ __all__ = [
 ]
 
 Tell = Callable[[str], None]
-LAYOUT = "1"  # counts up when other files of a build are kept
+LAYOUT = "1"  # part of the cache key; raise it when the set of files kept from a build changes
+# scripts/kconfig writes this as the second line of every .config; a fragment does not have it.
 FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
 ASKED = "rig-asked.json"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How a kernel is to be built. config: a fragment, or a whole .config to start from in place of tinyconfig."""
+    """The options of a build.
+
+    config: text of a fragment, or of a whole .config to start from in place of tinyconfig.
+    debug_info: whether to build with symbols for post-mortem and debugger.
+    """
 
     config: str = ""
     debug_info: bool = False
 
     @classmethod
     def read(cls, config: Path | None, *, debug_info: bool) -> Asked:
-        """Read the user's configuration file. Raises UsageError where it is none."""
+        """Read the user's configuration file. Raises UsageError for a file that is not a kernel configuration."""
         if config is None:
             return cls("", debug_info)
         try:
@@ -69,7 +75,7 @@ class Asked:
         return self.config if FULL_CONFIG in self.config else None
 
     def fragments(self, folder: Path) -> Sequence[Fragment]:
-        """Return what is merged, in order: the user's own fragment is the last, and so overrides ours."""
+        """Return the fragments in the order of merging. The user's comes last, so it overrides rig's."""
         ours = own_fragments(debug_info=self.debug_info)
         if not self.config or self.base is not None:
             return ours
@@ -79,19 +85,19 @@ class Asked:
 
     @property
     def key(self) -> str:
-        """What of a build's name the configuration makes."""
+        """The configuration's part of a build's cache key."""
         ours = own_fragments(debug_info=self.debug_info)
         return digest_text(LAYOUT, self.config, *(fragment.text for fragment in ours))
 
 
 def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
-    """Return the kernel that was last built from a suite's source, building it where there is none."""
+    """Return the kernel last built from a suite's source; build one if the cache has none."""
     entry = store.get_verified("kernel", store.ref(_ref(str(KernelRef("source", suite)))))
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
 
 def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:
-    """Return the kernel of a tree as it is now, building what has changed, in the way that it was built last."""
+    """Build the kernel of a tree in its present state, with the options of the last build, and return it."""
     source = _folder(folder)
     remembered = _out_of(store, source) / ASKED
     asked = Asked(**json.loads(remembered.read_text())) if remembered.is_file() else Asked()
@@ -101,9 +107,10 @@ def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:
 def build_source_kernel(
     store: Store, suite: str, asked: Asked | None = None, *, jobs: int | None = None, tell: Tell = lambda text: None
 ) -> Kernel:
-    """Build the kernel of a suite's linux-source package, the newest.
+    """Build the kernel of a suite's newest linux-source package and return it.
 
-    Raises RigError where the suite has no such package or a tool is missing, and with the compiler's words.
+    jobs: make's -j; the number of CPUs if None.
+    Raises RigError where the suite has no such package or a tool is missing, and with the compiler's messages.
     """
     asked = asked or Asked()
     compiler = toolchain()
@@ -120,7 +127,7 @@ def build_source_kernel(
         key = digest_text("source", package_text, asked.key, compiler)
         entry = store.get_verified("kernel", key)
         if entry is None:
-            # Named by its content: a build that failed goes on where it ended.
+            # The directory's name depends on the package alone, so a build that failed resumes where it stopped.
             folder = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
             source = folder / "source"
             if not (source / "Makefile").is_file():
@@ -138,9 +145,10 @@ def build_source_kernel(
 def build_tree_kernel(
     store: Store, folder: str, asked: Asked, *, jobs: int | None = None, tell: Tell = lambda text: None
 ) -> Kernel:
-    """Build the kernel of the user's own tree, as it is now; the tree itself is not written to.
+    """Build the kernel of the user's own tree in its present state. The tree itself is not written to.
 
-    Raises UsageError where it is no tree or was built in place, RigError with the compiler's words.
+    Raises UsageError for a directory that is not a kernel tree, or was built in place (Kbuild then refuses O=).
+    Raises RigError with the compiler's messages.
     """
     source = _folder(folder)
     version = check_tree(source)
@@ -158,12 +166,12 @@ def build_tree_kernel(
             tree = Tree(source, out, version)
             package = identity.text if identity else f"linux {version}"
             entry = _build(store, tree, asked, key, {"spec": spec, "package": package}, jobs, tell)
-        # Another tree with the same content has made it, perhaps: it is this one's all the same.
+        # The cached entry may come from another tree with the same content, so its spelling is replaced by this one.
         return replace(kernel_of_entry(entry), spec=spec)
 
 
 def remove_builds(store: Store) -> None:
-    """Remove the folders in which kernels were built; the kernels stay."""
+    """Remove the build directories of kernels. The kernels themselves stay in the cache."""
     shutil.rmtree(store.root / "build", ignore_errors=True)
 
 
@@ -176,7 +184,10 @@ def _build(
     jobs: int | None,
     tell: Tell,
 ) -> Entry:
-    """Configure, compile and keep a kernel. key: None for a source that cannot be named but by what it made."""
+    """Configure and compile a kernel, and add it to the cache.
+
+    key: None where the source has no identity (source_id); the key then is a digest of the build's result.
+    """
     with store.staging_directory() as work:
         tell(f"configure kernel {tree.version}")
         config = configure(tree, asked.fragments(work), asked.base)
@@ -194,7 +205,7 @@ def _build(
 
 
 def _unpack_source(deb: Path, work: Path, target: Path) -> None:
-    """Unpack the tree in a linux-source package: a tar archive in the package's own."""
+    """Unpack the kernel tree of a linux-source package, which holds it as usr/src/linux-source-*.tar.xz."""
     run_tool(["dpkg-deb", "-x", deb, work / "deb"], what="unpacking the kernel's source")
     archive = next((work / "deb/usr/src").glob("linux-source-*.tar.xz"), None)
     if archive is None:
@@ -202,6 +213,7 @@ def _unpack_source(deb: Path, work: Path, target: Path) -> None:
     aside = work / "source"
     aside.mkdir()
     run_tool(["tar", "-xf", archive, "-C", aside, "--strip-components=1"], what="unpacking the kernel's source")
+    # Renamed when complete, so that an interrupted run leaves no partial tree for the next one to build.
     aside.rename(target)
 
 
@@ -217,6 +229,6 @@ def _out_of(store: Store, source: Path) -> Path:
 
 
 def _ref(spec: str) -> str:
-    # With our fragments in it: when they change, the kernel is built anew.
+    # The name contains a digest of rig's fragments, so that a change to them builds the kernel again.
     ours = digest_text(LAYOUT, *(fragment.text for fragment in own_fragments()))
     return f"kernel/{spec}-{ours[:12]}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The cache of kernels, images and snapshots. An entry is built in a staging directory and renamed into place.
 
-An entry is a folder `<kind>/<key>` with its files and a manifest that names each file's SHA-256.
-A folder without a manifest does not exist for readers, so a half-built one is never used.
+An entry is a directory `<kind>/<key>` with its files and a manifest that names each file's SHA-256.
+Readers ignore a directory without a manifest, so a half-built entry is never used.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ class Entry:
 
 
 class Store:
-    """The cache folder."""
+    """The cache directory.
+
+    root: RIG_CACHE if None, or else rig's directory in the user's XDG cache.
+    """
 
     def __init__(self, root: Path | None = None) -> None:
         if root is None:
@@ -110,7 +113,7 @@ class Store:
             return None
 
     def get_verified(self, kind: str, key: str | None) -> Entry | None:
-        """Return a finished entry whose files are as they were written; a damaged one is thrown away and logged."""
+        """Return a finished entry whose files match their hashes, or None. A damaged entry is logged and removed."""
         entry = self.get(kind, key) if key else None
         if entry is None:
             return None
@@ -122,7 +125,7 @@ class Store:
         return None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Return all finished entries, those used last first."""
+        """Return all finished entries, the most recently used first."""
         kinds = KINDS if kind is None else (kind,)
         found = [
             entry
@@ -139,7 +142,7 @@ class Store:
         return path.read_text().strip() if path.is_file() else None
 
     def set_ref(self, name: str, key: str) -> None:
-        """Let a name stand for a key from now on."""
+        """Point a name at a key. The file is replaced by rename, so a reader finds the old key or the new one."""
         path = self._ref_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -151,7 +154,7 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of that name, so that two rigs do not build the same thing at once."""
+        """Hold the lock of that name, so that two rig processes do not build the same entry at once."""
         from filelock import FileLock
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
@@ -163,7 +166,7 @@ class Store:
 
     @asynccontextmanager
     async def lock_async(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of that name, waiting for it without stopping what else this process does."""
+        """Hold the lock of that name, like lock(), without blocking the event loop while waiting for it."""
         from filelock import AsyncFileLock
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
@@ -174,7 +177,11 @@ class Store:
 
     @contextmanager
     def staging_directory(self) -> Iterator[Path]:
-        """Yield an empty folder of the cache that is gone afterwards, whatever happens."""
+        """Yield an empty directory inside the cache, and remove it on exit, also after an error.
+
+        It is on the cache's filesystem, so that add() can rename it. Its name begins with this process's pid, by which
+        sweep_leftovers() recognizes the directories of processes that were killed.
+        """
         with self.writing():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
             path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.root / "tmp"))
@@ -184,10 +191,10 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
     def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
-        """Move a finished folder (made in `staging_directory()`) into the cache and return its entry.
+        """Move a finished directory (made in `staging_directory()`) into the cache and return its entry.
 
-        Raises RigError when the disk is full, and for a key of another form. An entry that is already there and whole
-        stays.
+        An existing entry with a readable manifest is kept instead.
+        Raises RigError when the disk is full, and for a malformed key.
         """
         if not is_key(kind, key):
             raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
@@ -206,6 +213,7 @@ class Store:
                     shutil.rmtree(target)
                 else:
                     return Entry(kind, key, target, files, about)
+            # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             folder.chmod(0o755)
             folder.rename(target)
         self.evict(keep=key)
@@ -217,7 +225,11 @@ class Store:
         shutil.rmtree(entry.path, ignore_errors=True)
 
     def evict(self, keep: str) -> list[Entry]:
-        """Remove what was not used for longest until the cache is within RIG_CACHE_SIZE; return it."""
+        """Remove the least recently used entries until the cache fits RIG_CACHE_SIZE, and return them.
+
+        keep: the key of an entry that must stay.
+        Raises RigError where RIG_CACHE_SIZE is not a size.
+        """
         text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
         try:
             bound = parse_size(text)
@@ -238,7 +250,7 @@ class Store:
         return gone
 
     def sweep_leftovers(self) -> int:
-        """Remove staging directories of processes that are gone; return how many."""
+        """Remove the staging directories of processes that no longer run, and return their number."""
         count = 0
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
@@ -249,7 +261,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Tell a full disk and a cache that cannot be written as errors of ours."""
+        """Turn an OSError for a full disk or an unwritable cache into a RigError that names the remedy."""
         try:
             yield
         except OSError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which kernel and image a run takes when none is named: what the user chose, and nothing else changes it."""
+"""The default kernel and image of a run: only the user's choice changes them."""
 
 from __future__ import annotations
 

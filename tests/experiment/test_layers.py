@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers that a plan names by packages and images are labels for the agent."""
+"""A plan names layers by package or image; the agent receives the volume labels of those layers."""
 
 from __future__ import annotations
 

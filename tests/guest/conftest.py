@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Guests for tests: rig is called as a person calls it, and after each test no QEMU of ours may be left."""
+"""Fixtures for tests with guests: rig runs as a user runs it, and each test checks that no QEMU of its own is left."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pytest
 
 from rig.image.apt import host_suite
 
-# A run in a test is bounded by pytest's own time-out too; this one names the command.
+# Seconds. pytest's own time-out bounds a test too, but the error of subprocess.run names the command that hung.
 COMMAND_DEADLINE = 240
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test below this directory `guest`: one without the mark would boot guests among the unit tests."""
+    """Mark every test below this directory `guest`, so that none boots a guest among the unit tests."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.guest)
@@ -31,23 +31,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Called:
-    """A call of rig that is over."""
+    """A finished rig process: its exit status, standard output and standard error."""
 
     status: int
     out: str
     err: str
 
     def run(self) -> dict[str, Any]:
-        """The run.json that --json printed."""
+        """Return the run.json that --json printed."""
         found: dict[str, Any] = json.loads(self.out)
         return found
 
     def claims(self) -> dict[str, str]:
-        """Claim -> its verdict."""
+        """Return claim id -> verdict."""
         return {claim["id"]: claim["verdict"] for claim in self.run()["claims"]}
 
     def value(self, claim: str, name: str) -> Any:
-        """A value that a claim was judged on."""
+        """Return a value that a claim was judged on."""
         found = next(each for each in self.run()["claims"] if each["id"] == claim)
         return next(each["value"] for each in found["values"] if each["name"] == name)
 
@@ -57,7 +57,10 @@ Rig = Callable[..., Called]
 
 @pytest.fixture(scope="session", autouse=True)
 def one_kernel() -> Iterator[None]:
-    """Let all tests boot the distribution's kernel, also when that which is built beside them is done half-way."""
+    """Boot the distribution's kernel in all tests, whatever default the user of this machine chose for rig.
+
+    RIG_KERNEL in the environment of the test run still names another.
+    """
     with pytest.MonkeyPatch.context() as patch:
         if "RIG_KERNEL" not in os.environ:
             patch.setenv("RIG_KERNEL", f"debian:{host_suite()}")
@@ -66,13 +69,13 @@ def one_kernel() -> Iterator[None]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of a call: images and snapshots are shared, runs are the test's own."""
+    """Return the environment of a rig process. Tests share the cache; each has a directory of runs to itself."""
     return {**os.environ, "RIG_RUNS": str(tmp_path / "runs"), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture
 def rig(environment: dict[str, str]) -> Rig:
-    """Call rig with these words and wait for its end."""
+    """Return a function that runs rig with these arguments to its end."""
 
     def call(*words: str, cwd: Path | None = None, **variables: str) -> Called:
         done = subprocess.run(
@@ -90,7 +93,7 @@ def rig(environment: dict[str, str]) -> Rig:
 
 
 def qemus(environment: dict[str, str]) -> set[int]:
-    """Running QEMUs that a rig with this environment started; other people's are theirs."""
+    """Return the pids of QEMUs that a rig with this environment started. Any other QEMU on the host is left out."""
     mark = f"RIG_RUNS={environment['RIG_RUNS']}".encode()
     found = set()
     for path in Path("/proc").glob("[0-9]*"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KVM is proved, not assumed: with stand-ins for QEMUs under a KVM that fails in one way or another, or works."""
+"""KVM is probed before it is used. Stand-ins for QEMU play a working KVM and several that fail."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ fi
 """
     + WORKS
 )
-# One instruction takes 1 us: the kernel prints, 50 times too slowly.
+# One instruction takes about 1 us (2^10 ns) of real time: the kernel prints its messages, but some 50 times too slowly.
 SLOW = WORKS.replace("x86_64 ", "x86_64 -icount shift=10,sleep=on ").replace("thread=multi", "thread=single")
-# The guest is stopped after some instructions, as QEMU does with an exit that it cannot handle (kvm_cpu_exec).
+# The guest stops after some instructions, as when KVM reports an exit that QEMU cannot handle (kvm_cpu_exec).
 INTERNAL_ERROR = (
     """\
 [[ " $* " == *" kvm "* ]] && echo "KVM internal error. Suberror: 3" >&2
@@ -74,8 +74,12 @@ INTERNAL_ERROR = (
 def rig_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Call rig, in this process, with a stand-in for QEMU; the host's own KVM may be one that is never tried."""
-    # A snapshot is a proof of KVM. One that another stand-in made must not be found, nor these be left in the cache.
+    """Return a function that runs rig in this process with a stand-in for QEMU.
+
+    The host's own KVM may be of a kind that rig never tries (PVM), so what rig knows about it is replaced too.
+    """
+    # A cached snapshot counts as proof that KVM works. No test may find a snapshot of another stand-in, and none of
+    # these may stay in the cache.
     own = f"rig.test={uuid.uuid4().hex}"
 
     def call(body: str, *words: str) -> tuple[int, str, str]:

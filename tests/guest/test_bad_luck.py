@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong around a run: each ends with words, a status, and nothing left behind."""
+"""Faults of the host during a run: each ends with a clear error and its exit status, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _begin(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell that put the tests into the background lets them ignore it.
+        # A shell starts background jobs with SIGINT ignored, and rig would inherit that from the tests.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -163,13 +163,13 @@ def test_full_disk_while_saving_a_snapshot(rig: Rig, tmp_path: Path) -> None:
     size = sum(path.stat().st_blocks * 512 for folder in kept for path in folder.rglob("*"))
     small = tmp_path / "small"
     small.mkdir()
-    # Room for all that is there already and a third of a snapshot.
+    # Room for the cache's present entries and a third of a snapshot, so that saving the snapshot fills the disk.
     options = f"size={(size >> 20) + 40}m"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(small)], check=False).returncode != 0:
         pytest.skip("a small disk cannot be mounted here")
     try:
         for folder in kept:
-            # Images have holes, which a plain copy would fill.
+            # Images are sparse files. A plain copy would fill their holes, and with them the small disk.
             subprocess.run(["cp", "-a", "--sparse=always", folder, small], check=True)
 
         called = rig("run", "overcommit-oops", RIG_CACHE=str(small))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The whole catalogue on one kernel, the main job on a second, and the variants that a kernel person asks for next."""
+"""The whole catalogue on one kernel, the main job on a second, and the variants that a kernel engineer tries next."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a running QEMU may do on the host, as the kernel tells it in /proc."""
+"""The privileges of a running QEMU on the host, as /proc/PID/status shows them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_running_qemu_has_no_privileges(environment: dict[str, str]) -> None:
                     continue
             time.sleep(0.02)
 
-    # It drops its privileges while it starts; what counts is how it runs the guest.
+    # QEMU drops its privileges while it starts, so only its last state, in which it runs the guest, is checked.
     last = next(status for status in reversed(seen) if status["State"][0] != "Z" and "Seccomp" in status)
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
     assert set(last["Uid"].split()) == {str(user)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Any program in a guest: its output, its status, its surroundings; from the host, a package, an image."""
+"""`rig exec` in guests: output, exit status and environment of programs from the host, a package and an image."""
 
 from __future__ import annotations
 

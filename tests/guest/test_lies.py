@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Scenarios that were written to mislead, in real guests: each verdict is the right one, for the right reason."""
+"""Scenarios written to mislead rig, in real guests: each gets the right verdict for the right reason."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the log reader makes of a report, beside what the agent saw in /proc of the same guest at that time."""
+"""The log reader's numbers from an OOM report agree with the agent's samples of /proc in the same guest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.guest.conftest import Rig
 
 pytestmark = pytest.mark.guest
 
-# What can change between the report and the agent's sample: the child goes on writing, at most a step, and the
-# counters of a task lag by up to 64 pages of each kind.
+# The report and the agent's sample are not taken at once. In between the child may write up to one step more. A task's
+# RSS counters also lag by up to 64 pages of each kind (TASK_RSS_EVENTS_THRESH of mm/memory.c, before 6.2).
 STEP_KB = 4 << 10
 SLACK_KB = 4 * 64 * 4
 
@@ -54,7 +54,7 @@ def test_report_is_read_whole_and_agrees_with_proc(rig: Rig, tmp_path: Path, sce
         assert row.oom_score_adj == proc["oom_score_adj"]
     if report.scope == "global":
         free = sum(zone.free for zone in report.zones)
-        # The child's last step, and what the reader of its own report freed meanwhile.
+        # Between sample and report the child's last step took memory, so the report has less free.
         assert free <= before["meminfo"]["MemFree"]
         anonymous = before["meminfo"]["AnonPages"]
         told = (report.mem_info["active_anon"] + report.mem_info["inactive_anon"]) * 4

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program that prints more than anybody reads: the run is judged all the same, and says what it left out."""
+"""A program that prints more than rig keeps: the run is still judged, and reports how much output it dropped."""
 
 from __future__ import annotations
 

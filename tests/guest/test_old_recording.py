@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A recording of an earlier version, which names no machine, is replayed with the machine that it was made with."""
+"""A recording of an earlier version of rig, which names no machine type, replays with that version's machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.guest
 
 @pytest.fixture
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Path]:
-    """run.json of a run with a machine of its own, and its directory."""
+    """Return the run.json, and the directory, of a run with the machine and CPU model of earlier versions of rig."""
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(prepare, "MACHINE", RecordedGuest.model_fields["machine"].default)
     monkeypatch.setattr(prepare, "TCG_CPU", RecordedGuest.model_fields["cpu_model"].default)

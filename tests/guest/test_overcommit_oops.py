@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The main job, in guests: what the kernel really did, and each claim where it does not hold."""
+"""The main job in guests: the kernel's own evidence, and for each claim a setting in which it fails."""
 
 from __future__ import annotations
 

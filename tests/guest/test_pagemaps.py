@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Page maps of real guests: copy-on-write seen page by page, and what looking costs."""
+"""Page maps of real guests: copy-on-write page by page, and what taking a page map costs the guest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_main_job_shows_the_copying_spread_and_stop_at_the_oom(rig: Rig, tmp_pat
 
 
 def test_looking_costs_less_than_a_hundredth_of_the_guests_time(rig: Rig, tmp_path: Path) -> None:
-    """On the guest's own clock, which counts instructions: no timing of this machine."""
+    """Compare times of the guest's warp clock. It counts instructions, so the host's speed does not matter."""
     run = rig("run", "overcommit-oops", "--json").run()
 
     cost = sum(each.took or 0 for snapshot in taken(run, tmp_path) for each in snapshot.maps)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A replay stopped at the kill and taken apart: stack, pages, numbers; and what is said where that cannot be."""
+"""Post-mortem and debugger at the kill: stack, pages and numbers, and the errors where they are impossible."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def symbols() -> None:
 
 @pytest.fixture(scope="session")
 def kept_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs that several tests read: the main job, and the same with a panic."""
+    """Return a directory of runs that several tests read: the main job, and the main job with a panic."""
     root = tmp_path_factory.mktemp("kept")
     environment = {**os.environ, "RIG_RUNS": str(root)}
     for words in (("overcommit-oops",), ("overcommit-oops", "--sysctl", "vm.panic_on_oom=1")):
@@ -124,7 +124,7 @@ def test_at_the_oom_no_zone_that_may_be_used_is_above_its_watermark(rig: Rig, ki
     usable = [zone for zone in found["zones"] if zone["index"] <= highest]
     assert usable
     assert all(zone["free"] <= zone["min"] + zone["lowmem_reserve"][highest] for zone in usable)
-    # By their min alone the lowest zone has plenty: what it holds back is why it does not help.
+    # The lowest zone is above its min watermark. Only lowmem_reserve keeps it from serving this allocation.
     assert usable[0]["free"] > usable[0]["min"]
 
 
@@ -189,7 +189,7 @@ def test_time_is_a_place_on_the_clock_that_the_records_carry(rig: Rig, killed: s
 
     tick = re.search(r"stopped at t=[\d.]+s \(a tick at ([\d.]+) s\)", called.out)
     assert tick is not None, called.err
-    # The child sleeps after its step: the next tick may be a second away.
+    # The child sleeps after its step. An idle guest stops its tick (NO_HZ), so the next may be a second later.
     assert step - 0.06 <= float(tick[1]) <= step + 2
     assert "child" in called.out
 

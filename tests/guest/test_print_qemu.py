@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--print-qemu prints the command of a run, to the word, but for what is new with each run."""
+"""--print-qemu prints exactly the command line of a run, except for the parts that differ in every run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.guest
 
 
 def without_what_is_new(words: list[str]) -> list[str]:
-    """Replace the run's name, its two directories and the number of its open file."""
+    """Return the command line with fixed words for the run's name, its two directories and its file descriptor."""
     text = "\0".join(words)
     text = re.sub(r"rig-[^,\0]*,process=rig-[^\0]*", "NAME", text)
     text = re.sub(r"=/[^\0,]*/rig-[^/\0,]*/", "=SOCKETS/", text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a guest's QEMU runs on the host: a warp guest on one processor, two of them on two."""
+"""CPU affinity of QEMU on the host: each warp guest is pinned to one CPU, and two guests to different CPUs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def test_warp_guests_at_once_keep_to_a_processor_each(environment: dict[str, str
     statuses = [each.wait(timeout=200) for each in both]
 
     assert statuses == [0, 0]
-    # Other rigs' guests may have taken one already: then a guest of ours runs anywhere.
+    # Guests of another rig may hold one of the CPUs. A guest of this test is then not pinned, and not in `seen`.
     assert seen
     assert len({next(iter(affinity)) for affinity in seen.values()}) == len(seen)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pytest plugin, used as somebody else's tests would use it, in guests."""
+"""The pytest plugin in guests, used as the tests of another project would use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rig.image.store import Store
 
 pytestmark = pytest.mark.guest
 pytest_plugins = ["pytester"]
-# pytester gives each test a home of its own, in which there is no image yet.
+# pytester sets HOME to an empty directory, so rig's default cache there holds no image.
 CACHE = Store().root
 
 

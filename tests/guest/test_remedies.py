@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Remedies are claims: each that `rig explain` may print is shown here to help in a guest that fails without it."""
+"""Each remedy that `rig explain` may print prevents the failure, in a guest that fails without it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def _refused(run: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Trial:
-    """A failure, and the change that is to prevent it. refused: the failure is a refused fork, not a kill."""
+    """A failure, and the change that must prevent it.
+
+    without: arguments of `rig run` that fail.
+    change: arguments that apply the remedy.
+    refused: whether the failure is a refused fork instead of a kill.
+    """
 
     without: tuple[str, ...]
     change: tuple[str, ...]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Recordings replayed: to the byte, on another machine's cache, and what is said where that cannot be."""
+"""Replays of recordings: identical to the byte, also from an imported bundle, and clear errors where impossible."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_exported_run_replays_from_an_empty_cache(rig: Rig, tmp_path: Path) -> N
     elsewhere = {"RIG_RUNS": str(tmp_path / "other/runs"), "RIG_CACHE": str(tmp_path / "other/cache")}
     assert rig("export", str(folder), str(archive)).status == 0
 
-    # The parts must come from the archive, not from the paths that they had here.
+    # The imported run must use the parts in the bundle, not the paths of the exporting cache.
     imported = rig("import", str(archive), **elsewhere)
     _edit(
         tmp_path / "other/runs" / folder.name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel from Debian's source with rig's fragments: built here, or awaited where `make test` has begun it."""
+"""A kernel from Debian's source with rig's fragments, built here. If `make test` is building it, the test waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.guest, pytest.mark.timeout(BUILD_DEADLINE + 200)]
 
 @pytest.fixture(scope="module")
 def kernel() -> str:
-    """The spelling of the kernel, once it is built. A second builder waits for the first."""
+    """Build the kernel and return its spelling. If another process is building it, rig waits for that one's lock."""
     try:
         spec = f"source:{host_suite()}"
     except RigError as error:

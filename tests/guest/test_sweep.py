@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sweeps, frontiers and checks in guests, on this machine and on Dask's workers."""
+"""Sweeps, threshold searches and checks in guests, on this machine and on Dask's workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POINTS = ("--over", "hog=1M,70M", *SMALL)
 
 
 def table(out: str) -> list[dict[str, Any]]:
-    """The rows of a sweep without what differs between two runs of one point."""
+    """Return the rows of a sweep without the columns that differ between two runs of one point."""
     kept = ("point", "repeat", "settings", "verdict", "oom_invoker", "oom_victim", "oom_scope", "kernel_hash")
     return [{key: row[key] for key in kept} for row in json.loads(out)]
 
@@ -203,7 +203,7 @@ def test_frontier_over_a_second_axis_is_a_curve_with_its_predicted_line(rig: Rig
     (path,) = Path(environment["RIG_RUNS"]).glob("sweeps/*/frontier.json")
     curves = json.loads(path.read_text())["curves"]
     lines = [next(each["value"] for each in curve["foreseen"] if each["to"] == "reproduced") for curve in curves]
-    # What the kernel keeps back is missing: the edge moves by that.
+    # The guest cannot use what vm.min_free_kbytes reserves, so the threshold moves by the difference of 8 MiB.
     assert lines[0] - lines[1] == pytest.approx(8 << 20, abs=2 << 20)
 
 

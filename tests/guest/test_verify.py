@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The checks of the kernel's rules in guests: they pass, and none passes without what its rule depends on."""
+"""The checks of the kernel's rules in guests: they pass, and none passes where a condition of its rule is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_suite_that_the_mirror_does_not_serve_is_unavailable(rig: Rig) -> None:
 
 
 def test_check_that_ends_its_guest_takes_no_other_with_it(rig: Rig) -> None:
-    # The first panics by its rule, in a guest of its own; the second is measured all the same.
+    # The first check makes its guest panic, as its rule demands. The second has another guest and still gets a result.
     called = rig("verify", "--check", "panic-2-memcg", "--check", "panic-1-memcg", "--json")
 
     assert called.status == 0, called.out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the host with what they need, and copies: each at its place in the guest."""
+"""Host programs with their libraries, and copied files: each has its path in the guest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def place(path: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that finds a library of its own beside itself, and one whose library is gone."""
+    """Return a directory with two programs: `found` finds its library by $ORIGIN, `lost` has a dangling RUNPATH."""
     folder = tmp_path_factory.mktemp("program")
     (folder / "lib").mkdir()
     (folder / "part.c").write_text("int part(void) { return 42; }\n")

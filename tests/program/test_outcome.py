@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a program ended, from the agent's records, and what its run is judged to be."""
+"""The outcome of a program, derived from the agent's records, and the verdict of its run."""
 
 from __future__ import annotations
 

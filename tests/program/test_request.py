@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is asked of `rig exec` is checked before anything is started."""
+"""The arguments of `rig exec` are checked before a guest is started."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Archives as a stranger could craft them: a whole and honest one, and every change to it that a test asks for."""
+"""Make bundles for tests of `rig import`: a valid one, and variants of it as an attacker could craft them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def digest(data: bytes) -> str:
 
 
 def run_json(**changes: Any) -> dict[str, Any]:
-    """Return the run.json of an honest run, with values replaced by the path of their keys: `environment__qemu=…`."""
+    """Return a valid run.json. changes: values to replace, by the path of their keys, as in `environment__qemu=…`."""
     run: dict[str, Any] = {
         "id": RUN_ID,
         "scenario": "memory-is-copied",
@@ -88,7 +88,7 @@ class MadeArchive:
         }
 
     def pack(self, path: Path, write: Callable[[tarfile.TarFile], None] | None = None) -> Path:
-        """Write the archive; `write` adds members of its own at the end."""
+        """Write the archive. write: called with the open archive to append further members."""
         files = {**({} if self.without_run else {"run/run.json": json.dumps(self.run).encode()}), **self.files}
         named = {name: self.digests.get(name, digest(data)) for name, data in files.items()}
         about = {} if self.identity is None else {f"snapshot/{KEY}": {"identity": self.identity}}
@@ -110,7 +110,7 @@ def add(tar: tarfile.TarFile, name: str, data: bytes = b"", kind: bytes = tarfil
 
 
 def compress(pieces: Iterable[bytes], path: Path) -> Path:
-    """Compress a stream that need not fit into memory."""
+    """Compress a stream with zstd, without reading all of it into memory."""
     with path.open("wb") as file:
         zstd = subprocess.Popen(["zstd", "-q", "-1", "-c"], stdin=subprocess.PIPE, stdout=file)
         assert zstd.stdin is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Archives of strangers: what is honest is taken, what is not is refused, and nothing of one's own is touched."""
+"""Untrusted bundles: a valid one is imported, a tampered one is refused, and the user's own files stay untouched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.replay.made_archive import FILES, KEY, RUN_ID, MadeArchive, add, comp
 
 
 class Home:
-    """A user's cache and runs, with a file beside them that no import may touch."""
+    """A user's cache and runs, and a file beside them that no import may change."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -47,7 +47,7 @@ class Home:
             self.store.add("snapshot", KEY, result, {})
 
     def files(self) -> dict[str, bytes]:
-        """All files but locks, by path."""
+        """Return path -> content of all files except locks."""
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in sorted(self.root.rglob("*"))
@@ -307,7 +307,7 @@ def test_key_of_imported_parts_says_all_that_is_in_them(home: Home, tmp_path: Pa
     assert parts["snapshot"] == digest_text("snapshot", *files)
 
 
-# What follows must take neither memory nor disk.
+# The tests below import bundles that unpack to far more than they hold. They run with limits on memory and file size.
 
 
 def _zeros_and(data: bytes, count: int) -> Iterator[bytes]:
@@ -363,7 +363,7 @@ def _import_in_little_room(archive: Path, folder: Path) -> subprocess.CompletedP
 
 def _little_room() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))
-    # The free part of the expansion, and no more.
+    # Room for the expansion that an import always allows, and no more.
     resource.setrlimit(resource.RLIMIT_FSIZE, (300 << 20, 300 << 20))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the kernel keeps its page structures: in a variable, or where a kernel with a fixed layout has them."""
+"""The address of the kernel's array of struct page: from the variable vmemmap_base, or the fixed layout's constant."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A post-mortem without symbols: the guest's own page maps and samples nearest to the place that was asked for."""
+"""A post-mortem without symbols: the page maps and samples that the guest reported nearest to the stop point."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Places of a run, as a person writes them; marks, as the console has them."""
+"""Stop points as a user writes them, and marks as the console prints them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Folders of runs as `rig run` leaves them, made without a guest: the main job's numbers, with a name to be chosen."""
+"""Make run directories as `rig run` writes them, without a guest: the main job's numbers, with a choice of names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u
 
 
 def sample(time: float, label: str | None, copied_mb: float, *, hog: bool = True, name: str = "hog") -> dict[str, Any]:
-    """A sample in which the child has copied so much of the parent's 200 MB."""
+    """Return a sample in which the child has copied `copied_mb` of the parent's 200 MB. time: guest seconds."""
     anon = int((1 + 200 + copied_mb + (200 if hog else 0)) * MB)
     procs = [proc("cow-writer", "parent", PARENT, 51300), proc("cow-writer", "child", CHILD, 20 + int(copied_mb * 256))]
     if hog:
@@ -50,7 +50,7 @@ def page_map(time: float, label: str, comm: str, pid: int, copied: int) -> dict[
 
 
 def records(evil: str = "") -> list[dict[str, Any]]:
-    """What the agent said; evil stands in a process's name, a program's line, a mark and a label."""
+    """Return the agent's records, with `evil` as a process's name, a program's line, a mark and a label."""
     start = sample(6.3, "start", 0, hog=False)
     start["procs"], start["meminfo"]["AnonPages"], start["meminfo"]["MemFree"] = [], 1 * MB, 447000
     made: list[dict[str, Any]] = [{"ev": "ready", "t": 6.2, "kernel": "6.1.0"}, start]
@@ -87,7 +87,7 @@ def made_run(evil: str = "") -> Run:
 
 
 def write_folder(folder: Path, evil: str = "", console: bytes = b"") -> Path:
-    """Write the folder of a run and return it. console: what stands in the log before the OOM report."""
+    """Write the directory of a run and return its path. console: text of the kernel log before the OOM report."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(made_run(evil).model_dump_json(), encoding="utf-8")
     lines = "".join(json.dumps(record) + "\n" for record in records(evil))

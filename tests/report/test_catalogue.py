@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig list`, `rig show` and `rig runs`."""
+"""Output of `rig list`, `rig show` and `rig runs`."""
 
 from __future__ import annotations
 

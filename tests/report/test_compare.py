@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two runs side by side."""
+"""`rig compare` prints two runs side by side."""
 
 from __future__ import annotations
 

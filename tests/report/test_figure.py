@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Single pictures: each can be drawn, text stays text, and what cannot be drawn says why."""
+"""`rig plot`: each picture can be drawn, text in an SVG stays text, and an error says why one cannot be drawn."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Watching: records are shown as they are written, and again in the time that is asked for."""
+"""`rig watch` shows records as they are written, and replays those of a finished run at a chosen speed."""
 
 from __future__ import annotations
 

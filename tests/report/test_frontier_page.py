@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page of a frontier: areas, the line that was found, the line that was foreseen, and what is damaged."""
+"""The HTML page of a threshold search: areas of verdicts, the measured and the predicted line, and damaged input."""
 
 from __future__ import annotations
 

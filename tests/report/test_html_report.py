@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report as a page: what is on it, how large it is, and a guest that means harm."""
+"""The HTML report of a run: its content, its size, and hostile text from a guest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST = 1_500_000
 
 
 class Elements(HTMLParser):
-    """Counts the elements and collects attributes that name other files."""
+    """Count elements, and collect the attributes that refer to other files."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ FORKED = {
 
 
 class Ticks:
-    """A clock that goes on by a second a look."""
+    """A clock that advances by one second with each reading."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -63,7 +63,7 @@ def test_plain_progress_is_lines_with_both_clocks() -> None:
 
 
 def seen(width: int, **options: Any) -> str:
-    """What a terminal shows after two samples, a line and a line of the console."""
+    """Return what a terminal shows after two samples, a line of a program and a line of the console."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width, **options)
     progress = TerminalProgress(console, Ticks())
     progress.phase("plan")

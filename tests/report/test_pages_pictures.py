@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of page maps: for whom a page was copied, and when that cannot be told."""
+"""Pictures of page maps: which process got the copy of a page, and when the maps do not show it."""
 
 from __future__ import annotations
 

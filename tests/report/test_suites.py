@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs as CI reads them: JUnit XML, KTAP and GitHub's annotations, with text from a guest in all of them."""
+"""Runs in the formats of CI (JUnit XML, KTAP, GitHub's annotations), each with hostile text from a guest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rig.report.ktap import ktap_text
 from rig.run.document import Claimed, Shown
 from rig.run.suite import Case, Suite, cases_of_claims
 
-# What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows where: attributes, then children.
+# Element -> (attributes, children) that the schema of Jenkins' xUnit plugin (junit-10.xsd) allows.
 ALLOWED = {
     "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
     "testsuite": (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report of a sweep: a cell a point, unstable points told apart, every cell leading somewhere."""
+"""The HTML report of a sweep: one cell per point, unstable points marked, and a link in every cell."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of a sweep that is running."""
+"""The table that the terminal shows while a sweep runs."""
 
 from __future__ import annotations
 

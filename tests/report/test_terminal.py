@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report of a run in the terminal, in a file, and with a guest that means harm."""
+"""The text report of a run: in a terminal, in a file, and with hostile text from a guest."""
 
 from __future__ import annotations
 

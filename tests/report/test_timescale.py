@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The time axis: room for the marks, and no lie about it."""
+"""The stretched time axis: close marks get room, order is kept, and the axis says that it is not straight."""
 
 from __future__ import annotations
 

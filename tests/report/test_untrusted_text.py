@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Words of a guest, or of another host, in files that other programs open."""
+"""Untrusted text, of a guest or of another host, in files that other programs open."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs and rows for tests of what is made of them."""
+"""Make scenarios and rows of runs, without a guest, for tests of sweeps and reports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ expr = "sample('start').meminfo.MemTotal > 0"
 
 
 def scenario(folder: Path) -> str:
-    """Write a scenario and return its path, as a call would name it."""
+    """Write a scenario and return its path, as a command line names it."""
     place = folder / "waits"
     place.mkdir()
     (place / "scenario.toml").write_text(SCENARIO)
@@ -46,7 +46,7 @@ def scenario(folder: Path) -> str:
 
 
 def row(point: int = 0, repeat: int = 0, verdict: Verdict = "reproduced", **changes: Any) -> Row:
-    """A row of a run that was made."""
+    """Return a row of a finished run. changes: fields of Row to replace."""
     claim = Claimed(
         id="sampled",
         text="a sample was taken",
@@ -61,6 +61,6 @@ def row(point: int = 0, repeat: int = 0, verdict: Verdict = "reproduced", **chan
 
 
 def finish(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run it to its end in a thread of its own: a browser's driver may keep a loop running in the main one."""
+    """Run a coroutine to its end in another thread: a browser's driver may keep an event loop in the main thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a sweep asks for: axes of the command line and of a file, and what is refused before anything starts."""
+"""The points of a sweep: axes from the command line and from a file, and usage errors before any guest starts."""
 
 from __future__ import annotations
 

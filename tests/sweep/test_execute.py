@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sweep over an executor that runs no guest: what is kept, what is run again, what is told."""
+"""A sweep with an executor that runs no guest: which results are kept, which points run again, what is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ MB = 1 << 20
 
 
 class Pretender:
-    """An executor whose runs end at once, until it is told to break."""
+    """An executor whose runs end at once.
+
+    breaks_after: the number of runs after which it raises KeyboardInterrupt, or None.
+    twice: whether it yields each row twice.
+    """
 
     def __init__(self, breaks_after: int | None = None, twice: bool = False) -> None:
         self.ran: list[tuple[int, int]] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The search for edges over verdicts that are known, and what of a frontier's call is refused."""
+"""The threshold search over known verdicts, its predictions, and usage errors of `rig frontier`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_noise_at_the_boundary_is_told() -> None:
 
 
 def test_edge_that_noise_displaced_is_where_most_runs_change() -> None:
-    # The first look at 40 is the exception; two of three runs there say otherwise.
+    # At 40 the first run is the exception: the other two of three runs there give the verdict "a".
     found = search(lambda step, repeat: "b" if step > 40 or (step == 40 and repeat == 0) else "a", 64)
 
     (edge,) = found.edges
@@ -154,7 +154,7 @@ def test_growing_memory_goes_the_other_way() -> None:
 
 
 def test_growing_parent_is_missed_twice_by_its_child() -> None:
-    # A byte more is a byte less that is left, and a byte more to copy.
+    # A parent larger by one byte leaves one byte less free, and its child has one byte more to copy.
     assert foreseen("parent", 4 * MB, 100 * MB)[0] == ("not-reproduced", "reproduced", 40.0)
 
 
@@ -199,7 +199,7 @@ def test_heuristic_mode_refuses_one_request_above_ram_and_swap() -> None:
 
 
 def run_of(folder: Path, hog: int, left: int | None) -> Row:
-    """A row of a run whose folder holds a first sample."""
+    """Return a row of a run, and write the run's directory with a first sample. hog: MB; left: bytes or None."""
     meminfo = {"MemTotal": 153 << 10, "MemAvailable": 120 << 10, "Committed_AS": 2 << 10}
     place = folder / f"run-{hog}"
     place.mkdir()

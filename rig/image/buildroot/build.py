@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Buildroot image from a recipe to the cache: configured, checked, built, and taken over."""
+"""Build a Buildroot image from a recipe: configure, check what is in force, build, and add the result to the cache."""
 
 from __future__ import annotations
 
@@ -42,23 +42,26 @@ Progress = Callable[[Step, float], None]
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where an image is built: folders in the cache that stay between builds."""
+    """The directories of a build. They stay in the cache, so that the next build is incremental."""
 
     output: Path
     places: Places
 
     @property
     def log(self) -> Path:
-        """What Buildroot said in the newest build."""
+        """The log of Buildroot's output in the newest build."""
         return self.output / LOG
 
 
 def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primary_site: str | None) -> Workshop:
-    """Return the folders for a recipe, made where they are missing.
+    """Return the directories for a recipe, created where they are missing.
 
-    Buildroot takes nothing away from a target folder again, so another toolchain or other packages get another output
-    folder; another kernel does not. Raises RigError where the cache cannot be written, UsageError for a primary site
-    that is no folder.
+    Buildroot never removes files from its target directory. A change of toolchain or packages therefore gets a new
+    output directory; a change of kernel does not.
+
+    primary_site: a directory of source archives (BR2_PRIMARY_SITE), or None.
+    Raises RigError where the cache cannot be written.
+    Raises UsageError for a primary site that is not a directory.
     """
     site = Path(primary_site).expanduser().resolve() if primary_site else None
     if site is not None and not site.is_dir():
@@ -79,8 +82,11 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
 def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroot: str) -> str:
     """Return a recipe's defconfig after checking what can be checked without Buildroot.
 
-    Raises ConfigError for a line of no known form or a symbol set twice, UsageError for a kernel fragment that cannot
-    be read or contradicts another, RigError for a tarball that is not there.
+    jobs: make's -j.
+    buildroot: the release, for the comment at the top.
+    Raises ConfigError for a malformed line or a symbol set twice.
+    Raises UsageError for a kernel fragment that cannot be read or contradicts another.
+    Raises RigError for a kernel tarball that does not exist.
     """
     text = render_defconfig(recipe, places, jobs=jobs, buildroot=buildroot)
     check_agree([read_fragment(path) for path in fragment_files(recipe)])
@@ -90,7 +96,11 @@ def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroo
 
 
 def configure(make: Make, text: str) -> dict[str, str]:
-    """Let Buildroot take a defconfig, and return its configuration. Raises ConfigError for what is not in force."""
+    """Run Buildroot's `make defconfig`, and return the resulting configuration as symbol -> value.
+
+    text: the defconfig.
+    Raises ConfigError naming the settings that are not in force.
+    """
     make.output.mkdir(parents=True, exist_ok=True)
     file = make.output / DEFCONFIG
     file.write_text(text)
@@ -116,9 +126,13 @@ def build_image(
     primary_site: str | None = None,
     progress: Progress = lambda step, seconds: None,
 ) -> Collected:
-    """Build an image and its kernel and add both to the cache. An output folder that is there is gone on with.
+    """Build an image and its kernel and add both to the cache. An existing output directory is built incrementally.
 
-    Raises RigError naming the package that failed, and ConfigError where the configuration is not as asked for.
+    jobs: make's -j.
+    primary_site: a directory of source archives, or None.
+    progress: called with each step and the seconds since the build began.
+    Raises RigError naming the package that failed.
+    Raises ConfigError where a setting of the recipe is not in force.
     """
     began = time.monotonic()
     with _configured(store, buildroot, recipe, jobs, primary_site) as make:
@@ -135,7 +149,10 @@ def build_kernel(
     primary_site: str | None = None,
     progress: Progress = lambda step, seconds: None,
 ) -> Entry:
-    """Build the kernel of a recipe and only what that needs, and add it to the cache. Raises as build_image."""
+    """Build the kernel of a recipe with its dependencies only, and add it to the cache.
+
+    Takes the parameters of build_image, and raises the same errors.
+    """
     began = time.monotonic()
     with _configured(store, buildroot, recipe, jobs, primary_site) as make:
         make.run("linux", watch=lambda step: progress(step, time.monotonic() - began))
@@ -146,7 +163,7 @@ def build_kernel(
 def _configured(
     store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, jobs: int, primary_site: str | None
 ) -> Iterator[Make]:
-    """Yield make over a recipe's output folder, configured and checked; nobody else builds there meanwhile."""
+    """Yield make over a recipe's configured output directory, and hold its lock against other rig processes."""
     check_host()
     shop = workshop(store, buildroot, recipe, primary_site)
     with store.lock(f"buildroot-{shop.output.name}"):
@@ -161,9 +178,10 @@ def _configured(
 def check_only(
     store: Store, buildroot: Buildroot | None, recipe: BuildrootRecipe, *, jobs: int, primary_site: str | None = None
 ) -> str:
-    """Return a recipe's defconfig, checked; with a Buildroot, every line of it is in force there. Builds nothing.
+    """Return a recipe's defconfig after checking it. Builds nothing.
 
-    Raises as check_recipe and configure do.
+    buildroot: where given, each setting is also checked to be in force in that release.
+    Raises the errors of check_recipe and configure.
     """
     home = store.root / "buildroot"
     site = Path(primary_site).expanduser().resolve() if primary_site else None
@@ -176,7 +194,11 @@ def check_only(
 
 
 def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
-    """Let Buildroot build anew what it does not itself see to have changed: the kernel and our own sources."""
+    """Clean the packages whose inputs changed without Buildroot's notice: the kernel, and the package rig-guest.
+
+    Buildroot rebuilds no package because its configuration or local source changed (manual, "Understanding when a full
+    rebuild is necessary"), so digests of the inputs are kept in the output directory.
+    """
     guest = sorted(path for path in assets("guest").rglob("*") if path.is_file() and "build" not in path.parts)
     stamps = {
         "linux": digest_text(repr(recipe.kernel), *(path.read_text() for path in fragment_files(recipe))),

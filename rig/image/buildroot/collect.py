@@ -32,7 +32,7 @@ __all__ = ["Collected", "collect", "collect_kernel"]
 
 @dataclass(frozen=True)
 class Collected:
-    """The entries of one build. seconds: how long it took."""
+    """The cache entries of one build. seconds: the build's duration on the host."""
 
     kernel: Entry
     rootfs: Entry
@@ -40,10 +40,11 @@ class Collected:
 
 
 def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildroot, *, seconds: float) -> Collected:
-    """Add what lies in Buildroot's output to the cache.
+    """Add the results in Buildroot's output directory to the cache: kernel, root filesystem, agent and programs.
 
-    Raises RigError where the kernel's configuration is not what the fragments ask for, or a file is not there that a
-    guest needs.
+    seconds: the build's duration, for the manifest.
+    Raises RigError where a line of the kernel fragments is not in force.
+    Raises RigError where the output lacks a file that a guest needs.
     """
     images = make.output / "images"
     for name in ("rootfs.tar", f"{GUEST_FOLDER}/rig-agent"):
@@ -73,7 +74,7 @@ def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildr
 
 
 def _packages(info: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return name -> version of what lies in the guest, from Buildroot's show-info."""
+    """Return name -> version of the packages in the guest, from Buildroot's `make show-info`."""
     return {
         name: about.get("version", "")
         for name, about in sorted(info.items())
@@ -82,7 +83,7 @@ def _packages(info: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def collect_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
-    """Add Buildroot's kernel to the cache: bzImage, vmlinux and configuration, and debug information as symbols.
+    """Add Buildroot's kernel to the cache: bzImage, vmlinux and configuration, and its debug information as symbols.
 
     Raises RigError naming each line of the fragments that is not in force.
     """
@@ -114,7 +115,7 @@ def _result(work: Path) -> Path:
 
 
 def _unpack(tar: Path, tree: Path) -> None:
-    """Unpack a root filesystem without root. Device nodes are left out, because the guest mounts devtmpfs."""
+    """Unpack a root filesystem as an unprivileged user. Device nodes are left out: the guest mounts devtmpfs."""
     tree.mkdir()
     with tarfile.open(tar) as source:
         extract_tree(source, tree, (info for info in source if not (info.ischr() or info.isblk())))

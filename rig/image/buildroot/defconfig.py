@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Buildroot's configuration: rendered from a recipe, and compared with what Buildroot made of it.
+"""Render Buildroot's configuration from a recipe, and compare it with the configuration that Buildroot derives.
 
-Kconfig drops without a word what it does not know or what depends on something that is off, so every line that was
-asked for is looked up in the result (the format: Documentation/kbuild/kconfig-language.rst and kconfig.rst).
+Kconfig silently drops symbols that it does not know and symbols with unmet dependencies. Every line of the defconfig is
+therefore looked up in the resulting .config (format: Documentation/kbuild/kconfig-language.rst and kconfig.rst).
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 __all__ = ["ConfigError", "Places", "check_form", "differences", "fragment_files", "read_config", "render_defconfig"]
 
 TEMPLATE = "rig_defconfig.j2"
+# The value of a symbol in `# NAME is not set`, and of one that is absent.
 OFF = "n"
 _SET = re.compile(r'(?P<name>(?:BR2|CONFIG)_\w+)=(?P<value>"(?:[^"\\]|\\.)*"|[\w.+-]+)')
 _UNSET = re.compile(r"# (?P<name>(?:BR2|CONFIG)_\w+) is not set")
 
 
 class ConfigError(RigError):
-    """A configuration that says nonsense, or of which not all is in force."""
+    """A configuration that is malformed, or of which a line is not in force."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of the host that a build reads and keeps things in."""
+    """Directories of the host that all builds share.
+
+    downloads: BR2_DL_DIR.
+    ccache: BR2_CCACHE_DIR.
+    primary_site: a directory of source archives, read before anything is downloaded; None for none.
+    """
 
     downloads: Path
     ccache: Path
@@ -43,7 +49,11 @@ def fragment_files(recipe: BuildrootRecipe) -> list[Path]:
 
 
 def render_defconfig(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroot: str) -> str:
-    """Return the defconfig of a recipe. jobs: make's -j; buildroot: the release, for the comment at the top."""
+    """Return the defconfig of a recipe.
+
+    jobs: make's -j.
+    buildroot: the release, for the comment at the top.
+    """
     environment = Environment(
         loader=FileSystemLoader(external_tree() / "configs"), undefined=StrictUndefined, keep_trailing_newline=True
     )
@@ -63,9 +73,10 @@ def render_defconfig(recipe: BuildrootRecipe, places: Places, *, jobs: int, buil
 
 
 def read_config(text: str, where: str) -> dict[str, str]:
-    """Return symbol -> value (`n` where it is said to be off) of a .config, defconfig or fragment.
+    """Return symbol -> value of a .config, defconfig or fragment. The value of `# NAME is not set` is `n`.
 
-    Raises ConfigError naming the line that is of no known form.
+    where: the file, for errors.
+    Raises ConfigError naming a malformed line.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -83,8 +94,9 @@ def read_config(text: str, where: str) -> dict[str, str]:
 
 
 def check_form(text: str, where: str) -> dict[str, str]:
-    """Read a configuration that people write: besides its form, no symbol may be said twice.
+    """Read a configuration written by hand, like read_config, and refuse what Kconfig would misread silently.
 
+    Of a symbol that is set twice Kconfig takes the last value; `# NAME is off` is a comment to it.
     Raises ConfigError naming symbol and line.
     """
     lines: dict[str, int] = {}
@@ -106,9 +118,10 @@ def check_form(text: str, where: str) -> dict[str, str]:
 
 
 def differences(asked: dict[str, str], got: dict[str, str]) -> list[str]:
-    """Return a line for each symbol that is not in force as it was asked for; none: all are.
+    """Return a line for each symbol whose value in the result differs from the one asked for.
 
-    A symbol that is nowhere in the result is off.
+    asked: symbol -> value of the defconfig.
+    got: symbol -> value of the resulting .config. A symbol that it lacks is off.
     """
     return [
         f"{name}: asked for {value}, got {got.get(name, 'nothing: unknown, or what it depends on is off')}"

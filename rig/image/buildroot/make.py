@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Run Buildroot's make, write its output to a log, and report its steps as they begin.
 
-Buildroot announces each step of a package in a line `>>> PACKAGE VERSION STEP` (the macro MESSAGE and step_start in its
-package/pkg-generic.mk and Makefile).
+Buildroot announces each step of a package in a line `>>> PACKAGE VERSION STEP` (the macros MESSAGE and step_start, in
+its Makefile and package/pkg-generic.mk).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|\x1b\(B")
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the build. package: empty for what concerns the whole image."""
+    """One step of the build. package: empty for a step of the whole image."""
 
     package: str
     version: str
@@ -46,7 +46,13 @@ def read_step(line: str) -> Step | None:
 
 @dataclass(frozen=True)
 class Make:
-    """make in a Buildroot tree, over an output folder. log: where all that it says is kept."""
+    """Buildroot's make.
+
+    tree: the directory of Buildroot.
+    output: the output directory (O=).
+    external: rig's BR2_EXTERNAL tree.
+    log: the file to which make's output is appended.
+    """
 
     tree: Path
     output: Path
@@ -54,7 +60,12 @@ class Make:
     log: Path
 
     def run(self, *words: str, watch: Watch = lambda step: None) -> None:
-        """Run make with these targets and settings. Raises RigError naming the package that failed, with its words."""
+        """Run make to its end.
+
+        words: targets and NAME=VALUE settings.
+        watch: called with each step as it begins.
+        Raises RigError naming the package that failed, with the last lines of the log.
+        """
         with self.log.open("a") as log:
             log.write(f"$ make {' '.join(words)}\n")
             log.flush()
@@ -63,7 +74,7 @@ class Make:
             raise self._failure(last, status, words)
 
     def answer(self, *words: str) -> str:
-        """Run make for what it prints on standard output."""
+        """Run make and return its standard output. Raises RigError with its standard error where it fails."""
         done = run_program(self._command("-s", *words), env=_clean())
         if done.returncode != 0:
             raise RigError(
@@ -82,7 +93,7 @@ class Make:
 
     def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
         last = None
-        # Where this is interrupted make ends its children, and the next call goes on where this one stopped.
+        # On an interrupt make ends its children, and the next run resumes from Buildroot's stamp files.
         with started_program(self._command(*words), env=_clean(), stderr=subprocess.STDOUT) as process:
             assert process.stdout is not None
             for printed in process.stdout:
@@ -125,6 +136,6 @@ def _clean() -> dict[str, str]:
     }
     kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("BR2_")}
     if os.geteuid() == 0:
-        # GNU tar's configure refuses root; a build as root is the user's choice.
+        # The configure script of GNU tar refuses to run as root. A build as root is the user's choice.
         kept["FORCE_UNSAFE_CONFIGURE"] = "1"
     return {**kept, "TERM": "dumb"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a Buildroot image is made of: images/buildroot/*.toml or a user's own file, read and checked."""
+"""Read and check the recipe of a Buildroot image: images/buildroot/*.toml or a user's own file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 DEFAULT = "full"
-# Without these no guest of ours starts; the others are chosen by `features`.
+# Kernel fragments that every guest needs to boot. A recipe chooses further ones by `features`.
 ALWAYS = ("base", "virtio", "pmem")
 Feature = Literal["live", "memory", "debug", "lean"]
 
@@ -35,8 +35,13 @@ class _Part(BaseModel):
 
 
 class KernelPart(_Part):
-    """version: of kernel.org, or of what the tarball holds; tarball: a file of the host's, read instead;
-    features: fragments in board/rig/linux beside those that every guest needs.
+    """The kernel of an image.
+
+    version: of a kernel.org release, or of the kernel in the tarball.
+    tarball: a source archive on the host, used in place of a download.
+    features: fragments of board/rig/linux, besides those that every guest needs.
+    debuginfo: whether to build with symbols for post-mortem and debugger.
+    libelf: which libelf objtool is linked with, Buildroot's or the host's.
     """
 
     version: str
@@ -55,33 +60,36 @@ class KernelPart(_Part):
 
     @property
     def series(self) -> str:
-        """The first two numbers, by which Buildroot knows kernel headers."""
+        """The first two numbers of the version. Buildroot's options for kernel headers are named by them."""
         return ".".join(self.version.split(".")[:2])
 
     @property
     def has_zstd(self) -> bool:
-        """Can it be packed with zstd? (init/Kconfig has KERNEL_ZSTD since 5.9.)"""
+        """Whether the kernel can be compressed with zstd: init/Kconfig has KERNEL_ZSTD since 5.9."""
         major, minor = self.series.split(".")
         return (int(major), int(minor)) >= (5, 9)
 
     @property
     def fragments(self) -> tuple[str, ...]:
-        """Names of the fragments, in the order of merging."""
+        """Names of all the kernel's fragments, in the order of merging."""
         return (*ALWAYS, *self.features, *(("debuginfo",) if self.debuginfo else ()))
 
 
 class RootfsPart(_Part):
-    """What people and scenarios find in the guest."""
+    """The programs in the root filesystem, for users at its shell and for scenarios."""
 
     python: bool = True
     ssh: Literal["dropbear", "openssh"] = "dropbear"
 
 
 class ToolchainPart(_Part):
-    """kind: built by Buildroot, downloaded by it from Bootlin, or one of the host's.
+    """The cross compiler.
 
-    For a custom one, path: its folder, prefix: of the programs in bin/, gcc: its major version, headers: the series of
-    the kernel headers that it came with.
+    kind: internal (built by Buildroot), bootlin (downloaded by Buildroot), or custom (a toolchain of the host).
+    path: directory of a custom toolchain.
+    prefix: prefix of the programs in its bin/.
+    gcc: its major version.
+    headers: the series of the kernel headers that it was built with.
     """
 
     kind: Literal["internal", "bootlin", "custom"] = "internal"
@@ -104,7 +112,11 @@ class ToolchainPart(_Part):
 
 
 class BuildrootRecipe(_Part):
-    """All settings of one image. name: that of the file, and of the image; ccache: keep objects for the next build."""
+    """All settings of one image.
+
+    name: of the image: the recipe's file name without .toml.
+    ccache: whether to compile through ccache.
+    """
 
     name: str
     ccache: bool = True
@@ -114,7 +126,7 @@ class BuildrootRecipe(_Part):
 
     @property
     def image(self) -> str:
-        """How the image is asked for: `buildroot`, or `buildroot:NAME`."""
+        """The image's spelling for --image: `buildroot`, or `buildroot:NAME`."""
         return "buildroot" if self.name == DEFAULT else f"buildroot:{self.name}"
 
 
@@ -155,7 +167,11 @@ def _first_fault(error: ValidationError | TypeError) -> str:
 
 
 def kernel_recipe(version: str, *, debug_info: bool) -> BuildrootRecipe:
-    """Return the recipe of the image `buildroot` with a kernel of another version. Raises UsageError for no version."""
+    """Return the recipe of the image `buildroot` with another kernel version.
+
+    debug_info: whether to build with symbols.
+    Raises UsageError for a malformed version.
+    """
     recipe = read_recipe(DEFAULT)
     try:
         return recipe.model_copy(update={"kernel": KernelPart(version=version, debuginfo=debug_info)})

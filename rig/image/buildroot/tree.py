@@ -13,6 +13,7 @@ from rig.errors import RigError, UsageError
 
 __all__ = ["HOST_TOOLS", "OLDEST", "Buildroot", "check_host", "find_buildroot"]
 
+# The oldest release (year, month) that images/buildroot was checked against.
 OLDEST = (2025, 2)
 HOW_TO_GET = (
     "get a long-term release, 2025.02.x or 2026.02.x, from buildroot.org, unpack it, and name its folder: "
@@ -47,16 +48,16 @@ HOST_TOOLS = {
 
 @dataclass(frozen=True)
 class Buildroot:
-    """A tree of Buildroot. version: as its Makefile names it, such as 2026.02.3."""
+    """A Buildroot tree. version: BR2_VERSION of its Makefile, such as 2026.02.3."""
 
     folder: Path
     version: str
 
 
 def find_buildroot(named: str | None) -> Buildroot:
-    """Return the tree that was named, or the one of BUILDROOT in the environment.
+    """Return the Buildroot tree at `named`, or at BUILDROOT of the environment if that is None.
 
-    Raises UsageError where there is none, where it is no Buildroot, or one older than ours was written for.
+    Raises UsageError where neither is set, for a directory that is not Buildroot, and for a release before OLDEST.
     """
     asked = named or os.environ.get("BUILDROOT")
     where = "--buildroot" if named else "BUILDROOT"
@@ -86,7 +87,7 @@ def find_buildroot(named: str | None) -> Buildroot:
 
 
 def check_host() -> None:
-    """Raise RigError that names the programs which the host lacks, with their Debian packages."""
+    """Check that the host has Buildroot's mandatory programs. Raises RigError naming the missing Debian packages."""
     missing = [name for name in HOST_TOOLS if shutil.which(name) is None]
     if missing:
         packages = " ".join(sorted({HOST_TOOLS[name] for name in missing}))

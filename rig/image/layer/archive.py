@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Root filesystems that others packed: a tar, a docker archive (docker save, podman save), an OCI archive or layout.
+"""Read root filesystems from a tar, a docker archive (docker save, podman save), or an OCI archive or layout.
 
-Formats: OCI image-spec (image-layout.md, manifest.md, layer.md), and manifest.json of `docker save`, which newer
-dockers write beside an OCI layout in one tar.
+Formats: the OCI image-spec (image-layout.md, manifest.md, layer.md), and the manifest.json of `docker save`. Recent
+versions of docker write both into one tar.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from rig.image.programs import started_program
 
 __all__ = ["fill_from_archive", "is_layout"]
 
+# Bytes of one JSON document: an archive of a stranger must not fill this process's memory.
 LARGEST_DOCUMENT = 8 << 20
 MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz"}
 
 
 class _Files(Protocol):
-    """The files of an image, wherever they lie."""
+    """The files of an image, in a directory or in a tar."""
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file by its path. Raises KeyError."""
+        """Open a file by its path in the image. Raises KeyError where there is none."""
 
 
 class _Folder:
@@ -44,6 +45,7 @@ class _Folder:
         self._folder = folder
 
     def open(self, name: str) -> IO[bytes]:
+        # Resolved first: neither `..` nor a symbolic link may lead out of the layout.
         path = (self._folder / name).resolve()
         if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
             raise KeyError(name)
@@ -58,7 +60,7 @@ class _Tar:
     def open(self, name: str) -> IO[bytes]:
         member = self._members[name]
         if member.issym():
-            # Older versions of docker store a layer that two images share once, and a symbolic link to it elsewhere.
+            # Older versions of docker store a layer once and put symbolic links where other images use it.
             return self.open(str(Path(name).parent / member.linkname).replace("/../", "/"))
         stream = self._archive.extractfile(member) if member.isreg() else None
         if stream is None:
@@ -70,14 +72,16 @@ class _Tar:
 
 
 def is_layout(folder: Path) -> bool:
-    """Return whether a directory is an image's layout rather than a root filesystem."""
+    """Return whether a directory is the layout of an image (OCI, or an unpacked docker archive), not a root."""
     return (folder / "oci-layout").is_file() or ((folder / "manifest.json").is_file() and not (folder / "usr").exists())
 
 
 def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
-    """Stage the root filesystem in an archive or layout, and return its configuration under `config`.
+    """Stage the root filesystem of an archive or layout, and return the image's configuration under `config`.
 
-    Raises RigError for what is none, is damaged, or is an image of another machine.
+    A plain tar has no configuration: the result is then empty.
+    Raises UsageError for a file that is not an archive.
+    Raises RigError for a damaged image, and for one of another architecture.
     """
     if path.is_dir():
         return _image(staging, _Folder(path), path)
@@ -104,7 +108,10 @@ def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
 
 
 def _may_be_an_image(first: str) -> bool:
-    """Whether an archive that begins so can be an image's: a root filesystem begins with one of its directories."""
+    """Return whether an archive with this first member can be an image.
+
+    The check avoids listing a plain root filesystem, whose first member is one of its top directories.
+    """
     name = first.removeprefix("./").rstrip("/")
     head = name.split("/")[0]
     return head in ("blobs", "oci-layout", "index.json", "manifest.json", "repositories") or (
@@ -145,13 +152,13 @@ def _docker(files: _Files, where: Path) -> tuple[ImageConfig, list[tuple[str, st
 
 
 def _digest_of_name(name: str) -> str:
-    """The digest that a blob's path promises; the names of older archives promise none."""
+    """Return the SHA-256 in a blob's path, or an empty text: older docker archives do not name layers by digest."""
     return name.removeprefix("blobs/sha256/") if name.startswith("blobs/sha256/") else ""
 
 
 def _oci(files: _Files, where: Path) -> tuple[ImageConfig, list[tuple[str, str]]]:
     manifest = _document(files, "index.json", where)
-    for _ in range(3):  # an index may name indexes
+    for _ in range(3):  # an index may name further indexes; the bound stops one that names itself
         if "layers" in manifest:
             break
         choices = [each for each in manifest["manifests"] if _fits(each.get("platform"))]
@@ -193,7 +200,7 @@ def _document(files: _Files, name: str, where: Path) -> Any:
 
 
 class _Checked(io.RawIOBase):
-    """A stream whose content is hashed as it is read."""
+    """A stream that hashes its content while it is read, so that a layer is read only once."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -209,6 +216,7 @@ class _Checked(io.RawIOBase):
         return len(data)
 
     def check(self, digest: str, name: str, where: Path) -> None:
+        # tarfile stops at the end-of-archive blocks; the digest covers the padding behind them too.
         while data := self._stream.read(1 << 20):
             self._hash.update(data)
         if digest and self._hash.hexdigest() != digest:
@@ -239,7 +247,10 @@ def _kind(head: bytes) -> str:
 
 @contextmanager
 def _plain(path: Path) -> Iterator[IO[bytes]]:
-    """Open a tar; one that is compressed as a whole is unpacked first, for its members are read out of order."""
+    """Yield a tar as a seekable file. A compressed one is unpacked into a temporary file first.
+
+    The members of an image are read out of order, and a compressed stream cannot be read so.
+    """
     with path.open("rb") as file:
         kind = _kind(file.read(8))
         file.seek(0)

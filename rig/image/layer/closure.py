@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Collect a host executable and the shared libraries that its dynamic loader finds for it.
 
-The loader that the executable names is asked itself (LD_TRACE_LOADED_OBJECTS, as ldd does; musl: --list), so RPATH,
-RUNPATH, $ORIGIN, LD_LIBRARY_PATH and ld.so.cache count as they do when it is started. No code of the executable runs.
+The executable's own loader (PT_INTERP) lists the libraries: LD_TRACE_LOADED_OBJECTS for glibc, as ldd does, and --list
+for musl. RPATH, RUNPATH, $ORIGIN, LD_LIBRARY_PATH and ld.so.cache therefore count as they do when the program starts.
+No code of the executable runs.
 """
 
 from __future__ import annotations
@@ -20,26 +21,33 @@ __all__ = ["Executable", "closure_of", "read_executable"]
 
 EM_X86_64 = 62
 PT_INTERP = 3
-# e_machine of elf.h, by its usual name.
+# e_machine of elf.h -> the usual name of the architecture, for errors.
 MACHINES = {3: "32-bit x86", 40: "32-bit ARM", 183: "arm64", 243: "RISC-V", 21: "64-bit PowerPC", 22: "s390"}
+# A line of the listing: `libm.so.6 => /lib/libm.so.6 (0x…)`, `libx.so => not found`, or `/lib64/ld-linux… (0x…)`.
 FOUND = re.compile(r"^\s*(?P<name>\S+)(?: => (?P<path>/\S.*?|not found))?(?: \(0x[0-9a-f]+\))?$")
 SYSTEM_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 """The default library directories of glibc's loader on Debian. The guest has no ld.so.cache."""
+# The guest's directory for links to libraries that the host has outside of SYSTEM_FOLDERS.
 PLACE = "/usr/lib/x86_64-linux-gnu"
-# Parts of glibc must be of one build: a program of the root below that finds the new libc finds the new libm too.
+# All parts of glibc must come from one build. This layer's libc.so.6 hides that of the root below, so the root's own
+# programs must find the other parts of the same build beside it.
 GLIBC = ("libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libutil.so.1", "libgcc_s.so.1")
 
 
 @dataclass(frozen=True)
 class Executable:
-    """What the head of a file says. kind: elf, script or other; interpreter: a loader, or the words after #!."""
+    """The type of a file, from its header.
+
+    kind: elf, script or other.
+    interpreter: the loader of an ELF file (empty for a static one), or the text after #!.
+    """
 
     kind: str
     interpreter: str
 
 
 def read_executable(path: Path) -> Executable:
-    """Return what a file is. Raises UsageError for an ELF file that the guest cannot run."""
+    """Return the type of a file. Raises UsageError for an ELF file that the guest cannot run."""
     with path.open("rb") as file:
         head = file.read(64)
         if head[:2] == b"#!":
@@ -76,10 +84,12 @@ def _check_machine(head: bytes, path: Path) -> None:
 
 
 def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the files that an ELF executable needs beside itself, and links for the guest's loader to find them by.
+    """Return the loader and libraries of an ELF executable, and the links by which the guest's loader finds them.
 
-    Files: path in the guest -> file of the host. Links: path in the guest -> what it points to.
-    Raises UsageError naming the libraries that the host's loader does not find.
+    Files: path in the guest -> file of the host.
+    Links: path in the guest -> target of the link.
+    Both are empty for a static executable.
+    Raises UsageError where the loader is not on the host, and naming the libraries that it does not find.
     """
     loader = read_executable(path).interpreter
     if not loader:
@@ -115,7 +125,7 @@ def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def _parse(listing: str) -> tuple[dict[str, Path], list[str]]:
-    """Return name -> path of what the loader found, and the names of what it did not."""
+    """Return name -> path of the libraries that the loader found, and the names of those that it did not."""
     found: dict[str, Path] = {}
     missing: list[str] = []
     for line in listing.splitlines():

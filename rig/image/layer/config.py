@@ -16,7 +16,14 @@ ARCHITECTURES = ("amd64", "x86_64", "")
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """env: NAME=VALUE texts; user: a name or an id, a group behind a colon; workdir: empty where none is named."""
+    """The part of an image's configuration that starts its program.
+
+    env: NAME=VALUE texts.
+    entrypoint: the first words of the command line.
+    cmd: the words after those, which a user's own words replace.
+    user: a name or uid, with a group after a colon; empty for root.
+    workdir: empty where the image names none.
+    """
 
     env: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
@@ -26,7 +33,7 @@ class ImageConfig:
 
 
 def config_from(noted: Mapping[str, Any]) -> ImageConfig:
-    """Return a configuration that was noted in the cache."""
+    """Return the configuration that an entry of the cache records as plain JSON."""
     return ImageConfig(
         env=tuple(noted.get("env", ())),
         entrypoint=tuple(noted.get("entrypoint", ())),
@@ -37,7 +44,7 @@ def config_from(noted: Mapping[str, Any]) -> ImageConfig:
 
 
 def read_config(document: Any, where: str) -> ImageConfig:
-    """Return what an image's configuration says. Raises RigError for an image of another machine or system."""
+    """Read an image's configuration document. Raises RigError for an image of another architecture or system."""
     if not isinstance(document, dict):
         raise RigError("the image's configuration is not an object", where=where)
     architecture, system = str(document.get("architecture", "")), str(document.get("os", ""))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers in the cache: an image each, named by what it was made from."""
+"""Layers in the cache: one filesystem image each, under a key that is a digest of what it was made from."""
 
 from __future__ import annotations
 
@@ -22,25 +22,29 @@ __all__ = [
 ]  # fmt: skip
 
 IMAGE = "layer.img"
-LAYOUT = "1"  # counts up when a layer is laid out in another way
+LAYOUT = "1"  # part of the cache key; raise it when the layout of layers changes
 MIB = 1 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 TAKEN = ("quick", "buildroot")
 SIZES = tuple(size * MIB for power in range(5, 14) for size in (1 << power, 3 << (power - 1)))
-"""32M, 48M, 64M, 96M, … 12G: guests with layers of one size share a snapshot."""
+"""Image sizes: 32M, 48M, 64M, 96M, … 12G. They are coarse, because guests share a snapshot if layer sizes match."""
 
 
 @dataclass(frozen=True)
 class LayerImage:
-    """A layer that a guest can have.
+    """A layer for a guest's root filesystem.
 
-    key: its name in the cache.
-    label: of its superblock, by which the agent finds it.
-    source: what it was made from, in the words of the call.
-    packages: name -> version of what it was installed from.
-    users: name -> (uid, gid) of its etc/passwd.
-    whole: whether it is a root of its own, or lies over rig's.
-    links: the symbolic links of its uppermost directory, as lib -> usr/lib.
+    key: its key in the cache.
+    label: the volume label in its superblock, by which the agent finds it.
+    image: path of the ext4 image on the host.
+    digest: the image's SHA-256.
+    size: of the image, in bytes.
+    source: what it was made from, as the user wrote it.
+    packages: name -> version of the Debian packages in it.
+    config: how the program of a container image is started.
+    users: name -> (uid, gid), from its etc/passwd.
+    whole: True for a complete root, False for a layer over rig's own root.
+    links: the symbolic links in its top directory, such as lib -> usr/lib.
     """
 
     key: str
@@ -57,12 +61,12 @@ class LayerImage:
 
 
 def layer_key(*identity: str) -> str:
-    """Return the key of a layer that is made from these."""
+    """Return the cache key of a layer made from the inputs that these texts identify."""
     return digest_text(LAYOUT, *identity)
 
 
 def find_layer(store: Store, key: str) -> LayerImage | None:
-    """Return the layer of that key, checked by hash, or None."""
+    """Return the layer of that key, or None. Its files are checked against their hashes."""
     entry = store.get_verified("layer", key)
     if entry is None:
         return None
@@ -79,7 +83,7 @@ def check_name(name: str) -> None:
 
 
 def name_layer(store: Store, name: str, layer: LayerImage) -> None:
-    """Let a name stand for a layer from now on. Raises UsageError for what cannot be one."""
+    """Point a user's name at a layer. Raises UsageError for a malformed or reserved name."""
     check_name(name)
     with store.writing():
         store.set_ref(f"layer/{name}", layer.key)
@@ -112,11 +116,14 @@ def build_layer(
     exceptions: Mapping[str, Owner] | None = None,
     whole: bool = True,
 ) -> LayerImage:
-    """Make the layer of that key, unless it is there.
+    """Build the layer of that key, unless the cache has it, and return it.
 
-    fill: stages the files and returns what is to be known of them: packages, config.
-    tree: a directory of the host with the files as they are, instead.
-    Raises RigError where its files are too many or too large.
+    source: what it is made from, as the user wrote it.
+    fill: stages the files, and returns facts for the manifest: packages, config.
+    tree: in place of fill, a directory of the host that is copied unchanged.
+    exceptions: owners and modes that differ from those of the files in tree.
+    whole: True for a complete root, False for a layer over rig's own root.
+    Raises RigError for too many files or too many bytes.
     """
     with store.lock(f"layer-{key[:16]}"), store.staging_directory() as work:
         if (entry := store.get("layer", key)) is not None:

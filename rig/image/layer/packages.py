@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Build a layer over rig's own root from Debian packages and their dependencies.
 
-They are extracted, not configured: no maintainer script runs, so neither root nor a chroot is needed. What the scripts
-would do is missing: users, and the links of update-alternatives.
+Packages are extracted, not configured: no maintainer script runs, so the build needs neither root nor a chroot. The
+layer therefore lacks the users and the update-alternatives links that such scripts create.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rig.image.store import Store
 __all__ = ["package_layer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+# Files that no program in a guest needs, and those of dpkg and apt that would hide the root's own.
 LEFT_OUT = (
     "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/share/locale/*",
     "usr/share/bug/*", "var/cache/apt/*", "var/lib/apt/*", "var/lib/dpkg/*", "var/log/*", "dev/*", "etc/apt/*",
@@ -33,9 +34,11 @@ LEFT_OUT = (
 
 
 def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
-    """Return the layer of these packages of the host's suite, from the cache or fetched.
+    """Return the layer of these packages of the host's suite, fetched if the cache does not have it.
 
-    Raises UsageError for what is no package's name, RigError where the suite has none of that name.
+    packages: names, each with an optional =VERSION.
+    Raises UsageError for a malformed name and for one that the suite does not have.
+    Raises RigError where mmdebstrap fails otherwise.
     """
     for name in packages:
         if not NAME.fullmatch(name):
@@ -80,7 +83,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
 
 def _rename(name: str) -> str | None:
     name = merged_path(name)
-    # The links into /usr are those of the root below.
+    # /usr is merged (/bin is a link to usr/bin): rig's own root below this layer already has these links, and /dev.
     if name in ("bin", "sbin", "lib", "lib64", "dev") or any(fnmatchcase(name, pattern) for pattern in LEFT_OUT):
         return None
     return name

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A root filesystem in the making: the members of archives, staged in a directory as files of this user.
+"""Stage the members of archives in a directory, as files of this user, for the root filesystem of a guest.
 
-The archives are others': nothing is written outside of the directory, and size and number of what is written are
-bounded. A symbolic link means what it will mean in the guest: an absolute one starts at the new root. Owners and
-modes that this user cannot give are noted beside the files.
+The archives are untrusted: nothing is written outside of the directory, and the number and total size of files are
+bounded. Symbolic links resolve as they will in the guest: an absolute one starts at the new root. Owners and modes that
+an unprivileged user cannot set are recorded separately.
 """
 
 from __future__ import annotations
@@ -25,18 +25,24 @@ __all__ = ["LARGEST_ROOT", "MOST_FILES", "Staging"]
 LARGEST_ROOT = 8 << 30
 """Bytes of files in one root."""
 MOST_FILES = 500_000
-MOST_LINKS = 40  # as the kernel follows (path_resolution(7))
+MOST_LINKS = 40  # the kernel's own limit: MAXSYMLINKS of include/linux/namei.h, path_resolution(7)
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-"""Marks of a layer over others (OCI image-spec, layer.md): this name is gone; this directory hides what was below."""
+"""Whiteouts of OCI image-spec, layer.md. `.wh.NAME` removes NAME of lower layers; `.wh..wh..opq` removes all that lower
+layers have in its directory."""
 
 Rename = Callable[[str], str | None]
-"""Gives each path of an archive its place; None leaves it out."""
+"""Map a path in an archive to its path in the root, or to None to skip the member."""
 
 
 @dataclass
 class Staging:
-    """exceptions: what is not root's, or has a mode that its file here has not, by its path relative to `root`."""
+    """A root filesystem being staged.
+
+    root: the staging directory on the host.
+    exceptions: path relative to `root` -> owner and mode, for files whose owner is not root or whose mode in the guest
+    differs from the staged file's.
+    """
 
     root: Path
     exceptions: dict[str, Owner] = field(default_factory=dict)
@@ -51,18 +57,19 @@ class Staging:
         whiteouts: bool = False,
         rename: Rename = lambda name: name,
     ) -> None:
-        """Unpack an archive over what is there.
+        """Unpack an archive over the files staged so far.
 
-        whiteouts: whether the archive is a layer whose marks remove what earlier layers had.
-        rename: gives each path its place, None to leave it out.
+        whiteouts: whether the archive is a layer whose whiteouts remove files of earlier layers.
+        rename: maps a member's path to its path in the root, or to None to skip it.
         Raises RigError naming the member that cannot be unpacked.
         """
+        # Paths of this archive. A whiteout hides lower layers only, wherever in the archive it stands (layer.md).
         mine: set[Path] = set()
         try:
             for member in archive:
                 name = rename("/".join(part for part in member.name.split("/") if part not in ("", ".")))
                 if not name or member.ischr() or member.isblk():
-                    continue  # the guest has a /dev of its own
+                    continue  # an unprivileged user cannot make device nodes; the guest mounts devtmpfs
                 path = PurePosixPath(name)
                 if whiteouts and path.name.startswith(WHITEOUT):
                     self._white_out(member, path, mine)
@@ -89,7 +96,7 @@ class Staging:
             place.symlink_to(to)
 
     def finished(self) -> dict[str, Owner]:
-        """Return the exceptions of the files that are still there."""
+        """Return the exceptions of the files that later archives have not removed."""
         return {path: owner for path, owner in self.exceptions.items() if os.path.lexists(self.root / path)}
 
     def _add(
@@ -146,6 +153,7 @@ class Staging:
 
     def _own(self, place: Path, member: tarfile.TarInfo, kind: int) -> None:
         mode = member.mode & 0o7777
+        # This user must be able to read the staged file, and to write into the staged directory.
         staged = mode | (0o700 if kind == stat.S_IFDIR else 0o400)
         if kind != stat.S_IFLNK:
             place.chmod(staged)
@@ -167,13 +175,14 @@ class Staging:
                 self._remove(each)
 
     def _place(self, name: str, path: PurePosixPath) -> Path:
-        """Return where a file of that path is to be written; nothing is there any more."""
+        """Return the host path at which to write a file, after removing what is there."""
         place = self._locate(name, path)
         if os.path.lexists(place):
             self._remove(place)
         return place
 
     def _remove(self, place: Path) -> None:
+        # The cached directories may lie below the one that is removed, or behind the removed symbolic link.
         self._parents.clear()
         if place == self.root:
             raise _refused("/", "it is not a directory")
@@ -185,7 +194,7 @@ class Staging:
     def _locate(self, name: str, path: PurePosixPath) -> Path:
         """Return the host path of a path in the root.
 
-        Symbolic links in its directories are followed inside the root. One in the last component is not followed.
+        Symbolic links in its directories are followed inside the root. A link in the last component is not followed.
         """
         if not path.parts:
             return self.root
@@ -197,7 +206,7 @@ class Staging:
         return parent / path.name
 
     def _resolve(self, name: str, path: PurePosixPath) -> Path:
-        """Return the directory of a path, made where it is missing."""
+        """Return the host directory of a path, with missing directories created."""
         here, left, followed = self.root, [part for part in path.parts if part != "/"], 0
         while left:
             part = left.pop(0)
