@@ -338,7 +338,7 @@ def test_gdb_stands_at_the_kill_and_its_commands_tell_the_story(rig: Rig, killed
     called = rig("debug", killed, "--batch", "--no-reverse", *commands)
 
     assert "#0  oom_kill_process" in called.out, called.err
-    assert "child  <- on the processor" in called.out
+    assert "child  <- on the CPU" in called.out
     assert "chosen hog" in called.out
     assert "held back" in called.out
     assert "has no page at 0x0" in called.out
