@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.payload import blank_payload
+from rig.image.staging import staging_directory
 from rig.image.store import Store
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
@@ -50,7 +49,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
     except RigError as error:
         return diagnose(error, printed, patience)
     try:
-        with runtime_folder("kvm") as folder, tempfile.TemporaryDirectory(prefix="rig-kvm-") as out:
+        with runtime_folder("kvm") as folder, staging_directory("kvm") as out:
             blank_payload(folder / "payload")
             wiring = Wiring(
                 name="kvm-proof",
@@ -60,7 +59,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
                 swap=swap_file(spec, folder),
                 shell=True,
             )
-            async with restored(spec, wiring, qemu, Path(out), Listeners(), snapshot) as session:
+            async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:
                 await session.monitor.execute("cont")
                 status = await session.monitor.execute("query-status")
         if status["status"] != "running":
