@@ -52,12 +52,12 @@ $(VENV)/all-extras: $(VENV)/ready
 	touch $@
 
 link: ## Put rig on PATH, where nothing of that name is in the way
-	@for folder in /usr/local/bin $(HOME)/.local/bin; do \
-		[ -d $$folder ] && [ -w $$folder ] || continue; \
-		if [ -e $$folder/rig ] && [ "$$(readlink $$folder/rig)" != "$(CURDIR)/$(RIG)" ]; then \
-			case "$$(readlink $$folder/rig)" in */.venv/bin/rig) ;; *) continue;; esac; fi; \
-		ln -sfn $(CURDIR)/$(RIG) $$folder/rig && echo "rig is $$folder/rig" && exit 0; done; \
-	echo "rig is $(CURDIR)/$(RIG): put that folder on PATH"
+	@for directory in /usr/local/bin $(HOME)/.local/bin; do \
+		[ -d $$directory ] && [ -w $$directory ] || continue; \
+		if [ -e $$directory/rig ] && [ "$$(readlink $$directory/rig)" != "$(CURDIR)/$(RIG)" ]; then \
+			case "$$(readlink $$directory/rig)" in */.venv/bin/rig) ;; *) continue;; esac; fi; \
+		ln -sfn $(CURDIR)/$(RIG) $$directory/rig && echo "rig is $$directory/rig" && exit 0; done; \
+	echo "rig is $(CURDIR)/$(RIG): put that directory on PATH"
 
 check: all-extras ## Style, types, layers and unit tests: under 90 s
 	$(VENV)/bin/ruff check rig tests
@@ -108,7 +108,7 @@ bench: all-extras ## The numbers, each with its reference from the same run
 test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
 	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
 
-klog-bench: all-extras ## Score the log reader on a folder of samples: make klog-bench SAMPLES=DIR
+klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
 FUZZ_SECONDS ?= 60

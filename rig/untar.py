@@ -21,7 +21,7 @@ __all__ = ["extract_files", "extract_tree"]
 MOST_LINKS = 40
 
 
-def extract_files(archive: tarfile.TarFile, folder: Path) -> None:
+def extract_files(archive: tarfile.TarFile, directory: Path) -> None:
     """Unpack an archive of regular files and directories. Links, devices and pipes are refused.
 
     Raises RigError, before anything is written, with the name of the member that is refused.
@@ -32,20 +32,20 @@ def extract_files(archive: tarfile.TarFile, folder: Path) -> None:
             raise _refused(member, "it is neither a file nor a directory")
         # As the filter `data` does: make every file readable and writable for its owner.
         member.mode |= 0o700 if member.isdir() else 0o600
-    _extract(archive, folder, members)
+    _extract(archive, directory, members)
 
 
-def extract_tree(archive: tarfile.TarFile, folder: Path, members: Iterable[tarfile.TarInfo]) -> None:
+def extract_tree(archive: tarfile.TarFile, directory: Path, members: Iterable[tarfile.TarInfo]) -> None:
     """Unpack members of an archive, links among them, as the files of this user.
 
     A link may point anywhere, as those of a root filesystem do, but nothing is written through a link that leads out
     of the directory, and no hard link may name a file outside of it.
     Raises RigError, before anything is written, with the name of the member that is refused.
     """
-    _extract(archive, folder, list(members))
+    _extract(archive, directory, list(members))
 
 
-def _extract(archive: tarfile.TarFile, folder: Path, members: list[tarfile.TarInfo]) -> None:
+def _extract(archive: tarfile.TarFile, directory: Path, members: list[tarfile.TarInfo]) -> None:
     _check(members)
     for member in members:
         member.mode &= 0o755
@@ -53,7 +53,7 @@ def _extract(archive: tarfile.TarFile, folder: Path, members: list[tarfile.TarIn
     # The members were checked above. A Python with filters needs the argument, or 3.14 applies `data` by default; one
     # without filters does not accept it.
     options: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
-    archive.extractall(folder, members, **options)
+    archive.extractall(directory, members, **options)
 
 
 def _check(members: list[tarfile.TarInfo]) -> None:

@@ -36,8 +36,8 @@ def test_every_extra_of_the_project_itself_names_the_distribution() -> None:
 def test_no_message_says_to_install_a_package_called_rig() -> None:
     texts = {
         path: path.read_text()
-        for folder in ("rig", "docs")
-        for path in (ROOT / folder).rglob("*.*")
+        for directory in ("rig", "docs")
+        for path in (ROOT / directory).rglob("*.*")
         if path.suffix in (".py", ".md")
     }
     texts[ROOT / "README.md"] = (ROOT / "README.md").read_text()

@@ -56,7 +56,7 @@ HARMFUL = {
 
 @pytest.mark.parametrize("members", HARMFUL.values(), ids=HARMFUL)
 def test_harmful_archive_is_refused_and_nothing_written(members: list[tarfile.TarInfo], tmp_path: Path) -> None:
-    for extract in (extract_files, lambda tar, folder: extract_tree(tar, folder, tar)):
+    for extract in (extract_files, lambda tar, directory: extract_tree(tar, directory, tar)):
         with pytest.raises(RigError, match=f"the archive holds '{members[-1].name}'|neither a file nor a directory"):
             extract(archive(member("first"), *members), tmp_path / "here")
 

@@ -306,7 +306,7 @@ void load_modules(void);
 void load_asked(void);
 int load_module(const char *path);
 int load_optional(const char *name);
-void keep_optional_modules(const char *folder);
+void keep_optional_modules(const char *directory);
 
 /* root.c */
 extern char root_device[], root_filesystem[];

@@ -131,7 +131,7 @@ static int execute_file(const char *path)
 /* Search PATH for a name without a slash, as execvp(3) does. When no entry works, EACCES is reported before ENOENT. */
 static int execute(void)
 {
-	const char *folders = "/usr/sbin:/usr/bin:/sbin:/bin";
+	const char *directories = "/usr/sbin:/usr/bin:/sbin:/bin";
 	bool refused = false;
 	char path[PATH_BYTES];
 
@@ -139,10 +139,10 @@ static int execute(void)
 		return execute_file(launch.path);
 	for (int i = 0; launch.envp[i]; i++)
 		if (strncmp(launch.envp[i], "PATH=", 5) == 0) {
-			folders = launch.envp[i] + 5;
+			directories = launch.envp[i] + 5;
 			break;
 		}
-	for (const char *at = folders; *at;) {
+	for (const char *at = directories; *at;) {
 		size_t span = strcspn(at, ":");
 
 		if (span + strlen(launch.path) + 2 < sizeof(path)) {

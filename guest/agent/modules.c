@@ -109,15 +109,15 @@ static bool copy_file(const char *from, const char *to)
 }
 
 /* Copy the optional modules to a tmpfs, because the initramfs is freed before a step may need one. */
-void keep_optional_modules(const char *folder)
+void keep_optional_modules(const char *directory)
 {
 	static char text[16 * 1024];
 	char from[PATH_BYTES], to[PATH_BYTES], *save, *word_save;
 
 	if (slurp("/modules/optional", text, sizeof(text)) < 0)
 		return;
-	mkdir(folder, 0755);
-	snprintf(to, sizeof(to), "%s/optional", folder);
+	mkdir(directory, 0755);
+	snprintf(to, sizeof(to), "%s/optional", directory);
 	if (!copy_file("/modules/optional", to))
 		die("copy of /modules/optional");
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -126,7 +126,7 @@ void keep_optional_modules(const char *folder)
 		for (char *file = colon ? strtok_r(colon + 1, " ", &word_save) : NULL; file;
 		     file = strtok_r(NULL, " ", &word_save)) {
 			snprintf(from, sizeof(from), "/modules/%s", file);
-			snprintf(to, sizeof(to), "%s/%s", folder, file);
+			snprintf(to, sizeof(to), "%s/%s", directory, file);
 			slash = strrchr(to, '/');
 			*slash = '\0';
 			make_dirs(to);

@@ -148,12 +148,12 @@ void mount_root(void)
 }
 
 /* Free the initramfs: delete all files of that filesystem, and none of the filesystems mounted on it. */
-static void empty_folder(int folder, dev_t device)
+static void empty_directory(int directory, dev_t device)
 {
 	char buf[2048] __attribute__((aligned(8)));
 	long got;
 
-	while ((got = syscall(SYS_getdents64, folder, buf, sizeof(buf))) > 0)
+	while ((got = syscall(SYS_getdents64, directory, buf, sizeof(buf))) > 0)
 		for (long at = 0; at < got;) {
 			const char *name = buf + at + 19;	/* struct linux_dirent64 */
 			uint16_t length;
@@ -164,18 +164,18 @@ static void empty_folder(int folder, dev_t device)
 			at += length;
 			if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 				continue;
-			if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) || st.st_dev != device)
+			if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) || st.st_dev != device)
 				continue;
 			if (!S_ISDIR(st.st_mode)) {
-				unlinkat(folder, name, 0);
+				unlinkat(directory, name, 0);
 				continue;
 			}
-			below = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			below = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (below >= 0) {
-				empty_folder(below, device);
+				empty_directory(below, device);
 				close(below);
 			}
-			unlinkat(folder, name, AT_REMOVEDIR);
+			unlinkat(directory, name, AT_REMOVEDIR);
 		}
 }
 
@@ -197,7 +197,7 @@ void enter_root(void)
 	if (chdir("/rig/new") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		die("move to the root filesystem");
 	if (old >= 0 && fstat(old, &st) == 0)
-		empty_folder(old, st.st_dev);
+		empty_directory(old, st.st_dev);
 	if (old >= 0)
 		close(old);
 }

@@ -117,15 +117,15 @@ void say_sysctls_at_end(void)
 enum outcome begin_write(struct step *step)
 {
 	const char *path = word(step, "path"), *value = word(step, "value"), *mkdirs = word(step, "mkdir");
-	char folder[PATH_BYTES], *slash;
+	char directory[PATH_BYTES], *slash;
 
 	if (mkdirs && strcmp(mkdirs, "1") == 0) {
-		copy_name(folder, sizeof(folder), path);
-		slash = strrchr(folder, '/');
-		if (slash && slash != folder) {
+		copy_name(directory, sizeof(directory), path);
+		slash = strrchr(directory, '/');
+		if (slash && slash != directory) {
 			*slash = '\0';
-			if (make_dirs(folder))
-				return fail(errno, "mkdir of %s failed", folder);
+			if (make_dirs(directory))
+				return fail(errno, "mkdir of %s failed", directory);
 		}
 	}
 	if (spill(path, value))

@@ -9,7 +9,7 @@ import typer
 
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
-from rig.run.folder import read_run, resolve_run
+from rig.run.directory import read_run, resolve_run
 from rig.units import format_megabytes
 
 app = typer.Typer()
@@ -21,9 +21,9 @@ def export(
     file: Path = typer.Argument(help="The file to write, as in run.tar.zst."),
 ) -> None:
     """Write a run with kernel, image and snapshot into one file, each with its hash."""
-    folder = resolve_run(run)
-    found = read_run(folder)
-    size = export_run(Store(), found, folder, file)
+    directory = resolve_run(run)
+    found = read_run(directory)
+    size = export_run(Store(), found, directory, file)
     print(f"{file}  {format_megabytes(size)}")
     print(f"a replay needs QEMU {found.environment.qemu}" if found.recording.path else "without a recording")
 
@@ -35,6 +35,6 @@ def import_(
 ) -> None:
     """Take a run from another machine: every file is checked by its hash."""
     imported = import_run(Store(), file, trust=trust)
-    print(f"run {imported.run.id}  {imported.folder}")
+    print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
         print(f"added {part}")

@@ -8,7 +8,7 @@ import typer
 from rig.image.staging import remove_staging_directories
 from rig.image.store import Store
 from rig.machine.leftovers import find_leftovers
-from rig.run.folder import remove_leftovers
+from rig.run.directory import remove_leftovers
 
 app = typer.Typer()
 
@@ -20,10 +20,10 @@ def _group() -> None:
 
 @app.command()
 def clean() -> None:
-    """End QEMUs that nobody watches any more, and remove unfinished folders. Runs and images stay."""
+    """End QEMUs that nobody watches any more, and remove unfinished directories. Runs and images stay."""
     left = find_leftovers()
     for process in left:
         process.end()
         print(f"ended QEMU {process.pid} ({process.name})")
-    folders = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
-    print(f"{len(left)} processes ended, {folders} folders removed")
+    directories = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
+    print(f"{len(left)} processes ended, {directories} directories removed")

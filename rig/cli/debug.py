@@ -18,7 +18,7 @@ from rig.replay.replayable import replayable
 from rig.replay.stop_point import default_place, parse_place
 from rig.replay.stopped import symbols_of
 from rig.report.live import progress_for
-from rig.run.folder import read_run, resolve_run
+from rig.run.directory import read_run, resolve_run
 
 app = typer.Typer()
 
@@ -39,15 +39,15 @@ def debug(
     reverse-stepi, reverse-continue and so on work, from a snapshot taken at the start of the replay.
     Commands that rig adds to gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
     """
-    folder = resolve_run(run)
-    found = read_run(folder)
+    directory = resolve_run(run)
+    found = read_run(directory)
     place = parse_place(at) if at is not None else default_place(found)
     if not gdb_server:
         tool("gdb")
     with progress_for(quiet=batch) as progress:
         progress.phase("check")
         store, qemu = Store(), find_qemu()
-        ready = replayable(store, found, folder, qemu)
+        ready = replayable(store, found, directory, qemu)
         symbols = symbols_of(store, found, ready.spec.kernel)
         status = asyncio.run(
             debug_run(

@@ -151,7 +151,7 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     from rig.report.program import OutputProgress, print_ending
 
     try:
-        run, folder, outcome = asyncio.run(run_program(request, OutputProgress(quiet=quiet)))
+        run, directory, outcome = asyncio.run(run_program(request, OutputProgress(quiet=quiet)))
     except UsageError:
         raise
     except RigError as error:
@@ -162,7 +162,7 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     if not quiet and (
         run.ooms or run.stalls or run.panic or outcome.problem or outcome.hint or run.verdict != "reproduced"
     ):
-        print_ending(run, folder, outcome.problem, outcome.hint)
+        print_ending(run, directory, outcome.problem, outcome.hint)
     if run.verdict == "error":
         return BROKEN
     if request.expect is not None:

@@ -117,8 +117,8 @@ def _run_once(request: Request, output: OutputOptions, number: int, of: int) -> 
         import_module("rig.cli.show_run")
 
     with progress_for(quiet=output.quiet or output.as_json) as progress:
-        result, folder = asyncio.run(run_scenario(request, progress, meanwhile=read_module))
+        result, directory = asyncio.run(run_scenario(request, progress, meanwhile=read_module))
     from rig.cli.show_run import show_run
 
-    show_run(result, folder, output, number=number, of=of)
+    show_run(result, directory, output, number=number, of=of)
     return result

@@ -94,7 +94,7 @@ def _resolve(source: str) -> str:
     if path.is_dir():
         directory = path
     else:
-        from rig.run.folder import resolve_run
+        from rig.run.directory import resolve_run
 
         try:
             directory = resolve_run(source)

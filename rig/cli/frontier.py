@@ -69,7 +69,7 @@ def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOp
     fixed = list(shared.fixed())
     if scale.name in dict(fixed):
         raise UsageError(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
-    kept = open_frontier(str(loaded.folder) if "/" in scenario else scenario, others, fixed)
+    kept = open_frontier(str(loaded.directory) if "/" in scenario else scenario, others, fixed)
 
     def ended(row: Row) -> None:
         append_row(kept.journal, row)

@@ -94,7 +94,7 @@ def _build_quick(kernel: str | None) -> None:
 
 def _build_with_buildroot(
     recipe_name: str | None,
-    folder: str | None,
+    directory: str | None,
     jobs: int | None,
     primary_site: str | None,
     kernel: str | None,
@@ -106,14 +106,14 @@ def _build_with_buildroot(
     recipe = read_recipe(recipe_name or DEFAULT)
     store = Store()
     jobs = jobs or os.cpu_count() or 1
-    named = bool(folder or os.environ.get("BUILDROOT"))
+    named = bool(directory or os.environ.get("BUILDROOT"))
     if defconfig_only:
-        tree = find_buildroot(folder) if named else None
+        tree = find_buildroot(directory) if named else None
         print(check_only(store, tree, recipe, jobs=jobs, primary_site=primary_site), end="")
         checked = f"in force in Buildroot {tree.version}" if tree else "not tried: no Buildroot was named"
         print(f"{recipe.image}: form and fragments are right; {checked}", file=sys.stderr)
         return
-    tree = find_buildroot(folder)
+    tree = find_buildroot(directory)
     with BuildProgress(output_console()) as progress:
         made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
         progress.finish(made.seconds)

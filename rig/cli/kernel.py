@@ -90,14 +90,14 @@ def build(
 
 
 def _build_with_buildroot(
-    version: str, debug_info: bool, jobs: int | None, folder: str | None, primary_site: str | None
+    version: str, debug_info: bool, jobs: int | None, directory: str | None, primary_site: str | None
 ) -> None:
 
     recipe = kernel_recipe(version, debug_info=debug_info)
     with BuildProgress(output_console()) as progress:
         made = build_kernel(
             Store(),
-            find_buildroot(folder),
+            find_buildroot(directory),
             recipe,
             jobs=jobs or os.cpu_count() or 1,
             primary_site=primary_site,

@@ -39,7 +39,7 @@ def open_log(source: str) -> Iterator[Iterator[bytes]]:
         raise UsageError(
             f"the log cannot be opened: {error.strerror}",
             where=path,
-            remedy="give a file, a run's folder, or - for standard input",
+            remedy="give a file, a run's directory, or - for standard input",
         ) from error
     with file:
         yield _chunks(_decompressed(file, source), source)

@@ -21,7 +21,7 @@ from rig.replay.stopped import NoSymbols, symbols_of
 from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.postmortem import print_post_mortem
-from rig.run.folder import read_run, resolve_run
+from rig.run.directory import read_run, resolve_run
 
 app = typer.Typer()
 
@@ -45,8 +45,8 @@ def post_mortem(
     Numbers that the kernel's OOM report gives too are compared with it. Without a recording, or without the kernel's
     debug symbols, it shows what the guest itself reported, and says so.
     """
-    folder = resolve_run(run)
-    found = read_run(folder)
+    directory = resolve_run(run)
+    found = read_run(directory)
     place = parse_place(at) if at is not None else default_place(found)
     store, symbols, why = Store(), None, ""
     dumped = found.recording.path is None and found.panic_dump is not None and place.kind == "panic"
@@ -58,16 +58,16 @@ def post_mortem(
             why = f"this run has no recording: {found.recording.reason or 'it names no reason'}"
         else:
             try:
-                symbols = symbols_of(store, found, kernel_of(store, found, folder))
+                symbols = symbols_of(store, found, kernel_of(store, found, directory))
             except NoSymbols as error:
                 why = f"{error.what}: {error.remedy}"
         if symbols is None:
-            result = post_mortem_without_symbols(found, folder, place, why)
+            result = post_mortem_without_symbols(found, directory, place, why)
         elif dumped:
-            result = post_mortem_of_dump(found, folder, symbols, frames=frames)
+            result = post_mortem_of_dump(found, directory, symbols, frames=frames)
         else:
             qemu = find_qemu()
-            ready = replayable(store, found, folder, qemu)
+            ready = replayable(store, found, directory, qemu)
             bounds = Bounds.of(ready, timeout_scale)
             result = asyncio.run(
                 read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)

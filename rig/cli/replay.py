@@ -17,7 +17,7 @@ from rig.replay.replayable import replayable
 from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.replay import print_replayed
-from rig.run.folder import read_run, resolve_run
+from rig.run.directory import read_run, resolve_run
 
 app = typer.Typer()
 
@@ -34,14 +34,14 @@ def replay(
 
     Exit status: 0 identical, 1 it differs, 3 it cannot be replayed.
     """
-    folder = resolve_run(run)
-    found = read_run(folder)
+    directory = resolve_run(run)
+    found = read_run(directory)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     with progress_for(quiet=quiet) as progress:
         progress.phase("check")
         qemu = find_qemu()
-        ready = replayable(Store(), found, folder, qemu, check=not no_check)
+        ready = replayable(Store(), found, directory, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
         replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
     print_replayed(output_console(), replayed)

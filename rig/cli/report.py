@@ -21,8 +21,8 @@ from rig.report.html.sweep_page import sweep_report
 from rig.report.live import progress_for
 from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
-from rig.run.folder import read_run, resolve_run, runs_folder
-from rig.sweep.folder import find_sweep
+from rig.run.directory import read_run, resolve_run, runs_directory
+from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
 
 app = typer.Typer()
@@ -41,8 +41,8 @@ def report(
     open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
 ) -> None:
     """Write a run, a sweep or a frontier as one HTML file that needs no network, and print its path."""
-    folder, text = _rendered(run)
-    path = folder / "report.html" if output is None else output
+    directory, text = _rendered(run)
+    path = directory / "report.html" if output is None else output
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
@@ -55,15 +55,15 @@ def report(
 
 
 def _rendered(run: str) -> tuple[Path, str]:
-    """The folder of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
+    """The directory of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
     try:
-        folder = resolve_run(run)
+        directory = resolve_run(run)
     except UsageError as no_run:
         found = _sweep(run)
         if found is None:
             raise no_run from None
         return found
-    return folder, render_run(read_source(folder))
+    return directory, render_run(read_source(directory))
 
 
 def _sweep(name: str) -> tuple[Path, str] | None:
@@ -87,15 +87,17 @@ _MOST_REPORTS = 200  # at a tenth of a second each
 def _reports_of(runs: list[str]) -> None:
     """Write the reports that the page's cells open, where they are not there yet."""
     for run in [run for run in runs if run and "/" not in run][:_MOST_REPORTS]:
-        folder = _runs() / run
-        if (folder / "run.json").is_file() and not (folder / "report.html").exists():
+        directory = _runs() / run
+        if (directory / "run.json").is_file() and not (directory / "report.html").exists():
             with suppress(RigError, OSError):
-                (folder / "report.html").write_text(render_run(read_source(folder)), encoding="utf-8", errors="replace")
+                (directory / "report.html").write_text(
+                    render_run(read_source(directory)), encoding="utf-8", errors="replace"
+                )
 
 
 def _runs() -> Path:
 
-    return runs_folder()
+    return runs_directory()
 
 
 @app.command()
@@ -119,28 +121,28 @@ def watch(
     """Show a running run from a second terminal, or play a finished one."""
     console = output_console()
     if again:
-        folder = resolve_run(run)
-        if not (folder / "events.jsonl").is_file():
-            raise UsageError("this run has no events.jsonl", where=folder, remedy="'rig runs' lists the runs")
+        directory = resolve_run(run)
+        if not (directory / "events.jsonl").is_file():
+            raise UsageError("this run has no events.jsonl", where=directory, remedy="'rig runs' lists the runs")
         with progress_for(console) as progress:
-            replay(folder / "events.jsonl", progress, seconds)
+            replay(directory / "events.jsonl", progress, seconds)
     else:
         unfinished = _running(run)
-        folder = unfinished.parent / unfinished.name.removeprefix(_UNFINISHED)
+        directory = unfinished.parent / unfinished.name.removeprefix(_UNFINISHED)
         with progress_for(console) as progress:
-            if not follow(unfinished, folder, progress):
-                raise RigError("the run was given up", where=folder.name, remedy="look at what `rig run` printed")
-    print_run(console, read_run(folder), folder)
+            if not follow(unfinished, directory, progress):
+                raise RigError("the run was given up", where=directory.name, remedy="look at what `rig run` printed")
+    print_run(console, read_run(directory), directory)
 
 
-_UNFINISHED = ".unfinished-"  # as rig.run.folder names a run that is being made
+_UNFINISHED = ".unfinished-"  # as rig.run.directory names a run that is being made
 
 
 def _running(run: str) -> Path:
-    """The folder of a run that goes on: the newest for `last`. Raises UsageError."""
-    going = sorted(runs_folder().glob(f"{_UNFINISHED}*"))
+    """The directory of a run that goes on: the newest for `last`. Raises UsageError."""
+    going = sorted(runs_directory().glob(f"{_UNFINISHED}*"))
     if run != "last":
-        going = [folder for folder in going if folder.name.removeprefix(_UNFINISHED).startswith(run)]
+        going = [directory for directory in going if directory.name.removeprefix(_UNFINISHED).startswith(run)]
     if not going:
         raise UsageError("there is no such run going on", where=run, remedy="a finished one: rig watch RUN --replay")
     if run != "last" and len(going) > 1:

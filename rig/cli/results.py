@@ -19,7 +19,7 @@ from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
 from rig.scenario.load import load_scenario
-from rig.sweep.folder import SweepFolder, find_sweep, list_sweeps
+from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
 from rig.sweep.table import query, read_table, table_of
 
 __all__ = ["app"]
@@ -93,7 +93,7 @@ def _list_sweeps(*, as_json: bool) -> None:
         print(f"{directory.id}  {directory.plan.scenario}  {over}  {len(directory.rows())} runs")
 
 
-def _write_heat_map(directory: SweepFolder, path: Path) -> None:
+def _write_heat_map(directory: SweepDirectory, path: Path) -> None:
     plan = directory.plan
     picture = heat_map(plan.scenario, [(axis.name, axis.values) for axis in plan.axes], directory.rows())
     try:

@@ -23,7 +23,7 @@ __all__ = ["run_catalogue"]
 def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> int:
     """Run all scenarios with the settings of one request and return the worst exit status."""
     with others_to_stderr(output.junit, output.ktap):
-        requests = [replace(request, scenario=folder.name) for folder in list_scenarios()]
+        requests = [replace(request, scenario=directory.name) for directory in list_scenarios()]
         began = time.monotonic()
         with ProgressTable(output_console(), [each.scenario for each in requests], quiet=output.quiet) as table:
             finished = asyncio.run(

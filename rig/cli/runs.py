@@ -10,7 +10,7 @@ from rig.report.catalogue import runs_table
 from rig.report.compare import comparison
 from rig.report.console import output_console
 from rig.report.list_documents import print_json, run_entry
-from rig.run.folder import list_runs, read_run, resolve_run
+from rig.run.directory import list_runs, read_run, resolve_run
 
 app = typer.Typer()
 

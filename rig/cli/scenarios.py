@@ -23,7 +23,7 @@ app = typer.Typer()
 def list_(as_json: AsJson = False) -> None:
     """List the scenarios that come with rig."""
     if as_json:
-        print_json([scenario_entry(folder) for folder in list_scenarios()])
+        print_json([scenario_entry(directory) for directory in list_scenarios()])
         return
     output_console().print(scenarios_table(list_scenarios()))
 
@@ -50,9 +50,9 @@ def show(
 
 @app.command()
 def new(
-    name: str = typer.Argument(help="The new folder's name."),
+    name: str = typer.Argument(help="The new directory's name."),
     from_log: Path = typer.Option(None, help="Take the sizes of the OOM report in this kernel log."),
 ) -> None:
-    """Make a scenario folder of your own, which runs as it is."""
-    folder = new_scenario(name, Path.cwd(), from_log=from_log)
-    print(f"made {folder.relative_to(Path.cwd())}\n  try: rig run ./{name}")
+    """Make a scenario directory of your own, which runs as it is."""
+    directory = new_scenario(name, Path.cwd(), from_log=from_log)
+    print(f"made {directory.relative_to(Path.cwd())}\n  try: rig run ./{name}")

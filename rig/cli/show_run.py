@@ -19,17 +19,17 @@ from rig.run.verdict import VERDICTS
 __all__ = ["finish", "show_run"]
 
 
-def show_run(run: Run, folder: Path, output: OutputOptions, *, number: int, of: int) -> None:
+def show_run(run: Run, directory: Path, output: OutputOptions, *, number: int, of: int) -> None:
     """Print a run as the options ask for: as JSON, its verdict alone, or all of it. number: from 0."""
     console = output_console()
     if output.as_json:
-        sys.stdout.write((folder / "run.json").read_text())
+        sys.stdout.write((directory / "run.json").read_text())
     elif output.quiet:
         print_verdict(console, run)
     else:
         if of > 1:
             console.print(f"run {number + 1} of {of}", style="dim")
-        print_run(console, run, folder)
+        print_run(console, run, directory)
 
 
 def finish(runs: Sequence[Run], output: OutputOptions) -> None:

@@ -23,8 +23,8 @@ from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan, size_of
 from rig.sweep.dask import DaskExecutor
+from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import Executor, Outcome, execute_sweep
-from rig.sweep.folder import SweepFolder, find_sweep, new_sweep
 from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.local import LocalExecutor
 from rig.sweep.suites import suites_of_rows
@@ -126,14 +126,14 @@ def sweep(
     raise typer.Exit(EXIT_STATUS[worst([row.verdict for row in outcome.rows])])
 
 
-def _interrupted(name: str) -> SweepFolder:
+def _interrupted(name: str) -> SweepDirectory:
     directory = find_sweep(name)
     if (directory.path / FRONTIER).exists():
         raise UsageError("that is a frontier, which has no points of its own", where="--resume", remedy="run it again")
     return directory
 
 
-def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> SweepFolder:
+def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> SweepDirectory:
     if axes.points is not None:
         plan = read_plan(axes.points, scenario)
     elif scenario is not None:
@@ -148,10 +148,10 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
     )
     loaded = load_scenario(plan.scenario)
     check_plan(plan, loaded, yes=axes.yes)
-    return new_sweep(replace(plan, scenario=str(loaded.folder)) if "/" in plan.scenario else plan)
+    return new_sweep(replace(plan, scenario=str(loaded.directory)) if "/" in plan.scenario else plan)
 
 
-def _run(directory: SweepFolder, options: ExecutorOptions, shared: PointOptions, *, silent: bool) -> Outcome:
+def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptions, *, silent: bool) -> Outcome:
     executor: Executor = LocalExecutor(shared.jobs)
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
@@ -167,7 +167,7 @@ def _run(directory: SweepFolder, options: ExecutorOptions, shared: PointOptions,
             raise
 
 
-def _print(directory: SweepFolder, outcome: Outcome, output: OutputOptions) -> None:
+def _print(directory: SweepDirectory, outcome: Outcome, output: OutputOptions) -> None:
     rows = outcome.rows
     if output.as_json:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))

@@ -36,9 +36,9 @@ def _help() -> str:
 
 def _scenarios() -> str:
     rows = ["| scenario | what it shows | parameters |", "|---|---|---|"]
-    for folder in list_scenarios():
-        scenario = load_scenario(folder.name)
-        link = f"[`{folder.name}`](../../scenarios/{folder.name}/README.md)"
+    for directory in list_scenarios():
+        scenario = load_scenario(directory.name)
+        link = f"[`{directory.name}`](../../scenarios/{directory.name}/README.md)"
         rows.append(f"| {link} | {scenario.file.summary} | {', '.join(scenario.parameters)} |")
     return "\n".join(rows)
 

@@ -24,7 +24,7 @@ class Finished:
 
     request: Request
     run: Run | None = None
-    folder: Path | None = None
+    directory: Path | None = None
     error: RigError | None = None
 
     @property
@@ -56,8 +56,8 @@ async def run_all(
         async with free:
             began(request)
             try:
-                run, folder = await run_scenario(request, NullProgress(), store)
-                finished = Finished(request, run, folder)
+                run, directory = await run_scenario(request, NullProgress(), store)
+                finished = Finished(request, run, directory)
             except RigError as error:
                 finished = Finished(request, error=error)
             ended(finished)

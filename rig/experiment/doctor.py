@@ -68,9 +68,9 @@ def examine() -> Iterator[Finding]:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
     yield from _defaults()
     yield _place("cache", Store().root, "RIG_CACHE")
-    from rig.run.folder import runs_folder
+    from rig.run.directory import runs_directory
 
-    yield _place("runs", runs_folder(), "RIG_RUNS")
+    yield _place("runs", runs_directory(), "RIG_RUNS")
     yield _memory()
     yield from _other_rig()
 
@@ -94,12 +94,12 @@ def _defaults() -> Iterator[Finding]:
     yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
 
 
-def _place(what: str, folder: Path, variable: str) -> Finding:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+def _place(what: str, directory: Path, variable: str) -> Finding:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):
-        return Finding("bad", what, f"{folder} cannot be written", f"set {variable} to a folder of yours")
+        return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")
     free = shutil.disk_usage(existing).free
-    saw = f"{folder}, {free >> 30} GB free"
+    saw = f"{directory}, {free >> 30} GB free"
     if free < ROOM:
         return Finding("bad", what, saw, f"free {ROOM >> 30} GB, or set {variable} to another disk")
     return Finding("ok", what, saw)
@@ -117,7 +117,7 @@ def _memory() -> Finding:
 def _other_rig() -> Iterator[Finding]:
     found = shutil.which("rig")
     if found is None:
-        yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin folder on it")
+        yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin directory on it")
         return
     try:
         ours = b"python" in Path(found).read_bytes()[:200]

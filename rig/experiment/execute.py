@@ -24,7 +24,7 @@ from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.recording import WRITE_ERROR
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
@@ -157,10 +157,10 @@ async def execute(
         progress.line(note)
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(runtime_folder(name))
+        directory = stack.enter_context(runtime_directory(name))
         dump = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
-        wiring = guest.wiring(name, folder, out, dump=dump)
-        swap_file(guest.spec, folder)
+        wiring = guest.wiring(name, directory, out, dump=dump)
+        swap_file(guest.spec, directory)
         if wiring.recording is not None:
             wiring.recording.parent.mkdir()
         key = None
@@ -210,9 +210,9 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
     if failed is not None or WRITE_ERROR in session.process.words():
         why = failed.strerror if failed is not None else "QEMU could not write its recording"
         raise RigError(
-            f"the run's folder cannot be written: {why}",
+            f"the run's directory cannot be written: {why}",
             where=out.parent,
-            remedy="make room, or name another folder in RIG_RUNS",
+            remedy="make room, or name another directory in RIG_RUNS",
         )
 
 

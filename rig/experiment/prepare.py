@@ -31,7 +31,7 @@ from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
 from rig.scenario.plan import RenderedPlan
-from rig.scenario.program_source import PROGRAM_FOLDER
+from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
 
 __all__ = [
@@ -96,10 +96,10 @@ class PreparedGuest:
         """Whether the guest runs on the host's clock."""
         return self.spec.clock is Clock.LIVE
 
-    def wiring(self, name: str, folder: Path, out: Path, *, ssh: bool = True, dump: int | None = None) -> Wiring:
+    def wiring(self, name: str, directory: Path, out: Path, *, ssh: bool = True, dump: int | None = None) -> Wiring:
         """Return how the guest is connected when it is restored from its snapshot.
 
-        folder: directory of the sockets.
+        directory: directory of the sockets.
         out: directory of the run, for the recording.
         ssh: whether a live guest has a forwarded port for SSH.
         dump: descriptor of the file for a memory dump after a panic.
@@ -107,12 +107,12 @@ class PreparedGuest:
         recorded = self.unrecorded is None
         return Wiring(
             name=name,
-            folder=folder,
-            payload=folder / "payload",
+            directory=directory,
+            payload=directory / "payload",
             incoming=True,
             rr="record" if recorded else None,
             recording=out / RECORDING if recorded else None,
-            swap=folder / "swap" if self.spec.swap else None,
+            swap=directory / "swap" if self.spec.swap else None,
             ssh=ssh and self.live,
             shell=self.live,
             dump=dump,
@@ -167,14 +167,14 @@ def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
     return None
 
 
-def printed_command(guest: PreparedGuest, name: str, folder: Path, out: Path, dump: int | None) -> str:
+def printed_command(guest: PreparedGuest, name: str, directory: Path, out: Path, dump: int | None) -> str:
     """Return QEMU's command line for a run of this guest, quoted for a shell.
 
     It differs from the command line of `execute()` only in the name, the directories and the number of the descriptor
     `dump`. The snapshot need not exist yet.
     """
     snapshot = expected_snapshot(guest.store, guest.spec, guest.qemu)
-    spec, wiring = as_restored(guest.spec, guest.wiring(name, folder, out, dump=dump), snapshot)
+    spec, wiring = as_restored(guest.spec, guest.wiring(name, directory, out, dump=dump), snapshot)
     return printable(build_command(spec, confined(wiring), guest.qemu))
 
 
@@ -243,7 +243,7 @@ def payload_of(store: Store, plan: RenderedPlan, code: GuestCode) -> Payload:
     links: dict[str, str] = {}
     for program in plan.programs:
         if program.language == "python":
-            files |= {f"{PROGRAM_FOLDER}/{path.name}": path for path in code.python.values()}
+            files |= {f"{PROGRAM_DIRECTORY}/{path.name}": path for path in code.python.values()}
             files[program.payload_path] = program.source
         elif program.language == "file":
             found, aliases = closure_of(program.source)

@@ -28,11 +28,11 @@ class Guests:
     """The guests of one test.
 
     sets: settings that they share, as NAME=VALUE.
-    folders: directories of the runs so far.
+    directories: directories of the runs so far.
     """
 
     sets: tuple[str, ...] = ()
-    folders: list[Path] = field(default_factory=list)
+    directories: list[Path] = field(default_factory=list)
     _temporary: list[Path] = field(default_factory=list)
 
     def run(self, scenario: str, **settings: object) -> Run:
@@ -41,8 +41,8 @@ class Guests:
         from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
-        run, folder = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
-        self.folders.append(folder)
+        run, directory = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
+        self.directories.append(directory)
         return run
 
     def guest(self) -> Guest:
@@ -53,14 +53,14 @@ class Guests:
         """Return the console output of all guests, decoded with replacement and without terminal escapes."""
         from rig.sanitize import plain
 
-        parts = [(folder / "console.log").read_bytes().decode(errors="replace") for folder in self.folders]
+        parts = [(directory / "console.log").read_bytes().decode(errors="replace") for directory in self.directories]
         return "\n".join(plain(line) for part in parts for line in part.splitlines())
 
     def klog(self) -> Log:
         """Return the kernel log of all guests, in the order of the runs."""
         from rig.klog import read
 
-        return read([(folder / "console.log").read_bytes() for folder in self.folders])
+        return read([(directory / "console.log").read_bytes() for directory in self.directories])
 
     def events(self) -> list[str]:
         """Return one line for each event of the kernel log."""
@@ -76,15 +76,15 @@ class Guests:
 
     def close(self) -> None:
         """Remove the directories of plans; runs of scenarios are kept, where `rig runs` finds them."""
-        for folder in self._temporary:
-            shutil.rmtree(folder, ignore_errors=True)
+        for directory in self._temporary:
+            shutil.rmtree(directory, ignore_errors=True)
 
-    def new_folder(self) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="rig-guest-"))
-        folder.chmod(0o755)
-        self._temporary.append(folder)
-        self.folders.append(folder)
-        return folder
+    def new_directory(self) -> Path:
+        directory = Path(tempfile.mkdtemp(prefix="rig-guest-"))
+        directory.chmod(0o755)
+        self._temporary.append(directory)
+        self.directories.append(directory)
+        return directory
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Guest:
         files = {f"bin/{name}": path for name, path in guest.parts.code.programs.items()}
         for name, path in programs.items():
             files[f"bin/{name}"] = compile_program(guest.store, path) if path.suffix == ".c" else path
-        out = self.guests.new_folder()
+        out = self.guests.new_directory()
         execution = await execute(
             guest,
             Payload(plan=_tabbed(plan), files=files),

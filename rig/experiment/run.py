@@ -22,7 +22,7 @@ from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.recording import is_finished
 from rig.machine.spec import Layer
-from rig.run.folder import OpenRun, open_run, runs_folder
+from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
@@ -148,7 +148,7 @@ async def run_job(
         execution = await execute(
             guest,
             payload,
-            opened.folder,
+            opened.directory,
             name=opened.id,
             deadlines=_deadlines(ready, request.timeout_scale),
             progress=progress,
@@ -172,11 +172,11 @@ async def run_job(
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,
-                "recording": _recording(opened.folder, guest, execution),
+                "recording": _recording(opened.directory, guest, execution),
             }
         )
         opened.keep(run)
-    return run, opened.folder
+    return run, opened.directory
 
 
 def _import_what_judges() -> None:
@@ -212,10 +212,10 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.telemetry.stall import find_stalls
     from rig.telemetry.timeline import write_timeline
 
-    with (opened.folder / "console.log").open("rb") as console:
+    with (opened.directory / "console.log").open("rb") as console:
         log = read(console)
-    records = read_records(opened.folder / "events.jsonl")
-    write_timeline(records, opened.folder / "timeline.csv")
+    records = read_records(opened.directory / "events.jsonl")
+    write_timeline(records, opened.directory / "timeline.csv")
     evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
     judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
@@ -259,19 +259,19 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
     )
 
 
-def _recording(folder: Path, guest: PreparedGuest, execution: Execution) -> Recording:
+def _recording(directory: Path, guest: PreparedGuest, execution: Execution) -> Recording:
     from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
-    file, spec = folder / RECORDING, guest.spec
+    file, spec = directory / RECORDING, guest.spec
     if execution.recorded and file.is_file() and not is_finished(file):
         return Recording(reason="QEMU was ended from outside and did not finish its recording")
     if execution.recorded and file.is_file():
         return Recording(
-            path=str(file.relative_to(folder)),
+            path=str(file.relative_to(directory)),
             size=file.stat().st_size,
             sha256=digest_file(file),
-            console_sha256=digest_file(folder / "console.log"),
-            events_sha256=digest_file(folder / "events.jsonl"),
+            console_sha256=digest_file(directory / "console.log"),
+            events_sha256=digest_file(directory / "events.jsonl"),
             guest=RecordedGuest(
                 memory=spec.memory,
                 cpus=spec.cpus,
@@ -319,6 +319,6 @@ async def print_qemu(request: Request, store: Store | None = None) -> str:
     guest = await _prepared(request, _check(request), store or Store())
     dump = 3 if request.dump_panics else None
     try:
-        return printed_command(guest, "RUN", Path("/tmp/rig-RUN"), runs_folder() / "RUN", dump)
+        return printed_command(guest, "RUN", Path("/tmp/rig-RUN"), runs_directory() / "RUN", dump)
     except OSError as error:
         raise RigError(str(error)) from error

@@ -9,7 +9,7 @@ from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import payload_of, prepare_guest
 from rig.image.payload import Payload, blank_payload, write_payload
 from rig.image.staging import staging_directory
-from rig.machine.session import Listeners, runtime_folder, swap_file
+from rig.machine.session import Listeners, runtime_directory, swap_file
 from rig.machine.snapshot import restored
 from rig.machine.ssh import new_key
 from rig.machine.terminal import attach, wait_for_prompt
@@ -31,16 +31,16 @@ async def shell(
     guest = await prepare_guest(settings, timeout_scale=timeout_scale, tell=progress.phase)
     deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress)
-    with runtime_folder("shell") as folder, staging_directory("shell") as out:
+    with runtime_directory("shell") as directory, staging_directory("shell") as out:
         if plan is None:
-            blank_payload(folder / "payload")
+            blank_payload(directory / "payload")
         else:
             # The agent ignores a payload that has neither a plan nor an SSH key, so it gets a key that nobody uses.
             _, line = new_key()
             programs = payload_of(guest.store, plan, guest.parts.code).files
-            write_payload(Payload(texts={"authorized_keys": line}, files=programs), folder / "payload")
-        swap_file(guest.spec, folder)
-        wiring = guest.wiring("shell", folder, out, ssh=False)
+            write_payload(Payload(texts={"authorized_keys": line}, files=programs), directory / "payload")
+        swap_file(guest.spec, directory)
+        wiring = guest.wiring("shell", directory, out, ssh=False)
         async with restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot) as session:
             assert session.shell is not None
             connection, _ = session.shell.accept()

@@ -123,30 +123,30 @@ def host_fetching() -> list[str]:
 class PrivateApt:
     """An apt for one suite of the host's mirror, with its lists and its cache in rig's directory."""
 
-    def __init__(self, folder: Path, suite: str) -> None:
+    def __init__(self, directory: Path, suite: str) -> None:
         self.suite = suite
-        self.folder = folder
+        self.directory = directory
         self.mirror = host_mirror()
         self._prepare()
 
     def _prepare(self) -> None:
         for name in ("lists/partial", "archives/partial", "empty"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "status").touch()
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        (self.directory / "status").touch()
         keyrings = [path for path in KEYRINGS if Path(path).is_file()]
         signed = f"[signed-by={','.join(keyrings)}] " if keyrings else ""
-        (self.folder / "sources.list").write_text(f"deb {signed}{self.mirror} {self.suite} main\n")
+        (self.directory / "sources.list").write_text(f"deb {signed}{self.mirror} {self.suite} main\n")
 
     def _options(self) -> list[str]:
         settings = {
-            "Dir::Etc::SourceList": self.folder / "sources.list",
-            "Dir::Etc::SourceParts": self.folder / "empty",
-            "Dir::Etc::PreferencesParts": self.folder / "empty",
-            "Dir::State": self.folder,
-            "Dir::State::Lists": self.folder / "lists",
-            "Dir::State::Status": self.folder / "status",
-            "Dir::Cache": self.folder,
-            "Dir::Cache::Archives": self.folder / "archives",
+            "Dir::Etc::SourceList": self.directory / "sources.list",
+            "Dir::Etc::SourceParts": self.directory / "empty",
+            "Dir::Etc::PreferencesParts": self.directory / "empty",
+            "Dir::State": self.directory,
+            "Dir::State::Lists": self.directory / "lists",
+            "Dir::State::Status": self.directory / "status",
+            "Dir::Cache": self.directory,
+            "Dir::Cache::Archives": self.directory / "archives",
             "Dir::Cache::PkgCache": "",
             "APT::Architecture": "amd64",
             "Acquire::Languages": "none",

@@ -37,7 +37,7 @@ class Kernel:
     """A bootable kernel.
 
     spec: as it was asked for; release: `uname -r`; package: name and version, or commit, where it came from one;
-    image: the bzImage or vmlinux that QEMU is given; modules: the folder that holds lib/modules/RELEASE, or None
+    image: the bzImage or vmlinux that QEMU is given; modules: the directory that holds lib/modules/RELEASE, or None
     where all is built in; digest: of the image.
     """
 
@@ -171,7 +171,7 @@ def boot_config(path: Path) -> str | None:
     """Return the configuration of the kernel in a bzImage or vmlinux, or None where none can be had.
 
     It is embedded (CONFIG_IKCONFIG: gzip between two marks, kernel/configs.c), or lies beside the file as
-    distributions and build folders have it.
+    distributions and build directories have it.
     """
     near = [
         path.with_name(path.name.replace("vmlinuz", "config")),

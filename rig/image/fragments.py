@@ -97,9 +97,9 @@ def read_fragment(path: Path) -> Fragment:
 
 def own_fragments(*, debug_info: bool = False) -> tuple[Fragment, ...]:
     """Return the fragments that travel with rig, in the order of merging. Raises UsageError when two disagree."""
-    folder = assets("images") / "buildroot/board/rig/linux"
+    directory = assets("images") / "buildroot/board/rig/linux"
     names = (*CONCERNS, DEBUG_INFO) if debug_info else CONCERNS
-    fragments = tuple(read_fragment(folder / f"{name}.config") for name in names)
+    fragments = tuple(read_fragment(directory / f"{name}.config") for name in names)
     check_agree(fragments)
     return fragments
 

@@ -39,9 +39,11 @@ class GuestCode:
 
 def sources_digest() -> str:
     """Return a digest over the names and contents of the sources of agent and programs."""
-    folder = assets("guest")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".c", ".h", ""))
-    return digest_text(*(f"{path.relative_to(folder)}\n{path.read_bytes().decode(errors='replace')}" for path in files))
+    directory = assets("guest")
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix in (".c", ".h", ""))
+    return digest_text(
+        *(f"{path.relative_to(directory)}\n{path.read_bytes().decode(errors='replace')}" for path in files)
+    )
 
 
 def _sources_key() -> str:
@@ -81,14 +83,14 @@ def _make(source: Path, out: Path) -> None:
         )
 
 
-def code_in(folder: Path, agent_digest: str) -> GuestCode:
+def code_in(directory: Path, agent_digest: str) -> GuestCode:
     """Return the guest code in a directory that holds it compiled: rig-agent, and programs/."""
     source = assets("guest")
     return GuestCode(
-        agent=folder / "rig-agent",
+        agent=directory / "rig-agent",
         agent_digest=agent_digest,
         programs={
-            path.name: path for path in sorted((folder / "programs").iterdir()) if path.is_file() and not path.suffix
+            path.name: path for path in sorted((directory / "programs").iterdir()) if path.is_file() and not path.suffix
         },
         python={path.stem.replace("_", "-"): path for path in sorted((source / "python").glob("*.py"))},
         include=source / "programs",

@@ -78,7 +78,7 @@ def check_tree(source: Path) -> str:
         raise UsageError(
             "is no source tree of a kernel",
             where=source,
-            remedy="name the folder that holds the kernel's Makefile and Kconfig: tree:DIR",
+            remedy="name the directory that holds the kernel's Makefile and Kconfig: tree:DIR",
         )
     if not (source / "arch/x86").is_dir():
         raise UsageError("this source tree has no arch/x86", where=source, remedy="take a whole tree")
@@ -120,12 +120,12 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
         _make(tree, ["tinyconfig"], "configuring the kernel")
     else:
         file.write_text(base)
-    folder = tree.out / "rig-fragments"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    directory = tree.out / "rig-fragments"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     paths = []
     for number, fragment in enumerate(fragments):
-        path = folder / f"{number}-{fragment.path.name}"
+        path = directory / f"{number}-{fragment.path.name}"
         path.write_text(fragment.text)
         paths.append(path)
     _run(

@@ -24,21 +24,21 @@ def _name(path: str) -> str:
 class ModuleTree:
     """The modules of one kernel, below lib/modules/RELEASE."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self._path: dict[str, str] = {}
         self._needs: dict[str, list[str]] = {}
-        for line in (folder / "modules.dep").read_text().splitlines():
+        for line in (directory / "modules.dep").read_text().splitlines():
             path, _, needs = line.partition(":")
             self._path[_name(path)] = path
             self._needs[_name(path)] = [_name(each) for each in needs.split()]
         self._read_softdeps()
-        builtin = folder / "modules.builtin"
+        builtin = directory / "modules.builtin"
         self._builtin = {_name(line) for line in builtin.read_text().split()} if builtin.is_file() else set()
 
     def _read_softdeps(self) -> None:
         """Read the `pre` modules of modules.softdep as dependencies: only there does zram name its compressor."""
-        file = self.folder / "modules.softdep"
+        file = self.directory / "modules.softdep"
         for line in file.read_text().splitlines() if file.is_file() else ():
             words = line.split()
             if words[:1] != ["softdep"] or "pre:" not in words:
@@ -71,14 +71,14 @@ class ModuleTree:
             elif required and name not in self._builtin:
                 raise RigError(
                     f"the kernel has no {raw}, neither built in nor as a module",
-                    where=self.folder,
+                    where=self.directory,
                     remedy="choose another kernel, or build one with our fragment",
                 )
         return ordered
 
     def file(self, name: str) -> Path:
         """Return the module's file."""
-        return self.folder / self._path[name]
+        return self.directory / self._path[name]
 
 
 def read_module(path: Path) -> bytes:

@@ -44,8 +44,8 @@ def write_payload(payload: Payload, path: Path) -> None:
 
     Raises RigError when it does not fit.
     """
-    with staging_directory("payload") as folder:
-        tree = folder / "tree"
+    with staging_directory("payload") as directory:
+        tree = directory / "tree"
         (tree / "bin").mkdir(parents=True)
         if payload.plan is not None:
             (tree / "plan").write_text(payload.plan)

@@ -21,13 +21,13 @@ from rig.image.store import Entry, Store
 from rig.untar import extract_tree
 
 __all__ = [
-    "BUILDROOT_LAYOUT", "GUEST_FOLDER", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref", "merged_path",
+    "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref", "merged_path",
     "package_versions",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 IMAGE = "root.img"
-GUEST_FOLDER = "rig-guest"
+GUEST_DIRECTORY = "rig-guest"
 BUILDROOT_LAYOUT = "1"  # increase when the layout of an entry made with Buildroot changes
 LAYOUT = "2"  # increase when the layout of the image changes
 
@@ -154,7 +154,7 @@ def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
     about = entry.about
     code = None
     if about["guest"] == sources_digest():
-        code = code_in(entry.file(GUEST_FOLDER), entry.files[f"{GUEST_FOLDER}/rig-agent"])
+        code = code_in(entry.file(GUEST_DIRECTORY), entry.files[f"{GUEST_DIRECTORY}/rig-agent"])
     else:
         logger.warning("the agent in the image %s is of other sources: it is compiled here. Build the image again", ref)
     return Rootfs(str(ref), entry.file(IMAGE), entry.files[IMAGE], about["packages"], about["kernel"], code)
@@ -212,7 +212,7 @@ def _add_base(tree: Path) -> None:
         raise RigError("the packages brought no busybox", where=tree)
     listing = run_tool([busybox, "--list"], what="asking busybox for its applets")
     for applet in listing.split():
-        if not any((tree / folder / applet).exists() for folder in ("usr/bin", "usr/sbin")):
+        if not any((tree / directory / applet).exists() for directory in ("usr/bin", "usr/sbin")):
             (tree / "usr/bin" / applet).symlink_to("busybox")
     python = sorted((tree / "usr/bin").glob("python3.*"))
     if python and not (tree / "usr/bin/python3").exists():

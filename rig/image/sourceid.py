@@ -20,18 +20,18 @@ class SourceId:
     text: str
 
 
-def source_id(folder: Path) -> SourceId | None:
+def source_id(directory: Path) -> SourceId | None:
     """Return the identity of a source directory, or None if git cannot tell. Only a build can identify it then."""
-    tree = _git(folder, "rev-parse", "HEAD:./")
-    commit = _git(folder, "rev-parse", "--short=12", "HEAD")
-    changes = _git(folder, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", ".")
-    new = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
+    tree = _git(directory, "rev-parse", "HEAD:./")
+    commit = _git(directory, "rev-parse", "--short=12", "HEAD")
+    changes = _git(directory, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", ".")
+    new = _git(directory, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
     if tree is None or commit is None or changes is None or new is None:
         return None
     digest = hashlib.sha256(tree.strip())
     digest.update(changes)
     for name in new.split(b"\0"):
-        path = folder / name.decode(errors="surrogateescape")
+        path = directory / name.decode(errors="surrogateescape")
         if name and path.is_file():
             digest.update(name)
             digest.update(path.read_bytes())
@@ -39,9 +39,9 @@ def source_id(folder: Path) -> SourceId | None:
     return SourceId(digest.hexdigest(), text + (" with changes" if changes or new else ""))
 
 
-def _git(folder: Path, *words: str) -> bytes | None:
+def _git(directory: Path, *words: str) -> bytes | None:
     try:
-        done = run_program(["git", "-C", folder, *words])
+        done = run_program(["git", "-C", directory, *words])
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None

@@ -74,12 +74,12 @@ class Asked:
         """The whole configuration to start from, or None for tinyconfig."""
         return self.config if FULL_CONFIG in self.config else None
 
-    def fragments(self, folder: Path) -> Sequence[Fragment]:
+    def fragments(self, directory: Path) -> Sequence[Fragment]:
         """Return the fragments in the order of merging. The user's comes last, so it overrides rig's."""
         ours = own_fragments(debug_info=self.debug_info)
         if not self.config or self.base is not None:
             return ours
-        file = folder / "config"
+        file = directory / "config"
         file.write_text(self.config)
         return (*ours, read_fragment(file))
 
@@ -96,12 +96,12 @@ def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
     return kernel_of_entry(entry) if entry else build_source_kernel(store, suite, tell=tell)
 
 
-def find_tree_kernel(store: Store, folder: str, tell: Tell) -> Kernel:
+def find_tree_kernel(store: Store, directory: str, tell: Tell) -> Kernel:
     """Build the kernel of a tree in its present state, with the options of the last build, and return it."""
-    source = _folder(folder)
+    source = _directory(directory)
     remembered = _out_of(store, source) / ASKED
     asked = Asked(**json.loads(remembered.read_text())) if remembered.is_file() else Asked()
-    return build_tree_kernel(store, folder, asked, tell=tell)
+    return build_tree_kernel(store, directory, asked, tell=tell)
 
 
 def build_source_kernel(
@@ -128,29 +128,29 @@ def build_source_kernel(
         entry = store.get_verified("kernel", key)
         if entry is None:
             # The directory's name depends on the package alone, so a build that failed resumes where it stopped.
-            folder = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
-            source = folder / "source"
+            directory = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
+            source = directory / "source"
             if not (source / "Makefile").is_file():
                 tell(f"unpack {package_text}")
-                folder.mkdir(parents=True, exist_ok=True)
+                directory.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
             about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
-            tree = Tree(source, folder / "out", check_tree(source))
+            tree = Tree(source, directory / "out", check_tree(source))
             entry = _build(store, tree, asked, key, about, jobs, tell)
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
         store.set_ref(_ref(str(KernelRef("source", suite))), entry.key)
         return kernel_of_entry(entry)
 
 
 def build_tree_kernel(
-    store: Store, folder: str, asked: Asked, *, jobs: int | None = None, tell: Tell = lambda text: None
+    store: Store, directory: str, asked: Asked, *, jobs: int | None = None, tell: Tell = lambda text: None
 ) -> Kernel:
     """Build the kernel of the user's own tree in its present state. The tree itself is not written to.
 
     Raises UsageError for a directory that is not a kernel tree, or was built in place (Kbuild then refuses O=).
     Raises RigError with the compiler's messages.
     """
-    source = _folder(folder)
+    source = _directory(directory)
     version = check_tree(source)
     compiler = toolchain()
     out = _out_of(store, source)
@@ -217,10 +217,12 @@ def _unpack_source(deb: Path, work: Path, target: Path) -> None:
     aside.rename(target)
 
 
-def _folder(folder: str) -> Path:
-    source = Path(folder or ".").expanduser().resolve()
+def _directory(directory: str) -> Path:
+    source = Path(directory or ".").expanduser().resolve()
     if not source.is_dir():
-        raise UsageError("there is no such folder", where=f"tree:{folder}", remedy="as in tree:. or tree:../linux")
+        raise UsageError(
+            "there is no such directory", where=f"tree:{directory}", remedy="as in tree:. or tree:../linux"
+        )
     return source
 
 

@@ -190,7 +190,7 @@ class Store:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def add(self, kind: str, key: str, folder: Path, about: dict[str, Any]) -> Entry:
+    def add(self, kind: str, key: str, directory: Path, about: dict[str, Any]) -> Entry:
         """Move a finished directory (made in `staging_directory()`) into the cache and return its entry.
 
         An existing entry with a readable manifest is kept instead.
@@ -200,13 +200,13 @@ class Store:
             raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
         target = self.root / kind / key
         files = {
-            str(path.relative_to(folder)): digest_file(path)
-            for path in sorted(folder.rglob("*"))
+            str(path.relative_to(directory)): digest_file(path)
+            for path in sorted(directory.rglob("*"))
             if path.is_file() and not path.is_symlink()
         }
         manifest = json.dumps({"files": files, "about": about}, indent=1, sort_keys=True)
         with self.writing():
-            (folder / MANIFEST).write_text(manifest)
+            (directory / MANIFEST).write_text(manifest)
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
@@ -214,8 +214,8 @@ class Store:
                 else:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
-            folder.chmod(0o755)
-            folder.rename(target)
+            directory.chmod(0o755)
+            directory.rename(target)
         self.evict(keep=key)
         return Entry(kind, key, target, files, about)
 
@@ -271,7 +271,7 @@ class Store:
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",
                     where=error.filename or self.root,
-                    remedy="set RIG_CACHE to a folder of yours",
+                    remedy="set RIG_CACHE to a directory of yours",
                 ) from error
             raise
 

@@ -48,12 +48,12 @@ def unnamed_until_whole(target: Path, *, mode: int = 0o644) -> Iterator[IO[bytes
 
 
 def _name(descriptor: int, path: Path) -> None:
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # With a directory's descriptor Python calls linkat(AT_SYMLINK_FOLLOW); without, link(), which does not follow.
-        os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+        os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=directory, follow_symlinks=True)
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 def write_whole(target: Path, data: bytes) -> None:
@@ -62,9 +62,9 @@ def write_whole(target: Path, data: bytes) -> None:
         file.write(data)
 
 
-def sync_directory(folder: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Sync a directory, so that the names in it survive a power cut (fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

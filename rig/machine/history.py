@@ -48,5 +48,5 @@ async def take_first_snapshot(monitor: Monitor) -> None:
     # QMP's snapshot-save is a job whose end comes as an event. The human monitor's savevm is finished when it answers.
     said = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
     if said:
-        remedy = "free some space in the folder for temporary files, or use --no-reverse"
+        remedy = "free some space in the directory for temporary files, or use --no-reverse"
         raise RigError(f"QEMU refused a snapshot: {said}", where="replay", remedy=remedy)

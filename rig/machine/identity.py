@@ -35,7 +35,7 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
     neutral = replace(spec, kernel=Path("kernel"), initramfs=Path("initramfs"), rootfs=Path("rootfs"))
     wiring = Wiring(
         name="",
-        folder=Path("/"),
+        directory=Path("/"),
         payload=Path("payload"),
         swap=Path("swap") if spec.swap else None,
         shell=spec.clock is Clock.LIVE,

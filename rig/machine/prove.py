@@ -12,7 +12,7 @@ from rig.image.staging import staging_directory
 from rig.image.store import Store
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.session import Listeners, runtime_folder, swap_file
+from rig.machine.session import Listeners, runtime_directory, swap_file
 from rig.machine.snapshot import Patience, find_snapshot, make_snapshot, restored
 from rig.machine.spec import GuestSpec, Wiring
 
@@ -49,14 +49,14 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
     except RigError as error:
         return diagnose(error, printed, patience)
     try:
-        with runtime_folder("kvm") as folder, staging_directory("kvm") as out:
-            blank_payload(folder / "payload")
+        with runtime_directory("kvm") as directory, staging_directory("kvm") as out:
+            blank_payload(directory / "payload")
             wiring = Wiring(
                 name="kvm-proof",
-                folder=folder,
-                payload=folder / "payload",
+                directory=directory,
+                payload=directory / "payload",
                 incoming=True,
-                swap=swap_file(spec, folder),
+                swap=swap_file(spec, directory),
                 shell=True,
             )
             async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:

@@ -33,7 +33,7 @@ __all__ = [
     "Session",
     "confined",
     "confinement_user",
-    "runtime_folder",
+    "runtime_directory",
     "started",
     "swap_file",
 ]
@@ -161,7 +161,7 @@ class Session:
 
 
 @contextmanager
-def runtime_folder(name: str) -> Iterator[Path]:
+def runtime_directory(name: str) -> Iterator[Path]:
     """Yield a private directory for sockets, removed at the end of the block.
 
     Its path is short because sun_path holds 108 bytes (unix(7)).
@@ -173,11 +173,11 @@ def runtime_folder(name: str) -> Iterator[Path]:
         yield path
 
 
-def swap_file(spec: GuestSpec, folder: Path) -> Path | None:
+def swap_file(spec: GuestSpec, directory: Path) -> Path | None:
     """Make the sparse file of the guest's swap disk and return its path, or None for a guest without swap."""
     if not spec.swap:
         return None
-    path = folder / "swap"
+    path = directory / "swap"
     with path.open("wb") as file:
         file.truncate(spec.swap)
     return path

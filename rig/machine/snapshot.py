@@ -33,7 +33,7 @@ from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder, started, swap_file
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
 from rig.machine.spec import Clock, GuestSpec, Wiring
 
 __all__ = [
@@ -191,11 +191,11 @@ def _from_entry(entry: Entry) -> Snapshot:
 def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
     """Return the paths of the guest's snapshot. The snapshot need not exist yet."""
     key = key_of(identity_of(spec, qemu))
-    folder = store.root / "snapshot" / key
+    directory = store.root / "snapshot" / key
     return SnapshotFiles(
         key=key,
-        ram=folder / RAM if memory_is_a_file(spec) else None,
-        head=folder / HEAD if _head(spec.kernel) else None,
+        ram=directory / RAM if memory_is_a_file(spec) else None,
+        head=directory / HEAD if _head(spec.kernel) else None,
     )
 
 
@@ -216,14 +216,14 @@ async def make_snapshot(
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
-    with store.staging_directory() as work, runtime_folder(key) as folder, _memory(spec) as memory:
+    with store.staging_directory() as work, runtime_directory(key) as directory, _memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
         result = work / "result"
         result.mkdir()
         wiring = Wiring(
             name=key[:12],
-            folder=folder,
+            directory=directory,
             payload=blank,
             swap=swap_file(spec, work),
             shell=spec.clock is Clock.LIVE,
@@ -290,13 +290,13 @@ async def _queue_entries(session: Session) -> int | None:
         return None
 
 
-def _blank_layers(spec: GuestSpec, folder: Path) -> Path | None:
+def _blank_layers(spec: GuestSpec, directory: Path) -> Path | None:
     if not spec.layers:
         return None
-    folder.mkdir()
+    directory.mkdir()
     for size in {layer.size for layer in spec.layers}:
-        write_blank(folder / str(size), size)
-    return folder
+        write_blank(directory / str(size), size)
+    return directory
 
 
 @contextmanager

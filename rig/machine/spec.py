@@ -77,7 +77,7 @@ class GuestSpec:
 class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
-    folder: the directory of the sockets and pipes.
+    directory: the directory of the sockets and pipes.
     incoming: whether QEMU waits for a snapshot to restore.
     rr: `record` or `replay`.
     recording: the rrfile that QEMU writes or reads.
@@ -94,7 +94,7 @@ class Wiring:
     """
 
     name: str
-    folder: Path
+    directory: Path
     payload: Path
     incoming: bool = False
     rr: str | None = None
@@ -115,24 +115,24 @@ class Wiring:
     @property
     def qmp(self) -> Path:
         """The socket on which rig listens for QMP."""
-        return self.folder / "qmp"
+        return self.directory / "qmp"
 
     @property
     def console(self) -> Path:
         """The pipe of ttyS0: QEMU adds .in and .out to its name."""
-        return self.folder / "console"
+        return self.directory / "console"
 
     @property
     def events(self) -> Path:
         """The pipe of the agent's records."""
-        return self.folder / "events"
+        return self.directory / "events"
 
     @property
     def gdb(self) -> Path:
         """The socket on which QEMU listens for a debugger."""
-        return self.folder / "gdb"
+        return self.directory / "gdb"
 
     @property
     def shell_socket(self) -> Path:
         """The socket of the second console, hvc0, for the user."""
-        return self.folder / "shell"
+        return self.directory / "shell"

@@ -63,8 +63,8 @@ async def run_program(
     job, outcomes = _job(store, request)
     asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
-    run, folder = await run_job(job, asked, progress, store, meanwhile=meanwhile)
-    return run, folder, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
+    run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
+    return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
 
 
 def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:

@@ -114,45 +114,45 @@ def _stamp(store: Store, path: Path) -> str:
     return known
 
 
-def _directory(store: Store, folder: Path) -> LayerImage:
-    if folder == Path("/"):
+def _directory(store: Store, directory: Path) -> LayerImage:
+    if directory == Path("/"):
         raise UsageError(
             "the host's own root is no root for a guest", where="--root /", remedy="name a directory, or use --copy"
         )
-    key = layer_key("directory", _listing(folder))
+    key = layer_key("directory", _listing(directory))
     found = find_layer(store, key)
     if found is not None:
         return found
-    return build_layer(store, key, str(folder), tree=folder, exceptions=_owners(folder))
+    return build_layer(store, key, str(directory), tree=directory, exceptions=_owners(directory))
 
 
-def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
+def _entries(directory: Path) -> list[tuple[str, os.stat_result]]:
     found, size = [], 0
-    for path in [folder, *folder.rglob("*")]:
+    for path in [directory, *directory.rglob("*")]:
         status = path.lstat()
         size += status.st_size if stat.S_ISREG(status.st_mode) else 0
-        found.append((str(path.relative_to(folder)), status))
+        found.append((str(path.relative_to(directory)), status))
         if len(found) > MOST_FILES or size > LARGEST_ROOT:
             raise UsageError(
                 f"is larger than {LARGEST_ROOT >> 30} GB or {MOST_FILES} files",
-                where=folder,
+                where=directory,
                 remedy="leave out what the program does not need",
             )
     return found
 
 
-def _listing(folder: Path) -> str:
+def _listing(directory: Path) -> str:
     """Return a digest of a directory's names, sizes, modes, owners and mtimes, as a fast substitute for its content."""
     return digest_text(
-        str(folder.resolve()),
+        str(directory.resolve()),
         *(
             f"{name}\0{s.st_size}\0{s.st_mode}\0{s.st_uid}\0{s.st_gid}\0{s.st_mtime_ns}\0{s.st_ino}"
-            for name, s in sorted(_entries(folder), key=lambda entry: entry[0])
+            for name, s in sorted(_entries(directory), key=lambda entry: entry[0])
         ),
     )
 
 
-def _owners(folder: Path) -> dict[str, Owner]:
+def _owners(directory: Path) -> dict[str, Owner]:
     """Return owner and mode of each file that is not to belong to root in the guest.
 
     Files of the user who runs rig belong to root there, since an ordinary user cannot create files of root.
@@ -160,7 +160,7 @@ def _owners(folder: Path) -> dict[str, Owner]:
     me = os.geteuid()
     return {
         name: Owner(status.st_uid, status.st_gid, status.st_mode)
-        for name, status in _entries(folder)
+        for name, status in _entries(directory)
         if name != "." and status.st_uid not in (0, me)
     }
 

@@ -25,8 +25,8 @@ from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
+from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory
 from rig.run.document import Run
-from rig.run.folder import RUN_FILE, finish_folder, parse_run, runs_folder, unfinished_folder
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
 from rig.sanitize import plain
 
@@ -38,22 +38,22 @@ class Imported:
     """An imported run. added: the cache entries that did not exist on this host before."""
 
     run: Run
-    folder: Path
+    directory: Path
     added: tuple[str, ...]
 
 
-def export_run(store: Store, run: Run, folder: Path, target: Path) -> int:
+def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
     """Write the run and its parts into `target` (tar, zstd) and return the archive's size in bytes.
 
     A run without a recording is exported without parts: it can be read and reported anywhere, but not replayed.
     Raises RigError where a part is missing or the disk is full.
     """
     members = {
-        f"run/{path.relative_to(folder)}": path
-        for path in sorted(folder.rglob("*"))
+        f"run/{path.relative_to(directory)}": path
+        for path in sorted(directory.rglob("*"))
         if path.is_file() and not path.is_symlink() and path.name != IMPORTED_FILE
     }
-    imported = read_imported(folder)
+    imported = read_imported(directory)
     cached = [] if run.recording.guest is None else [_entry(store, run, *each, imported) for each in _wanted(run)]
     for entry in cached:
         names = entry.files if entry.kind == "snapshot" else _needed_only(entry, run)
@@ -154,7 +154,7 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     Raises RigError for a file that is not a bundle, a damaged or truncated bundle, a name or hash in it that has not
     the allowed form, and a different run with the same id on this host.
     """
-    root = runs_folder() if root is None else root
+    root = runs_directory() if root is None else root
     with store.staging_directory() as work:
         manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
@@ -172,11 +172,11 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         here = {entry.key for entry in store.entries("imported")}
         parts = _adopt(store, work, manifest, run)
         if not kept.is_file():
-            with unfinished_folder(root, run.id) as folder:
+            with unfinished_directory(root, run.id) as directory:
                 for path in (work / "run").iterdir():
-                    shutil.move(path, folder)
-                write_imported(folder, parts)
-                finish_folder(folder, target)
+                    shutil.move(path, directory)
+                write_imported(directory, parts)
+                finish_directory(directory, target)
         elif parts:
             write_imported(target, (read_imported(target) or {}) | parts)
         return Imported(run, target, tuple(f"{kind} {key[:16]}" for kind, key in parts.items() if key not in here))
@@ -209,20 +209,20 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
         names = [name for name, each in manifest.files.items() if each == digest and name.startswith(f"cache/{kind}/")]
         if not names:
             raise RigError(f"the archive lacks the run's {kind} ({digest[:16]})", where=MANIFESTS[0])
-        lacking[kind] = folder = PurePosixPath(names[0]).parent
-        identity = manifest.about.get(f"{kind}/{folder.name}", {}).get("identity")
+        lacking[kind] = directory = PurePosixPath(names[0]).parent
+        identity = manifest.about.get(f"{kind}/{directory.name}", {}).get("identity")
         # Snapshots of earlier versions have no identity to compare.
         if kind == "snapshot" and identity is not None and not _is_of(run, identity):
             raise RigError("the snapshot's key is not the hash of the identity beside it", where=MANIFESTS[0])
     keys: dict[str, str] = {}
-    for kind, folder in lacking.items():
+    for kind, directory in lacking.items():
         files = {
-            PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{folder}/")
+            PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{directory}/")
         }
         keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
-        kept = manifest.about.get(f"{kind}/{folder.name}", {})
+        kept = manifest.about.get(f"{kind}/{directory.name}", {})
         about = {"kind": kind, "spec": f"{kind} of run {run.id} {plain(kept.get('spec', ''), longest=80)}".rstrip()}
-        store.add("imported", keys[kind], work / folder, about | {k: v for k, v in kept.items() if k == "identity"})
+        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k == "identity"})
     return keys
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rig.image.store import is_key
 from rig.replay.tar_reader import BadArchive
-from rig.run.folder import LARGEST_RUN_FILE, LOCK, RUN_FILE
+from rig.run.directory import LARGEST_RUN_FILE, LOCK, RUN_FILE
 from rig.run.imported import IMPORTED_FILE
 
 __all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "Manifest", "check_name", "read_manifest"]

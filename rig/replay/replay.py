@@ -15,7 +15,7 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_folder
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
 from rig.replay.replayable import Replayable, unpack_payload
@@ -59,12 +59,12 @@ async def replaying(
 ) -> AsyncIterator[Session]:
     """Start the guest of a recording, restored from its snapshot and stopped before the first instruction."""
     name = f"replay-{replayable.run.id[-4:]}"
-    with runtime_folder(name) as folder:
-        payload = await asyncio.to_thread(unpack_payload, replayable, folder)
+    with runtime_directory(name) as directory:
+        payload = await asyncio.to_thread(unpack_payload, replayable, directory)
         guest = replayable.run.recording.guest
         wiring = Wiring(
             name=name,
-            folder=folder,
+            directory=directory,
             payload=payload,
             incoming=True,
             rr="replay",
@@ -94,8 +94,8 @@ async def replay(
     progress.phase("replay")
     loop, parted = asyncio.get_running_loop(), asyncio.Event()
     recording = replayable.run.recording
-    console = Comparison("console.log", replayable.folder / "console.log", recording.console_sha256)
-    events = Comparison("events.jsonl", replayable.folder / "events.jsonl", recording.events_sha256)
+    console = Comparison("console.log", replayable.directory / "console.log", recording.console_sha256)
+    events = Comparison("events.jsonl", replayable.directory / "events.jsonl", recording.events_sha256)
 
     def feed(comparison: Comparison, data: bytes) -> None:
         comparison.feed(data)
@@ -109,8 +109,8 @@ async def replay(
         on_events=lambda data: feed(events, data),
     )
     with staging_directory("replay") as aside:
-        folder = out or Path(aside)
-        async with replaying(replayable, qemu, folder, listeners) as session:
+        directory = out or Path(aside)
+        async with replaying(replayable, qemu, directory, listeners) as session:
             began = time.monotonic()
             await session.monitor.execute("cont")
             problem = await _to_its_end(session, parted, bounds)

@@ -40,7 +40,7 @@ class Replayable:
     """A run whose parts are all on this host. cut: the recording is shorter than run.json says."""
 
     run: Run
-    folder: Path
+    directory: Path
     spec: GuestSpec
     snapshot: Snapshot
     recording: Path
@@ -56,23 +56,23 @@ def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
     )
 
 
-def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool = True) -> Replayable:
+def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bool = True) -> Replayable:
     """Return the parts that a replay of this run starts from.
 
     check: whether the recording's SHA-256 must match run.json.
     Raises RigError for a run without a recording, a different QEMU, a part that is missing or has changed, and a
     damaged recording.
     """
-    guest = _recorded(run, folder)
+    guest = _recorded(run, directory)
     if qemu.text != run.environment.qemu:
         raise RigError(
             f"recorded with QEMU {run.environment.qemu}; a replay with {qemu.text} would not be faithful",
             where=qemu.path,
             remedy="name that version's program in RIG_QEMU",
         )
-    recording = folder / str(run.recording.path)
+    recording = directory / str(run.recording.path)
     cut = _check_recording(run, recording, check=check)
-    imported = read_imported(folder)
+    imported = read_imported(directory)
     kernel, initramfs, rootfs, *layers = (_found(store, part, imported) for part in parts_of(guest))
     spec = GuestSpec(
         memory=guest.memory,
@@ -93,27 +93,29 @@ def replayable(store: Store, run: Run, folder: Path, qemu: Qemu, *, check: bool 
         qemu_args=guest.qemu_args,
         layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
     )
-    return Replayable(run, folder, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
+    return Replayable(run, directory, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
 
 
-def _recorded(run: Run, folder: Path) -> RecordedGuest:
+def _recorded(run: Run, directory: Path) -> RecordedGuest:
     if run.recording.path is None:
         raise RigError(
             f"this run has no recording: {run.recording.reason or 'it names no reason'}",
-            where=folder,
+            where=directory,
             remedy="run it again on the warp clock, without --no-record",
         )
     if run.recording.guest is None:
         raise RigError(
             "the run does not say what its guest was made of: an earlier rig made it",
-            where=folder / "run.json",
+            where=directory / "run.json",
             remedy="run it again",
         )
     for name in (run.recording.path, PAYLOAD):
-        path = folder / name
+        path = directory / name
         # The path comes from run.json, which may be imported: it must not lead out of the run's directory.
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise RigError("the recording lies outside the run's folder", where=path, remedy="this is no run of rig's")
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise RigError(
+                "the recording lies outside the run's directory", where=path, remedy="this is no run of rig's"
+            )
         if not path.is_file():
             raise RigError("this part of the recording is gone", where=path, remedy="run it again, or import it again")
     return run.recording.guest
@@ -143,12 +145,12 @@ def _found(store: Store, part: Part, imported: dict[str, str] | None) -> Path:
     )
 
 
-def kernel_of(store: Store, run: Run, folder: Path) -> Path:
+def kernel_of(store: Store, run: Run, directory: Path) -> Path:
     """Return the path of the kernel that a run booted. Raises RigError when this host does not have it.
 
     The run need not have a recording.
     """
-    return _found(store, Part("kernel", run.environment.kernel_hash, ""), read_imported(folder))
+    return _found(store, Part("kernel", run.environment.kernel_hash, ""), read_imported(directory))
 
 
 def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> Iterator[Path]:
@@ -205,7 +207,7 @@ def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -
 
 def unpack_payload(replayable: Replayable, into: Path) -> Path:
     """Unpack the run's payload and return its path. Raises RigError when it differs from the recorded payload."""
-    packed = replayable.folder / PAYLOAD
+    packed = replayable.directory / PAYLOAD
     target = into / "payload"
     size = replayable.spec.payload_size
     unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]

@@ -57,9 +57,9 @@ def default_place(run: Run) -> Place:
     return Place("panic") if run.panic else Place("start")
 
 
-def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
+def refuse_what_never_comes(run: Run, directory: Path, place: Place) -> None:
     """Raise UsageError for a stop point that the run never reaches."""
-    marks = marks_of(folder)
+    marks = marks_of(directory)
     if place.kind == "oom" and not run.ooms:
         raise UsageError("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
     if place.kind == "panic" and not run.panic:
@@ -70,7 +70,7 @@ def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
             where="--at",
             remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
         )
-    if place.kind == "t" and place.seconds <= (first := _first_second(folder)):
+    if place.kind == "t" and place.seconds <= (first := _first_second(directory)):
         raise UsageError(
             f"the recording begins at {first:.1f} s of the guest's clock", where="--at", remedy="a later time"
         )
@@ -80,19 +80,19 @@ def refuse_what_never_comes(run: Run, folder: Path, place: Place) -> None:
         )
 
 
-def _first_second(folder: Path) -> float:
+def _first_second(directory: Path) -> float:
     """Return the guest's clock at the start of the recording: the time of the agent's first record, `ready`."""
     try:
-        with (folder / "events.jsonl").open("rb") as file:
+        with (directory / "events.jsonl").open("rb") as file:
             return float(json.loads(file.readline())["t"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
 
 
-def marks_of(folder: Path) -> tuple[str, ...]:
+def marks_of(directory: Path) -> tuple[str, ...]:
     """Return the names of a run's marks in the order in which the console shows them."""
     try:
-        console = (folder / "console.log").read_bytes().decode(errors="replace")
+        console = (directory / "console.log").read_bytes().decode(errors="replace")
     except OSError:
         return ()
     return tuple(re.findall(r"^\[ *[\d.]+\](?:\[[^\]]*\])? rig: mark (\S+)", console, flags=re.MULTILINE))

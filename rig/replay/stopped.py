@@ -98,7 +98,7 @@ async def at_place(
 
     Raises UsageError for a stop point that the run never reaches, and RigError when it is not reached in time.
     """
-    refuse_what_never_comes(replayable.run, replayable.folder, place)
+    refuse_what_never_comes(replayable.run, replayable.directory, place)
     names = FUNCTIONS.get(place.kind, ())
     addresses = symbol_addresses(symbols.vmlinux, names)
     function = next((name for name in names if name in addresses), "")
@@ -201,7 +201,7 @@ def _condition(replayable: Replayable, place: Place, symbols: Symbols) -> Condit
         return True
 
     if place.kind == "mark":
-        return _nth(marks_of(replayable.folder).index(place.name) + 1)
+        return _nth(marks_of(replayable.directory).index(place.name) + 1)
     if place.kind == "fork":
         return _child_is(replayable.run, symbols)
     return always

@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from rig.run.folder import Listed
+    from rig.run.directory import Listed
     from rig.scenario.load import Scenario
 
 __all__ = ["runs_table", "scenario_page", "scenarios_table"]
 
 
-def scenarios_table(folders: Sequence[Path]) -> Table:
+def scenarios_table(directories: Sequence[Path]) -> Table:
     """Return a table of the scenarios in these directories; the row of an invalid one has the error."""
     from rich.text import Text
 
     from rig.scenario.load import load_scenario
 
     table = _table("scenario", "what it shows")
-    for folder in folders:
+    for directory in directories:
         try:
-            scenario = load_scenario(str(folder))
+            scenario = load_scenario(str(directory))
         except RigError as error:
-            table.add_row(Text(folder.name, "bold"), Text(f"broken: {error.what}", "red"))
+            table.add_row(Text(directory.name, "bold"), Text(f"broken: {error.what}", "red"))
         else:
-            table.add_row(Text(folder.name, "bold"), Text(scenario.file.summary))
+            table.add_row(Text(directory.name, "bold"), Text(scenario.file.summary))
     return table
 
 

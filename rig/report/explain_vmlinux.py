@@ -99,11 +99,11 @@ def _functions(elf: Any) -> dict[str, list[tuple[int, int]]]:
 
 def _file_name(program: Any, entry: Any) -> str:
     name = str(entry.name.decode("utf-8", "replace"))
-    folders = program["include_directory"]
+    directories = program["include_directory"]
     index = entry.dir_index if program["version"] >= 5 else entry.dir_index - 1
-    if not 0 <= index < len(folders):
+    if not 0 <= index < len(directories):
         return name
-    folder = str(folders[index].decode("utf-8", "replace"))
+    directory = str(directories[index].decode("utf-8", "replace"))
     # Leave out the build directory, which differs from machine to machine: the path within the kernel tree counts.
-    inner = folder.rsplit("/linux-", 1)[-1].partition("/")[2] if "/linux-" in folder else folder
+    inner = directory.rsplit("/linux-", 1)[-1].partition("/")[2] if "/linux-" in directory else directory
     return f"{inner}/{name}" if inner else name

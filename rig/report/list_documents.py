@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rig.image.store import Entry
-    from rig.run.folder import Listed
+    from rig.run.directory import Listed
 
 __all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scenario_entry"]
 
@@ -24,14 +24,14 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=1, ensure_ascii=False))
 
 
-def scenario_entry(folder: Path) -> dict[str, Any]:
+def scenario_entry(directory: Path) -> dict[str, Any]:
     """Return the entry of a scenario in `rig list`; an invalid scenario has the key `problem`."""
     try:
-        scenario = load_scenario(str(folder))
+        scenario = load_scenario(str(directory))
     except RigError as error:
-        return {"name": folder.name, "problem": str(error)}
+        return {"name": directory.name, "problem": str(error)}
     return {
-        "name": folder.name,
+        "name": directory.name,
         "title": scenario.file.title,
         "summary": scenario.file.summary,
         "parameters": list(scenario.parameters),
@@ -68,11 +68,11 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
 def run_entry(listed: Listed) -> dict[str, Any]:
     """Return the entry of a run in `rig runs`; a run that cannot be read has the key `problem`."""
     if listed.run is None:
-        return {"id": listed.id, "path": str(listed.folder), "problem": listed.problem}
+        return {"id": listed.id, "path": str(listed.directory), "problem": listed.problem}
     run = listed.run
     return {
         "id": listed.id,
-        "path": str(listed.folder),
+        "path": str(listed.directory),
         "started": run.started,
         "scenario": run.scenario,
         "settings": dict(run.settings),

@@ -60,7 +60,7 @@ def output_bytes(record: Mapping[str, Any]) -> bytes:
     return data if record.get("open") else data + b"\n"
 
 
-def print_ending(run: Run, folder: Path, problem: str = "", hint: str = "") -> None:
+def print_ending(run: Run, directory: Path, problem: str = "", hint: str = "") -> None:
     """Print on standard error what the exit status does not tell: an OOM or panic with its explanation, or `problem`.
 
     problem: why the program did not start or did not end; empty otherwise.
@@ -72,9 +72,9 @@ def print_ending(run: Run, folder: Path, problem: str = "", hint: str = "") -> N
     from rig.report.terminal import render_ending
 
     console = Console(stderr=True, highlight=False)
-    for sentence in _explained(folder / "console.log") if run.ooms or run.panic else ():
+    for sentence in _explained(directory / "console.log") if run.ooms or run.panic else ():
         console.print(Text(plain(sentence)), soft_wrap=not console.is_terminal)
-    for part in render_ending(run, folder):
+    for part in render_ending(run, directory):
         console.print(part, soft_wrap=not console.is_terminal)
     for line in (problem, run.reason):
         if line:

@@ -37,9 +37,9 @@ NOT_JUDGED = "not judged:"
 """How a claim's reason begins when another that it needs failed."""
 
 
-def print_run(console: Console, run: Run, folder: Path | None = None) -> None:
+def print_run(console: Console, run: Run, directory: Path | None = None) -> None:
     """Print the whole report of a run."""
-    for part in render_run(run, folder):
+    for part in render_run(run, directory):
         console.print(part, soft_wrap=not console.is_terminal)
 
 
@@ -48,7 +48,7 @@ def print_verdict(console: Console, run: Run) -> None:
     console.print(_verdict(run.verdict), soft_wrap=True)
 
 
-def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
+def render_run(run: Run, directory: Path | None = None) -> list[RenderableType]:
     """Return the report's parts, top to bottom."""
     from rich.text import Text
 
@@ -60,11 +60,11 @@ def render_run(run: Run, folder: Path | None = None) -> list[RenderableType]:
         parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
     if run.panic:
         parts += [Text(), Text.assemble(("Panic: ", "bold red"), plain(run.panic))]
-    parts += [Text(), *_footer(run, folder)]
+    parts += [Text(), *_footer(run, directory)]
     return parts
 
 
-def render_ending(run: Run, folder: Path | None = None) -> list[RenderableType]:
+def render_ending(run: Run, directory: Path | None = None) -> list[RenderableType]:
     """Return the report of a run without claims: the killed process, a panic, the run's directory."""
     from rich.text import Text
 
@@ -76,7 +76,7 @@ def render_ending(run: Run, folder: Path | None = None) -> list[RenderableType]:
     parts += [Text(f"Stalled {_stalled(stall)}", "bold") for stall in run.stalls]
     if run.panic:
         parts.append(Text.assemble(("Panic: ", "bold red"), plain(run.panic)))
-    return [*parts, *_footer(run, folder)]
+    return [*parts, *_footer(run, directory)]
 
 
 CAUSES = {
@@ -191,7 +191,7 @@ def _ranking(oom: OomReport) -> list[RenderableType]:
     return [title, table, *([Text(", ".join(left_out), "dim")] if left_out else [])]
 
 
-def _footer(run: Run, folder: Path | None) -> list[RenderableType]:
+def _footer(run: Run, directory: Path | None) -> list[RenderableType]:
     from rich.text import Text
 
     lines: list[RenderableType] = []
@@ -222,6 +222,6 @@ def _footer(run: Run, folder: Path | None) -> list[RenderableType]:
     ]
     if run.recording.reason:
         lines.append(Text(f"no recording: {plain(run.recording.reason)}", "dim"))
-    if folder is not None:
-        lines.append(Text.assemble(("run ", "dim"), run.id, ("  ", ""), (str(folder), "underline")))
+    if directory is not None:
+        lines.append(Text.assemble(("run ", "dim"), run.id, ("  ", ""), (str(directory), "underline")))
     return lines

@@ -24,7 +24,7 @@ __all__ = [
     "LARGEST_RUN_FILE",
     "Listed",
     "OpenRun",
-    "finish_folder",
+    "finish_directory",
     "list_runs",
     "new_run_id",
     "open_run",
@@ -32,8 +32,8 @@ __all__ = [
     "read_run",
     "remove_leftovers",
     "resolve_run",
-    "runs_folder",
-    "unfinished_folder",
+    "runs_directory",
+    "unfinished_directory",
 ]
 
 RUN_FILE = "run.json"
@@ -46,7 +46,7 @@ MOST_CONTAINERS, MOST_VALUES = 300_000, 600_000
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
-def runs_folder() -> Path:
+def runs_directory() -> Path:
     """Return the directory that holds the runs: $RIG_RUNS, or `rig/runs` in the user's state directory."""
     if chosen := os.environ.get("RIG_RUNS"):
         return Path(chosen).expanduser().absolute()
@@ -60,7 +60,7 @@ class OpenRun:
     """A run's directory while the run is in progress. `keep(run)` writes run.json and marks the run as complete."""
 
     id: str
-    folder: Path
+    directory: Path
     """The directory to write to; it is renamed to `final` when the run is complete."""
     final: Path
     whole: bool = False
@@ -70,9 +70,9 @@ class OpenRun:
         self.whole = False
         text = run.model_dump_json(indent=2)
         try:
-            (self.folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+            (self.directory / RUN_FILE).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
-            raise _cannot_write(self.folder, error) from error
+            raise _cannot_write(self.directory, error) from error
         self.whole = True
 
 
@@ -82,68 +82,68 @@ def open_run(root: Path | None = None) -> Iterator[OpenRun]:
 
     Raises RigError when the directory cannot be created or written.
     """
-    root = runs_folder() if root is None else root
+    root = runs_directory() if root is None else root
     run_id = new_run_id()
-    with unfinished_folder(root, run_id) as folder:
-        run = OpenRun(run_id, folder, root / run_id)
+    with unfinished_directory(root, run_id) as directory:
+        run = OpenRun(run_id, directory, root / run_id)
         yield run
         if run.whole:
-            finish_folder(folder, run.final)
-            run.folder = run.final
+            finish_directory(directory, run.final)
+            run.directory = run.final
 
 
 @contextmanager
-def unfinished_folder(root: Path, run_id: str) -> Iterator[Path]:
-    """Yield a locked staging directory beside the runs; remove it at the end unless `finish_folder` renamed it.
+def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
+    """Yield a locked staging directory beside the runs; remove it at the end unless `finish_directory` renamed it.
 
     Raises RigError when the directory cannot be created, or another rig process holds its lock.
     """
-    folder = root / f"{UNFINISHED}{run_id}"
+    directory = root / f"{UNFINISHED}{run_id}"
     try:
-        folder.mkdir(parents=True, mode=0o700)
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        directory.mkdir(parents=True, mode=0o700)
+        lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise RigError(
-            "another rig writes this run, or left it unfinished", where=folder, remedy="wait for it, or rig clean"
+            "another rig writes this run, or left it unfinished", where=directory, remedy="wait for it, or rig clean"
         ) from None
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise _cannot_write(directory, error) from error
     try:
         # The kernel drops the lock when this process ends: a free lock marks a leftover of a rig that was killed.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
+        yield directory
     finally:
         os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def finish_folder(folder: Path, final: Path) -> None:
+def finish_directory(directory: Path, final: Path) -> None:
     """Rename a staging directory to its final name. Raises RigError when the rename fails."""
     try:
-        (folder / LOCK).unlink()
-        folder.rename(final)
+        (directory / LOCK).unlink()
+        directory.rename(final)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise _cannot_write(directory, error) from error
 
 
-def _cannot_write(folder: Path, error: OSError) -> RigError:
+def _cannot_write(directory: Path, error: OSError) -> RigError:
     return RigError(
-        f"the run's folder cannot be written: {error.strerror}",
-        where=folder,
-        remedy="make room, or name another folder in RIG_RUNS",
+        f"the run's directory cannot be written: {error.strerror}",
+        where=directory,
+        remedy="make room, or name another directory in RIG_RUNS",
     )
 
 
 def remove_leftovers(root: Path | None = None) -> list[Path]:
     """Remove the staging directories of killed rig processes and return their paths; those in use stay."""
-    root = runs_folder() if root is None else root
+    root = runs_directory() if root is None else root
     removed: list[Path] = []
-    for folder in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
+    for directory in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
         with contextlib.suppress(OSError):
-            if (folder / LOCK).exists() and not _is_free(folder / LOCK):
+            if (directory / LOCK).exists() and not _is_free(directory / LOCK):
                 continue
-            shutil.rmtree(folder)
-            removed.append(folder)
+            shutil.rmtree(directory)
+            removed.append(directory)
     return removed
 
 
@@ -167,7 +167,7 @@ class Listed:
     """
 
     id: str
-    folder: Path
+    directory: Path
     run: Run | None
     problem: str = ""
 
@@ -175,12 +175,12 @@ class Listed:
 def list_runs(root: Path | None = None, *, last: int | None = None) -> list[Listed]:
     """Return the runs, oldest first. last: at most this many, the newest ones."""
     listed: list[Listed] = []
-    folders = _folders(runs_folder() if root is None else root)
-    for folder in folders if last is None else folders[-last:]:
+    directories = _directories(runs_directory() if root is None else root)
+    for directory in directories if last is None else directories[-last:]:
         try:
-            listed.append(Listed(folder.name, folder, read_run(folder)))
+            listed.append(Listed(directory.name, directory, read_run(directory)))
         except RigError as error:
-            listed.append(Listed(folder.name, folder, None, error.what))
+            listed.append(Listed(directory.name, directory, None, error.what))
     return listed
 
 
@@ -189,37 +189,37 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
 
     run: a path, an id, a unique prefix of an id, or `last`.
     """
-    root = runs_folder() if root is None else root
+    root = runs_directory() if root is None else root
     path = Path(run).expanduser()
     if path.name == RUN_FILE and path.is_file():
         path = path.parent
     if (path / RUN_FILE).is_file():
         return path.resolve()
-    folders = _folders(root)
+    directories = _directories(root)
     if run == "last":
-        if not folders:
+        if not directories:
             raise UsageError("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
-        return folders[-1]
+        return directories[-1]
     if "/" in run:
-        raise UsageError(f"there is no {RUN_FILE} in this folder", where=run, remedy="'rig runs' lists the runs")
-    found = [folder for folder in folders if folder.name.startswith(run)] if run else []
-    exact = [folder for folder in found if folder.name == run]
+        raise UsageError(f"there is no {RUN_FILE} in this directory", where=run, remedy="'rig runs' lists the runs")
+    found = [directory for directory in directories if directory.name.startswith(run)] if run else []
+    exact = [directory for directory in found if directory.name == run]
     if exact or len(found) == 1:
         return (exact or found)[0]
     if found:
-        names = "\n".join(folder.name for folder in found)
+        names = "\n".join(directory.name for directory in found)
         raise UsageError(f"'{run}' begins {len(found)} runs' ids", remedy="write more of it", detail=names)
     raise UsageError(f"there is no run '{run}'", where=root, remedy="'rig runs' lists the runs")
 
 
-def read_run(folder: Path) -> Run:
+def read_run(directory: Path) -> Run:
     """Read run.json from a run's directory. Raises RigError when it is missing, invalid or of a later schema."""
-    path = folder / RUN_FILE
+    path = directory / RUN_FILE
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_RUN_FILE + 1)
     except FileNotFoundError:
-        raise RigError(f"there is no {RUN_FILE}", where=folder, remedy="'rig runs' lists the runs") from None
+        raise RigError(f"there is no {RUN_FILE}", where=directory, remedy="'rig runs' lists the runs") from None
     except OSError as error:
         raise RigError(f"cannot be read: {error.strerror}", where=path) from error
     return parse_run(text, path)
@@ -257,9 +257,9 @@ def parse_run(text: bytes, where: Path) -> Run:
     return run
 
 
-def _folders(root: Path) -> list[Path]:
+def _directories(root: Path) -> list[Path]:
     """Return the directories of complete runs, oldest first: by the second in the id, then by run.json's mtime."""
     if not root.is_dir():
         return []
     whole = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
-    return sorted(whole, key=lambda folder: (folder.name[:15], (folder / RUN_FILE).stat().st_mtime_ns))
+    return sorted(whole, key=lambda directory: (directory.name[:15], (directory / RUN_FILE).stat().st_mtime_ns))

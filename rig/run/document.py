@@ -308,7 +308,7 @@ class Run(Model):
     schema_version: int = SCHEMA_VERSION
     id: str
     scenario: str
-    scenario_folder: str = ""
+    scenario_directory: str = ""
     title: str = ""
     started: str
     """Start of the run in host time, ISO 8601 with the time zone."""

@@ -14,19 +14,19 @@ IMPORTED_FILE = "imported.json"
 LARGEST = 4096
 
 
-def write_imported(folder: Path, parts: dict[str, str]) -> None:
+def write_imported(directory: Path, parts: dict[str, str]) -> None:
     """Write the list of imported parts into a run's directory. parts: kind -> key of the cache entry."""
-    aside = folder / f".{IMPORTED_FILE}"
+    aside = directory / f".{IMPORTED_FILE}"
     aside.write_text(json.dumps({"parts": parts}, indent=1) + "\n", encoding="utf-8")
-    aside.replace(folder / IMPORTED_FILE)
+    aside.replace(directory / IMPORTED_FILE)
 
 
-def read_imported(folder: Path) -> dict[str, str] | None:
+def read_imported(directory: Path) -> dict[str, str] | None:
     """Return the imported parts of a run, kind -> key, or None for a run that was recorded on this host.
 
     Raises RigError when the file is damaged.
     """
-    path = folder / IMPORTED_FILE
+    path = directory / IMPORTED_FILE
     try:
         with path.open("rb") as file:
             found = json.loads(file.read(LARGEST))["parts"]

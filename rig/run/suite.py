@@ -80,7 +80,7 @@ def suite_of_run(run: Run) -> Suite:
         name=run.scenario,
         cases=cases_of_claims(run.claims, run.verdict, run.reason),
         seconds=run.host_seconds,
-        file=f"{run.scenario_folder}/scenario.toml" if run.scenario_folder else "",
+        file=f"{run.scenario_directory}/scenario.toml" if run.scenario_directory else "",
         properties=(
             ("run", run.id),
             ("verdict", run.verdict),

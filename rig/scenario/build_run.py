@@ -32,7 +32,7 @@ def build_run(scenario: Scenario, evidence: Evidence, judgement: Judgement, **kn
     panics = evidence.panics()
     fields: dict[str, Any] = {
         "scenario": scenario.name,
-        "scenario_folder": str(scenario.folder),
+        "scenario_directory": str(scenario.directory),
         "title": scenario.file.title,
         "verdict": judgement.verdict,
         "reason": judgement.reason,

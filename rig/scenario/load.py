@@ -48,7 +48,7 @@ class Scenario:
     """A loaded scenario: its directory, the content of scenario.toml, and the parsed expressions."""
 
     name: str
-    folder: Path
+    directory: Path
     file: ScenarioFile
     claims: tuple[CheckedClaim, ...]
     checks: tuple[Expression, ...]
@@ -61,12 +61,12 @@ class Scenario:
 
     @property
     def path(self) -> Path:
-        return self.folder / FILE
+        return self.directory / FILE
 
     def story(self) -> str:
         """Return README.md, or the summary when there is none."""
         try:
-            return (self.folder / STORY).read_text(encoding="utf-8", errors="replace")
+            return (self.directory / STORY).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return f"# {self.file.title}\n\n{self.file.summary}\n"
 
@@ -87,37 +87,37 @@ def find_scenario(scenario: str, root: Path | None = None) -> Path:
     scenario: a name in the catalogue, or the path of a directory or of its scenario.toml.
     Raises UsageError when there is no such scenario.
     """
-    catalogue = {folder.name: folder for folder in list_scenarios(root)}
+    catalogue = {directory.name: directory for directory in list_scenarios(root)}
     looks_like_a_path = "/" in scenario or scenario in (".", "..")
     if not looks_like_a_path and scenario in catalogue:
         return catalogue[scenario]
-    folder = Path(scenario).expanduser()
-    if folder.name == FILE and folder.is_file():
-        folder = folder.parent
-    if (folder / FILE).is_file():
-        return folder.resolve()
-    if folder.is_dir():
+    directory = Path(scenario).expanduser()
+    if directory.name == FILE and directory.is_file():
+        directory = directory.parent
+    if (directory / FILE).is_file():
+        return directory.resolve()
+    if directory.is_dir():
         raise UsageError(
-            f"there is no {FILE} in this folder",
-            where=folder,
-            remedy="'rig new NAME' makes a folder that runs as it is",
+            f"there is no {FILE} in this directory",
+            where=directory,
+            remedy="'rig new NAME' makes a directory that runs as it is",
         )
     if looks_like_a_path:
-        raise UsageError("there is no such folder", where=scenario, remedy="'rig list' shows the catalogue's names")
+        raise UsageError("there is no such directory", where=scenario, remedy="'rig list' shows the catalogue's names")
     raise UsageError(f"unknown scenario '{scenario}'", remedy=did_you_mean(scenario, catalogue, kind="scenario"))
 
 
 def load_scenario(scenario: str, root: Path | None = None) -> Scenario:
     """Load and check a scenario. Raises UsageError that names the file, the line, the key and the remedy."""
-    folder = find_scenario(scenario, root)
-    path = folder / FILE
+    directory = find_scenario(scenario, root)
+    path = directory / FILE
     text = _read(path)
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", where=path, remedy="see https://toml.io for the syntax") from None
     file = _validate(content, path, text)
-    return _check(folder, file, path, text)
+    return _check(directory, file, path, text)
 
 
 def _read(path: Path) -> str:
@@ -187,7 +187,7 @@ def _known_keys(model: Any, location: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _check(folder: Path, file: ScenarioFile, path: Path, text: str) -> Scenario:
+def _check(directory: Path, file: ScenarioFile, path: Path, text: str) -> Scenario:
     """Parse every expression and every template of the file."""
     fields = {"params": frozenset(file.parameters), "guest": vocabulary.GUEST_FIELDS}
 
@@ -210,7 +210,7 @@ def _check(folder: Path, file: ScenarioFile, path: Path, text: str) -> Scenario:
         for index, step in enumerate(file.plan.steps)
         if step.when is not None
     }
-    scenario = Scenario(folder.name, folder, file, claims, checks, whens)
+    scenario = Scenario(directory.name, directory, file, claims, checks, whens)
     names = scenario.template_names()
     for index, check in enumerate(file.checks):
         check_template(check.message, where=place("checks", index, "message"), names=names)

@@ -27,21 +27,21 @@ def new_scenario(name: str, parent: Path, *, from_log: Path | None = None) -> Pa
         raise UsageError(
             f"'{name}' is not a scenario's name", remedy="begin with a letter; lower-case letters, digits, - and _"
         )
-    folder = parent / name
+    directory = parent / name
     files = _skeleton(name) if from_log is None else _from_log(name, from_log)
     try:
-        folder.mkdir(parents=True)
+        directory.mkdir(parents=True)
     except FileExistsError:
-        raise UsageError("the folder is there already", where=folder, remedy="choose another name") from None
+        raise UsageError("the directory is there already", where=directory, remedy="choose another name") from None
     except OSError as error:
-        raise RigError(f"the folder cannot be made: {error.strerror}", where=folder) from error
+        raise RigError(f"the directory cannot be made: {error.strerror}", where=directory) from error
     try:
         for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8")
+            (directory / file).write_text(text, encoding="utf-8")
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise RigError(f"the folder cannot be written: {error.strerror}", where=folder) from error
-    return folder
+        shutil.rmtree(directory, ignore_errors=True)
+        raise RigError(f"the directory cannot be written: {error.strerror}", where=directory) from error
+    return directory
 
 
 def _skeleton(name: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.errors import UsageError
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
-from rig.scenario.program_source import PROGRAM_FOLDER, ProgramFile, find_program
+from rig.scenario.program_source import PROGRAM_DIRECTORY, ProgramFile, find_program
 from rig.scenario.settings import Settings
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import render
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rig.scenario.load import Scenario
     from rig.scenario.parameter import Raw
 
-__all__ = ["PROGRAM_FOLDER", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
+__all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
 
 MOST_REPEATS = 1000
 SWAP_DEVICE = "/dev/vda"
@@ -66,7 +66,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     """
     programs = {
         program.name: find_program(
-            scenario.folder,
+            scenario.directory,
             program,
             render(program.source, settings.context(), where=f"{scenario.path}: program '{program.name}'"),
             f"{scenario.path}: program '{program.name}'",

@@ -15,9 +15,9 @@ from rig.scenario.suggestion import did_you_mean
 if TYPE_CHECKING:
     from rig.scenario.schema import Program
 
-__all__ = ["PROGRAM_FOLDER", "ProgramFile", "find_program"]
+__all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "find_program"]
 
-PROGRAM_FOLDER = "bin"
+PROGRAM_DIRECTORY = "bin"
 """Directory of the payload that holds the programs, each by its name (and `.py` for Python)."""
 PYTHON = "/usr/bin/python3"
 FORMS = "a .c or .py file, ./PROGRAM, deb:PACKAGE[:PROGRAM] or root:IMAGE:/PATH"
@@ -51,7 +51,7 @@ class ProgramFile:
         if self.language == "file":
             return f"{self.copies}/work/{self.source.name}"
         suffix = ".py" if self.language == "python" else ""
-        return f"{PROGRAM_FOLDER}/{self.name}{suffix}"
+        return f"{PROGRAM_DIRECTORY}/{self.name}{suffix}"
 
     @property
     def copies(self) -> str:
@@ -85,7 +85,7 @@ class ProgramFile:
                 return ("{payload}/" + self.payload_path,)
 
 
-def find_program(folder: Path, program: Program, source: str, where: str) -> ProgramFile:
+def find_program(directory: Path, program: Program, source: str, where: str) -> ProgramFile:
     """Return the files that a program of a scenario is made from.
 
     source: the `source` key of the program, already rendered.
@@ -98,8 +98,8 @@ def find_program(folder: Path, program: Program, source: str, where: str) -> Pro
     if source.startswith("root:"):
         image, _, executable = source.removeprefix("root:").partition(":")
         return _of_a_layer(program, "image", f"root:{image}", executable, where)
-    own = (folder / source).resolve()
-    if not own.is_relative_to(folder.resolve()):
+    own = (directory / source).resolve()
+    if not own.is_relative_to(directory.resolve()):
         raise UsageError(
             f"the program's source '{source}' lies outside the scenario's directory",
             where=where,
@@ -107,14 +107,14 @@ def find_program(folder: Path, program: Program, source: str, where: str) -> Pro
         )
     if own.suffix not in (".c", ".py") and own.is_file():
         return _file(program, own, where)
-    path = _code(folder, source, where)
+    path = _code(directory, source, where)
     return ProgramFile(
         name=program.name,
         source=path,
         language="python" if path.suffix == ".py" else "c",
-        origin="scenario" if path.is_relative_to(folder.resolve()) else "guest",
+        origin="scenario" if path.is_relative_to(directory.resolve()) else "guest",
         libs=program.libs,
-        more=tuple(_code(folder, name, where) for name in program.files),
+        more=tuple(_code(directory, name, where) for name in program.files),
     )
 
 
@@ -138,18 +138,18 @@ def _file(program: Program, path: Path, where: str) -> ProgramFile:
     return ProgramFile(program.name, path, "file", "scenario")
 
 
-def _code(folder: Path, source: str, where: str) -> Path:
+def _code(directory: Path, source: str, where: str) -> Path:
     """Return a C or Python file: the one beside scenario.toml, else the one in guest/programs or guest/python.
 
     A name without a suffix is that of a C file.
     """
     name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
-    own = (folder / name).resolve()
+    own = (directory / name).resolve()
     rooms = [assets("guest") / "programs", assets("guest") / "python"]
     for path in (own, *(room / name for room in rooms)):
         if path.is_file():
             return path
-    there = [entry.name for room in (folder, *rooms) for entry in room.glob("*.[cp]*")]
+    there = [entry.name for room in (directory, *rooms) for entry in room.glob("*.[cp]*")]
     raise UsageError(
         f"the program's source '{source}' is missing",
         where=where,

@@ -157,7 +157,7 @@ def _sysctl(name: str, text: str) -> str:
     root = name.split(".", 1)[0]
     if root not in SYSCTL_ROOTS:
         raise UsageError(
-            f"there is no sysctl '{name}': /proc/sys has no folder '{root}'",
+            f"there is no sysctl '{name}': /proc/sys has no directory '{root}'",
             remedy=did_you_mean(root, SYSCTL_ROOTS),
         )
     if not text or any(character in text for character in "\n\0"):

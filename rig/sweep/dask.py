@@ -31,8 +31,8 @@ def run_on_worker(task: PointTask) -> tuple[Row, bytes | None]:
     """
     from distributed import get_worker
 
-    row, folder = asyncio.run(run_point(task, worker=str(get_worker().address)))
-    return row, None if folder is None else pack_run(folder)
+    row, directory = asyncio.run(run_point(task, worker=str(get_worker().address)))
+    return row, None if directory is None else pack_run(directory)
 
 
 class DaskExecutor:

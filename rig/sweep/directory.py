@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
-from rig.run.folder import new_run_id, runs_folder
+from rig.run.directory import new_run_id, runs_directory
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.row import Row, read_rows
 
-__all__ = ["PLAN_VERSION", "SweepFolder", "find_sweep", "list_sweeps", "new_sweep", "sweeps_folder", "write_plan"]
+__all__ = ["PLAN_VERSION", "SweepDirectory", "find_sweep", "list_sweeps", "new_sweep", "sweeps_directory", "write_plan"]
 
 PLAN_VERSION = 1
 PLAN = "sweep.json"
@@ -25,13 +25,13 @@ TABLE = "results.parquet"
 LOCK = ".lock"
 
 
-def sweeps_folder() -> Path:
+def sweeps_directory() -> Path:
     """Return the directory of all sweeps: `sweeps` in the directory of runs."""
-    return runs_folder() / "sweeps"
+    return runs_directory() / "sweeps"
 
 
 @dataclass(frozen=True)
-class SweepFolder:
+class SweepDirectory:
     """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
 
     path: Path
@@ -69,15 +69,15 @@ class SweepFolder:
             os.close(descriptor)
 
 
-def new_sweep(plan: SweepPlan) -> SweepFolder:
+def new_sweep(plan: SweepPlan) -> SweepDirectory:
     """Create a sweep's directory. Raises RigError when it cannot be created."""
-    path = sweeps_folder() / new_run_id()
+    path = sweeps_directory() / new_run_id()
     try:
         path.mkdir(parents=True)
         write_plan(path, plan)
     except OSError as error:
-        raise RigError(f"the sweep's folder cannot be made: {error.strerror}", where=path) from error
-    return SweepFolder(path, plan)
+        raise RigError(f"the sweep's directory cannot be made: {error.strerror}", where=path) from error
+    return SweepDirectory(path, plan)
 
 
 def write_plan(path: Path, plan: SweepPlan) -> None:
@@ -97,12 +97,12 @@ def write_plan(path: Path, plan: SweepPlan) -> None:
 
 def list_sweeps() -> list[Path]:
     """Return the directories of all sweeps, oldest first."""
-    found = sweeps_folder().glob(f"*/{PLAN}") if sweeps_folder().is_dir() else []
+    found = sweeps_directory().glob(f"*/{PLAN}") if sweeps_directory().is_dir() else []
     # The first 15 characters of an id are date and time; the file's time orders sweeps of the same second.
     return sorted((path.parent for path in found), key=lambda path: (path.name[:15], (path / PLAN).stat().st_mtime_ns))
 
 
-def find_sweep(sweep: str) -> SweepFolder:
+def find_sweep(sweep: str) -> SweepDirectory:
     """Return a sweep by its path, its id, a unique prefix of its id, or `last`.
 
     Raises UsageError when no sweep, or more than one, matches.
@@ -110,17 +110,17 @@ def find_sweep(sweep: str) -> SweepFolder:
     path = Path(sweep).expanduser()
     if (path / PLAN).is_file():
         return _open(path.resolve())
-    folders = list_sweeps()
-    if sweep == "last" and folders:
-        return _open(folders[-1])
-    found = [folder for folder in folders if sweep and folder.name.startswith(sweep)]
+    directories = list_sweeps()
+    if sweep == "last" and directories:
+        return _open(directories[-1])
+    found = [directory for directory in directories if sweep and directory.name.startswith(sweep)]
     if len(found) == 1:
         return _open(found[0])
     what = f"'{sweep}' begins {len(found)} sweeps' ids" if found else f"there is no sweep '{sweep}'"
-    raise UsageError(what, where=sweeps_folder(), remedy="'rig results' without a name lists them")
+    raise UsageError(what, where=sweeps_directory(), remedy="'rig results' without a name lists them")
 
 
-def _open(path: Path) -> SweepFolder:
+def _open(path: Path) -> SweepDirectory:
     where = path / PLAN
     try:
         content = json.loads(where.read_text())
@@ -140,4 +140,4 @@ def _open(path: Path) -> SweepFolder:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RigError(f"not a sweep: {type(error).__name__}: {error}", where=where) from None
-    return SweepFolder(path, plan)
+    return SweepDirectory(path, plan)

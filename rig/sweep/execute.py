@@ -11,7 +11,7 @@ from rig.errors import UsageError
 from rig.scenario.load import Scenario, find_scenario, load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import SweepPlan
-from rig.sweep.folder import SweepFolder
+from rig.sweep.directory import SweepDirectory
 from rig.sweep.row import Row, append_row
 from rig.sweep.table import table_of, write_table
 from rig.sweep.task import PointTask
@@ -40,7 +40,9 @@ class Outcome:
 def tasks_of(plan: SweepPlan, scenario: Scenario, *, record: bool = False, timeout_scale: float = 1) -> list[PointTask]:
     """Return one task for each run of the plan; the repeats of a point follow each other."""
     # Give a directory by its absolute path: a worker may have another current directory.
-    name = str(scenario.folder) if find_scenario(plan.scenario) == scenario.folder and "/" in plan.scenario else None
+    name = (
+        str(scenario.directory) if find_scenario(plan.scenario) == scenario.directory and "/" in plan.scenario else None
+    )
     tasks = []
     for point, settings in enumerate(plan.points()):
         sets = tuple(f"{key}={value}" for key, value in (*plan.fixed, *settings))
@@ -61,7 +63,7 @@ def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:
 
 
 async def execute_sweep(
-    sweep: SweepFolder,
+    sweep: SweepDirectory,
     executor: Executor,
     *,
     record: bool = False,

@@ -140,7 +140,7 @@ def read_table(path: Path) -> Any:
         raise RigError(
             f"the results have schema version {version.decode(errors='replace')}, this rig reads {TABLE_VERSION}",
             where=path,
-            remedy="name the sweep's folder instead: its table is made anew from rows.jsonl beside it",
+            remedy="name the sweep's directory instead: its table is made anew from rows.jsonl beside it",
         )
     return table
 

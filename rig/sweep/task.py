@@ -14,7 +14,7 @@ import rig
 from rig.errors import RigError
 from rig.experiment.run import Request, run_scenario
 from rig.image.store import Store
-from rig.run.folder import runs_folder
+from rig.run.directory import runs_directory
 from rig.run.progress import NullProgress
 from rig.sweep.row import Row, row_of_error, row_of_run
 from rig.untar import extract_files
@@ -63,17 +63,17 @@ async def run_point(task: PointTask, store: Store | None = None, worker: str = "
     """
     request = Request(task.scenario, task.sets, record=task.record, dump_panics=False, timeout_scale=task.timeout_scale)
     try:
-        run, folder = await run_scenario(request, NullProgress(), store)
+        run, directory = await run_scenario(request, NullProgress(), store)
     except RigError as error:
         return row_of_error(error, *task.key, dict(task.settings), worker), None
-    return row_of_run(run, *task.key, dict(task.settings), worker), folder
+    return row_of_run(run, *task.key, dict(task.settings), worker), directory
 
 
-def pack_run(folder: Path) -> bytes:
+def pack_run(directory: Path) -> bytes:
     """Return a run's directory as a gzip-compressed tar archive."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
-        archive.add(folder, arcname=folder.name)
+        archive.add(directory, arcname=directory.name)
     return packed.getvalue()
 
 
@@ -82,7 +82,7 @@ def unpack_run(packed: bytes, run: str) -> Path:
 
     The archive is untrusted input: raises RigError if it holds anything outside of the directory `run`.
     """
-    root = runs_folder()
+    root = runs_directory()
     root.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for member in archive.getmembers():

@@ -19,11 +19,11 @@ _BEGIN = re.compile(rb"^.*rig-verify: begin " + _TITLE.encode() + rb"\s*$", re.M
 _END = re.compile(rb"^.*rig-verify: end .*$", re.MULTILINE)
 
 
-def collect_facts(folder: Path) -> dict[str, dict[str, str]]:
+def collect_facts(directory: Path) -> dict[str, dict[str, str]]:
     """Return the facts of each check of a guest's run: title of the check -> fact -> value."""
-    records = (record for record in read_records(folder / "events.jsonl").items if record["ev"] == "line")
+    records = (record for record in read_records(directory / "events.jsonl").items if record["ev"] == "line")
     found = program_facts(str(record.get("text")) for record in records)
-    for title, facts in kernel_facts((folder / "console.log").read_bytes()).items():
+    for title, facts in kernel_facts((directory / "console.log").read_bytes()).items():
         found.setdefault(title, {}).update(facts)
     return found
 

@@ -15,7 +15,7 @@ from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
-from rig.run.folder import new_run_id, runs_folder
+from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import Lab, Task, measure
@@ -33,7 +33,7 @@ class Verified:
     results: tuple[Result, ...] = ()
     seconds: float = 0.0
     unavailable: str = ""
-    folder: Path | None = None
+    directory: Path | None = None
 
 
 def with_controls(checks: Sequence[Check]) -> list[Check]:
@@ -67,8 +67,8 @@ async def verify_kernel(
         if error.status != RigError.status:
             raise
         return Verified(kernel or "", unavailable=str(error))
-    folder = runs_folder() / "verify" / new_run_id()
-    lab = Lab(store, parts, folder, capacity or Capacity(None), timeout_scale, report)
+    directory = runs_directory() / "verify" / new_run_id()
+    lab = Lab(store, parts, directory, capacity or Capacity(None), timeout_scale, report)
     measured_checks = with_controls(checks)
     measured = await measure(lab, [Task(check) for check in measured_checks])
     release = parse_release(parts.kernel.release)
@@ -81,10 +81,10 @@ async def verify_kernel(
         parts.kernel.package or "",
         tuple(results[check.name] for check in checks),
         seconds=time.monotonic() - began,
-        folder=folder,
+        directory=directory,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "verify.json").write_text(json.dumps(as_json(verified), indent=1) + "\n")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "verify.json").write_text(json.dumps(as_json(verified), indent=1) + "\n")
     return verified
 
 

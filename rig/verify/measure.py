@@ -15,7 +15,7 @@ from rig.experiment.prepare import Parts, prepare_guest
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.run.progress import NullProgress
-from rig.scenario.plan import PROGRAM_FOLDER
+from rig.scenario.plan import PROGRAM_DIRECTORY
 from rig.scenario.settings import guest_settings
 from rig.verify.check import Batch, Check
 from rig.verify.facts import collect_facts
@@ -76,7 +76,7 @@ def _plan(tasks: Sequence[Task]) -> str:
             lines.append(f"swapon\tzram={ZRAM}")
         for number, first in enumerate(range(0, len(titles), AT_ONCE)):
             program = f"{'swap' if swap else 'checks'}-{number}"
-            words = [f"arg={{payload}}/{PROGRAM_FOLDER}/{PROGRAM}"]
+            words = [f"arg={{payload}}/{PROGRAM_DIRECTORY}/{PROGRAM}"]
             words += [f"arg={title}" for title in titles[first : first + AT_ONCE]]
             lines.append("\t".join(["spawn", f"program={program}", *words]))
             lines.append(f"wait_exit\tprogram={program}\ttimeout=3000")
@@ -131,7 +131,7 @@ async def _run_guest(lab: Lab, name: str, tasks: Sequence[Task]) -> tuple[Measur
     numa = NUMA if tasks[0].check.batch == "numa" else ()
     settings = guest_settings([f"memory={_memory(tasks[0])}"])
     prepared = await prepare_guest(settings, store=lab.store, parts=lab.parts, qemu_args=numa)
-    files = {f"{PROGRAM_FOLDER}/{PROGRAM}": lab.parts.code.programs[PROGRAM]}
+    files = {f"{PROGRAM_DIRECTORY}/{PROGRAM}": lab.parts.code.programs[PROGRAM]}
     out = lab.out / name
     out.mkdir(parents=True)
     try:

@@ -19,7 +19,7 @@ from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.programs import run_program
 from rig.image.store import Store
-from rig.run.folder import new_run_id, runs_folder
+from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Facts, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import PROGRAM, Lab, Task, measure
@@ -60,7 +60,7 @@ async def run_mutants(kernel: str | None, names: Sequence[str]) -> list[Mutant]:
     store = Store()
     program = (await asyncio.to_thread(build_guest_code, store)).programs[PROGRAM]
     parts = await asyncio.to_thread(find_parts, store, kernel, None)
-    lab = Lab(store, parts, runs_folder() / "verify" / new_run_id(), Capacity(None))
+    lab = Lab(store, parts, runs_directory() / "verify" / new_run_id(), Capacity(None))
     tasks = make_tasks(list_conditions(program), names)
     measured = await measure(lab, tasks)
     release = parse_release(parts.kernel.release)

@@ -17,9 +17,9 @@ from rig.verify.check import Facts, Release, Result, judge_all, judge_check, par
 from rig.verify.checks import catalogue
 from rig.verify.kernels import Verified, verify_kernels
 
-__all__ = ["FOLDER", "Recorded", "main", "read_recorded", "write_recorded"]
+__all__ = ["DIRECTORY", "Recorded", "main", "read_recorded", "write_recorded"]
 
-FOLDER = Path(__file__).parent / "recorded"
+DIRECTORY = Path(__file__).parent / "recorded"
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class Recorded:
         return judge_all({name: judge_check(check, self.facts(name)) for name, check in catalogue().items()})
 
 
-def read_recorded(folder: Path = FOLDER) -> list[Recorded]:
+def read_recorded(directory: Path = DIRECTORY) -> list[Recorded]:
     """Return what was recorded, oldest kernel first."""
     found = []
-    for path in folder.glob("*.json"):
+    for path in directory.glob("*.json"):
         content = json.loads(path.read_text())
         found.append(Recorded(content["kernel"], content["release"], content["checks"]))
     return sorted(found, key=lambda each: each.release)
 
 
-def write_recorded(verified: Verified, folder: Path = FOLDER) -> Path:
+def write_recorded(verified: Verified, directory: Path = DIRECTORY) -> Path:
     """Write what a kernel reported, a check a line, and return the file.
 
     Checks that were not measured this time keep what was recorded. Raises ValueError when a check did not pass.
@@ -71,7 +71,7 @@ def write_recorded(verified: Verified, folder: Path = FOLDER) -> Path:
     if bad or not verified.results:
         raise ValueError(f"{verified.kernel} is not recorded: {'; '.join(bad) or verified.unavailable}")
     release = parse_release(verified.release)
-    path = folder / f"{release[0]}.{release[1]}.json"
+    path = directory / f"{release[0]}.{release[1]}.json"
     checks = json.loads(path.read_text())["checks"] if path.exists() else {}
     checks |= {result.check.name: dict(result.numbers) for result in verified.results}
     known = catalogue()
@@ -79,7 +79,7 @@ def write_recorded(verified: Verified, folder: Path = FOLDER) -> Path:
     head = (
         f'{{\n "kernel": {json.dumps(verified.kernel)},\n "release": {json.dumps(verified.release)},\n "checks": {{\n'
     )
-    folder.mkdir(exist_ok=True)
+    directory.mkdir(exist_ok=True)
     path.write_text(head + ",\n".join(lines) + "\n }\n}\n")
     return path
 

@@ -17,7 +17,7 @@ from rig.experiment.prepare import find_parts, guest_spec
 from rig.image.payload import blank_payload
 from rig.image.store import Store
 from rig.machine.qemu import find_qemu
-from rig.machine.session import Listeners, runtime_folder, started
+from rig.machine.session import Listeners, runtime_directory, started
 from rig.machine.spec import GuestSpec, Wiring
 from rig.scenario.settings import guest_settings
 
@@ -26,10 +26,10 @@ DEADLINE = 120
 
 async def boot(spec: GuestSpec) -> float:
     """Return the host seconds from the first instruction to READY."""
-    with tempfile.TemporaryDirectory(prefix="rig-bench-") as name, runtime_folder("bench") as folder:
+    with tempfile.TemporaryDirectory(prefix="rig-bench-") as name, runtime_directory("bench") as directory:
         payload = Path(name) / "payload"
         blank_payload(payload)
-        wiring = Wiring(name="bench", folder=folder, payload=payload, shell=spec.clock == "live")
+        wiring = Wiring(name="bench", directory=directory, payload=payload, shell=spec.clock == "live")
         async with started(spec, wiring, find_qemu(), Path(name), Listeners()) as session:
             began = time.perf_counter()
             await session.monitor.execute("cont")

@@ -22,7 +22,7 @@ from pathlib import Path
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import prepare_guest
 from rig.image.payload import blank_payload
-from rig.machine.session import Listeners, Session, runtime_folder
+from rig.machine.session import Listeners, Session, runtime_directory
 from rig.machine.snapshot import restored
 from rig.run.progress import NullProgress
 from rig.scenario.settings import guest_settings
@@ -46,10 +46,10 @@ async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
     # Leaving the stack ends every QEMU by its own pid.
     async with AsyncExitStack() as stack:
         for number in range(count):
-            folder = stack.enter_context(runtime_folder(f"memory-{number}"))
+            directory = stack.enter_context(runtime_directory(f"memory-{number}"))
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rig-bench-")))
-            blank_payload(folder / "payload")
-            wiring = guest.wiring(f"memory-{number}", folder, out)
+            blank_payload(directory / "payload")
+            wiring = guest.wiring(f"memory-{number}", directory, out)
             session = await stack.enter_async_context(
                 restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot)
             )

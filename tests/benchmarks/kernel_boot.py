@@ -24,7 +24,7 @@ from rig.image.digest import digest_file
 from rig.image.payload import blank_payload
 from rig.image.store import Store
 from rig.machine.qemu import find_qemu
-from rig.machine.session import Listeners, runtime_folder, started
+from rig.machine.session import Listeners, runtime_directory, started
 from rig.machine.spec import GuestSpec, Wiring
 from rig.scenario.settings import guest_settings
 
@@ -43,9 +43,9 @@ def specs_of(store: Store, kernel: str) -> dict[str, GuestSpec]:
 
 async def boot(store: Store, spec: GuestSpec) -> tuple[float, float]:
     """Boot a guest and return host seconds and guest seconds to READY."""
-    with store.staging_directory() as work, runtime_folder("boot") as folder:
+    with store.staging_directory() as work, runtime_directory("boot") as directory:
         blank_payload(work / "payload")
-        wiring = Wiring(name="boot", folder=folder, payload=work / "payload")
+        wiring = Wiring(name="boot", directory=directory, payload=work / "payload")
         began = time.monotonic()
         async with started(spec, wiring, find_qemu(), work, Listeners()) as session:
             await session.monitor.execute("cont")

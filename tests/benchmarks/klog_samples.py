@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Scores the log reader on a folder of sample logs: crashes found, titles, functions to blame, OOM reports.
+"""Scores the log reader on a directory of sample logs: crashes found, titles, functions to blame, OOM reports.
 
     python -m tests.benchmarks.klog_samples DIR [--show KIND]
 
@@ -95,8 +95,8 @@ class Score:
         return f"{self.name:34} {self.good:4d} of {self.total:4d}  {share:5.1f} %"
 
 
-def score(folder: Path, *, show: str | None = None, only: str | None = None) -> dict[str, Score]:
-    """Score a folder of samples; print those that fail the figure named by show."""
+def score(directory: Path, *, show: str | None = None, only: str | None = None) -> dict[str, Score]:
+    """Score a directory of samples; print those that fail the figure named by show."""
     names = {
         "oom": "OOM reports complete",
         "clean": "logs without a crash left alone",
@@ -107,7 +107,7 @@ def score(folder: Path, *, show: str | None = None, only: str | None = None) -> 
         "corrupted": "cut or interleaved recognised",
     }
     scores = {key: Score(name) for key, name in names.items()}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(directory.rglob("*")):
         if not path.is_file() or path.suffix == ".md" or path.name.startswith("LICENSE"):
             continue
         if only and not re.search(only, path.name):
@@ -147,13 +147,13 @@ def judge(sample: Sample, event: Event | None) -> dict[str, bool]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("directory", type=Path)
     parser.add_argument("--show", choices=["oom", "clean", "found", "title", "any", "function", "corrupted"])
     parser.add_argument("--only", help="score the samples whose file name matches this expression")
     options = parser.parse_args(arguments)
-    if not options.folder.is_dir():
-        parser.error(f"{options.folder} is not a folder")
-    for figure in score(options.folder, show=options.show, only=options.only).values():
+    if not options.directory.is_dir():
+        parser.error(f"{options.directory} is not a directory")
+    for figure in score(options.directory, show=options.show, only=options.only).values():
         print(figure)
     return 0
 

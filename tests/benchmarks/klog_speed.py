@@ -98,8 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=int, default=200, help="size of the log with few events")
     parser.add_argument("--peer", type=Path, help="OOMAnalyser.py, to time on one report")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        quiet, ooms, one = (Path(folder) / name for name in ("quiet.log", "ooms.log", "one.log"))
+    with tempfile.TemporaryDirectory() as directory:
+        quiet, ooms, one = (Path(directory) / name for name in ("quiet.log", "ooms.log", "one.log"))
         quiet_log(quiet, options.megabytes * 1_000_000)
         oom_log(ooms, 20_000_000)
         one.write_bytes(made.serial(made.oom_report()))

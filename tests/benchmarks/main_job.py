@@ -37,7 +37,7 @@ class Timed:
     qemu: float
     cpu: float
     run: dict[str, Any]
-    folder: Path
+    directory: Path
 
 
 def timed(*words: str, runs: Path, **variables: str) -> Timed:
@@ -55,11 +55,11 @@ def timed(*words: str, runs: Path, **variables: str) -> Timed:
     after = os.times()
     if done.returncode != 0:
         raise SystemExit(f"rig run {' '.join(words)}: status {done.returncode}\n{done.stderr}")
-    folder = max(runs.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    run = json.loads((folder / "run.json").read_text())
+    directory = max(runs.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    run = json.loads((directory / "run.json").read_text())
     phases = {phase["name"]: phase["host_seconds"] for phase in run["phases"]}
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
-    return Timed(wall, phases["restore"] + phases["plan"], cpu, run, folder)
+    return Timed(wall, phases["restore"] + phases["plan"], cpu, run, directory)
 
 
 def machine() -> str:
@@ -76,7 +76,7 @@ def machine() -> str:
 
 def work_done(one: Timed) -> str:
     """Say what the guest did: the child's steps, and its minor faults by the kernel's count."""
-    records = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (one.directory / "events.jsonl").read_text().splitlines()]
     steps = sum(record["ev"] == "line" and str(record.get("text", "")).startswith("step ") for record in records)
     exits = [record for record in records if record["ev"] == "exit" and record.get("comm") == "child"]
     samples = [proc for record in records if record["ev"] == "sample" for proc in record["procs"]]
@@ -100,7 +100,7 @@ def report(name: str, results: list[Timed], bound: float | None) -> None:
 
 
 def _go(one: Timed) -> float:
-    with (one.folder / "events.jsonl").open() as records:
+    with (one.directory / "events.jsonl").open() as records:
         return next(float(json.loads(line)["t"]) for line in records if '"ev":"go"' in line)
 
 

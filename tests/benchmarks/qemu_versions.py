@@ -109,8 +109,11 @@ def try_version(version: Version, scenarios: list[str], *, verify: bool) -> None
     if found is None:
         return
     version.replay = "identical" if "identical" in rig(version, "replay", found["id"]).stdout else "differs"
-    with tempfile.TemporaryDirectory() as folder:
-        bundle, elsewhere = Path(folder, "run.tar.zst"), {"RIG_RUNS": f"{folder}/runs", "RIG_CACHE": f"{folder}/cache"}
+    with tempfile.TemporaryDirectory() as directory:
+        bundle, elsewhere = (
+            Path(directory, "run.tar.zst"),
+            {"RIG_RUNS": f"{directory}/runs", "RIG_CACHE": f"{directory}/cache"},
+        )
         exported = rig(version, "export", found["id"], str(bundle))
         imported = rig(version, "import", str(bundle), **elsewhere)
         replayed = rig(version, "replay", found["id"], **elsewhere)

@@ -53,17 +53,17 @@ def replays(runs: Path, times: int) -> None:
     environment = {**os.environ, "RIG_RUNS": str(runs)}
     identical = total = 0
     ratios = []
-    for folder in sorted(Path("scenarios").iterdir()):
-        if not (folder / "scenario.toml").is_file():
+    for directory in sorted(Path("scenarios").iterdir()):
+        if not (directory / "scenario.toml").is_file():
             continue
         for _ in range(times):
             done = subprocess.run(
-                [sys.executable, "-m", "rig", "run", folder.name, "--json"],
+                [sys.executable, "-m", "rig", "run", directory.name, "--json"],
                 env=environment, capture_output=True, text=True, check=False,
             )  # fmt: skip
             run = json.loads(done.stdout)
             if run["recording"]["path"] is None:
-                print(f"    {folder.name}: not recorded: {run['recording']['reason']}")
+                print(f"    {directory.name}: not recorded: {run['recording']['reason']}")
                 break
             again = subprocess.run(
                 [sys.executable, "-m", "rig", "replay", run["id"], "-q"],
@@ -77,7 +77,7 @@ def replays(runs: Path, times: int) -> None:
             ratios.append(ratio)
             said = again.stdout.splitlines()[0]
             print(
-                f"    {folder.name}: {said}; {took[1]} s, {ratio:.1f} times the recording's {plan_seconds(run):.2f} s"
+                f"    {directory.name}: {said}; {took[1]} s, {ratio:.1f} times the recording's {plan_seconds(run):.2f} s"
             )
     print(f"replays: {identical} of {total} identical; {statistics.median(ratios):.1f} times at the median (at most 3)")
 
@@ -98,7 +98,7 @@ def going_back(runs: Path) -> None:
         file.flush()
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "rig", "debug", run.folder.name, "--batch", "--ex", f"source {file.name}"],
+            [sys.executable, "-m", "rig", "debug", run.directory.name, "--batch", "--ex", f"source {file.name}"],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
     for line in done.stdout.splitlines():

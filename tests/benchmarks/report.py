@@ -36,18 +36,18 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     count: int = parser.parse_args().runs
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        runs = Path(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        runs = Path(directory)
         environment = {**os.environ, "RIG_RUNS": str(runs)}
         start = [seconds_of([sys.executable, "-c", "pass"], environment) for _ in range(count)]
         for words in ((), ("--to-the-end",)):
             run = timed(*words, runs=runs)
-            page = run.folder / "report.html"
+            page = run.directory / "report.html"
             took = []
             for _ in range(count):
                 page.unlink(missing_ok=True)
-                took.append(seconds_of([sys.executable, "-m", "rig", "report", str(run.folder)], environment))
-            maps = (run.folder / "events.jsonl").read_bytes().count(b'"pagemap"')
+                took.append(seconds_of([sys.executable, "-m", "rig", "report", str(run.directory)], environment))
+            maps = (run.directory / "events.jsonl").read_bytes().count(b'"pagemap"')
             print(
                 f"rig report on {' '.join(['overcommit-oops', *words])}: {statistics.median(took):.2f} s"
                 f" (at most {MOST_SECONDS}), {min(took):.2f} to {max(took):.2f}, n={count};"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Points a minute against virtme-ng: the same programs on the same kernel under TCG, one guest at a time on both sides.
 
-    python -m tests.benchmarks.virtme [--points 2] [--folder DIR]
+    python -m tests.benchmarks.virtme [--points 2] [--directory DIR]
 
 virtme-ng boots a guest a point; rig restores one. Neither side's child pauses between two steps (virtme: --every=0, rig:
 1 ms of a clock that jumps). virtme-ng comes from PyPI into a virtual environment in DIR, the kernel's modules (they must
@@ -33,16 +33,16 @@ LONGEST = 170
 WRAPPER = '#!/bin/sh\nexec {lib}/ld-linux-x86-64.so.2 --library-path {lib} {root}/usr/libexec/virtiofsd "$@"\n'
 
 
-def prepared(folder: Path, parts: Parts) -> Path:
-    """Put virtme-ng and what it needs into the folder, where it is not there; return the kernel's path."""
+def prepared(directory: Path, parts: Parts) -> Path:
+    """Put virtme-ng and what it needs into the directory, where it is not there; return the kernel's path."""
     package = str(parts.kernel.package).split()[0]
-    venv, root, tools = folder / "venv", folder / "root", folder / "bin"
+    venv, root, tools = directory / "venv", directory / "root", directory / "bin"
     if not (venv / "bin" / "virtme-run").exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         subprocess.run([venv / "bin" / "pip", "install", "--quiet", "virtme-ng"], check=True)
     kernel = root / "boot" / f"vmlinuz-{parts.kernel.release}"
     if not kernel.exists():
-        packages = folder / "packages"
+        packages = directory / "packages"
         packages.mkdir(exist_ok=True)
         words = ["apt-get", "download", "-qq", package, "busybox-static"]
         subprocess.run(words, cwd=packages, check=True, stderr=subprocess.DEVNULL)
@@ -53,7 +53,7 @@ def prepared(folder: Path, parts: Parts) -> Path:
     tools.mkdir(exist_ok=True)
     if shutil.which("virtiofsd") is None and not (tools / "virtiofsd").exists():
         # Debian 12 has it not; that of 13 runs here with the libraries of 13.
-        newer = folder / "trixie"
+        newer = directory / "trixie"
         words = ["mmdebstrap", "--quiet", "--variant=extract", "--include=virtiofsd", "trixie", str(newer)]
         subprocess.run(words, check=True)
         lib = newer / "usr" / "lib" / "x86_64-linux-gnu"
@@ -62,17 +62,17 @@ def prepared(folder: Path, parts: Parts) -> Path:
     return kernel
 
 
-def with_virtme(folder: Path, kernel: Path, programs: Path, hogs: list[str]) -> float:
+def with_virtme(directory: Path, kernel: Path, programs: Path, hogs: list[str]) -> float:
     """Run each point in a guest of its own and return the host seconds of all. An OOM must have come in each."""
-    script = shutil.copy(Path(__file__).with_name("virtme_point.sh"), folder / "point.sh")
+    script = shutil.copy(Path(__file__).with_name("virtme_point.sh"), directory / "point.sh")
     began = time.perf_counter()
     for hog in hogs:
         words = [
-            str(folder / "venv" / "bin" / "virtme-run"), "--kimg", str(kernel), "--mods", "auto", "--memory", MEMORY,
-            "--cpus", "1", "--disable-kvm", "--busybox", str(folder / "root" / "bin" / "busybox"),
+            str(directory / "venv" / "bin" / "virtme-run"), "--kimg", str(kernel), "--mods", "auto", "--memory", MEMORY,
+            "--cpus", "1", "--disable-kvm", "--busybox", str(directory / "root" / "bin" / "busybox"),
             "--script-sh", f"bash {script} {programs} {PARENT} {STEP} {hog}",
         ]  # fmt: skip
-        path = f"{folder / 'bin'}:{os.environ['PATH']}"
+        path = f"{directory / 'bin'}:{os.environ['PATH']}"
         process = subprocess.Popen(
             words, env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
@@ -116,7 +116,7 @@ def with_rig(hogs: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--directory", type=Path, default=None)
     parser.add_argument("--only-prepare", action="store_true")
     arguments = parser.parse_args()
     # A kill from outside must not leave a guest of virtme-ng behind.
@@ -124,9 +124,9 @@ def main() -> None:
     store = Store()
     parts = asyncio.run(asyncio.to_thread(find_parts, store, None, None))
     with tempfile.TemporaryDirectory(prefix="rig-virtme-") as temporary:
-        folder = (arguments.folder or Path(temporary)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        kernel = prepared(folder, parts)
+        directory = (arguments.directory or Path(temporary)).absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        kernel = prepared(directory, parts)
         if arguments.only_prepare:
             return
         programs = parts.code.programs["hog"].parent
@@ -134,9 +134,9 @@ def main() -> None:
         load = os.getloadavg()[0]
         ours = with_rig(hogs)
         print(f"rig: {ours:.1f} s for {len(hogs)} points", file=sys.stderr, flush=True)
-        theirs = with_virtme(folder, kernel, programs, hogs)
+        theirs = with_virtme(directory, kernel, programs, hogs)
         version = subprocess.run(
-            [folder / "venv" / "bin" / "vng", "--version"], capture_output=True, text=True, check=True
+            [directory / "venv" / "bin" / "vng", "--version"], capture_output=True, text=True, check=True
         ).stdout.strip()
     count = len(hogs)
     print(f"{count} points of overcommit-oops, {MEMORY}, TCG, {parts.kernel.release}, one at a time; load {load:.1f}")

@@ -13,8 +13,8 @@ import pytest
 from rig.report.html.frontier_page import frontier_report
 from rig.report.html.page import read_source, report
 from rig.report.html.sweep_page import sweep_report
-from rig.run.folder import LARGEST_RUN_FILE, RUN_FILE
-from tests.report.made_folder import EVIL, write_folder
+from rig.run.directory import LARGEST_RUN_FILE, RUN_FILE
+from tests.report.made_directory import EVIL, write_directory
 from tests.report.test_frontier_page import frontier
 from tests.report.test_sweep_page import AXES, ROWS
 
@@ -43,7 +43,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
         evil: str = "", console: bytes = b"", width: int = 1280, text: str | None = None, **options: Any
     ) -> Opened:
         path = tmp_path / "report.html"
-        text = report(read_source(write_folder(tmp_path / "run", evil, console))) if text is None else text
+        text = report(read_source(write_directory(tmp_path / "run", evil, console))) if text is None else text
         path.write_text(text, encoding="utf-8")
         contexts.append(context := browser.new_context(viewport={"width": width, "height": 900}, **options))
         found = Opened(context.new_page())
@@ -83,7 +83,9 @@ def test_nothing_of_a_hostile_guest_runs_and_the_page_still_works(opened: Open) 
 
 def _most_repeats(tmp_path: Path) -> int:
     """Return how often a name may hold EVIL before run.json is larger than rig reads."""
-    few, more = ((write_folder(tmp_path / str(times), EVIL * times) / RUN_FILE).stat().st_size for times in (10, 110))
+    few, more = (
+        (write_directory(tmp_path / str(times), EVIL * times) / RUN_FILE).stat().st_size for times in (10, 110)
+    )
     return 10 + (LARGEST_RUN_FILE - few) * 100 // (more - few)
 
 

@@ -47,7 +47,7 @@ def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProce
     ("words", "expected"),
     [
         (["run", "overcommit-oop"], "overcommit-oops"),
-        (["run", "./nowhere"], "there is no such folder"),
+        (["run", "./nowhere"], "there is no such directory"),
         (["run"], "name one scenario, or --all"),
         (["run", "overcommit-oops", "--set", "evry=5s"], "every"),
         (["run", "overcommit-oops", "--set", "every=5 parsecs"], "30s"),
@@ -99,11 +99,11 @@ def test_usage_error_names_the_remedy(words: list[str], expected: str, tmp_path:
 
 @pytest.mark.parametrize(("text", "expected"), [(BROKEN_CLAIM, "first"), (BROKEN_TEMPLATE, "nobody")])
 def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    (folder / "scenario.toml").write_text(text)
+    directory = tmp_path / "broken"
+    directory.mkdir()
+    (directory / "scenario.toml").write_text(text)
 
-    done = call("run", str(folder), runs=tmp_path / "runs")
+    done = call("run", str(directory), runs=tmp_path / "runs")
 
     assert done.returncode == 64
     assert "scenario.toml" in done.stderr

@@ -65,7 +65,7 @@ def test_commit_whose_kernel_breaks_cannot_be_tested(
     assert error.what in capsys.readouterr().err
 
 
-def test_folder_without_a_kernel_cannot_be_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_directory_without_a_kernel_cannot_be_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = _run(["run", "overcommit-oops", "--bisect", "--good", "reproduced", "--kernel", f"tree:{tmp_path}"])
 
     assert status == 125

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli import main
-from tests.report.made_folder import write_folder
+from tests.report.made_directory import write_directory
 
 RIG = [sys.executable, "-m", "rig"]
 
@@ -22,7 +22,7 @@ RIG = [sys.executable, "-m", "rig"]
 def environment(tmp_path: Path) -> dict[str, str]:
     runs = tmp_path / "runs"
     for number in range(3):
-        write_folder(runs / f"20250131-1200{number:02}-abcd")
+        write_directory(runs / f"20250131-1200{number:02}-abcd")
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return {**kept, "RIG_RUNS": str(runs), "RIG_CACHE": str(tmp_path / "cache")}
 

@@ -16,9 +16,9 @@ from rig.cli.app import _run
 from rig.experiment.doctor import Finding
 from rig.image.store import Store
 from rig.report.catalogue import runs_table, scenario_page
-from rig.run.folder import list_runs
+from rig.run.directory import list_runs
 from rig.scenario.load import load_scenario
-from tests.report.made_folder import write_folder
+from tests.report.made_directory import write_directory
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_scenario_as_json_has_its_claims_as_written(capsys: pytest.CaptureFixtur
 
 
 def test_runs_as_json_and_chosen_by_verdict(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_folder(places / "runs" / "20261125-000000-aaaa")
+    run = write_directory(places / "runs" / "20261125-000000-aaaa")
     (places / "runs" / "20261125-000001-bbbb").mkdir()
     (places / "runs" / "20261125-000001-bbbb" / "run.json").write_text("{")
 
@@ -120,7 +120,7 @@ def test_pipe_gets_a_line_a_row_without_padding(places: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("width", [38, 60, 79, 200])
 def test_id_and_verdict_of_a_run_stay_in_one_line(width: int, places: Path) -> None:
-    write_folder(places / "runs" / "20261125-000000-aaaa")
+    write_directory(places / "runs" / "20261125-000000-aaaa")
     out = io.StringIO()
 
     Console(file=out, width=width, color_system=None).print(runs_table(list_runs(), width=width))

@@ -29,10 +29,10 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/x").write_text("#!/bin/sh\n")
-    return folder
+    directory = tmp_path / "tree"
+    (directory / "bin").mkdir(parents=True)
+    (directory / "bin/x").write_text("#!/bin/sh\n")
+    return directory
 
 
 def test_named_image_becomes_its_label(store: Store, tree: Path) -> None:

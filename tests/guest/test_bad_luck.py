@@ -78,9 +78,9 @@ def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: 
     assert process.returncode == 3, err
     assert out.startswith("error")
     assert "signal 9" in out
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert (folder / "events.jsonl").stat().st_size > 0
-    recording = json.loads((folder / "run.json").read_text())["recording"]
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert (directory / "events.jsonl").stat().st_size > 0
+    recording = json.loads((directory / "run.json").read_text())["recording"]
     assert recording["path"] is None
     assert "did not finish its recording" in recording["reason"]
 
@@ -120,10 +120,10 @@ def test_old_qemu_is_refused(rig: Rig, tmp_path: Path) -> None:
 
 
 def test_program_that_exits_early_is_invalid(rig: Rig, tmp_path: Path) -> None:
-    folder = tmp_path / "early"
-    folder.mkdir()
-    (folder / "early.c").write_text("int main(void) { return 7; }\n")
-    (folder / "scenario.toml").write_text(
+    directory = tmp_path / "early"
+    directory.mkdir()
+    (directory / "early.c").write_text("int main(void) { return 7; }\n")
+    (directory / "scenario.toml").write_text(
         'title = "early"\nsummary = "a program that exits before it is ready"\n'
         '[[programs]]\nname = "early"\nsource = "early.c"\n'
         "[plan]\nsteps = [\n"
@@ -132,24 +132,24 @@ def test_program_that_exits_early_is_invalid(rig: Rig, tmp_path: Path) -> None:
         '[[claims]]\nid = "ready"\ntext = "it was ready"\nexpr = "len(lines) > 0"\n'
     )
 
-    called = rig("run", str(folder))
+    called = rig("run", str(directory))
 
     assert called.status == 2, called.out + called.err
     assert "wait_line" in called.out
 
 
 def test_program_that_does_not_compile_shows_the_compilers_words(rig: Rig, tmp_path: Path) -> None:
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    (folder / "broken.c").write_text("int main(void) { return x; }\n")
-    (folder / "scenario.toml").write_text(
+    directory = tmp_path / "broken"
+    directory.mkdir()
+    (directory / "broken.c").write_text("int main(void) { return x; }\n")
+    (directory / "scenario.toml").write_text(
         'title = "broken"\nsummary = "does not compile"\n'
         '[[programs]]\nname = "broken"\nsource = "broken.c"\n'
         '[plan]\nsteps = [ { do = "spawn", program = "broken" } ]\n'
         '[[claims]]\nid = "any"\ntext = "any"\nexpr = "True"\n'
     )
 
-    called = rig("run", str(folder))
+    called = rig("run", str(directory))
 
     assert called.status == 64
     assert "broken.c:1" in called.err
@@ -160,7 +160,7 @@ def test_full_disk_while_saving_a_snapshot(rig: Rig, tmp_path: Path) -> None:
         pytest.skip("mounting a small disk needs root")
     cache = Path(os.environ.get("RIG_CACHE") or Path.home() / ".cache/rig")
     kept = [cache / name for name in ("refs", "kernel", "rootfs", "initramfs", "toolchain")]
-    size = sum(path.stat().st_blocks * 512 for folder in kept for path in folder.rglob("*"))
+    size = sum(path.stat().st_blocks * 512 for directory in kept for path in directory.rglob("*"))
     small = tmp_path / "small"
     small.mkdir()
     # Room for the cache's present entries and a third of a snapshot, so that saving the snapshot fills the disk.
@@ -168,9 +168,9 @@ def test_full_disk_while_saving_a_snapshot(rig: Rig, tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(small)], check=False).returncode != 0:
         pytest.skip("a small disk cannot be mounted here")
     try:
-        for folder in kept:
+        for directory in kept:
             # Images are sparse files. A plain copy would fill their holes, and with them the small disk.
-            subprocess.run(["cp", "-a", "--sparse=always", folder, small], check=True)
+            subprocess.run(["cp", "-a", "--sparse=always", directory, small], check=True)
 
         called = rig("run", "overcommit-oops", RIG_CACHE=str(small))
 

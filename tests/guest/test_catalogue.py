@@ -20,7 +20,7 @@ def test_every_scenario_is_reproduced(rig: Rig) -> None:
     called = rig("run", "--all")
 
     found = {name: verdict for verdict, name in re.findall(r"^(\S+)\s+[\d.]+ s\s+(\S+)", called.out, re.MULTILINE)}
-    assert found == {folder.name: "reproduced" for folder in list_scenarios()}, called.out
+    assert found == {directory.name: "reproduced" for directory in list_scenarios()}, called.out
     assert called.status == 0
 
 

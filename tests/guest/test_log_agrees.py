@@ -24,11 +24,11 @@ def _run(rig: Rig, tmp_path: Path, scenario: str, kernel: str) -> tuple[OomEvent
     called = rig("run", scenario, "--kernel", kernel, "--json")
     if called.status == 3 and "the mirror does not serve" in called.err:
         pytest.skip(f"the mirror does not serve {kernel}")
-    folder = tmp_path / "runs" / called.run()["id"]
-    with (folder / "console.log").open("rb") as console:
+    directory = tmp_path / "runs" / called.run()["id"]
+    with (directory / "console.log").open("rb") as console:
         log = read(console)
     report = next(event for event in log.events if isinstance(event, OomEvent))
-    records = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
     return report, [record for record in records if record["ev"] == "sample"]
 
 

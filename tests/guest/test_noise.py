@@ -53,12 +53,12 @@ int main(void)
 
 @pytest.mark.parametrize(("size", "verdict"), [(2_000_000, "held"), (12_000_000, "invalid")])
 def test_program_that_prints_much_is_judged(size: int, verdict: str, rig: Rig, tmp_path: Path) -> None:
-    folder = tmp_path / "noise"
-    folder.mkdir()
-    (folder / "scenario.toml").write_text(SCENARIO.replace("BYTES", str(size)))
-    (folder / "noise.c").write_text(PROGRAM.replace("BYTES", str(size)))
+    directory = tmp_path / "noise"
+    directory.mkdir()
+    (directory / "scenario.toml").write_text(SCENARIO.replace("BYTES", str(size)))
+    (directory / "noise.c").write_text(PROGRAM.replace("BYTES", str(size)))
 
-    called = rig("run", str(folder), "--memory", "128M", "--json")
+    called = rig("run", str(directory), "--memory", "128M", "--json")
     replayed = rig("replay", "last", "-q")
 
     held = dict.fromkeys(("plan-ran", "programs-lived", "it-ended"), "held")

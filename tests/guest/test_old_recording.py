@@ -26,14 +26,14 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str,
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(prepare, "MACHINE", RecordedGuest.model_fields["machine"].default)
     monkeypatch.setattr(prepare, "TCG_CPU", RecordedGuest.model_fields["cpu_model"].default)
-    run, folder = asyncio.run(run_scenario(Request("memory-is-copied"), NullProgress()))
-    return run.model_dump(mode="json"), folder
+    run, directory = asyncio.run(run_scenario(Request("memory-is-copied"), NullProgress()))
+    return run.model_dump(mode="json"), directory
 
 
-def _without_what_an_earlier_version_did_not_write(run: dict[str, Any], folder: Path) -> Path:
+def _without_what_an_earlier_version_did_not_write(run: dict[str, Any], directory: Path) -> Path:
     del run["recording"]["guest"]["machine"]
     del run["recording"]["guest"]["cpu_model"]
-    (folder / "run.json").write_text(json.dumps(run))
+    (directory / "run.json").write_text(json.dumps(run))
     manifest = Store().root / "snapshot" / run["environment"]["snapshot_hash"] / "manifest.json"
     content = json.loads(manifest.read_text())
     del content["about"]["identity"]
@@ -42,11 +42,11 @@ def _without_what_an_earlier_version_did_not_write(run: dict[str, Any], folder: 
 
 
 def test_it_is_replayed_to_the_byte(recorded: tuple[dict[str, Any], Path], rig: Rig) -> None:
-    run, folder = recorded
+    run, directory = recorded
     assert "hpet" not in " ".join(run["command"])
-    manifest = _without_what_an_earlier_version_did_not_write(run, folder)
+    manifest = _without_what_an_earlier_version_did_not_write(run, directory)
 
-    replayed = rig("replay", str(folder))
+    replayed = rig("replay", str(directory))
 
     manifest.unlink()
     assert replayed.status == 0, replayed.err
@@ -56,11 +56,11 @@ def test_it_is_replayed_to_the_byte(recorded: tuple[dict[str, Any], Path], rig: 
 def test_recording_that_names_another_machine_than_its_snapshot_has_is_refused(
     recorded: tuple[dict[str, Any], Path], rig: Rig
 ) -> None:
-    run, folder = recorded
+    run, directory = recorded
     run["recording"]["guest"]["machine"] += ",hpet=off"
-    (folder / "run.json").write_text(json.dumps(run))
+    (directory / "run.json").write_text(json.dumps(run))
 
-    replayed = rig("replay", str(folder))
+    replayed = rig("replay", str(directory))
 
     assert replayed.status == 3
     assert "this rig would start another guest" in replayed.err

@@ -34,13 +34,13 @@ def test_observer_leaves_the_guest_to_the_experiment(rig: Rig) -> None:
 def test_console_and_records_are_kept_whole(rig: Rig, tmp_path: Path) -> None:
     run = rig("run", "overcommit-oops", "--json").run()
 
-    folder = tmp_path / "runs" / run["id"]
-    console = (folder / "console.log").read_bytes()
+    directory = tmp_path / "runs" / run["id"]
+    console = (directory / "console.log").read_bytes()
     assert b"invoked oom-killer" in console
     assert console.rstrip().endswith(b"reboot: Power down")
-    assert (folder / "events.jsonl").read_bytes().splitlines()[0].count(b'"ready"') == 1
-    assert (folder / "timeline.csv").read_text().count("\n") > 5
-    assert (folder / "boot.log").read_bytes().count(b"Linux version") == 1
+    assert (directory / "events.jsonl").read_bytes().splitlines()[0].count(b'"ready"') == 1
+    assert (directory / "timeline.csv").read_text().count("\n") > 5
+    assert (directory / "boot.log").read_bytes().count(b"Linux version") == 1
 
 
 def test_live_and_warp_agree(rig: Rig) -> None:
@@ -113,9 +113,9 @@ def test_to_the_end_the_child_writes_all_its_memory(rig: Rig) -> None:
 def test_recorded_run_keeps_what_a_replay_needs(rig: Rig, tmp_path: Path) -> None:
     run = rig("run", "overcommit-oops", "--json").run()
 
-    folder = tmp_path / "runs" / run["id"]
-    assert run["recording"]["size"] == (folder / run["recording"]["path"]).stat().st_size > 100_000
-    assert (folder / "recording" / "payload.zst").is_file()
+    directory = tmp_path / "runs" / run["id"]
+    assert run["recording"]["size"] == (directory / run["recording"]["path"]).stat().st_size > 100_000
+    assert (directory / "recording" / "payload.zst").is_file()
 
 
 def test_unrecorded_run_gives_the_reason(rig: Rig) -> None:

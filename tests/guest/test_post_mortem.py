@@ -150,12 +150,12 @@ def test_mark_is_a_place(rig: Rig, killed: str) -> None:
 
 @pytest.mark.usefixtures("symbols")
 def test_report_that_was_edited_disagrees(rig: Rig, killed: str, tmp_path: Path) -> None:
-    folder = tmp_path / "edited"
-    shutil.copytree(killed, folder)
-    console = (folder / "console.log").read_text()
-    (folder / "console.log").write_text(console.replace("order=0", "order=1", 1))
+    directory = tmp_path / "edited"
+    shutil.copytree(killed, directory)
+    console = (directory / "console.log").read_text()
+    (directory / "console.log").write_text(console.replace("order=0", "order=1", 1))
 
-    called = rig("post-mortem", str(folder))
+    called = rig("post-mortem", str(directory))
 
     assert "1 of" in called.out
     assert "order: report 1, memory 0" in called.out
@@ -236,12 +236,12 @@ def test_post_mortem_without_symbols_shows_the_guests_own_page_maps_and_says_so(
 
 @pytest.mark.usefixtures("symbols")
 def test_recording_cut_short_before_the_place_says_so(rig: Rig, killed: str, tmp_path: Path) -> None:
-    folder = tmp_path / "cut"
-    shutil.copytree(killed, folder)
-    recording = folder / "recording/replay.bin"
+    directory = tmp_path / "cut"
+    shutil.copytree(killed, directory)
+    recording = directory / "recording/replay.bin"
     recording.write_bytes(recording.read_bytes()[: recording.stat().st_size // 2])
 
-    called = rig("post-mortem", str(folder))
+    called = rig("post-mortem", str(directory))
 
     assert called.status == 3
     assert "before it came to oom" in called.err

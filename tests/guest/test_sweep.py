@@ -94,9 +94,9 @@ def test_local_cluster_gives_the_table_of_this_machine(rig: Rig, environment: di
 class Cluster:
     """A scheduler and workers started by hand, on loopback."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
         self._environment = environment | {"DASK_LOGGING__DISTRIBUTED": "error"}
-        self._folder = folder
+        self._directory = directory
         self.processes: list[subprocess.Popen[bytes]] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -105,13 +105,13 @@ class Cluster:
         self.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
-        with (self._folder / f"dask-{len(self.processes)}.log").open("wb") as log:
+        with (self._directory / f"dask-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *words],
                 env=self._environment | variables,
                 stdout=log,
                 stderr=log,
-                cwd=self._folder,
+                cwd=self._directory,
                 start_new_session=True,
             )
         self.processes.append(process)

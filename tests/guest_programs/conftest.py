@@ -42,9 +42,9 @@ def step(verb: str, *words: str) -> str:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("guest-build")
-    subprocess.run(["make", "-s", "-C", GUEST, f"O={folder}"], check=True)
-    return folder
+    directory = tmp_path_factory.mktemp("guest-build")
+    subprocess.run(["make", "-s", "-C", GUEST, f"O={directory}"], check=True)
+    return directory
 
 
 @pytest.fixture

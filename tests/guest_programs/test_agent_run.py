@@ -340,7 +340,7 @@ def test_status_and_read_give_the_kernels_words(run_plan):
     assert run.step(4)["errno"] == "ENOENT"
 
 
-def test_spawn_takes_environment_folder_and_limits(run_plan):
+def test_spawn_takes_environment_directory_and_limits(run_plan):
     run = run_plan(
         shell('echo "$WORD"; pwd; ulimit -n').rstrip() + "\tenv=WORD=a\\tb\tcwd=/usr\trlimit=NOFILE:77\n",
         step("wait_exit", "program=sh", "timeout=30"),
@@ -358,7 +358,7 @@ def test_spawn_with_an_unknown_limit_says_what_is_taken(run_plan):
 def test_programs_get_no_descriptor_of_the_agents(run_plan):
     run = run_plan(shell("ls -l /proc/self/fd | wc -l"), step("wait_exit", "program=sh", "timeout=30"))
 
-    assert run.lines() == ["5"]  # "total", 0, 1, 2 and the folder itself
+    assert run.lines() == ["5"]  # "total", 0, 1, 2 and the directory itself
 
 
 def test_sysctl_that_does_not_exist_is_named(run_plan):
@@ -368,7 +368,7 @@ def test_sysctl_that_does_not_exist_is_named(run_plan):
     assert "there is no sysctl vm.no_such in this kernel" in run.step(0)["error"]
 
 
-def test_sysctl_name_cannot_leave_its_folder(run_plan):
+def test_sysctl_name_cannot_leave_its_directory(run_plan):
     run = run_plan(step("sysctl", "name=../../etc/motd", "value=1"))
 
     assert run.step(0)["errno"] == "EINVAL"

@@ -50,8 +50,8 @@ def _bzimage(kernel: bytes = b"", *, version: int = 0x20F, flags: int = 1) -> by
     return bytes(data) + payload
 
 
-def _file(folder: Path, data: bytes, name: str = "kernel") -> Path:
-    path = folder / name
+def _file(directory: Path, data: bytes, name: str = "kernel") -> Path:
+    path = directory / name
     path.write_bytes(data)
     return path
 

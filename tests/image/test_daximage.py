@@ -18,12 +18,12 @@ from rig.image.payload import PAYLOAD_SIZE, Payload, write_payload
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/program").write_bytes(b"\x7fELF" + bytes(9000))
-    (folder / "bin/program").chmod(0o755)
-    (folder / "bin/link").symlink_to("program")
-    return folder
+    directory = tmp_path / "tree"
+    (directory / "bin").mkdir(parents=True)
+    (directory / "bin/program").write_bytes(b"\x7fELF" + bytes(9000))
+    (directory / "bin/program").chmod(0o755)
+    (directory / "bin/link").symlink_to("program")
+    return directory
 
 
 def _content(image: Path, path: str) -> bytes:
@@ -66,7 +66,7 @@ def test_image_is_no_larger_than_its_files_need(tree: Path, tmp_path: Path) -> N
 
 
 def test_image_is_filled_to_its_last_blocks(tree: Path, tmp_path: Path) -> None:
-    # 2 MiB less the program's 12 KiB, three folders' (one of them lost+found's 16) and the filesystem's own 16 and 4.
+    # 2 MiB less the program's 12 KiB, three directories' (one of them lost+found's 16) and the filesystem's own 16 and 4.
     (tree / "filling").write_bytes(os.urandom(ALIGNMENT - (12 + 8 + 16 + 16 + 4) * 1024))
     image = tmp_path / "image"
 
@@ -76,8 +76,8 @@ def test_image_is_filled_to_its_last_blocks(tree: Path, tmp_path: Path) -> None:
     assert _content(image, "filling") == (tree / "filling").read_bytes()
 
 
-def test_folder_of_more_names_than_one_block_holds_makes_the_image_larger(tree: Path, tmp_path: Path) -> None:
-    # Room for all but the folder: 1,016 inodes are 64 blocks, and its names another 50.
+def test_directory_of_more_names_than_one_block_holds_makes_the_image_larger(tree: Path, tmp_path: Path) -> None:
+    # Room for all but the directory: 1,016 inodes are 64 blocks, and its names another 50.
     (tree / "filling").write_bytes(os.urandom(ALIGNMENT - (12 + 8 + 16 + 16 + 256) * 1024))
     for number in range(1000):
         (tree / f"bin/{number:0200}").symlink_to("program")

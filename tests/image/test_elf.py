@@ -14,13 +14,13 @@ from rig.image.elf import build_id, symbol_addresses
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("elf")
-    (folder / "x.c").write_text("int answer = 42;\nint main(void) { return answer; }\n")
+    directory = tmp_path_factory.mktemp("elf")
+    (directory / "x.c").write_text("int answer = 42;\nint main(void) { return answer; }\n")
     subprocess.run(
-        ["cc", "-no-pie", "-static", "-Wl,--build-id=0x0123456789abcdef", "-o", folder / "x", folder / "x.c"],
+        ["cc", "-no-pie", "-static", "-Wl,--build-id=0x0123456789abcdef", "-o", directory / "x", directory / "x.c"],
         check=True,
     )
-    return folder / "x"
+    return directory / "x"
 
 
 def test_build_id_is_the_linkers(program: Path) -> None:

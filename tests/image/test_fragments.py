@@ -21,8 +21,8 @@ from rig.image.fragments import (
 from rig.image.kconfig import BOOT_NEEDS, check_boots, read_config
 
 
-def _fragment(folder: Path, text: str, name: str = "made.config") -> Path:
-    path = folder / name
+def _fragment(directory: Path, text: str, name: str = "made.config") -> Path:
+    path = directory / name
     path.write_text(text)
     return path
 
@@ -34,10 +34,10 @@ def test_every_fragment_of_ours_has_the_form_and_they_agree() -> None:
     assert all(fragment.options for fragment in fragments)
 
 
-def test_every_fragment_in_the_folder_is_merged() -> None:
-    folder = own_fragments()[0].path.parent
+def test_every_fragment_in_the_directory_is_merged() -> None:
+    directory = own_fragments()[0].path.parent
 
-    assert {path.stem for path in folder.glob("*.config")} == {*CONCERNS, DEBUG_INFO}
+    assert {path.stem for path in directory.glob("*.config")} == {*CONCERNS, DEBUG_INFO}
 
 
 def test_every_fragment_opens_with_what_it_is_for() -> None:

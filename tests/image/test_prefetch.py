@@ -32,10 +32,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def _entry(store: Store, kind: str, key: str, content: bytes) -> Entry:
     with store.staging_directory() as work:
-        folder = work / "made"
-        folder.mkdir()
-        (folder / "file").write_bytes(content)
-        return store.add(kind, key, folder, {"spec": "made"})
+        directory = work / "made"
+        directory.mkdir()
+        (directory / "file").write_bytes(content)
+        return store.add(kind, key, directory, {"spec": "made"})
 
 
 def test_what_was_used_last_is_not_read_again(tmp_path: Path, reads: list[Path]) -> None:

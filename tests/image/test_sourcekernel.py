@@ -47,21 +47,21 @@ def _git(tree: Path, *words: str) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "linux"
-    (folder / "scripts/kconfig").mkdir(parents=True)
-    (folder / "arch/x86").mkdir(parents=True)
-    (folder / "arch/x86/Kconfig").write_text("")
-    (folder / "Makefile").write_text(MAKEFILE)
-    (folder / "scripts/kconfig/merge_config.sh").write_text(MERGE)
-    (folder / "unknown").write_text("CONFIG_UNKNOWN=y\n")
-    (folder / "made.vmlinux").write_bytes(_vmlinux())
-    (folder / "made.bzImage").write_bytes(_bzimage(_vmlinux()))
-    (folder / "one.c").write_text("int one;\n")
-    (folder / "two.c").write_text("int two;\n")
-    _git(folder, "init", "-q")
-    _git(folder, "add", "-A")
-    _git(folder, "commit", "-q", "-m", "made")
-    return folder
+    directory = tmp_path / "linux"
+    (directory / "scripts/kconfig").mkdir(parents=True)
+    (directory / "arch/x86").mkdir(parents=True)
+    (directory / "arch/x86/Kconfig").write_text("")
+    (directory / "Makefile").write_text(MAKEFILE)
+    (directory / "scripts/kconfig/merge_config.sh").write_text(MERGE)
+    (directory / "unknown").write_text("CONFIG_UNKNOWN=y\n")
+    (directory / "made.vmlinux").write_bytes(_vmlinux())
+    (directory / "made.bzImage").write_bytes(_bzimage(_vmlinux()))
+    (directory / "one.c").write_text("int one;\n")
+    (directory / "two.c").write_text("int two;\n")
+    _git(directory, "init", "-q")
+    _git(directory, "add", "-A")
+    _git(directory, "commit", "-q", "-m", "made")
+    return directory
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_kernel_with_debug_information_brings_its_symbols(tree: Path, store: Sto
 
 
 @pytest.mark.parametrize("lacks", ["Makefile", "scripts/kconfig/merge_config.sh"])
-def test_folder_that_is_no_kernel_tree_is_a_usage_error(lacks: str, tree: Path, store: Store) -> None:
+def test_directory_that_is_no_kernel_tree_is_a_usage_error(lacks: str, tree: Path, store: Store) -> None:
     (tree / lacks).unlink()
 
     with pytest.raises(UsageError, match="is no source tree of a kernel"):
@@ -243,8 +243,8 @@ def test_tree_that_was_built_in_place_is_told_with_what_to_do(tree: Path, store:
     assert "git worktree add" in (raised.value.remedy or "")
 
 
-def test_folder_that_is_not_there_is_a_usage_error(store: Store) -> None:
-    with pytest.raises(UsageError, match="there is no such folder"):
+def test_directory_that_is_not_there_is_a_usage_error(store: Store) -> None:
+    with pytest.raises(UsageError, match="there is no such directory"):
         find_kernel(store, "tree:/nowhere/linux")
 
 

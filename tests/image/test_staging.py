@@ -36,8 +36,8 @@ def test_directory_of_a_killed_rig_is_removed(purpose: str, tmp_path: Path) -> N
     _killed_in(
         f"""
 from rig.image.staging import staging_directory
-with staging_directory({purpose!r}) as folder:
-    (folder / "payload").write_text("x")
+with staging_directory({purpose!r}) as directory:
+    (directory / "payload").write_text("x")
     os.kill(os.getpid(), signal.SIGKILL)
 """,
         tmp_path,
@@ -60,11 +60,11 @@ def test_directories_of_living_rigs_and_of_other_programs_stay(tmp_path: Path) -
     (other / "mine").write_text("x")
     (tmp_path / "rig-symlink-abcdefgh").symlink_to(other)
 
-    with staging_directory("replay") as folder:
+    with staging_directory("replay") as directory:
         assert remove_staging_directories() == 0
-        assert folder.is_dir()
+        assert directory.is_dir()
 
-    assert not folder.exists()
+    assert not directory.exists()
     assert (other / "mine").exists()
 
 

@@ -51,9 +51,9 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
 
 
 def test_half_built_entry_is_not_there(store: Store) -> None:
-    folder = store.root / "kernel" / K1
-    folder.mkdir(parents=True)
-    (folder / "file").write_bytes(b"half")
+    directory = store.root / "kernel" / K1
+    directory.mkdir(parents=True)
+    (directory / "file").write_bytes(b"half")
 
     assert store.get("kernel", K1) is None
     assert store.entries() == []

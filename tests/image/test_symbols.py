@@ -17,10 +17,10 @@ from rig.image.symbols import add_file, find_symbols
 BUILD_ID = "00112233445566778899aabbccddeeff00112233"
 
 
-def _program(folder: Path, build_id: str, *flags: str) -> Path:
-    source = folder / "x.c"
+def _program(directory: Path, build_id: str, *flags: str) -> Path:
+    source = directory / "x.c"
     source.write_text("int main(void) { return 0; }\n")
-    program = folder / f"vmlinux-{build_id[:4]}{''.join(flags)}"
+    program = directory / f"vmlinux-{build_id[:4]}{''.join(flags)}"
     subprocess.run(["cc", *flags, f"-Wl,--build-id=0x{build_id}", "-o", program, source], check=True)
     return program
 

@@ -125,7 +125,7 @@ def test_pipe_gets_whole_sentences_and_no_padding(
     assert "1 more: --event N explains one, --all explains them all." in lines
 
 
-def test_folder_of_a_run_is_read_by_its_console(rig: Rig, log: Path, tmp_path: Path) -> None:
+def test_directory_of_a_run_is_read_by_its_console(rig: Rig, log: Path, tmp_path: Path) -> None:
     log.rename(tmp_path / "console.log")
 
     status, out, _err = rig(str(tmp_path))
@@ -161,11 +161,11 @@ def test_file_that_is_no_log_is_said_to_be_none(rig: Rig, log: Path) -> None:
         (["{log}", "--event", "9"], "the log has 2 events, not 9"),
         (["{log}", "--event", "1", "--all"], "exclude each other"),
         (["{log}", "--vmlinux", "/no/such/vmlinux"], "there is no such vmlinux"),
-        (["{folder}"], "this directory has no console.log"),
+        (["{directory}"], "this directory has no console.log"),
     ],
 )
 def test_usage_errors_name_the_place_and_the_remedy(rig: Rig, log: Path, arguments: list[str], words: str) -> None:
-    status, out, err = rig(*(word.format(log=log, folder=log.parent) for word in arguments))
+    status, out, err = rig(*(word.format(log=log, directory=log.parent) for word in arguments))
 
     assert status == 64
     assert out == ""
@@ -230,7 +230,7 @@ def test_html_is_one_file_without_network_and_escapes_the_log(rig: Rig, log: Pat
 
 
 def test_html_that_cannot_be_written_is_an_error(rig: Rig, log: Path) -> None:
-    status, _out, err = rig(str(log), "--html", "/no/such/folder/report.html")
+    status, _out, err = rig(str(log), "--html", "/no/such/directory/report.html")
 
     assert status == 3
     assert "cannot be written" in err

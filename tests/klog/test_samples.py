@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures that the reader must reach on sample logs, where a folder of them is named (RIG_KLOG_SAMPLES)."""
+"""The figures that the reader must reach on sample logs, where a directory of them is named (RIG_KLOG_SAMPLES)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 from tests.benchmarks.klog_samples import Score, score
 
-FOLDER = os.environ.get("RIG_KLOG_SAMPLES", "")
+DIRECTORY = os.environ.get("RIG_KLOG_SAMPLES", "")
 WANTED = {"oom": 1.0, "clean": 1.0, "found": 0.97, "title": 0.70, "any": 0.80, "function": 0.85}
 
 pytestmark = [
     pytest.mark.samples,
-    pytest.mark.skipif(not FOLDER, reason="RIG_KLOG_SAMPLES names no folder of sample logs"),
+    pytest.mark.skipif(not DIRECTORY, reason="RIG_KLOG_SAMPLES names no directory of sample logs"),
 ]
 
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, Score]:
-    return score(Path(FOLDER))
+    return score(Path(DIRECTORY))
 
 
 @pytest.mark.parametrize("figure", WANTED)

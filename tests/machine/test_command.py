@@ -31,7 +31,7 @@ SPEC = GuestSpec(
     machine=MACHINE,
     cpu_model=TCG_CPU,
 )
-WIRING = Wiring(name="test", folder=Path("/tmp/rig-test"), payload=Path("/tmp/rig-test/payload"))
+WIRING = Wiring(name="test", directory=Path("/tmp/rig-test"), payload=Path("/tmp/rig-test/payload"))
 
 
 def words(spec: GuestSpec = SPEC, wiring: Wiring = WIRING, qemu: Qemu = QEMU) -> str:

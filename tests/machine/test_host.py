@@ -58,9 +58,9 @@ def test_snapshots_of_two_hosts_under_kvm_are_two(tmp_path: Path, monkeypatch: p
     guest = replace(SPEC, accel=Accel.KVM, clock=Clock.LIVE, cpu_model="host")
     found = []
     for number, (cpuinfo, module) in enumerate([(XEON, "kvm_intel"), (EPYC, "kvm_amd")]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        files = host(folder, cpuinfo, module)
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        files = host(directory, cpuinfo, module)
         monkeypatch.setattr(identity, "host_cpu", lambda files=files: host_cpu(*files))
         found.append(identity_of(guest, QEMU))
 

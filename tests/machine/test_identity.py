@@ -57,8 +57,8 @@ def test_size_of_the_swap_disk_is_in_it() -> None:
 
 @pytest.mark.parametrize("place", ["/else", "/with,comma", "/with = and blank", "/kernel"])
 def test_place_of_the_cache_is_not_in_it(place: str) -> None:
-    folder = Path(place)
-    moved = replace(SPEC, kernel=folder / "bzImage", rootfs=folder / "root", initramfs=folder / "initramfs")
+    directory = Path(place)
+    moved = replace(SPEC, kernel=directory / "bzImage", rootfs=directory / "root", initramfs=directory / "initramfs")
 
     assert identity_of(moved, QEMU) == identity_of(SPEC, QEMU)
 

@@ -132,17 +132,17 @@ def test_records_behind_much_noise_are_heard(tmp_path: Path, monkeypatch: pytest
 
 
 def test_record_without_an_end_is_cut_at_one_place(tmp_path: Path) -> None:
-    async def kept(pieces: list[int], folder: Path) -> bytes:
-        folder.mkdir()
-        reader = Channel(folder / "events.jsonl", lambda line: None)
-        await reader.listen(folder / "events")
-        descriptor = os.open(folder / "events.out", os.O_WRONLY)
+    async def kept(pieces: list[int], directory: Path) -> bytes:
+        directory.mkdir()
+        reader = Channel(directory / "events.jsonl", lambda line: None)
+        await reader.listen(directory / "events")
+        descriptor = os.open(directory / "events.out", os.O_WRONLY)
         for size in pieces:
             await asyncio.to_thread(os.write, descriptor, b"x" * size)
             await asyncio.sleep(0.01)
         os.close(descriptor)
         assert await reader.drain(10)
-        return (folder / "events.jsonl").read_bytes()
+        return (directory / "events.jsonl").read_bytes()
 
     whole = asyncio.run(kept([600_000], tmp_path / "a"))
     pieces = asyncio.run(kept([200_000, 100_000, 1, 299_999], tmp_path / "b"))

@@ -24,17 +24,18 @@ def place(path: str) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with two programs: `found` finds its library by $ORIGIN, `lost` has a dangling RUNPATH."""
-    folder = tmp_path_factory.mktemp("program")
-    (folder / "lib").mkdir()
-    (folder / "part.c").write_text("int part(void) { return 42; }\n")
-    (folder / "main.c").write_text("int part(void);\nint main(void) { return part(); }\n")
+    directory = tmp_path_factory.mktemp("program")
+    (directory / "lib").mkdir()
+    (directory / "part.c").write_text("int part(void) { return 42; }\n")
+    (directory / "main.c").write_text("int part(void);\nint main(void) { return part(); }\n")
     gcc = [tool("cc"), "-o"]
-    subprocess.run([*gcc, folder / "lib/libpart.so", "-shared", "-fPIC", folder / "part.c"], check=True)
+    subprocess.run([*gcc, directory / "lib/libpart.so", "-shared", "-fPIC", directory / "part.c"], check=True)
     for name, path in (("found", "$ORIGIN/lib"), ("lost", "$ORIGIN/nowhere")):
         subprocess.run(
-            [*gcc, folder / name, folder / "main.c", f"-L{folder}/lib", "-lpart", f"-Wl,-rpath,{path}"], check=True
+            [*gcc, directory / name, directory / "main.c", f"-L{directory}/lib", "-lpart", f"-Wl,-rpath,{path}"],
+            check=True,
         )
-    return folder
+    return directory
 
 
 def test_libraries_are_those_that_the_loader_finds(built: Path) -> None:

@@ -19,7 +19,7 @@ from rig.image.digest import digest_text
 from rig.image.store import Store
 from rig.machine.identity import key_of
 from rig.replay.bundle import Imported, export_run, import_run
-from rig.run.folder import list_runs, read_run
+from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
 from tests.replay.made_archive import FILES, KEY, RUN_ID, MadeArchive, add, compress, digest, run_json
 
@@ -57,9 +57,9 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return Home(folder)
+    directory = tmp_path / "home"
+    directory.mkdir()
+    return Home(directory)
 
 
 def _refused(home: Home, archive: Path, *words: str) -> None:
@@ -79,19 +79,19 @@ def test_honest_archive_is_taken(manifest: str, home: Home, tmp_path: Path) -> N
     imported = home.take(MadeArchive(manifest=manifest).pack(tmp_path / "x"))
 
     assert [part.split()[0] for part in imported.added] == ["kernel", "initramfs", "rootfs", "snapshot"]
-    assert read_run(imported.folder) == imported.run
-    assert (imported.folder / "console.log").read_bytes() == b"[    0.0] Linux\n"
+    assert read_run(imported.directory) == imported.run
+    assert (imported.directory / "console.log").read_bytes() == b"[    0.0] Linux\n"
     assert home.take(tmp_path / "x").added == ()
 
 
 def test_imported_run_can_be_exported_again(home: Home, tmp_path: Path) -> None:
     imported = home.take(MadeArchive().pack(tmp_path / "x"))
 
-    export_run(home.store, imported.run, imported.folder, tmp_path / "y")
+    export_run(home.store, imported.run, imported.directory, tmp_path / "y")
 
     other = Home(_made(tmp_path / "other"))
     assert other.take(tmp_path / "y").run == imported.run
-    assert read_imported(other.runs / RUN_ID) == read_imported(imported.folder)
+    assert read_imported(other.runs / RUN_ID) == read_imported(imported.directory)
 
 
 def _made(path: Path) -> Path:
@@ -252,7 +252,7 @@ def test_own_snapshot_stays_beside_the_imported_one(state: bytes, home: Home, tm
     own = home.store.get("snapshot", KEY)
     assert own is not None
     assert own.file("state").read_bytes() == b"mine"
-    beside = home.store.get("imported", (read_imported(imported.folder) or {})["snapshot"])
+    beside = home.store.get("imported", (read_imported(imported.directory) or {})["snapshot"])
     assert beside is not None
     assert beside.file("state").read_bytes() == state
 
@@ -278,7 +278,7 @@ def test_key_must_be_the_hash_of_the_identity_that_the_archive_carries(home: Hom
     _refused(home, MadeArchive(identity=identity).pack(tmp_path / "x"), "is not the hash of the identity")
     imported = home.take(MadeArchive(identity=identity, run=honest).pack(tmp_path / "y"))
 
-    beside = home.store.get("imported", (read_imported(imported.folder) or {})["snapshot"])
+    beside = home.store.get("imported", (read_imported(imported.directory) or {})["snapshot"])
     assert beside is not None
     assert beside.about["identity"] == identity
 
@@ -301,7 +301,7 @@ def test_unrecorded_run_comes_without_parts(home: Home, tmp_path: Path) -> None:
 def test_key_of_imported_parts_says_all_that_is_in_them(home: Home, tmp_path: Path) -> None:
     imported = home.take(MadeArchive().pack(tmp_path / "x"))
 
-    parts = read_imported(imported.folder) or {}
+    parts = read_imported(imported.directory) or {}
 
     files = sorted(f"{name}:{digest(data)}" for name, data in FILES["snapshot"].items())
     assert parts["snapshot"] == digest_text("snapshot", *files)
@@ -350,10 +350,10 @@ def test_bomb_is_refused_in_little_memory_and_disk(bomb: str, tmp_path: Path) ->
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != archive]
 
 
-def _import_in_little_room(archive: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def _import_in_little_room(archive: Path, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rig", "import", str(archive)],
-        env={"PATH": "/usr/bin:/bin", "RIG_CACHE": str(folder / "cache"), "RIG_RUNS": str(folder / "runs")},
+        env={"PATH": "/usr/bin:/bin", "RIG_CACHE": str(directory / "cache"), "RIG_RUNS": str(directory / "runs")},
         preexec_fn=_little_room,
         capture_output=True,
         text=True,
@@ -374,6 +374,6 @@ def test_holes_of_an_archive_stay_holes(home: Home, tmp_path: Path) -> None:
 
     imported = home.take(made.pack(tmp_path / "x"))
 
-    found = imported.folder / "ram"
+    found = imported.directory / "ram"
     assert found.read_bytes() == memory
     assert found.stat().st_blocks * 512 <= 128 << 10

@@ -86,12 +86,12 @@ def made_run(evil: str = "") -> Run:
     )
 
 
-def write_folder(folder: Path, evil: str = "", console: bytes = b"") -> Path:
+def write_directory(directory: Path, evil: str = "", console: bytes = b"") -> Path:
     """Write the directory of a run and return its path. console: text of the kernel log before the OOM report."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(made_run(evil).model_dump_json(), encoding="utf-8")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "run.json").write_text(made_run(evil).model_dump_json(), encoding="utf-8")
     lines = "".join(json.dumps(record) + "\n" for record in records(evil))
-    (folder / "events.jsonl").write_text(lines, encoding="utf-8")
+    (directory / "events.jsonl").write_text(lines, encoding="utf-8")
     report = "".join(f"[  161.000000] {line}\r\n" for line in Made()._report())
-    (folder / "console.log").write_bytes(console + report.encode())
-    return folder
+    (directory / "console.log").write_bytes(console + report.encode())
+    return directory

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from rig.report.catalogue import runs_table, scenario_page, scenarios_table
+from rig.run.directory import Listed
 from rig.run.document import Run
-from rig.run.folder import Listed
 from rig.scenario.load import list_scenarios, load_scenario
 
 

@@ -10,14 +10,14 @@ import pytest
 from rig.errors import RigError, UsageError
 from rig.report.html.page import Source, read_source
 from rig.report.plots.figure import PICTURES, plot
-from tests.report.made_folder import EVIL, write_folder
+from tests.report.made_directory import EVIL, write_directory
 
 pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    return read_source(write_folder(tmp_path / "run"))
+    return read_source(write_directory(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("picture", PICTURES)
@@ -46,7 +46,7 @@ def test_same_run_gives_the_same_svg(source: Source, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("picture", PICTURES)
 def test_hostile_names_stay_text(picture: str, tmp_path: Path) -> None:
-    plot(read_source(write_folder(tmp_path / "run", EVIL + "$x^$")), picture, tmp_path / "x.svg")
+    plot(read_source(write_directory(tmp_path / "run", EVIL + "$x^$")), picture, tmp_path / "x.svg")
 
     assert "<script" not in (tmp_path / "x.svg").read_text()
 
@@ -59,11 +59,11 @@ def test_unknown_picture_or_ending_is_a_usage_error(source: Source, tmp_path: Pa
 
 
 def test_run_without_a_page_map_says_so(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "run")
-    (folder / "events.jsonl").write_text("")
+    directory = write_directory(tmp_path / "run")
+    (directory / "events.jsonl").write_text("")
 
     with pytest.raises(UsageError, match="this run has no page map"):
-        plot(read_source(folder), "pages", tmp_path / "x.svg")
+        plot(read_source(directory), "pages", tmp_path / "x.svg")
 
 
 def test_picture_that_cannot_be_written_says_so(source: Source, tmp_path: Path) -> None:

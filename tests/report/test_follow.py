@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rig.report.follow import follow, replay
 from rig.report.live import PlainProgress
-from tests.report.made_folder import records, write_folder
+from tests.report.made_directory import records, write_directory
 
 
 def test_replay_takes_the_seconds_it_was_given_and_shows_all_samples(tmp_path: Path) -> None:
-    folder, slept, stream = write_folder(tmp_path / "run"), list[float](), io.StringIO()
+    directory, slept, stream = write_directory(tmp_path / "run"), list[float](), io.StringIO()
 
-    replay(folder / "events.jsonl", PlainProgress(stream), 4.0, sleep=slept.append)
+    replay(directory / "events.jsonl", PlainProgress(stream), 4.0, sleep=slept.append)
 
     assert abs(sum(slept) - 4.0) < 1e-6
     assert "sample forked: " in stream.getvalue()
@@ -23,7 +23,7 @@ def test_replay_takes_the_seconds_it_was_given_and_shows_all_samples(tmp_path: P
     assert "the kernel invoked the OOM killer" in stream.getvalue()
 
 
-def test_running_run_is_followed_until_its_folder_has_its_name(tmp_path: Path) -> None:
+def test_running_run_is_followed_until_its_directory_has_its_name(tmp_path: Path) -> None:
     unfinished, final, stream = tmp_path / ".unfinished-x", tmp_path / "x", io.StringIO()
     unfinished.mkdir()
     lines = [json.dumps(record) + "\n" for record in records()]

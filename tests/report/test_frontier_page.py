@@ -13,7 +13,7 @@ from rig.errors import RigError
 from rig.report.html.frontier_page import drawn, frontier_report
 from rig.report.html.links import link_beside
 from rig.sweep.frontier.document import FRONTIER, Frontier, read_frontier
-from tests.report.made_folder import EVIL
+from tests.report.made_directory import EVIL
 from tests.report.test_sweep_page import ROWS
 
 MB = 1 << 20

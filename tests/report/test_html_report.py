@@ -15,7 +15,7 @@ import pytest
 
 from rig.report.html.page import read_source, report
 from rig.report.plots.pages import pages_pictures, png
-from tests.report.made_folder import EVIL, write_folder
+from tests.report.made_directory import EVIL, write_directory
 
 LARGEST = 1_500_000
 
@@ -40,7 +40,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> str:
-    return report(read_source(write_folder(tmp_path / "run")))
+    return report(read_source(write_directory(tmp_path / "run")))
 
 
 def test_story_stands_in_its_order(page: str) -> None:
@@ -96,7 +96,7 @@ def test_every_frame_of_the_trace_is_there_once_and_explained(page: str) -> None
 
 
 def test_picture_of_a_map_has_a_pixel_a_page(tmp_path: Path) -> None:
-    picture = pages_pictures(read_source(write_folder(tmp_path / "run")).records)[-1]
+    picture = pages_pictures(read_source(write_directory(tmp_path / "run")).records)[-1]
 
     file = base64.b64decode(png(picture).split(",", 1)[1])
 
@@ -110,7 +110,7 @@ def test_picture_of_a_map_has_a_pixel_a_page(tmp_path: Path) -> None:
 def test_hostile_guest_adds_no_element_and_no_handler(tmp_path: Path, page: str) -> None:
     clean = Elements(page)
 
-    evil = Elements(text := report(read_source(write_folder(tmp_path / "evil", EVIL))))
+    evil = Elements(text := report(read_source(write_directory(tmp_path / "evil", EVIL))))
 
     assert evil.tags.count("script") == clean.tags.count("script") == 2
     assert evil.tags.count("img") == clean.tags.count("img")
@@ -121,9 +121,9 @@ def test_hostile_guest_adds_no_element_and_no_handler(tmp_path: Path, page: str)
 
 
 def test_megabyte_line_on_the_console_is_cut(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "run", console=b"[    1.000000] " + b"A" * (1 << 20) + b"\n")
+    directory = write_directory(tmp_path / "run", console=b"[    1.000000] " + b"A" * (1 << 20) + b"\n")
 
-    text = report(read_source(folder))
+    text = report(read_source(directory))
 
     assert len(text.encode()) < LARGEST
     assert "A" * 2000 not in text
@@ -131,8 +131,8 @@ def test_megabyte_line_on_the_console_is_cut(tmp_path: Path) -> None:
 
 
 def test_page_map_of_noise_keeps_the_page_small(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "run")
-    lines = (folder / "events.jsonl").read_text().splitlines()
+    directory = write_directory(tmp_path / "run")
+    lines = (directory / "events.jsonl").read_text().splitlines()
     noise = [[1 + (at * at) % 3, ("shared", "private", "none")[at % 3]] for at in range(4000)]
     records = [json.loads(line) for line in lines]
     for number, record in enumerate(each for each in records if each["ev"] == "pagemap"):
@@ -142,27 +142,29 @@ def test_page_map_of_noise_keeps_the_page_small(tmp_path: Path) -> None:
         for number in range(300)
         for record in [next(each for each in records if each["ev"] == "pagemap")]
     ]
-    (folder / "events.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records + extra))
+    (directory / "events.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records + extra))
 
-    assert len(report(read_source(folder)).encode()) < LARGEST
+    assert len(report(read_source(directory)).encode()) < LARGEST
 
 
 def test_oom_that_only_the_console_tells_of_is_marked_all_the_same(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "run")
-    lines = (folder / "events.jsonl").read_text().splitlines()
-    (folder / "events.jsonl").write_text("\n".join(line for line in lines if '"ev": "oom"' not in line) + "\n")
+    directory = write_directory(tmp_path / "run")
+    lines = (directory / "events.jsonl").read_text().splitlines()
+    (directory / "events.jsonl").write_text("\n".join(line for line in lines if '"ev": "oom"' not in line) + "\n")
 
-    assert '<li class="oom">OOM: 161.000 s</li>' in report(read_source(folder))
+    assert '<li class="oom">OOM: 161.000 s</li>' in report(read_source(directory))
 
 
 def test_run_without_samples_console_and_oom_is_still_a_page(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "run")
-    run = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(run | {"ooms": [], "verdict": "error", "reason": "the guest is gone"}))
-    (folder / "events.jsonl").unlink()
-    (folder / "console.log").unlink()
+    directory = write_directory(tmp_path / "run")
+    run = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(
+        json.dumps(run | {"ooms": [], "verdict": "error", "reason": "the guest is gone"})
+    )
+    (directory / "events.jsonl").unlink()
+    (directory / "console.log").unlink()
 
-    text = report(read_source(folder))
+    text = report(read_source(directory))
 
     assert "the guest is gone" in text
     assert "Timeline" not in text

@@ -8,7 +8,7 @@ from typing import Any
 
 from rig.report.plots.pages import columns_of, pages_pictures
 from rig.telemetry.records import read_records
-from tests.report.made_folder import records
+from tests.report.made_directory import records
 from tests.scenario.made import CHILD, PARENT
 
 

@@ -8,7 +8,7 @@ import re
 from rig.report.html.sweep_page import grids, sweep_report
 from rig.run.document import Claimed, Verdict
 from rig.sweep.row import Row
-from tests.report.made_folder import EVIL
+from tests.report.made_directory import EVIL
 
 AXES = [("kernel", ("a", "b")), ("hog", ("1M", "200M")), ("memory", ("384M", "512M"))]
 

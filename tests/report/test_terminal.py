@@ -26,7 +26,7 @@ def printed(run: Run, *, terminal: bool = False) -> str:
     return stream.getvalue()
 
 
-def test_report_has_verdict_claims_with_values_trace_victim_and_folder() -> None:
+def test_report_has_verdict_claims_with_values_trace_victim_and_directory() -> None:
     text = printed(run_of(Made(victim=("parent", PARENT))))
 
     assert text.startswith("reproduced  overcommit-oops  parent=200M hog=200M")

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from rig.run.comparison import Comparison, Replayed
 
 
-def _file(folder: Path, content: bytes) -> Path:
-    path = folder / "console.log"
+def _file(directory: Path, content: bytes) -> Path:
+    path = directory / "console.log"
     path.write_bytes(content)
     return path
 
 
 def test_same_bytes_in_any_pieces_are_identical(tmp_path_factory) -> None:  # type: ignore[no-untyped-def] # a fixture inside hypothesis
-    folder = tmp_path_factory.mktemp("same")
+    directory = tmp_path_factory.mktemp("same")
 
     @given(st.lists(st.binary(max_size=30)))
     def check(pieces: list[bytes]) -> None:
-        comparison = Comparison("console.log", _file(folder, b"".join(pieces)))
+        comparison = Comparison("console.log", _file(directory, b"".join(pieces)))
 
         for piece in pieces:
             comparison.feed(piece)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's folder is whole or not there, and RUN finds it."""
+"""A run's directory is whole or not there, and RUN finds it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError, UsageError
-from rig.run.document import Run, worst
-from rig.run.folder import (
+from rig.run.directory import (
     list_runs,
     new_run_id,
     open_run,
     read_run,
     remove_leftovers,
     resolve_run,
-    runs_folder,
+    runs_directory,
 )
+from rig.run.document import Run, worst
 
 
 def a_run(run_id: str = "20250131-120000-abcd", verdict: str = "reproduced") -> Run:
@@ -32,25 +32,25 @@ def a_run(run_id: str = "20250131-120000-abcd", verdict: str = "reproduced") -> 
 
 
 def keep(root: Path, run_id: str) -> Path:
-    folder = root / run_id
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(a_run(run_id).model_dump_json())
-    return folder
+    directory = root / run_id
+    directory.mkdir(parents=True)
+    (directory / "run.json").write_text(a_run(run_id).model_dump_json())
+    return directory
 
 
 def test_run_that_is_kept_is_found_and_read_back(tmp_path: Path) -> None:
     with open_run(tmp_path) as opened:
-        (opened.folder / "console.log").write_bytes(b"x")
+        (opened.directory / "console.log").write_bytes(b"x")
         opened.keep(a_run(opened.id))
 
-    assert opened.folder == tmp_path / opened.id
-    assert sorted(path.name for path in opened.folder.iterdir()) == ["console.log", "run.json"]
-    assert read_run(opened.folder).id == opened.id
+    assert opened.directory == tmp_path / opened.id
+    assert sorted(path.name for path in opened.directory.iterdir()) == ["console.log", "run.json"]
+    assert read_run(opened.directory).id == opened.id
 
 
 def test_run_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
     with open_run(tmp_path) as opened:
-        (opened.folder / "console.log").write_bytes(b"x")
+        (opened.directory / "console.log").write_bytes(b"x")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +59,7 @@ def test_run_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
 def test_run_that_breaks_leaves_nothing(tmp_path: Path, exception: type[BaseException]) -> None:
     def broken() -> None:
         with open_run(tmp_path) as opened:
-            (opened.folder / "console.log").write_bytes(b"x")
+            (opened.directory / "console.log").write_bytes(b"x")
             raise exception("stop")
 
     with pytest.raises(exception):
@@ -77,7 +77,7 @@ def test_run_is_not_listed_while_it_is_made(tmp_path: Path) -> None:
     assert [each.id for each in list_runs(tmp_path)] == [opened.id]
 
 
-def test_folder_that_cannot_be_written_names_the_remedy(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_written_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(RigError) as caught, open_run(tmp_path / "file"):
@@ -88,7 +88,7 @@ def test_folder_that_cannot_be_written_names_the_remedy(tmp_path: Path) -> None:
 
 def test_leftover_of_a_killed_rig_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from rig.run.folder import open_run\n"
+        "import sys, time; from pathlib import Path; from rig.run.directory import open_run\n"
         "with open_run(Path(sys.argv[1])): print('open', flush=True); time.sleep(60)"
     )
     killed = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
@@ -102,7 +102,7 @@ def test_leftover_of_a_killed_rig_is_removed_and_a_living_ones_is_not(tmp_path: 
         removed = remove_leftovers(tmp_path)
 
         assert len(removed) == 1
-        assert [path.name for path in tmp_path.iterdir()] == [living.folder.name]
+        assert [path.name for path in tmp_path.iterdir()] == [living.directory.name]
     killed.stdout.close()
 
 
@@ -153,8 +153,8 @@ def test_run_that_is_not_there_is_a_usage_error(tmp_path: Path, run: str) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 1}', b"\xff\xfe"])
 def test_damaged_run_is_listed_with_its_problem(tmp_path: Path, content: bytes) -> None:
-    folder = keep(tmp_path, "20250131-120000-abcd")
-    (folder / "run.json").write_bytes(content)
+    directory = keep(tmp_path, "20250131-120000-abcd")
+    (directory / "run.json").write_bytes(content)
 
     (listed,) = list_runs(tmp_path)
 
@@ -163,28 +163,28 @@ def test_damaged_run_is_listed_with_its_problem(tmp_path: Path, content: bytes) 
 
 
 def test_run_of_a_later_schema_is_refused(tmp_path: Path) -> None:
-    folder = keep(tmp_path, "20250131-120000-abcd")
-    text = (folder / "run.json").read_text()
-    (folder / "run.json").write_text(text.replace('"schema_version":1', '"schema_version":2'))
+    directory = keep(tmp_path, "20250131-120000-abcd")
+    text = (directory / "run.json").read_text()
+    (directory / "run.json").write_text(text.replace('"schema_version":1', '"schema_version":2'))
 
     with pytest.raises(RigError, match="schema version 2"):
-        read_run(folder)
+        read_run(directory)
 
 
 def test_brackets_and_commas_of_what_a_program_printed_do_not_make_a_run_too_large(tmp_path: Path) -> None:
-    folder = keep(tmp_path, "20250131-120000-abcd")
-    run = read_run(folder)
+    directory = keep(tmp_path, "20250131-120000-abcd")
+    run = read_run(directory)
     printed = '[{"a\\", 1}]' * 700_000
 
-    (folder / "run.json").write_text(run.model_copy(update={"reason": printed}).model_dump_json())
+    (directory / "run.json").write_text(run.model_copy(update={"reason": printed}).model_dump_json())
 
-    assert read_run(folder).reason == printed
+    assert read_run(directory).reason == printed
 
 
 def test_runs_are_kept_where_rig_runs_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path))
 
-    assert runs_folder() == tmp_path
+    assert runs_directory() == tmp_path
 
 
 def test_several_verdicts_are_as_bad_as_the_worst() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.run.folder import list_runs
+from rig.run.directory import list_runs
 
 GOLDEN = Path(__file__).parent / "golden"
 OOM, PANIC = "20261125-154735-enps", "20261125-154737-rugb"

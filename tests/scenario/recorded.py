@@ -72,13 +72,13 @@ class Recorded:
 
 
 def recorded(name: str, variant: str = "default") -> Recorded:
-    folder = DATA / name / variant
-    lines = (folder / "events.jsonl").read_text().splitlines()
+    directory = DATA / name / variant
+    lines = (directory / "events.jsonl").read_text().splitlines()
     return Recorded(
         scenario=load_scenario(name),
-        sets=tuple((folder / "sets").read_text().split()),
+        sets=tuple((directory / "sets").read_text().split()),
         records=tuple(json.loads(line) for line in lines),
-        console=(folder / "console.log").read_bytes(),
+        console=(directory / "console.log").read_bytes(),
     )
 
 

@@ -297,8 +297,8 @@ def test_every_claim_of_the_catalogue_has_a_run_in_which_it_holds_and_one_in_whi
     elsewhere = {"overcommit-oops"}  # test_overcommit_oops.py
     failing = {(name, claim) for name, _, claim, _ in FAILS}
 
-    for folder in list_scenarios():
-        scenario = load_scenario(folder.name)
-        assert folder.name in {name for name, _ in every_run()}
-        if folder.name not in elsewhere:
-            assert {(folder.name, checked.claim.id) for checked in scenario.claims} <= failing
+    for directory in list_scenarios():
+        scenario = load_scenario(directory.name)
+        assert directory.name in {name for name, _ in every_run()}
+        if directory.name not in elsewhere:
+            assert {(directory.name, checked.claim.id) for checked in scenario.claims} <= failing

@@ -33,16 +33,16 @@ expr = "end.reason == 'plan'"
 """
 
 
-def folder_with(tmp_path: Path, text: str) -> str:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    (folder / "scenario.toml").write_text(text)
-    return str(folder)
+def directory_with(tmp_path: Path, text: str) -> str:
+    directory = tmp_path / "own"
+    directory.mkdir()
+    (directory / "scenario.toml").write_text(text)
+    return str(directory)
 
 
 def refusal(tmp_path: Path, text: str) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        load_scenario(folder_with(tmp_path, text))
+        load_scenario(directory_with(tmp_path, text))
     return caught.value
 
 
@@ -50,19 +50,19 @@ def line_of(text: str, part: str) -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
 
 
-def test_scenario_of_ones_own_loads_from_its_folder(tmp_path: Path) -> None:
-    scenario = load_scenario(folder_with(tmp_path, GOOD))
+def test_scenario_of_ones_own_loads_from_its_directory(tmp_path: Path) -> None:
+    scenario = load_scenario(directory_with(tmp_path, GOOD))
 
     assert scenario.name == "own"
     assert scenario.parameters["naps"].parse("3") == 3
 
 
 def test_every_scenario_of_the_catalogue_loads_and_tells_its_story() -> None:
-    folders = list_scenarios()
+    directories = list_scenarios()
 
-    assert folders
-    for folder in folders:
-        assert load_scenario(folder.name).story().startswith("# ")
+    assert directories
+    for directory in directories:
+        assert load_scenario(directory.name).story().startswith("# ")
 
 
 def test_unknown_scenario_names_what_was_probably_meant() -> None:
@@ -72,13 +72,13 @@ def test_unknown_scenario_names_what_was_probably_meant() -> None:
     assert caught.value.remedy == "did you mean 'overcommit-oops' or 'overcommit-in-cgroup'?"
 
 
-def test_folder_without_a_scenario_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no scenario\.toml in this folder"):
+def test_directory_without_a_scenario_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no scenario\.toml in this directory"):
         find_scenario(str(tmp_path))
 
 
 def test_path_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such directory"):
         find_scenario("./nowhere")
 
 
@@ -189,11 +189,11 @@ def test_wait_without_a_bound_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, "")
-    (Path(folder) / "scenario.toml").write_bytes(b'title = "\xff"')
+    directory = directory_with(tmp_path, "")
+    (Path(directory) / "scenario.toml").write_bytes(b'title = "\xff"')
 
     with pytest.raises(UsageError, match="not UTF-8 at byte 9"):
-        load_scenario(folder)
+        load_scenario(directory)
 
 
 def test_step_in_a_table_of_its_own_is_named_by_its_line(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_step_in_a_table_of_its_own_is_named_by_its_line(tmp_path: Path) -> None
     header = text.splitlines().index("second = 2") - 1
 
     with pytest.raises(UsageError) as refused:
-        load_scenario(folder_with(tmp_path, text))
+        load_scenario(directory_with(tmp_path, text))
 
     assert f"scenario.toml:{header}:" in str(refused.value.where)
 
@@ -213,13 +213,13 @@ def test_key_of_the_last_of_many_claims_is_named_by_its_line(tmp_path: Path) -> 
     line = text.splitlines().index('expt = "true"') + 1
 
     with pytest.raises(UsageError) as refused:
-        load_scenario(folder_with(tmp_path, text))
+        load_scenario(directory_with(tmp_path, text))
 
     assert f"scenario.toml:{line}:" in str(refused.value.where)
 
 
-@pytest.mark.parametrize("folder", [*list_scenarios(), SKELETON], ids=lambda folder: folder.name)
-def test_no_line_of_a_scenario_is_longer_than_120_columns(folder: Path) -> None:
-    lines = (folder / "scenario.toml").read_text().splitlines()
+@pytest.mark.parametrize("directory", [*list_scenarios(), SKELETON], ids=lambda directory: directory.name)
+def test_no_line_of_a_scenario_is_longer_than_120_columns(directory: Path) -> None:
+    lines = (directory / "scenario.toml").read_text().splitlines()
 
     assert not [f"line {number}" for number, line in enumerate(lines, 1) if len(line) > 120]

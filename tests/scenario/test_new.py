@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig new`: a folder that loads and renders as it is, from nothing and from a report of production."""
+"""`rig new`: a directory that loads and renders as it is, from nothing and from a report of production."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rig.scenario.settings import parse_settings
 from tests.klog import made
 
 
-def loaded(folder: Path) -> Scenario:
-    scenario = load_scenario(str(folder))
+def loaded(directory: Path) -> Scenario:
+    scenario = load_scenario(str(directory))
     render_plan(scenario, parse_settings(scenario))
     return scenario
 
@@ -28,13 +28,13 @@ def log_of(tmp_path: Path, tasks: tuple[made.MadeTask, ...] = made.TASKS) -> Pat
 
 
 def test_new_scenario_loads_and_renders_as_it_is(tmp_path: Path) -> None:
-    folder = new_scenario("mine", tmp_path)
+    directory = new_scenario("mine", tmp_path)
 
-    scenario = loaded(folder)
+    scenario = loaded(directory)
 
     assert scenario.name == "mine"
     assert "rig run ./mine" in scenario.story()
-    assert "@NAME@" not in "".join(path.read_text() for path in folder.iterdir())
+    assert "@NAME@" not in "".join(path.read_text() for path in directory.iterdir())
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "a/b", "..", "1st", "a b"])
@@ -45,7 +45,7 @@ def test_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "kept").touch()
 
@@ -94,10 +94,10 @@ def test_two_tasks_of_one_name_get_two_names(tmp_path: Path) -> None:
 def test_name_from_a_log_cannot_break_out_of_the_files(tmp_path: Path) -> None:
     tasks = (made.MadeTask(120, 'a"\\{{x}}|`', 30000), made.MadeTask(121, "child", 9000))
 
-    folder = new_scenario("prod", tmp_path, from_log=log_of(tmp_path, tasks))
+    directory = new_scenario("prod", tmp_path, from_log=log_of(tmp_path, tasks))
 
-    loaded(folder)
-    assert "{{x}}" not in (folder / "README.md").read_text()
+    loaded(directory)
+    assert "{{x}}" not in (directory / "README.md").read_text()
 
 
 def test_log_without_a_report_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_unknown_guest_program_names_what_was_probably_meant(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("source", ["../secret.py", "/etc/passwd.c"])
-def test_source_outside_the_folder_is_refused(tmp_path: Path, source: str) -> None:
+def test_source_outside_the_directory_is_refused(tmp_path: Path, source: str) -> None:
     programs = f'[[programs]]\nname = "w"\nsource = "{source}"'
     scenario = load_scenario(own_scenario(tmp_path, programs, '{ do = "spawn", program = "w" }'))
 

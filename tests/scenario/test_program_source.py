@@ -33,9 +33,9 @@ expr = "True"
 """
 
 
-def rendered(folder: Path, source: str, more: str = "") -> RenderedPlan:
-    (folder / "scenario.toml").write_text(SCENARIO.format(source=source, more=more))
-    scenario = load_scenario(f"{folder}/")
+def rendered(directory: Path, source: str, more: str = "") -> RenderedPlan:
+    (directory / "scenario.toml").write_text(SCENARIO.format(source=source, more=more))
+    scenario = load_scenario(f"{directory}/")
     return render_plan(scenario, parse_settings(scenario))
 
 

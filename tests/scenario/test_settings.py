@@ -59,7 +59,7 @@ def test_later_setting_wins() -> None:
         ("cpus=0", "'0' is not a number of CPUs", "1 to 64"),
         ("clock=fast", "'fast' is not one of warp, live", None),
         ("accel=kvm", "the warp clock needs TCG", "--clock live"),
-        ("vmm.panic_on_oom=1", "/proc/sys has no folder 'vmm'", "did you mean 'vm'?"),
+        ("vmm.panic_on_oom=1", "/proc/sys has no directory 'vmm'", "did you mean 'vm'?"),
         ("vm..x=1", "is not the name of a sysctl", None),
         ("vm.panic_on_oom=", "needs a value", None),
         ("kernel=", "'kernel' needs a value", None),

@@ -37,9 +37,9 @@ expr = "sample('start').meminfo.MemTotal > 0"
 """
 
 
-def scenario(folder: Path) -> str:
+def scenario(directory: Path) -> str:
     """Write a scenario and return its path, as a command line names it."""
-    place = folder / "waits"
+    place = directory / "waits"
     place.mkdir()
     (place / "scenario.toml").write_text(SCENARIO)
     return str(place)

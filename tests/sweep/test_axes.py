@@ -122,7 +122,7 @@ def test_ten_thousand_runs_are_begun_only_on_request() -> None:
     assert "--yes" in caught.value.remedy
 
 
-def test_scenario_folder_is_named_whole_in_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scenario_directory_is_named_whole_in_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.scenario(tmp_path)
     monkeypatch.chdir(tmp_path)
     plan = SweepPlan("./waits", (Axis("size", ("4M", "8M")),), repeat=2)

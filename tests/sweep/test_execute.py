@@ -13,8 +13,8 @@ from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
+from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import execute_sweep
-from rig.sweep.folder import SweepFolder, find_sweep, new_sweep
 from rig.sweep.row import Row, append_row, read_rows
 from rig.sweep.table import query, read_table, table_of, write_table
 from rig.sweep.task import PointTask
@@ -45,13 +45,13 @@ class Pretender:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepDirectory:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     scenario = made.scenario(tmp_path)
     return new_sweep(SweepPlan(scenario, (Axis("size", ("4M", "8M")),), repeat=2))
 
 
-def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -> None:
+def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepDirectory) -> None:
     with pytest.raises(KeyboardInterrupt):
         made.finish(execute_sweep(sweep, Pretender(breaks_after=3)))
     second = Pretender()
@@ -63,13 +63,13 @@ def test_sweep_that_was_cut_short_goes_on_where_it_stopped(sweep: SweepFolder) -
     assert read_table(sweep.table).num_rows == 4
 
 
-def test_row_that_comes_twice_is_kept_once(sweep: SweepFolder) -> None:
+def test_row_that_comes_twice_is_kept_once(sweep: SweepDirectory) -> None:
     outcome = made.finish(execute_sweep(sweep, Pretender(twice=True)))
 
     assert outcome.fresh == len(outcome.rows) == 4
 
 
-def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepFolder) -> None:
+def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepDirectory) -> None:
     append_row(sweep.journal, made.row(0, 0))
     with sweep.journal.open("a") as journal:
         journal.write('{"point": 0, "repe')
@@ -77,19 +77,19 @@ def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepFolder) -> None:
     assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0)]
 
 
-def test_damaged_journal_is_named_with_its_line(sweep: SweepFolder) -> None:
+def test_damaged_journal_is_named_with_its_line(sweep: SweepDirectory) -> None:
     sweep.journal.write_text("nonsense\n" + made.row(0, 0).model_dump_json() + "\n")
 
     with pytest.raises(RigError, match=r"rows\.jsonl:1"):
         read_rows(sweep.journal)
 
 
-def test_two_rigs_do_not_run_one_sweep(sweep: SweepFolder) -> None:
+def test_two_rigs_do_not_run_one_sweep(sweep: SweepDirectory) -> None:
     with sweep.alone(), pytest.raises(UsageError, match="another rig"), sweep.alone():
         pass
 
 
-def test_point_whose_verdicts_differ_is_unstable_in_the_table(sweep: SweepFolder) -> None:
+def test_point_whose_verdicts_differ_is_unstable_in_the_table(sweep: SweepDirectory) -> None:
     rows = [made.row(0, 0), made.row(0, 1, "invalid"), made.row(1, 0), made.row(1, 1)]
 
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), rows)
@@ -98,14 +98,14 @@ def test_point_whose_verdicts_differ_is_unstable_in_the_table(sweep: SweepFolder
     assert table.column("agreed").to_pylist() == [0.5, 0.5, 1.0, 1.0]
 
 
-def test_axis_column_has_its_settings_type_and_unit(sweep: SweepFolder) -> None:
+def test_axis_column_has_its_settings_type_and_unit(sweep: SweepDirectory) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
 
     assert table.column("size").to_pylist() == [4 * MB]
     assert query(table, "select \"values\"['sampled.total'] as total from results").to_pylist() == [{"total": 500.0}]
 
 
-def test_query_that_is_no_sql_is_a_usage_error_with_the_databases_words(sweep: SweepFolder) -> None:
+def test_query_that_is_no_sql_is_a_usage_error_with_the_databases_words(sweep: SweepDirectory) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
 
     with pytest.raises(UsageError) as caught:
@@ -114,14 +114,14 @@ def test_query_that_is_no_sql_is_a_usage_error_with_the_databases_words(sweep: S
     assert "selekt" in (caught.value.detail or "")
 
 
-def test_query_reads_no_file_of_the_host(sweep: SweepFolder) -> None:
+def test_query_reads_no_file_of_the_host(sweep: SweepDirectory) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
 
     with pytest.raises(UsageError):
         query(table, "select * from read_csv('/etc/passwd')")
 
 
-def test_results_of_an_older_schema_are_refused_with_the_remedy(sweep: SweepFolder, tmp_path: Path) -> None:
+def test_results_of_an_older_schema_are_refused_with_the_remedy(sweep: SweepDirectory, tmp_path: Path) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
     write_table(table.replace_schema_metadata({b"rig.sweep.schema": b"0"}), tmp_path / "old.parquet")
 

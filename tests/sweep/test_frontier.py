@@ -17,7 +17,7 @@ from rig.run.document import Claimed, Shown
 from rig.scenario.load import load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import Axis
-from rig.sweep.folder import find_sweep
+from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.arithmetic import Asked, Foreseen, Measured, at_value, edges_between, foresee
 from rig.sweep.frontier.curves import Curve, CurveEdge
 from rig.sweep.frontier.document import read_frontier
@@ -198,10 +198,10 @@ def test_heuristic_mode_refuses_one_request_above_ram_and_swap() -> None:
     assert foresee(replace(asked, parent=Fraction(354 * MB)), KNOWN) == "invalid"
 
 
-def run_of(folder: Path, hog: int, left: int | None) -> Row:
+def run_of(directory: Path, hog: int, left: int | None) -> Row:
     """Return a row of a run, and write the run's directory with a first sample. hog: MB; left: bytes or None."""
     meminfo = {"MemTotal": 153 << 10, "MemAvailable": 120 << 10, "Committed_AS": 2 << 10}
-    place = folder / f"run-{hog}"
+    place = directory / f"run-{hog}"
     place.mkdir()
     record = {"n": 0, "t": 1.0, "ev": "sample", "label": "start", "meminfo": meminfo}
     (place / "events.jsonl").write_text(json.dumps(record) + "\n")
@@ -248,11 +248,11 @@ def test_what_was_found_is_kept_with_the_foreseen_line(tmp_path: Path, monkeypat
     rows = tuple(made.row(point=step, settings={"memory": "192M", "hog": scale.text(step)}) for step in (1, 2))
     line = Foreseen("not-reproduced", "reproduced", Fraction(3 * MB, 2))
     found = CurveEdge(edge, "1M", "2M", "1.5M", "+0.0M", line.value, Fraction(0))
-    folder = open_frontier("overcommit-oops", [Axis("memory", ("192M",))], [("parent", "4M")])
+    directory = open_frontier("overcommit-oops", [Axis("memory", ("192M",))], [("parent", "4M")])
     for row in rows:
-        append_row(folder.journal, row)
+        append_row(directory.journal, row)
 
-    kept = keep_frontier(folder, scenario, scale, [Curve((("memory", "192M"),), (found,), rows, (line,))])
+    kept = keep_frontier(directory, scenario, scale, [Curve((("memory", "192M"),), (found,), rows, (line,))])
 
     content = json.loads((kept.path / "frontier.json").read_text())
     (curve,) = content["curves"]

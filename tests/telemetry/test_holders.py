@@ -8,7 +8,7 @@ from typing import Any
 
 from rig.telemetry.holders import held
 from rig.telemetry.records import read_records
-from tests.report.made_folder import records
+from tests.report.made_directory import records
 
 SHARED = "parent and child, shared"
 

@@ -10,7 +10,7 @@ import pytest
 
 from rig.telemetry.pagemaps import page_maps, snapshots
 from rig.telemetry.records import read_records
-from tests.report.made_folder import page_map
+from tests.report.made_directory import page_map
 
 
 def read(*records: dict[str, Any]) -> Any:

@@ -18,9 +18,9 @@ BRK, LARGEST = CHECKS["brk"], CHECKS["oom-largest"]
 GOOD = "check brk grown=8192 charged=8192 after=0"
 
 
-def program(folder: Path, body: str) -> Path:
+def program(directory: Path, body: str) -> Path:
     """Write a program that lists two checks and otherwise runs a script."""
-    path = folder / "verify"
+    path = directory / "verify"
     listed = "brk harmless grow\noom-largest harmful large"
     path.write_text(f'#!/bin/sh\nif [ "$1" = --list ]; then echo "{listed}"; exit; fi\n{body}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)

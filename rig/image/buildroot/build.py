@@ -66,16 +66,16 @@ def workshop(store: Store, buildroot: Buildroot, recipe: BuildrootRecipe, primar
     site = Path(primary_site).expanduser().resolve() if primary_site else None
     if site is not None and not site.is_dir():
         raise UsageError(
-            "there is no such folder", where=f"--primary-site {primary_site}", remedy="name a folder of sources"
+            "there is no such directory", where=f"--primary-site {primary_site}", remedy="name a directory of sources"
         )
     home = store.root / "buildroot"
-    key = digest_text(str(buildroot.folder), buildroot.version, repr(recipe.rootfs), repr(recipe.toolchain))
+    key = digest_text(str(buildroot.directory), buildroot.version, repr(recipe.rootfs), repr(recipe.toolchain))
     made = Workshop(home / f"{recipe.name}-{key[:12]}", Places(home / "dl", home / "ccache", site))
     with store.writing():
-        for folder in (made.output, made.places.downloads, made.places.ccache):
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(13, "Permission denied", str(folder))
+        for directory in (made.output, made.places.downloads, made.places.ccache):
+            directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK):
+                raise PermissionError(13, "Permission denied", str(directory))
     return made
 
 
@@ -169,7 +169,7 @@ def _configured(
     with store.lock(f"buildroot-{shop.output.name}"):
         text = check_recipe(recipe, shop.places, jobs=jobs, buildroot=buildroot.version)
         shop.log.unlink(missing_ok=True)
-        make = Make(buildroot.folder, shop.output, external_tree().resolve(), shop.log)
+        make = Make(buildroot.directory, shop.output, external_tree().resolve(), shop.log)
         configure(make, text)
         _forget_stale(make, recipe)
         yield make
@@ -189,7 +189,7 @@ def check_only(
     text = check_recipe(recipe, places, jobs=jobs, buildroot=buildroot.version if buildroot else "any release")
     if buildroot is not None:
         with store.staging_directory() as work:
-            configure(Make(buildroot.folder, work / "output", external_tree().resolve(), work / LOG), text)
+            configure(Make(buildroot.directory, work / "output", external_tree().resolve(), work / LOG), text)
     return text
 
 

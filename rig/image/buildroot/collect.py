@@ -23,7 +23,7 @@ from rig.image.fragments import check_met, read_fragment
 from rig.image.guestcode import sources_digest
 from rig.image.kconfig import read_config
 from rig.image.kernel import buildroot_ref
-from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_FOLDER, IMAGE, image_ref
+from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_DIRECTORY, IMAGE, image_ref
 from rig.image.store import Entry, Store
 from rig.untar import extract_tree
 
@@ -47,7 +47,7 @@ def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildr
     Raises RigError where the output lacks a file that a guest needs.
     """
     images = make.output / "images"
-    for name in ("rootfs.tar", f"{GUEST_FOLDER}/rig-agent"):
+    for name in ("rootfs.tar", f"{GUEST_DIRECTORY}/rig-agent"):
         if not (images / name).is_file():
             raise RigError(f"Buildroot left no {name}", where=images, remedy=f"see {make.log}")
     info = json.loads(make.answer("show-info"))
@@ -56,8 +56,8 @@ def collect(store: Store, make: Make, recipe: BuildrootRecipe, buildroot: Buildr
         _unpack(images / "rootfs.tar", work / "tree")
         result = _result(work)
         write_ext4(work / "tree", result / IMAGE)
-        shutil.copytree(images / GUEST_FOLDER, result / GUEST_FOLDER)
-        programs = sorted((result / GUEST_FOLDER).rglob("*"))
+        shutil.copytree(images / GUEST_DIRECTORY, result / GUEST_DIRECTORY)
+        programs = sorted((result / GUEST_DIRECTORY).rglob("*"))
         digests = [digest_file(path) for path in programs if path.is_file()]
         about = {
             "spec": recipe.image,
@@ -88,20 +88,20 @@ def collect_kernel(store: Store, make: Make, recipe: BuildrootRecipe) -> Entry:
     Raises RigError naming each line of the fragments that is not in force.
     """
     source = "custom" if recipe.kernel.tarball else recipe.kernel.version
-    folder = make.output / "build" / f"linux-{source}"
+    directory = make.output / "build" / f"linux-{source}"
     bzimage = make.output / "images" / BZIMAGE
-    for file in (bzimage, folder / VMLINUX):
+    for file in (bzimage, directory / VMLINUX):
         if not file.is_file():
             raise RigError(f"Buildroot left no {file.name}", where=file.parent, remedy=f"see {make.log}")
-    config = (folder / ".config").read_text()
-    check_met(map(read_fragment, fragment_files(recipe)), read_config(config), folder / ".config")
+    config = (directory / ".config").read_text()
+    check_met(map(read_fragment, fragment_files(recipe)), read_config(config), directory / ".config")
     spec, release = f"buildroot:{recipe.kernel.version}", kernel_release(bzimage)
     about = {"spec": spec, "release": release, "package": None}
     if recipe.kernel.debuginfo:
-        keep_symbols(store, folder / VMLINUX, {"source": spec, **about})
+        keep_symbols(store, directory / VMLINUX, {"source": spec, **about})
     with store.staging_directory() as work:
         result = _result(work)
-        boots = lay_out_kernel(result, bzimage, folder / VMLINUX, config)
+        boots = lay_out_kernel(result, bzimage, directory / VMLINUX, config)
         key = digest_text(digest_file(result / boots), config, BUILDROOT_LAYOUT)
         entry = store.add("kernel", key, result, {**about, "boots": boots})
     store.set_ref(buildroot_ref(recipe.kernel.version), entry.key)

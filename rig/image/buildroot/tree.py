@@ -16,7 +16,7 @@ __all__ = ["HOST_TOOLS", "OLDEST", "Buildroot", "check_host", "find_buildroot"]
 # The oldest release (year, month) that images/buildroot was checked against.
 OLDEST = (2025, 2)
 HOW_TO_GET = (
-    "get a long-term release, 2025.02.x or 2026.02.x, from buildroot.org, unpack it, and name its folder: "
+    "get a long-term release, 2025.02.x or 2026.02.x, from buildroot.org, unpack it, and name its directory: "
     "--buildroot DIR, or BUILDROOT=DIR"
 )
 # Buildroot's manual, "Mandatory packages": program -> Debian package.
@@ -50,7 +50,7 @@ HOST_TOOLS = {
 class Buildroot:
     """A Buildroot tree. version: BR2_VERSION of its Makefile, such as 2026.02.3."""
 
-    folder: Path
+    directory: Path
     version: str
 
 
@@ -63,9 +63,9 @@ def find_buildroot(named: str | None) -> Buildroot:
     where = "--buildroot" if named else "BUILDROOT"
     if not asked:
         raise UsageError("no Buildroot was named", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
-    folder = Path(asked).expanduser().resolve()
+    directory = Path(asked).expanduser().resolve()
     try:
-        text = (folder / "Makefile").read_text(errors="replace")
+        text = (directory / "Makefile").read_text(errors="replace")
     except OSError as error:
         raise UsageError(
             f"'{asked}' is no Buildroot: its Makefile cannot be read ({error.strerror})",
@@ -73,7 +73,7 @@ def find_buildroot(named: str | None) -> Buildroot:
             remedy=HOW_TO_GET,
         ) from error
     match = re.search(r"^export BR2_VERSION := (\d+)\.(\d+)(\S*)$", text, flags=re.MULTILINE)
-    if match is None or not (folder / "package").is_dir():
+    if match is None or not (directory / "package").is_dir():
         raise UsageError(f"'{asked}' is no Buildroot: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET)
     version = f"{match[1]}.{match[2]}{match[3]}"
     if (int(match[1]), int(match[2])) < OLDEST:
@@ -83,7 +83,7 @@ def find_buildroot(named: str | None) -> Buildroot:
             where=f"{where}={asked}",
             remedy=HOW_TO_GET,
         )
-    return Buildroot(folder, version)
+    return Buildroot(directory, version)
 
 
 def check_host() -> None:

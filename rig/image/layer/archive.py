@@ -40,14 +40,14 @@ class _Files(Protocol):
         """Open a file by its path in the image. Raises KeyError where there is none."""
 
 
-class _Folder:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+class _Directory:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     def open(self, name: str) -> IO[bytes]:
         # Resolved first: neither `..` nor a symbolic link may lead out of the layout.
-        path = (self._folder / name).resolve()
-        if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
+        path = (self._directory / name).resolve()
+        if not path.is_relative_to(self._directory.resolve()) or not path.is_file():
             raise KeyError(name)
         return path.open("rb")
 
@@ -71,9 +71,11 @@ class _Tar:
         return set(self._members)
 
 
-def is_layout(folder: Path) -> bool:
+def is_layout(directory: Path) -> bool:
     """Return whether a directory is the layout of an image (OCI, or an unpacked docker archive), not a root."""
-    return (folder / "oci-layout").is_file() or ((folder / "manifest.json").is_file() and not (folder / "usr").exists())
+    return (directory / "oci-layout").is_file() or (
+        (directory / "manifest.json").is_file() and not (directory / "usr").exists()
+    )
 
 
 def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
     Raises RigError for a damaged image, and for one of another architecture.
     """
     if path.is_dir():
-        return _image(staging, _Folder(path), path)
+        return _image(staging, _Directory(path), path)
     with _plain(path) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:

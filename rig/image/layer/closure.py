@@ -25,9 +25,9 @@ PT_INTERP = 3
 MACHINES = {3: "32-bit x86", 40: "32-bit ARM", 183: "arm64", 243: "RISC-V", 21: "64-bit PowerPC", 22: "s390"}
 # A line of the listing: `libm.so.6 => /lib/libm.so.6 (0x…)`, `libx.so => not found`, or `/lib64/ld-linux… (0x…)`.
 FOUND = re.compile(r"^\s*(?P<name>\S+)(?: => (?P<path>/\S.*?|not found))?(?: \(0x[0-9a-f]+\))?$")
-SYSTEM_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+SYSTEM_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 """The default library directories of glibc's loader on Debian. The guest has no ld.so.cache."""
-# The guest's directory for links to libraries that the host has outside of SYSTEM_FOLDERS.
+# The guest's directory for links to libraries that the host has outside of SYSTEM_DIRECTORIES.
 PLACE = "/usr/lib/x86_64-linux-gnu"
 # All parts of glibc must come from one build. This layer's libc.so.6 hides that of the root below, so the root's own
 # programs must find the other parts of the same build beside it.
@@ -116,7 +116,7 @@ def closure_of(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
     files, links = {loader: Path(loader)}, {}
     for name, library in found.items():
         files[str(library)] = library
-        if str(library.parent) not in SYSTEM_FOLDERS and "/" not in name:
+        if str(library.parent) not in SYSTEM_DIRECTORIES and "/" not in name:
             links[f"{PLACE}/{name}"] = str(library)
         if name == "libc.so.6":
             beside = (library.with_name(part) for part in GLIBC)

@@ -166,8 +166,8 @@ class Staging:
 
     def _white_out(self, member: tarfile.TarInfo, path: PurePosixPath, mine: set[Path]) -> None:
         if path.name == OPAQUE:
-            folder = self._locate(member.name, path.parent)
-            gone = [each for each in folder.iterdir() if each not in mine] if folder.is_dir() else []
+            directory = self._locate(member.name, path.parent)
+            gone = [each for each in directory.iterdir() if each not in mine] if directory.is_dir() else []
         else:
             gone = [self._locate(member.name, path.parent / path.name.removeprefix(WHITEOUT))]
         for each in gone:

@@ -62,7 +62,7 @@ async def post_mortem(
             vmcoreinfo = await read_vmcoreinfo(instant.port, symbols.vmlinux)
         progress.phase("read")
         found = await asyncio.to_thread(
-            _read, replayable.run, replayable.folder, dump, vmcoreinfo, symbols, place, instant.instruction, frames
+            _read, replayable.run, replayable.directory, dump, vmcoreinfo, symbols, place, instant.instruction, frames
         )
         if keep is not None:
             await asyncio.to_thread(_keep, dump, keep)
@@ -83,7 +83,7 @@ def _keep(dump: Path, target: Path) -> None:
 
 def _read(
     run: Run,
-    folder: Path,
+    directory: Path,
     dump: Path,
     vmcoreinfo: bytes | None,
     symbols: Symbols,
@@ -97,11 +97,11 @@ def _read(
     pid, name, stack, trace = read_stack(program)
     allocation = read_allocation(program, trace)
     zones, tasks = read_zones(program), read_tasks(program)
-    records = read_records(folder / "events.jsonl")
+    records = read_records(directory / "events.jsonl")
     arrays = read_arrays(program, regions_of(records.of("line")), with_frames=frames)
     compared = 0
     disagreements: tuple[Disagreement, ...] = ()
-    report = first_oom(folder) if place.kind == "oom" else None
+    report = first_oom(directory) if place.kind == "oom" else None
     if report is not None:
         compared, disagreements = compare(report, allocation, zones, tasks, pid)
     return PostMortem(
@@ -122,32 +122,32 @@ def _read(
     )
 
 
-def post_mortem_of_dump(run: Run, folder: Path, symbols: Symbols, *, frames: bool = False) -> PostMortem:
+def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: bool = False) -> PostMortem:
     """Read the memory dump that the run kept of its panicked guest; no replay is needed.
 
     Raises RigError when the run has no dump, or the dump cannot be read.
     """
     if run.panic_dump is None or Path(run.panic_dump).name != run.panic_dump:
-        raise RigError("the run keeps no dump of a panic", where=folder)
-    if not (folder / run.panic_dump).is_file():
-        raise RigError("the dump of the panic is gone", where=folder / run.panic_dump)
+        raise RigError("the run keeps no dump of a panic", where=directory)
+    if not (directory / run.panic_dump).is_file():
+        raise RigError("the dump of the panic is gone", where=directory / run.panic_dump)
     with staging_directory("post-mortem") as name:
-        dump = unpack_dump(folder / run.panic_dump, Path(name))
-        return _read(run, folder, dump, None, symbols, Place("panic"), None, frames)
+        dump = unpack_dump(directory / run.panic_dump, Path(name))
+        return _read(run, directory, dump, None, symbols, Place("panic"), None, frames)
 
 
-def first_oom(folder: Path) -> OomEvent | None:
+def first_oom(directory: Path) -> OomEvent | None:
     """Return the first OOM report in the run's console log, or None."""
     from rig.klog import OomEvent, read
 
     try:
-        with (folder / "console.log").open("rb") as console:
+        with (directory / "console.log").open("rb") as console:
             return next((event for event in read(console).events if isinstance(event, OomEvent)), None)
     except OSError:
         return None
 
 
-def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) -> PostMortem:
+def post_mortem_without_symbols(run: Run, directory: Path, place: Place, why: str) -> PostMortem:
     """Return a post-mortem from the OOM report and the agent's page maps, without reading memory.
 
     why: why the memory is not read.
@@ -155,9 +155,9 @@ def post_mortem_without_symbols(run: Run, folder: Path, place: Place, why: str) 
     """
     from rig.telemetry.records import read_records
 
-    refuse_what_never_comes(run, folder, place)
-    records = read_records(folder / "events.jsonl")
-    report = first_oom(folder) if place.kind == "oom" else None
+    refuse_what_never_comes(run, directory, place)
+    records = read_records(directory / "events.jsonl")
+    report = first_oom(directory) if place.kind == "oom" else None
     moment = moment_of(run, place, records)
     notes = [why, "pages are those of /proc/PID/pagemap: whether a page is shared, and not with whom"]
     if report is not None:

@@ -10,8 +10,8 @@ from pathlib import Path
 __all__ = ["link_beside"]
 
 
-def link_beside(folder: Path, *, runs_of: Path) -> Callable[[str], str | None]:
-    """Return a function from a run's id to the relative link from `folder` to its report below `runs_of`.
+def link_beside(directory: Path, *, runs_of: Path) -> Callable[[str], str | None]:
+    """Return a function from a run's id to the relative link from `directory` to its report below `runs_of`.
 
     The link is None for a report that has not been written.
     """
@@ -20,6 +20,6 @@ def link_beside(folder: Path, *, runs_of: Path) -> Callable[[str], str | None]:
         there = runs_of / run / "report.html"
         if not run or os.sep in run or not there.is_file():
             return None
-        return Path(os.path.relpath(there, folder)).as_posix()
+        return Path(os.path.relpath(there, directory)).as_posix()
 
     return link

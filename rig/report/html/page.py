@@ -65,15 +65,15 @@ class Source:
         return next((event for event in self.events if event.kind == "oom"), None)
 
 
-def read_source(folder: Path) -> Source:
+def read_source(directory: Path) -> Source:
     """Read a run's directory. Raises RigError for a run.json that cannot be read; other files may be missing."""
     from rig.klog import read
-    from rig.run.folder import read_run
+    from rig.run.directory import read_run
     from rig.telemetry.records import read_records
 
-    run = read_run(folder)
-    records = read_records(folder / "events.jsonl") if (folder / "events.jsonl").is_file() else Records()
-    console = folder / "console.log"
+    run = read_run(directory)
+    records = read_records(directory / "events.jsonl") if (directory / "events.jsonl").is_file() else Records()
+    console = directory / "console.log"
     if not console.is_file():
         return Source(run, records, (), ())
     with console.open("rb") as file:
@@ -226,7 +226,7 @@ def _environment(run: Run) -> list[tuple[str, str]]:
 
 
 def _reproduce(run: Run) -> str:
-    words = ["rig", "run", run.scenario_folder if "/" in run.scenario else run.scenario]
+    words = ["rig", "run", run.scenario_directory if "/" in run.scenario else run.scenario]
     for name, value in run.settings.items():
         words += ["--set", f"{name}={value}"]
     # Name the kernel and every parameter, because their defaults may change with rig and the scenario.

@@ -93,7 +93,9 @@ async def find_frontier(
             sets = tuple(f"{name}={value}" for name, value in (*fixed, *settings))
             memory = _memory(scenario, sets)
             point = number * (scale.steps + 1) + step
-            task = PointTask(point, repeat, str(scenario.folder), sets, settings, memory, timeout_scale=timeout_scale)
+            task = PointTask(
+                point, repeat, str(scenario.directory), sets, settings, memory, timeout_scale=timeout_scale
+            )
             async with capacity.room_for(memory):
                 row, _ = await run_point(task, store)
             rows.append(row)

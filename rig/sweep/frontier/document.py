@@ -117,9 +117,9 @@ class Frontier(Model):
     curves: tuple[Curve, ...] = ()
 
 
-def read_frontier(folder: Path) -> Frontier:
-    """Read frontier.json in `folder`. Raises RigError where there is none or its version is another."""
-    where = folder / FRONTIER
+def read_frontier(directory: Path) -> Frontier:
+    """Read frontier.json in `directory`. Raises RigError where there is none or its version is another."""
+    where = directory / FRONTIER
     try:
         frontier = Frontier.model_validate_json(where.read_bytes())
     except OSError as error:

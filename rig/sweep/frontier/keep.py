@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rig.errors import RigError
 from rig.sweep.axes import Axis, SweepPlan
-from rig.sweep.folder import SweepFolder, new_sweep, write_plan
+from rig.sweep.directory import SweepDirectory, new_sweep, write_plan
 from rig.sweep.frontier import document
 from rig.sweep.table import table_of, write_table
 
@@ -21,27 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["frontier_document", "keep_frontier", "open_frontier"]
 
 
-def open_frontier(scenario: str, others: Sequence[Axis], fixed: Sequence[tuple[str, str]]) -> SweepFolder:
+def open_frontier(scenario: str, others: Sequence[Axis], fixed: Sequence[tuple[str, str]]) -> SweepDirectory:
     """Create the directory of a search; rows are appended to its journal while it runs."""
     return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed)))
 
 
-def keep_frontier(folder: SweepFolder, scenario: Scenario, scale: Scale, curves: Sequence[Curve]) -> SweepFolder:
+def keep_frontier(
+    directory: SweepDirectory, scenario: Scenario, scale: Scale, curves: Sequence[Curve]
+) -> SweepDirectory:
     """Write frontier.json and the table, and return the directory with its final plan.
 
     The plan becomes a sweep over the values that the search ran, so that the commands for sweeps can read it.
     Raises RigError when frontier.json cannot be written.
     """
     steps = sorted({row.point % (scale.steps + 1) for curve in curves for row in curve.rows})
-    axes = (*folder.plan.axes, Axis(scale.name, tuple(scale.text(step) for step in steps)))
-    plan = SweepPlan(folder.plan.scenario, axes, folder.plan.fixed)
-    content = frontier_document(folder.plan, scale, curves)
+    axes = (*directory.plan.axes, Axis(scale.name, tuple(scale.text(step) for step in steps)))
+    plan = SweepPlan(directory.plan.scenario, axes, directory.plan.fixed)
+    content = frontier_document(directory.plan, scale, curves)
     try:
-        (folder.path / document.FRONTIER).write_text(content.model_dump_json(by_alias=True, indent=1) + "\n")
+        (directory.path / document.FRONTIER).write_text(content.model_dump_json(by_alias=True, indent=1) + "\n")
     except OSError as error:
-        raise RigError(f"the frontier cannot be written: {error.strerror}", where=folder.path) from error
-    write_plan(folder.path, plan)
-    kept = SweepFolder(folder.path, plan)
+        raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
+    write_plan(directory.path, plan)
+    kept = SweepDirectory(directory.path, plan)
     write_table(table_of(plan, scenario, kept.rows()), kept.table)
     return kept
 

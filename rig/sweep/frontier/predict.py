@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rig.run.folder import runs_folder
+from rig.run.directory import runs_directory
 from rig.scenario.settings import Settings
 from rig.sweep.frontier.arithmetic import AXES, Asked, Foreseen, Measured, at_value, edges_between, foresee
 from rig.sweep.frontier.scale import Scale
@@ -36,14 +36,14 @@ def asked_by(settings: Settings) -> Asked | None:
     return Asked(parent, hog, step, Fraction(settings.memory), Fraction(settings.swap), **numbers)
 
 
-def measured(row: Row, asked: Asked, folder: Path | None = None) -> Measured | None:
+def measured(row: Row, asked: Asked, directory: Path | None = None) -> Measured | None:
     """Return the numbers of a run, from its first sample and its claims; None if it has no sample.
 
     If no claim was judged on the memory left, it is estimated: MemAvailable at the start, less what the point takes.
-    folder: directory of the run, if it is not in the directory of runs.
+    directory: directory of the run, if it is not in the directory of runs.
     """
     try:
-        records = read_records((folder or runs_folder() / row.run) / "events.jsonl").items
+        records = read_records((directory or runs_directory() / row.run) / "events.jsonl").items
     except OSError:
         return None
     samples = (each for each in records if each["ev"] == "sample" and each.get("label") == START)

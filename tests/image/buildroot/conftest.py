@@ -15,8 +15,8 @@ STAND_IN = '#!/bin/sh\necho "$0 stands in for a program of the host" >&2\nexit 1
 @pytest.fixture(autouse=True)
 def host_tools(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a stand-in at the end of PATH for each program that Buildroot asks of the host."""
-    folder = tmp_path_factory.mktemp("host-tools")
+    directory = tmp_path_factory.mktemp("host-tools")
     for name in HOST_TOOLS:
-        (folder / name).write_text(STAND_IN)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{folder}")
+        (directory / name).write_text(STAND_IN)
+        (directory / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{directory}")

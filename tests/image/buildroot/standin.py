@@ -48,12 +48,12 @@ show-info:
 """
 
 
-def made_buildroot(folder: Path, version: str = "2026.02.3") -> Path:
-    """Make the stand-in and return its folder."""
-    made = folder / "made"
+def made_buildroot(directory: Path, version: str = "2026.02.3") -> Path:
+    """Make the stand-in and return its directory."""
+    made = directory / "made"
     made.mkdir(parents=True)
-    (folder / "package").mkdir()
-    (folder / "Makefile").write_text(MAKEFILE.format(version=version))
+    (directory / "package").mkdir()
+    (directory / "Makefile").write_text(MAKEFILE.format(version=version))
     (made / "bzImage").write_bytes(made_bzimage("6.12.60-rig"))
     (made / "rig-agent").write_bytes(b"\x7fELF made")
     # An ELF file that objcopy takes.
@@ -68,4 +68,4 @@ def made_buildroot(folder: Path, version: str = "2026.02.3") -> Path:
         node = tarfile.TarInfo("./dev/console")
         node.type, node.devmajor, node.devminor = tarfile.CHRTYPE, 5, 1
         tar.addfile(node)
-    return folder
+    return directory

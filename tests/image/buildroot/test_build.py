@@ -41,8 +41,8 @@ def build(store: Store, tree: Path, recipe: BuildrootRecipe = FULL, steps: list[
 
 
 def output(store: Store) -> Path:
-    (folder,) = (store.root / "buildroot").glob("full-*")
-    return folder
+    (directory,) = (store.root / "buildroot").glob("full-*")
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_buildroot_is_taken_from_the_environment(tree: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("content", [None, "all:\n\techo no version\n"])
-def test_folder_that_is_no_buildroot_is_refused(content: str | None, tmp_path: Path) -> None:
+def test_directory_that_is_no_buildroot_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "Makefile").write_text(content)
 
@@ -226,7 +226,7 @@ def test_missing_programs_are_named_with_their_packages(tmp_path: Path, monkeypa
         check_host()
 
 
-def test_cache_that_is_no_folder_is_named(tree: Path, tmp_path: Path) -> None:
+def test_cache_that_is_no_directory_is_named(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(RigError, match=r"the cache cannot be written.*RIG_CACHE"):
@@ -241,7 +241,7 @@ def test_cache_without_write_permission_is_named(tree: Path, tmp_path: Path) -> 
         build(Store(tmp_path / "locked"), tree)
 
 
-def test_primary_site_that_is_no_folder_is_refused(store: Store, tree: Path) -> None:
+def test_primary_site_that_is_no_directory_is_refused(store: Store, tree: Path) -> None:
     with pytest.raises(UsageError, match="--primary-site /nowhere"):
         build_image(store, find_buildroot(str(tree)), FULL, jobs=1, primary_site="/nowhere")
 

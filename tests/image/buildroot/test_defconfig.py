@@ -156,7 +156,7 @@ def test_setting_that_vanished_is_told_from_one_that_came_true() -> None:
     "recipe", [*SETTINGS[:4], *map(read_recipe, ("full", "small"))], ids=lambda recipe: names(recipe)
 )
 def test_every_line_of_a_defconfig_is_in_force_in_buildroot(recipe: BuildrootRecipe, tmp_path: Path) -> None:
-    make = Make(find_buildroot(None).folder, tmp_path / "output", external_tree().resolve(), tmp_path / "log")
+    make = Make(find_buildroot(None).directory, tmp_path / "output", external_tree().resolve(), tmp_path / "log")
     text = check_recipe(recipe, PLACES, jobs=2, buildroot="test")
 
     config = configure(make, text)
@@ -166,7 +166,7 @@ def test_every_line_of_a_defconfig_is_in_force_in_buildroot(recipe: BuildrootRec
 
 @pytest.mark.skipif("BUILDROOT" not in os.environ, reason="BUILDROOT names no tree of Buildroot")
 def test_setting_that_buildroot_does_not_know_is_an_error(tmp_path: Path) -> None:
-    make = Make(find_buildroot(None).folder, tmp_path / "output", external_tree().resolve(), tmp_path / "log")
+    make = Make(find_buildroot(None).directory, tmp_path / "output", external_tree().resolve(), tmp_path / "log")
     text = render_defconfig(read_recipe("full"), PLACES, jobs=2, buildroot="test") + "BR2_PACKAGE_NOBODY=y\n"
 
     with pytest.raises(ConfigError) as caught:

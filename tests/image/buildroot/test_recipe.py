@@ -13,8 +13,8 @@ from rig.image.buildroot.recipe import external_tree, read_recipe
 KERNEL = '[kernel]\nversion = "6.12.60"\n'
 
 
-def written(folder: Path, text: str, name: str = "mine.toml") -> str:
-    path = folder / name
+def written(directory: Path, text: str, name: str = "mine.toml") -> str:
+    path = directory / name
     path.write_text(text)
     return str(path)
 

@@ -102,13 +102,13 @@ def test_layers_lie_over_each_other_and_the_configuration_is_kept(
 
 
 def test_layout_in_a_directory_is_an_image(stage: Stage, tmp_path: Path) -> None:
-    folder = tmp_path / "layout"
+    directory = tmp_path / "layout"
     for name, content in oci().items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
 
-    assert is_layout(folder)
-    assert (stage(folder)[0] / "app").read_bytes() == b"new"
+    assert is_layout(directory)
+    assert (stage(directory)[0] / "app").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
@@ -146,12 +146,12 @@ def test_layer_that_is_missing_is_named(stage: Stage, tmp_path: Path) -> None:
 
 def test_blob_outside_of_the_layout_is_not_read(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(json.dumps(CONFIG))
-    folder = tmp_path / "layout"
-    folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps([{"Config": "../secret", "Layers": []}]))
+    directory = tmp_path / "layout"
+    directory.mkdir()
+    (directory / "manifest.json").write_text(json.dumps([{"Config": "../secret", "Layers": []}]))
 
     with pytest.raises(RigError, match="damaged"):
-        stage(folder)
+        stage(directory)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all" * 100, b"\x1f\x8b" + bytes(50)])

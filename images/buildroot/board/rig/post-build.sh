@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Called by Buildroot with the target's folder before it packs the root filesystem.
+# Called by Buildroot with the target's directory before it packs the root filesystem.
 set -eu
 target=$1
 
 # The agent is the first process and mounts, sets up the network and starts the SSH server itself.
 rm -rf "$target/etc/init.d" "$target/etc/inittab" "$target/etc/network" "$target/etc/profile.d"
-# Mount points and folders that the agent expects on a root that is read-only below its tmpfs.
-for folder in dev proc sys run tmp root payload; do
-	mkdir -p "$target/$folder"
+# Mount points and directories that the agent expects on a root that is read-only below its tmpfs.
+for directory in dev proc sys run tmp root payload; do
+	mkdir -p "$target/$directory"
 done
 # What nobody in a guest reads.
 rm -rf "$target/usr/share/bash-completion" "$target/usr/share/man" "$target/usr/share/doc" "$target/usr/share/info"
