@@ -15,7 +15,7 @@ from rig.errors import RigError, UsageError
 from rig.klog import Event, Log, read
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
-from rig.klog.explain import Explanation
+from rig.klog.explain import Explanation, choose
 from rig.klog.explain import explain as in_words
 
 app = typer.Typer()
@@ -119,9 +119,7 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
         return [found for found in events if found.number == number]
-    if everything or not events:
-        return list(events)
-    return [min(events, key=lambda found: found.kind.gravity)]
+    return choose(events, everything=everything)
 
 
 def _print(

@@ -16,12 +16,13 @@ from xml.etree.ElementTree import Element
 from rig.klog.cited import cited_lines
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
-from rig.klog.reader import KeptLine
+from rig.klog.explain.silent import SILENT_KILLERS
+from rig.klog.reader import KeptLine, Log
 from rig.klog.redact import Redactor
 from rig.report.html.elements import markup, tag
 from rig.report.html.explanation import events_table, explained
 
-__all__ = ["html_parts", "html_report", "lines_of_reports", "redacted_lines"]
+__all__ = ["html_parts", "html_report", "lines_of_reports", "nothing_found", "redacted_lines"]
 
 _MOST_LINES = 100_000  # in one page
 _POLICY = "default-src 'none'; style-src '{style}'; script-src '{script}'; base-uri 'none'; form-action 'none'"
@@ -62,6 +63,19 @@ def html_parts(
     if lines:
         parts.append(tag("section", tag("h2", "The log"), _log(lines), id="log"))
     return parts
+
+
+def nothing_found(log: Log) -> list[Element]:
+    """Return what is to be said of a log without an event."""
+    if not log.looks_like_text:
+        return [tag("p", "This does not look like a kernel log: it is not lines of text.", class_="summary")]
+    text = f"No event in {log.lines} lines: the kernel reports no OOM, crash, stall or refusal here."
+    places = [tag("li", f"{what}: ", tag("code", where)) for what, where in SILENT_KILLERS]
+    return [
+        tag("p", text, class_="summary"),
+        tag("h3", "If a process vanished all the same, look at"),
+        tag("ul", *places),
+    ]
 
 
 def lines_of_reports(

@@ -47,8 +47,13 @@ def test_line_numbers_are_those_of_a_log_whose_newest_line_comes_first() -> None
 
     killed = next(line for line in log.kept if "Killed process" in line.raw)
 
-    assert log.events[0].kills[0].line == killed.line == 1 + list(reversed(lines)).index(  # type: ignore[attr-defined] # an OomEvent
-        next(line for line in lines if "Killed process" in line)
+    assert (
+        log.events[0].kills[0].line
+        == killed.line
+        == 1
+        + list(reversed(lines)).index(  # type: ignore[attr-defined] # an OomEvent
+            next(line for line in lines if "Killed process" in line)
+        )
     )
 
 
