@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from rig.cli.ending import say
 from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
@@ -38,7 +37,7 @@ def import_(
     """Take a run from another machine: every file is checked by its hash."""
     store = Store()
     imported = import_run(store, file, trust=trust)
-    keep_bound(store, say)
+    keep_bound(store)
     print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
         print(f"added {part}")

@@ -11,7 +11,6 @@ import typer
 
 from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
-from rig.cli.ending import say
 from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.experiment.cache_use import keep_bound
@@ -81,7 +80,7 @@ def build(
         else:
             asked = Asked.read(config, debug_info=debug_info)
             made = build_tree_kernel(store, what, asked, jobs=jobs, tell=progress.phase)
-    keep_bound(store, say)
+    keep_bound(store)
     print(f"{made.spec}  {made.release}  {made.package}")
     if how != "debian":
         sizes = (
@@ -107,7 +106,7 @@ def _build_with_buildroot(
             primary_site=primary_site,
             progress=progress.step,
         )
-    keep_bound(store, say)
+    keep_bound(store)
     print(f"{made.about['spec']}  {made.about['release']}  {made.path}")
 
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
@@ -14,6 +15,7 @@ from rig.units import format_megabytes
 
 __all__ = ["Pruned", "keep_bound", "look_at_cache", "prune", "sizes_by_kind"]
 
+logger = logging.getLogger(__name__)
 SLACK = 10
 """A cache above its bound is cut to a tenth below it, so that not every new snapshot reads all runs again."""
 
@@ -82,10 +84,10 @@ def prune(store: Store, bound: int, *, dry_run: bool = False) -> Pruned:
     return Pruned(tuple(removed), tuple(in_use), total - left, left, bound)
 
 
-def keep_bound(store: Store, tell: Callable[[str], None]) -> None:
+def keep_bound(store: Store) -> None:
     """Evict entries if the cache holds more than RIG_CACHE_SIZE; called after something was added to it.
 
-    tell: is called with what was removed, or with what keeps the cache above its bound.
+    Warns of what was removed, and of a cache that stays above its bound.
     Raises RigError where RIG_CACHE_SIZE is not a size.
     """
     bound = store.bound()
@@ -100,7 +102,7 @@ def keep_bound(store: Store, tell: Callable[[str], None]) -> None:
     except (Timeout, OSError):
         return  # another rig evicts at the moment, or the cache is read-only
     if done.removed:
-        tell(done.describe())
+        logger.warning(done.describe())
     if done.left > bound:
         over = format_megabytes(done.left - bound)
-        tell(f"the cache is {over} above its bound: the rest is in use, or you named it; rig cache lists it")
+        logger.warning(f"the cache is {over} above its bound: the rest is in use, or you named it; rig cache lists it")

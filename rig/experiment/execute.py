@@ -119,7 +119,7 @@ async def ensure_snapshot(
                         scale=deadlines.scale,
                         listeners=listeners,
                     )
-        await asyncio.to_thread(keep_bound, store, progress.line)
+        await asyncio.to_thread(keep_bound, store)
     return found
 
 

@@ -45,42 +45,42 @@ def _left(store: Store) -> list[str]:
     return [entry.key for entry in store.entries()]
 
 
-def test_cache_below_its_bound_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_below_its_bound_loses_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("RIG_CACHE_SIZE", "8M")
-    said: list[str] = []
 
-    keep_bound(store, said.append)
+    keep_bound(store)
 
     assert _left(store) == KEYS
-    assert said == []
+    assert caplog.messages == []
 
 
 def test_cache_above_its_bound_loses_what_was_not_used_for_longest_and_says_so(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RIG_CACHE_SIZE", "4M")
-    said: list[str] = []
 
-    keep_bound(store, said.append)
+    keep_bound(store)
 
     assert _left(store) == KEYS[:3]
-    assert said == ["removed from the cache what was not used for longest: snapshot 2"]
+    assert caplog.messages == ["removed from the cache what was not used for longest: snapshot 2"]
 
 
 def test_snapshot_that_a_recording_needs_goes_last_and_its_loss_is_said(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _recording(tmp_path, store, KEYS[4])
     monkeypatch.setenv("RIG_CACHE_SIZE", "2500K")
 
-    keep_bound(store, [].append)
+    keep_bound(store)
     still = _left(store)
-    said: list[str] = []
+    caplog.clear()
     monkeypatch.setenv("RIG_CACHE_SIZE", "1K")
-    keep_bound(store, said.append)
+    keep_bound(store)
 
     assert still == [KEYS[0], KEYS[4]]
-    assert said == [
+    assert caplog.messages == [
         "removed from the cache what was not used for longest: snapshot 2; kept runs that can no longer be replayed: 1"
     ]
 
@@ -100,24 +100,26 @@ def test_two_rigs_do_not_evict_at_once(store: Store, monkeypatch: pytest.MonkeyP
     (store.root / "locks").mkdir(exist_ok=True)
 
     with FileLock(store.root / "locks" / "eviction.lock"):
-        keep_bound(store, [].append)
+        keep_bound(store)
 
     assert _left(store) == KEYS
 
 
 def test_layer_that_the_user_named_stays_above_the_bound_and_that_is_said(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = digest_text("layer")
     add_entry(store, "layer", key, MB)
     store.set_ref("layer/mine", key)
     monkeypatch.setenv("RIG_CACHE_SIZE", "1K")
-    said: list[str] = []
 
-    keep_bound(store, said.append)
+    keep_bound(store)
 
     assert _left(store) == [key]
-    assert said[1] == "the cache is 1.0 MB above its bound: the rest is in use, or you named it; rig cache lists it"
+    assert (
+        caplog.messages[1]
+        == "the cache is 1.0 MB above its bound: the rest is in use, or you named it; rig cache lists it"
+    )
 
 
 def test_damaged_entry_and_damaged_run_stop_no_eviction(store: Store, tmp_path: Path) -> None:
