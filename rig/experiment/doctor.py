@@ -67,10 +67,10 @@ def examine() -> Iterator[Finding]:
     except RigError as error:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
     yield from _defaults()
-    yield _place("cache", Store().root, "RIG_CACHE")
+    yield _directory("cache", Store().root, "RIG_CACHE")
     from rig.run.directory import runs_directory
 
-    yield _place("runs", runs_directory(), "RIG_RUNS")
+    yield _directory("runs", runs_directory(), "RIG_RUNS")
     yield _memory()
     yield from _other_rig()
 
@@ -94,7 +94,7 @@ def _defaults() -> Iterator[Finding]:
     yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
 
 
-def _place(what: str, directory: Path, variable: str) -> Finding:
+def _directory(what: str, directory: Path, variable: str) -> Finding:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):
         return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")

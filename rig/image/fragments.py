@@ -21,7 +21,7 @@ __all__ = [
     "DEBUG_INFO",
     "Fragment",
     "Option",
-    "check_agree",
+    "check_distinct",
     "check_met",
     "own_fragments",
     "read_fragment",
@@ -100,11 +100,11 @@ def own_fragments(*, debug_info: bool = False) -> tuple[Fragment, ...]:
     directory = assets("images") / "buildroot/board/rig/linux"
     names = (*CONCERNS, DEBUG_INFO) if debug_info else CONCERNS
     fragments = tuple(read_fragment(directory / f"{name}.config") for name in names)
-    check_agree(fragments)
+    check_distinct(fragments)
     return fragments
 
 
-def check_agree(fragments: Iterable[Fragment]) -> None:
+def check_distinct(fragments: Iterable[Fragment]) -> None:
     """Raise UsageError for an option that two fragments have: it has one place."""
     seen: dict[str, tuple[Fragment, Option]] = {}
     for fragment in fragments:
@@ -132,8 +132,8 @@ def unmet(fragments: Iterable[Fragment], config: Mapping[str, str]) -> list[str]
             continue
         if got is None and option.optional is not None:
             continue
-        said = "is not set" if got is None else f"is {got}"
-        lines.append(f"{fragment.path.name}:{option.line}: CONFIG_{name}={option.value} was asked for, and it {said}")
+        state = "is not set" if got is None else f"is {got}"
+        lines.append(f"{fragment.path.name}:{option.line}: CONFIG_{name}={option.value} was asked for, and it {state}")
     return lines
 
 

@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
-TELL_EVERY = 20.0
+REPORT_EVERY = 20.0
 # A kernel contains its build's user, host and time. Fixed values make the build reproducible.
 ENVIRONMENT = {
     "KBUILD_BUILD_USER": "rig",
@@ -148,7 +148,7 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
     Raises RigError with the compiler's messages. Finished object files stay for the next build.
     """
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     count = 0
     environment = {**_environment(), **ENVIRONMENT}
     with (
@@ -159,9 +159,9 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
         for line in process.stdout:
             log.write(line)
             count += line.startswith((b"  CC ", b"  AS "))
-            if time.monotonic() - told >= TELL_EVERY:
-                told = time.monotonic()
-                tell(f"compile kernel {tree.version}: {count} files in {told - began:.0f} s")
+            if time.monotonic() - reported >= REPORT_EVERY:
+                reported = time.monotonic()
+                tell(f"compile kernel {tree.version}: {count} files in {reported - began:.0f} s")
     if process.returncode != 0:
         raise _broken(tree)
 

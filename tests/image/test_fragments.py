@@ -12,7 +12,7 @@ from rig.errors import RigError, UsageError
 from rig.image.fragments import (
     CONCERNS,
     DEBUG_INFO,
-    check_agree,
+    check_distinct,
     check_met,
     own_fragments,
     read_fragment,
@@ -100,7 +100,7 @@ def test_option_in_two_fragments_is_told_with_both_places(tmp_path: Path) -> Non
     two = read_fragment(_fragment(tmp_path, "# CONFIG_A is not set\n", "two.config"))
 
     with pytest.raises(UsageError, match=r"one\.config:1, and this fragment asks otherwise") as raised:
-        check_agree([one, two])
+        check_distinct([one, two])
 
     assert raised.value.where == f"{two.path}:1"
 
