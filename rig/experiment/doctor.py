@@ -90,8 +90,8 @@ def _defaults() -> Iterator[Finding]:
         return
     own = KernelRef("source", ref.name)
     faster = f"; rig kernel build {own} makes one that boots in half the time" if ref.kind == "debian" else ""
-    yield Finding("ok", "kernel", f"{kernel.spec}, where none is named ({kernel.why}){faster}")
-    yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
+    yield Finding("ok", "kernel", f"{kernel.spec} by default ({kernel.why}){faster}")
+    yield Finding("ok", "image", f"{image.spec} by default ({image.why})")
 
 
 def _directory(what: str, directory: Path, variable: str) -> Finding:
@@ -125,7 +125,10 @@ def _other_rig() -> Iterator[Finding]:
         ours = True
     if not ours:
         yield Finding(
-            "note", "PATH", f"{found} is another program: Debian has a package rig", "put ours before it on PATH"
+            "note",
+            "PATH",
+            f"{found} is another program: Debian has a package rig",
+            "put this rig's directory before it on PATH",
         )
 
 

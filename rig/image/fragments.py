@@ -77,21 +77,21 @@ def read_fragment(path: Path) -> Fragment:
         if name:
             if name in options:
                 first = options[name].line
-                raise UsageError(f"CONFIG_{name} stands here a second time (line {first})", where=f"{path}:{number}")
+                raise UsageError(f"CONFIG_{name} is set twice, first in line {first}", where=f"{path}:{number}")
             options[name] = Option(name, value, number, optional)
             optional = None
         elif optional is not None:
-            raise UsageError("'# optional:' stands above no option", where=f"{path}:{number - 1}")
+            raise UsageError("no option follows '# optional:'", where=f"{path}:{number - 1}")
         elif mark := OPTIONAL.fullmatch(words):
             optional = mark[1]
         elif words and not words.startswith("#"):
             raise UsageError(
-                f"'{words}' is no line of a kernel configuration",
+                f"'{words}' is not a line of a kernel configuration",
                 where=f"{path}:{number}",
                 remedy="write CONFIG_NAME=y, or # CONFIG_NAME is not set",
             )
     if optional is not None:
-        raise UsageError("'# optional:' stands above no option", where=path)
+        raise UsageError("no option follows '# optional:'", where=path)
     return Fragment(path, text, tuple(options.values()))
 
 
@@ -142,8 +142,8 @@ def check_met(fragments: Iterable[Fragment], config: Mapping[str, str], where: P
     lines = unmet(fragments, config)
     if lines:
         raise RigError(
-            f"{len(lines)} options of the kernel's configuration are not in force",
+            f"{len(lines)} of the options asked for are not set in the kernel's configuration",
             where=where,
-            remedy="their conditions do not hold, or this kernel lacks them; ask for what they depend on",
+            remedy="this kernel lacks them, or an option that they depend on is not set: ask for that one too",
             detail="\n".join(lines),
         )

@@ -71,7 +71,7 @@ def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
     found = find_symbols(store, kernel)
     if found is None:
         raise NoSymbols(
-            f"the debug symbols of {run.environment.kernel} are not here",
+            f"the debug symbols of {run.environment.kernel} are missing",
             where=store.root / "symbols",
             remedy=how_to_get(run.environment.kernel_name),
         )
@@ -134,7 +134,7 @@ async def stopped_at(
             raise RigError(
                 f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
                 where="replay",
-                remedy="rig replay says whether the recording is whole",
+                remedy="`rig replay` checks whether the recording is complete",
             ) from None
         count = await instruction(session)
         yield StoppedReplay(point, session, port, symbols, count, function, time.monotonic() - began, clock)
@@ -163,7 +163,7 @@ class _Way:
             raise RigError(
                 f"the replay did not reach {self.point} within {self.total:g} s",
                 where="replay",
-                remedy="--timeout-scale 3 on a slow machine; rig replay says whether the recording is whole",
+                remedy="--timeout-scale 3 on a slow machine; `rig replay` checks whether the recording is complete",
             ) from None
 
     async def to_function(self, address: int, here: Condition) -> None:
@@ -172,7 +172,9 @@ class _Way:
             await self._go()
             if (await self.port.registers())["rip"] != address:
                 raise RigError(
-                    f"the replay stopped before it reached {self.point}", where="replay", remedy="see rig replay"
+                    f"the replay stopped before it reached {self.point}",
+                    where="replay",
+                    remedy="`rig replay` shows where the replay stops",
                 )
             arrived = await here(self.port)
             await self.port.clear(address)

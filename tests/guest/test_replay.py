@@ -220,9 +220,9 @@ def test_damaged_archive_is_refused_and_nothing_of_it_stays(rig: Rig, tmp_path: 
 
 
 def test_file_that_is_no_archive_is_refused(rig: Rig, tmp_path: Path) -> None:
-    (tmp_path / "x.tar.zst").write_text("no archive")
+    (tmp_path / "x.tar.zst").write_text("not a readable archive")
 
-    _refused(rig("import", str(tmp_path / "x.tar.zst")), "is not an archive of rig's")
+    _refused(rig("import", str(tmp_path / "x.tar.zst")), "rig did not write this archive")
 
 
 def test_archive_with_a_changed_file_is_refused(rig: Rig, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def test_file_gives_axes_settings_and_explicit_points(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense", "'nonsense' is no axis"),
+        ("nonsense", "'nonsense' is not an axis"),
         ("memory=", "product of the axes would be empty"),
         ("memory=1,,2", "empty value"),
-        ("memory=1,1", "stands twice"),
+        ("memory=1,1", "is given twice"),
     ],
 )
 def test_axis_that_is_none_is_refused(text: str, message: str) -> None:
@@ -52,7 +52,7 @@ def test_axis_that_is_none_is_refused(text: str, message: str) -> None:
 
 
 def test_axis_that_stands_twice_is_refused() -> None:
-    with pytest.raises(UsageError, match="'a' stands twice"):
+    with pytest.raises(UsageError, match="'a' is given twice"):
         parse_axes(["a=1", "a=2"])
 
 
@@ -106,7 +106,7 @@ def test_guest_that_cannot_be_had_is_refused() -> None:
 def test_setting_that_is_an_axis_too_is_refused() -> None:
     message = refusal(SweepPlan("overcommit-oops", (Axis("hog", ("1M",)),), fixed=(("hog", "2M"),)))
 
-    assert "'hog' is both set and an axis" in message
+    assert "'hog' is both a setting and an axis" in message
 
 
 def test_ten_thousand_runs_are_begun_only_on_request() -> None:

@@ -105,9 +105,9 @@ def test_duration_is_walked_too() -> None:
 @pytest.mark.parametrize(
     ("text", "resolution", "message"),
     [
-        ("hog=1M", None, "is no range"),
+        ("hog=1M", None, "is not a range"),
         ("hog=300M..0M", None, "range is empty"),
-        ("hog=0M..9T", None, "steps in the range"),
+        ("hog=0M..9T", None, "the range has"),
         ("hog=0M..9G", None, "out of bounds"),
         ("hog=a..b", None, "'a' is not a size"),
         ("hogg=0M..3M", None, "no axis 'hogg'"),

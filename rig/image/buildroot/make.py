@@ -117,7 +117,7 @@ class Make:
         return RigError(
             what,
             where=self.log,
-            remedy="mend what it says and call again: what was built is kept, and the build goes on from there",
+            remedy="fix the error and run the command again: it continues from what is built already",
             detail=output,
         )
 
