@@ -40,7 +40,7 @@ def explain(
         None, "--vmlinux", metavar="FILE", help="The kernel with debug data: adds source files and lines to traces."
     ),
 ) -> int:
-    """Explain a kernel log: which task asked for memory, why none was free, what holds it, and why this victim was chosen.
+    """Explain a kernel log: who asked for memory, why none was free, what holds it, and why this victim was chosen.
 
     Without --event or --all the most severe event is explained and the others are listed. Exits with 1 when the log
     holds no event.

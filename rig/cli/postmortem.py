@@ -42,7 +42,7 @@ def post_mortem(
 ) -> None:
     """Replay a run up to a point and read the guest's memory there.
 
-    Numbers that also stand in the kernel's OOM report are compared with it. Without a recording, or without the kernel's
+    Numbers that the kernel's OOM report also has are compared with it. Without a recording, or without the kernel's
     debug symbols, it shows what the guest itself reported, and says so.
     """
     directory = resolve_run(run)
