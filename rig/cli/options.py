@@ -70,7 +70,7 @@ class GuestOptions:
         for text in self.sysctl:
             if "." not in text.partition("=")[0]:
                 raise UsageError(
-                    f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
+                    f"'{text}' is not the name of a sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
                 )
         short = ("memory", "cpus", "swap", "kernel", "image", "clock", "accel")
         named = ((name, getattr(self, name)) for name in short)
@@ -85,7 +85,8 @@ class PointOptions:
         field(default_factory=list)
     )
     jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Guests at once; default: CPUs, as far as memory allows.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Guests at once; default: one per CPU, as far as memory allows."),
     ] = None
     timeout_scale: TimeoutScale = 1.0
 

@@ -70,11 +70,11 @@ def examine() -> Iterator[Finding]:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
     yield from _defaults()
     store = Store()
-    yield _place("cache", store.root, "RIG_CACHE")
+    yield _directory("cache", store.root, "RIG_CACHE")
     yield _cache_use(store)
     from rig.run.directory import runs_directory
 
-    yield _place("runs", runs_directory(), "RIG_RUNS")
+    yield _directory("runs", runs_directory(), "RIG_RUNS")
     yield _memory()
     yield from _other_rig()
 
@@ -94,11 +94,11 @@ def _defaults() -> Iterator[Finding]:
         return
     own = KernelRef("source", ref.name)
     faster = f"; rig kernel build {own} makes one that boots in half the time" if ref.kind == "debian" else ""
-    yield Finding("ok", "kernel", f"{kernel.spec}, where none is named ({kernel.why}){faster}")
-    yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
+    yield Finding("ok", "kernel", f"{kernel.spec} by default ({kernel.why}){faster}")
+    yield Finding("ok", "image", f"{image.spec} by default ({image.why})")
 
 
-def _place(what: str, directory: Path, variable: str) -> Finding:
+def _directory(what: str, directory: Path, variable: str) -> Finding:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):
         return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")
@@ -140,7 +140,10 @@ def _other_rig() -> Iterator[Finding]:
         ours = True
     if not ours:
         yield Finding(
-            "note", "PATH", f"{found} is another program: Debian has a package rig", "put ours before it on PATH"
+            "note",
+            "PATH",
+            f"{found} is another program: Debian has a package rig",
+            "put this rig's directory before it on PATH",
         )
 
 

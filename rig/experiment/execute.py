@@ -237,13 +237,13 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     from rig.machine.ssh import connected, forwarded_port
 
     port = forwarded_port(await session.monitor.human("info usernet"))
-    told = await session.record("ssh", deadlines.boot)
+    ssh_record = await session.record("ssh", deadlines.boot)
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
 
     def push() -> None:
-        with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:
+        with connected(port, key, str(ssh_record["host_key"]), deadlines.boot) as shell:
             shell.push(files, texts)
             shell.run("touch /run/rig/go")
 

@@ -106,7 +106,9 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise RigError(
-            "another rig writes this run, or left it unfinished", where=directory, remedy="wait for it, or rig clean"
+            "another rig process is writing this run, or left it unfinished",
+            where=directory,
+            remedy="wait for it, or run `rig clean`",
         ) from None
     except OSError as error:
         raise _cannot_write(directory, error) from error
@@ -210,7 +212,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
         return (exact or found)[0]
     if found:
         names = "\n".join(directory.name for directory in found)
-        raise UsageError(f"'{run}' begins {len(found)} runs' ids", remedy="write more of it", detail=names)
+        raise UsageError(f"'{run}' matches {len(found)} runs", remedy="write more of the id", detail=names)
     raise UsageError(f"there is no run '{run}'", where=root, remedy="'rig runs' lists the runs")
 
 
