@@ -227,7 +227,7 @@ def test_runs_are_removed(
     [
         ([], "name the runs to remove"),
         (["last", "--keep", "1"], "name the runs to remove"),
-        (["2025"], "'2025' begins 2 runs' ids"),
+        (["2025"], "'2025' matches 2 runs"),
         (["elsewhere"], "not in the directory of runs"),
         (["--older", "soon"], "--older: 'soon' is not an age"),
     ],
