@@ -37,24 +37,24 @@ def explain(
     html: Path = typer.Option(None, "--html", metavar="FILE", help="Write one self-contained HTML file."),
     redact: bool = typer.Option(False, "--redact", help="Hide names, paths and addresses, for sharing."),
     vmlinux: Path = typer.Option(
-        None, "--vmlinux", metavar="FILE", help="The kernel with debug data: gives files and lines."
+        None, "--vmlinux", metavar="FILE", help="The kernel with debug data: adds source files and lines to traces."
     ),
 ) -> int:
-    """Explain a kernel log: what asked for memory, why there was none, where it is, why this victim.
+    """Explain a kernel log: who asked for memory, why none was free, what holds it, and why this victim was chosen.
 
-    Without --event or --all the gravest event is explained and the others are listed. Exits with 1 when the log
+    Without --event or --all the most severe event is explained and the others are listed. Exits with 1 when the log
     holds no event.
     """
     if schema:
         _print_schema()
         return 0
     if event is not None and everything:
-        raise UsageError("--event and --all exclude each other", remedy="leave one away")
+        raise UsageError("--event and --all exclude each other", remedy="leave one out")
     log = _read(source, keep_lines=html is not None)
     events: Sequence[Event] = log.events
     if event is not None and event > len(events):
         raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave --event away to see them all"
+            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
         )
     if vmlinux is not None:
         from rig.klog.symbols import symbolize

@@ -194,7 +194,7 @@ def test_file_that_is_no_elf_is_no_vmlinux(rig: Rig, log: Path) -> None:
     status, _out, err = rig(str(log), "--vmlinux", str(log))
 
     assert status == 64
-    assert "no ELF file" in err
+    assert "not an ELF file" in err
 
 
 def test_json_is_valid_by_its_own_schema_and_holds_every_event(rig: Rig, log: Path) -> None:
