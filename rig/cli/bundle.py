@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
 from rig.run.directory import read_run, resolve_run
@@ -20,7 +21,7 @@ def export(
     run: str = typer.Argument(help="A run: path, id, unique prefix, or last."),
     file: Path = typer.Argument(help="The file to write, as in run.tar.zst."),
 ) -> None:
-    """Write a run with kernel, image and snapshot into one file, each with its hash."""
+    """Write a run with its kernel, image and snapshot into one archive, each with its hash."""
     directory = resolve_run(run)
     found = read_run(directory)
     size = export_run(Store(), found, directory, file)
@@ -31,10 +32,12 @@ def export(
 @app.command("import")
 def import_(
     file: Path = typer.Argument(help="A file that `rig export` wrote."),
-    trust: bool = typer.Option(False, "--trust", help="Take a run that has QEMU options of its own."),
+    trust: bool = typer.Option(False, "--trust", help="Import the run although it adds QEMU options of its own."),
 ) -> None:
-    """Take a run from another machine: every file is checked by its hash."""
-    imported = import_run(Store(), file, trust=trust)
+    """Import a run that another machine exported. Every file is checked against its hash."""
+    store = Store()
+    imported = import_run(store, file, trust=trust)
+    keep_bound(store)
     print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
         print(f"added {part}")

@@ -30,7 +30,7 @@ def replay(
     timeout_scale: TimeoutScale = 1.0,
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the result."),
 ) -> None:
-    """Replay a run and compare its console and records as they come.
+    """Replay a run and compare its console and records with the recorded ones.
 
     Exit status: 0 identical, 1 it differs, 3 it cannot be replayed.
     """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.prepare import PreparedGuest
 from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
@@ -118,6 +119,7 @@ async def ensure_snapshot(
                         scale=deadlines.scale,
                         listeners=listeners,
                     )
+        await asyncio.to_thread(keep_bound, store)
     return found
 
 
@@ -235,13 +237,13 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     from rig.machine.ssh import connected, forwarded_port
 
     port = forwarded_port(await session.monitor.human("info usernet"))
-    told = await session.record("ssh", deadlines.boot)
+    ssh_record = await session.record("ssh", deadlines.boot)
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
 
     def push() -> None:
-        with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:
+        with connected(port, key, str(ssh_record["host_key"]), deadlines.boot) as shell:
             shell.push(files, texts)
             shell.run("touch /run/rig/go")
 

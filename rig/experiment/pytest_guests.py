@@ -132,7 +132,7 @@ class Guest:
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:
-            raise RigError("the plan is not one", where=bad[0], remedy="see `rig help agent-protocol`")
+            raise RigError("the agent refused the plan", where=bad[0], remedy="see `rig help agent-protocol`")
         return records
 
 

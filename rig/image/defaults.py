@@ -85,5 +85,5 @@ def _read(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise RigError(f"cannot be read: {error}", where=path, remedy="remove it, or correct it") from error
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise RigError("does not hold an object of texts", where=path, remedy="remove it, or correct it")
+        raise RigError("is not a JSON object of strings", where=path, remedy="remove it, or correct it")
     return found

@@ -70,7 +70,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         "-no-reboot",
         "-machine", spec.machine + (",memory-backend=ram" if wiring.ram else ""),
         *_clock(spec, wiring),
-        *_processor(spec),
+        *_cpu(spec),
         *_memory(spec, wiring),
         "-kernel", str(spec.kernel),
         "-initrd", str(spec.initramfs),
@@ -96,7 +96,7 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
     return ["-icount", icount, "-rtc", f"base={EPOCH},clock=vm"]
 
 
-def _processor(spec: GuestSpec) -> list[str]:
+def _cpu(spec: GuestSpec) -> list[str]:
     if spec.accel is Accel.KVM:
         return ["-accel", "kvm", "-cpu", spec.cpu_model, "-smp", str(spec.cpus)]
     threads = "single" if spec.clock is Clock.WARP else "multi"

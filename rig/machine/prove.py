@@ -85,8 +85,10 @@ def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failu
             return Failure(f"QEMU cannot use it now: {line.strip()}", passing=True)
     lines = [text for line in printed if (text := line.decode(errors="replace").strip())]
     if "did not say" not in error.what:
-        said = [line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line]
-        return Failure(f"QEMU ends: {said[0] if said else error.what}")
+        messages = [
+            line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line
+        ]
+        return Failure(f"QEMU ends: {messages[0] if messages else error.what}")
     if not lines:
         return Failure(f"the kernel hangs: it printed nothing within {patience.silent:g} s")
     last = lines[-1][:120]

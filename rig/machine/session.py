@@ -268,7 +268,7 @@ async def _connected(session: Session, deadline: float) -> None:
             raise RigError(
                 f"QEMU ended at once with status {ended.result()}",
                 where=session.command[0],
-                remedy="see its own words below; `rig doctor` looks for what is missing",
+                remedy="see QEMU's messages below; `rig doctor` checks what is missing",
                 detail=f"{session.process.words().strip()}\n{printable(session.command)}",
             )
         if not accept.done():

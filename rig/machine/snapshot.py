@@ -232,9 +232,9 @@ async def make_snapshot(
             blank_layers=_blank_layers(spec, work / "layers"),
         )
         with (result / STATE).open("wb") as state:
-            heard = listeners or Listeners()
+            listening = listeners or Listeners()
             async with started(
-                spec, wiring, qemu, work, heard, state=state.fileno(), memory=memory, scale=scale
+                spec, wiring, qemu, work, listening, state=state.fileno(), memory=memory, scale=scale
             ) as session:
                 await session.monitor.execute("cont")
                 ready = await _ready(session, deadline)

@@ -132,11 +132,11 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
     try:
         offered = transport.get_remote_server_key()
         if len(expected) >= 2 and offered.get_base64() != expected[1]:
-            raise RigError("another host key than the guest's answered", where=f"127.0.0.1:{port}")
+            raise RigError("the SSH server's host key is not the guest's", where=f"127.0.0.1:{port}")
         try:
             transport.auth_publickey("root", key)
         except paramiko.SSHException as error:
-            raise GuestError(f"the guest did not take the run's key: {error}", where="SSH") from error
+            raise GuestError(f"the guest rejected the run's key: {error}", where="SSH") from error
         yield Shell(transport)
     finally:
         with contextlib.suppress(Exception):

@@ -46,7 +46,7 @@ class Parameter(BaseModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (self.type == "choice") != (self.choices is not None):
-            raise ValueError("'choices' belongs to type \"choice\", and to no other")
+            raise ValueError("'choices' is only for type \"choice\"")
         bounded = self.min is not None or self.max is not None
         if bounded and self.type in ("bool", "choice", "text"):
             raise ValueError(f'a parameter of type "{self.type}" has no min and no max')

@@ -183,7 +183,7 @@ class ScenarioFile(Strict):
         for claim in self.claims:
             for need in claim.needs:
                 if need not in earlier:
-                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is no claim above it")
+                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is not a claim above it")
             earlier.add(claim.id)
         for name in self.sysctls:
             if "." not in name:

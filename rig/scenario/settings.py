@@ -114,7 +114,7 @@ def guest_settings(sets: Sequence[str] = ()) -> Settings:
     for text in sets:
         name, value = _split(text)
         if name not in GUEST_SETTINGS:
-            raise UsageError(f"'{name}' is no setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
+            raise UsageError(f"'{name}' is not a setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
         settings = _set_guest(settings, name, value)
     _check_guest(settings)
     return settings
@@ -223,13 +223,13 @@ def _check_guest(settings: Settings) -> None:
         raise UsageError(
             "the warp clock has one CPU: QEMU never starts a second one while it counts instructions",
             where="cpus",
-            remedy="leave cpus out, or take --clock live",
+            remedy="leave cpus out, or use --clock live",
         )
     if settings.clock == "warp" and settings.accel == "kvm":
         raise UsageError(
             "the warp clock needs TCG: KVM runs on the host's time",
             where="accel",
-            remedy="leave --accel out, or take --clock live",
+            remedy="leave --accel out, or use --clock live",
         )
 
 
@@ -240,7 +240,7 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
             holds = evaluate(expression, settings.names(), PLAIN_FUNCTIONS)
         except (Undecidable, AbsentSubject) as error:
             raise UsageError(
-                f"the check cannot be judged: {error}",
+                f"the check cannot be evaluated: {error}",
                 where=where,
                 remedy="correct it",
                 detail=expression.text,

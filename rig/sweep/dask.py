@@ -116,7 +116,7 @@ async def _check_workers(client: Any, scheduler: str | None) -> None:
     for address, version in sorted(versions.items()):
         if version != rig_version():
             raise RigError(
-                f"a worker has another rig: {version}, and this one is {rig_version()}",
+                f"a worker has rig {version}, but this is rig {rig_version()}",
                 where=address,
                 remedy="install the same rig on both, and start the worker again",
             )

@@ -64,7 +64,9 @@ class SweepDirectory:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError:
-            raise UsageError("another rig is running this sweep", where=self.path, remedy="wait for it") from None
+            raise UsageError(
+                "another rig process is running this sweep", where=self.path, remedy="wait for it"
+            ) from None
         finally:
             os.close(descriptor)
 
@@ -116,7 +118,7 @@ def find_sweep(sweep: str) -> SweepDirectory:
     found = [directory for directory in directories if sweep and directory.name.startswith(sweep)]
     if len(found) == 1:
         return _open(found[0])
-    what = f"'{sweep}' begins {len(found)} sweeps' ids" if found else f"there is no sweep '{sweep}'"
+    what = f"'{sweep}' matches {len(found)} sweeps" if found else f"there is no sweep '{sweep}'"
     raise UsageError(what, where=sweeps_directory(), remedy="'rig results' without a name lists them")
 
 

@@ -75,7 +75,7 @@ async def execute_sweep(
 
     began, ended: called when a run starts and when its row is there.
     A point that fails does not stop the others.
-    Raises UsageError when another rig is running this sweep.
+    Raises UsageError when another rig process is running this sweep.
     """
     scenario = load_scenario(sweep.plan.scenario)
     with sweep.alone():

@@ -135,7 +135,7 @@ def read_table(path: Path) -> Any:
         raise RigError(f"not a Parquet file: {error}", where=path) from None
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version is None:
-        raise RigError("the file holds no results of a sweep", where=path, remedy="'rig results' lists the sweeps")
+        raise RigError("the file contains no results of a sweep", where=path, remedy="'rig results' lists the sweeps")
     if version != str(TABLE_VERSION).encode():
         raise RigError(
             f"the results have schema version {version.decode(errors='replace')}, this rig reads {TABLE_VERSION}",

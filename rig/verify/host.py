@@ -46,7 +46,9 @@ def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False
     """
     began = time.monotonic()
     if harmful and os.geteuid() != 0:
-        raise UsageError("the harmful checks need root", where="--harmful", remedy="run rig as root, or leave it out")
+        raise UsageError(
+            "the harmful checks need root", where="--harmful", remedy="run rig as root, or leave out --harmful"
+        )
     harmless = list_harmless(program)
     wanted = [
         check

@@ -37,7 +37,7 @@ def test_standard_input_is_passed_on(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (("--timeout", "5s", "--", "sleep", "1000"), 124, "did not end within 5.0"),
         (("--", "no-such-program"), 127, "execve of no-such-program failed: ENOENT"),
@@ -45,11 +45,11 @@ def test_standard_input_is_passed_on(environment: dict[str, str]) -> None:
         (("--", "sh", "-c", "kill -TERM $$"), 143, ""),
     ],
 )
-def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...], status: int, told: str) -> None:
+def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...], status: int, message: str) -> None:
     called = rig("exec", *words)
 
     assert called.status == status
-    assert told in called.err
+    assert message in called.err
 
 
 def test_oom_in_the_programs_cgroup_is_explained_recorded_and_replayed(rig: Rig) -> None:

@@ -60,7 +60,7 @@ def test_expectations(text: str, expected: Expectation) -> None:
     "text", ["", "OOM", "exit", "exit=256", "exit=-1", "signal", "signal=9", "signal=NOPE", "oom=1"]
 )
 def test_what_cannot_be_expected_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="to expect"):
+    with pytest.raises(UsageError, match="a valid expectation"):
         parse_expectation(text)
 
 
@@ -83,23 +83,23 @@ def test_call_overrules_the_image() -> None:
 
 
 def test_nothing_to_start_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no program is named"):
+    with pytest.raises(UsageError, match="no program was given"):
         program_command(ProgramRequest(()), ImageConfig(), ())
 
 
 def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["exec", "true"]) == 64
-    assert "the program stands behind --" in capsys.readouterr().err
+    assert "no program follows --" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--cgroup", "memory.max"], "cgroup"),
-        (["--expect", "nothing"], "to expect"),
+        (["--expect", "nothing"], "a valid expectation"),
         (["--timeout", "soon"], "duration"),
         (["--memory", "much"], "size"),
-        (["--sysctl", "panic_on_oom=1"], "names no sysctl"),
+        (["--sysctl", "panic_on_oom=1"], "is not the name of a sysctl"),
         (["--clock", "warp", "--accel", "kvm"], "warp clock needs TCG"),
         (["--copy", "/no/such/file"], "no such file"),
         (["--root", "/no/such/dir"], "no such file"),

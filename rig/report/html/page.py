@@ -21,7 +21,7 @@ from markupsafe import Markup
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.report.html.drawing import draw, number, seconds, steps
-from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.environment import TEMPLATES, environment, stylesheet
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
@@ -115,7 +115,7 @@ def report(source: Source) -> str:
         .render(
             run=run,
             signs=SIGNS,
-            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            css=stylesheet(),
             script=Markup(script),
             script_hash=Markup(f"sha256-{digest}"),
             data=_json(_data(run, drawn)),
