@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
 from rig.run.directory import read_run, resolve_run
@@ -34,7 +35,9 @@ def import_(
     trust: bool = typer.Option(False, "--trust", help="Import the run although it adds QEMU options of its own."),
 ) -> None:
     """Import a run that another machine exported. Every file is checked against its hash."""
-    imported = import_run(Store(), file, trust=trust)
+    store = Store()
+    imported = import_run(store, file, trust=trust)
+    keep_bound(store)
     print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
         print(f"added {part}")

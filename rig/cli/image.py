@@ -15,6 +15,7 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries, the_entry
 from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
@@ -93,6 +94,7 @@ def _build_quick(kernel: str | None) -> None:
             build_debian_kernel(store, ref.name)
         rootfs.result()
     parts = find_parts(store, spec, "quick")
+    keep_bound(store)
     print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.image}")
     print(f"image   {parts.rootfs.digest[:16]}  {len(parts.rootfs.packages)} packages")
     print(f"built in {time.monotonic() - began:.1f} s")
@@ -125,6 +127,7 @@ def _build_with_buildroot(
     with BuildProgress(output_console()) as progress:
         made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
         progress.finish(made.seconds)
+    keep_bound(store)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
     size = made.rootfs.file("root.img").stat().st_size / (1 << 20)
     print(f"image   {made.rootfs.key[:16]}  {size:.1f} MB, {len(made.rootfs.about['packages'])} packages")
@@ -160,6 +163,7 @@ def _print_layer(name: str, make: Callable[[Store], LayerImage]) -> None:
     check_name(name)
     layer = make(store)
     name_layer(store, name, layer)
+    keep_bound(store)
     packages = f", {len(layer.packages)} packages" if layer.packages else ""
     print(f"image   {name}  {layer.key[:12]}  {layer.size >> 20} MB{packages}")
     print(f"made in {time.monotonic() - began:.1f} s; run a program of it: rig exec --image {name} -- PROGRAM")

@@ -13,6 +13,7 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
 from rig.cli.options import AsJson
 from rig.errors import UsageError
+from rig.experiment.cache_use import keep_bound
 from rig.image.buildroot.build import build_kernel
 from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
@@ -87,6 +88,7 @@ def build(
         else:
             asked = Asked.read(config, debug_info=debug_info)
             made = build_tree_kernel(store, what, asked, jobs=jobs, tell=progress.phase)
+    keep_bound(store)
     print(f"{made.spec}  {made.release}  {made.package}")
     if how != "debian":
         sizes = (
@@ -102,15 +104,17 @@ def _build_with_buildroot(
 ) -> None:
 
     recipe = kernel_recipe(version, debug_info=debug_info)
+    store = Store()
     with BuildProgress(output_console()) as progress:
         made = build_kernel(
-            Store(),
+            store,
             find_buildroot(directory),
             recipe,
             jobs=jobs or os.cpu_count() or 1,
             primary_site=primary_site,
             progress=progress.step,
         )
+    keep_bound(store)
     print(f"{made.about['spec']}  {made.about['release']}  {made.path}")
 
 

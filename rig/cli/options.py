@@ -16,7 +16,7 @@ from rig.run.verdict import VERDICTS
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "parse_option",
 ]  # fmt: skip
 
 
@@ -102,6 +102,14 @@ def check_verdict(verdict: str | None, option: str) -> None:
 
 
 Result = TypeVar("Result")
+
+
+def parse_option(parse: Callable[[str], Result], text: str, option: str) -> Result:
+    """Return an option's value, parsed. Raises UsageError, naming the option, where `parse` raises ValueError."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), where=option) from None
 
 
 def flatten_options(command: Callable[..., Result]) -> Callable[..., Result]:

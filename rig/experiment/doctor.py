@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from rig.errors import RigError
+from rig.experiment.cache_use import sizes_by_kind
 from rig.image.apt import host_mirror, host_suite
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
@@ -20,6 +21,7 @@ from rig.image.store import Store
 from rig.machine.accel import prove_kvm
 from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
+from rig.units import format_megabytes, format_size
 
 __all__ = ["Finding", "examine", "examine_kvm"]
 
@@ -67,7 +69,9 @@ def examine() -> Iterator[Finding]:
     except RigError as error:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
     yield from _defaults()
-    yield _directory("cache", Store().root, "RIG_CACHE")
+    store = Store()
+    yield _directory("cache", store.root, "RIG_CACHE")
+    yield _cache_use(store)
     from rig.run.directory import runs_directory
 
     yield _directory("runs", runs_directory(), "RIG_RUNS")
@@ -103,6 +107,17 @@ def _directory(what: str, directory: Path, variable: str) -> Finding:
     if free < ROOM:
         return Finding("bad", what, saw, f"free {ROOM >> 30} GB, or set {variable} to another disk")
     return Finding("ok", what, saw)
+
+
+def _cache_use(store: Store) -> Finding:
+    kinds = sizes_by_kind(store.entries())
+    total = sum(size for _, size in kinds.values())
+    try:
+        saw = f"{format_megabytes(total)} of at most {format_size(store.bound())}"
+    except RigError as error:
+        return Finding("bad", "cache use", error.what, error.remedy or "")
+    largest = ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())
+    return Finding("ok", "cache use", f"{saw}: {largest}" if largest else saw)
 
 
 def _memory() -> Finding:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.prepare import PreparedGuest
 from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
@@ -118,6 +119,7 @@ async def ensure_snapshot(
                         scale=deadlines.scale,
                         listeners=listeners,
                     )
+        await asyncio.to_thread(keep_bound, store)
     return found
 
 

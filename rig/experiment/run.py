@@ -18,6 +18,7 @@ from rig.experiment.execute import Deadlines, Execution, execute
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.digest import digest_file
+from rig.image.in_use import using_entries
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.recording import is_finished
@@ -120,8 +121,14 @@ async def run_job(
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Run, Path]:
     """Run a checked request, and return the run and its directory; see run_scenario() for parameters and errors."""
+    with using_entries():
+        return await _run_job(ready, request, progress, store or Store(), meanwhile)
+
+
+async def _run_job(
+    ready: Job, request: Request, progress: Progress, store: Store, meanwhile: Callable[[], None]
+) -> tuple[Run, Path]:
     began, started = time.monotonic(), datetime.now(UTC)
-    store = store or Store()
     progress.phase("prepare")
     if not ready.layers:
         plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)

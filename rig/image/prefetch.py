@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rig.image.digest import expect_digests, print_digest
-from rig.image.store import KINDS, Store
+from rig.image.kinds import KINDS
+from rig.image.store import Store
 
 __all__ = ["prefetch_digests"]
 

@@ -14,9 +14,8 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
 from rig.image.hosttools import disk_full
+from rig.image.in_use import hold, lock_unused
+from rig.image.kinds import KINDS
 from rig.units import format_size, parse_size
 
 __all__ = ["Entry", "Store", "is_key"]
@@ -31,7 +32,6 @@ __all__ = ["Entry", "Store", "is_key"]
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
-KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported")
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -63,13 +63,20 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum((self.path / name).stat().st_blocks * 512 for name in self.files)
+        """Bytes on disk; 0 once another process has removed the entry."""
+        count = 0
+        for name in self.files:
+            with suppress(OSError):
+                count += (self.path / name).stat().st_blocks * 512
+        return count
 
     @property
     def used(self) -> float:
-        """Host time of the last use."""
-        return (self.path / MANIFEST).stat().st_mtime
+        """Host time of the last use; 0 once another process has removed the entry."""
+        try:
+            return (self.path / MANIFEST).stat().st_mtime
+        except OSError:
+            return 0
 
     def damaged(self) -> list[str]:
         """Return the names of files that are missing or whose SHA-256 differs from the manifest."""
@@ -102,7 +109,11 @@ class Store:
         self.root = root.absolute()
 
     def get(self, kind: str, key: str) -> Entry | None:
-        """Return a finished entry, or None."""
+        """Return a finished entry, or None. It is in use from now on: see in_use.py."""
+        entry = self._read(kind, key)
+        return entry if entry is not None and hold(entry.path / MANIFEST) else None
+
+    def _read(self, kind: str, key: str) -> Entry | None:
         if not is_key(kind, key):
             return None
         path = self.root / kind / key
@@ -126,15 +137,23 @@ class Store:
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
-        kinds = KINDS if kind is None else (kind,)
+        kinds = tuple(KINDS) if kind is None else (kind,)
         found = [
             entry
             for each in kinds
             if (self.root / each).is_dir()
             for path in (self.root / each).iterdir()
-            if (entry := self.get(each, path.name)) is not None
+            if (entry := self._read(each, path.name)) is not None
         ]
         return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+    def refs(self) -> dict[str, str]:
+        """Return all names, such as `kernel/debian:bookworm`, with the keys that they stand for."""
+        found = {}
+        for path in (self.root / "refs").glob("*@*"):
+            with suppress(OSError, ValueError):
+                found[path.name.replace("@", "/").replace("=", ":")] = path.read_text().strip()
+        return found
 
     def ref(self, name: str) -> str | None:
         """Return the key that a name such as `kernel/debian:bookworm` stands for, or None."""
@@ -210,44 +229,45 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
-                    shutil.rmtree(target)
+                    shutil.rmtree(target, ignore_errors=True)
                 else:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             directory.chmod(0o755)
+            hold(directory / MANIFEST)
             directory.rename(target)
-        self.evict(keep=key)
         return Entry(kind, key, target, files, about)
 
     def remove(self, entry: Entry) -> None:
-        """Delete an entry. The manifest is deleted first, so that no reader finds a half-deleted entry."""
-        (entry.path / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(entry.path, ignore_errors=True)
+        """Delete an entry, even one that is in use.
 
-    def evict(self, keep: str) -> list[Entry]:
-        """Remove the least recently used entries until the cache fits RIG_CACHE_SIZE, and return them.
+        It is renamed first: no reader finds half an entry, and one that is built again at once is not deleted with it.
+        """
+        try:
+            with self.staging_directory() as work:
+                entry.path.rename(work / entry.key)
+        except (OSError, RigError):
+            # A full disk may have no room for the staging directory. Without its manifest the entry is ignored.
+            (entry.path / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(entry.path, ignore_errors=True)
 
-        keep: the key of an entry that must stay.
+    def remove_unused(self, entry: Entry) -> bool:
+        """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
+        with lock_unused(entry.path / MANIFEST) as free:
+            if free:
+                self.remove(entry)
+        return free
+
+    def bound(self) -> int:
+        """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
+
         Raises RigError where RIG_CACHE_SIZE is not a size.
         """
         text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
         try:
-            bound = parse_size(text)
+            return parse_size(text)
         except ValueError as error:
             raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
-        entries = self.entries()
-        total = sum(entry.size for entry in entries)
-        gone = []
-        for entry in reversed(entries):
-            if total <= bound:
-                break
-            # Another rig may still use an entry that was built or used within the last hour.
-            if entry.key == keep or time.time() - entry.used < 3600:
-                continue
-            total -= entry.size
-            self.remove(entry)
-            gone.append(entry)
-        return gone
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""

@@ -160,7 +160,7 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
     beside = store.get("imported", (imported or {}).get(part.kind, ""))
     for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
         for name, digest in entry.files.items():
-            if digest == part.digest:
+            if digest == part.digest and store.get(entry.kind, entry.key) is not None:
                 yield entry.file(name)
 
 

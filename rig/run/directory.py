@@ -31,7 +31,9 @@ __all__ = [
     "parse_run",
     "read_run",
     "remove_leftovers",
+    "remove_run",
     "resolve_run",
+    "run_directories",
     "runs_directory",
     "unfinished_directory",
 ]
@@ -177,7 +179,7 @@ class Listed:
 def list_runs(root: Path | None = None, *, last: int | None = None) -> list[Listed]:
     """Return the runs, oldest first. last: at most this many, the newest ones."""
     listed: list[Listed] = []
-    directories = _directories(runs_directory() if root is None else root)
+    directories = run_directories(root)
     for directory in directories if last is None else directories[-last:]:
         try:
             listed.append(Listed(directory.name, directory, read_run(directory)))
@@ -197,7 +199,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
         path = path.parent
     if (path / RUN_FILE).is_file():
         return path.resolve()
-    directories = _directories(root)
+    directories = run_directories(root)
     if run == "last":
         if not directories:
             raise UsageError("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
@@ -259,9 +261,30 @@ def parse_run(text: bytes, where: Path) -> Run:
     return run
 
 
-def _directories(root: Path) -> list[Path]:
+def run_directories(root: Path | None = None) -> list[Path]:
     """Return the directories of complete runs, oldest first: by the second in the id, then by run.json's mtime."""
+    root = runs_directory() if root is None else root
     if not root.is_dir():
         return []
-    whole = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
-    return sorted(whole, key=lambda directory: (directory.name[:15], (directory / RUN_FILE).stat().st_mtime_ns))
+    complete = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
+    return sorted(complete, key=lambda directory: (directory.name[:15], _written(directory / RUN_FILE)))
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # another rig removes this run
+
+
+def remove_run(directory: Path) -> None:
+    """Remove a run. It is renamed first, so that no list shows half a run and `rig clean` finds what is left of it.
+
+    Raises RigError when the directory cannot be renamed.
+    """
+    aside = directory.with_name(f"{UNFINISHED}{directory.name}")
+    try:
+        directory.rename(aside)
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
+    shutil.rmtree(aside, ignore_errors=True)

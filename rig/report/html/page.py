@@ -21,11 +21,12 @@ from markupsafe import Markup
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.report.html.drawing import draw, number, seconds, steps
-from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.environment import TEMPLATES, environment, stylesheet
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
 from rig.run.document import OomReport, Ranked, Run
+from rig.run.process_names import Process, process_key
 from rig.run.records import Records
 from rig.sanitize import plain
 from rig.units import format_size
@@ -114,7 +115,7 @@ def report(source: Source) -> str:
         .render(
             run=run,
             signs=SIGNS,
-            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            css=stylesheet(),
             script=Markup(script),
             script_hash=Markup(f"sha256-{digest}"),
             data=_json(_data(run, drawn)),
@@ -266,13 +267,13 @@ def _badness_bar(row: Ranked, oom: OomReport | None) -> list[tuple[str, str, str
 
 
 def _processes(records: Records) -> list[dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
+    found: dict[Process, dict[str, str]] = {}
     for record in records.items:
         procs = record.get("procs") if record["ev"] == "sample" else [record] if record["ev"] == "exit" else None
         for proc in procs if isinstance(procs, list) else []:
             if not isinstance(proc, Mapping) or type(proc.get("pid")) is not int:
                 continue
-            row = found.setdefault(proc["pid"], dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
+            row = found.setdefault(process_key(proc), dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
             row |= {
                 name: plain(proc.get(name, ""), longest=48) for name in ("comm", "program", "pid", "minflt", "majflt")
             }
