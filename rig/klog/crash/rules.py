@@ -133,5 +133,5 @@ class Rule:
 
 
 def _kept(values: dict[str, str]) -> dict[str, str]:
-    """Return the values of an event: not the function to blame, nor `rest`, the first line where detail was not found."""
+    """Return the values of an event: without the function to blame, and without `rest`, the whole first line."""
     return {name: value for name, value in values.items() if value and name not in ("f", "function", "rest")}
