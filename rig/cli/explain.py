@@ -112,6 +112,9 @@ def _resolve(source: str) -> str:
             ) from error
     if not (directory / _CONSOLE).is_file():
         raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
+    from rig.run.damage import warn_of_damaged_file
+
+    warn_of_damaged_file(directory / _CONSOLE)
     return str(directory / _CONSOLE)
 
 
