@@ -15,7 +15,7 @@ from rig.errors import RigError, UsageError
 from rig.klog import Event, Log, read
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
-from rig.klog.explain import Explanation
+from rig.klog.explain import Explanation, choose
 from rig.klog.explain import explain as in_words
 
 app = typer.Typer()
@@ -50,7 +50,7 @@ def explain(
         return 0
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
-    log = _read(source)
+    log = _read(source, keep_lines=html is not None)
     events: Sequence[Event] = log.events
     if event is not None and event > len(events):
         raise UsageError(
@@ -62,28 +62,36 @@ def explain(
 
         symbolizer = open_vmlinux(vmlinux)
         events = [symbolize(found, symbolizer) for found in events]
+    hidden = None
     if redact:
         from rig.klog.redact import Redactor
 
-        events = list(map(Redactor(), events))
+        hidden = Redactor()
+        events = list(map(hidden, events))
     chosen = _choose(events, event, everything=everything or as_json)
     explanations = [in_words(found) for found in chosen]
     if as_json:
-        from rig.klog.schema import document
+        from rig.klog.document import document
 
         print(document(log.lines, events if event is None else chosen, explanations))
     if html is not None:
-        _write_html(html, events, explanations, "a kernel log" if redact else source)
+        from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
+
+        lines = lines_of_reports(log.kept, events, explanations)
+        if hidden is not None:
+            lines = redacted_lines(lines, log.events, hidden)
+        heading = "What happened: a kernel log" if redact else f"What happened: {source}"
+        _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
     if not as_json and html is None:
         _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
 
 
-def _read(source: str) -> Log:
+def _read(source: str, *, keep_lines: bool) -> Log:
     if source == "-" and sys.stdin.isatty():
         print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
     with open_log(_resolve(source)) as chunks:
-        return read(chunks)
+        return read(chunks, keep_lines=keep_lines)
 
 
 def _resolve(source: str) -> str:
@@ -104,6 +112,9 @@ def _resolve(source: str) -> str:
             ) from error
     if not (directory / _CONSOLE).is_file():
         raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
+    from rig.run.damage import warn_of_damaged_file
+
+    warn_of_damaged_file(directory / _CONSOLE)
     return str(directory / _CONSOLE)
 
 
@@ -111,9 +122,7 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
         return [found for found in events if found.number == number]
-    if everything or not events:
-        return list(events)
-    return [min(events, key=lambda found: found.kind.gravity)]
+    return choose(events, everything=everything)
 
 
 def _print(
@@ -153,11 +162,9 @@ def _code(found: Event) -> Sequence[Instruction]:
     return ()
 
 
-def _write_html(path: Path, events: Sequence[Event], explanations: Sequence[Explanation], source: str) -> None:
-    from rig.report.explain_html import html_report
-
+def _write_html(path: Path, text: str) -> None:
     try:
-        path.write_text(html_report(events, explanations, heading=f"What happened: {source}"), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RigError(
             f"the report cannot be written: {error.strerror}", where=path, remedy="give a path that can be written"

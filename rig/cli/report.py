@@ -21,6 +21,7 @@ from rig.report.html.sweep_page import sweep_report
 from rig.report.live import progress_for
 from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
+from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
@@ -124,6 +125,7 @@ def watch(
         directory = resolve_run(run)
         if not (directory / "events.jsonl").is_file():
             raise UsageError("this run has no events.jsonl", where=directory, remedy="'rig runs' lists the runs")
+        warn_of_damage(read_run(directory), directory)
         with progress_for(console) as progress:
             replay(directory / "events.jsonl", progress, seconds)
     else:

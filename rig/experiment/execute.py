@@ -21,6 +21,7 @@ from rig.image.digest import digest_file
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store
 from rig.machine.command import DUMP_SET
+from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
@@ -163,6 +164,7 @@ async def execute(
         dump = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
         wiring = guest.wiring(name, directory, out, dump=dump)
         swap_file(guest.spec, directory)
+        disk_file(guest.spec, directory)
         if wiring.recording is not None:
             wiring.recording.parent.mkdir()
         key = None

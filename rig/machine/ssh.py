@@ -60,7 +60,7 @@ class Shell:
 
     def run(self, command: str, timeout: float = 30.0) -> str:
         """Run a command and return its stdout. Raises GuestError with its stderr when it fails."""
-        with self._transport.open_session() as channel:
+        with _convert_errors(command), self._transport.open_session() as channel:
             channel.settimeout(timeout)
             channel.exec_command(command)
             out = channel.makefile("rb").read().decode(errors="replace")
@@ -78,10 +78,11 @@ class Shell:
         Raises GuestError when a file arrives damaged.
         """
         sums = {}
-        sftp = paramiko.SFTPClient.from_transport(self._transport)
+        with _convert_errors("SFTP"):
+            sftp = paramiko.SFTPClient.from_transport(self._transport)
         if sftp is None:
             raise GuestError("the guest has no SFTP server", where="SSH")
-        with sftp:
+        with _convert_errors("the transfer of the plan"), sftp:
             for target in sorted({str(Path(name).parent) for name in (*files, *texts)}):
                 self.run(f"mkdir -p '{target}'")
             for target, source in files.items():
@@ -100,6 +101,15 @@ class Shell:
         for target, expected in sums.items():
             if seen.get(target) != expected:
                 raise GuestError(f"{target} arrived damaged in the guest", where="SFTP")
+
+
+@contextmanager
+def _convert_errors(what: str) -> Iterator[None]:
+    """Raise GuestError where the connection breaks, as it does when the guest's server has no memory left."""
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise GuestError(f"the connection broke during {what}: {error or type(error).__name__}", where="SSH") from error
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class GuestNeeds(Strict):
     memory: Size = 512 << 20
     cpus: Annotated[int, Field(ge=1, le=64)] = 1
     swap: Size = 0
+    disk: Size = 0
     zram: Size = 0
     prealloc: bool = False
     """Whether QEMU preallocates the guest's memory.

@@ -13,7 +13,7 @@ import pytest
 
 from rig.image import staging
 from rig.image.staging import remove_staging_directories, staging_directory
-from rig.image.whole_file import unnamed_until_whole, write_whole
+from rig.whole_file import unnamed_until_whole, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_file_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
     _killed_in(
         f"""
 from pathlib import Path
-from rig.image.whole_file import unnamed_until_whole
+from rig.whole_file import unnamed_until_whole
 with unnamed_until_whole(Path({str(tmp_path)!r}) / "run.tar.zst") as file:
     file.write(b"half")
     file.flush()

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rig.klog import Log
-from rig.klog.schema import document
+from rig.klog.document import document
 
 __all__ = ["shape"]
 

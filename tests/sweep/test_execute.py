@@ -83,11 +83,30 @@ def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepDirectory) -> None:
     assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0)]
 
 
-def test_damaged_journal_is_named_with_its_line(sweep: SweepDirectory) -> None:
-    sweep.journal.write_text("nonsense\n" + made.row(0, 0).model_dump_json() + "\n")
+def test_damaged_row_is_named_with_its_line_and_run_again(
+    sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    made.finish(execute_sweep(sweep, Pretender()))
+    lines = sweep.journal.read_bytes().split(b"\n")
+    lines[1] = lines[1].replace(b'"reproduced"', b'"notreproduc"').replace(b'"host_seconds":', b'"host_secondz":')
+    sweep.journal.write_bytes(b"\n".join(lines))
+    second = Pretender()
 
-    with pytest.raises(RigError, match=r"rows\.jsonl:1"):
-        read_rows(sweep.journal)
+    outcome = made.finish(execute_sweep(sweep, second))
+
+    assert "rows.jsonl:2 is damaged" in caplog.text
+    assert len(second.ran) == 1
+    assert len(outcome.rows) == 4
+
+
+def test_row_after_a_line_that_was_cut_short_is_a_line_of_its_own(sweep: SweepDirectory) -> None:
+    append_row(sweep.journal, made.row(0, 0))
+    with sweep.journal.open("a") as journal:
+        journal.write('{"point": 0, "repe')
+
+    append_row(sweep.journal, made.row(0, 1))
+
+    assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0), (0, 1)]
 
 
 def test_two_rigs_do_not_run_one_sweep(sweep: SweepDirectory) -> None:

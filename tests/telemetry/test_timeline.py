@@ -48,12 +48,18 @@ def test_faults_are_a_rate_between_samples() -> None:
     assert [row["pgfault_per_s"] for row in rows(records)] == [None, 200.0]
 
 
-def test_processes_of_one_role_are_summed() -> None:
-    procs = [{"comm": "worker", "rss_kb": 10}, {"comm": "worker", "rss_kb": 5}]
+def test_processes_of_one_comm_are_not_added_up() -> None:
+    procs = [
+        {"comm": "hog", "program": "hog", "pid": 9, "rss_kb": 10},
+        {"comm": "hog", "program": "outsider", "pid": 8, "rss_kb": 5},
+        {"comm": "worker", "program": "pool", "pid": 11, "rss_kb": 1},
+        {"comm": "worker", "program": "pool", "pid": 12, "rss_kb": 2},
+    ]
 
     (row,) = rows(records_of(sample(1.0, procs=procs)))
 
-    assert row["worker.rss_kb"] == 15
+    assert (row["hog.rss_kb"], row["outsider/hog.rss_kb"]) == (10, 5)
+    assert (row["worker (11).rss_kb"], row["worker (12).rss_kb"]) == (1, 2)
 
 
 def test_sample_full_of_nonsense_gives_an_empty_row() -> None:
