@@ -245,7 +245,7 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     texts["/run/rig/payload/plan"] = payload.plan or ""
 
     def push() -> None:
-        with connected(port, key, str(ssh_record["host_key"]), deadlines.boot) as shell:
+        with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
             shell.push(files, texts)
             shell.run("touch /run/rig/go")
 

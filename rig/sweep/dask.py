@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -47,7 +47,7 @@ class DaskExecutor:
         self._scheduler = scheduler
         self._jobs = jobs or default_jobs()
 
-    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+    async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends. If a worker dies, Dask runs its task again on another worker.
 
         Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
