@@ -133,7 +133,7 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
                 raise UsageError(
                     "the program does not compile",
                     where=source,
-                    remedy="mend what the compiler names",
+                    remedy="fix the errors that the compiler reports",
                     detail="\n".join(done.stderr.decode(errors="replace").splitlines()[:20]),
                 )
             shutil.copyfile(source, result / source.name)

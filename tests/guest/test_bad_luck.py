@@ -30,18 +30,18 @@ def _begin(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
     )
 
 
-def _until_said(process: subprocess.Popen[str], text: str) -> None:
+def _until_printed(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         if text in line:
             return
-    pytest.fail(f"rig never said '{text}'")
+    pytest.fail(f"rig never printed '{text}'")
 
 
 @pytest.mark.parametrize("phase", ["prepare", "restore", "plan"])
 def test_interrupt_leaves_nothing(phase: str, environment: dict[str, str], tmp_path: Path) -> None:
     process = _begin(environment, "run", "overcommit-oops", "--to-the-end")
-    _until_said(process, phase)
+    _until_printed(process, phase)
 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -53,7 +53,7 @@ def test_interrupt_leaves_nothing(phase: str, environment: dict[str, str], tmp_p
 
 def test_killed_rig_takes_its_qemu_along(environment: dict[str, str]) -> None:
     process = _begin(environment, "run", "overcommit-oops", "--to-the-end")
-    _until_said(process, "plan")
+    _until_printed(process, "plan")
     ours = qemus(environment)
 
     process.kill()
@@ -65,7 +65,7 @@ def test_killed_rig_takes_its_qemu_along(environment: dict[str, str]) -> None:
 
 def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: dict[str, str], tmp_path: Path) -> None:
     process = _begin(environment, "run", "overcommit-oops", "--to-the-end")
-    _until_said(process, "filled")
+    _until_printed(process, "filled")
     (ours,) = qemus(environment)
 
     os.kill(ours, signal.SIGKILL)

@@ -161,18 +161,18 @@ def test_report_that_was_edited_disagrees(rig: Rig, killed: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("point", "words"),
     [
         ("panic", "did not panic"),
         ("mark:nowhere", "no mark 'nowhere'"),
         ("t=99999s", "ended at"),
         ("t=soon", "not a duration"),
-        ("yesterday", "is no place"),
+        ("yesterday", "is not a stop point"),
     ],
 )
 @pytest.mark.usefixtures("symbols")
-def test_place_that_the_run_has_not_is_a_usage_error(place: str, words: str, rig: Rig, killed: str) -> None:
-    called = rig("post-mortem", killed, "--at", place)
+def test_stop_point_that_the_run_has_not_is_a_usage_error(point: str, words: str, rig: Rig, killed: str) -> None:
+    called = rig("post-mortem", killed, "--at", point)
 
     assert called.status == 64
     assert words in called.err

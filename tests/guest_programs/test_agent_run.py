@@ -440,8 +440,8 @@ def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_
     missing = records[-1]["n"] + 1 - len(records)
     assert missing > 0
     assert records[-1]["dropped"] == missing
-    said = [record["dropped"] for record in records if "dropped" in record]
-    assert said == sorted(said)
+    dropped = [record["dropped"] for record in records if "dropped" in record]
+    assert dropped == sorted(dropped)
 
 
 def test_streamed_output_comes_whole(run_plan):
