@@ -157,12 +157,13 @@ bool field_kb(const char *text, const char *key, int64_t *value);
 void copy_name(char *to, size_t size, const char *from);
 int make_dirs(const char *path);
 
-/* programs.c: spawn, output, exits. */
+/* programs.c: output, signals, exits. */
 struct stream {
 	int fd;
 	size_t length;
 	bool skipping;		/* the rest of an overlong line */
 	bool verbatim;		/* stream=1: no output is truncated or dropped */
+	bool terminal;		/* fd is the master of a pseudoterminal */
 	char buf[LINE_BYTES];
 };
 
@@ -188,9 +189,9 @@ struct program *program_named(const char *name);
 const struct region *region_named(const struct program *program, const char *name);
 void program_readable(struct program *program, struct stream *stream);
 bool stream_may_be_read(const struct stream *stream);
+void close_stream(struct stream *stream);
 void reap(void);
 void exited(const char *program, const char *comm, pid_t pid, int status);	/* wakes wait_exit and wait_any */
-enum outcome begin_spawn(struct step *step);
 enum outcome begin_signal(struct step *step);
 enum outcome check_signal(struct step *step);
 
@@ -200,7 +201,18 @@ enum outcome begin_tell(struct step *step);
 /* launch.c: clone and execve. */
 extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
 const char *launch_prepare(const struct step *step);
+<<<<<<< HEAD
 pid_t launch_start(int in, int out, int err);
+=======
+pid_t launch_start(int out, int err);
+pid_t launch_on_terminal(const char *tty);
+
+/* spawn.c */
+enum outcome begin_spawn(struct step *step);
+
+/* tty.c: pseudoterminals. */
+int open_terminal(char *slave, size_t size);
+>>>>>>> main
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
 
 /* members.c: the processes of a program, found in /proc. */
@@ -260,6 +272,7 @@ enum outcome begin_mark(struct step *step);
 /* surroundings.c: the root filesystem of a program */
 const char *root_path(const char *name);
 enum outcome begin_root(struct step *step);
+enum outcome begin_mount(struct step *step);
 
 /* wait.c */
 void poll_again(void);

@@ -181,13 +181,19 @@ static int launched(void *unused)
 		if (fd > 2)
 			close(fd);
 	} else {
+<<<<<<< HEAD
 		int input = launch.in >= 0 ? launch.in :
 			    open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
+=======
+		TRY("dup2", dup2(launch.out, 1));
+		TRY("dup2", dup2(launch.err, 2));
+	}
+	if (launch.input || !launch.tty) {
+		int input = open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
+>>>>>>> main
 
 		TRY("open of standard input", input);
 		TRY("dup2", dup2(input, 0));
-		TRY("dup2", dup2(launch.out, 1));
-		TRY("dup2", dup2(launch.err, 2));
 	}
 	if (launch.adj)
 		TRY("oom_score_adj", spill("/proc/self/oom_score_adj", launch.adj));
@@ -357,5 +363,12 @@ pid_t launch_start(int in, int out, int err)
 	launch.in = in;
 	launch.out = out;
 	launch.err = err;
+	return start();
+}
+
+/* Start the prepared program with that terminal as its standard input, output and error. */
+pid_t launch_on_terminal(const char *tty)
+{
+	launch.tty = tty;
 	return start();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The plan's programs: spawn them, collect their output line by line, signal and reap them. */
+/* The plan's programs: collect their output line by line, signal and reap them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ const struct region *region_named(const struct program *program, const char *nam
 	return NULL;
 }
 
-static void close_stream(struct stream *stream)
+void close_stream(struct stream *stream)
 {
 	if (stream->fd > 0)
 		close(stream->fd);
@@ -42,6 +43,7 @@ static void close_stream(struct stream *stream)
 	stream->skipping = false;
 }
 
+<<<<<<< HEAD
 /* Return the slot of a program of that name that has ended, or a free one. */
 static struct program *slot_for(const char *name)
 {
@@ -110,6 +112,8 @@ enum outcome begin_spawn(struct step *step)
 	return STEP_DONE;
 }
 
+=======
+>>>>>>> main
 /* Parse "region NAME START LENGTH", the numbers in hex. A later line replaces an earlier one with the same name. */
 static void note_region(const struct program *program, const char *line)
 {
@@ -193,9 +197,10 @@ void program_readable(struct program *program, struct stream *stream)
 {
 	ssize_t got = read(stream->fd, stream->buf + stream->length, sizeof(stream->buf) - stream->length);
 
-	if (got < 0)
+	/* EIO is a terminal's end of file: no process has the slave open any more. */
+	if (got < 0 && !(stream->terminal && errno == EIO))
 		return;
-	if (got == 0) {
+	if (got <= 0) {
 		if (stream->length && !stream->skipping)
 			heard(program, stream, stream->length, false);
 		close_stream(stream);
@@ -203,6 +208,17 @@ void program_readable(struct program *program, struct stream *stream)
 	}
 	stream->length += (size_t)got;
 	split_lines(program, stream);
+}
+
+/*
+ * What a program writes to its terminal reaches the master through a work queue (tty_flip_buffer_push() of
+ * drivers/tty/tty_buffer.c), which runs only while the agent sleeps. So wait a moment for it, or for the end of file.
+ */
+static void wait_for_output(int fd)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	poll(&ready, 1, 10);
 }
 
 /* Read the rest of a program's output, so that its lines are recorded before its exit. */
@@ -216,7 +232,9 @@ static void drain(struct program *program)
 			if (!stream_may_be_read(stream))
 				port_drain(5 * NSEC);
 
-			if (ioctl(stream->fd, FIONREAD, &avail) || avail == 0)
+			if (stream->terminal)
+				wait_for_output(stream->fd);
+			else if (ioctl(stream->fd, FIONREAD, &avail) || avail == 0)
 				break;
 			program_readable(program, stream);
 			if (stream->length == before && stream->fd < 0)

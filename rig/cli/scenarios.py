@@ -53,6 +53,6 @@ def new(
     name: str = typer.Argument(help="The new directory's name."),
     from_log: Path = typer.Option(None, help="Take the sizes of the OOM report in this kernel log."),
 ) -> None:
-    """Make a scenario directory of your own, which runs as it is."""
+    """Make a directory with a scenario of your own. It runs as it is."""
     directory = new_scenario(name, Path.cwd(), from_log=from_log)
     print(f"made {directory.relative_to(Path.cwd())}\n  try: rig run ./{name}")

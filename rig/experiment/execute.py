@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+<<<<<<< HEAD
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
+=======
+from rig.experiment.cache_use import keep_bound
+from rig.experiment.prepare import PreparedGuest
+from rig.image.digest import digest_file
+>>>>>>> main
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store
 from rig.machine.command import DUMP_SET
+from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
@@ -121,6 +128,7 @@ async def ensure_snapshot(
                         scale=deadlines.scale,
                         listeners=listeners,
                     )
+        await asyncio.to_thread(keep_bound, store)
     return found
 
 
@@ -177,6 +185,7 @@ async def execute(
         if guest.spec.continuation_size:
             write_continuation(directory / "continuation", None if departure is None else departure.continuation)
         swap_file(guest.spec, directory)
+        disk_file(guest.spec, directory)
         if wiring.recording is not None:
             wiring.recording.parent.mkdir()
         key = None
@@ -255,13 +264,13 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     from rig.machine.ssh import connected, forwarded_port
 
     port = forwarded_port(await session.monitor.human("info usernet"))
-    told = await session.record("ssh", deadlines.boot)
+    ssh_record = await session.record("ssh", deadlines.boot)
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
 
     def push() -> None:
-        with connected(port, key, str(told["host_key"]), deadlines.boot) as shell:
+        with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
             shell.push(files, texts)
             shell.run("touch /run/rig/go")
 

@@ -117,6 +117,7 @@ class PreparedGuest:
             rr="record" if recorded else None,
             recording=out / RECORDING if recorded else None,
             swap=directory / "swap" if self.spec.swap else None,
+            disk=directory / "disk" if self.spec.disk else None,
             ssh=ssh and self.live,
             shell=self.live,
             dump=dump,
@@ -169,6 +170,8 @@ def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
         return "asked for: --no-record"
     if spec.swap:
         return "QEMU cannot record a disk on the warp clock; zram can be recorded"
+    if spec.disk:
+        return "QEMU cannot record a disk on the warp clock"
     return None
 
 
@@ -233,6 +236,7 @@ def guest_spec(
         machine=MACHINE,
         cpu_model=TCG_CPU,
         swap=settings.swap,
+        disk=settings.disk,
         append=append,
         qemu_args=qemu_args,
         continuation_size=CONTINUATION_SIZE if settings.clock == "warp" else 0,

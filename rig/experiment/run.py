@@ -18,12 +18,13 @@ from rig.experiment.departure import Departure
 from rig.experiment.execute import Deadlines, Execution, execute
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
-from rig.image.digest import digest_file
+from rig.image.in_use import using_entries
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.machine.branch_point import why_not_recordable
 from rig.machine.recording import is_finished
 from rig.machine.spec import Layer
+from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
@@ -124,8 +125,14 @@ async def run_job(
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Run, Path]:
     """Run a checked request, and return the run and its directory; see run_scenario() for parameters and errors."""
+    with using_entries():
+        return await _run_job(ready, request, progress, store or Store(), meanwhile)
+
+
+async def _run_job(
+    ready: Job, request: Request, progress: Progress, store: Store, meanwhile: Callable[[], None]
+) -> tuple[Run, Path]:
     began, started = time.monotonic(), datetime.now(UTC)
-    store = store or Store()
     progress.phase("prepare")
     if not ready.layers:
         plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
@@ -167,6 +174,7 @@ async def run_job(
 
         with execution.phase("judge", progress):
             run = _judged(ready, opened, execution)
+        files = digest_files(opened.directory)
         run = run.model_copy(
             update={
                 "id": opened.id,
@@ -179,9 +187,14 @@ async def run_job(
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,
+<<<<<<< HEAD
                 "recording": _recording(opened.directory, guest, execution, ready.departure),
                 "parent": None if ready.departure is None else ready.departure.branch.parent,
                 "branch": None if ready.departure is None else ready.departure.branch,
+=======
+                "recording": _recording(opened.directory, guest, execution, files),
+                "files": files,
+>>>>>>> main
             }
         )
         opened.keep(run)
@@ -270,7 +283,11 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
     )
 
 
+<<<<<<< HEAD
 def _recording(directory: Path, guest: PreparedGuest, execution: Execution, departure: Departure | None) -> Recording:
+=======
+def _recording(directory: Path, guest: PreparedGuest, execution: Execution, files: dict[str, str]) -> Recording:
+>>>>>>> main
     from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
     file, spec = directory / RECORDING, guest.spec
@@ -280,9 +297,9 @@ def _recording(directory: Path, guest: PreparedGuest, execution: Execution, depa
         return Recording(
             path=str(file.relative_to(directory)),
             size=file.stat().st_size,
-            sha256=digest_file(file),
-            console_sha256=digest_file(directory / "console.log"),
-            events_sha256=digest_file(directory / "events.jsonl"),
+            sha256=files[RECORDING],
+            console_sha256=files["console.log"],
+            events_sha256=files["events.jsonl"],
             guest=RecordedGuest(
                 memory=spec.memory,
                 cpus=spec.cpus,

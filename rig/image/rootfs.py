@@ -209,7 +209,7 @@ def _add_base(tree: Path) -> None:
         (tree / name).symlink_to(f"usr/{name}")
     busybox = tree / "usr/bin/busybox"
     if not busybox.is_file():
-        raise RigError("the packages brought no busybox", where=tree)
+        raise RigError("the packages contain no busybox", where=tree)
     listing = run_tool([busybox, "--list"], what="asking busybox for its applets")
     for applet in listing.split():
         if not any((tree / directory / applet).exists() for directory in ("usr/bin", "usr/sbin")):

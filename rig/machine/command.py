@@ -70,7 +70,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         "-no-reboot",
         "-machine", spec.machine + (",memory-backend=ram" if wiring.ram else ""),
         *_clock(spec, wiring),
-        *_processor(spec),
+        *_cpu(spec),
         *_memory(spec, wiring),
         "-kernel", str(spec.kernel),
         "-initrd", str(spec.initramfs),
@@ -96,7 +96,7 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
     return ["-icount", icount, "-rtc", f"base={EPOCH},clock=vm"]
 
 
-def _processor(spec: GuestSpec) -> list[str]:
+def _cpu(spec: GuestSpec) -> list[str]:
     if spec.accel is Accel.KVM:
         return ["-accel", "kvm", "-cpu", spec.cpu_model, "-smp", str(spec.cpus)]
     threads = "single" if spec.clock is Clock.WARP else "multi"
@@ -201,15 +201,16 @@ def _channels(wiring: Wiring) -> list[str]:
 
 
 def _disks(spec: GuestSpec, wiring: Wiring) -> list[str]:
-    if not spec.swap:
-        return []
-    file = f"driver=file,filename={_escaped(wiring.swap)},cache.direct=off"
-    return [
-        "-blockdev",
-        f"driver=raw,node-name=swap,file.{file.replace(',', ',file.')}",
-        "-device",
-        "virtio-blk-pci,drive=swap",
-    ]
+    """Return the options for the disks. The guest names them in this order: /dev/vda, /dev/vdb."""
+    words = []
+    for name, size, path in (("swap", spec.swap, wiring.swap), ("disk", spec.disk, wiring.disk)):
+        if size:
+            file = f"driver=file,filename={_escaped(path)},cache.direct=off"
+            words += [
+                "-blockdev", f"driver=raw,node-name={name},file.{file.replace(',', ',file.')}",
+                "-device", f"virtio-blk-pci,drive={name}",
+            ]  # fmt: skip
+    return words
 
 
 def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:

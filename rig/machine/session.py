@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pwd
 import socket
@@ -26,6 +25,7 @@ from rig.machine.process import QemuProcess, running_qemu
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.run.records import parse_record
 
 __all__ = [
     "DRAIN_DEADLINE",
@@ -78,14 +78,13 @@ class Session:
     def collect(self, line: bytes, listeners: Listeners) -> None:
         """Process one line of the agent's port. A line that is not a record is counted in bad_records."""
         try:
-            record = json.loads(line.decode(errors="replace"))
-            name = record["ev"]
-        except (ValueError, KeyError, TypeError):
+            record = dict(parse_record(line))
+        except ValueError:
             self.bad_records += 1
             return
         listeners.on_record(record)
         for wanted, future in self._waiting:
-            if wanted == name and not future.done():
+            if wanted == record["ev"] and not future.done():
                 future.set_result(record)
 
     async def record(self, name: str, timeout: float) -> dict[str, Any]:
@@ -271,7 +270,7 @@ async def _connected(session: Session, deadline: float) -> None:
             raise RigError(
                 f"QEMU ended at once with status {ended.result()}",
                 where=session.command[0],
-                remedy="see its own words below; `rig doctor` looks for what is missing",
+                remedy="see QEMU's messages below; `rig doctor` checks what is missing",
                 detail=f"{session.process.words().strip()}\n{printable(session.command)}",
             )
         if not accept.done():

@@ -31,6 +31,7 @@ from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
 from rig.image.store import Entry, Store
 from rig.machine.command import memory_is_a_file
+from rig.machine.disk import disk_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
@@ -241,6 +242,7 @@ async def make_snapshot(
             directory=directory,
             payload=blank,
             swap=swap_file(spec, work),
+            disk=disk_file(spec, work, blank=True),
             shell=spec.clock is Clock.LIVE,
             ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
             ram_kept=True,
@@ -248,9 +250,9 @@ async def make_snapshot(
             continuation=work / "continuation",
         )
         with (result / STATE).open("wb") as state:
-            heard = listeners or Listeners()
+            listening = listeners or Listeners()
             async with started(
-                spec, wiring, qemu, work, heard, state=state.fileno(), memory=memory, scale=scale
+                spec, wiring, qemu, work, listening, state=state.fileno(), memory=memory, scale=scale
             ) as session:
                 await session.monitor.execute("cont")
                 ready = await _ready(session, deadline)

@@ -49,6 +49,7 @@ class GuestSpec:
     kernel_digest, initramfs_digest, rootfs_digest: SHA-256 of the files' content.
     machine, cpu_model: the values of -machine and -cpu.
     swap: bytes of the virtio disk for swap, 0 for none.
+    disk: bytes of the virtio disk for files, 0 for none.
     append: words added to the kernel's command line.
     qemu_args: words added to QEMU's command line.
     continuation_size: bytes of the NVDIMM for the continuation of a branched run, 0 for a guest without one.
@@ -69,6 +70,7 @@ class GuestSpec:
     machine: str
     cpu_model: str
     swap: int = 0
+    disk: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
@@ -103,6 +105,7 @@ class Wiring:
     rr: str | None = None
     recording: Path | None = None
     swap: Path | None = None
+    disk: Path | None = None
     ssh: bool = False
     run_as: str | None = None
     shell: bool = False

@@ -175,6 +175,6 @@ def how_it_ended(session: Session, status: int) -> str:
     if status < 0:
         return f"QEMU was ended by signal {-status}"
     if status:
-        said = words.strip().splitlines()
-        return f"QEMU ended with status {status}" + (f": {said[-1]}" if said else "")
+        lines = words.strip().splitlines()
+        return f"QEMU ended with status {status}" + (f": {lines[-1]}" if lines else "")
     return ""

@@ -111,7 +111,7 @@ def _recorded(run: Run, directory: Path) -> RecordedGuest:
         )
     if run.recording.guest is None:
         raise RigError(
-            "the run does not say what its guest was made of: an earlier rig made it",
+            "an earlier version of rig wrote the run, and did not record what its guest was made of",
             where=directory / "run.json",
             remedy="run it again",
         )
@@ -120,10 +120,10 @@ def _recorded(run: Run, directory: Path) -> RecordedGuest:
         # The path comes from run.json, which may be imported: it must not lead out of the run's directory.
         if not path.resolve().is_relative_to(directory.resolve()):
             raise RigError(
-                "the recording lies outside the run's directory", where=path, remedy="this is no run of rig's"
+                "the recording lies outside the run's directory", where=path, remedy="rig did not write this run"
             )
         if not path.is_file():
-            raise RigError("this part of the recording is gone", where=path, remedy="run it again, or import it again")
+            raise RigError("a file of the recording is missing", where=path, remedy="run it again, or import it again")
     return run.recording.guest
 
 
@@ -133,7 +133,7 @@ def _check_recording(run: Run, recording: Path, *, check: bool) -> bool:
         return True
     if check and digest_file(recording) != run.recording.sha256:
         raise RigError(
-            "the recording is not what the run wrote: its SHA-256 differs",
+            "the recording was changed after the run: its SHA-256 differs",
             where=recording,
             remedy="import it again, or run it again; --no-check replays it all the same",
         )
@@ -145,7 +145,7 @@ def _found(store: Store, part: Part, imported: dict[str, str] | None) -> Path:
         if path.is_file() and digest_file(path) == part.digest:
             return path
     raise RigError(
-        f"the run's {part.kind} ({part.digest[:16]}) is not here any more",
+        f"the run's {part.kind} ({part.digest[:16]}) is no longer in the cache",
         where=store.root,
         remedy="import the run again with its parts (rig export, rig import), or run it again",
     )
@@ -166,7 +166,7 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
     beside = store.get("imported", (imported or {}).get(part.kind, ""))
     for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
         for name, digest in entry.files.items():
-            if digest == part.digest:
+            if digest == part.digest and store.get(entry.kind, entry.key) is not None:
                 yield entry.file(name)
 
 
@@ -185,12 +185,12 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
             return found
     if own is None:
         raise RigError(
-            f"the snapshot that the run began from ({key[:16]}) is not here any more",
+            f"the snapshot that the run began from ({key[:16]}) is no longer in the cache",
             where=store.root / "snapshot",
             remedy="import the run again with its parts (rig export, rig import), or run it again",
         )
     raise RigError(
-        f"the snapshot {key[:16]} was made anew since the run: it is not the same to the byte",
+        f"the snapshot {key[:16]} was rebuilt after the run: it is no longer byte-identical",
         where=own.state,
         remedy="import the run again with its parts (rig export, rig import), or run it again",
     )
@@ -217,7 +217,7 @@ def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -
         return
     if lines := differences(snapshot.identity, identity_of(spec, qemu)):
         raise RigError(
-            "this rig would start another guest than the one that was recorded",
+            "this version of rig would start a different guest from the recorded one",
             where="QEMU's command line",
             remedy="replay it with the rig that made it"
             + (f" (version {run.environment.rig})" if run.environment.rig else ""),
@@ -257,7 +257,11 @@ def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
         file.truncate(size - left)
     if digest_file(target) != expected:
         raise RigError(
+<<<<<<< HEAD
             f"the kept {target.name} is not what the run had: its SHA-256 differs",
+=======
+            "the payload was changed after the run: its SHA-256 differs",
+>>>>>>> main
             where=packed,
             remedy="import it again, or run it again",
         )

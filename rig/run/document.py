@@ -382,6 +382,8 @@ class Run(Model):
     panic: str | None = None
     panic_dump: str | None = None
     """File in the run's directory with the panicked guest's memory (ELF core dump, zstd-compressed)."""
+    files: Named[str] = Field(default_factory=dict)
+    """SHA-256 of each file that the run wrote beside run.json, by its path in the run's directory."""
 
     @property
     def exit_status(self) -> int:

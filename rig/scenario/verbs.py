@@ -46,8 +46,9 @@ VERBS = {
     "modprobe": _verb("name", ""),
     "swapon": _verb("", "path mkswap zram"),
     "root": _verb("name layer*", "hostname tmp"),
+    "mount": _verb("label path", "root"),
     "spawn": _verb(
-        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged"
+        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream tty privileged"
     ),
     "wait_line": _verb("program text timeout", "count"),
     "wait_state": _verb("program state timeout", "comm count"),

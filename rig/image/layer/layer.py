@@ -79,7 +79,7 @@ def check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(f"'{name}' is not a name for an image", remedy="lower-case letters, digits, - and _")
     if name in TAKEN:
-        raise UsageError(f"'{name}' is one of rig's own images", remedy="take another name")
+        raise UsageError(f"'{name}' is one of rig's own images", remedy="choose another name")
 
 
 def name_layer(store: Store, name: str, layer: LayerImage) -> None:
