@@ -23,7 +23,7 @@ from rig.run.progress import NullProgress, Progress
 if TYPE_CHECKING:
     from rig.run.document import Run
 
-__all__ = ["Future", "Saved", "run_futures", "saved_point"]
+__all__ = ["Future", "Saved", "run_future", "run_futures", "saved_point"]
 
 DEADLINE = 300.0
 """Host seconds within which a guest must come to a branch point."""
@@ -112,7 +112,10 @@ async def run_futures(
 
     async def one(number: int) -> Future:
         async with capacity.room_for(source.settings.memory):
-            future = await _run(saved, futures[number], plans[number], number, progress, record, timeout_scale)
+            future = await run_future(
+                saved, futures[number], plans[number], number=number, progress=progress, record=record,
+                timeout_scale=timeout_scale,
+            )  # fmt: skip
         ended(number, future)
         return future
 
@@ -125,17 +128,24 @@ async def run_futures(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run(
+async def run_future(
     saved: Saved,
     changes: Changes,
-    plan: FuturePlan,
-    number: int,
-    progress: Progress | None,
-    record: bool,
-    timeout_scale: float,
+    plan: FuturePlan | None = None,
+    *,
+    number: int = 0,
+    progress: Progress | None = None,
+    record: bool = True,
+    timeout_scale: float = 1.0,
 ) -> Future:
+    """Run one future from a saved point.
+
+    plan: what plan_future() returned for it, if the caller has asked.
+    number: its position among the futures of one call.
+    """
     from rig.run.document import Branch
 
+    plan = plan or plan_future(saved.origin.source, saved.point, changes)
     source, point = saved.origin.source, saved.branch_point
     branch = Branch(
         parent=source.run.id if source.run is not None else "",

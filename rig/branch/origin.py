@@ -109,11 +109,11 @@ def _refuse(run: Run, directory: Path) -> None:
             where=directory,
             remedy="put the program into a scenario: rig new NAME",
         )
-    if run.guest.get("swap"):
+    if run.guest.get("swap") or run.guest.get("disk"):
         raise UsageError(
-            "a run with swap on a disk cannot be branched: the disk is not part of what is saved",
+            "a run with a disk, or with swap on one, cannot be branched: the disk is not part of what is saved",
             where=directory,
-            remedy="run it with zram in place of swap",
+            remedy="run it without the disk, with zram in place of swap",
         )
 
 

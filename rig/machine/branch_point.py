@@ -66,6 +66,11 @@ class BranchPoint(Snapshot):
     instructions: int | None = None
 
     @property
+    def had_oom(self) -> bool:
+        """Whether the agent reported an OOM before the point."""
+        return b'"ev":"oom"' in self.records_before
+
+    @property
     def console_before(self) -> bytes:
         return self.console.read_bytes()
 
