@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rig.branch.changes import Changes, plan_future
-from rig.branch.futures import Future, Saved, run_future, saved_point
-from rig.branch.origin import Source, prepare_origin
+from rig.branch.futures import Future, Saved, open_origin, run_future, saved_point
+from rig.branch.origin import Source
 from rig.branch.point import Point, find_point, named_points
 from rig.errors import RigError, UsageError
 from rig.experiment.layers import resolve_layers
@@ -170,7 +170,7 @@ class Pasts:
 
     async def _save(self, past: SharedPast) -> Saved | None:
         try:
-            origin = await prepare_origin(past.source, self.store, record=self.record, timeout_scale=self.timeout_scale)
+            origin = await open_origin(past.source, self.store, record=self.record, timeout_scale=self.timeout_scale)
             return await saved_point(origin, past.point, timeout_scale=self.timeout_scale)
         except RigError as error:
             logger.warning("the common past is not saved, each run has its own: %s", error.what)

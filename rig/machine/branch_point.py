@@ -30,7 +30,9 @@ from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = [
     "BranchPoint",
+    "copy_image",
     "find_branch_point",
+    "imported_branch_point",
     "key_of_point",
     "save_branch_point",
     "size_on_disk",
@@ -105,6 +107,19 @@ def find_branch_point(store: Store, key: str) -> BranchPoint | None:
     return _from_entry(entry)
 
 
+def imported_branch_point(store: Store, key: str) -> BranchPoint | None:
+    """Return the branch point that came with an imported run, or None. Only a replay of that run may restore it."""
+    entry = store.get_verified("imported", key)
+    if entry is None or not {STATE, RAM, PAYLOAD, BOOT_LOG, CONSOLE, EVENTS} <= entry.files.keys():
+        return None
+    entry.touch()
+    try:
+        return _from_entry(entry)
+    except (KeyError, TypeError, ValueError):
+        # The description comes from another host and may be malformed.
+        return None
+
+
 def _from_entry(entry: Entry) -> BranchPoint:
     about = entry.about
     return BranchPoint(
@@ -154,7 +169,7 @@ async def save_branch_point(
         with store.writing():
             await asyncio.to_thread(fill_sparse, start.ram, memory)
             write_continuation(work / "continuation", content)
-            _copy(payload, result / PAYLOAD)
+            copy_image(payload, result / PAYLOAD)
         wiring = Wiring(
             name=key[:12],
             directory=directory,
@@ -187,10 +202,10 @@ async def save_branch_point(
         return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, {RAM: digest}))
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_image(source: Path, target: Path) -> None:
+    """Copy an image that QEMU, which may run as another user, is to read."""
     with source.open("rb") as file:
         copy_sparse(file.fileno(), target)
-    # QEMU may run as another user.
     target.chmod(0o644)
 
 
