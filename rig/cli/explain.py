@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from rig.cli.explain_stream import EventStream
 from rig.cli.logfile import open_log
 from rig.errors import RigError, UsageError
 from rig.klog import Event, Log, read
@@ -17,6 +20,9 @@ from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.explain import Explanation, choose
 from rig.klog.explain import explain as in_words
+
+if TYPE_CHECKING:
+    from rig.klog.redact import Redactor
 
 app = typer.Typer()
 
@@ -50,30 +56,23 @@ def explain(
         return 0
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
+    change, hidden = _changes(vmlinux, redact=redact)
+    if not as_json and html is None:
+        stream = EventStream(event, change, everything=everything)
+        log = _read(source, keep=stream.keep)
+        _check_number(event, log, source)
+        _print(log, *stream.chosen(), redact=redact)
+        return 0 if log.events else 1
     log = _read(source, keep_lines=html is not None)
-    events: Sequence[Event] = log.events
-    if event is not None and event > len(events):
-        raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
-        )
-    if vmlinux is not None:
-        from rig.klog.symbols import symbolize
-        from rig.report.explain_vmlinux import open_vmlinux
-
-        symbolizer = open_vmlinux(vmlinux)
-        events = [symbolize(found, symbolizer) for found in events]
-    hidden = None
-    if redact:
-        from rig.klog.redact import Redactor
-
-        hidden = Redactor()
-        events = list(map(hidden, events))
-    chosen = _choose(events, event, everything=everything or as_json)
-    explanations = [in_words(found) for found in chosen]
+    _check_number(event, log, source)
+    events = [change(found) for found in log.events]
+    chosen = events if event is None else [found for found in events if found.number == event]
+    explained = chosen if as_json or everything or event is not None else choose(events)
+    explanations = [in_words(found) for found in explained]
     if as_json:
         from rig.klog.document import document
 
-        print(document(log.lines, events if event is None else chosen, explanations))
+        print(document(log.lines, chosen, explanations))
     if html is not None:
         from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
 
@@ -82,16 +81,41 @@ def explain(
             lines = redacted_lines(lines, log.events, hidden)
         heading = "What happened: a kernel log" if redact else f"What happened: {source}"
         _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
-    if not as_json and html is None:
-        _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
 
 
-def _read(source: str, *, keep_lines: bool) -> Log:
+def _changes(vmlinux: Path | None, *, redact: bool) -> tuple[Callable[[Event], Event], Redactor | None]:
+    """Return what is done to each event before it is explained, and the redactor if there is one."""
+    changes: list[Callable[[Event], Event]] = []
+    hidden = None
+    if vmlinux is not None:
+        from rig.klog.symbols import symbolize
+        from rig.report.explain_vmlinux import open_vmlinux
+
+        symbolizer = open_vmlinux(vmlinux)
+        changes.append(lambda found: symbolize(found, symbolizer))
+    if redact:
+        from rig.klog.redact import Redactor
+
+        hidden = Redactor()
+        changes.append(hidden)
+    return lambda found: reduce(lambda event, change: change(event), changes, found), hidden
+
+
+def _check_number(number: int | None, log: Log, source: str) -> None:
+    if number is not None and number > len(log.events):
+        raise UsageError(
+            f"the log has {len(log.events)} events, not {number}",
+            where=source,
+            remedy="leave out --event to see them all",
+        )
+
+
+def _read(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
     if source == "-" and sys.stdin.isatty():
         print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
     with open_log(_resolve(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines)
+        return read(chunks, keep_lines=keep_lines, keep=keep)
 
 
 def _resolve(source: str) -> str:
@@ -118,20 +142,11 @@ def _resolve(source: str) -> str:
     return str(directory / _CONSOLE)
 
 
-def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
-    """Return all events, the one asked for, or the gravest (Kind.gravity)."""
-    if number is not None:
-        return [found for found in events if found.number == number]
-    return choose(events, everything=everything)
-
-
-def _print(
-    log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
-) -> None:
+def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:
     from rig.report.console import output_console
     from rig.report.explain_text import events_table, print_explanation, print_nothing_found, print_silent_killers
 
-    console = output_console(highlight=False)
+    console, events = output_console(highlight=False), log.events
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
