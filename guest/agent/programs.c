@@ -43,6 +43,77 @@ void close_stream(struct stream *stream)
 	stream->skipping = false;
 }
 
+<<<<<<< HEAD
+/* Return the slot of a program of that name that has ended, or a free one. */
+static struct program *slot_for(const char *name)
+{
+	struct program *program = program_named(name);
+
+	for (int i = 0; !program && i < MAX_PROGRAMS; i++)
+		if (!programs[i].pid)
+			program = &programs[i];
+	return program;
+}
+
+enum outcome begin_spawn(struct step *step)
+{
+	struct program *program = slot_for(word(step, "program"));
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, errnum;
+	const char *input = word(step, "stdin");
+	bool told = input && strcmp(input, "plan") == 0;
+	const char *wrong = launch_prepare(step);
+	pid_t pid = -1;
+
+	if (wrong)
+		return fail(EINVAL, "%s", wrong);
+	if (program->alive)
+		return fail(EEXIST, "%s is still running", word(step, "program"));
+	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 && (!told || pipe2(in, O_CLOEXEC) == 0))
+		pid = launch_start(in[0], out[1], err[1]);
+	errnum = errno;
+	if (in[0] >= 0)
+		close(in[0]);
+	if (out[1] >= 0)
+		close(out[1]);
+	if (err[1] >= 0)
+		close(err[1]);
+	if (pid < 0) {
+		if (in[1] >= 0)
+			close(in[1]);
+		if (out[0] >= 0)
+			close(out[0]);
+		if (err[0] >= 0)
+			close(err[0]);
+		return fail(errnum, "%s of %s failed", err[1] < 0 || (told && in[1] < 0) ? "pipe" : launch_stage, word(step, "arg"));
+	}
+	close_stream(&program->out);
+	close_stream(&program->err);
+	if (program->in > 0)
+		close(program->in);
+	program->in = in[1];
+	copy_name(program->name, sizeof(program->name), word(step, "program"));
+	program->pid = pid;
+	program->alive = true;
+	program->last_line[0] = '\0';
+	program->out.fd = out[0];
+	program->err.fd = err[0];
+	program->out.verbatim = program->err.verbatim = word(step, "stream") && strcmp(word(step, "stream"), "1") == 0;
+	if (told)
+		fcntl(in[1], F_SETFL, O_NONBLOCK);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	fcntl(err[0], F_SETFL, O_NONBLOCK);
+	forget_lines(program);
+	rec_begin("spawn");
+	rec_str("program", program->name);
+	rec_int("pid", pid);
+	if (word(step, "privileged"))
+		rec_bool("privileged", strcmp(word(step, "privileged"), "1") == 0);
+	rec_end();
+	return STEP_DONE;
+}
+
+=======
+>>>>>>> main
 /* Parse "region NAME START LENGTH", the numbers in hex. A later line replaces an earlier one with the same name. */
 static void note_region(const struct program *program, const char *line)
 {

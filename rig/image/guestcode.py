@@ -16,7 +16,14 @@ from rig.image.store import Store
 
 __all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
 
-CFLAGS = ("-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt")
+# GCC 14 makes errors of these warnings (gcc.gnu.org/gcc-14/porting_to.html). Older compilers refuse them here too: what
+# compiles on one Debian then compiles on the next. An undeclared function is taken to return an int, so a pointer from
+# it loses its upper half.
+REFUSED = ("implicit-function-declaration", "implicit-int", "incompatible-pointer-types", "int-conversion")
+CFLAGS = (
+    "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt",
+    *(f"-Werror={warning}" for warning in REFUSED),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

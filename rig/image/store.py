@@ -33,9 +33,18 @@ __all__ = ["Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
+<<<<<<< HEAD
+BRANCH_BOUND = "4G"
+KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported", "branch")
+BRANCHES = ("branch",)
+"""Branch points have a bound of their own, RIG_BRANCH_SIZE: each of them is as large as the guest's memory in use."""
+RECENT, RECENT_BRANCH = 3600.0, 300.0
+"""Seconds after a use in which another rig may still need an entry, so that evict() keeps it."""
+=======
 DAMAGED, MOST_ASIDE = "damaged", 2
 RECORDINGS_REST_ON = ("snapshot", "imported")
 """The kinds that cannot be built a second time to the byte."""
+>>>>>>> main
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -87,13 +96,32 @@ class Entry:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or digest_once(self.path / name) != expected
+            if not (self.path / name).is_file()
+            or not (self._is_untouched(name) or digest_once(self.path / name) == expected)
         ]
+
+    def _is_untouched(self, name: str) -> bool:
+        """Return whether a large file is the one that was added, by its inode, size and times, without reading it."""
+        stamps = self.about.get("stamps")
+        return isinstance(stamps, dict) and stamps.get(name) == _stamp(self.path / name)
 
     def touch(self) -> None:
         """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
         with suppress(OSError):
             os.utime(self.path / MANIFEST)
+
+
+def _stamp(path: Path) -> list[int]:
+    """Return what changes when a file is written to or replaced."""
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _bound(name: str, default: str) -> int:
+    try:
+        return parse_size(os.environ.get(name, default))
+    except ValueError as error:
+        raise RigError(str(error), where=name, remedy="set it to a size such as 8G") from None
 
 
 class Store:
@@ -236,19 +264,26 @@ class Store:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def add(self, kind: str, key: str, directory: Path, about: dict[str, Any]) -> Entry:
+    def add(
+        self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
+    ) -> Entry:
         """Move a finished directory (made in `staging_directory()`) into the cache and return its entry.
 
         An existing entry with a readable manifest is kept instead.
+        known: digests of files that the caller computed while it wrote them. Such a file is read again to verify it
+        only if it was touched since.
         Raises RigError when the disk is full, and for a malformed key.
         """
         if not is_key(kind, key):
             raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
         target = self.root / kind / key
+        known = known or {}
+        if known:
+            about = {**about, "stamps": {name: _stamp(directory / name) for name in known}}
         files = {
-            str(path.relative_to(directory)): digest_file(path)
+            name: known.get(name) or digest_file(path)
             for path in sorted(directory.rglob("*"))
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and (name := str(path.relative_to(directory)))
         }
         with self.writing():
             write_manifest(directory, kind, Manifest(files, about))
@@ -290,6 +325,29 @@ class Store:
     def bound(self) -> int:
         """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
 
+<<<<<<< HEAD
+        The branch points are counted apart, against RIG_BRANCH_SIZE.
+        keep: the key of an entry that must stay.
+        Raises RigError where one of the two is not a size.
+        """
+        others = [entry for entry in self.entries() if entry.kind not in BRANCHES]
+        gone = self._shrink(others, _bound("RIG_CACHE_SIZE", DEFAULT_BOUND), keep, RECENT)
+        branches = [entry for kind in BRANCHES for entry in self.entries(kind)]
+        return gone + self._shrink(branches, _bound("RIG_BRANCH_SIZE", BRANCH_BOUND), keep, RECENT_BRANCH)
+
+    def _shrink(self, entries: list[Entry], bound: int, keep: str, recent: float) -> list[Entry]:
+        total = sum(entry.size for entry in entries)
+        gone = []
+        for entry in reversed(entries):
+            if total <= bound:
+                break
+            if entry.key == keep or time.time() - entry.used < recent:
+                continue
+            total -= entry.size
+            self.remove(entry)
+            gone.append(entry)
+        return gone
+=======
         Raises RigError where RIG_CACHE_SIZE is not a size.
         """
         text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
@@ -297,6 +355,7 @@ class Store:
             return parse_size(text)
         except ValueError as error:
             raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
+>>>>>>> main
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""
