@@ -147,10 +147,7 @@ class Snapshot(SnapshotFiles):
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot with this key, verified by hash, or None. A damaged one is removed and logged."""
     entry = store.get_verified("snapshot", key)
-    if entry is None:
-        return None
-    entry.touch()
-    return _from_entry(entry)
+    return None if entry is None else _from_entry(entry)
 
 
 def kept_identity(entry: Entry) -> Identity | None:
@@ -174,7 +171,6 @@ def imported_snapshot(store: Store, key: str) -> Snapshot | None:
     entry = store.get_verified("imported", key)
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
-    entry.touch()
     try:
         return _from_entry(entry)
     except (ValueError, RecursionError):
