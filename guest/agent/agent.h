@@ -201,10 +201,7 @@ enum outcome begin_tell(struct step *step);
 /* launch.c: clone and execve. */
 extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
 const char *launch_prepare(const struct step *step);
-<<<<<<< HEAD
 pid_t launch_start(int in, int out, int err);
-=======
-pid_t launch_start(int out, int err);
 pid_t launch_on_terminal(const char *tty);
 
 /* spawn.c */
@@ -212,7 +209,6 @@ enum outcome begin_spawn(struct step *step);
 
 /* tty.c: pseudoterminals. */
 int open_terminal(char *slave, size_t size);
->>>>>>> main
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
 
 /* members.c: the processes of a program, found in /proc. */

@@ -181,16 +181,12 @@ static int launched(void *unused)
 		if (fd > 2)
 			close(fd);
 	} else {
-<<<<<<< HEAD
-		int input = launch.in >= 0 ? launch.in :
-			    open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
-=======
 		TRY("dup2", dup2(launch.out, 1));
 		TRY("dup2", dup2(launch.err, 2));
 	}
-	if (launch.input || !launch.tty) {
-		int input = open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
->>>>>>> main
+	if (launch.in >= 0 || launch.input || !launch.tty) {
+		int input = launch.in >= 0 ? launch.in :
+			    open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
 
 		TRY("open of standard input", input);
 		TRY("dup2", dup2(input, 0));
@@ -369,6 +365,7 @@ pid_t launch_start(int in, int out, int err)
 /* Start the prepared program with that terminal as its standard input, output and error. */
 pid_t launch_on_terminal(const char *tty)
 {
+	launch.in = -1;
 	launch.tty = tty;
 	return start();
 }

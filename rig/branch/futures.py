@@ -13,6 +13,7 @@ from rig.branch.changes import Changes, FuturePlan, plan_future
 from rig.branch.origin import Origin
 from rig.branch.past import past_differs
 from rig.branch.point import Point
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.capacity import Capacity
 from rig.experiment.departure import Departure
 from rig.experiment.run import Job, run_job
@@ -84,6 +85,8 @@ async def saved_point(
                         ),
                         True,
                     )
+        if fresh:
+            await asyncio.to_thread(keep_bound, store)
     return Saved(origin, replace(point, first=found.step), found, past_differs(origin.source, found), fresh)
 
 

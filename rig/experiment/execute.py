@@ -15,16 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
-<<<<<<< HEAD
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
-=======
-from rig.experiment.cache_use import keep_bound
-from rig.experiment.prepare import PreparedGuest
-from rig.image.digest import digest_file
->>>>>>> main
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store
 from rig.machine.command import DUMP_SET

@@ -187,14 +187,10 @@ async def _run_job(
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,
-<<<<<<< HEAD
-                "recording": _recording(opened.directory, guest, execution, ready.departure),
+                "recording": _recording(opened.directory, guest, execution, files, ready.departure),
+                "files": files,
                 "parent": None if ready.departure is None else ready.departure.branch.parent,
                 "branch": None if ready.departure is None else ready.departure.branch,
-=======
-                "recording": _recording(opened.directory, guest, execution, files),
-                "files": files,
->>>>>>> main
             }
         )
         opened.keep(run)
@@ -283,11 +279,13 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
     )
 
 
-<<<<<<< HEAD
-def _recording(directory: Path, guest: PreparedGuest, execution: Execution, departure: Departure | None) -> Recording:
-=======
-def _recording(directory: Path, guest: PreparedGuest, execution: Execution, files: dict[str, str]) -> Recording:
->>>>>>> main
+def _recording(
+    directory: Path,
+    guest: PreparedGuest,
+    execution: Execution,
+    files: dict[str, str],
+    departure: Departure | None,
+) -> Recording:
     from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
     file, spec = directory / RECORDING, guest.spec

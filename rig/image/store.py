@@ -33,18 +33,10 @@ __all__ = ["Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
-<<<<<<< HEAD
 BRANCH_BOUND = "4G"
-KINDS = ("kernel", "rootfs", "layer", "initramfs", "toolchain", "snapshot", "symbols", "imported", "branch")
-BRANCHES = ("branch",)
-"""Branch points have a bound of their own, RIG_BRANCH_SIZE: each of them is as large as the guest's memory in use."""
-RECENT, RECENT_BRANCH = 3600.0, 300.0
-"""Seconds after a use in which another rig may still need an entry, so that evict() keeps it."""
-=======
 DAMAGED, MOST_ASIDE = "damaged", 2
 RECORDINGS_REST_ON = ("snapshot", "imported")
 """The kinds that cannot be built a second time to the byte."""
->>>>>>> main
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -111,10 +103,14 @@ class Entry:
             os.utime(self.path / MANIFEST)
 
 
-def _stamp(path: Path) -> list[int]:
-    """Return what changes when a file is written to or replaced."""
+def _stamp(path: Path) -> list[int | str]:
+    """Return what changes when a file is written to or replaced, and when the host is booted.
+
+    After a power cut a file may have its size and its times, and not its content.
+    """
     status = path.stat()
-    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [boot, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _bound(name: str, default: str) -> int:
@@ -326,37 +322,18 @@ class Store:
     def bound(self) -> int:
         """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
 
-<<<<<<< HEAD
-        The branch points are counted apart, against RIG_BRANCH_SIZE.
-        keep: the key of an entry that must stay.
-        Raises RigError where one of the two is not a size.
-        """
-        others = [entry for entry in self.entries() if entry.kind not in BRANCHES]
-        gone = self._shrink(others, _bound("RIG_CACHE_SIZE", DEFAULT_BOUND), keep, RECENT)
-        branches = [entry for kind in BRANCHES for entry in self.entries(kind)]
-        return gone + self._shrink(branches, _bound("RIG_BRANCH_SIZE", BRANCH_BOUND), keep, RECENT_BRANCH)
-
-    def _shrink(self, entries: list[Entry], bound: int, keep: str, recent: float) -> list[Entry]:
-        total = sum(entry.size for entry in entries)
-        gone = []
-        for entry in reversed(entries):
-            if total <= bound:
-                break
-            if entry.key == keep or time.time() - entry.used < recent:
-                continue
-            total -= entry.size
-            self.remove(entry)
-            gone.append(entry)
-        return gone
-=======
+        Branch points are not counted: they have branch_bound().
         Raises RigError where RIG_CACHE_SIZE is not a size.
         """
-        text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
-        try:
-            return parse_size(text)
-        except ValueError as error:
-            raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
->>>>>>> main
+        return _bound("RIG_CACHE_SIZE", DEFAULT_BOUND)
+
+    def branch_bound(self) -> int:
+        """Return the number of bytes that the branch points may take: RIG_BRANCH_SIZE, or the default.
+
+        Each of them is as large as the memory that its guest used.
+        Raises RigError where RIG_BRANCH_SIZE is not a size.
+        """
+        return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""

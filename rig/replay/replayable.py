@@ -257,11 +257,7 @@ def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
         file.truncate(size - left)
     if digest_file(target) != expected:
         raise RigError(
-<<<<<<< HEAD
-            f"the kept {target.name} is not what the run had: its SHA-256 differs",
-=======
-            "the payload was changed after the run: its SHA-256 differs",
->>>>>>> main
+            f"the {target.name} was changed after the run: its SHA-256 differs",
             where=packed,
             remedy="import it again, or run it again",
         )

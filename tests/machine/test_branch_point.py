@@ -75,18 +75,3 @@ def test_copy_of_a_branch_point_is_verified_by_its_digest(tmp_path: Path) -> Non
 
     assert digest_pages(tmp_path / "ram.pages") == digest
     assert (tmp_path / "ram.pages").read_bytes() == (tmp_path / "source").read_bytes()
-
-
-def test_branch_points_have_a_bound_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RIG_BRANCH_SIZE", "64K")
-    monkeypatch.setattr("rig.image.store.RECENT_BRANCH", 0.0)
-    store = Store(tmp_path / "cache")
-
-    for number, kind in enumerate(("layer", "branch", "branch")):
-        with store.staging_directory() as work:
-            (work / "result").mkdir()
-            (work / "result" / "file").write_bytes(b"x" * (48 << 10))
-            store.add(kind, f"{number:064x}", work / "result", {})
-
-    assert [entry.kind for entry in store.entries()].count("branch") == 1
-    assert store.get("layer", f"{0:064x}") is not None
