@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.explain_stream import EventStream
+from rig.cli.explain_chosen import ChosenEvents
 from rig.cli.logfile import open_log
 from rig.errors import RigError, UsageError
 from rig.klog import Event, Log, read
@@ -23,6 +22,7 @@ from rig.klog.explain import explain as in_words
 
 if TYPE_CHECKING:
     from rig.klog.redact import Redactor
+    from rig.klog.symbols import Symbolizer
 
 app = typer.Typer()
 
@@ -39,6 +39,18 @@ def explain(
     event: int = typer.Option(None, "--event", min=1, metavar="N", help="Explain this event."),
     everything: bool = typer.Option(False, "--all", help="Explain every event."),
     as_json: bool = typer.Option(False, "--json", help="Print all events, and the explanations, as JSON."),
+    jsonl: bool = typer.Option(False, "--jsonl", help="Print one line of JSON per event, as soon as it is read."),
+    follow: bool = typer.Option(
+        False,
+        "--follow",
+        help="Go on reading what is written, as of journalctl -kf, /dev/kmsg or a file; explain each event.",
+    ),
+    recursive: bool = typer.Option(
+        False, "--recursive", help="Count the events of all logs below a directory, by cause, victim and host."
+    ),
+    scheduler: str = typer.Option(
+        None, "--scheduler", metavar="ADDRESS", help="With --recursive: a Dask scheduler, as tcp://host:8786."
+    ),
     schema: bool = typer.Option(False, "--schema", help="Print the schema of --json and stop."),
     html: Path = typer.Option(None, "--html", metavar="FILE", help="Write one self-contained HTML file."),
     redact: bool = typer.Option(False, "--redact", help="Hide names, paths and addresses, for sharing."),
@@ -54,52 +66,51 @@ def explain(
     if schema:
         _print_schema()
         return 0
+    if recursive:
+        from rig.cli.explain_directory import explain_directory
+
+        _refuse(
+            "--recursive counts events", ("--event", event), ("--all", everything), ("--html", html),
+            ("--redact", redact), ("--follow", follow), ("--vmlinux", vmlinux),
+        )  # fmt: skip
+        return explain_directory(source, as_json=as_json, jsonl=jsonl, scheduler=scheduler)
+    if scheduler is not None:
+        raise UsageError("one log is read on this machine", where="--scheduler", remedy="add --recursive")
+    if follow or jsonl:
+        _refuse(
+            f"{'--follow' if follow else '--jsonl'} prints every event as it is read",
+            ("--event", event), ("--all", everything), ("--json", as_json), ("--html", html),
+        )  # fmt: skip
+        from rig.cli.explain_stream import explain_stream
+
+        return explain_stream(_resolve(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
-    change, hidden = _changes(vmlinux, redact=redact)
+    prepare = _prepare(vmlinux, redact)
     if not as_json and html is None:
-        stream = EventStream(event, change, everything=everything)
-        log = _read(source, keep=stream.keep)
+        found = ChosenEvents(event, prepare, everything=everything)
+        log = _read(source, keep=found.keep)
         _check_number(event, log, source)
-        _print(log, *stream.chosen(), redact=redact)
+        _print(log, *found.chosen(), redact=redact)
         return 0 if log.events else 1
     log = _read(source, keep_lines=html is not None)
     _check_number(event, log, source)
-    events = [change(found) for found in log.events]
-    chosen = events if event is None else [found for found in events if found.number == event]
-    explained = chosen if as_json or everything or event is not None else choose(events)
-    explanations = [in_words(found) for found in explained]
+    events = list(map(prepare, log.events))
+    chosen = _choose(events, event, everything=everything or as_json)
+    explanations = [in_words(found) for found in chosen]
     if as_json:
         from rig.klog.document import document
 
-        print(document(log.lines, chosen, explanations))
+        print(document(log.lines, events if event is None else chosen, explanations))
     if html is not None:
         from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
 
         lines = lines_of_reports(log.kept, events, explanations)
-        if hidden is not None:
-            lines = redacted_lines(lines, log.events, hidden)
+        if prepare.redactor is not None:
+            lines = redacted_lines(lines, log.events, prepare.redactor)
         heading = "What happened: a kernel log" if redact else f"What happened: {source}"
         _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
     return 0 if events else 1
-
-
-def _changes(vmlinux: Path | None, *, redact: bool) -> tuple[Callable[[Event], Event], Redactor | None]:
-    """Return what is done to each event before it is explained, and the redactor if there is one."""
-    changes: list[Callable[[Event], Event]] = []
-    hidden = None
-    if vmlinux is not None:
-        from rig.klog.symbols import symbolize
-        from rig.report.explain_vmlinux import open_vmlinux
-
-        symbolizer = open_vmlinux(vmlinux)
-        changes.append(lambda found: symbolize(found, symbolizer))
-    if redact:
-        from rig.klog.redact import Redactor
-
-        hidden = Redactor()
-        changes.append(hidden)
-    return lambda found: reduce(lambda event, change: change(event), changes, found), hidden
 
 
 def _check_number(number: int | None, log: Log, source: str) -> None:
@@ -109,6 +120,41 @@ def _check_number(number: int | None, log: Log, source: str) -> None:
             where=source,
             remedy="leave out --event to see them all",
         )
+
+
+class _Prepare:
+    """Make an event fit to be explained: with source lines from a vmlinux, without what identifies the machine."""
+
+    def __init__(self, symbolizer: Symbolizer | None, redactor: Redactor | None) -> None:
+        self.symbolizer = symbolizer
+        self.redactor = redactor
+
+    def __call__(self, event: Event) -> Event:
+        if self.symbolizer is not None:
+            from rig.klog.symbols import symbolize
+
+            event = symbolize(event, self.symbolizer)
+        return event if self.redactor is None else self.redactor(event)
+
+
+def _prepare(vmlinux: Path | None, redact: bool) -> _Prepare:
+    symbolizer, redactor = None, None
+    if vmlinux is not None:
+        from rig.report.explain_vmlinux import open_vmlinux
+
+        symbolizer = open_vmlinux(vmlinux)
+    if redact:
+        from rig.klog.redact import Redactor
+
+        redactor = Redactor()
+    return _Prepare(symbolizer, redactor)
+
+
+def _refuse(why: str, *options: tuple[str, object]) -> None:
+    """Raise UsageError for the first option that is given: it does not go with another one."""
+    for name, value in options:
+        if value not in (None, False):
+            raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
 def _read(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
@@ -140,6 +186,13 @@ def _resolve(source: str) -> str:
 
     warn_of_damaged_file(directory / _CONSOLE)
     return str(directory / _CONSOLE)
+
+
+def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
+    """Return all events, the one asked for, or the gravest (Kind.gravity)."""
+    if number is not None:
+        return [found for found in events if found.number == number]
+    return choose(events, everything=everything)
 
 
 def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:

@@ -1,47 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""Explain events while the log is read, and keep no tables of processes: they are most of a report's memory."""
+"""`rig explain --follow` and `--jsonl`: each event is printed when its report is over, and none is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
-from rig.klog import Event
-from rig.klog.explain import Explanation
-from rig.klog.explain import explain as in_words
-from rig.klog.oom.oom_event import OomEvent
+from rig.cli.follow_log import follow
+from rig.cli.logfile import open_log
+from rig.klog import Event, read_events
+from rig.klog.explain import explain
+from rig.klog.follow import QUIET, Follower
 
-__all__ = ["EventStream"]
+__all__ = ["explain_stream"]
 
 
-class EventStream:
-    """The events to print: all of them, the one with a number, or the most severe (Kind.gravity)."""
+def explain_stream(source: str, prepare: Callable[[Event], Event], *, live: bool, jsonl: bool) -> int:
+    """Print the events of a log as they come. Return 0, or 1 when there were none.
 
-    def __init__(
-        self, number: int | None, change: Callable[[Event], Event] = lambda event: event, *, everything: bool
-    ) -> None:
-        self._number = number
-        self._everything = everything
-        self._change = change
-        self._chosen: list[Event] = []
-        self._explanations: list[Explanation] = []
+    prepare: what is done to each event before it is explained.
+    live: whether the log is still written. jsonl: print a line of JSON for each event, instead of words.
+    """
+    found = False
+    for event in map(prepare, _live(source) if live else _whole(source)):
+        (_print_line if jsonl else _print_words)(event)
+        found = True
+    return 0 if found else 1
 
-    def keep(self, event: Event) -> Event:
-        """Explain an event if all are printed, and return it without its table of processes."""
-        event = self._change(event)
-        bare = replace(event, tasks=()) if isinstance(event, OomEvent) else event
-        if self._everything:
-            self._explanations.append(in_words(event))
-            self._chosen.append(bare)
-        elif self._number is not None:
-            if event.number == self._number:
-                self._chosen = [event]
-        elif not self._chosen or event.kind.gravity < self._chosen[0].kind.gravity:
-            self._chosen = [event]
-        return bare
 
-    def chosen(self) -> tuple[list[Event], list[Explanation]]:
-        """Return the events to print, and the explanation of each."""
-        if not self._everything:
-            self._explanations = [in_words(event) for event in self._chosen]
-        return self._chosen, self._explanations
+def _live(source: str) -> Iterator[Event]:
+    follower = Follower()
+    for data in follow(source, quiet=QUIET, waiting=lambda: follower.waiting):
+        yield from follower.flush() if data is None else follower.feed(data)
+    yield from follower.finish()
+
+
+def _whole(source: str) -> Iterator[Event]:
+    with open_log(source) as chunks:
+        yield from read_events(chunks)
+
+
+def _print_line(event: Event) -> None:
+    from rig.klog.document import line
+
+    print(line(event, explain(event)), flush=True)
+
+
+def _print_words(event: Event) -> None:
+    from rig.report.console import output_console
+    from rig.report.explain_text import print_explanation
+
+    print_explanation(output_console(highlight=False), explain(event), event)
+    print(flush=True)

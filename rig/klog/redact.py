@@ -25,7 +25,7 @@ _KERNEL = re.compile(
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 _PATH = re.compile(r"(?<=[\s=(])/[^\s,()]+")
 _PATHS = {"oom_memcg", "task_memcg", "cgroup_path", "cpuset", "object"}
-_DROPPED = {"hardware", "wall", "workqueue"}
+_DROPPED = {"hardware", "host", "wall", "workqueue"}
 
 
 class Redactor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rig.cli.explain_stream import EventStream
+from rig.cli.explain_chosen import ChosenEvents
 from rig.klog import Log, read
 from rig.klog.explain import explain
 from rig.klog.oom.oom_event import OomEvent
@@ -16,15 +16,15 @@ from tests.klog import made
 REPORTS = made.serial(made.oom_report()) * 3
 
 
-def _through(stream: EventStream) -> Log:
-    return read([REPORTS], keep=stream.keep)
+def _through(events: ChosenEvents) -> Log:
+    return read([REPORTS], keep=events.keep)
 
 
 def test_most_severe_event_is_explained_with_its_table_and_no_other_is_kept_with_one() -> None:
-    stream = EventStream(None, everything=False)
+    events = ChosenEvents(None, everything=False)
 
-    log = _through(stream)
-    chosen, explanations = stream.chosen()
+    log = _through(events)
+    chosen, explanations = events.chosen()
 
     assert [len(event.tasks) for event in log.events if isinstance(event, OomEvent)] == [0, 0, 0]
     assert explanations == [explain(read([REPORTS]).events[0])]
@@ -32,27 +32,27 @@ def test_most_severe_event_is_explained_with_its_table_and_no_other_is_kept_with
 
 
 def test_event_of_a_number_is_explained() -> None:
-    stream = EventStream(2, everything=False)
+    events = ChosenEvents(2, everything=False)
 
-    _through(stream)
+    _through(events)
 
-    assert stream.chosen()[1] == [explain(read([REPORTS]).events[1])]
+    assert events.chosen()[1] == [explain(read([REPORTS]).events[1])]
 
 
 def test_all_events_are_explained_while_they_are_read() -> None:
-    stream = EventStream(None, everything=True)
+    events = ChosenEvents(None, everything=True)
 
-    _through(stream)
-    chosen, explanations = stream.chosen()
+    _through(events)
+    chosen, explanations = events.chosen()
 
     assert explanations == [explain(event) for event in read([REPORTS]).events]
     assert not any(isinstance(event, OomEvent) and event.tasks for event in chosen)
 
 
 def test_change_is_made_before_the_explanation() -> None:
-    stream = EventStream(None, lambda event: replace(event, title="changed"), everything=True)
+    events = ChosenEvents(None, lambda event: replace(event, title="changed"), everything=True)
 
-    log = _through(stream)
+    log = _through(events)
 
     assert {event.title for event in log.events} == {"changed"}
 
