@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import typer
 
-from rig.cli.logfile import open_log
+from rig.cli.logfile import read_log
 from rig.errors import RigError, UsageError
-from rig.klog import Event, Log, read
+from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.explain import Explanation
@@ -21,8 +20,6 @@ from rig.klog.explain import explain as in_words
 app = typer.Typer()
 
 # What only an option needs is imported where it is used: most logs are small, and imports are most of the time.
-
-_CONSOLE = "console.log"  # in a run's directory
 
 
 @app.command()
@@ -50,7 +47,7 @@ def explain(
         return 0
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one away")
-    log = _read(source)
+    log = read_log(source)
     events: Sequence[Event] = log.events
     if event is not None and event > len(events):
         raise UsageError(
@@ -77,34 +74,6 @@ def explain(
     if not as_json and html is None:
         _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
-
-
-def _read(source: str) -> Log:
-    if source == "-" and sys.stdin.isatty():
-        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
-    with open_log(_resolve(source)) as chunks:
-        return read(chunks)
-
-
-def _resolve(source: str) -> str:
-    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
-    path = Path(source)
-    if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
-        return source
-    if path.is_dir():
-        directory = path
-    else:
-        from rig.run.directory import resolve_run
-
-        try:
-            directory = resolve_run(source)
-        except UsageError as error:
-            raise UsageError(
-                "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
-            ) from error
-    if not (directory / _CONSOLE).is_file():
-        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
-    return str(directory / _CONSOLE)
 
 
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:

@@ -32,6 +32,7 @@ __all__ = [
     "read_run",
     "remove_leftovers",
     "resolve_run",
+    "rewrite_run",
     "runs_directory",
     "unfinished_directory",
 ]
@@ -115,6 +116,16 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def rewrite_run(directory: Path, run: Run) -> None:
+    """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
+    staging = directory / f"{UNFINISHED}{RUN_FILE}"
+    try:
+        staging.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        staging.replace(directory / RUN_FILE)
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
 
 
 def finish_directory(directory: Path, final: Path) -> None:
