@@ -47,6 +47,10 @@ $(VENV)/ready: pyproject.toml
 	$(PIP_INSTALL) -e .
 	touch $@
 
+page: venv ## The log reader as static files for a browser, in build/page
+	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || $(PIP_INSTALL) -e '.[page]'
+	$(PY) -m rig.report.page.build build/page
+
 $(VENV)/all-extras: $(VENV)/ready
 	$(PIP_INSTALL) -e '.[debug,dev]'
 	touch $@
@@ -68,7 +72,7 @@ check: all-extras ## Style, types, layers and unit tests: under 90 s
 
 # The kernel of the host's suite takes longest, so it is begun first, in a process group of its own; the guests' tests
 # wait for it where they boot it (a lock of the cache), and it ends with them.
-test: all-extras test-packages ## All tests: the fast ones, then those that open a browser, then those that boot guests
+test: all-extras test-packages page ## All tests: the fast ones, then those that open a browser, then those that boot guests
 	@suite=$$($(PY) -c 'from rig.image.apt import host_suite; print(host_suite())') || exit; \
 	setsid nice -n 10 $(RIG) kernel build source:$$suite >$(VENV)/kernel-build.log 2>&1 & build=$$!; \
 	trap 'kill -TERM -- -$$build 2>/dev/null || true; wait $$build 2>/dev/null || true' EXIT; \
@@ -101,6 +105,7 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
 	$(PY) -m tests.benchmarks.report
+	$(PY) -m tests.benchmarks.page
 	$(PY) -m tests.benchmarks.sweep_jobs
 	$(PY) -m tests.benchmarks.guest_memory
 	$(PY) -m tests.benchmarks.virtme
@@ -124,4 +129,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help man deb run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu
+.PHONY: help man deb page run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu

@@ -27,7 +27,7 @@ apt_settings() {
 # Print NAME=VALUE of the variables that lead to mirrors and certificates, and of two that CI sets; NUL after each.
 carried_variables() {
 	env --null | grep --null-data --extended-regexp --ignore-case \
-		'^(CI|TERM|PIP_[A-Z_]+|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|GIT_SSL_CAINFO|[a-z]+_proxy)=' |
+		'^(CI|TERM|PIP_[A-Z_]+|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|GIT_SSL_CAINFO|NODE_EXTRA_CA_CERTS|NPM_CONFIG_[A-Z_]+|[a-z]+_proxy)=' |
 		grep --null-data --invert-match '^PIP_CACHE_DIR=' || true
 }
 
@@ -41,6 +41,7 @@ carry_mirrors() {
 	for path in .config/pip .pip; do
 		[ ! -e "$HOME/$path" ] || { mkdir -p "$root/root/$path" && cp -rLT "$HOME/$path" "$root/root/$path"; }
 	done
+	[ ! -e "$HOME/.npmrc" ] || cp -L "$HOME/.npmrc" "$root/root/.npmrc"
 	named_paths "$root" | while read -r path; do
 		if [ -e "$root$path" ]; then
 			continue

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-__all__ = ["format_duration", "format_megabytes", "format_size", "parse_duration", "parse_size"]
+__all__ = ["format_duration", "format_megabytes", "format_size", "parse_age", "parse_duration", "parse_size"]
 
 # Powers of 1024, as in QEMU, the kernel's memparse() (lib/cmdline.c) and `free -h`.
 SIZES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -15,8 +15,11 @@ DURATIONS = {
     "": Fraction(1), "s": Fraction(1), "m": Fraction(60), "min": Fraction(60), "h": Fraction(3600),
 }  # fmt: skip
 
+AGES = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ns|us|ms|s|min|m|h|)")
+_AGE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|min|h|d|w)")
 
 
 def parse_size(text: str) -> int:
@@ -36,6 +39,14 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise ValueError(f"'{text}' is not a duration: write a number and ns, us, ms, s, min or h, as in 30s")
     return float(Fraction(match["number"]) * DURATIONS[match["unit"]])
+
+
+def parse_age(text: str) -> float:
+    """Return seconds for `7d`, `12h`, `30min`. Raises ValueError with what is accepted."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not an age: write a number and s, min, h, d or w, as in 7d")
+    return float(Fraction(match["number"]) * AGES[match["unit"]])
 
 
 def format_size(count: int) -> str:

@@ -13,7 +13,7 @@ from rig.sanitize import plain
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07after", "after"),
@@ -31,8 +31,8 @@ from rig.sanitize import plain
         ("plain – ü × text", "plain – ü × text"),
     ],
 )
-def test_controls_are_taken_out(said: str, shown: str) -> None:
-    assert plain(said) == shown
+def test_controls_are_taken_out(text: str, shown: str) -> None:
+    assert plain(text) == shown
 
 
 @given(st.text())

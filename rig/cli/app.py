@@ -139,7 +139,7 @@ def _run(arguments: list[str]) -> int:
             RigError(
                 "the disk is full",
                 where=error.filename2 or error.filename,
-                remedy="make room; RIG_RUNS, RIG_CACHE and TMPDIR name other directories",
+                remedy="free some space, or set RIG_RUNS, RIG_CACHE or TMPDIR to another disk",
             )
         )
         return EXIT_ERROR

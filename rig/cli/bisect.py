@@ -48,7 +48,7 @@ def bisect_status(
         request = prepare()
         if not bisect or good not in DECIDED or others:
             raise UsageError(
-                "--bisect needs one scenario and what is good",
+                "--bisect needs one scenario and --good",
                 where="rig run",
                 remedy=f"as in: git bisect run rig run {request.scenario or 'SCENARIO'} --bisect --good reproduced "
                 "--kernel tree:. (without --all and --expect)",

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from rich.table import Table
 
-from rig.errors import UsageError
+from rig.errors import RigError, UsageError
 from rig.image.store import Entry, Store
+from rig.report.cache_table import describe_entry
 from rig.report.console import output_console
 from rig.report.list_documents import cache_entry, print_json
 from rig.units import format_megabytes
@@ -27,11 +28,8 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     for name in ("key", "kind", "what", "size", "last used"):
         table.add_column(name, justify="right" if name == "size" else "left")
     for entry in store.entries(kind):
-        about = entry.about
-        named = (about.get(name) for name in ("package", "spec", "kernel", "what"))
-        what = next((str(value) for value in named if value), "")
         used = datetime.fromtimestamp(entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.key[:12], entry.kind, what, format_megabytes(entry.size), used)
+        table.add_row(entry.key[:12], entry.kind, describe_entry(entry), format_megabytes(entry.size), used)
     output_console().print(table)
     print(f"{store.describe_size()} in {store.root}")
 
@@ -45,9 +43,14 @@ def remove_entries(keys: Sequence[str], everything: bool, kind: str | None, *, c
         raise UsageError("name what to remove", where=where, remedy=f"a key of `{command} list`, or --all")
     chosen = entries if everything else []
     chosen += [the_entry(entries, key, "entry", where=where, listed=f"{command} list") for key in keys]
-    for entry in chosen:
-        store.remove(entry)
-    print(f"removed {len(chosen)} entries")
+    removed = [entry for entry in chosen if store.remove_unused(entry)]
+    print(f"removed {len(removed)} entries")
+    if len(removed) < len(chosen):
+        raise RigError(
+            f"{len(chosen) - len(removed)} of {len(chosen)} entries stay: another rig is using them",
+            where=where,
+            remedy="wait for its end",
+        )
 
 
 def the_entry(entries: Sequence[Entry], key: str, what: str, *, where: str, listed: str = "rig image list") -> Entry:

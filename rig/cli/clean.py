@@ -20,7 +20,7 @@ def _group() -> None:
 
 @app.command()
 def clean() -> None:
-    """End QEMUs that nobody watches any more, and remove unfinished directories. Runs and images stay."""
+    """End QEMU processes whose rig has gone, and remove unfinished directories. Runs and images stay."""
     left = find_leftovers()
     for process in left:
         process.end()

@@ -15,7 +15,7 @@ from rig.machine.ssh import free_port
 from rig.replay.debug import debug as debug_run
 from rig.replay.replay import Bounds
 from rig.replay.replayable import replayable
-from rig.replay.stop_point import default_place, parse_place
+from rig.replay.stop_point import default_stop_point, parse_stop_point
 from rig.replay.stopped import symbols_of
 from rig.report.live import progress_for
 from rig.run.directory import read_run, resolve_run
@@ -41,7 +41,7 @@ def debug(
     """
     directory = resolve_run(run)
     found = read_run(directory)
-    place = parse_place(at) if at is not None else default_place(found)
+    point = parse_stop_point(at) if at is not None else default_stop_point(found)
     if not gdb_server:
         tool("gdb")
     with progress_for(quiet=batch) as progress:
@@ -54,7 +54,7 @@ def debug(
                 ready,
                 qemu,
                 symbols,
-                place,
+                point,
                 progress,
                 bounds=Bounds.of(ready, timeout_scale),
                 commands=tuple(execute) or ("bt",),

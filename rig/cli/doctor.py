@@ -21,12 +21,12 @@ SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "bad": ("✗", "red"
 
 @app.command()
 def doctor(
-    ci: bool = typer.Option(False, "--ci", help="For a runner: also say which lines its configuration needs."),
-    require_kvm: bool = typer.Option(False, "--require-kvm", help="Try KVM, and fail where it boots no kernel."),
-    again: bool = typer.Option(False, "--again", help="Try KVM again instead of remembering."),
+    ci: bool = typer.Option(False, "--ci", help="For a CI runner: also print the lines that its configuration needs."),
+    require_kvm: bool = typer.Option(False, "--require-kvm", help="Try KVM, and fail if no kernel boots under it."),
+    again: bool = typer.Option(False, "--again", help="Try KVM again instead of using the remembered result."),
     as_json: AsJson = False,
 ) -> None:
-    """Say whether rig can run here, what is missing, and what KVM is worth. Exit 1 when the main job cannot run."""
+    """Check whether rig can run here, what is missing, and whether KVM works. Exit 1 when the main job cannot run."""
     findings = list(examine())
     broken = any(finding.level == "bad" for finding in findings)
     if not broken:

@@ -44,7 +44,7 @@ class _BehindDashes(typer.core.TyperCommand):
             args = args[:at]
         elif "--help" not in args and not ctx.resilient_parsing:
             raise UsageError(
-                "the program stands behind --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
+                "no program follows --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
             )
         rest: list[str] = super().parse_args(ctx, args)
         return rest
@@ -62,24 +62,40 @@ class ProgramOptions:
         typer.Option(metavar="DIR|TAR|ARCHIVE", help="The program's root: a directory, a tar, a docker or OCI image."),
     ] = None
     copy: Annotated[
-        list[str], typer.Option(metavar="FILE[:PATH]", help="A file or directory that the program finds.")
+        list[str],
+        typer.Option(metavar="FILE[:PATH]", help="A file or directory to copy into the guest, as FILE or FILE:PATH."),
     ] = field(default_factory=list)
     cgroup: Annotated[
-        list[str], typer.Option(metavar="FILE=VALUE", help="Of the program's cgroup, as in memory.max=256M.")
+        list[str], typer.Option(metavar="FILE=VALUE", help="A setting of the program's cgroup, as in memory.max=256M.")
     ] = field(default_factory=list)
-    oom_score_adj: Annotated[int, typer.Option(min=-1000, max=1000, metavar="N", help="Its oom_score_adj.")] = 0
-    env: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A variable of its environment.")] = field(
-        default_factory=list
+    oom_score_adj: Annotated[
+        int, typer.Option(min=-1000, max=1000, metavar="N", help="The program's oom_score_adj.")
+    ] = 0
+    env: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="An environment variable of the program.")] = (
+        field(default_factory=list)
     )
-    user: Annotated[str | None, typer.Option(metavar="USER[:GROUP]", help="Who it runs as: a UID, or a name.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="USER[:GROUP]", help="The user that runs the program: a UID or a name.")
+    ] = None
     cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where it starts; default: the image's directory, or /work.")
+        str | None, typer.Option(metavar="DIR", help="The program's working directory; default: the image's, or /work.")
     ] = None
     zram: Annotated[str | None, typer.Option(metavar="SIZE", help="Swap in compressed memory, as in 128M.")] = None
-    timeout: Annotated[str, typer.Option(metavar="TIME", help="How long it may run on the guest's clock.")] = "10m"
+    disk: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE[:DIR]", help="A disk for files (ext4, live clock) at DIR, as in 1G:/var/lib."),
+    ] = None
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the program a terminal. Nothing is typed there.")] = (
+        False
+    )
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="Time limit for the program, on the guest's clock.")] = (
+        "10m"
+    )
     expect: Annotated[
         str | None,
-        typer.Option(metavar="WHAT", help="oom, no-oom, stall, exit=N or signal=NAME: exit 0 when it came so, else 1."),
+        typer.Option(
+            metavar="WHAT", help="oom, no-oom, stall, exit=N or signal=NAME: exit 0 if this happened, else 1."
+        ),
     ] = None
 
 
@@ -87,11 +103,11 @@ class ProgramOptions:
 class ExecOptions:
     """How it is run."""
 
-    append: Annotated[list[str], typer.Option(metavar="WORDS", help="Words for the kernel's command line.")] = field(
+    append: Annotated[list[str], typer.Option(metavar="WORDS", help="Append to the kernel's command line.")] = field(
         default_factory=list
     )
-    qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="A word for QEMU's command line.")] = field(
-        default_factory=list
+    qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="Append an argument to QEMU's command line.")] = (
+        field(default_factory=list)
     )
     timeout_scale: TimeoutScale = 1.0
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record the run.")] = False
@@ -109,9 +125,9 @@ def _group() -> None:
 def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, how: ExecOptions) -> None:
     """Run a program in a guest of its own: rig exec --memory 256M -- sh -c 'tail /dev/zero'
 
-    PROGRAM is a program of the guest, or a file of this host: a path that the guest does not have. A file of the host
-    is taken along with the libraries that its loader lists; other files with --copy. Standard input is taken from a
-    file or pipe, as a file.
+    PROGRAM is a path in the guest or, where the guest has no such path, a file of this host. A file of the host
+    is copied with the libraries that its loader lists; --copy copies other files. Standard input may be a file or a
+    pipe, and the program finds it as a file.
 
     Exit status: the program's own, 128+n where signal n ended it; 124 when it did not end in time, 125 when rig or the
     guest broke, 126 and 127 when the program cannot be started or found, 64 for a usage error. With --expect 0 or 1,
@@ -120,12 +136,18 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
     prefetch()
     # Not imported above: QEMU's version and the images' digests are found out while Python reads these modules.
     from rig.program.expectation import parse_expectation
-    from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
+    from rig.program.request import ProgramRequest, parse_cgroup, parse_disk, parse_env, parse_timeout
 
+    size, disk = (None, None) if program.disk is None else parse_disk(program.disk)
+    added = {"zram": program.zram, "disk": size}
+    if size is not None and guest.clock is None:
+        # An idle warp guest skips to its next timer, so a wait for the disk would take as long as that timer is away:
+        # a guest that waited 7 s for its disk counted 343 s.
+        added["clock"] = "live"
     with _standard_input() as stdin:
         request = ProgramRequest(
             command=ctx.meta.get(COMMAND, ()),
-            sets=(*guest.settings(), *([f"zram={program.zram}"] if program.zram is not None else [])),
+            sets=(*guest.settings(), *(f"{name}={value}" for name, value in added.items() if value is not None)),
             packages=tuple(program.deb),
             root=program.root,
             copies=tuple(program.copy),
@@ -134,6 +156,8 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
             user=program.user,
             cwd=program.cwd,
             oom_score_adj=program.oom_score_adj,
+            disk=disk,
+            tty=program.tty,
             stdin=stdin,
             timeout=parse_timeout(program.timeout),
             expect=None if program.expect is None else parse_expectation(program.expect),

@@ -72,11 +72,11 @@ def _check(
     if (scenario is None) != whole_catalogue:
         raise UsageError("name one scenario, or --all", where="rig run", remedy="see `rig list`")
     if jobs is not None and not whole_catalogue:
-        raise UsageError("it counts the guests of --all", where="--jobs", remedy="leave it out, or add --all")
+        raise UsageError("applies to --all only", where="--jobs", remedy="leave it out, or add --all")
     several = how.repeat > 1 or output.as_json or output.print_qemu
     if how.shell_on_failure and (whole_catalogue or how.bisect or several):
         raise UsageError(
-            "the shell belongs to one run that a user looks at",
+            "the shell needs a single run whose output is a terminal's",
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
         )

@@ -6,16 +6,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.logfile import read_log
+from rig.cli.logfile import read_log, resolve_log
 from rig.errors import RigError, UsageError
 from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
-from rig.klog.explain import Explanation
+from rig.klog.explain import Explanation, choose
 from rig.klog.explain import explain as in_words
+
+if TYPE_CHECKING:
+    from rig.klog.redact import Redactor
+    from rig.klog.symbols import Symbolizer
 
 app = typer.Typer()
 
@@ -30,59 +35,120 @@ def explain(
     event: int = typer.Option(None, "--event", min=1, metavar="N", help="Explain this event."),
     everything: bool = typer.Option(False, "--all", help="Explain every event."),
     as_json: bool = typer.Option(False, "--json", help="Print all events, and the explanations, as JSON."),
+    jsonl: bool = typer.Option(False, "--jsonl", help="Print one line of JSON per event, as soon as it is read."),
+    follow: bool = typer.Option(
+        False,
+        "--follow",
+        help="Go on reading what is written, as of journalctl -kf, /dev/kmsg or a file; explain each event.",
+    ),
+    recursive: bool = typer.Option(
+        False, "--recursive", help="Count the events of all logs below a directory, by cause, victim and host."
+    ),
+    scheduler: str = typer.Option(
+        None, "--scheduler", metavar="ADDRESS", help="With --recursive: a Dask scheduler, as tcp://host:8786."
+    ),
     schema: bool = typer.Option(False, "--schema", help="Print the schema of --json and stop."),
     html: Path = typer.Option(None, "--html", metavar="FILE", help="Write one self-contained HTML file."),
     redact: bool = typer.Option(False, "--redact", help="Hide names, paths and addresses, for sharing."),
     vmlinux: Path = typer.Option(
-        None, "--vmlinux", metavar="FILE", help="The kernel with debug data: gives files and lines."
+        None, "--vmlinux", metavar="FILE", help="The kernel with debug data: adds source files and lines to traces."
     ),
 ) -> int:
-    """Explain a kernel log: what asked for memory, why there was none, where it is, why this victim.
+    """Explain a kernel log: who asked for memory, why none was free, what holds it, and why this victim was chosen.
 
-    Without --event or --all the gravest event is explained and the others are listed. Exits with 1 when the log
+    Without --event or --all the most severe event is explained and the others are listed. Exits with 1 when the log
     holds no event.
     """
     if schema:
         _print_schema()
         return 0
+    if recursive:
+        from rig.cli.explain_directory import explain_directory
+
+        _refuse(
+            "--recursive counts events", ("--event", event), ("--all", everything), ("--html", html),
+            ("--redact", redact), ("--follow", follow), ("--vmlinux", vmlinux),
+        )  # fmt: skip
+        return explain_directory(source, as_json=as_json, jsonl=jsonl, scheduler=scheduler)
+    if scheduler is not None:
+        raise UsageError("one log is read on this machine", where="--scheduler", remedy="add --recursive")
+    if follow or jsonl:
+        _refuse(
+            f"{'--follow' if follow else '--jsonl'} prints every event as it is read",
+            ("--event", event), ("--all", everything), ("--json", as_json), ("--html", html),
+        )  # fmt: skip
+        from rig.cli.explain_stream import explain_stream
+
+        return explain_stream(resolve_log(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
-        raise UsageError("--event and --all exclude each other", remedy="leave one away")
-    log = read_log(source)
+        raise UsageError("--event and --all exclude each other", remedy="leave one out")
+    log = read_log(source, keep_lines=html is not None)
     events: Sequence[Event] = log.events
     if event is not None and event > len(events):
         raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave --event away to see them all"
+            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
         )
-    if vmlinux is not None:
-        from rig.klog.symbols import symbolize
-        from rig.report.explain_vmlinux import open_vmlinux
-
-        symbolizer = open_vmlinux(vmlinux)
-        events = [symbolize(found, symbolizer) for found in events]
-    if redact:
-        from rig.klog.redact import Redactor
-
-        events = list(map(Redactor(), events))
+    prepare = _prepare(vmlinux, redact)
+    events = list(map(prepare, events))
     chosen = _choose(events, event, everything=everything or as_json)
     explanations = [in_words(found) for found in chosen]
     if as_json:
-        from rig.klog.schema import document
+        from rig.klog.document import document
 
         print(document(log.lines, events if event is None else chosen, explanations))
     if html is not None:
-        _write_html(html, events, explanations, "a kernel log" if redact else source)
+        from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
+
+        lines = lines_of_reports(log.kept, events, explanations)
+        if prepare.redactor is not None:
+            lines = redacted_lines(lines, log.events, prepare.redactor)
+        heading = "What happened: a kernel log" if redact else f"What happened: {source}"
+        _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
     if not as_json and html is None:
         _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
+
+
+class _Prepare:
+    """Make an event fit to be explained: with source lines from a vmlinux, without what identifies the machine."""
+
+    def __init__(self, symbolizer: Symbolizer | None, redactor: Redactor | None) -> None:
+        self.symbolizer = symbolizer
+        self.redactor = redactor
+
+    def __call__(self, event: Event) -> Event:
+        if self.symbolizer is not None:
+            from rig.klog.symbols import symbolize
+
+            event = symbolize(event, self.symbolizer)
+        return event if self.redactor is None else self.redactor(event)
+
+
+def _prepare(vmlinux: Path | None, redact: bool) -> _Prepare:
+    symbolizer, redactor = None, None
+    if vmlinux is not None:
+        from rig.report.explain_vmlinux import open_vmlinux
+
+        symbolizer = open_vmlinux(vmlinux)
+    if redact:
+        from rig.klog.redact import Redactor
+
+        redactor = Redactor()
+    return _Prepare(symbolizer, redactor)
+
+
+def _refuse(why: str, *options: tuple[str, object]) -> None:
+    """Raise UsageError for the first option that is given: it does not go with another one."""
+    for name, value in options:
+        if value not in (None, False):
+            raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
     """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
         return [found for found in events if found.number == number]
-    if everything or not events:
-        return list(events)
-    return [min(events, key=lambda found: found.kind.gravity)]
+    return choose(events, everything=everything)
 
 
 def _print(
@@ -122,11 +188,9 @@ def _code(found: Event) -> Sequence[Instruction]:
     return ()
 
 
-def _write_html(path: Path, events: Sequence[Event], explanations: Sequence[Explanation], source: str) -> None:
-    from rig.report.explain_html import html_report
-
+def _write_html(path: Path, text: str) -> None:
     try:
-        path.write_text(html_report(events, explanations, heading=f"What happened: {source}"), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RigError(
             f"the report cannot be written: {error.strerror}", where=path, remedy="give a path that can be written"

@@ -33,18 +33,23 @@ class SearchOptions:
 
     over: Annotated[
         list[str],
-        typer.Option(metavar="NAME=LOW..HIGH", help="The axis; further ones, as NAME=V1,V2, give a curve each."),
+        typer.Option(
+            metavar="NAME=LOW..HIGH",
+            help="NAME=LOW..HIGH is searched; each point of further axes, NAME=V1,V2, gives a curve.",
+        ),
     ]
     find: Annotated[str | None, typer.Option(metavar="VERDICT", help="Only edges with this verdict on one side.")] = (
         None
     )
     resolution: Annotated[
-        str | None, typer.Option(metavar="STEP", help="How near to come to an edge; default: 1M for sizes.")
+        str | None, typer.Option(metavar="STEP", help="How closely to bracket an edge; default: 1M for sizes.")
     ] = None
     scan: Annotated[
         int, typer.Option(min=2, max=1000, metavar="N", help="Points of the coarse scan, which finds the changes.")
     ] = 9
-    repeat: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Runs on either side of an edge.")] = 3
+    repeat: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Runs that confirm each side of an edge.")
+    ] = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class OutputOptions:
     """What is printed."""
 
     as_json: Annotated[bool, typer.Option("--json", help="Print the curves as JSON.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the runs as they end.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print each run when it ends.")] = False
 
 
 @app.command()
@@ -68,7 +73,7 @@ def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOp
     scale, others = _axes(loaded, search)
     fixed = list(shared.fixed())
     if scale.name in dict(fixed):
-        raise UsageError(f"'{scale.name}' is both set and the axis", where="--set", remedy="leave it out")
+        raise UsageError(f"'{scale.name}' is both a setting and the axis", where="--set", remedy="leave it out")
     kept = open_frontier(str(loaded.directory) if "/" in scenario else scenario, others, fixed)
 
     def ended(row: Row) -> None:
@@ -94,7 +99,9 @@ def _axes(scenario: Scenario, search: SearchOptions) -> tuple[Scale, tuple[Axis,
     """Return the axis to search on, and those that give a curve for each of their points. Raises UsageError."""
     ranges = [text for text in search.over if ".." in text]
     if len(ranges) != 1:
-        raise UsageError("one axis is a range", where="--over", remedy="write it as in hog=0M..300M, others as lists")
+        raise UsageError(
+            "exactly one axis must be a range", where="--over", remedy="write it as in hog=0M..300M, others as lists"
+        )
     others = parse_axes([text for text in search.over if ".." not in text])
     if others:
         check_plan(SweepPlan(scenario.name, others), scenario)

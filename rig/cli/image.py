@@ -13,13 +13,15 @@ import typer
 
 from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries, the_entry
+from rig.cli.default_choice import show_or_choose
 from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
+from rig.experiment.cache_use import keep_bound
 from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
-from rig.image.defaults import choose_default, default_image, default_kernel
+from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel
 from rig.image.layer.layer import LayerImage, check_name, name_layer
 from rig.image.layer.packages import package_layer
@@ -37,23 +39,29 @@ app.add_typer(image, name="image")
 
 @image.command()
 def build(
-    name: str = typer.Argument(None, metavar="[NAME]", help="With --deb: what the image is called."),
-    deb: list[str] = typer.Option([], metavar="PACKAGE", help="A root for programs, of this Debian package."),
+    name: str = typer.Argument(None, metavar="[NAME]", help="With --deb: the name of the image."),
+    deb: list[str] = typer.Option(
+        [], metavar="PACKAGE", help="Make a root filesystem for programs of this Debian package."
+    ),
     builder: str = typer.Option("quick", help="quick: from Debian's packages; buildroot: from source, by Buildroot."),
     kernel: str = typer.Option(None, help="Fetch or build this kernel too: debian:SUITE, source:SUITE, tree:DIR."),
-    recipe: str = typer.Option(None, help="With buildroot: full, small, or a .toml file of yours."),
-    buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
-    jobs: int = typer.Option(None, min=1, help="With buildroot: make's jobs at once; default: one a CPU."),
-    primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
+    recipe: str = typer.Option(None, help="With buildroot: full, small, or your own .toml file."),
+    buildroot: str = typer.Option(
+        None, metavar="DIR", help="Buildroot's source tree; default: the variable BUILDROOT."
+    ),
+    jobs: int = typer.Option(None, min=1, help="With buildroot: parallel jobs of make; default: one per CPU."),
+    primary_site: str = typer.Option(
+        None, metavar="DIR", help="With buildroot: the directory to take all sources from."
+    ),
     defconfig_only: bool = typer.Option(
         False, "--defconfig-only", help="Render and check Buildroot's configuration, print it, build nothing."
     ),
 ) -> None:
-    """Build the guest image anew: root filesystem, kernel, agent and programs. Or, with --deb, a root for programs."""
+    """Build the guest image anew: root filesystem, kernel, agent and programs. With --deb: a root for programs."""
     if deb or name:
         if not (deb and name):
             raise UsageError(
-                "a root for programs has a name and packages",
+                "an image for programs needs a name and packages",
                 where="rig image build",
                 remedy="write rig image build NAME --deb PACKAGE",
             )
@@ -71,7 +79,7 @@ def build(
     for option, value in given.items():
         if value:
             raise UsageError(
-                "belongs to the other builder", where=option, remedy="rig image build --builder buildroot …"
+                "applies to the other builder only", where=option, remedy="rig image build --builder buildroot …"
             )
     _build_quick(kernel)
 
@@ -87,6 +95,7 @@ def _build_quick(kernel: str | None) -> None:
             build_debian_kernel(store, ref.name)
         rootfs.result()
     parts = find_parts(store, spec, "quick")
+    keep_bound(store)
     print(f"kernel  {parts.kernel.release}  {parts.kernel.package or parts.kernel.image}")
     print(f"image   {parts.rootfs.digest[:16]}  {len(parts.rootfs.packages)} packages")
     print(f"built in {time.monotonic() - began:.1f} s")
@@ -102,7 +111,9 @@ def _build_with_buildroot(
 ) -> None:
 
     if kernel is not None:
-        raise UsageError("an image of Buildroot's brings its kernel", where="--kernel", remedy="write it in the recipe")
+        raise UsageError(
+            "an image of Buildroot contains its kernel", where="--kernel", remedy="choose the kernel in the recipe"
+        )
     recipe = read_recipe(recipe_name or DEFAULT)
     store = Store()
     jobs = jobs or os.cpu_count() or 1
@@ -110,13 +121,14 @@ def _build_with_buildroot(
     if defconfig_only:
         tree = find_buildroot(directory) if named else None
         print(check_only(store, tree, recipe, jobs=jobs, primary_site=primary_site), end="")
-        checked = f"in force in Buildroot {tree.version}" if tree else "not tried: no Buildroot was named"
-        print(f"{recipe.image}: form and fragments are right; {checked}", file=sys.stderr)
+        checked = f"in force in Buildroot {tree.version}" if tree else "not tried, as no Buildroot tree was given"
+        print(f"{recipe.image}: the recipe and its fragments are valid; {checked}", file=sys.stderr)
         return
     tree = find_buildroot(directory)
     with BuildProgress(output_console()) as progress:
         made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
         progress.finish(made.seconds)
+    keep_bound(store)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
     size = made.rootfs.file("root.img").stat().st_size / (1 << 20)
     print(f"image   {made.rootfs.key[:16]}  {size:.1f} MB, {len(made.rootfs.about['packages'])} packages")
@@ -125,24 +137,19 @@ def _build_with_buildroot(
 
 @image.command()
 def use(
-    name: str = typer.Argument(None, help="quick, buildroot, or a file; none: show the default."),
-    reset: bool = typer.Option(False, "--reset", help="Back to the quick image."),
+    name: str = typer.Argument(None, help="quick, buildroot, or a file; without it, show the default."),
+    reset: bool = typer.Option(False, "--reset", help="Go back to the quick image."),
 ) -> None:
-    """Choose the image that runs boot where none is named; nothing else changes it."""
-    if reset and name is not None:
-        raise UsageError("either an image or --reset", where="rig image use", remedy="leave one out")
-    if reset or name is not None:
-        choose_default("image", None if reset else name)
-    chosen = default_image()
-    print(f"{chosen.spec}  ({chosen.why})")
+    """Choose the default image of runs. Nothing but this command changes it."""
+    show_or_choose("image", name, reset=reset)
 
 
 @image.command("import")
 def import_(
-    name: str = typer.Argument(help="What the image is called: rig exec --image NAME."),
+    name: str = typer.Argument(help="The image's name, for rig exec --image NAME."),
     source: str = typer.Argument(metavar="DIR|TAR|ARCHIVE", help="A directory, a tar, a docker or OCI archive."),
 ) -> None:
-    """Take in a root filesystem for programs."""
+    """Import a root filesystem for programs."""
     _print_layer(name, lambda store: root_layer(store, source))
 
 
@@ -152,6 +159,7 @@ def _print_layer(name: str, make: Callable[[Store], LayerImage]) -> None:
     check_name(name)
     layer = make(store)
     name_layer(store, name, layer)
+    keep_bound(store)
     packages = f", {len(layer.packages)} packages" if layer.packages else ""
     print(f"image   {name}  {layer.key[:12]}  {layer.size >> 20} MB{packages}")
     print(f"made in {time.monotonic() - began:.1f} s; run a program of it: rig exec --image {name} -- PROGRAM")
@@ -159,7 +167,7 @@ def _print_layer(name: str, make: Callable[[Store], LayerImage]) -> None:
 
 @image.command("list")
 def list_images(
-    why: str = typer.Option(None, "--why", metavar="KEY", help="Say in what this snapshot differs from each other."),
+    why: str = typer.Option(None, "--why", metavar="KEY", help="Show how this snapshot differs from the others."),
     as_json: AsJson = False,
 ) -> None:
     """List what is in the cache."""
@@ -174,7 +182,7 @@ def rm(
     keys: list[str] = typer.Argument(None, help="Keys, or their first letters, as `rig image list` prints them."),
     all_: bool = typer.Option(False, "--all", help="Everything."),
 ) -> None:
-    """Remove entries from the cache; what is needed is built again."""
+    """Remove entries from the cache. A run that needs one builds it again."""
     remove_entries(keys or [], all_, None, command="rig image")
 
 
@@ -194,6 +202,6 @@ def explain_snapshot(key: str) -> None:
         )
     print(f"{entry.key[:12]}  {identity['qemu']}, {identity['memory'] >> 20} MB, {identity['clock']}")
     for other, lines in nearest_snapshots(store, identity):
-        print(f"\nbeside {other.key[:12]} it has")
+        print(f"\ncompared with {other.key[:12]}:")
         for line in lines:
             print(f"  {line}")

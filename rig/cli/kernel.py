@@ -11,12 +11,14 @@ import typer
 
 from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
+from rig.cli.default_choice import show_or_choose
 from rig.cli.options import AsJson
 from rig.errors import UsageError
+from rig.experiment.cache_use import keep_bound
 from rig.image.buildroot.build import build_kernel
 from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
-from rig.image.defaults import choose_default, default_kernel
+from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel, check_spelling
 from rig.image.ref import KernelRef
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
@@ -38,14 +40,18 @@ def build(
     config: Path = typer.Option(
         None, help="A fragment that is merged last, or a whole .config to start from in place of tinyconfig."
     ),
-    debug_info: bool = typer.Option(False, "--debug-info", help="Keep types and lines for post-mortem and debug."),
-    jobs: int = typer.Option(None, min=1, help="Compilers at once; default: one a CPU."),
-    buildroot: str = typer.Option(None, metavar="DIR", help="The tree of Buildroot; BUILDROOT in the environment."),
-    primary_site: str = typer.Option(None, metavar="DIR", help="With buildroot: take all sources from here."),
+    debug_info: bool = typer.Option(False, "--debug-info", help="Keep debug information for post-mortem and debug."),
+    jobs: int = typer.Option(None, min=1, help="Parallel compilers; default: one per CPU."),
+    buildroot: str = typer.Option(
+        None, metavar="DIR", help="Buildroot's source tree; default: the variable BUILDROOT."
+    ),
+    primary_site: str = typer.Option(
+        None, metavar="DIR", help="With buildroot: the directory to take all sources from."
+    ),
 ) -> None:
     """Fetch a kernel, or build one from source with rig's fragments, all built in.
 
-    Every line that a fragment asks for is checked to be in force. What was built is found under this name from now on.
+    The build fails if an option that a fragment asks for is not set. --kernel finds the built kernel by this name.
     """
     ref = KernelRef.parse(spec, "rig kernel build")
     how, what = ref.kind, ref.name
@@ -57,14 +63,18 @@ def build(
         )
     if how == "buildroot":
         if config is not None:
-            raise UsageError("is for source: and tree:", where="--config", remedy="choose `features` in a recipe")
+            raise UsageError(
+                "applies to source: and tree: only", where="--config", remedy="choose `features` in a recipe"
+            )
         _build_with_buildroot(what, debug_info, jobs, buildroot, primary_site)
         return
     if buildroot is not None or primary_site is not None:
-        raise UsageError("is for buildroot:VERSION", where="--buildroot, --primary-site", remedy="leave it out")
+        raise UsageError(
+            "applies to buildroot:VERSION only", where="--buildroot, --primary-site", remedy="leave it out"
+        )
     if how == "debian" and (config is not None or debug_info):
         raise UsageError(
-            "Debian has built this kernel already",
+            "applies to a kernel that rig builds; this one is Debian's build",
             where="--config, --debug-info",
             remedy=f"build it yourself: rig kernel build source:{what}; for symbols: rig symbols add {spec}",
         )
@@ -79,6 +89,7 @@ def build(
         else:
             asked = Asked.read(config, debug_info=debug_info)
             made = build_tree_kernel(store, what, asked, jobs=jobs, tell=progress.phase)
+    keep_bound(store)
     print(f"{made.spec}  {made.release}  {made.package}")
     if how != "debian":
         sizes = (
@@ -94,32 +105,29 @@ def _build_with_buildroot(
 ) -> None:
 
     recipe = kernel_recipe(version, debug_info=debug_info)
+    store = Store()
     with BuildProgress(output_console()) as progress:
         made = build_kernel(
-            Store(),
+            store,
             find_buildroot(directory),
             recipe,
             jobs=jobs or os.cpu_count() or 1,
             primary_site=primary_site,
             progress=progress.step,
         )
+    keep_bound(store)
     print(f"{made.about['spec']}  {made.about['release']}  {made.path}")
 
 
 @kernel.command()
 def use(
-    spec: str = typer.Argument(None, help="debian:SUITE, source:SUITE, tree:DIR, or a file; none: show the default."),
-    reset: bool = typer.Option(False, "--reset", help="Back to Debian's kernel of the host's suite."),
+    spec: str = typer.Argument(
+        None, help="debian:SUITE, source:SUITE, tree:DIR, or a file; without it, show the default."
+    ),
+    reset: bool = typer.Option(False, "--reset", help="Go back to Debian's kernel of the host's suite."),
 ) -> None:
-    """Choose the kernel that runs boot where none is named; nothing else changes it."""
-    if reset and spec is not None:
-        raise UsageError("either a kernel or --reset", where="rig kernel use", remedy="leave one out")
-    if reset:
-        choose_default("kernel", None)
-    elif spec is not None:
-        choose_default("kernel", check_spelling(spec))
-    chosen = default_kernel()
-    print(f"{chosen.spec}  ({chosen.why})")
+    """Choose the default kernel of runs. Nothing but this command changes it."""
+    show_or_choose("kernel", None if spec is None else check_spelling(spec), reset=reset)
 
 
 @kernel.command("list")

@@ -12,7 +12,7 @@ from typing import IO, Any
 from rig.errors import RigError, UsageError
 from rig.klog import Log, read
 
-__all__ = ["open_log", "read_log"]
+__all__ = ["open_log", "read_log", "resolve_log"]
 
 _CONSOLE = "console.log"  # in a run's directory
 _CHUNK = 1 << 18
@@ -124,15 +124,15 @@ def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
         yield chunk
 
 
-def read_log(source: str) -> Log:
+def read_log(source: str, *, keep_lines: bool = False) -> Log:
     """Return the events of a log: of a file, of a run, or of standard input for `-`."""
     if source == "-" and sys.stdin.isatty():
         print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
-    with open_log(_resolve(source)) as chunks:
-        return read(chunks)
+    with open_log(resolve_log(source)) as chunks:
+        return read(chunks, keep_lines=keep_lines)
 
 
-def _resolve(source: str) -> str:
+def resolve_log(source: str) -> str:
     """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
     path = Path(source)
     if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
@@ -150,4 +150,7 @@ def _resolve(source: str) -> str:
             ) from error
     if not (directory / _CONSOLE).is_file():
         raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
+    from rig.run.damage import warn_of_damaged_file
+
+    warn_of_damaged_file(directory / _CONSOLE)
     return str(directory / _CONSOLE)

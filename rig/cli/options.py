@@ -16,7 +16,7 @@ from rig.run.verdict import VERDICTS
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "parse_option",
 ]  # fmt: skip
 
 
@@ -70,7 +70,7 @@ class GuestOptions:
         for text in self.sysctl:
             if "." not in text.partition("=")[0]:
                 raise UsageError(
-                    f"'{text}' names no sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
+                    f"'{text}' is not the name of a sysctl", where="--sysctl", remedy="write it as in vm.panic_on_oom=1"
                 )
         short = ("memory", "cpus", "swap", "kernel", "image", "clock", "accel")
         named = ((name, getattr(self, name)) for name in short)
@@ -85,7 +85,8 @@ class PointOptions:
         field(default_factory=list)
     )
     jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Guests at once; default: CPUs, as far as memory allows.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Guests at once; default: one per CPU, as far as memory allows."),
     ] = None
     timeout_scale: TimeoutScale = 1.0
 
@@ -101,6 +102,14 @@ def check_verdict(verdict: str | None, option: str) -> None:
 
 
 Result = TypeVar("Result")
+
+
+def parse_option(parse: Callable[[str], Result], text: str, option: str) -> Result:
+    """Return an option's value, parsed. Raises UsageError, naming the option, where `parse` raises ValueError."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), where=option) from None
 
 
 def flatten_options(command: Callable[..., Result]) -> Callable[..., Result]:

@@ -16,7 +16,7 @@ from rig.replay.postmortem.examine import post_mortem as read_memory
 from rig.replay.postmortem.examine import post_mortem_of_dump, post_mortem_without_symbols
 from rig.replay.replay import Bounds
 from rig.replay.replayable import kernel_of, replayable
-from rig.replay.stop_point import default_place, parse_place
+from rig.replay.stop_point import default_stop_point, parse_stop_point
 from rig.replay.stopped import NoSymbols, symbols_of
 from rig.report.console import output_console
 from rig.report.live import progress_for
@@ -42,14 +42,14 @@ def post_mortem(
 ) -> None:
     """Replay a run up to a point and read the guest's memory there.
 
-    Numbers that the kernel's OOM report gives too are compared with it. Without a recording, or without the kernel's
+    Numbers that the kernel's OOM report also has are compared with it. Without a recording, or without the kernel's
     debug symbols, it shows what the guest itself reported, and says so.
     """
     directory = resolve_run(run)
     found = read_run(directory)
-    place = parse_place(at) if at is not None else default_place(found)
+    point = parse_stop_point(at) if at is not None else default_stop_point(found)
     store, symbols, why = Store(), None, ""
-    dumped = found.recording.path is None and found.panic_dump is not None and place.kind == "panic"
+    dumped = found.recording.path is None and found.panic_dump is not None and point.kind == "panic"
     with progress_for(quiet=as_json) as progress:
         progress.phase("check")
         if without_symbols:
@@ -62,7 +62,7 @@ def post_mortem(
             except NoSymbols as error:
                 why = f"{error.what}: {error.remedy}"
         if symbols is None:
-            result = post_mortem_without_symbols(found, directory, place, why)
+            result = post_mortem_without_symbols(found, directory, point, why)
         elif dumped:
             result = post_mortem_of_dump(found, directory, symbols, frames=frames)
         else:
@@ -70,7 +70,7 @@ def post_mortem(
             ready = replayable(store, found, directory, qemu)
             bounds = Bounds.of(ready, timeout_scale)
             result = asyncio.run(
-                read_memory(ready, qemu, symbols, place, progress, bounds=bounds, frames=frames, keep=dump)
+                read_memory(ready, qemu, symbols, point, progress, bounds=bounds, frames=frames, keep=dump)
             )
     if as_json:
         sys.stdout.write(result.model_dump_json(indent=1) + "\n")

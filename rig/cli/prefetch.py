@@ -13,7 +13,7 @@ __all__ = ["prefetch"]
 
 def prefetch() -> None:
     """Begin what takes time in other processes: ask QEMU for its version, take the digests of what was used last."""
-    from rig.image.prefetch import look_ahead
+    from rig.image.prefetch import prefetch_digests
     from rig.image.store import Store
     from rig.machine.qemu import find_qemu
 
@@ -23,4 +23,4 @@ def prefetch() -> None:
             find_qemu()
 
     Thread(target=find, name="find-qemu", daemon=True).start()
-    look_ahead(Store())
+    prefetch_digests(Store())

@@ -21,6 +21,7 @@ from rig.report.html.sweep_page import sweep_report
 from rig.report.live import progress_for
 from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
+from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
@@ -36,7 +37,7 @@ def report(
         help="A run, a sweep or a frontier: path, id, unique prefix; or last, the last run.",
     ),
     output: Path = typer.Option(
-        None, "-o", "--output", metavar="FILE", help="Instead of report.html in its directory."
+        None, "-o", "--output", metavar="FILE", help="The file to write; default: report.html in the run's directory."
     ),
     open_it: bool = typer.Option(False, "--open", help="Open it in the browser."),
 ) -> None:
@@ -114,16 +115,17 @@ def plot(
 
 @app.command()
 def watch(
-    run: str = typer.Argument("last", help="A run that goes on (id, prefix, or last); with --replay a finished one."),
-    again: bool = typer.Option(False, "--replay", help="Play a finished run."),
-    seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long it takes."),
+    run: str = typer.Argument("last", help="A run in progress (id, prefix, or last); with --replay a finished one."),
+    again: bool = typer.Option(False, "--replay", help="Play back a finished run."),
+    seconds: float = typer.Option(10.0, min=0, max=3600, help="With --replay: how long the playback takes."),
 ) -> None:
-    """Show a running run from a second terminal, or play a finished one."""
+    """Show a run in progress from a second terminal, or play back a finished one."""
     console = output_console()
     if again:
         directory = resolve_run(run)
         if not (directory / "events.jsonl").is_file():
             raise UsageError("this run has no events.jsonl", where=directory, remedy="'rig runs' lists the runs")
+        warn_of_damage(read_run(directory), directory)
         with progress_for(console) as progress:
             replay(directory / "events.jsonl", progress, seconds)
     else:
@@ -131,7 +133,7 @@ def watch(
         directory = unfinished.parent / unfinished.name.removeprefix(_UNFINISHED)
         with progress_for(console) as progress:
             if not follow(unfinished, directory, progress):
-                raise RigError("the run was given up", where=directory.name, remedy="look at what `rig run` printed")
+                raise RigError("the run was aborted", where=directory.name, remedy="look at what `rig run` printed")
     print_run(console, read_run(directory), directory)
 
 
@@ -144,7 +146,7 @@ def _running(run: str) -> Path:
     if run != "last":
         going = [directory for directory in going if directory.name.removeprefix(_UNFINISHED).startswith(run)]
     if not going:
-        raise UsageError("there is no such run going on", where=run, remedy="a finished one: rig watch RUN --replay")
+        raise UsageError("no such run is in progress", where=run, remedy="for a finished run: rig watch RUN --replay")
     if run != "last" and len(going) > 1:
-        raise UsageError(f"'{run}' begins {len(going)} running runs' ids", remedy="write more of it")
+        raise UsageError(f"'{run}' matches {len(going)} runs in progress", remedy="write more of the id")
     return going[-1]

@@ -18,32 +18,33 @@ class RunOptions:
     """How a scenario is run, how often, and what is done with the verdict."""
 
     repeat: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="Run it N times; the worst verdict counts.")
+        int, typer.Option(min=1, max=1000, metavar="N", help="Run the scenario N times; the worst verdict counts.")
     ] = 1
     expect: Annotated[str | None, typer.Option(metavar="VERDICT", help="The verdict that makes the exit status 0.")] = (
         None
     )
     bisect: Annotated[
-        bool, typer.Option("--bisect", help="For git bisect run: exit 0 or 1; 125 where neither is known.")
+        bool, typer.Option("--bisect", help="For git bisect run: exit 0 or 1, or 125 if the run cannot tell.")
     ] = False
     good: Annotated[
-        str | None, typer.Option(metavar="VERDICT", help="With --bisect: reproduced or not-reproduced is good.")
+        str | None,
+        typer.Option(metavar="VERDICT", help="With --bisect: which verdict is good, reproduced or not-reproduced."),
     ] = None
-    to_the_end: Annotated[bool, typer.Option("--to-the-end", help="Run on after the claims are decided.")] = False
+    to_the_end: Annotated[bool, typer.Option("--to-the-end", help="Continue after all claims are decided.")] = False
     shell_on_failure: Annotated[
         bool,
         typer.Option(
             "--shell-on-failure",
-            help="When the verdict is not the expected one: a shell in a live guest like it, with its programs.",
+            help="On an unexpected verdict, open a shell in a live guest with the same settings and programs.",
         ),
     ] = False
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record a warp run.")] = False
     no_dump: Annotated[bool, typer.Option("--no-dump", help="Do not keep the memory of a guest that panics.")] = False
-    append: Annotated[list[str], typer.Option(metavar="WORDS", help="Words for the kernel's command line.")] = field(
+    append: Annotated[list[str], typer.Option(metavar="WORDS", help="Append to the kernel's command line.")] = field(
         default_factory=list
     )
-    qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="A word for QEMU's command line.")] = field(
-        default_factory=list
+    qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="Append an argument to QEMU's command line.")] = (
+        field(default_factory=list)
     )
     timeout_scale: TimeoutScale = 1.0
 

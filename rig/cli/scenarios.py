@@ -56,7 +56,7 @@ def new(
     ),
     event: int = typer.Option(None, "--event", min=1, metavar="N", help="With --from-log: this event of the log."),
 ) -> None:
-    """Make a scenario directory of your own, which runs as it is.
+    """Make a directory with a scenario of your own. It runs as it is.
 
     With --from-log it plays an OOM report; `rig reproduce` runs the same scenario and compares.
     """

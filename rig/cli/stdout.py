@@ -20,7 +20,7 @@ def check_outputs(*outputs: tuple[str, object]) -> None:
     """
     taken = [name for name, value in outputs if value is True or value == "-"]
     if len(taken) > 1:
-        raise UsageError("two outputs on standard output", where=", ".join(taken), remedy="choose one")
+        raise UsageError("only one output can be standard output", where=", ".join(taken), remedy="choose one")
     if dict(outputs).get("--junit") is not None:
         require("junitparser")
 

@@ -53,7 +53,7 @@ class AxisOptions:
         int | None,
         typer.Option(min=1, max=1000, metavar="N", help="Runs per point; points whose verdicts differ are flagged."),
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", help="Run also where there are 10,000 runs or more.")] = False
+    yes: Annotated[bool, typer.Option("--yes", help="Run even if there are 10,000 runs or more.")] = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class ExecutorOptions:
 
     executor: Annotated[str, typer.Option(metavar="NAME", help="local, or dask.")] = "local"
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask's, as tcp://host:8786; default: a local one.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="The address of Dask's scheduler, as tcp://host:8786; default: a local one."
+        ),
     ] = None
     record: Annotated[bool, typer.Option("--record", help="Record every warp run, for `rig replay`.")] = False
 
@@ -106,7 +109,7 @@ def sweep(
     executor: ExecutorOptions,
     output: OutputOptions,
 ) -> None:
-    """Run a scenario at every point of a product of axes; keep the results in one Parquet file.
+    """Run a scenario at every point of a product of axes, and keep the results in one Parquet file.
 
     Exit status: the worst of the runs: 0 reproduced, 1 not-reproduced, 2 invalid, 3 error, 64 usage error. `rig
     results` shows what happened where.
@@ -117,7 +120,9 @@ def sweep(
     if resume is None:
         directory = _new(scenario, axes, shared)
     elif scenario is not None or axes != AxisOptions() or shared.sets:
-        raise UsageError("the sweep is known already", where="--resume", remedy="leave the scenario and axes out")
+        raise UsageError(
+            "the sweep's own scenario and axes are used", where="--resume", remedy="leave out the scenario and axes"
+        )
     else:
         directory = _interrupted(resume)
     outcome = _run(directory, executor, shared, silent=output.silent)
@@ -129,7 +134,7 @@ def sweep(
 def _interrupted(name: str) -> SweepDirectory:
     directory = find_sweep(name)
     if (directory.path / FRONTIER).exists():
-        raise UsageError("that is a frontier, which has no points of its own", where="--resume", remedy="run it again")
+        raise UsageError("that is a frontier, and only a sweep can be resumed", where="--resume", remedy="run it again")
     return directory
 
 
@@ -139,7 +144,7 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
     elif scenario is not None:
         plan = SweepPlan(scenario)
     else:
-        raise UsageError("name a scenario, or a file", where="rig sweep", remedy="see `rig list`")
+        raise UsageError("no scenario and no file is named", where="rig sweep", remedy="see `rig list`")
     plan = replace(
         plan,
         axes=plan.axes + parse_axes(axes.over),

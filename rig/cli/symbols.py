@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from rig.experiment.cache_use import keep_bound
 from rig.image.defaults import default_kernel
 from rig.image.ref import KernelRef
 from rig.image.store import Store
@@ -29,6 +30,7 @@ def add(
         added = add_package(store, spec)
     else:
         added = add_file(store, Path(spec), kernel or default_kernel().spec)
+    keep_bound(store)
     print(f"{added.build_id[:16]}  {added.source}  {format_megabytes(added.vmlinux.stat().st_size)}")
 
 

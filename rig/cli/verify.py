@@ -43,22 +43,24 @@ def verify(
     jobs: int = typer.Option(None, min=1, help="Guests at once."),
     timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline."),
     host: bool = typer.Option(
-        False, "--host", help="Check this machine's kernel without a guest, by what changes nothing."
+        False, "--host", help="Run the checks that change nothing on this machine's kernel, without a guest."
     ),
     harmful: bool = typer.Option(
-        False, "--harmful", help="With --host: also what changes the machine, kills or panics (as root)."
+        False, "--harmful", help="With --host: also the checks that change the machine, kill or panic (as root)."
     ),
     program: Path = typer.Option(
         None, metavar="FILE", help="Write the static program of --host to FILE, for a machine without rig."
     ),
-    judge: Path = typer.Option(None, metavar="FILE", help="Judge what `FILE --host` of --program printed elsewhere."),
+    judge: Path = typer.Option(
+        None, metavar="FILE", help="Judge the output of `FILE --host`, with the FILE of --program, on another machine."
+    ),
     junit: str = typer.Option(None, metavar="FILE", help="Write JUnit XML; - is standard output."),
     ktap: str = typer.Option(None, metavar="FILE", help="Write KTAP; - is standard output."),
     json_: bool = typer.Option(False, "--json", help="Print the results as JSON, a list of kernels."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the table of kernels by checks as Markdown."),
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only what does not pass."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the checks that do not pass."),
 ) -> None:
-    """Check the documented and coded rules of overcommit and of the OOM killer on kernels.
+    """Check on kernels the rules of overcommit and of the OOM killer that documentation and code state.
 
     Exit status: 0 all pass or do not apply, 1 a check fails, 3 a check could not be measured or nothing was verified,
     64 usage error.
@@ -112,9 +114,9 @@ def _refuse_conflicts(
         if chosen
     ]
     if len(ways) > 1:
-        raise UsageError("these do not go together", where=", ".join(ways), remedy="choose one")
+        raise UsageError("these options exclude each other", where=", ".join(ways), remedy="choose one")
     if harmful and not host:
-        raise UsageError("it is for the machine itself", where="--harmful", remedy="add --host, or leave it out")
+        raise UsageError("applies to --host only", where="--harmful", remedy="add --host, or leave it out")
 
 
 def _static_program() -> Path:

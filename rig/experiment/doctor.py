@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from rig.errors import RigError
+from rig.experiment.cache_use import sizes_by_kind
 from rig.image.apt import host_mirror, host_suite
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
@@ -20,6 +21,7 @@ from rig.image.store import Store
 from rig.machine.accel import prove_kvm
 from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
+from rig.units import format_megabytes, format_size
 
 __all__ = ["Finding", "examine", "examine_kvm"]
 
@@ -67,10 +69,12 @@ def examine() -> Iterator[Finding]:
     except RigError as error:
         yield Finding("bad", "mirror", error.what, error.remedy or "")
     yield from _defaults()
-    yield _place("cache", Store().root, "RIG_CACHE")
+    store = Store()
+    yield _directory("cache", store.root, "RIG_CACHE")
+    yield _cache_use(store)
     from rig.run.directory import runs_directory
 
-    yield _place("runs", runs_directory(), "RIG_RUNS")
+    yield _directory("runs", runs_directory(), "RIG_RUNS")
     yield _memory()
     yield from _other_rig()
 
@@ -90,11 +94,11 @@ def _defaults() -> Iterator[Finding]:
         return
     own = KernelRef("source", ref.name)
     faster = f"; rig kernel build {own} makes one that boots in half the time" if ref.kind == "debian" else ""
-    yield Finding("ok", "kernel", f"{kernel.spec}, where none is named ({kernel.why}){faster}")
-    yield Finding("ok", "image", f"{image.spec}, where none is named ({image.why})")
+    yield Finding("ok", "kernel", f"{kernel.spec} by default ({kernel.why}){faster}")
+    yield Finding("ok", "image", f"{image.spec} by default ({image.why})")
 
 
-def _place(what: str, directory: Path, variable: str) -> Finding:
+def _directory(what: str, directory: Path, variable: str) -> Finding:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):
         return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")
@@ -103,6 +107,17 @@ def _place(what: str, directory: Path, variable: str) -> Finding:
     if free < ROOM:
         return Finding("bad", what, saw, f"free {ROOM >> 30} GB, or set {variable} to another disk")
     return Finding("ok", what, saw)
+
+
+def _cache_use(store: Store) -> Finding:
+    kinds = sizes_by_kind(store.entries())
+    total = sum(size for _, size in kinds.values())
+    try:
+        saw = f"{format_megabytes(total)} of at most {format_size(store.bound())}"
+    except RigError as error:
+        return Finding("bad", "cache use", error.what, error.remedy or "")
+    largest = ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())
+    return Finding("ok", "cache use", f"{saw}: {largest}" if largest else saw)
 
 
 def _memory() -> Finding:
@@ -125,7 +140,10 @@ def _other_rig() -> Iterator[Finding]:
         ours = True
     if not ours:
         yield Finding(
-            "note", "PATH", f"{found} is another program: Debian has a package rig", "put ours before it on PATH"
+            "note",
+            "PATH",
+            f"{found} is another program: Debian has a package rig",
+            "put this rig's directory before it on PATH",
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.image.bootfile import Kernel
+from rig.image.continuation import CONTINUATION_SIZE
 from rig.image.defaults import Default, default_image, default_kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
@@ -35,6 +36,7 @@ from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
 
 __all__ = [
+    "CONTINUATION",
     "RECORDING",
     "Parts",
     "PreparedGuest",
@@ -48,6 +50,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 RECORDING = "recording/replay.bin"
 """QEMU's recording, in the directory of a run."""
+CONTINUATION = "recording/continuation.zst"
+"""The image of the continuation that the run had: blank, unless the run was branched off another."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,12 @@ class PreparedGuest:
             rr="record" if recorded else None,
             recording=out / RECORDING if recorded else None,
             swap=directory / "swap" if self.spec.swap else None,
+            disk=directory / "disk" if self.spec.disk else None,
             ssh=ssh and self.live,
             shell=self.live,
             dump=dump,
             prealloc=self.prealloc,
+            continuation=directory / "continuation",
         )
 
 
@@ -164,6 +170,8 @@ def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
         return "asked for: --no-record"
     if spec.swap:
         return "QEMU cannot record a disk on the warp clock; zram can be recorded"
+    if spec.disk:
+        return "QEMU cannot record a disk on the warp clock"
     return None
 
 
@@ -228,8 +236,10 @@ def guest_spec(
         machine=MACHINE,
         cpu_model=TCG_CPU,
         swap=settings.swap,
+        disk=settings.disk,
         append=append,
         qemu_args=qemu_args,
+        continuation_size=CONTINUATION_SIZE if settings.clock == "warp" else 0,
     )
 
 

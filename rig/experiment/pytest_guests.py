@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ class Guests:
 
     sets: tuple[str, ...] = ()
     directories: list[Path] = field(default_factory=list)
-    _temporary: list[Path] = field(default_factory=list)
+    _temporary: ExitStack = field(default_factory=ExitStack)
 
     def run(self, scenario: str, **settings: object) -> Run:
         """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
@@ -76,13 +75,13 @@ class Guests:
 
     def close(self) -> None:
         """Remove the directories of plans; runs of scenarios are kept, where `rig runs` finds them."""
-        for directory in self._temporary:
-            shutil.rmtree(directory, ignore_errors=True)
+        self._temporary.close()
 
     def new_directory(self) -> Path:
-        directory = Path(tempfile.mkdtemp(prefix="rig-guest-"))
+        from rig.image.staging import staging_directory
+
+        directory = self._temporary.enter_context(staging_directory("guest"))
         directory.chmod(0o755)
-        self._temporary.append(directory)
         self.directories.append(directory)
         return directory
 
@@ -132,7 +131,7 @@ class Guest:
         records = list(read_records(out / "events.jsonl").items)
         bad = [f"line {each['line']}: {each['problem']}" for each in records if each["ev"] == "bad_plan"]
         if bad:
-            raise RigError("the plan is not one", where=bad[0], remedy="see `rig help agent-protocol`")
+            raise RigError("the agent refused the plan", where=bad[0], remedy="see `rig help agent-protocol`")
         return records
 
 

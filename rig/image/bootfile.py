@@ -95,7 +95,7 @@ def _vmlinux_release(data: mmap.mmap, path: Path) -> str:
         raise UsageError(f"is a file for {MACHINES.get(number, f'machine {number}')}", where=path, remedy=GIVE_ONE)
     banner = re.search(rb"Linux version (\S+) \(", data)
     if banner is None:
-        raise UsageError("is an ELF file, but no Linux kernel", where=path, remedy=GIVE_ONE)
+        raise UsageError("is an ELF file, but not a Linux kernel", where=path, remedy=GIVE_ONE)
     if not any(kind == XEN_ELFNOTE_PHYS32_ENTRY and name == b"Xen" for name, kind, _ in notes(data, path)):
         raise UsageError(
             "is a vmlinux without a PVH entry, which QEMU cannot start",
@@ -111,7 +111,7 @@ def _unpacked(path: Path) -> bytes | None:
     if data[:4] == b"\x7fELF":
         return data
     if data[0x202:0x206] != b"HdrS":
-        raise RigError("is no x86 bzImage", where=path)
+        raise RigError("is not an x86 bzImage", where=path)
     start = ((data[0x1F1] or 4) + 1) * 512
     offset, length = struct.unpack_from("<II", data, 0x248)
     try:
@@ -161,9 +161,7 @@ def boot_build_id(path: Path) -> str:
     image = _unpacked(path)
     found = build_id(image, path) if image else None
     if found is None:
-        raise RigError(
-            "the kernel says no build id", where=path, remedy="build it with CONFIG_BUILD_SALT or --build-id"
-        )
+        raise RigError("the kernel has no build ID", where=path, remedy="build it with CONFIG_BUILD_SALT or --build-id")
     return found
 
 

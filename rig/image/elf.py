@@ -20,11 +20,13 @@ Bytes = bytes | mmap.mmap
 
 def _header(data: Bytes, where: str | Path) -> tuple[int, ...]:
     if data[:6] != b"\x7fELF\x02\x01":
-        raise RigError("is no 64-bit little-endian ELF file", where=where, remedy="name a vmlinux with debug symbols")
+        raise RigError(
+            "is not a 64-bit little-endian ELF file", where=where, remedy="name a vmlinux with debug symbols"
+        )
     try:
         return struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
     except struct.error:
-        raise RigError("is cut off in its header", where=where) from None
+        raise RigError("is truncated in its header", where=where) from None
 
 
 def notes(data: Bytes, where: str | Path) -> Iterator[tuple[bytes, int, bytes]]:

@@ -21,7 +21,7 @@ __all__ = [
     "DEBUG_INFO",
     "Fragment",
     "Option",
-    "check_agree",
+    "check_distinct",
     "check_met",
     "own_fragments",
     "read_fragment",
@@ -77,21 +77,21 @@ def read_fragment(path: Path) -> Fragment:
         if name:
             if name in options:
                 first = options[name].line
-                raise UsageError(f"CONFIG_{name} stands here a second time (line {first})", where=f"{path}:{number}")
+                raise UsageError(f"CONFIG_{name} is set twice, first in line {first}", where=f"{path}:{number}")
             options[name] = Option(name, value, number, optional)
             optional = None
         elif optional is not None:
-            raise UsageError("'# optional:' stands above no option", where=f"{path}:{number - 1}")
+            raise UsageError("no option follows '# optional:'", where=f"{path}:{number - 1}")
         elif mark := OPTIONAL.fullmatch(words):
             optional = mark[1]
         elif words and not words.startswith("#"):
             raise UsageError(
-                f"'{words}' is no line of a kernel configuration",
+                f"'{words}' is not a line of a kernel configuration",
                 where=f"{path}:{number}",
                 remedy="write CONFIG_NAME=y, or # CONFIG_NAME is not set",
             )
     if optional is not None:
-        raise UsageError("'# optional:' stands above no option", where=path)
+        raise UsageError("no option follows '# optional:'", where=path)
     return Fragment(path, text, tuple(options.values()))
 
 
@@ -100,11 +100,11 @@ def own_fragments(*, debug_info: bool = False) -> tuple[Fragment, ...]:
     directory = assets("images") / "buildroot/board/rig/linux"
     names = (*CONCERNS, DEBUG_INFO) if debug_info else CONCERNS
     fragments = tuple(read_fragment(directory / f"{name}.config") for name in names)
-    check_agree(fragments)
+    check_distinct(fragments)
     return fragments
 
 
-def check_agree(fragments: Iterable[Fragment]) -> None:
+def check_distinct(fragments: Iterable[Fragment]) -> None:
     """Raise UsageError for an option that two fragments have: it has one place."""
     seen: dict[str, tuple[Fragment, Option]] = {}
     for fragment in fragments:
@@ -132,8 +132,8 @@ def unmet(fragments: Iterable[Fragment], config: Mapping[str, str]) -> list[str]
             continue
         if got is None and option.optional is not None:
             continue
-        said = "is not set" if got is None else f"is {got}"
-        lines.append(f"{fragment.path.name}:{option.line}: CONFIG_{name}={option.value} was asked for, and it {said}")
+        state = "is not set" if got is None else f"is {got}"
+        lines.append(f"{fragment.path.name}:{option.line}: CONFIG_{name}={option.value} was asked for, and it {state}")
     return lines
 
 
@@ -142,8 +142,8 @@ def check_met(fragments: Iterable[Fragment], config: Mapping[str, str], where: P
     lines = unmet(fragments, config)
     if lines:
         raise RigError(
-            f"{len(lines)} options of the kernel's configuration are not in force",
+            f"{len(lines)} of the options asked for are not set in the kernel's configuration",
             where=where,
-            remedy="their conditions do not hold, or this kernel lacks them; ask for what they depend on",
+            remedy="this kernel lacks them, or an option that they depend on is not set: ask for that one too",
             detail="\n".join(lines),
         )

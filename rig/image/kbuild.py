@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
-TELL_EVERY = 20.0
+REPORT_EVERY = 20.0
 # A kernel contains its build's user, host and time. Fixed values make the build reproducible.
 ENVIRONMENT = {
     "KBUILD_BUILD_USER": "rig",
@@ -76,15 +76,15 @@ def check_tree(source: Path) -> str:
     }
     if "PATCHLEVEL" not in parts or not (source / "scripts/kconfig/merge_config.sh").is_file():
         raise UsageError(
-            "is no source tree of a kernel",
+            "is not a kernel source tree",
             where=source,
             remedy="name the directory that holds the kernel's Makefile and Kconfig: tree:DIR",
         )
     if not (source / "arch/x86").is_dir():
-        raise UsageError("this source tree has no arch/x86", where=source, remedy="take a whole tree")
+        raise UsageError("this source tree has no arch/x86", where=source, remedy="use a complete tree")
     if (source / ".config").exists() or (source / "include/config").is_dir():
         raise UsageError(
-            "this tree was built in place, and then the kernel's Makefile builds nowhere else",
+            "this tree was built in place, so the kernel's Makefile refuses another output directory (O=)",
             where=source,
             remedy="`make mrproper` in it (keep your .config), or take a clean one: git worktree add ../clean",
         )
@@ -148,7 +148,7 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
     Raises RigError with the compiler's messages. Finished object files stay for the next build.
     """
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     count = 0
     environment = {**_environment(), **ENVIRONMENT}
     with (
@@ -159,9 +159,9 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
         for line in process.stdout:
             log.write(line)
             count += line.startswith((b"  CC ", b"  AS "))
-            if time.monotonic() - told >= TELL_EVERY:
-                told = time.monotonic()
-                tell(f"compile kernel {tree.version}: {count} files in {told - began:.0f} s")
+            if time.monotonic() - reported >= REPORT_EVERY:
+                reported = time.monotonic()
+                tell(f"compile kernel {tree.version}: {count} files in {reported - began:.0f} s")
     if process.returncode != 0:
         raise _broken(tree)
 
@@ -178,7 +178,7 @@ def _broken(tree: Tree) -> RigError:
     return RigError(
         f"the kernel {tree.version} does not build",
         where=tree.log,
-        remedy="mend what is named and run it again: what is compiled already is kept",
+        remedy="fix the errors and run the command again: it continues from what is compiled already",
         detail="\n".join(around + (["…", *last] if last else [])),
     )
 

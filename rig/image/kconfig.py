@@ -45,7 +45,7 @@ def check_boots(config: Mapping[str, str], where: str) -> None:
         for name, why in lacking.items()
     ]
     raise UsageError(
-        f"this kernel cannot boot a guest: {len(lacking)} of what it needs built in is not",
+        f"this kernel cannot boot a guest: {len(lacking)} options that must be built in are not",
         where=where,
         remedy="build it with rig's fragments: rig kernel build tree:DIR",
         detail="\n".join(lines),

@@ -108,7 +108,7 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
         image = next((path for place in IMAGE_PLACES for path in root.glob(place)), None)
         release = packages[0].name.removeprefix("linux-image-")
         if image is None:
-            raise RigError(f"{packages[0].name} holds no kernel", where=apt.mirror)
+            raise RigError(f"{packages[0].name} contains no kernel", where=apt.mirror)
         run_tool(["depmod", "-b", root, release], what="ordering the kernel's modules")
         result = work / "result"
         result.mkdir()
@@ -164,7 +164,7 @@ def _real_packages(apt: PrivateApt, meta: Package) -> list[Package]:
         None,
     )
     if image is None:
-        raise RigError(f"{meta.name} leads to no kernel", where=apt.mirror)
+        raise RigError(f"{meta.name} depends on no kernel package", where=apt.mirror)
     release = image.name.removeprefix("linux-image-")
     parts = [f"linux-{part}-{release}" for part in ("base", "modules", "binary")]
     return [image, *(found for name in image.depends if name in parts and (found := apt.package(name)))]

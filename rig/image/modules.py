@@ -72,7 +72,7 @@ class ModuleTree:
                 raise RigError(
                     f"the kernel has no {raw}, neither built in nor as a module",
                     where=self.directory,
-                    remedy="choose another kernel, or build one with our fragment",
+                    remedy="choose another kernel, or build one with rig's fragments",
                 )
         return ordered
 

@@ -13,15 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from rig.image.digest import expect_digests, print_digest
-from rig.image.store import KINDS, Store
+from rig.image.kinds import KINDS
+from rig.image.store import Store
 
-__all__ = ["look_ahead"]
+__all__ = ["prefetch_digests"]
 
-UNREAD = "symbols"
-"""The kind that is skipped: half a gigabyte that no run reads."""
+UNREAD = ("symbols", "branch")
+"""The kinds that are skipped: half a gigabyte each, which no run reads, or reads without its digest."""
 
 
-def look_ahead(store: Store) -> None:
+def prefetch_digests(store: Store) -> None:
     """Begin to digest what was used last of each kind. A wrong guess costs a second CPU a tenth of a second."""
     command = [sys.executable, "-P", "-m", "rig.image.prefetch", str(store.root)]
     with suppress(OSError):
@@ -35,7 +36,7 @@ def look_ahead(store: Store) -> None:
 def main() -> None:
     """Print the digests of the newest entries' files. The parent process reports files that cannot be read."""
     store = Store(Path(sys.argv[1]))
-    newest = [entry for kind in KINDS if kind != UNREAD for entry in store.entries(kind)[:1]]
+    newest = [entry for kind in KINDS if kind not in UNREAD for entry in store.entries(kind)[:1]]
     for path in (entry.file(name) for entry in newest for name in entry.files):
         with suppress(OSError):
             print_digest(path)

@@ -137,7 +137,6 @@ def _ref(suite: str) -> str:
 
 
 def _from_entry(entry: Entry) -> Rootfs:
-    entry.touch()
     return Rootfs("quick", entry.file(IMAGE), entry.key, entry.about["packages"])
 
 
@@ -150,7 +149,6 @@ def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
             where=f"--image {ref}",
             remedy=f"rig image build --builder buildroot{words} --buildroot DIR",
         )
-    entry.touch()
     about = entry.about
     code = None
     if about["guest"] == sources_digest():
@@ -209,7 +207,7 @@ def _add_base(tree: Path) -> None:
         (tree / name).symlink_to(f"usr/{name}")
     busybox = tree / "usr/bin/busybox"
     if not busybox.is_file():
-        raise RigError("the packages brought no busybox", where=tree)
+        raise RigError("the packages contain no busybox", where=tree)
     listing = run_tool([busybox, "--list"], what="asking busybox for its applets")
     for applet in listing.split():
         if not any((tree / directory / applet).exists() for directory in ("usr/bin", "usr/sbin")):

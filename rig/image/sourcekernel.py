@@ -209,7 +209,7 @@ def _unpack_source(deb: Path, work: Path, target: Path) -> None:
     run_tool(["dpkg-deb", "-x", deb, work / "deb"], what="unpacking the kernel's source")
     archive = next((work / "deb/usr/src").glob("linux-source-*.tar.xz"), None)
     if archive is None:
-        raise RigError("the package holds no source", where=deb.name)
+        raise RigError("the package contains no source", where=deb.name)
     aside = work / "source"
     aside.mkdir()
     run_tool(["tar", "-xf", archive, "-C", aside, "--strip-components=1"], what="unpacking the kernel's source")

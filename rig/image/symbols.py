@@ -150,4 +150,4 @@ def _extract_vmlinux(deb: Path, target: Path) -> None:
                     return
     except OSError as error:
         raise disk_full(target.parent) from error
-    raise RigError("the package holds no vmlinux", where=deb.name)
+    raise RigError("the package contains no vmlinux", where=deb.name)

@@ -269,6 +269,17 @@ class Assembler:
                 return
             yield self._close_first()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a report has begun whose event has not been yielded."""
+        return bool(self._waiting)
+
+    def flush(self) -> Iterator[Event]:
+        """Yield what there is of every report, as finish() does. Lines that come later begin anew."""
+        yield from self.finish()
+        self._current.clear()
+        self._last = None
+
     def finish(self) -> Iterator[Event]:
         """Yield the remaining events, complete or not."""
         while self._waiting:

@@ -94,11 +94,12 @@ def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
         return []
     time = record.get("_SOURCE_MONOTONIC_TIMESTAMP") or record.get("__MONOTONIC_TIMESTAMP")
     wall = record.get("__REALTIME_TIMESTAMP")
-    level = record.get("PRIORITY")
+    level, host = record.get("PRIORITY"), record.get("_HOSTNAME")
     prefix = Prefix(
         time=int(time) / 1e6 if isinstance(time, str) and time.isdecimal() else None,
         wall=wall if isinstance(wall, str) else None,
         level=int(level) & 7 if isinstance(level, str) and level.isdecimal() else None,
         present=True,
+        host=host if isinstance(host, str) else None,
     )
     return [(prefix, part) for part in message.split("\n")]

@@ -18,10 +18,11 @@ from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, bounded, clean
 from rig.klog.wrapping import WINDOW, Columns, Wrapping, ends_alike, learn, runs_backwards
 
-__all__ = ["Log", "read", "read_events"]
+__all__ = ["KeptLine", "Log", "Reader", "read", "read_events"]
 
 _MOST_TURNED = 64 << 20  # bytes of a log with its newest line first that are held and reversed at once
 _WINDOW_BYTES = 1 << 16
+_MOST_KEPT = 64 << 20  # bytes of the lines that are kept, for a page that shows them
 _MOST_BACK = 5000  # lines; a task table may be that long
 # Lines that are recognised in the middle of an OOM report without its first line, and lines that may precede them.
 _MIDDLE = re.compile(rb"Mem-Info:|oom-kill:constraint=|total_vm +rss|(?:Out of memory|out of memory): Killed process")
@@ -36,43 +37,83 @@ _REPORT = re.compile(rb"invoked oom-killer|oom-kill:constraint|[Kk]illed process
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line of the input that was read as part of a report.
+
+    raw: as it stands in the log, decoded. text: without its prefix (time, host, caller, quoting).
+    """
+
+    line: int
+    raw: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The events of a log.
 
     events: in the order of their first lines.
     lines: how many lines the input had.
     looks_like_text: False for an archive, a disk image, or a single line of megabytes.
+    kept: the lines in and near reports, in order, where read() was asked to keep them.
     """
 
     events: tuple[Event, ...]
     lines: int = 0
     looks_like_text: bool = True
+    kept: tuple[KeptLine, ...] = ()
 
     def of_kind(self, *kinds: str) -> tuple[Event, ...]:
         """Return the events of these kinds."""
         return tuple(event for event in self.events if event.kind in kinds)
 
 
-def read(chunks: Iterable[bytes]) -> Log:
+def read(chunks: Iterable[bytes], *, keep_lines: bool = False) -> Log:
     """Return a whole log's events.
 
     chunks: the log's bytes, in pieces of any size. No content raises an error.
+    keep_lines: whether the lines of the reports are kept too, at most 64 MB of them.
     """
-    reader = _Reader()
+    reader = Reader(_Keeper() if keep_lines else None)
     events = tuple(reader.run(chunks))
-    return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text)
+    kept = () if reader.keeper is None else reader.keeper.kept(reader.lines if reader.turned else None)
+    return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text, kept=kept)
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     """Yield each event of a log when it is complete; memory use does not grow with the length of the log."""
-    return _Reader().run(chunks)
+    return Reader().run(chunks)
 
 
-class _Reader:
+class _Keeper:
+    """Keep the lines that are read, up to a bound."""
+
     def __init__(self) -> None:
+        self._kept: list[KeptLine] = []
+        self._left = _MOST_KEPT
+
+    def keep(self, line: int, raw: str, text: str) -> None:
+        """Keep a line; of a record that holds several lines, each is kept under the same number."""
+        self._left -= len(raw) + len(text)
+        if self._left > 0:
+            self._kept.append(KeptLine(line, raw, text))
+
+    def kept(self, turned_of: int | None) -> tuple[KeptLine, ...]:
+        """Return the lines in the order of the input. turned_of: the number of lines of a log that was reversed."""
+        if turned_of is None:
+            return tuple(self._kept)
+        return tuple(replace(line, line=turned_of + 1 - line.line) for line in reversed(self._kept))
+
+
+class Reader:
+    """Turn blocks of whole lines into events. read() and Follower are what other code calls."""
+
+    def __init__(self, keeper: _Keeper | None = None) -> None:
         self.lines = 0
         self.looks_like_text = True
-        self._assembler = Assembler()
+        self.turned = False
+        self.keeper = keeper
+        self.assembler = Assembler()
         self._unpack = Unpacker()
         self._wrapping: Wrapping | Columns | None = None
         self._backwards: bool | None = None  # None: no report has been seen yet
@@ -87,10 +128,11 @@ class _Reader:
             if self._backwards is None:
                 self._backwards = self._runs_backwards(block)
                 if self._backwards:
+                    self.turned = True
                     yield from self._turned_round(block, source)
                     return
-            yield from self._block(block)
-        yield from self._assembler.finish()
+            yield from self.read_block(block)
+        yield from self.assembler.finish()
 
     def _turned_round(self, block: bytes, source: Iterator[bytes]) -> Iterator[Event]:
         """Read a log whose newest line comes first. A log larger than _MOST_TURNED is reversed piece by piece."""
@@ -102,9 +144,9 @@ class _Reader:
             size += len(piece)
             if size >= _MOST_TURNED or not piece:
                 for part in blocks([turned_round(b"".join(held))]):
-                    events += self._block(part)
+                    events += self.read_block(part)
                 held, size = [], 0
-        events += self._assembler.finish()
+        events += self.assembler.finish()
         for number, event in enumerate(reversed(events), 1):
             yield replace(renumbered(event, self.lines), number=number)
 
@@ -114,10 +156,10 @@ class _Reader:
             return None
         return runs_backwards([_decoded(line) for line in _window(block, start)])
 
-    def _block(self, block: bytes) -> Iterator[Event]:
+    def read_block(self, block: bytes) -> Iterator[Event]:
         """Read a block: line by line within a report; outside of reports, skip to the next line with a keyword."""
         scanner = Scanner(block)
-        assembler = self._assembler
+        assembler = self.assembler
         start, length = 0, len(block)
         while start < length:
             if assembler.idle:
@@ -157,7 +199,7 @@ class _Reader:
                 break
             begin = before
         if begin < found:
-            self._assembler.expect_headless()
+            self.assembler.expect_headless()
         return begin
 
     def _learn(self, block: bytes, start: int) -> None:
@@ -176,18 +218,24 @@ class _Reader:
             wrapped = self._wrapping(unescaped(text))
             if wrapped is None:
                 if not self._wrapping.record:
-                    self._assembler.feed(Prefix(), bounded(text), self.lines)
+                    self._feed(Prefix(), text, text)
                 return
-            prefix, text = wrapped
-            for part in text.split("\n"):
-                self._assembler.feed(prefix, bounded(part), self.lines)
+            prefix, inner = wrapped
+            for part in inner.split("\n"):
+                self._feed(prefix, part, text)
             return
         if text[:1] == "[" and self._unpack.plain(text):  # a fast path for the most common form
-            prefix, text = split_prefix(text)
-            self._assembler.feed(prefix, bounded(text), self.lines)
+            prefix, inner = split_prefix(text)
+            self._feed(prefix, inner, text)
             return
         for prefix, line in self._unpack(text):
-            self._assembler.feed(prefix, bounded(line), self.lines)
+            self._feed(prefix, line, text)
+
+    def _feed(self, prefix: Prefix, text: str, raw: str) -> None:
+        text = bounded(text)
+        if self.keeper is not None:
+            self.keeper.keep(self.lines, raw, text)
+        self.assembler.feed(prefix, text, self.lines)
 
 
 def _decoded(raw: bytes) -> str:

@@ -23,8 +23,9 @@ _KERNEL = re.compile(
     r"(?:kworker|ksoftirqd|kswapd|kthreadd|khugepaged|kcompactd|migration|rcu_|swapper|oom_reaper|init\b)"
 )
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
+_PATH = re.compile(r"(?<=[\s=(])/[^\s,()]+")
 _PATHS = {"oom_memcg", "task_memcg", "cgroup_path", "cpuset", "object"}
-_DROPPED = {"hardware", "wall", "workqueue"}
+_DROPPED = {"hardware", "host", "wall", "workqueue"}
 
 
 class Redactor:
@@ -40,6 +41,10 @@ class Redactor:
         hidden = self._walk(event)
         assert isinstance(hidden, Event)
         return hidden
+
+    def line(self, text: str) -> str:
+        """Return a line of a report, without its prefix, that was parsed. The events must have been redacted before."""
+        return self._text(_PATH.sub(lambda match: self.path(match[0]), text))
 
     def name(self, name: str) -> str:
         """Return the placeholder of a task's name; a kernel thread keeps its name."""
@@ -102,7 +107,7 @@ class Redactor:
         return value
 
     def _text(self, text: str) -> str:
-        for names in (self._names, self._paths):
+        for names in (self._paths, self._names):  # a path may contain the name of a task
             # Longest first, because one name may be part of another.
             for name in sorted(names, key=len, reverse=True):
                 text = _word(name)(names[name], text)

@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""The JSON form of a log: versioned, with a published schema (log.schema.json beside this file).
+"""The JSON Schema of document.py's form, made from the dataclasses by pydantic.
 
-Pydantic is imported here and nowhere else in klog: it is needed for --json alone.
+Pydantic is imported here and nowhere else in klog: only who publishes the schema needs it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.document import VERSION
 from rig.klog.explain.explanation import Explanation
 from rig.klog.oneline import OneLineEvent
 from rig.klog.oom.allocation import AllocationEvent
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.panic import PanicEvent
 
-__all__ = ["VERSION", "Document", "document", "json_schema"]
+__all__ = ["Document", "json_schema"]
 
-VERSION: Literal[1] = 1  # raised when a field is removed or changes its meaning, but not when one is added
+_VERSION: Literal[1] = 1
+assert _VERSION == VERSION
 
 
 class Document(BaseModel):
@@ -29,16 +30,10 @@ class Document(BaseModel):
 
     model_config = ConfigDict(title="rig klog")
 
-    version: Literal[1] = Field(VERSION, alias="schema", description="version of this form")
+    version: Literal[1] = Field(_VERSION, alias="schema", description="version of this form")
     lines: int = Field(description="how many lines the input had")
     events: list[OomEvent | AllocationEvent | PanicEvent | CrashEvent | OneLineEvent]
     explanations: list[Explanation] = Field(default_factory=list)
-
-
-def document(lines: int, events: Iterable[Any], explanations: Iterable[Explanation] = ()) -> str:
-    """Return the JSON text of a log."""
-    made = Document.model_construct(version=VERSION, lines=lines, events=list(events), explanations=list(explanations))
-    return made.model_dump_json(by_alias=True, indent=2, serialize_as_any=True, warnings=False)
 
 
 def json_schema() -> str:

@@ -32,7 +32,7 @@ class GuestEnded(RigError):
     """QEMU ended before the guest reached the stop point."""
 
     def __init__(self) -> None:
-        super().__init__("the guest ended before it came to that place", where="replay")
+        super().__init__("the guest ended before it reached the stop point", where="replay")
 
 
 class DebugPort:

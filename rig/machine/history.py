@@ -46,7 +46,7 @@ def write_empty_qcow2(path: Path, owner: str | None) -> None:
 async def take_first_snapshot(monitor: Monitor) -> None:
     """Take a snapshot of the replay before its first instruction. Raises RigError when the disk is full."""
     # QMP's snapshot-save is a job whose end comes as an event. The human monitor's savevm is finished when it answers.
-    said = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
-    if said:
+    answer = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
+    if answer:
         remedy = "free some space in the directory for temporary files, or use --no-reverse"
-        raise RigError(f"QEMU refused a snapshot: {said}", where="replay", remedy=remedy)
+        raise RigError(f"QEMU refused a snapshot: {answer}", where="replay", remedy=remedy)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 __all__ = ["keep_to", "own_cpu"]
 
-PREFIX = "\0rig-processor-"
+PREFIX = "\0rig-cpu-"
 """The start of an abstract socket name (unix(7)). Binding it takes the lock; the kernel frees it with its owner."""
 
 

@@ -60,7 +60,7 @@ def current() -> Any:
                 continue
             kind = gdb.lookup_type("struct task_struct").pointer().pointer()
             return gdb.Value((address + offset) & (1 << 64) - 1).cast(kind).dereference().dereference()
-    raise gdb.GdbError("the CPU's own data are not found")
+    raise gdb.GdbError("the CPU's per-CPU data cannot be found")
 
 
 def name_of(task: Any) -> str:

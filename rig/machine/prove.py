@@ -10,6 +10,7 @@ from rig.errors import RigError
 from rig.image.payload import blank_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
+from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, runtime_directory, swap_file
@@ -57,6 +58,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
                 payload=directory / "payload",
                 incoming=True,
                 swap=swap_file(spec, directory),
+                disk=disk_file(spec, directory, blank=True),
                 shell=True,
             )
             async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:
@@ -85,8 +87,10 @@ def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failu
             return Failure(f"QEMU cannot use it now: {line.strip()}", passing=True)
     lines = [text for line in printed if (text := line.decode(errors="replace").strip())]
     if "did not say" not in error.what:
-        said = [line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line]
-        return Failure(f"QEMU ends: {said[0] if said else error.what}")
+        messages = [
+            line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line
+        ]
+        return Failure(f"QEMU ends: {messages[0] if messages else error.what}")
     if not lines:
         return Failure(f"the kernel hangs: it printed nothing within {patience.silent:g} s")
     last = lines[-1][:120]

@@ -69,14 +69,14 @@ class Monitor:
             raise RigError(
                 f"QEMU did not answer {command} within {seconds:g} s",
                 where="QMP",
-                remedy="it was stopped, or hangs; --timeout-scale 3 on a slow machine",
+                remedy="QEMU was stopped or hangs; on a slow machine: --timeout-scale 3",
             ) from None
         except ExecuteError as error:
             raise RigError(f"QEMU refused {command}: {error}", where="QMP") from error
         except (QMPError, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise RigError(f"QEMU was gone when {command} was sent", where="QMP") from error
+            raise RigError(f"QEMU had exited when {command} was sent", where="QMP") from error
 
     async def human(self, command: str, *, deadline: float = ANSWER_DEADLINE) -> str:
         """Run a human monitor command (HMP) and return its output. For most commands output means an error."""
@@ -126,7 +126,7 @@ class Monitor:
                 seen, moved = progress, time.monotonic()
             if time.monotonic() - moved > STILL_DEADLINE * self._scale:
                 raise RigError(
-                    f"QEMU came no further with {'saving' if direction == 'out' else 'restoring'} the guest for"
+                    f"QEMU made no progress in {'saving' if direction == 'out' else 'restoring'} the guest for"
                     f" {STILL_DEADLINE * self._scale:g} s",
                     where="migration",
                     remedy="--timeout-scale 3 on a slow machine",

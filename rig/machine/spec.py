@@ -49,8 +49,10 @@ class GuestSpec:
     kernel_digest, initramfs_digest, rootfs_digest: SHA-256 of the files' content.
     machine, cpu_model: the values of -machine and -cpu.
     swap: bytes of the virtio disk for swap, 0 for none.
+    disk: bytes of the virtio disk for files, 0 for none.
     append: words added to the kernel's command line.
     qemu_args: words added to QEMU's command line.
+    continuation_size: bytes of the NVDIMM for the continuation of a branched run, 0 for a guest without one.
     """
 
     memory: int
@@ -68,9 +70,11 @@ class GuestSpec:
     machine: str
     cpu_model: str
     swap: int = 0
+    disk: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    continuation_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Wiring:
     ram: a file that backs the guest's memory, mapped privately unless ram_kept is set.
     ram_kept: whether the guest's writes go to the file `ram`.
     prealloc: whether QEMU allocates all of the guest's pages before the guest starts.
+    continuation: the image of the continuation: blank, the point at which to stop, or other steps of the plan.
     blank_layers: a directory of blank images, named by their sizes, that stand in for the layers of a new snapshot.
     """
 
@@ -100,6 +105,7 @@ class Wiring:
     rr: str | None = None
     recording: Path | None = None
     swap: Path | None = None
+    disk: Path | None = None
     ssh: bool = False
     run_as: str | None = None
     shell: bool = False
@@ -111,6 +117,7 @@ class Wiring:
     ram_kept: bool = False
     prealloc: bool = False
     blank_layers: Path | None = None
+    continuation: Path | None = None
 
     @property
     def qmp(self) -> Path:

@@ -85,7 +85,9 @@ def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
     root = find_root(store, request.packages, request.root)
     if settings.image is not None and names_layer(store, settings.image):
         if root.whole:
-            raise UsageError("a program has one root", where="--root, --image", remedy="leave out one of them")
+            raise UsageError(
+                "these options exclude each other", where="--root, --image", remedy="leave out one of them"
+            )
         root = Root((*root.layers, named_layer(store, settings.image)))
         settings = replace(settings, image=None)
     config = next((layer.config for layer in root.layers if layer.whole), ImageConfig())

@@ -46,4 +46,4 @@ def parse_expectation(text: str) -> Expectation:
     name = value.upper().removeprefix("SIG")
     if kind == "signal" and equals and f"SIG{name}" in signal.Signals.__members__:
         return Expectation("signal", name)
-    raise UsageError(f"'{text}' is not something to expect", where="--expect", remedy=f"write {KINDS}")
+    raise UsageError(f"'{text}' is not a valid expectation", where="--expect", remedy=f"write {KINDS}")

@@ -117,7 +117,7 @@ def _stamp(store: Store, path: Path) -> str:
 def _directory(store: Store, directory: Path) -> LayerImage:
     if directory == Path("/"):
         raise UsageError(
-            "the host's own root is no root for a guest", where="--root /", remedy="name a directory, or use --copy"
+            "the host's own root cannot be a guest's root", where="--root /", remedy="name a directory, or use --copy"
         )
     key = layer_key("directory", _listing(directory))
     found = find_layer(store, key)

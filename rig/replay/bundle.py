@@ -20,7 +20,6 @@ from rig.image.hosttools import disk_full, tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
-from rig.image.whole_file import unnamed_until_whole
 from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
@@ -29,6 +28,7 @@ from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_direct
 from rig.run.document import Run
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
 from rig.sanitize import plain
+from rig.whole_file import unnamed_until_whole
 
 __all__ = ["Imported", "export_run", "import_run"]
 
@@ -97,7 +97,7 @@ def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, s
         path = Path(hint)
         return Entry(kind, digest, path.parent, {path.name: digest}, {"spec": path.name})
     raise RigError(
-        f"the run's {kind} ({digest[:16]}) is not here any more",
+        f"the run's {kind} ({digest[:16]}) is no longer in the cache",
         where=store.root,
         remedy="run it again, and export that run",
     )
@@ -168,7 +168,7 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         target = root / run.id
         kept = target / RUN_FILE
         if kept.is_file() and kept.read_bytes() != (work / "run" / RUN_FILE).read_bytes():
-            raise RigError("another run of that id is here already", where=target, remedy="move it away first")
+            raise RigError("a run with this id exists already", where=target, remedy="move it elsewhere first")
         here = {entry.key for entry in store.entries("imported")}
         parts = _adopt(store, work, manifest, run)
         if not kept.is_file():
@@ -250,7 +250,9 @@ def _unpack(source: Path, work: Path) -> Manifest:
 
 
 def _damaged(source: Path, why: str) -> RigError:
-    return RigError(f"is not an archive of rig's, or is damaged: {why}", where=source, remedy="export the run again")
+    return RigError(
+        f"rig did not write this archive, or it is damaged: {why}", where=source, remedy="export the run again"
+    )
 
 
 def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:

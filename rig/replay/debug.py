@@ -18,8 +18,8 @@ from rig.image.symbols import Symbols
 from rig.machine.qemu import Qemu
 from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
-from rig.replay.stop_point import Place
-from rig.replay.stopped import Instant, at_place
+from rig.replay.stop_point import StopPoint
+from rig.replay.stopped import StoppedReplay, stopped_at
 from rig.run.progress import Progress
 
 __all__ = ["HELPERS", "debug", "gdb_command", "launch_entry"]
@@ -64,7 +64,7 @@ async def debug(
     replayable: Replayable,
     qemu: Qemu,
     symbols: Symbols,
-    place: Place,
+    point: StopPoint,
     progress: Progress,
     *,
     bounds: Bounds,
@@ -79,36 +79,36 @@ async def debug(
     commands: gdb commands to start with.
     batch: exit after the commands instead of showing a prompt.
     server: port on 127.0.0.1 on which the replay waits for the user's debugger, until it is interrupted.
-    Raises the errors of at_place().
+    Raises the errors of stopped_at().
     """
     if server is None:
         tool("gdb")
     with staging_directory("debug") as name:
-        context = at_place(
+        context = stopped_at(
             replayable,
             qemu,
             symbols,
-            place,
+            point,
             Path(name),
             progress,
             bounds=bounds,
             debugger_port=server,
             reversible=reversible,
         )
-        async with context as instant:
+        async with context as stopped:
             progress.__exit__(None, None, None)
-            where = f" ({instant.function})" if instant.function else ""
-            if instant.clock is not None:
-                where = f" (a tick at {instant.clock:.3f} s)"
-            tell(f"stopped at {place}{where}, instruction {instant.instruction:,}")
-            instant.port.close()
+            where = f" ({stopped.function})" if stopped.function else ""
+            if stopped.clock is not None:
+                where = f" (a tick at {stopped.clock:.3f} s)"
+            tell(f"stopped at {point}{where}, instruction {stopped.instruction:,}")
+            stopped.port.close()
             if server is not None:
-                return await _serve(instant, symbols, server, replayable.run.id, tell)
-            command = gdb_command(symbols, str(instant.session.wiring.gdb), commands)
-            return await _attended([*command, "-batch"] if batch else command, instant)
+                return await _serve(stopped, symbols, server, replayable.run.id, tell)
+            command = gdb_command(symbols, str(stopped.session.wiring.gdb), commands)
+            return await _attended([*command, "-batch"] if batch else command, stopped)
 
 
-async def _attended(command: list[str], instant: Instant) -> int:
+async def _attended(command: list[str], stopped: StoppedReplay) -> int:
     ended_by: list[int] = []
 
     def end_gdb(number: int, frame: FrameType | None) -> None:
@@ -140,10 +140,10 @@ async def _attended(command: list[str], instant: Instant) -> int:
     return status
 
 
-async def _serve(instant: Instant, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:
+async def _serve(stopped: StoppedReplay, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:
     tell(f"attach with: gdb {symbols.vmlinux} -ex 'target remote 127.0.0.1:{port}' -ex 'source {HELPERS}'")
     tell(f"or, in VS Code's launch.json:\n{launch_entry(symbols, port, f'rig {run}')}")
     tell("Ctrl-C ends the guest")
     with contextlib.suppress(asyncio.CancelledError):
-        await instant.session.process.wait()
+        await stopped.session.process.wait()
     return 0

@@ -12,13 +12,13 @@ from rig.errors import UsageError
 from rig.run.document import Run
 from rig.units import parse_duration
 
-__all__ = ["KINDS", "Place", "default_place", "marks_of", "parse_place", "refuse_what_never_comes"]
+__all__ = ["KINDS", "StopPoint", "check_reached", "default_stop_point", "marks_of", "parse_stop_point"]
 
 KINDS = "oom, panic, fork, start, mark:NAME, t=TIME"
 
 
 @dataclass(frozen=True)
-class Place:
+class StopPoint:
     """A stop point.
 
     kind: `oom`, `panic`, `fork`, `start`, `mark` or `t` (a time).
@@ -36,45 +36,45 @@ class Place:
         return f"t={self.seconds:g}s" if self.kind == "t" else self.kind
 
 
-def parse_place(text: str) -> Place:
+def parse_stop_point(text: str) -> StopPoint:
     """Parse a stop point. Raises UsageError for a text that is none."""
     if text in ("oom", "panic", "fork", "start"):
-        return Place(text)
+        return StopPoint(text)
     if text.startswith("mark:") and len(text) > 5:
-        return Place("mark", name=text[5:])
+        return StopPoint("mark", name=text[5:])
     if text.startswith("t="):
         try:
-            return Place("t", seconds=parse_duration(text[2:]))
+            return StopPoint("t", seconds=parse_duration(text[2:]))
         except ValueError as error:
             raise UsageError(str(error), where=f"--at {text}", remedy="as in t=275s") from None
-    raise UsageError(f"'{text}' is no place", where="--at", remedy=f"one of {KINDS}")
+    raise UsageError(f"'{text}' is not a stop point", where="--at", remedy=f"one of {KINDS}")
 
 
-def default_place(run: Run) -> Place:
+def default_stop_point(run: Run) -> StopPoint:
     """Return the default stop point of a run: its OOM, else its panic, else its start."""
     if run.ooms and not (run.panic and run.recording.path is None):
-        return Place("oom")
-    return Place("panic") if run.panic else Place("start")
+        return StopPoint("oom")
+    return StopPoint("panic") if run.panic else StopPoint("start")
 
 
-def refuse_what_never_comes(run: Run, directory: Path, place: Place) -> None:
+def check_reached(run: Run, directory: Path, point: StopPoint) -> None:
     """Raise UsageError for a stop point that the run never reaches."""
     marks = marks_of(directory)
-    if place.kind == "oom" and not run.ooms:
+    if point.kind == "oom" and not run.ooms:
         raise UsageError("there was no OOM in this run", where="--at oom", remedy=f"one of {KINDS}")
-    if place.kind == "panic" and not run.panic:
+    if point.kind == "panic" and not run.panic:
         raise UsageError("the guest of this run did not panic", where="--at panic", remedy=f"one of {KINDS}")
-    if place.kind == "mark" and place.name not in marks:
+    if point.kind == "mark" and point.name not in marks:
         raise UsageError(
-            f"the run has no mark '{place.name}'",
+            f"the run has no mark '{point.name}'",
             where="--at",
             remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
         )
-    if place.kind == "t" and place.seconds <= (first := _first_second(directory)):
+    if point.kind == "t" and point.seconds <= (first := _first_second(directory)):
         raise UsageError(
             f"the recording begins at {first:.1f} s of the guest's clock", where="--at", remedy="a later time"
         )
-    if place.kind == "t" and run.guest_seconds is not None and place.seconds > run.guest_seconds:
+    if point.kind == "t" and run.guest_seconds is not None and point.seconds > run.guest_seconds:
         raise UsageError(
             f"the run ended at {run.guest_seconds:.1f} s of its clock", where="--at", remedy="an earlier time"
         )

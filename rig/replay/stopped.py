@@ -24,11 +24,11 @@ from rig.machine.session import Listeners, Session, confinement_user
 from rig.replay.guestclock import read_tick_clock
 from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
 from rig.replay.replayable import Replayable
-from rig.replay.stop_point import KINDS, Place, marks_of, refuse_what_never_comes
+from rig.replay.stop_point import KINDS, StopPoint, check_reached, marks_of
 from rig.run.document import Run
 from rig.run.progress import Progress
 
-__all__ = ["Instant", "NoSymbols", "at_place", "symbols_of"]
+__all__ = ["NoSymbols", "StoppedReplay", "stopped_at", "symbols_of"]
 
 # Kernel functions of each stop point. The breakpoint goes to the first one that the kernel's symbols have.
 FUNCTIONS = {
@@ -45,14 +45,14 @@ FUNCTIONS = {
 
 
 @dataclass(frozen=True)
-class Instant:
+class StoppedReplay:
     """A replay that is stopped at a stop point.
 
     function: the kernel function whose first instruction is next.
     clock: guest seconds of the first tick at or after the requested time, where the stop point is a time.
     """
 
-    place: Place
+    point: StopPoint
     session: Session
     port: DebugPort
     symbols: Symbols
@@ -71,7 +71,7 @@ def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
     found = find_symbols(store, kernel)
     if found is None:
         raise NoSymbols(
-            f"the debug symbols of {run.environment.kernel} are not here",
+            f"the debug symbols of {run.environment.kernel} are missing",
             where=store.root / "symbols",
             remedy=how_to_get(run.environment.kernel_name),
         )
@@ -79,18 +79,18 @@ def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
 
 
 @asynccontextmanager
-async def at_place(
+async def stopped_at(
     replayable: Replayable,
     qemu: Qemu,
     symbols: Symbols,
-    place: Place,
+    point: StopPoint,
     out: Path,
     progress: Progress,
     *,
     bounds: Bounds,
     debugger_port: int | None = None,
     reversible: bool = False,
-) -> AsyncIterator[Instant]:
+) -> AsyncIterator[StoppedReplay]:
     """Replay up to the stop point and yield the stopped replay.
 
     debugger_port: TCP port on 127.0.0.1 for QEMU's gdbstub.
@@ -98,8 +98,8 @@ async def at_place(
 
     Raises UsageError for a stop point that the run never reaches, and RigError when it is not reached in time.
     """
-    refuse_what_never_comes(replayable.run, replayable.directory, place)
-    names = FUNCTIONS.get(place.kind, ())
+    check_reached(replayable.run, replayable.directory, point)
+    names = FUNCTIONS.get(point.kind, ())
     addresses = symbol_addresses(symbols.vmlinux, names)
     function = next((name for name in names if name in addresses), "")
     if names and not function:
@@ -108,7 +108,7 @@ async def at_place(
         on_line=lambda line: progress.console(line.decode(errors="replace")),
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
     )
-    progress.phase(f"replay to {place}")
+    progress.phase(f"replay to {point}")
     disk = None
     if reversible:
         disk = out / "history.qcow2"
@@ -123,21 +123,21 @@ async def at_place(
         if reversible:
             await take_first_snapshot(session.monitor)
         clock = None
-        way = _Way(port, place, began + bounds.total, bounds.total)
+        way = _Way(port, point, began + bounds.total, bounds.total)
         try:
             if function:
-                await way.to_function(addresses[function], _condition(replayable, place, symbols))
-            elif place.kind == "t":
+                await way.to_function(addresses[function], _condition(replayable, point, symbols))
+            elif point.kind == "t":
                 clock = await way.to_time(replayable.spec.kernel, symbols)
         except GuestEnded:
             how = how_it_ended(session, await session.process.wait())
             raise RigError(
-                f"the replay ended before it came to {place}" + (f": {how}" if how else ""),
+                f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
                 where="replay",
-                remedy="rig replay says whether the recording is whole",
+                remedy="`rig replay` checks whether the recording is complete",
             ) from None
         count = await instruction(session)
-        yield Instant(place, session, port, symbols, count, function, time.monotonic() - began, clock)
+        yield StoppedReplay(point, session, port, symbols, count, function, time.monotonic() - began, clock)
 
 
 Condition = Callable[[DebugPort], Awaitable[bool]]
@@ -152,7 +152,7 @@ class _Way:
     """
 
     port: DebugPort
-    place: Place
+    point: StopPoint
     deadline: float
     total: float
 
@@ -161,9 +161,9 @@ class _Way:
             await self.port.go(max(self.deadline - time.monotonic(), 0.1))
         except TimeoutError:
             raise RigError(
-                f"the replay did not come to {self.place} within {self.total:g} s",
+                f"the replay did not reach {self.point} within {self.total:g} s",
                 where="replay",
-                remedy="--timeout-scale 3 on a slow machine; rig replay says whether the recording is whole",
+                remedy="--timeout-scale 3 on a slow machine; `rig replay` checks whether the recording is complete",
             ) from None
 
     async def to_function(self, address: int, here: Condition) -> None:
@@ -172,7 +172,9 @@ class _Way:
             await self._go()
             if (await self.port.registers())["rip"] != address:
                 raise RigError(
-                    f"the replay stopped before it came to {self.place}", where="replay", remedy="see rig replay"
+                    f"the replay stopped before it reached {self.point}",
+                    where="replay",
+                    remedy="`rig replay` shows where the replay stops",
                 )
             arrived = await here(self.port)
             await self.port.clear(address)
@@ -190,19 +192,19 @@ class _Way:
         """
         clock = await read_tick_clock(self.port, kernel, symbols)
         await self.port.watch(clock.jiffies)
-        while (now := await clock.seconds(self.port)) < self.place.seconds:
+        while (now := await clock.seconds(self.port)) < self.point.seconds:
             await self._go()
         await self.port.unwatch(clock.jiffies)
         return now
 
 
-def _condition(replayable: Replayable, place: Place, symbols: Symbols) -> Condition:
+def _condition(replayable: Replayable, point: StopPoint, symbols: Symbols) -> Condition:
     async def always(port: DebugPort) -> bool:
         return True
 
-    if place.kind == "mark":
-        return _nth(marks_of(replayable.directory).index(place.name) + 1)
-    if place.kind == "fork":
+    if point.kind == "mark":
+        return _nth(marks_of(replayable.directory).index(point.name) + 1)
+    if point.kind == "fork":
         return _child_is(replayable.run, symbols)
     return always
 

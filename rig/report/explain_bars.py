@@ -17,30 +17,28 @@ _LABEL = 30
 
 
 def picture_table(picture: Picture) -> Table:
-    """Return a picture as a table: label, bar, size. A mark is a | on the bar; the first mark is named."""
-    largest = max((_reach(bar) for bar in picture.bars), default=0)
+    """Return a picture as a table: label, bar, size, and the names of the bar's parts.
+
+    A mark is a | on the bar; the first mark is named. A part at the bar's end is drawn as ▒.
+    """
     table = Table(title=picture.title, title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, max_width=_LABEL)
     table.add_column(no_wrap=True, width=_WIDTH)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, style="dim")
     for bar in picture.bars:
-        # Zones differ in size by orders of magnitude, so each bar is scaled to its own zone's watermarks.
-        whole = _reach(bar) if bar.marks else (picture.whole_kb or largest)
-        marks = "".join(f"{name} {size(value)}" for name, value in bar.marks[:1])
-        table.add_row(Text(plain(bar.label)), _bar(bar, whole), size(bar.value_kb), marks)
+        marks = [f"{name} {size(value)}" for name, value in bar.marks[:1]]
+        marks += [f"▒ {size(value)} {name}" for name, value in bar.parts]
+        table.add_row(Text(plain(bar.label)), _bar(bar, bar.whole(picture)), size(bar.value_kb), ", ".join(marks))
     return table
-
-
-def _reach(bar: Bar) -> int:
-    return max([bar.value_kb, *(value for _name, value in bar.marks)])
 
 
 def _bar(bar: Bar, whole: int) -> Text:
     if whole <= 0:
         return Text("")
     filled = min(round(bar.value_kb * _WIDTH / whole), _WIDTH)
-    cells = ["█"] * filled + ["·"] * (_WIDTH - filled)
+    apart = min(round(sum(kb for _name, kb in bar.parts) * _WIDTH / whole), filled)
+    cells = ["█"] * (filled - apart) + ["▒"] * apart + ["·"] * (_WIDTH - filled)
     for _name, value in bar.marks:
         cells[min(value * _WIDTH // whole, _WIDTH - 1)] = "|"
     low = bool(bar.marks) and bar.value_kb <= bar.marks[0][1]

@@ -29,7 +29,7 @@ def open_vmlinux(path: Path) -> Symbolizer:
         raise UsageError("there is no such vmlinux", where=path, remedy="give the file from the kernel's debug package")
     with path.open("rb") as file:
         if file.read(4) != b"\x7fELF":
-            raise UsageError("this is no ELF file", where=path, remedy="give vmlinux, not bzImage or vmlinuz")
+            raise UsageError("this is not an ELF file", where=path, remedy="give vmlinux, not bzImage or vmlinuz")
     try:
         return _Vmlinux(path)
     except ImportError as error:

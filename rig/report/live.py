@@ -10,7 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from rig.run.process_names import process_key, process_names
 from rig.run.progress import NullProgress, Progress
+from rig.run.records import Records
 from rig.sanitize import plain
 from rig.units import format_megabytes
 
@@ -180,7 +182,10 @@ def progress_for(console: Console | None = None, *, quiet: bool = False) -> Prog
 def _held(record: Mapping[str, Any]) -> dict[str, int | None]:
     procs = record.get("procs")
     rows = [row for row in procs if isinstance(row, Mapping)] if isinstance(procs, list) else []
-    return {plain(row.get("comm") or row.get("program"), longest=16): _whole(row.get("rss_kb")) for row in rows[:16]}
+    shown = rows[:16]
+    names = process_names(Records(items=({"ev": "sample", "procs": shown},)))
+    said = [names.get(process_key(row)) or row.get("comm") or row.get("program") for row in shown]
+    return {plain(name, longest=32): _whole(row.get("rss_kb")) for name, row in zip(said, shown, strict=True)}
 
 
 def _free(record: Mapping[str, Any]) -> int | None:

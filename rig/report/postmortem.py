@@ -165,8 +165,8 @@ def _array(array: ArrayPages) -> list[Text]:
             "swapped": array.count(index, "swapped"),
             "absent": array.count(index, "absent"),
         }
-        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        lines.append(Text.assemble("  ", (f"{plain(name)} ({pid})", "cyan"), f": {said or 'none'}"))
+        states = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        lines.append(Text.assemble("  ", (f"{plain(name)} ({pid})", "cyan"), f": {states or 'none'}"))
     for run in array.runs[:MOST_RUNS]:
         last = run.first + run.count - 1
         lines.append(Text(f"    {run.first:>7,} to {last:>7,}  {_whose(array, run)}", "dim"))
@@ -179,7 +179,7 @@ def _whose(array: ArrayPages, run: PageRun) -> str:
     """Return which processes own the frames of these pages: groups that share a frame, and processes with their own."""
     names = {pid: plain(name) for pid, name in zip(array.pids, array.names, strict=True)}
     if not run.groups:
-        said = ", ".join(f"{name} {state}" for name, state in zip(names.values(), run.states, strict=True))
+        owners = ", ".join(f"{name} {state}" for name, state in zip(names.values(), run.states, strict=True))
     else:
         parts = []
         for group in run.groups:
@@ -188,8 +188,8 @@ def _whose(array: ArrayPages, run: PageRun) -> str:
             parts.append(f"{who} {'share one' if len(group) > 1 else 'has its own' if own else 'shares with others'}")
         rest = [pid for pid in array.pids if not any(pid in group for group in run.groups)]
         parts += [f"{names[pid]} {run.states[array.pids.index(pid)]}" for pid in rest]
-        said = ", ".join(parts)
-    return said if run.map_count is None else f"{said}; each frame mapped {run.map_count} times"
+        owners = ", ".join(parts)
+    return owners if run.map_count is None else f"{owners}; each frame mapped {run.map_count} times"
 
 
 def _agreement(found: PostMortem) -> list[Text]:

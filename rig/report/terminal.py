@@ -155,8 +155,8 @@ def _trace(oom: OomReport) -> list[RenderableType]:
         line = Text.assemble((f"  {arrow} {'' if frame.reliable else '? '}{name}", style))
         if index == root or (frame.role in PARTS and frame.role not in named and frame.role != "page-fault"):
             named.add(frame.role)
-            said = PARTS[frame.role].format(invoker=plain(oom.invoker))
-            line.append(f"{'':<{max(2, 50 - len(name))}}{said}", "" if index == root else "dim")
+            part = PARTS[frame.role].format(invoker=plain(oom.invoker))
+            line.append(f"{'':<{max(2, 50 - len(name))}}{part}", "" if index == root else "dim")
         lines.append(line)
     return lines
 

@@ -52,8 +52,8 @@ def kernels_table(verified: Sequence[Verified], *, everything: bool = True) -> T
         if not everything and not bad:
             continue
         marks = [Text(f"{MARKS[result.status]} {result.status}", STYLES[result.status]) for result in row]
-        said = [result.why for result in bad if result.why] + [_numbers(result) for result in (bad or row[:1])]
-        table.add_row(row[0].check.name, *marks, plain("; ".join(text for text in said if text), longest=400))
+        reasons = [result.why for result in bad if result.why] + [_numbers(result) for result in (bad or row[:1])]
+        table.add_row(row[0].check.name, *marks, plain("; ".join(text for text in reasons if text), longest=400))
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from rig.errors import RigError, UsageError
 from rig.run.run_id import is_run_id, new_run_id
+from rig.seal import seal, seal_is_broken
+from rig.whole_file import sync_directory, sync_tree, write_whole
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -31,12 +34,15 @@ __all__ = [
     "parse_run",
     "read_run",
     "remove_leftovers",
+    "remove_run",
     "resolve_run",
     "rewrite_run",
+    "run_directories",
     "runs_directory",
     "unfinished_directory",
 ]
 
+logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
 UNFINISHED = ".unfinished-"
 LOCK = ".lock"
@@ -69,9 +75,9 @@ class OpenRun:
     def keep(self, run: Run) -> None:
         """Write run.json. From then on the directory is kept and gets its final name."""
         self.whole = False
-        text = run.model_dump_json(indent=2)
+        text = seal(run.model_dump_json(indent=2)) + "\n"
         try:
-            (self.directory / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+            write_whole(self.directory / RUN_FILE, text.encode())
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
         self.whole = True
@@ -105,7 +111,9 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise RigError(
-            "another rig writes this run, or left it unfinished", where=directory, remedy="wait for it, or rig clean"
+            "another rig process is writing this run, or left it unfinished",
+            where=directory,
+            remedy="wait for it, or run `rig clean`",
         ) from None
     except OSError as error:
         raise _cannot_write(directory, error) from error
@@ -120,19 +128,22 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
 
 def rewrite_run(directory: Path, run: Run) -> None:
     """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
-    staging = directory / f"{UNFINISHED}{RUN_FILE}"
     try:
-        staging.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        staging.replace(directory / RUN_FILE)
+        write_whole(directory / RUN_FILE, (run.model_dump_json(indent=2) + "\n").encode())
     except OSError as error:
         raise _cannot_write(directory, error) from error
 
 
 def finish_directory(directory: Path, final: Path) -> None:
-    """Rename a staging directory to its final name. Raises RigError when the rename fails."""
+    """Sync a staging directory and rename it to its final name: after a power cut a run is complete or absent.
+
+    Raises RigError when a file cannot be written or the rename fails.
+    """
     try:
         (directory / LOCK).unlink()
+        sync_tree(directory)
         directory.rename(final)
+        sync_directory(final.parent)
     except OSError as error:
         raise _cannot_write(directory, error) from error
 
@@ -186,7 +197,7 @@ class Listed:
 def list_runs(root: Path | None = None, *, last: int | None = None) -> list[Listed]:
     """Return the runs, oldest first. last: at most this many, the newest ones."""
     listed: list[Listed] = []
-    directories = _directories(runs_directory() if root is None else root)
+    directories = run_directories(root)
     for directory in directories if last is None else directories[-last:]:
         try:
             listed.append(Listed(directory.name, directory, read_run(directory)))
@@ -206,7 +217,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
         path = path.parent
     if (path / RUN_FILE).is_file():
         return path.resolve()
-    directories = _directories(root)
+    directories = run_directories(root)
     if run == "last":
         if not directories:
             raise UsageError("there is no run yet", where=root, remedy="make one: rig run overcommit-oops")
@@ -219,7 +230,7 @@ def resolve_run(run: str, root: Path | None = None) -> Path:
         return (exact or found)[0]
     if found:
         names = "\n".join(directory.name for directory in found)
-        raise UsageError(f"'{run}' begins {len(found)} runs' ids", remedy="write more of it", detail=names)
+        raise UsageError(f"'{run}' matches {len(found)} runs", remedy="write more of the id", detail=names)
     raise UsageError(f"there is no run '{run}'", where=root, remedy="'rig runs' lists the runs")
 
 
@@ -257,6 +268,8 @@ def parse_run(text: bytes, where: Path) -> Run:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise RigError(f"not a run: {key}: {first['msg']}", where=where, remedy="the file is damaged") from None
+    if seal_is_broken(text):
+        logger.warning("%s was changed after it was written: what it says of the run may be wrong", where)
     if not is_run_id(run.id):
         raise RigError(f"not a run: {run.id[:40]!r} is not a run's id", where=where, remedy="the file is damaged")
     if run.schema_version > SCHEMA_VERSION:
@@ -268,9 +281,30 @@ def parse_run(text: bytes, where: Path) -> Run:
     return run
 
 
-def _directories(root: Path) -> list[Path]:
+def run_directories(root: Path | None = None) -> list[Path]:
     """Return the directories of complete runs, oldest first: by the second in the id, then by run.json's mtime."""
+    root = runs_directory() if root is None else root
     if not root.is_dir():
         return []
-    whole = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
-    return sorted(whole, key=lambda directory: (directory.name[:15], (directory / RUN_FILE).stat().st_mtime_ns))
+    complete = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
+    return sorted(complete, key=lambda directory: (directory.name[:15], _written(directory / RUN_FILE)))
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # another rig removes this run
+
+
+def remove_run(directory: Path) -> None:
+    """Remove a run. It is renamed first, so that no list shows half a run and `rig clean` finds what is left of it.
+
+    Raises RigError when the directory cannot be renamed.
+    """
+    aside = directory.with_name(f"{UNFINISHED}{directory.name}")
+    try:
+        directory.rename(aside)
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
+    shutil.rmtree(aside, ignore_errors=True)

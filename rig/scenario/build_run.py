@@ -47,7 +47,7 @@ def build_run(scenario: Scenario, evidence: Evidence, judgement: Judgement, **kn
         "to_the_end": settings.to_the_end,
         "guest_seconds": float(items[-1]["t"]) if items else None,
         "footprint": _footprint(evidence),
-        "heard": _heard(evidence),
+        "heard": _collected(evidence),
         "end_reason": str(end.get("reason", "")) or ("panic" if panics else ""),
         "steps": tuple(_steps(evidence)),
         "roles": {role: pid for pid, role in evidence.roles().items()},
@@ -74,7 +74,7 @@ def _footprint(evidence: Evidence) -> Footprint:
     )
 
 
-def _heard(evidence: Evidence) -> Collected:
+def _collected(evidence: Evidence) -> Collected:
     records = evidence.records
     return Collected(
         records=len(records.items),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Judge the conditions that every run must meet, whatever its scenario claims.
 
-The sysctls that the plan set were still in force at the end, and no program ended unexpectedly.
+The sysctls that the plan set were still in force at the end, and no program ended unexpectedly. A run of a scenario
+that does not speak of OOM kills must not have one: its other claims would fail for that and not say so.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from rig.scenario.evidence import Evidence
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
 
-__all__ = ["built_in"]
+__all__ = ["NO_OOM", "built_in", "unforeseen_oom"]
 
+NO_OOM = "no-oom"
+ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
+"""Names in a claim by which a scenario speaks of OOM reports."""
 SETTINGS = "settings-held"
 PROGRAMS = "programs-lived"
 
@@ -27,6 +31,30 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
         yield _settings_held(evidence)
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
+
+
+def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
+    """Return a failed claim if memory ran out although the scenario speaks of no OOM; None otherwise."""
+    reports = evidence.ooms()
+    if not reports or _speaks_of_oom(scenario):
+        return None
+    killed = [f"{kill.comm} ({kill.pid})" for each in reports for kill in each.kills]
+    where = "a cgroup" if reports[0].scope == "memcg" else "the guest"
+    what = f"the kernel killed {', '.join(killed)}" if killed else "the kernel killed nobody"
+    return Claimed(
+        id=NO_OOM,
+        text="the guest had memory enough: no OOM came",
+        kind="claim",
+        verdict="failed",
+        values=(Shown(name="killed", value=killed, shown=", ".join(killed) or "none"),),
+        reason=f"{where} ran out of memory, line {reports[0].line} of console.log: {what}",
+    )
+
+
+def _speaks_of_oom(scenario: Scenario) -> bool:
+    """Return whether a claim names an OOM, or the plan waits for one."""
+    claimed = any(checked.names & ABOUT_OOM for checked in scenario.claims)
+    return claimed or any("oom" in step.keys for step in scenario.file.plan.steps)
 
 
 def _settings_held(evidence: Evidence) -> Claimed:

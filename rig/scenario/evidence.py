@@ -11,6 +11,7 @@ from typing import Any
 
 from rig.klog import Log, OomEvent, PanicEvent
 from rig.run.badness import Candidate, candidates, rss_slack
+from rig.run.process_names import Process, process_names
 from rig.run.records import Record, Records
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
@@ -76,16 +77,17 @@ class Evidence:
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
     def roles(self) -> Mapping[int, str]:
-        """Return pid -> role of the scenario's processes: the comm in its last sample, else the program."""
+        """Return pid -> role of the scenario's processes. No two have one role (rig/run/process_names.py)."""
         return self._roles
 
     @cached_property
+    def names(self) -> dict[Process, str]:
+        """The role of each process by its program and pid."""
+        return process_names(self.records)
+
+    @cached_property
     def _roles(self) -> dict[int, str]:
-        roles = {spawn["pid"]: str(spawn.get("program", "")) for spawn in self.records.of("spawn") if "pid" in spawn}
-        for sample in self.samples():
-            for process in processes(sample):
-                roles[process["pid"]] = str(process.get("comm") or process.get("program", ""))
-        return roles
+        return {pid: name for (_program, pid), name in self.names.items()}
 
     def ranking(self, oom: OomEvent) -> tuple[Candidate, ...]:
         """Return the tasks of an OOM report, worst first."""

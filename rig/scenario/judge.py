@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
-from rig.scenario.conditions import built_in
+from rig.scenario.conditions import NO_OOM, built_in, unforeseen_oom
 from rig.scenario.cross_check import cross_check
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
@@ -50,11 +50,19 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
     excused = any(
         done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
     )
-    plan = _plan_claim(evidence, excused)
-    agrees = cross_check(evidence)
-    own = [plan, *built_in(scenario, evidence)] if agrees is None else [plan, agrees, *built_in(scenario, evidence)]
-    claims = (*own, *done.values())
+    oom = unforeseen_oom(scenario, evidence)
+    if oom is not None:
+        done = {name: _after_oom(claim) for name, claim in done.items()}
+    own = [_plan_claim(evidence, excused or oom is not None), cross_check(evidence), oom]
+    claims = (*(claim for claim in own if claim is not None), *built_in(scenario, evidence), *done.values())
     return Judgement(claims, *_verdict(claims, evidence))
+
+
+def _after_oom(claim: Claimed) -> Claimed:
+    """Return a claim of a run with an unforeseen OOM: one that cannot be judged is then no fault of the run."""
+    if claim.verdict != "invalid":
+        return claim
+    return claim.model_copy(update={"verdict": "not-applicable", "reason": f"{NOT_JUDGED} it rests on '{NO_OOM}'"})
 
 
 def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:

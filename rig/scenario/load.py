@@ -235,7 +235,7 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
             run = str(step.keys.get("run", step.keys["program"]))
             if run not in programs and "{" not in run:
                 raise UsageError(
-                    f"'spawn' of the program '{run}', which [[programs]] does not name",
+                    f"'spawn' of the program '{run}', which [[programs]] does not define",
                     where=place("plan", "steps", index),
                     remedy=did_you_mean(run, programs, kind="program"),
                 )
@@ -243,7 +243,7 @@ def _check_steps(file: ScenarioFile, place: Any, names: frozenset[str]) -> None:
             name = str(step.keys["program"])
             if name not in spawned and not any("{" in each for each in spawned):
                 raise UsageError(
-                    f"'{step.do}' speaks of the program '{name}', which no step spawns",
+                    f"'{step.do}' refers to the program '{name}', which no step spawns",
                     where=place("plan", "steps", index),
                     remedy=did_you_mean(name, spawned, kind="program"),
                 )

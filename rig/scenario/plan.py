@@ -98,7 +98,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
                 if not evaluate(when, settings.names(), PLAIN_FUNCTIONS):
                     continue
             except (Undecidable, AbsentSubject) as error:
-                raise UsageError(f"'when' cannot be judged: {error}", where=where, detail=when.text) from None
+                raise UsageError(f"'when' cannot be evaluated: {error}", where=where, detail=when.text) from None
         for item in range(1, _times(step.repeat, context, where) + 1):
             words = _words(step.keys, {**context, "item": item}, where)
             if step.do == "spawn":
@@ -119,7 +119,7 @@ def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[Rende
         asked = settings.sysctls.get(name, "")
         if words.get("value", "").split() != asked.split():
             raise UsageError(
-                f"{name}={asked} was asked for, and the plan of '{scenario.name}' sets it to {words.get('value')}",
+                f"{name}={asked} was asked for, but the plan of '{scenario.name}' sets it to {words.get('value')}",
                 where=f"--set {name}={asked}",
                 remedy=f"leave it out; 'rig show {scenario.name}' lists the parameters that choose it",
             )
@@ -161,7 +161,7 @@ def _command(words: list[tuple[str, str]], programs: dict[str, ProgramFile], whe
     run = keys.get("run", keys["program"])
     if run not in programs:
         raise UsageError(
-            f"'spawn' of the program '{run}', which [[programs]] does not name",
+            f"'spawn' of the program '{run}', which [[programs]] does not define",
             where=where,
             remedy=did_you_mean(run, programs, kind="program"),
         )
@@ -182,6 +182,6 @@ def _bounded(words: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
                 raise UsageError(
                     f"timeout={value} is not a number of seconds above zero",
                     where=where,
-                    remedy="bound every wait",
+                    remedy="give every wait a time limit",
                 )
     return words

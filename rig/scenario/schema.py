@@ -53,6 +53,7 @@ class GuestNeeds(Strict):
     memory: Size = 512 << 20
     cpus: Annotated[int, Field(ge=1, le=64)] = 1
     swap: Size = 0
+    disk: Size = 0
     zram: Size = 0
     prealloc: bool = False
     """Whether QEMU preallocates the guest's memory.
@@ -183,7 +184,7 @@ class ScenarioFile(Strict):
         for claim in self.claims:
             for need in claim.needs:
                 if need not in earlier:
-                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is no claim above it")
+                    raise ValueError(f"claims: '{claim.id}' needs '{need}', which is not a claim above it")
             earlier.add(claim.id)
         for name in self.sysctls:
             if "." not in name:

@@ -29,6 +29,8 @@ SMALLEST_MEMORY = 96 << 20
 """Measured with Debian's kernel 6.1: a guest of 80M reaches the agent, one of 72M does not. 16M more for others."""
 LARGEST_MEMORY = 64 << 30
 DEFAULT_MEMORY = 512 << 20
+SMALLEST_DISK, LARGEST_DISK = 8 << 20, 64 << 30
+"""Bytes; mke2fs makes a journal from 8 MB on."""
 
 SYSCTL = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_/:-]+)+")
 # The first part of a sysctl's name is a directory of /proc/sys.
@@ -50,6 +52,7 @@ class Settings:
     cpus: int
     swap: int
     zram: int
+    disk: int = 0
     prealloc: bool = False
     kernel: str | None = None
     image: str | None = None
@@ -68,7 +71,7 @@ class Settings:
         }
 
     def guest(self) -> dict[str, int]:
-        return {"memory": self.memory, "cpus": self.cpus, "swap": self.swap, "zram": self.zram}
+        return {"memory": self.memory, "cpus": self.cpus, "swap": self.swap, "zram": self.zram, "disk": self.disk}
 
     def names(self) -> dict[str, Any]:
         """Return the names that expressions may use before the run: `params`, `guest` and `to_the_end`."""
@@ -94,6 +97,7 @@ def parse_settings(scenario: Scenario, sets: Sequence[str] = (), *, to_the_end: 
         cpus=file.guest.cpus,
         swap=file.guest.swap,
         zram=file.guest.zram,
+        disk=file.guest.disk,
         prealloc=file.guest.prealloc,
         to_the_end=to_the_end,
     )
@@ -114,7 +118,7 @@ def guest_settings(sets: Sequence[str] = ()) -> Settings:
     for text in sets:
         name, value = _split(text)
         if name not in GUEST_SETTINGS:
-            raise UsageError(f"'{name}' is no setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
+            raise UsageError(f"'{name}' is not a setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
         settings = _set_guest(settings, name, value)
     _check_guest(settings)
     return settings
@@ -167,9 +171,9 @@ def _sysctl(name: str, text: str) -> str:
 
 def _set_guest(settings: Settings, name: str, text: str) -> Settings:
     where = f"--set {name}={text}"
-    if name in ("memory", "swap", "zram"):
+    if name in ("memory", "swap", "zram", "disk"):
         try:
-            return replace(settings, **{name: parse_size(text)})  # type: ignore[arg-type] # the name is one of three
+            return replace(settings, **{name: parse_size(text)})  # type: ignore[arg-type] # the name is one of four
         except ValueError as error:
             raise UsageError(str(error), where=where, remedy="write a size") from None
     if name == "cpus":
@@ -219,17 +223,24 @@ def _check_guest(settings: Settings) -> None:
             where="memory",
             remedy="write it as in 384M",
         )
+    if settings.disk and not SMALLEST_DISK <= settings.disk <= LARGEST_DISK:
+        raise UsageError(
+            f"{_size(settings.disk)} is not the size of a disk, which is {format_size(SMALLEST_DISK)} to "
+            f"{format_size(LARGEST_DISK)}",
+            where="disk",
+            remedy="write it as in 1G",
+        )
     if settings.clock == "warp" and settings.cpus > 1:
         raise UsageError(
             "the warp clock has one CPU: QEMU never starts a second one while it counts instructions",
             where="cpus",
-            remedy="leave cpus out, or take --clock live",
+            remedy="leave cpus out, or use --clock live",
         )
     if settings.clock == "warp" and settings.accel == "kvm":
         raise UsageError(
             "the warp clock needs TCG: KVM runs on the host's time",
             where="accel",
-            remedy="leave --accel out, or take --clock live",
+            remedy="leave --accel out, or use --clock live",
         )
 
 
@@ -240,7 +251,7 @@ def _run_checks(scenario: Scenario, settings: Settings) -> None:
             holds = evaluate(expression, settings.names(), PLAIN_FUNCTIONS)
         except (Undecidable, AbsentSubject) as error:
             raise UsageError(
-                f"the check cannot be judged: {error}",
+                f"the check cannot be evaluated: {error}",
                 where=where,
                 remedy="correct it",
                 detail=expression.text,

@@ -84,7 +84,9 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
         name = name.strip()
         where = f"--over {text}"
         if not equals or not name:
-            raise UsageError(f"'{text}' is no axis", where="--over", remedy="write NAME=V1,V2, as in memory=384M,512M")
+            raise UsageError(
+                f"'{text}' is not an axis", where="--over", remedy="write NAME=V1,V2, as in memory=384M,512M"
+            )
         values = tuple(value.strip() for value in rest.split(","))
         if not all(values):
             raise UsageError(
@@ -100,14 +102,14 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
 def _axis(name: str, values: tuple[str, ...], where: str) -> Axis:
     if len(set(values)) != len(values):
         twice = next(value for value in values if values.count(value) > 1)
-        raise UsageError(f"the value {twice} stands twice", where=where, remedy="--repeat N runs each point N times")
+        raise UsageError(f"the value {twice} is given twice", where=where, remedy="--repeat N runs each point N times")
     return Axis(name, values)
 
 
 def _no_name_twice(names: Sequence[str], where: str) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"the axis '{name}' stands twice", where=where, remedy="give all its values in one")
+            raise UsageError(f"the axis '{name}' is given twice", where=where, remedy="give all its values at once")
 
 
 def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
@@ -126,7 +128,9 @@ def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
             raise UsageError(f"unknown key '{key}'", where=path, remedy=did_you_mean(key, FILE_KEYS))
     name = scenario or content.get("scenario")
     if not isinstance(name, str):
-        raise UsageError("no scenario is named", where=path, remedy='add scenario = "NAME", or name it in the call')
+        raise UsageError(
+            "no scenario is named", where=path, remedy='add scenario = "NAME", or name it on the command line'
+        )
     repeat = content.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= 1000:
         raise UsageError("is not a number from 1 to 1000", where=f"{path}: repeat")
@@ -136,7 +140,9 @@ def read_plan(path: Path, scenario: str | None = None) -> SweepPlan:
         if not isinstance(values, list):
             raise UsageError("an axis is a list of values", where=where, remedy=f'as in {key} = ["1", "2"]')
         if not values:
-            raise UsageError("the axis has no value: the product of the axes is empty", where=where, remedy="add some")
+            raise UsageError(
+                "the axis has no value: the product of the axes is empty", where=where, remedy="add at least one value"
+            )
         axes.append(_axis(key, tuple(_text(value, where) for value in values), where))
     points = content.get("points", [])
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
@@ -200,10 +206,10 @@ def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> Non
     if not count:
         raise UsageError("there is no point: the product is empty", where="--over", remedy="name at least one axis")
     if count >= MANY_POINTS and not yes:
-        raise UsageError(f"that is {count} runs", where="--over", remedy="--yes if you mean it")
+        raise UsageError(f"that is {count} runs", where="--over", remedy="add --yes to run them all")
     shared = {name for name, _ in plan.fixed} & set(plan.names)
     if shared:
-        raise UsageError(f"'{min(shared)}' is both set and an axis", where="--set", remedy="leave one out")
+        raise UsageError(f"'{min(shared)}' is both a setting and an axis", where="--set", remedy="leave one out")
     for axis in plan.axes:
         for value in axis.values:
             _check_value(scenario, axis.name, value)

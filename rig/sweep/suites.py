@@ -26,7 +26,9 @@ def suites_of_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[Suite]:
         verdict, share = agreed[row.point]
         if plan.repeat > 1:
             name += f" run {row.repeat + 1}"
-            said = f"{share:.0%} of its runs are {verdict}"
-            cases += (Case("stable", "passed" if share == 1 else "failed", "" if share == 1 else said, (said,)),)
+            share_text = f"{share:.0%} of its runs are {verdict}"
+            cases += (
+                Case("stable", "passed" if share == 1 else "failed", "" if share == 1 else share_text, (share_text,)),
+            )
         suites.append(Suite(name, cases, row.host_seconds, properties=(("run", row.run), ("verdict", row.verdict))))
     return suites

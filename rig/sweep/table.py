@@ -42,12 +42,13 @@ from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
 from rig.units import parse_size
+from rig.whole_file import unnamed_until_whole
 
 __all__ = ["TABLE_VERSION", "agreement", "query", "read_table", "table_of", "write_table"]
 
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
-SIZES = ("memory", "swap", "zram")
+SIZES = ("memory", "swap", "zram", "disk")
 
 
 def agreement(rows: Sequence[Row]) -> dict[int, tuple[str, float]]:
@@ -113,10 +114,9 @@ def _reader(arrow: Any, scenario: Scenario, name: str) -> tuple[Any, Any]:
 def write_table(table: Any, path: Path) -> None:
     """Write the Parquet file atomically, by a rename. Raises RigError when it cannot be written."""
     parquet = _parquet()
-    aside = path.with_name(f".{path.name}.part")
     try:
-        parquet.write_table(table, aside)
-        aside.replace(path)
+        with unnamed_until_whole(path) as file:
+            parquet.write_table(table, file, write_page_checksum=True)
     except OSError as error:
         raise RigError(f"the table cannot be written: {error}", where=path) from error
 
@@ -128,14 +128,14 @@ def read_table(path: Path) -> Any:
     """
     parquet = _parquet()
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise RigError("there is no such file", where=path, remedy="'rig results' lists the sweeps") from None
     except (OSError, ValueError) as error:
         raise RigError(f"not a Parquet file: {error}", where=path) from None
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version is None:
-        raise RigError("the file holds no results of a sweep", where=path, remedy="'rig results' lists the sweeps")
+        raise RigError("the file contains no results of a sweep", where=path, remedy="'rig results' lists the sweeps")
     if version != str(TABLE_VERSION).encode():
         raise RigError(
             f"the results have schema version {version.decode(errors='replace')}, this rig reads {TABLE_VERSION}",

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rig.run.process_names import Process, process_key, process_names
 from rig.run.records import Record, Records
 
 __all__ = ["FREE", "KERNEL", "PAGE_CACHE", "Held", "held"]
@@ -38,18 +39,19 @@ def held(records: Records) -> list[Held]:
     samples = [sample for sample in records.of("sample") if _usable(sample)]
     # AnonPages before the plan's first process starts belongs to what no sample lists, such as the agent itself.
     before = next((_anon(sample) for sample in samples if not _processes(sample)), 0)
-    names = _names(samples)
-    return [_held(sample, min(before, _anon(sample)), names) for sample in samples]
+    names = process_names(records)
+    shown = _first_names(samples, names)
+    return [_held(sample, min(before, _anon(sample)), names, shown) for sample in samples]
 
 
-def _held(sample: Record, before: int, names: Sequence[str]) -> Held:
+def _held(sample: Record, before: int, names: Mapping[Process, str], shown: Sequence[str]) -> Held:
     meminfo = sample["meminfo"]
     total, free, anon = meminfo["MemTotal"], meminfo["MemFree"], _anon(sample)
     cache = _number(meminfo.get("Cached")) + _number(meminfo.get("Buffers"))
     families: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for proc in _processes(sample):
-        role = _role(proc)
-        families[str(proc.get("program"))][role if role in names else OTHERS] += _number(proc.get("anon_kb"))
+        role = _role(proc, names)
+        families[str(proc.get("program"))][role if role in shown else OTHERS] += _number(proc.get("anon_kb"))
     claimed = sum(sum(family.values()) for family in families.values())
     twice = max(0, claimed - (anon - before))
     parts: dict[str, int] = {}
@@ -85,8 +87,8 @@ def _share_out(family: Mapping[str, int], twice: int, parts: dict[str, int]) -> 
     return twice
 
 
-def _names(samples: Sequence[Record]) -> list[str]:
-    roles = dict.fromkeys(_role(proc) for sample in samples for proc in _processes(sample))
+def _first_names(samples: Sequence[Record], names: Mapping[Process, str]) -> list[str]:
+    roles = dict.fromkeys(_role(proc, names) for sample in samples for proc in _processes(sample))
     return list(roles)[:MOST_ROLES]
 
 
@@ -103,8 +105,8 @@ def _processes(sample: Record) -> list[Mapping[str, Any]]:
     return [proc for proc in procs if isinstance(proc, Mapping)] if isinstance(procs, list) else []
 
 
-def _role(proc: Mapping[str, Any]) -> str:
-    return str(proc.get("comm") or proc.get("program") or "?")[:16]
+def _role(proc: Mapping[str, Any], names: Mapping[Process, str]) -> str:
+    return names.get(process_key(proc)) or str(proc.get("comm") or proc.get("program") or "?")[:16]
 
 
 def _anon(sample: Record) -> int:

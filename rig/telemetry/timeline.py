@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rig.run.process_names import Process, process_key, process_names
 from rig.run.records import Record, Records
 from rig.sanitize import for_spreadsheet
 
@@ -36,9 +37,9 @@ def rows(records: Records) -> Iterator[Row]:
 
     A value that the guest did not report, or reported with another type, is None.
     step: index of the plan's step that was running.
-    Processes of one role (a pool's workers) are summed.
+    Each process has columns of its own, under its name (rig/run/process_names.py).
     """
-    step = 0
+    step, names = 0, process_names(records)
     before: tuple[float, int] | None = None
     for record in records.items:
         if record["ev"] == "step" and isinstance(record.get("i"), int):
@@ -51,7 +52,7 @@ def rows(records: Records) -> Iterator[Row]:
             row["pgfault_per_s"] = round((faults - before[1]) / (record["t"] - before[0]), 3)
         if isinstance(faults, int):
             before = (float(record["t"]), faults)
-        row.update(_processes(record))
+        row.update(_processes(record, names))
         yield row
 
 
@@ -85,30 +86,18 @@ def _guest(record: Record, step: int) -> Row:
     return row | {"pgfault_per_s": None, "oom_kill": _number(vmstat.get("oom_kill"))}
 
 
-def _processes(record: Record) -> Row:
-    sums: dict[str, int | float | str | None] = {}
-    for role, proc in _roles(record):
-        for field in PROCESS_COLUMNS:
-            value = _number(proc.get(field))
-            name = f"{role}.{field}"
-            earlier = sums.get(name)
-            if value is not None:
-                sums[name] = value + earlier if isinstance(earlier, int | float) else value
-            else:
-                sums.setdefault(name, None)
-    return sums
+def _processes(record: Record, names: Mapping[Process, str]) -> Row:
+    return {
+        f"{role}.{field}": _number(proc.get(field)) for role, proc in _roles(record, names) for field in PROCESS_COLUMNS
+    }
 
 
-def _roles(record: Record) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _roles(record: Record, names: Mapping[Process, str]) -> Iterable[tuple[str, Mapping[str, Any]]]:
     procs = record.get("procs")
-    named: set[str] = set()
-    for proc in procs if isinstance(procs, list) else []:
-        if not isinstance(proc, Mapping):
-            continue
-        role = str(proc.get("comm") or proc.get("program") or "")[:16]
-        named.add(role)
-        if len(named) <= MOST_ROLES:
-            yield role, proc
+    rows = [proc for proc in procs if isinstance(proc, Mapping)] if isinstance(procs, list) else []
+    for proc in rows[:MOST_ROLES]:
+        key = process_key(proc)
+        yield names.get(key, str(proc.get("comm") or key[0])[:16]), proc
 
 
 def _inner(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -40,12 +40,12 @@ def main() -> None:
             text=True,
         )
         assert process.stdout is not None
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             marks += [(part, time.perf_counter()) for begins, part in PARTS.items() if line.startswith(begins)]
         if process.wait() != 0:
-            sys.exit("".join(said[-30:]))
+            sys.exit("".join(output[-30:]))
     names, times = zip(*marks, strict=True)
     if names != tuple(PARTS.values()):
         sys.exit(f"make run printed its parts in another order: {names}")

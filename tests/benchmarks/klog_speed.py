@@ -57,7 +57,7 @@ def pieces(path: Path) -> Iterator[bytes]:
 
 
 def rate(path: Path, *, rounds: int = 3) -> tuple[float, int]:
-    """Return the best MB per second of processor time of some rounds, and the number of events.
+    """Return the best MB per second of CPU time of some rounds, and the number of events.
 
     Processor time: the machine may be shared, and the reader waits for nothing.
     """

@@ -95,7 +95,7 @@ def report(name: str, results: list[Timed], bound: float | None) -> None:
     guest = results[-1].run["guest_seconds"] - _go(results[-1])
     promised = "" if bound is None else f" (at most {bound:g} s)"
     print(f"{name}: {median:.2f} s{promised}, {min(wall):.2f} to {max(wall):.2f}, n={len(wall)}")
-    print(f"    QEMU alone {qemu:.2f} s, the rig's share {share:.2f} s, processor time {cpu:.2f} s")
+    print(f"    QEMU alone {qemu:.2f} s, the rig's share {share:.2f} s, CPU time {cpu:.2f} s")
     print(f"    {guest:.0f} guest seconds, {guest / median:.0f} a second; {work_done(results[-1])}")
 
 

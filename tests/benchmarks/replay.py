@@ -36,7 +36,7 @@ def cost(runs: Path, count: int) -> None:
     for _ in range(count):
         recorded, bare = timed("--to-the-end", runs=runs), timed("--to-the-end", "--no-record", runs=runs)
         pairs.append((recorded, bare))
-    for name, of in (("wall of the plan", lambda one: plan_seconds(one.run)), ("processor time", lambda one: one.cpu)):
+    for name, of in (("wall of the plan", lambda one: plan_seconds(one.run)), ("CPU time", lambda one: one.cpu)):
         first = [of(recorded) for recorded, _ in pairs]
         second = [of(bare) for _, bare in pairs]
         ratio = statistics.median(first) / statistics.median(second)
@@ -75,9 +75,9 @@ def replays(runs: Path, times: int) -> None:
             assert took is not None, again.stdout + again.stderr
             ratio = float(took[1]) / plan_seconds(run)
             ratios.append(ratio)
-            said = again.stdout.splitlines()[0]
+            verdict = again.stdout.splitlines()[0]
             print(
-                f"    {directory.name}: {said}; {took[1]} s, {ratio:.1f} times the recording's {plan_seconds(run):.2f} s"
+                f"    {directory.name}: {verdict}; {took[1]} s, {ratio:.1f} times the recording's {plan_seconds(run):.2f} s"
             )
     print(f"replays: {identical} of {total} identical; {statistics.median(ratios):.1f} times at the median (at most 3)")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sweep of 24 points with one guest at once and with as many as there are processors, in the same run.
+"""A sweep of 24 points with one guest at once and with as many as there are cpus, in the same run.
 
     python -m tests.benchmarks.sweep_jobs
 
@@ -35,20 +35,20 @@ def swept(jobs: int, runs: str, *over: str) -> tuple[float, list[dict[str, Any]]
 
 
 def main() -> None:
-    processors = len(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0))
     over = ("--over", "hog=" + ",".join(f"{20 + 2 * number}M" for number in range(POINTS)))
     with tempfile.TemporaryDirectory(prefix="rig-bench-") as runs:
         swept(1, runs, "--over", "hog=20M")
         load = os.getloadavg()[0]
         took = {}
-        for jobs in (1, processors):
+        for jobs in (1, cpus):
             took[jobs], rows = swept(jobs, runs, *over)
             own = [row["overhead_seconds"] for row in rows if row["overhead_seconds"] is not None]
             print(
                 f"{jobs} at once: {POINTS} points in {took[jobs]:.1f} s, {60 * POINTS / took[jobs]:.0f} a minute;"
                 f" the rig's own part of a point: median {statistics.median(own):.2f} s, most {max(own):.2f} s"
             )
-    print(f"{processors} at once against 1: {took[1] / took[processors]:.2f} times as fast; load before: {load:.1f}")
+    print(f"{cpus} at once against 1: {took[1] / took[cpus]:.2f} times as fast; load before: {load:.1f}")
 
 
 if __name__ == "__main__":

@@ -78,16 +78,16 @@ def with_virtme(directory: Path, kernel: Path, programs: Path, hogs: list[str]) 
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         try:
-            said, _ = process.communicate(timeout=LONGEST)
+            output, _ = process.communicate(timeout=LONGEST)
         except subprocess.TimeoutExpired:
-            said = f"nothing came of it within {LONGEST} s"
+            output = f"nothing came of it within {LONGEST} s"
         finally:
             # Its QEMU and its virtiofsd are of its group.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if "Out of memory: Killed" not in said:
-            raise SystemExit(f"virtme-ng, hog={hog}: no OOM\n{said[-2000:]}")
+        if "Out of memory: Killed" not in output:
+            raise SystemExit(f"virtme-ng, hog={hog}: no OOM\n{output[-2000:]}")
     return time.perf_counter() - began
 
 

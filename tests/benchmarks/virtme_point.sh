@@ -1,5 +1,5 @@
 # The plan of overcommit-oops as a shell carries it out in a guest of virtme-ng. Bash, as root.
-# A poll sleeps, so that it does not take the one processor from what it waits for.
+# A poll sleeps, so that it does not take the one CPU from what it waits for.
 # $1: the directory of rig's programs; $2 $3 $4: parent, step, hog.
 state() {
 	while read -r key value rest; do

@@ -84,7 +84,7 @@ def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProce
         (["image", "build", "--builder", "lfs"], "quick"),
         (["kernel", "build", "linux"], "debian:bookworm"),
         (["compare", "last", "last"], "rig run overcommit-oops"),
-        (["shell", "--set", "every=5s"], "no setting of a guest"),
+        (["shell", "--set", "every=5s"], "not a setting of a guest"),
     ],
 )
 def test_usage_error_names_the_remedy(words: list[str], expected: str, tmp_path: Path) -> None:

@@ -69,4 +69,4 @@ def test_directory_without_a_kernel_cannot_be_tested(tmp_path: Path, capsys: pyt
     status = _run(["run", "overcommit-oops", "--bisect", "--good", "reproduced", "--kernel", f"tree:{tmp_path}"])
 
     assert status == 125
-    assert "is no source tree of a kernel" in capsys.readouterr().err
+    assert "is not a kernel source tree" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_differences_are_printed(store: Store, capsys: pytest.CaptureFixture[str
 
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "bb2200000000  version 9.2, 1024 MB, warp"
-    assert "beside aa1100000000 it has" in printed
+    assert "compared with aa1100000000:" in printed
     assert "  memory: 536870912 → 1073741824" in printed
     assert "  qemu: version 7.2 → version 9.2" in printed
     assert not any("bc33" in line for line in printed)

@@ -13,11 +13,14 @@ import pytest
 from rich.console import Console
 
 from rig.cli.app import _run
-from rig.experiment.doctor import Finding
+from rig.experiment.doctor import Finding, _cache_use
+from rig.image.digest import digest_text
+from rig.image.in_use import using_entries
 from rig.image.store import Store
 from rig.report.catalogue import runs_table, scenario_page
-from rig.run.directory import list_runs
+from rig.run.directory import list_runs, new_run_id
 from rig.scenario.load import load_scenario
+from tests.image.test_in_use import add_entry
 from tests.report.made_directory import write_directory
 
 
@@ -145,3 +148,121 @@ def test_story_to_a_pipe_is_the_file(capsys: pytest.CaptureFixture[str]) -> None
     assert not sys.stdout.isatty()
 
     assert printed(["show", "overcommit-oops"], capsys).startswith(load_scenario("overcommit-oops").story())
+
+
+def test_cache_is_listed_by_kind_with_what_needs_it(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    store.set_ref("layer/mine", add_entry(store, "layer", digest_text("layer")).key)
+
+    table = printed(["cache"], capsys)
+    document = json.loads(printed(["cache", "--json"], capsys))
+
+    assert "layer/mine" in table
+    assert "of at most 8G (RIG_CACHE_SIZE)" in table
+    assert document["kinds"]["layer"]["entries"] == 1
+    assert document["entries"][0]["names"] == ["layer/mine"]
+
+
+def test_cache_is_pruned_and_what_was_named_stays(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    store.set_ref("layer/mine", add_entry(store, "layer", digest_text("layer")).key)
+    spare = add_entry(store, "snapshot", digest_text("snapshot"))
+
+    tried = printed(["cache", "prune", "--max", "0", "--dry-run"], capsys)
+    still = len(store.entries())
+    done = printed(["cache", "prune", "--max", "0"], capsys)
+
+    assert "would be removed: 1 (0.0 MB)" in tried
+    assert still == 2
+    assert spare.key[:12] in done
+    assert "rig kernel rm and rig image rm remove it" in done
+    assert [entry.kind for entry in store.entries()] == ["layer"]
+
+
+def test_bound_that_is_no_size_is_a_usage_error(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["cache", "prune", "--max", "much"]) == 64
+    assert "--max: 'much' is not a size" in capsys.readouterr().err
+
+
+def test_doctor_says_what_the_cache_holds(places: Path) -> None:
+    store = Store()
+    add_entry(store, "snapshot", digest_text("snapshot"))
+
+    finding = _cache_use(store)
+
+    assert finding.saw == "0.0 MB of at most 8G: snapshot 0.0 MB"
+
+
+RUNS = ("20251101-000000-aaaa", "20251101-000001-aaaa", "20261101-000000-aaaa")
+
+
+def _runs(root: Path) -> None:
+    for run in RUNS:
+        write_directory(root / "runs" / run)
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["20251101-000000"], RUNS[1:]),
+        (["last", RUNS[0]], RUNS[1:2]),
+        (["--older", "1d", "--keep", "2"], RUNS[1:]),
+        (["--keep", "1"], RUNS[2:]),
+        (["--keep", "7"], RUNS),
+        (["--older", "1d", "--dry-run"], RUNS),
+    ],
+)
+def test_runs_are_removed(
+    words: list[str], left: tuple[str, ...], places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _runs(places)
+
+    printed(["runs", "rm", *words], capsys)
+
+    assert tuple(sorted(path.name for path in (places / "runs").iterdir())) == left
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "name the runs to remove"),
+        (["last", "--keep", "1"], "name the runs to remove"),
+        (["2025"], "'2025' matches 2 runs"),
+        (["elsewhere"], "not in the directory of runs"),
+        (["--older", "soon"], "--older: 'soon' is not an age"),
+    ],
+)
+def test_runs_that_are_not_chosen_clearly_stay(
+    words: list[str], problem: str, places: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _runs(places)
+    write_directory(places / "elsewhere")
+    monkeypatch.chdir(places)
+
+    assert _run(["runs", "rm", *words]) == 64
+
+    assert problem in capsys.readouterr().err
+    assert len(list((places / "runs").iterdir())) == 3
+    assert (places / "elsewhere").is_dir()
+
+
+def test_runs_since(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _runs(places)
+    write_directory(places / "runs" / new_run_id())
+
+    recent = json.loads(printed(["runs", "--since", "1h", "--json"], capsys))
+
+    assert [each["path"] for each in recent] == [str(list_runs()[-1].directory)]
+
+
+def test_kernel_in_use_is_not_removed_and_that_is_said(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store()
+    key = add_entry(store, "kernel", digest_text("kernel")).key
+
+    with using_entries():
+        store.get("kernel", key)
+
+        assert _run(["kernel", "rm", key[:12]]) == 3
+
+    assert "another rig is using them" in capsys.readouterr().err
+    assert len(store.entries()) == 1

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from rig.klog import read
+from rig.klog.document import document
 from rig.klog.explain import explain
 from rig.klog.redact import Redactor
-from rig.klog.schema import document
 
 __all__ = ["one"]
 

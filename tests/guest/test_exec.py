@@ -37,7 +37,7 @@ def test_standard_input_is_passed_on(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (("--timeout", "5s", "--", "sleep", "1000"), 124, "did not end within 5.0"),
         (("--", "no-such-program"), 127, "execve of no-such-program failed: ENOENT"),
@@ -45,11 +45,11 @@ def test_standard_input_is_passed_on(environment: dict[str, str]) -> None:
         (("--", "sh", "-c", "kill -TERM $$"), 143, ""),
     ],
 )
-def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...], status: int, told: str) -> None:
+def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...], status: int, message: str) -> None:
     called = rig("exec", *words)
 
     assert called.status == status
-    assert told in called.err
+    assert message in called.err
 
 
 def test_oom_in_the_programs_cgroup_is_explained_recorded_and_replayed(rig: Rig) -> None:
@@ -194,3 +194,25 @@ def test_program_that_has_its_memory_does_not_stall(rig: Rig) -> None:
     )
 
     assert called.status == 1, called.err
+
+
+def test_terminal_of_a_program_is_its_stdin_stdout_and_stderr(rig: Rig) -> None:
+    called = rig("exec", "-q", "--tty", "--", "sh", "-c", "tty; stty size; echo to stderr >&2; read line; exit $?")
+
+    assert called.status == 1, "reading the terminal gives end of file"
+    assert called.out == "/dev/pts/0\n24 80\nto stderr\n"
+
+
+def test_disk_is_written_through_the_page_cache_and_such_a_run_is_not_recorded(
+    rig: Rig, environment: dict[str, str]
+) -> None:
+    script = (
+        "dd if=/dev/zero of=/data/file bs=1M count=8 2>/dev/null; sync; grep -c /data /proc/mounts;"
+        "echo 3 > /proc/sys/vm/drop_caches; wc -c < /data/file"
+    )
+    called = rig("exec", "--disk", "32M:/data", "--copy", "/etc/hostname", "--", "sh", "-c", script)
+
+    assert called.status == 0, called.err
+    assert called.out == "1\n8388608\n"
+    run = max(Path(environment["RIG_RUNS"]).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    assert "host's time" in json.loads(run.read_text())["recording"]["reason"]

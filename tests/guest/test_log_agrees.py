@@ -57,5 +57,5 @@ def test_report_is_read_whole_and_agrees_with_proc(rig: Rig, tmp_path: Path, sce
         # Between sample and report the child's last step took memory, so the report has less free.
         assert free <= before["meminfo"]["MemFree"]
         anonymous = before["meminfo"]["AnonPages"]
-        told = (report.mem_info["active_anon"] + report.mem_info["inactive_anon"]) * 4
-        assert abs(told - anonymous) <= 2 * STEP_KB + SLACK_KB
+        reported = (report.mem_info["active_anon"] + report.mem_info["inactive_anon"]) * 4
+        assert abs(reported - anonymous) <= 2 * STEP_KB + SLACK_KB

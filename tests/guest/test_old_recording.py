@@ -63,6 +63,6 @@ def test_recording_that_names_another_machine_than_its_snapshot_has_is_refused(
     replayed = rig("replay", str(directory))
 
     assert replayed.status == 3
-    assert "this rig would start another guest" in replayed.err
+    assert "this version of rig would start a different guest" in replayed.err
     assert "hpet=off" in replayed.err
     assert "Traceback" not in replayed.err

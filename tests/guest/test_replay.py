@@ -148,9 +148,9 @@ def test_two_replays_of_one_run_at_once(rig: Rig, environment: dict[str, str], t
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [each.communicate(timeout=200) for each in both]
+    outputs = [each.communicate(timeout=200) for each in both]
 
-    assert [each.returncode for each in both] == [0, 0], said
+    assert [each.returncode for each in both] == [0, 0], outputs
 
 
 def test_other_qemu_is_said_before_it_starts(rig: Rig, tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_unrecorded_run_says_why_it_cannot_be_replayed(rig: Rig, tmp_path: Path)
 def test_run_with_swap_on_a_disk_says_before_it_starts_that_it_is_not_recorded(rig: Rig, tmp_path: Path) -> None:
     called = rig("run", SMALL, "--set", "swap=64M")
 
-    said = called.err.index("this run is not recorded: QEMU cannot record a disk on the warp clock")
-    assert said < called.err.index("plan")
+    refused = called.err.index("this run is not recorded: QEMU cannot record a disk on the warp clock")
+    assert refused < called.err.index("plan")
     (run,) = (tmp_path / "runs").glob("*/run.json")
     assert "cannot record a disk" in json.loads(run.read_text())["recording"]["reason"]
 
@@ -220,9 +220,9 @@ def test_damaged_archive_is_refused_and_nothing_of_it_stays(rig: Rig, tmp_path: 
 
 
 def test_file_that_is_no_archive_is_refused(rig: Rig, tmp_path: Path) -> None:
-    (tmp_path / "x.tar.zst").write_text("no archive")
+    (tmp_path / "x.tar.zst").write_text("not a readable archive")
 
-    _refused(rig("import", str(tmp_path / "x.tar.zst")), "is not an archive of rig's")
+    _refused(rig("import", str(tmp_path / "x.tar.zst")), "rig did not write this archive")
 
 
 def test_archive_with_a_changed_file_is_refused(rig: Rig, tmp_path: Path) -> None:

@@ -224,16 +224,16 @@ class Respawn:
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "reported"),
     [(signal.SIGKILL, "killed KILL"), (signal.SIGSEGV, "killed SEGV"), (signal.SIGUSR1, "exited 3")],
 )
-def test_task_is_born_again_in_its_slot(respawn_program, sent, told):
+def test_task_is_born_again_in_its_slot(respawn_program, sent, reported):
     with Respawn(respawn_program, "--tasks", "2") as respawn:
         first = int(respawn.until("task 2 ready", r"born 2 (\d+)")[1])
 
         os.kill(first, sent)
 
-        assert respawn.until(r"died (\d) (\d+) (.*)").groups() == ("2", str(first), told)
+        assert respawn.until(r"died (\d) (\d+) (.*)").groups() == ("2", str(first), reported)
         assert int(respawn.until(r"born 2 (\d+)")[1]) != first
 
 

@@ -42,9 +42,9 @@ def test_names_are_those_of_glibc(tmp_path: Path) -> None:
         check=True,
     )
 
-    said = subprocess.run([tmp_path / "names"], capture_output=True, text=True, check=True).stdout.splitlines()
+    output = subprocess.run([tmp_path / "names"], capture_output=True, text=True, check=True).stdout.splitlines()
 
-    pairs = [line.split() for line in said]
+    pairs = [line.split() for line in output]
     assert [pair for pair in pairs if pair[1] != pair[2]] == []
     assert {"ENOMEM", "EAGAIN", "ESRCH"} <= {pair[1] for pair in pairs if pair[0] == "errno"}
     assert sum(pair[1] != "-" for pair in pairs if pair[0] == "signal") == 31

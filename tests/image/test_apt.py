@@ -24,9 +24,9 @@ DPkg::Post-Invoke:: "/usr/bin/of-the-host";
 
 def host(monkeypatch: pytest.MonkeyPatch, release: dict[str, str], *sources: str) -> None:
     """Replace the host's os-release and package sources. sources: `URI CODENAME COMPONENT`."""
-    said = {"apt-get": "".join(f"{line}\n" for line in sources), "apt-config": DUMP}
+    output = {"apt-get": "".join(f"{line}\n" for line in sources), "apt-config": DUMP}
     monkeypatch.setattr(apt, "_os_release", lambda: release)
-    monkeypatch.setattr(apt, "run_tool", lambda argv, **options: said[argv[0]])
+    monkeypatch.setattr(apt, "run_tool", lambda argv, **options: output[argv[0]])
     monkeypatch.setattr(apt, "tool", lambda name: f"/usr/bin/{name}")
 
 

@@ -70,7 +70,7 @@ def test_release_and_build_id_are_read_from_both_forms(data: bytes, tmp_path: Pa
         (_vmlinux(machine=183), "is a file for arm64"),
         (_vmlinux(machine=3, bits=1), "is a file for 32-bit x86"),
         (_vmlinux(machine=4711), "is a file for machine 4711"),
-        (_vmlinux(banner=False), "is an ELF file, but no Linux kernel"),
+        (_vmlinux(banner=False), "is an ELF file, but not a Linux kernel"),
         (_vmlinux(pvh=False), "is a vmlinux without a PVH entry"),
         (_bzimage(flags=0), "is a kernel for 32-bit x86"),
     ],

@@ -47,7 +47,7 @@ def test_what_is_no_elf_file_is_named(tmp_path: Path) -> None:
     other = tmp_path / "vmlinux"
     other.write_bytes(b"no ELF" * 100)
 
-    with pytest.raises(RigError, match="no 64-bit little-endian ELF"):
+    with pytest.raises(RigError, match="not a 64-bit little-endian ELF"):
         symbol_addresses(other, ["main"])
 
 

@@ -12,7 +12,7 @@ from rig.errors import RigError, UsageError
 from rig.image.fragments import (
     CONCERNS,
     DEBUG_INFO,
-    check_agree,
+    check_distinct,
     check_met,
     own_fragments,
     read_fragment,
@@ -67,13 +67,13 @@ def test_an_optional_mark_says_since_or_until_when() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("CONFIG_A=y\nCONFIG_A=y\n", ":2", r"CONFIG_A stands here a second time \(line 1\)"),
-        ("CONFIG_A=y\n# CONFIG_A is not set\n", ":2", "CONFIG_A stands here a second time"),
-        ("CONFIG_A = y\n", ":1", "'CONFIG_A = y' is no line of a kernel configuration"),
-        ("CONFIG_A=yes\n", ":1", "is no line of a kernel configuration"),
-        ("A=y\n", ":1", "is no line of a kernel configuration"),
-        ("# optional: since 6.1\n\nCONFIG_A=y\n", ":1", "stands above no option"),
-        ("CONFIG_A=y\n# optional: since 6.1\n", "", "stands above no option"),
+        ("CONFIG_A=y\nCONFIG_A=y\n", ":2", r"CONFIG_A is set twice, first in line 1"),
+        ("CONFIG_A=y\n# CONFIG_A is not set\n", ":2", "CONFIG_A is set twice"),
+        ("CONFIG_A = y\n", ":1", "'CONFIG_A = y' is not a line of a kernel configuration"),
+        ("CONFIG_A=yes\n", ":1", "is not a line of a kernel configuration"),
+        ("A=y\n", ":1", "is not a line of a kernel configuration"),
+        ("# optional: since 6.1\n\nCONFIG_A=y\n", ":1", "no option follows"),
+        ("CONFIG_A=y\n# optional: since 6.1\n", "", "no option follows"),
     ],
 )
 def test_bad_line_is_named_by_its_place(text: str, place: str, words: str, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_option_in_two_fragments_is_told_with_both_places(tmp_path: Path) -> Non
     two = read_fragment(_fragment(tmp_path, "# CONFIG_A is not set\n", "two.config"))
 
     with pytest.raises(UsageError, match=r"one\.config:1, and this fragment asks otherwise") as raised:
-        check_agree([one, two])
+        check_distinct([one, two])
 
     assert raised.value.where == f"{two.path}:1"
 
@@ -121,7 +121,9 @@ def test_option_that_is_not_in_force_is_named(tmp_path: Path) -> None:
 def test_option_that_vanished_is_an_error_that_names_it(tmp_path: Path) -> None:
     fragment = read_fragment(_fragment(tmp_path, "CONFIG_GONE=y\n"))
 
-    with pytest.raises(RigError, match="1 options of the kernel's configuration are not in force") as raised:
+    with pytest.raises(
+        RigError, match="1 of the options asked for are not set in the kernel's configuration"
+    ) as raised:
         check_met([fragment], {}, tmp_path / ".config")
 
     assert raised.value.detail == "made.config:1: CONFIG_GONE=y was asked for, and it is not set"
@@ -153,7 +155,7 @@ def test_kernel_without_virtio_is_told_before_boot() -> None:
     config = dict.fromkeys(BOOT_NEEDS, "y") | {"VIRTIO_PCI": "m"}
     del config["VIRTIO_CONSOLE"]
 
-    with pytest.raises(UsageError, match="2 of what it needs built in is not") as raised:
+    with pytest.raises(UsageError, match="2 options that must be built in are not") as raised:
         check_boots(config, "bzImage")
 
     assert raised.value.detail == (

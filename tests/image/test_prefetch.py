@@ -11,7 +11,7 @@ import pytest
 
 from rig.image import digest
 from rig.image.digest import digest_file, digest_once, expect_digests
-from rig.image.prefetch import look_ahead
+from rig.image.prefetch import prefetch_digests
 from rig.image.store import Entry, Store
 
 
@@ -43,7 +43,7 @@ def test_what_was_used_last_is_not_read_again(tmp_path: Path, reads: list[Path])
     entry = _entry(store, "kernel", "a" * 64, b"one")
     reads.clear()
 
-    look_ahead(store)
+    prefetch_digests(store)
 
     assert store.get_verified("kernel", "a" * 64) == entry
     assert reads == []
@@ -55,7 +55,7 @@ def test_a_file_that_was_not_foreseen_is_read(tmp_path: Path, reads: list[Path])
     old.touch()
     reads.clear()
 
-    look_ahead(store)
+    prefetch_digests(store)
 
     assert store.get_verified("kernel", "1" * 64) == new
     assert reads == [new.file("file")]
@@ -67,7 +67,7 @@ def test_damage_is_seen_by_a_digest_taken_ahead(tmp_path: Path, reads: list[Path
     entry.file("file").chmod(0o600)
     entry.file("file").write_bytes(b"two")
 
-    look_ahead(store)
+    prefetch_digests(store)
 
     assert store.get_verified("kernel", "a" * 64) is None
 

@@ -79,8 +79,8 @@ def _no_strip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
 
-def _compiled(told: list[str]) -> bool:
-    return any(words.startswith("compile") for words in told)
+def _compiled(messages: list[str]) -> bool:
+    return any(words.startswith("compile") for words in messages)
 
 
 def test_kernel_of_a_tree_is_built_and_boots_as_vmlinux(tree: Path, store: Store) -> None:
@@ -104,51 +104,51 @@ def test_tree_itself_is_not_written_to(tree: Path, store: Store) -> None:
 
 
 def test_what_did_not_change_is_not_built_again(tree: Path, store: Store) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     find_kernel(store, f"tree:{tree}")
 
-    find_kernel(store, f"tree:{tree}", told.append)
+    find_kernel(store, f"tree:{tree}", messages.append)
 
-    assert not _compiled(told)
+    assert not _compiled(messages)
 
 
 @pytest.mark.parametrize("change", ["edit", "commit", "new file"])
 def test_what_changed_is_built_again(change: str, tree: Path, store: Store) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     before = find_kernel(store, f"tree:{tree}")
 
     (tree / ("three.c" if change == "new file" else "one.c")).write_text("int other;\n")
     if change == "commit":
         _git(tree, "commit", "-q", "-a", "-m", "other")
-    after = find_kernel(store, f"tree:{tree}", told.append)
+    after = find_kernel(store, f"tree:{tree}", messages.append)
 
-    assert _compiled(told)
+    assert _compiled(messages)
     assert (after.package or "").endswith("with changes") == (change != "commit")
     assert after.image != before.image
 
 
 def test_going_back_to_a_commit_takes_the_kernel_of_then(tree: Path, store: Store) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     first = find_kernel(store, f"tree:{tree}")
     (tree / "one.c").write_text("int other;\n")
     _git(tree, "commit", "-q", "-a", "-m", "other")
     find_kernel(store, f"tree:{tree}")
 
     _git(tree, "checkout", "-q", "HEAD~")
-    again = find_kernel(store, f"tree:{tree}", told.append)
+    again = find_kernel(store, f"tree:{tree}", messages.append)
 
-    assert not _compiled(told)
+    assert not _compiled(messages)
     assert again == first
 
 
 def test_tree_without_git_is_built_each_time(tree: Path, store: Store) -> None:
     (tree / ".git").rename(tree.parent / "git-aside")
-    told: list[str] = []
+    messages: list[str] = []
     first = find_kernel(store, f"tree:{tree}")
 
-    again = find_kernel(store, f"tree:{tree}", told.append)
+    again = find_kernel(store, f"tree:{tree}", messages.append)
 
-    assert _compiled(told)
+    assert _compiled(messages)
     assert again == first
 
 
@@ -183,7 +183,7 @@ def test_persons_option_that_vanishes_is_named(tree: Path, store: Store, tmp_pat
     mine = tmp_path / "mine.config"
     mine.write_text("CONFIG_UNKNOWN=y\n")
 
-    with pytest.raises(RigError, match=r"1 options .* are not in force") as raised:
+    with pytest.raises(RigError, match=r"1 of the options asked for are not set") as raised:
         build_tree_kernel(store, str(tree), Asked.read(mine, debug_info=False))
 
     assert "CONFIG_UNKNOWN=y was asked for, and it is not set" in (raised.value.detail or "")
@@ -192,7 +192,7 @@ def test_persons_option_that_vanishes_is_named(tree: Path, store: Store, tmp_pat
 def test_option_of_ours_that_vanishes_is_named(tree: Path, store: Store) -> None:
     (tree / "unknown").write_text("CONFIG_VIRTIO_CONSOLE=y\n")
 
-    with pytest.raises(RigError, match="not in force") as raised:
+    with pytest.raises(RigError, match="are not set") as raised:
         find_kernel(store, f"tree:{tree}")
 
     assert "virtio.config:" in (raised.value.detail or "")
@@ -222,7 +222,7 @@ def test_kernel_with_debug_information_brings_its_symbols(tree: Path, store: Sto
 def test_directory_that_is_no_kernel_tree_is_a_usage_error(lacks: str, tree: Path, store: Store) -> None:
     (tree / lacks).unlink()
 
-    with pytest.raises(UsageError, match="is no source tree of a kernel"):
+    with pytest.raises(UsageError, match="is not a kernel source tree"):
         find_kernel(store, f"tree:{tree}")
 
 

@@ -68,5 +68,5 @@ def test_vmlinux_without_debug_information_is_refused(bzimage: Path, tmp_path: P
 def test_file_that_is_no_elf_is_refused(bzimage: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("symbols")
 
-    with pytest.raises(RigError, match="no 64-bit little-endian ELF file"):
+    with pytest.raises(RigError, match="not a 64-bit little-endian ELF file"):
         add_file(Store(tmp_path / "cache"), tmp_path / "text", str(bzimage))

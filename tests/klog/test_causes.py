@@ -130,7 +130,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "limit for memory and swap (memsw): 100.0 MB of 100.0 MB",
     ),
-    "sysrq": (changed(("order=0", "order=-1")), "certain", "somebody called the OOM killer by hand"),
+    "sysrq": (changed(("order=0", "order=-1")), "certain", "somebody invoked the OOM killer by hand"),
     "small-machine": (
         changed(("130942 pages RAM", "6000 pages RAM"), ("12785 pages reserved", "3900 pages reserved")),
         "likely",

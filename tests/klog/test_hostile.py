@@ -16,10 +16,10 @@ from regexploit.ast.sre import SreOpParser
 import rig.klog
 from rig.klog import Event, OomEvent, read, text
 from rig.klog.crash.starts import RULES
+from rig.klog.document import document
 from rig.klog.explain import explain
 from rig.klog.oneline import RULES as ONE_LINE_RULES
 from rig.klog.oom.totalpages import MOST_NODES, parse_nodes
-from rig.klog.schema import document
 from tests.klog import made
 
 REPORT = made.oom_report()

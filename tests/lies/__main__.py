@@ -20,8 +20,8 @@ async def judged(lie: Lie) -> tuple[str, str]:
         return "refused", error.what
     except RigError as error:
         return "error", error.what
-    said = [f"{claim.id}: {claim.reason}" for claim in run.claims if claim.verdict in ("failed", "invalid")]
-    return run.verdict, "; ".join(said)
+    reasons = [f"{claim.id}: {claim.reason}" for claim in run.claims if claim.verdict in ("failed", "invalid")]
+    return run.verdict, "; ".join(reasons)
 
 
 async def main(only: list[str]) -> int:
@@ -29,11 +29,11 @@ async def main(only: list[str]) -> int:
     for lie in LIES:
         if only and not any(word in lie.name for word in only):
             continue
-        verdict, said = await judged(lie)
-        right = verdict == lie.right and (not lie.because or f"{lie.because}:" in said)
+        verdict, reasons = await judged(lie)
+        right = verdict == lie.right and (not lie.because or f"{lie.because}:" in reasons)
         wrong += not right
         print(f"{'✓' if right else '✗'} {verdict:<15} right: {lie.right:<15} {lie.name}", flush=True)
-        print(f"    {said[:220]}") if said else None
+        print(f"    {reasons[:220]}") if reasons else None
     print(f"{len(LIES)} lies, {wrong} believed")
     return 1 if wrong else 0
 

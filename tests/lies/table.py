@@ -75,4 +75,11 @@ LIES = [
     _lie("meddled how=twins", "invalid", "twin"),
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
     _lie("meddled vm.swapiness=10", "invalid", "plan-ran"),
+    # Results that are not the usual one.
+    _lie("snapshot-by-fork memory=192M", "not-reproduced", "no-oom"),
+    _lie("prefault vm.panic_on_oom=1", "reproduced"),
+    _lie("overcommit-in-cgroup vm.panic_on_oom=2", "reproduced"),
+    _lie("overcommit-in-cgroup vm.overcommit_memory=2", "not-reproduced", "fork-succeeded"),
+    _lie("oom-victim vm.overcommit_memory=2", "not-reproduced", "fork-succeeded"),
+    _lie("overcommit-oops vm.panic_on_oom=1 every=1ms", "reproduced"),
 ]

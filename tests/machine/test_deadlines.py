@@ -58,7 +58,10 @@ def test_migration_that_comes_no_further_is_noticed(
     answers = {"migrate-set-capabilities": {}, "migrate-set-parameters": {}, "migrate": {}, "migrate-incoming": {}}
     client = Client({**answers, "getfd": {}, "query-migrate": {"status": "active", "ram": {"transferred": 7}}})
 
-    with (tmp_path / "state").open("wb") as state, pytest.raises(RigError, match=f"no further with {verb} the guest"):
+    with (
+        (tmp_path / "state").open("wb") as state,
+        pytest.raises(RigError, match=f"made no progress in {verb} the guest"),
+    ):
         asyncio.run(monitor(client).migrate(direction, state.fileno(), to_file=False))
 
 

@@ -55,7 +55,7 @@ def test_memory_that_is_not_mapped_is_named(tmp_path: Path) -> None:
 
 def test_guest_that_ends_on_the_way_is_no_hang(tmp_path: Path) -> None:
     async def work(port) -> None:  # type: ignore[no-untyped-def] # as above
-        with pytest.raises(RigError, match="ended before it came to that place"):
+        with pytest.raises(RigError, match="ended before it reached the stop point"):
             await port.go(5)
 
     asyncio.run(_with_stub(tmp_path / "gdb", {"?": "T05"}, work))

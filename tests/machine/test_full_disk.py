@@ -19,24 +19,24 @@ FULL = Path("/dev/full")
 
 
 def test_console_is_heard_although_its_file_takes_nothing(tmp_path: Path) -> None:
-    heard: list[bytes] = []
-    console = Console(ReadEnd(tmp_path / "console"), FULL, heard.append)
+    received: list[bytes] = []
+    console = Console(ReadEnd(tmp_path / "console"), FULL, received.append)
     console.start()
 
     with (tmp_path / "console.out").open("wb") as qemu:
         qemu.write(b"one\r\ntwo\r\n")
 
     assert console.drain(10)
-    assert heard == [b"one", b"two"]
+    assert received == [b"one", b"two"]
     assert console.failed is not None
     assert console.failed.strerror == "No space left on device"
 
 
 def test_records_are_heard_although_their_file_takes_nothing(tmp_path: Path) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def listen() -> Channel:
-        channel = Channel(FULL, heard.append)
+        channel = Channel(FULL, received.append)
         await channel.listen(tmp_path / "events")
         descriptor = os.open(tmp_path / "events.out", os.O_WRONLY)
         os.write(descriptor, b'{"ev":"ready"}\n{"ev":"end"}\n')
@@ -46,7 +46,7 @@ def test_records_are_heard_although_their_file_takes_nothing(tmp_path: Path) -> 
 
     channel = asyncio.run(listen())
 
-    assert heard == [b'{"ev":"ready"}', b'{"ev":"end"}']
+    assert received == [b'{"ev":"ready"}', b'{"ev":"end"}']
     assert channel.failed is not None
 
 

@@ -16,7 +16,7 @@ from rig.machine.host_cpu import keep_to, own_cpu
 ALLOWED = os.sched_getaffinity(0)
 
 
-@pytest.mark.skipif(len(ALLOWED) < 2, reason="there is but one processor")
+@pytest.mark.skipif(len(ALLOWED) < 2, reason="there is only one CPU")
 def test_no_two_guests_keep_to_one_processor() -> None:
     with ExitStack() as stack:
         taken = [stack.enter_context(own_cpu()) for _ in range(len(ALLOWED) + 1)]
@@ -28,12 +28,12 @@ def test_no_two_guests_keep_to_one_processor() -> None:
 
 
 def test_process_that_is_kept_runs_there_alone() -> None:
-    processor = min(ALLOWED)
+    cpu = min(ALLOWED)
     child = subprocess.Popen(["sleep", "60"])
     try:
-        keep_to(child.pid, processor)
+        keep_to(child.pid, cpu)
 
-        assert os.sched_getaffinity(child.pid) == {processor}
+        assert os.sched_getaffinity(child.pid) == {cpu}
     finally:
         child.kill()
         child.wait()
@@ -41,17 +41,17 @@ def test_process_that_is_kept_runs_there_alone() -> None:
 
 def test_all_threads_of_a_process_are_kept() -> None:
     code = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); print('up', flush=True)"
-    processor = min(ALLOWED)
+    cpu = min(ALLOWED)
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert child.stdout is not None
         child.stdout.readline()
 
-        keep_to(child.pid, processor)
+        keep_to(child.pid, cpu)
 
         threads = [int(path.name) for path in Path(f"/proc/{child.pid}/task").iterdir()]
         assert len(threads) == 2
-        assert all(os.sched_getaffinity(thread) == {processor} for thread in threads)
+        assert all(os.sched_getaffinity(thread) == {cpu} for thread in threads)
     finally:
         child.kill()
         child.wait()

@@ -104,11 +104,11 @@ def test_console_of_a_guest_that_prints_much_is_bounded_and_ends_with_its_end(
 
 def test_records_behind_much_noise_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "LONGEST_LINES", 100_000)
-    heard: list[bytes] = []
+    received: list[bytes] = []
     noise = b'{"n":1,"t":1.0,"ev":"line","text":"' + b"x" * 80 + b'"}\n'
 
     async def listen() -> Channel:
-        reader = Channel(tmp_path / "events.jsonl", heard.append)
+        reader = Channel(tmp_path / "events.jsonl", received.append)
         await reader.listen(tmp_path / "events")
 
         def write() -> None:
@@ -124,8 +124,8 @@ def test_records_behind_much_noise_are_heard(tmp_path: Path, monkeypatch: pytest
 
     reader = asyncio.run(listen())
 
-    assert heard[-1] == b'{"ev":"end"}'
-    assert len(heard) == 100_000 // len(noise) + 2
+    assert received[-1] == b'{"ev":"end"}'
+    assert len(received) == 100_000 // len(noise) + 2
     log = (tmp_path / "events.jsonl").read_bytes()
     assert [json.loads(line)["ev"] for line in log.splitlines()][-1] == "end"
     assert reader.kept.left_out == (20_000 - 100_000 // len(noise)) * len(noise)

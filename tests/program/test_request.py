@@ -13,7 +13,7 @@ from rig.errors import UsageError
 from rig.image.layer.config import ImageConfig
 from rig.program.expectation import Expectation, parse_expectation
 from rig.program.plan import program_command
-from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
+from rig.program.request import ProgramRequest, parse_cgroup, parse_disk, parse_env, parse_timeout
 
 assert app
 
@@ -34,6 +34,17 @@ def test_variables_may_be_empty_but_have_a_name() -> None:
     assert parse_env(["A=", "B=c=d"]) == {"A": "", "B": "c=d"}
     with pytest.raises(UsageError, match="NAME=VALUE"):
         parse_env(["A"])
+
+
+def test_disk_has_a_size_and_a_mount_point() -> None:
+    assert parse_disk("1G") == ("1G", "/disk")
+    assert parse_disk("64M:/var/lib/postgresql") == ("64M", "/var/lib/postgresql")
+
+
+@pytest.mark.parametrize("text", ["1G:", "1G:/", "1G:data", "1G:/a/../b", "1G:/proc", "1G:/sys/fs/cgroup/"])
+def test_disk_is_not_mounted_over_what_the_kernel_shows(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot be mounted"):
+        parse_disk(text)
 
 
 @pytest.mark.parametrize("text", ["0", "-1s", "soon", "1000000000h"])
@@ -60,7 +71,7 @@ def test_expectations(text: str, expected: Expectation) -> None:
     "text", ["", "OOM", "exit", "exit=256", "exit=-1", "signal", "signal=9", "signal=NOPE", "oom=1"]
 )
 def test_what_cannot_be_expected_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="to expect"):
+    with pytest.raises(UsageError, match="a valid expectation"):
         parse_expectation(text)
 
 
@@ -83,23 +94,23 @@ def test_call_overrules_the_image() -> None:
 
 
 def test_nothing_to_start_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no program is named"):
+    with pytest.raises(UsageError, match="no program was given"):
         program_command(ProgramRequest(()), ImageConfig(), ())
 
 
 def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["exec", "true"]) == 64
-    assert "the program stands behind --" in capsys.readouterr().err
+    assert "no program follows --" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--cgroup", "memory.max"], "cgroup"),
-        (["--expect", "nothing"], "to expect"),
+        (["--expect", "nothing"], "a valid expectation"),
         (["--timeout", "soon"], "duration"),
         (["--memory", "much"], "size"),
-        (["--sysctl", "panic_on_oom=1"], "names no sysctl"),
+        (["--sysctl", "panic_on_oom=1"], "is not the name of a sysctl"),
         (["--clock", "warp", "--accel", "kvm"], "warp clock needs TCG"),
         (["--copy", "/no/such/file"], "no such file"),
         (["--root", "/no/such/dir"], "no such file"),

@@ -9,26 +9,26 @@ import pytest
 
 from rig.errors import UsageError
 from rig.replay.postmortem.pages import regions_of
-from rig.replay.stop_point import Place, marks_of, parse_place
+from rig.replay.stop_point import StopPoint, marks_of, parse_stop_point
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "point"),
     [
-        ("oom", Place("oom")),
-        ("mark:writing-starts", Place("mark", name="writing-starts")),
-        ("t=275s", Place("t", seconds=275)),
-        ("t=2min", Place("t", seconds=120)),
+        ("oom", StopPoint("oom")),
+        ("mark:writing-starts", StopPoint("mark", name="writing-starts")),
+        ("t=275s", StopPoint("t", seconds=275)),
+        ("t=2min", StopPoint("t", seconds=120)),
     ],
 )
-def test_place_is_read_as_written(text: str, place: Place) -> None:
-    assert parse_place(text) == place
+def test_stop_point_is_read_as_written(text: str, point: StopPoint) -> None:
+    assert parse_stop_point(text) == point
 
 
 @pytest.mark.parametrize("text", ["", "kill", "mark:", "t=", "t=soon"])
 def test_what_is_no_place_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):
-        parse_place(text)
+        parse_stop_point(text)
 
 
 def test_marks_are_those_of_the_console_in_order(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_hostile_names_stay_text(picture: str, tmp_path: Path) -> None:
 def test_unknown_picture_or_ending_is_a_usage_error(source: Source, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one of timeline, pages"):
         plot(source, "pie", tmp_path / "x.svg")
-    with pytest.raises(UsageError, match=r"end it in \.svg or \.png"):
+    with pytest.raises(UsageError, match=r"name the file \*\.svg or \*\.png"):
         plot(source, "timeline", tmp_path / "x.bmp")
 
 

@@ -107,17 +107,17 @@ def test_hostile_names_are_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "not a frontier"),
         (json.dumps({"schema_version": 1}), "not a frontier: scenario: Field required"),
         (json.dumps(content(schema_version=2)), "schema version 2, this rig reads 1"),
     ],
 )
-def test_damaged_frontier_names_its_file(tmp_path: Path, text: str, said: str) -> None:
+def test_damaged_frontier_names_its_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / FRONTIER).write_text(text)
 
-    with pytest.raises(RigError, match=said) as raised:
+    with pytest.raises(RigError, match=message) as raised:
         read_frontier(tmp_path)
 
     assert str(tmp_path / FRONTIER) in str(raised.value)

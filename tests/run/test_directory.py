@@ -141,7 +141,7 @@ def test_ambiguous_prefix_names_the_candidates(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_run("20250131", tmp_path)
 
-    assert "begins 2 runs' ids" in caught.value.what
+    assert "matches 2 runs" in caught.value.what
     assert "20250131-130000-abcd" in (caught.value.detail or "")
 
 

@@ -22,13 +22,19 @@ END = b'{"n": 2, "t": 3, "ev": "end", "reason": "plan"}\n'
 NOTHING = b'{"n": 1, "t": 2, "ev": "mark", "name": "x"}\n'
 
 
-def judged(tmp_path: Path, claims: str, middle: bytes = NOTHING, end: bytes = END) -> Judgement:
+OOM = b"""[    2.5] child invoked oom-killer: gfp_mask=0x1100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
+[    2.5] CPU: 0 PID: 83 Comm: child Not tainted 6.1.0 #1
+[    2.5] Out of memory: Killed process 84 (hog) total-vm:9kB, anon-rss:9kB, file-rss:0kB, shmem-rss:0kB, UID:0
+"""
+
+
+def judged(tmp_path: Path, claims: str, middle: bytes = NOTHING, end: bytes = END, console: bytes = b"") -> Judgement:
     (tmp_path / "scenario.toml").write_text(
         f'title = "t"\nsummary = "s"\n[plan]\nsteps = [{{ do = "mark", name = "x", id = "the-mark" }}]\n{claims}'
     )
     scenario = load_scenario(str(tmp_path))
     settings = parse_settings(scenario)
-    evidence = Evidence(settings, render_plan(scenario, settings), read_records(READY + middle + end), read([b""]))
+    evidence = Evidence(settings, render_plan(scenario, settings), read_records(READY + middle + end), read([console]))
     return judge_scenario(scenario, evidence)
 
 
@@ -125,6 +131,44 @@ def test_values_that_were_got_before_a_failure_are_kept(tmp_path: Path) -> None:
 
     assert claim.verdict == "failed"
     assert [value.name for value in claim.values] == ["kernel_is"]
+
+
+def test_process_is_not_taken_for_another_of_its_comm(tmp_path: Path) -> None:
+    rows = b'{"program": "outsider", "comm": "hog", "pid": 8}, {"program": "hog", "comm": "hog", "pid": 9}'
+    middle = b'{"n": 1, "t": 2, "ev": "sample", "label": "x", "procs": [%s]}\n' % rows
+
+    assert one(tmp_path, "pid('hog') == 9 and pid('outsider/hog') == 8", middle).verdict == "held"
+    assert one(tmp_path, "proc('hog', 'x').pid == 9 and len(history('hog')) == 1", middle).verdict == "held"
+    assert one(tmp_path, "role_of(8) == 'outsider/hog'", middle).verdict == "held"
+
+
+@pytest.mark.parametrize("function", ["pid('worker')", "exit_of('worker').pid"])
+def test_role_of_two_processes_cannot_be_judged(tmp_path: Path, function: str) -> None:
+    two = [f'"program": "pool", "comm": "worker", "pid": {pid}' for pid in (8, 9)]
+    sampled = f'{{"n": 1, "t": 2, "ev": "sample", "procs": [{{{two[0]}}}, {{{two[1]}}}]}}\n'
+    exits = [f'{{"n": {n}, "t": 2, "ev": "exit", {each}, "code": 0}}\n' for n, each in enumerate(two, 2)]
+    end = b'{"n": 4, "t": 3, "ev": "end", "reason": "plan"}\n'
+
+    claims = f'[[claims]]\nid = "c"\ntext = "t"\nexpr = """{function} == 8"""\n'
+    claim = judged(tmp_path, claims, (sampled + "".join(exits)).encode(), end).claims[-1]
+
+    assert claim.verdict == "invalid"
+    assert claim.reason == "'worker' is 2 processes: worker (8), worker (9)"
+
+
+def test_oom_of_which_the_scenario_does_not_speak_is_said_as_such(tmp_path: Path) -> None:
+    text = '[[claims]]\nid = "c"\ntext = "t"\nexpr = "has_sample(\'x\') and sample(\'y\').t > 0"\n'
+    made = judged(tmp_path, text, console=OOM)
+    by_id = {claim.id: claim for claim in made.claims}
+
+    assert made.verdict == "not-reproduced"
+    assert by_id["no-oom"].reason.endswith("line 1 of console.log: the kernel killed hog (84)")
+
+
+def test_claim_that_speaks_of_the_oom_has_the_say(tmp_path: Path) -> None:
+    text = '[[claims]]\nid = "c"\ntext = "t"\nexpr = "oom.victim.comm == \'hog\'"\n'
+
+    assert judged(tmp_path, text, console=OOM).verdict == "reproduced"
 
 
 def test_failed_condition_outweighs_a_failed_claim(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_broken_toml_names_line_and_column(tmp_path: Path) -> None:
         ("seconds = ", "secs = ", "'sleep' has no key 'secs': did you mean", None),
         ("default = 2", "default = 0", "0 is out of bounds: the smallest value is 1", None),
         ("default = 2", 'default = "two"', "'two' is not a whole number", None),
-        ("min = 1", 'choices = ["1"]', "'choices' belongs to type", None),
+        ("min = 1", 'choices = ["1"]', "'choices' is only for type", None),
         ("{{ naps }} seconds", "{{ nap }} seconds", "unknown name 'nap'", "did you mean 'naps'?"),
         ("{{ naps }} seconds", "{{ naps seconds", "the template is broken", "correct the template"),
         ('id = "ended"', 'id = "ended?"', "'ended?' is not a valid name", None),
@@ -111,7 +111,7 @@ def test_broken_toml_names_line_and_column(tmp_path: Path) -> None:
             "'m -o x' is not a library's name",
             None,
         ),
-        ('id = "ended"', 'id = "ended"\nneeds = ["other"]', "needs 'other', which is no claim above it", None),
+        ('id = "ended"', 'id = "ended"\nneeds = ["other"]', "needs 'other', which is not a claim above it", None),
     ],
 )
 def test_mistake_names_what_is_wrong_and_the_remedy(
@@ -173,7 +173,7 @@ def test_spawn_of_an_unnamed_program_is_refused(tmp_path: Path) -> None:
 
     error = refusal(tmp_path, GOOD.replace('{ do = "sleep"', step))
 
-    assert "program 'hog', which [[programs]] does not name" in error.what
+    assert "program 'hog', which [[programs]] does not define" in error.what
 
 
 def test_step_about_a_program_that_nobody_spawns_is_refused(tmp_path: Path) -> None:

@@ -38,26 +38,26 @@ def test_file_gives_axes_settings_and_explicit_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("nonsense", "'nonsense' is no axis"),
+        ("nonsense", "'nonsense' is not an axis"),
         ("memory=", "product of the axes would be empty"),
         ("memory=1,,2", "empty value"),
-        ("memory=1,1", "stands twice"),
+        ("memory=1,1", "is given twice"),
     ],
 )
-def test_axis_that_is_none_is_refused(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_axis_that_is_none_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse_axes([text])
 
 
 def test_axis_that_stands_twice_is_refused() -> None:
-    with pytest.raises(UsageError, match="'a' stands twice"):
+    with pytest.raises(UsageError, match="'a' is given twice"):
         parse_axes(["a=1", "a=2"])
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("over = 3", "over: is not a table"),
         ('[over]\nmemory = "384M"', "over.memory: an axis is a list"),
@@ -68,11 +68,11 @@ def test_axis_that_stands_twice_is_refused() -> None:
         ("[over", "not valid TOML"),
     ],
 )
-def test_file_that_is_no_sweep_is_refused_with_its_place(tmp_path: Path, content: str, said: str) -> None:
+def test_file_that_is_no_sweep_is_refused_with_its_place(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "sweep.toml"
     file.write_text(content)
 
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read_plan(file, "overcommit-oops")
 
     assert str(file) in str(caught.value)
@@ -85,10 +85,10 @@ def refusal(plan: SweepPlan) -> str:
 
 
 def test_axis_that_does_not_exist_is_refused_with_the_nearest_name() -> None:
-    said = refusal(SweepPlan("overcommit-oops", (Axis("hogg", ("1M",)),)))
+    message = refusal(SweepPlan("overcommit-oops", (Axis("hogg", ("1M",)),)))
 
-    assert "there is no axis 'hogg'" in said
-    assert "hog" in said.split("(")[-1]
+    assert "there is no axis 'hogg'" in message
+    assert "hog" in message.split("(")[-1]
 
 
 def test_empty_product_is_refused() -> None:
@@ -104,9 +104,9 @@ def test_guest_that_cannot_be_had_is_refused() -> None:
 
 
 def test_setting_that_is_an_axis_too_is_refused() -> None:
-    said = refusal(SweepPlan("overcommit-oops", (Axis("hog", ("1M",)),), fixed=(("hog", "2M"),)))
+    message = refusal(SweepPlan("overcommit-oops", (Axis("hog", ("1M",)),), fixed=(("hog", "2M"),)))
 
-    assert "'hog' is both set and an axis" in said
+    assert "'hog' is both a setting and an axis" in message
 
 
 def test_ten_thousand_runs_are_begun_only_on_request() -> None:

@@ -103,11 +103,11 @@ def test_duration_is_walked_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "resolution", "said"),
+    ("text", "resolution", "message"),
     [
-        ("hog=1M", None, "is no range"),
+        ("hog=1M", None, "is not a range"),
         ("hog=300M..0M", None, "range is empty"),
-        ("hog=0M..9T", None, "steps in the range"),
+        ("hog=0M..9T", None, "the range has"),
         ("hog=0M..9G", None, "out of bounds"),
         ("hog=a..b", None, "'a' is not a size"),
         ("hogg=0M..3M", None, "no axis 'hogg'"),
@@ -116,8 +116,8 @@ def test_duration_is_walked_too() -> None:
         ("hog=0M..3M", "x", "'x' is not a size"),
     ],
 )
-def test_range_that_is_none_is_refused(text: str, resolution: str | None, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_range_that_is_none_is_refused(text: str, resolution: str | None, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse_scale(text, load_scenario("overcommit-oops"), resolution)
 
 

@@ -13,7 +13,7 @@ from rig.telemetry.records import read_records
 from rig.telemetry.timeline import columns, rows, write_timeline
 
 
-def heard(*records: dict[str, Any]) -> Records:
+def records_of(*records: dict[str, Any]) -> Records:
     return read_records(b"".join(json.dumps({"n": n, **record}).encode() + b"\n" for n, record in enumerate(records)))
 
 
@@ -22,7 +22,7 @@ def sample(t: float, **fields: Any) -> dict[str, Any]:
 
 
 def test_row_holds_the_guests_memory_and_each_roles() -> None:
-    records = heard(
+    records = records_of(
         {"t": 0.5, "ev": "step", "i": 3},
         sample(
             1.0,
@@ -43,30 +43,42 @@ def test_row_holds_the_guests_memory_and_each_roles() -> None:
 
 
 def test_faults_are_a_rate_between_samples() -> None:
-    records = heard(sample(1.0, vmstat={"pgfault": 100}), sample(3.0, vmstat={"pgfault": 500}))
+    records = records_of(sample(1.0, vmstat={"pgfault": 100}), sample(3.0, vmstat={"pgfault": 500}))
 
     assert [row["pgfault_per_s"] for row in rows(records)] == [None, 200.0]
 
 
-def test_processes_of_one_role_are_summed() -> None:
-    procs = [{"comm": "worker", "rss_kb": 10}, {"comm": "worker", "rss_kb": 5}]
+def test_processes_of_one_comm_are_not_added_up() -> None:
+    procs = [
+        {"comm": "hog", "program": "hog", "pid": 9, "rss_kb": 10},
+        {"comm": "hog", "program": "outsider", "pid": 8, "rss_kb": 5},
+        {"comm": "worker", "program": "pool", "pid": 11, "rss_kb": 1},
+        {"comm": "worker", "program": "pool", "pid": 12, "rss_kb": 2},
+    ]
 
-    (row,) = rows(heard(sample(1.0, procs=procs)))
+    (row,) = rows(records_of(sample(1.0, procs=procs)))
 
-    assert row["worker.rss_kb"] == 15
+    assert (row["hog.rss_kb"], row["outsider/hog.rss_kb"]) == (10, 5)
+    assert (row["worker (11).rss_kb"], row["worker (12).rss_kb"]) == (1, 2)
 
 
 def test_sample_full_of_nonsense_gives_an_empty_row() -> None:
-    nonsense = sample(1.0, meminfo=[1], vmstat="x", psi={"some": 3}, procs=[None, {"comm": None, "rss_kb": "many"}])
+    nonsense = sample(
+        1.0,
+        meminfo={"MemFree": [1]},
+        vmstat={"oom_kill": "x"},
+        psi={"some": 3},
+        procs=[None, {"comm": None, "rss_kb": "many"}],
+    )
 
-    (row,) = rows(heard(nonsense))
+    (row,) = rows(records_of(nonsense))
 
     assert row["free_kb"] is None
     assert row["psi_some_avg10"] is None
 
 
 def test_file_has_every_roles_columns_and_blanks_where_it_was_not(tmp_path: Path) -> None:
-    records = heard(
+    records = records_of(
         sample(1.0, procs=[{"comm": "parent", "rss_kb": 1}]),
         sample(2.0, procs=[{"comm": "parent", "rss_kb": 1}, {"comm": "child", "rss_kb": 2}]),
     )

@@ -27,7 +27,7 @@ from rig.image.buildroot.make import Make, Step
 from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 from rig.image.buildroot.tree import Buildroot, check_host
 from rig.image.digest import digest_file, digest_text
-from rig.image.fragments import check_agree, read_fragment
+from rig.image.fragments import check_distinct, read_fragment
 from rig.image.store import Entry, Store
 
 __all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
@@ -89,9 +89,9 @@ def check_recipe(recipe: BuildrootRecipe, places: Places, *, jobs: int, buildroo
     Raises RigError for a kernel tarball that does not exist.
     """
     text = render_defconfig(recipe, places, jobs=jobs, buildroot=buildroot)
-    check_agree([read_fragment(path) for path in fragment_files(recipe)])
+    check_distinct([read_fragment(path) for path in fragment_files(recipe)])
     if recipe.kernel.tarball is not None and not recipe.kernel.tarball.is_file():
-        raise RigError("there is no such file", where=recipe.kernel.tarball, remedy="mend `tarball` of the recipe")
+        raise RigError("there is no such file", where=recipe.kernel.tarball, remedy="correct `tarball` in the recipe")
     return text
 
 
@@ -109,9 +109,9 @@ def configure(make: Make, text: str) -> dict[str, str]:
     wrong = differences(read_config(text, DEFCONFIG), got)
     if wrong:
         raise ConfigError(
-            f"{len(wrong)} settings are not in force in this Buildroot",
+            f"{len(wrong)} of the recipe's settings do not exist in this Buildroot, or depend on others",
             where=file,
-            remedy="take a release that the recipe was checked with, or mend the recipe",
+            remedy="use a release that the recipe was tested with, or correct the recipe",
             detail="\n".join(wrong),
         )
     return got

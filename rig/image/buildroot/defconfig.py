@@ -86,7 +86,7 @@ def read_config(text: str, where: str) -> dict[str, str]:
             found[match["name"]] = OFF
         elif line.strip() and not line.startswith("#"):
             raise ConfigError(
-                f"'{line}' is no line of a configuration",
+                f"'{line}' is not a line of a configuration",
                 where=f"{where}:{number}",
                 remedy='write NAME=y, NAME="text", or # NAME is not set',
             )
@@ -105,7 +105,9 @@ def check_form(text: str, where: str) -> dict[str, str]:
         if match is None:
             if re.match(r"#\s*(BR2|CONFIG)_\w+ is", line):
                 raise ConfigError(
-                    f"'{line}' is taken for a comment", where=f"{where}:{number}", remedy="write # NAME is not set"
+                    f"'{line}' would be taken for a comment",
+                    where=f"{where}:{number}",
+                    remedy="write # NAME is not set",
                 )
             continue
         name = match["name"]

@@ -107,8 +107,8 @@ class Make:
 
     def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:
         lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        said = "\n".join(lines)
-        if "No space left on device" in said:
+        output = "\n".join(lines)
+        if "No space left on device" in output:
             return disk_full(self.output)
         if last is not None and last.package:
             what = f"the package {last.package} {last.version} failed: {last.action}"
@@ -117,8 +117,8 @@ class Make:
         return RigError(
             what,
             where=self.log,
-            remedy="mend what it says and call again: what was built is kept, and the build goes on from there",
-            detail=said,
+            remedy="fix the error and run the command again: it continues from what is built already",
+            detail=output,
         )
 
 

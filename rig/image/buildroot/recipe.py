@@ -55,7 +55,7 @@ class KernelPart(_Part):
         if re.fullmatch(r"\d+\.\d+(\.\d+)?", self.version) is None:
             raise ValueError(f"version '{self.version}' is not a kernel version: write it as in 6.12.60")
         if self.tarball is not None and not self.tarball.is_absolute():
-            raise ValueError(f"tarball '{self.tarball}' is no absolute path")
+            raise ValueError(f"tarball '{self.tarball}' is not an absolute path")
         return self
 
     @property
@@ -107,7 +107,7 @@ class ToolchainPart(_Part):
             missing = ", ".join(name for name in names if name not in given)
             raise ValueError(f"a custom toolchain also needs {missing}")
         if self.kind != "custom" and given:
-            raise ValueError(f'{", ".join(given)} belong to kind = "custom"')
+            raise ValueError(f'{", ".join(given)}: only for kind = "custom"')
         return self
 
 
@@ -146,12 +146,14 @@ def read_recipe(name: str) -> BuildrootRecipe:
         data = tomllib.loads(path.read_text())
     except OSError as error:
         raise UsageError(
-            f"the recipe cannot be read: {error.strerror}", where=path, remedy=f"one of {known}, or a file of yours"
+            f"the recipe cannot be read: {error.strerror}", where=path, remedy=f"one of {known}, or your own file"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"is no TOML: {error}", where=path, remedy="see images/buildroot/full.toml") from error
+        raise UsageError(f"not valid TOML: {error}", where=path, remedy="see images/buildroot/full.toml") from error
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", path.stem) is None:
-        raise UsageError("names no image", where=path, remedy="name the file with small letters, digits and hyphens")
+        raise UsageError(
+            "is not a valid image name", where=path, remedy="name the file with small letters, digits and hyphens"
+        )
     try:
         return BuildrootRecipe(name=path.stem, **data)
     except (ValidationError, TypeError) as error:

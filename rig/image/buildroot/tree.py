@@ -62,23 +62,25 @@ def find_buildroot(named: str | None) -> Buildroot:
     asked = named or os.environ.get("BUILDROOT")
     where = "--buildroot" if named else "BUILDROOT"
     if not asked:
-        raise UsageError("no Buildroot was named", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
+        raise UsageError("no Buildroot tree was given", where="rig image build --builder buildroot", remedy=HOW_TO_GET)
     directory = Path(asked).expanduser().resolve()
     try:
         text = (directory / "Makefile").read_text(errors="replace")
     except OSError as error:
         raise UsageError(
-            f"'{asked}' is no Buildroot: its Makefile cannot be read ({error.strerror})",
+            f"'{asked}' is not a Buildroot tree: its Makefile cannot be read ({error.strerror})",
             where=where,
             remedy=HOW_TO_GET,
         ) from error
     match = re.search(r"^export BR2_VERSION := (\d+)\.(\d+)(\S*)$", text, flags=re.MULTILINE)
     if match is None or not (directory / "package").is_dir():
-        raise UsageError(f"'{asked}' is no Buildroot: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET)
+        raise UsageError(
+            f"'{asked}' is not a Buildroot tree: its Makefile sets no BR2_VERSION", where=where, remedy=HOW_TO_GET
+        )
     version = f"{match[1]}.{match[2]}{match[3]}"
     if (int(match[1]), int(match[2])) < OLDEST:
         raise UsageError(
-            f"Buildroot {version} is too old: the oldest that our tree was checked against is "
+            f"Buildroot {version} is too old: the oldest release that rig was tested with is "
             f"{OLDEST[0]}.{OLDEST[1]:02}",
             where=f"{where}={asked}",
             remedy=HOW_TO_GET,

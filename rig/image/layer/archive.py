@@ -103,9 +103,9 @@ def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
             return {}
         except tarfile.TarError as error:
             raise UsageError(
-                f"is no archive that can be read: {error}",
+                f"is not a readable archive: {error}",
                 where=path,
-                remedy="give a tar, or what docker save, podman save or docker export wrote",
+                remedy="give a tar, or the output of docker save, podman save or docker export",
             ) from error
 
 
@@ -189,7 +189,7 @@ def _blob(files: _Files, descriptor: Mapping[str, Any], where: Path) -> Any:
     with files.open(name) as stream:
         data = stream.read(LARGEST_DOCUMENT + 1)
     if hashlib.sha256(data).hexdigest() != digest.removeprefix("sha256:"):
-        raise RigError(f"{name} is not what its digest says", where=where, remedy="save the image again")
+        raise RigError(f"{name} does not match its digest", where=where, remedy="save the image again")
     return json.loads(data)
 
 
@@ -222,7 +222,7 @@ class _Checked(io.RawIOBase):
         while data := self._stream.read(1 << 20):
             self._hash.update(data)
         if digest and self._hash.hexdigest() != digest:
-            raise RigError(f"{name} is not what its digest says", where=where, remedy="save the image again")
+            raise RigError(f"{name} does not match its digest", where=where, remedy="save the image again")
 
 
 @contextmanager

@@ -73,11 +73,11 @@ def read_executable(path: Path) -> Executable:
 
 def _check_machine(head: bytes, path: Path) -> None:
     if len(head) < 64:
-        raise UsageError("is an ELF file that was cut off in its header", where=path)
+        raise UsageError("is an ELF file that is truncated in its header", where=path)
     machine = struct.unpack_from(">H" if head[5] == 2 else "<H", head, 18)[0]
     if head[4] != 2 or machine != EM_X86_64:
         raise UsageError(
-            f"is for {MACHINES.get(machine, f'ELF machine {machine}')}, the guest is x86-64",
+            f"is for {MACHINES.get(machine, f'ELF machine {machine}')}, but the guest is x86-64",
             where=path,
             remedy="build it for x86-64",
         )

@@ -50,7 +50,7 @@ def read_config(document: Any, where: str) -> ImageConfig:
     architecture, system = str(document.get("architecture", "")), str(document.get("os", ""))
     if architecture not in ARCHITECTURES or system not in ("linux", ""):
         raise RigError(
-            f"the image is for {system or 'linux'}/{architecture}, the guest is linux/amd64",
+            f"the image is for {system or 'linux'}/{architecture}, but the guest is linux/amd64",
             where=where,
             remedy="give one for linux/amd64: docker pull --platform linux/amd64 …",
         )

@@ -227,7 +227,7 @@ class Staging:
                 self._count(name, 0)
                 place.mkdir()
             elif not place.is_dir():
-                raise _refused(name, f"'{place.relative_to(self.root)}' is no directory")
+                raise _refused(name, f"'{place.relative_to(self.root)}' is not a directory")
             here = place
         return here
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Bar, Check, Explanation, Picture, Remedy, Section, Sentence
@@ -19,6 +21,7 @@ __all__ = [
     "Remedy",
     "Section",
     "Sentence",
+    "choose",
     "explain",
 ]
 
@@ -38,3 +41,10 @@ def explain(event: Event) -> Explanation:
     from rig.klog.explain.others import explain_other
 
     return explain_other(event)
+
+
+def choose(events: Sequence[Event], *, everything: bool = False) -> list[Event]:
+    """Return the events to explain: all of them, or the first of the gravest (Kind.gravity)."""
+    if everything or not events:
+        return list(events)
+    return [min(events, key=lambda event: event.kind.gravity)]

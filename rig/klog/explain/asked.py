@@ -8,7 +8,6 @@ import re
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
 from rig.klog.functions import PURPOSES, purpose_of
-from rig.klog.oom.gfp import decode
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["asked", "origin", "purpose"]
@@ -25,7 +24,9 @@ def asked(event: OomEvent) -> Section:
         return Section("What asked for memory", tuple(sentences))
     who = event.invoker.comm + (f" (pid {event.invoker.pid})" if event.invoker.pid is not None else "")
     if event.scope == "sysrq":
-        sentences.append(Sentence("Nothing lacked memory: the OOM killer was called by hand (SysRq f).", (event.line,)))
+        sentences.append(
+            Sentence("Memory had not run out: the OOM killer was invoked by hand (SysRq f).", (event.line,))
+        )
         return Section("What asked for memory", tuple(sentences))
     if event.gfp_mask == 0:
         text = f"{who} did not ask for memory here: a page fault of its own failed for lack of memory (gfp_mask 0)."
@@ -37,21 +38,15 @@ def asked(event: OomEvent) -> Section:
     cause, lines = origin(event)
     if cause is not None:
         sentences.append(Sentence(f"It was {cause}.", lines))
-    flags = event.gfp_flags
-    if not flags and event.gfp_mask is not None:
-        decoded = decode(event.gfp_mask, event.kernel)
-        if decoded is not None:
-            flags = decoded
-            sentences.append(
-                Sentence(f"This kernel prints the mask alone; it reads {'|'.join(decoded)}.", (event.line,))
-            )
-    sentences.extend(_conditions(flags, event))
+    if event.gfp_decoded:
+        names = "|".join(event.gfp_flags)
+        sentences.append(Sentence(f"This kernel prints only the gfp mask, which stands for {names}.", (event.line,)))
+    sentences.extend(_conditions(event.gfp_flags, event))
     if event.invoker.pid is not None and event.victim is not None and event.victim.pid != event.invoker.pid:
         sentences.append(
             Sentence(
-                f"{event.invoker.comm} is only who asked last: whoever asks when nothing is left brings "
-                f"the OOM "
-                "killer, and need not be the one that holds the memory.",
+                f"{event.invoker.comm} only asked last: the task that asks when nothing is left invokes the OOM "
+                "killer, whether or not it holds the memory.",
                 (event.line, event.victim.line),
             )
         )

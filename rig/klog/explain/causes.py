@@ -125,7 +125,7 @@ def limit_that_was_hit(event: OomEvent) -> CgroupUsage | None:
 def _by_hand(event: OomEvent) -> Cause | None:
     if event.scope != "sysrq":
         return None
-    text = "Nothing lacked memory: somebody called the OOM killer by hand (SysRq f)."
+    text = "Memory had not run out: somebody invoked the OOM killer by hand (SysRq f)."
     return Cause("sysrq", Certainty.CERTAIN, Sentence(text, (event.line,)))
 
 

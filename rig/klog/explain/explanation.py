@@ -59,12 +59,21 @@ class Bar:
     """A bar of a picture.
 
     marks: (name, kB) of positions on the bar's scale, such as watermarks.
+    parts: (name, kB) of what is different from the rest of the bar, at its end: what is in swap of a task's memory, or
+        what a zone holds back of its free memory. value_kb includes them.
     """
 
     label: str
     value_kb: int
     marks: tuple[tuple[str, int], ...] = ()
     lines: tuple[int, ...] = ()
+    parts: tuple[tuple[str, int], ...] = ()
+
+    def whole(self, picture: Picture) -> int:
+        """Return the value of a bar of full width, in kB. A bar with marks is scaled by them: zones differ greatly."""
+        if self.marks:
+            return max(self.value_kb, *(kb for _name, kb in self.marks))
+        return picture.whole_kb or max(bar.value_kb for bar in picture.bars)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ from collections import defaultdict
 
 from rig.klog.explain.causes import unaccounted_kb
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
-from rig.klog.explain.usable import measured
+from rig.klog.explain.usable import held_back_kb, measured, reserved_kb, usable_zones
 from rig.klog.explain.words import count, size
+from rig.klog.kinds import Kind
 from rig.klog.oom.badness import page_table_pages
 from rig.klog.oom.oom_event import OomEvent
-from rig.klog.oom.parts import TaskRow
+from rig.klog.oom.parts import TaskRow, Zone
 
 __all__ = ["held_outside", "holders", "pictures"]
 
 _TOP = 5
+HUGE_PAGES = "Huge pages set aside (hugetlb)"
 
 
 def holders(event: OomEvent) -> Section:
@@ -171,7 +173,7 @@ def held_outside(event: OomEvent) -> list[tuple[str, int, int]]:
         found.append(("Kernel stacks", stacks, event.nodes[0].line))
     huge = sum(pool.total * pool.size_kb for pool in event.hugepages)
     if huge:
-        found.append(("Huge pages set aside (hugetlb)", huge, event.hugepages[0].line))
+        found.append((HUGE_PAGES, huge, event.hugepages[0].line))
     rest = unaccounted_kb(event)
     if rest > 16 * 1024:
         label = "In no counter (drivers, per-CPU data, a balloon)"
@@ -189,28 +191,47 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
     """Return two pictures: memory by holder, and the zones' free memory against their watermarks."""
     kb = event.page_kb
     drawn = []
-    ranked = sorted(event.tasks, key=lambda row: row.rss, reverse=True)
-    bars = [Bar(f"{row.name} [{row.pid}]", row.rss * kb, lines=(row.line,)) for row in ranked[:8] if row.rss]
+    ranked = sorted(event.tasks, key=lambda row: row.rss + (row.swapents or 0), reverse=True)
+    bars = [_task_bar(row, kb) for row in ranked[:8] if row.rss + (row.swapents or 0)]
     rest = sum(row.rss for row in ranked[8:]) * kb
-    if rest:
-        bars.append(Bar(f"{len(ranked) - 8} more tasks", rest, lines=(ranked[8].line,)))
-    bars += [Bar(label, value, lines=(line,)) for label, value, line in held_outside(event) if value >= 1024]
+    swapped = sum(row.swapents or 0 for row in ranked[8:]) * kb
+    if rest + swapped:
+        parts = (("in swap", swapped),) if swapped else ()
+        bars.append(Bar(f"{len(ranked) - 8} more tasks", rest + swapped, lines=(ranked[8].line,), parts=parts))
+    unused = sum(pool.free * pool.size_kb for pool in event.hugepages)
+    for label, value, line in held_outside(event):
+        parts = (("unused", unused),) if label == HUGE_PAGES and unused else ()
+        if value >= 1024:
+            bars.append(Bar(label, value, lines=(line,), parts=parts))
     if bars:
         limit = next((usage.limit_kb for usage in event.cgroup if usage.name == "memory"), None)
         ram = event.totals.get("pages_ram", 0) * kb or None
         whole = limit if event.scope == "memcg" else ram
         largest = max(bar.value_kb for bar in bars)
         drawn.append(Picture("Memory by holder", tuple(bars), max(whole, largest) if whole else None))
-    zones = [
-        Bar(
-            f"node {zone.node} {zone.name}",
-            zone.free,
-            (("min", zone.min), ("low", zone.low), ("high", zone.high)),
-            (zone.line,),
-        )
-        for zone in measured(event)
-        if zone.values.get("present", 1)
-    ]
+    zones = [_zone_bar(event, zone) for zone in measured(event) if zone.values.get("present", 1)]
     if zones:
-        drawn.append(Picture("Free by zone (| min, low, high watermark)", tuple(zones)))
+        drawn.append(Picture("Free by zone, with its min, low and high watermark", tuple(zones)))
     return tuple(drawn)
+
+
+def _task_bar(row: TaskRow, kb: int) -> Bar:
+    parts = (("in swap", row.swapents * kb),) if row.swapents else ()
+    return Bar(f"{row.name} [{row.pid}]", (row.rss + (row.swapents or 0)) * kb, lines=(row.line,), parts=parts)
+
+
+def _zone_bar(event: OomEvent, zone: Zone) -> Bar:
+    """Return a zone's free memory; a part of it is what this request may not have."""
+    held = 0
+    if event.kind is not Kind.MEMORY_INFO and event.scope not in ("sysrq", "memcg"):
+        held = (
+            zone.free if zone not in usable_zones(event) else held_back_kb(event, zone) + sum(reserved_kb(event, zone))
+        )
+    held = min(held, zone.free)
+    return Bar(
+        f"node {zone.node} {zone.name}",
+        zone.free,
+        (("min", zone.min), ("low", zone.low), ("high", zone.high)),
+        (zone.line,),
+        (("held back from this request", held),) if held else (),
+    )

@@ -9,7 +9,9 @@ from rig.klog.oom.badness import OOM_SCORE_ADJ_MIN, page_table_pages, root_bonus
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import TaskRow
 
-__all__ = ["chosen_otherwise", "ranking", "victim"]
+__all__ = ["chosen_otherwise", "ranking", "sum_of_points", "victim"]
+
+_RUNNERS_UP = 3  # tasks whose sums are shown beside the victim's
 
 
 def ranking(event: OomEvent) -> list[tuple[int, TaskRow]]:
@@ -60,8 +62,9 @@ def victim(event: OomEvent) -> Section:
     ranked = ranking(event)
     row = next((row for row in event.tasks if row.pid == kill.pid), None)
     if row is not None:
-        sentences.append(_sum(event, row))
+        sentences.append(Sentence(f"Its points, in pages: {sum_of_points(event, row)}.", (row.line,)))
     sentences += _order(event, ranked)
+    sentences += _runners_up(event, ranked)
     if len(event.kills) > 1:
         names = ", ".join(f"{other.comm} (pid {other.pid})" for other in event.kills[1:6])
         why = (
@@ -94,10 +97,12 @@ def victim(event: OomEvent) -> Section:
     return Section("Why this victim", tuple(sentences))
 
 
-def _sum(event: OomEvent, row: TaskRow) -> Sentence:
+def sum_of_points(event: OomEvent, row: TaskRow) -> str:
+    """Return how a row's points add up, in pages: `52011 in memory + 0 in swap + 111 of page tables = 52122`."""
+    if row.oom_score_adj == OOM_SCORE_ADJ_MIN:
+        return "exempt (oom_score_adj -1000)"
     tables = page_table_pages(row, event.page_kb)
-    points = event.badness(row)
-    text = f"Its points: {row.rss} pages in memory + {row.swapents or 0} in swap + {tables} of page tables"
+    text = f"{row.rss} in memory + {row.swapents or 0} in swap + {tables} of page tables"
     bonus = root_bonus(event.kernel) if row.uid == 0 else ""
     if bonus == "own":
         text += ", less 3 % because it ran as root (kernels 3.14 to 4.16)"
@@ -105,12 +110,19 @@ def _sum(event: OomEvent, row: TaskRow) -> Sentence:
         text += f" - 30 × {event.totalpages // 1000} because it ran as root (kernels 2.6.36 to 3.13)"
     if row.oom_score_adj:
         if event.totalpages is None:
-            return Sentence(
-                f"{text}, and an oom_score_adj of {row.oom_score_adj} whose weight the log does not tell.",
-                (row.line,),
-            )
+            return f"{text}, and an oom_score_adj of {row.oom_score_adj} whose weight the log does not tell"
         text += f" + {row.oom_score_adj} × {event.totalpages // 1000} for its oom_score_adj"
-    return Sentence(f"{text} = {points}.", (row.line,))
+    points = event.badness(row)
+    return text if points is None else f"{text} = {points}"
+
+
+def _runners_up(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]:
+    """Return how the points of the next in the ranking add up."""
+    victims = {kill.pid for kill in event.kills}
+    others = [row for _points, row in ranked if row.pid not in victims][:_RUNNERS_UP]
+    return [
+        Sentence(f"Points of {row.name} (pid {row.pid}): {sum_of_points(event, row)}.", (row.line,)) for row in others
+    ]
 
 
 def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]:

@@ -28,7 +28,9 @@ def compare(
     pairs = [*_allocation(report, allocation, task_pid), *_zones(report, zones), *_tasks(report, tasks)]
     pairs = [pair for pair in pairs if pair[1] is not None and pair[2] is not None]
     return len(pairs), tuple(
-        Disagreement(what=what, report=str(said), memory=str(found)) for what, said, found in pairs if said != found
+        Disagreement(what=what, report=str(reported), memory=str(found))
+        for what, reported, found in pairs
+        if reported != found
     )
 
 
@@ -47,30 +49,30 @@ def _allocation(report: OomEvent, allocation: Allocation | None, task_pid: int |
 
 def _zones(report: OomEvent, zones: tuple[ZoneState, ...]) -> Iterator[Pair]:
     found = {(zone.node, zone.name): zone for zone in zones}
-    for said in report.zones:
-        zone = found.get((said.node, said.name))
+    for reported in report.zones:
+        zone = found.get((reported.node, reported.name))
         if zone is None:
             continue
         for name in ("free", "min", "low", "high"):
-            yield f"{said.name} {name}, kB", getattr(said, name), getattr(zone, name) * PAGE_KB
+            yield f"{reported.name} {name}, kB", getattr(reported, name), getattr(zone, name) * PAGE_KB
         for name in ("present", "managed"):
-            yield f"{said.name} {name}, kB", said.values.get(name), getattr(zone, name) * PAGE_KB
-        for index, reserve in enumerate(said.lowmem_reserve):
-            yield f"{said.name} lowmem_reserve[{index}], pages", reserve, zone.reserve_for(index)
+            yield f"{reported.name} {name}, kB", reported.values.get(name), getattr(zone, name) * PAGE_KB
+        for index, reserve in enumerate(reported.lowmem_reserve):
+            yield f"{reported.name} lowmem_reserve[{index}], pages", reserve, zone.reserve_for(index)
 
 
 def _tasks(report: OomEvent, tasks: tuple[TaskMemory, ...]) -> Iterator[Pair]:
     found = {task.pid: task for task in tasks}
-    for said in report.tasks:
-        task = found.get(said.pid)
+    for row in report.tasks:
+        task = found.get(row.pid)
         if task is None:
-            yield f"process {said.pid}", said.name, "is not there"
+            yield f"process {row.pid}", row.name, "is not there"
             continue
-        who = f"{said.name} ({said.pid})"
-        yield f"{who} rss, pages", said.rss, task.rss
-        yield f"{who} anonymous, pages", said.rss_anon, task.anon
-        yield f"{who} file, pages", said.rss_file, task.file
-        yield f"{who} shmem, pages", said.rss_shmem, task.shmem
-        yield f"{who} swap entries", said.swapents, task.swap
-        yield f"{who} page tables, bytes", said.pgtables_bytes, task.page_tables_bytes
-        yield f"{who} oom_score_adj", said.oom_score_adj, task.oom_score_adj
+        who = f"{row.name} ({row.pid})"
+        yield f"{who} rss, pages", row.rss, task.rss
+        yield f"{who} anonymous, pages", row.rss_anon, task.anon
+        yield f"{who} file, pages", row.rss_file, task.file
+        yield f"{who} shmem, pages", row.rss_shmem, task.shmem
+        yield f"{who} swap entries", row.swapents, task.swap
+        yield f"{who} page tables, bytes", row.pgtables_bytes, task.page_tables_bytes
+        yield f"{who} oom_score_adj", row.oom_score_adj, task.oom_score_adj

@@ -19,14 +19,14 @@ from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinf
 from rig.machine.qemu import Qemu
 from rig.replay.postmortem.cross_check import compare
 from rig.replay.postmortem.pages import read_arrays, regions_of
-from rig.replay.postmortem.reported import arrays_said, moment_of, tasks_said, tasks_sampled
+from rig.replay.postmortem.reported import arrays_recorded, moment_of, tasks_reported, tasks_sampled
 from rig.replay.postmortem.stack import read_allocation, read_stack
 from rig.replay.postmortem.tasks import read_tasks
 from rig.replay.postmortem.zones import read_zones
 from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
-from rig.replay.stop_point import Place, refuse_what_never_comes
-from rig.replay.stopped import at_place
+from rig.replay.stop_point import StopPoint, check_reached
+from rig.replay.stopped import stopped_at
 from rig.run.document import Run
 from rig.run.postmortem import Disagreement, PostMortem
 from rig.run.progress import Progress
@@ -41,7 +41,7 @@ async def post_mortem(
     replayable: Replayable,
     qemu: Qemu,
     symbols: Symbols,
-    place: Place,
+    point: StopPoint,
     progress: Progress,
     *,
     bounds: Bounds,
@@ -52,17 +52,17 @@ async def post_mortem(
 
     frames: include every page's frame number.
     keep: file that the compressed memory dump is written to.
-    Raises the errors of at_place().
+    Raises the errors of stopped_at().
     """
     with staging_directory("post-mortem") as name:
         dump = Path(name) / "dump"
-        async with at_place(replayable, qemu, symbols, place, Path(name), progress, bounds=bounds) as instant:
+        async with stopped_at(replayable, qemu, symbols, point, Path(name), progress, bounds=bounds) as stopped:
             progress.phase("dump")
-            await dump_memory(instant.session, dump)
-            vmcoreinfo = await read_vmcoreinfo(instant.port, symbols.vmlinux)
+            await dump_memory(stopped.session, dump)
+            vmcoreinfo = await read_vmcoreinfo(stopped.port, symbols.vmlinux)
         progress.phase("read")
         found = await asyncio.to_thread(
-            _read, replayable.run, replayable.directory, dump, vmcoreinfo, symbols, place, instant.instruction, frames
+            _read, replayable.run, replayable.directory, dump, vmcoreinfo, symbols, point, stopped.instruction, frames
         )
         if keep is not None:
             await asyncio.to_thread(_keep, dump, keep)
@@ -87,7 +87,7 @@ def _read(
     dump: Path,
     vmcoreinfo: bytes | None,
     symbols: Symbols,
-    place: Place,
+    point: StopPoint,
     instruction: int | None,
     frames: bool,
 ) -> PostMortem:
@@ -101,12 +101,12 @@ def _read(
     arrays = read_arrays(program, regions_of(records.of("line")), with_frames=frames)
     compared = 0
     disagreements: tuple[Disagreement, ...] = ()
-    report = first_oom(directory) if place.kind == "oom" else None
+    report = first_oom(directory) if point.kind == "oom" else None
     if report is not None:
         compared, disagreements = compare(report, allocation, zones, tasks, pid)
     return PostMortem(
         run=run.id,
-        at=str(place),
+        at=str(point),
         source="memory",
         instruction=instruction,
         kernel=run.environment.kernel,
@@ -133,7 +133,7 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
         raise RigError("the dump of the panic is gone", where=directory / run.panic_dump)
     with staging_directory("post-mortem") as name:
         dump = unpack_dump(directory / run.panic_dump, Path(name))
-        return _read(run, directory, dump, None, symbols, Place("panic"), None, frames)
+        return _read(run, directory, dump, None, symbols, StopPoint("panic"), None, frames)
 
 
 def first_oom(directory: Path) -> OomEvent | None:
@@ -147,7 +147,7 @@ def first_oom(directory: Path) -> OomEvent | None:
         return None
 
 
-def post_mortem_without_symbols(run: Run, directory: Path, place: Place, why: str) -> PostMortem:
+def post_mortem_without_symbols(run: Run, directory: Path, point: StopPoint, why: str) -> PostMortem:
     """Return a post-mortem from the OOM report and the agent's page maps, without reading memory.
 
     why: why the memory is not read.
@@ -155,25 +155,25 @@ def post_mortem_without_symbols(run: Run, directory: Path, place: Place, why: st
     """
     from rig.telemetry.records import read_records
 
-    refuse_what_never_comes(run, directory, place)
+    check_reached(run, directory, point)
     records = read_records(directory / "events.jsonl")
-    report = first_oom(directory) if place.kind == "oom" else None
-    moment = moment_of(run, place, records)
+    report = first_oom(directory) if point.kind == "oom" else None
+    moment = moment_of(run, point, records)
     notes = [why, "pages are those of /proc/PID/pagemap: whether a page is shared, and not with whom"]
     if report is not None:
         notes.append("tasks are those of the OOM report")
     if moment is None:
-        notes.append(f"when it came to {place} is in no record")
+        notes.append(f"no record tells when the guest reached {point}")
     oom = run.ooms[0] if report is not None and run.ooms else None
-    tasks = tasks_said(report) if report is not None else ()
+    tasks = tasks_reported(report) if report is not None else ()
     return PostMortem(
         run=run.id,
-        at=str(place),
+        at=str(point),
         source="records",
         notes=tuple(notes),
         kernel=run.environment.kernel,
         task_pid=oom.invoker_pid if oom else None,
         task=oom.invoker if oom else "",
         tasks=tasks or (tasks_sampled(records, moment) if moment is not None else ()),
-        arrays=arrays_said(records.of("pagemap"), moment) if moment is not None else (),
+        arrays=arrays_recorded(records.of("pagemap"), moment) if moment is not None else (),
     )

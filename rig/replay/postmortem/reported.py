@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rig.replay.stop_point import Place
+from rig.replay.stop_point import StopPoint
 from rig.run.document import Run
 from rig.run.postmortem import ArrayPages, PageRun, PageState, TaskMemory
 from rig.run.records import Record, Records
@@ -14,7 +14,7 @@ from rig.run.records import Record, Records
 if TYPE_CHECKING:
     from rig.klog import OomEvent
 
-__all__ = ["arrays_said", "moment_of", "tasks_said", "tasks_sampled"]
+__all__ = ["arrays_recorded", "moment_of", "tasks_reported", "tasks_sampled"]
 
 PAGE_KB = 4
 
@@ -25,7 +25,7 @@ STATES: dict[str, PageState] = {
 }  # fmt: skip
 
 
-def tasks_said(report: OomEvent) -> tuple[TaskMemory, ...]:
+def tasks_reported(report: OomEvent) -> tuple[TaskMemory, ...]:
     """Return the rows of an OOM report's task table. Before 6.8 the table has one column for all resident pages."""
     return tuple(
         TaskMemory(
@@ -43,21 +43,21 @@ def tasks_said(report: OomEvent) -> tuple[TaskMemory, ...]:
     )
 
 
-def moment_of(run: Run, place: Place, records: Records) -> float | None:
+def moment_of(run: Run, point: StopPoint, records: Records) -> float | None:
     """Return the guest's clock at a stop point, from the kernel log and the records; None where neither has it."""
-    if place.kind == "t":
-        return place.seconds
-    if place.kind == "oom":
+    if point.kind == "t":
+        return point.seconds
+    if point.kind == "oom":
         return run.ooms[0].time if run.ooms else None
-    if place.kind == "mark":
-        return next((float(each["t"]) for each in records.of("mark") if each.get("name") == place.name), None)
-    if place.kind == "fork":
+    if point.kind == "mark":
+        return next((float(each["t"]) for each in records.of("mark") if each.get("name") == point.name), None)
+    if point.kind == "fork":
         child = str(run.roles.get("child", ""))
         said = (each for each in records.of("line") if str(each.get("text", "")).split() == ["forked", child])
         return next((float(each["t"]) for each in said), None)
     if not records.items:
         return None
-    return float(records.items[0 if place.kind == "start" else -1]["t"])
+    return float(records.items[0 if point.kind == "start" else -1]["t"])
 
 
 def tasks_sampled(records: Records, moment: float) -> tuple[TaskMemory, ...]:
@@ -87,7 +87,7 @@ def _sampled(process: Record) -> TaskMemory:
     )
 
 
-def arrays_said(records: Iterable[Record], moment: float) -> tuple[ArrayPages, ...]:
+def arrays_recorded(records: Iterable[Record], moment: float) -> tuple[ArrayPages, ...]:
     """Return, for each process and array, the page map nearest to that time.
 
     Each result has one process, because the agent's page maps do not say which processes share a page.

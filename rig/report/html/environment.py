@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
-from rig.klog.explain.explanation import Bar, Picture
-from rig.klog.explain.words import size
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation
+from rig.report.html.elements import markup
+from rig.report.html.explanation import explained
 from rig.sanitize import plain
 
-__all__ = ["TEMPLATES", "environment"]
+__all__ = ["TEMPLATES", "environment", "stylesheet"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -26,15 +30,14 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         auto_reload=False,
     )
-    made.globals |= {"plain": plain, "size": size, "share": _share, "reach": _reach}
+    made.globals |= {"plain": plain, "explained": _explained}
     return made
 
 
-def _share(value: int, whole: int) -> str:
-    return f"{min(100 * value / whole, 100):.2f}" if whole else "0"
+def stylesheet() -> Markup:
+    """Return the style sheet of reports: what every page of rig has, then what only reports have."""
+    return Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("base.css", "report.css")))
 
 
-def _reach(picture: Picture, bar: Bar) -> int:
-    if bar.marks:
-        return max(bar.value_kb, *(value for _name, value in bar.marks))
-    return picture.whole_kb or max((entry.value_kb for entry in picture.bars), default=0)
+def _explained(explanation: Explanation, event: Event, shown_lines: Collection[int]) -> Markup:
+    return Markup(markup(explained(explanation, event, shown_lines, tasks=False)))  # the report ranks the tasks itself

@@ -11,9 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.environment import environment, stylesheet
 from rig.report.html.sweep_page import LETTERS
 from rig.sanitize import plain
 from rig.sweep.frontier.document import Curve, Frontier, FrontierAxis
@@ -107,7 +105,7 @@ def frontier_report(
     return environment().get_template("frontier.html.j2").render(
         frontier=frontier,
         id=id_,
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        css=stylesheet(),
         picture=drawn(frontier),
         edges=edges,
         names=[plain(name) for name in frontier.curves[0].at] if frontier.curves else [],

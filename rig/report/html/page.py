@@ -12,7 +12,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from markupsafe import Markup
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.report.html.drawing import draw, number, seconds, steps
-from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.environment import TEMPLATES, environment, stylesheet
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
 from rig.run.document import OomReport, Ranked, Run
+from rig.run.process_names import Process, process_key
 from rig.run.records import Records
 from rig.sanitize import plain
 from rig.units import format_size
@@ -58,6 +59,8 @@ class Source:
     events: tuple[Event, ...]
     console: tuple[str, ...]
     cut: bool = False
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """File name -> what is wrong with it, for files that are not what the run wrote."""
 
     @property
     def oom_event(self) -> Any:
@@ -68,18 +71,20 @@ class Source:
 def read_source(directory: Path) -> Source:
     """Read a run's directory. Raises RigError for a run.json that cannot be read; other files may be missing."""
     from rig.klog import read
+    from rig.run.damage import warn_of_damage
     from rig.run.directory import read_run
     from rig.telemetry.records import read_records
 
     run = read_run(directory)
+    damaged = warn_of_damage(run, directory)
     records = read_records(directory / "events.jsonl") if (directory / "events.jsonl").is_file() else Records()
     console = directory / "console.log"
     if not console.is_file():
-        return Source(run, records, (), ())
+        return Source(run, records, (), (), damaged=damaged)
     with console.open("rb") as file:
         events = tuple(read(file).events)
     shown, cut = _shown(console)
-    return Source(run, records, events, shown, cut)
+    return Source(run, records, events, shown, cut, damaged)
 
 
 def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
@@ -113,8 +118,9 @@ def report(source: Source) -> str:
         .get_template("report.html.j2")
         .render(
             run=run,
+            damaged=source.damaged,
             signs=SIGNS,
-            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            css=stylesheet(),
             script=Markup(script),
             script_hash=Markup(f"sha256-{digest}"),
             data=_json(_data(run, drawn)),
@@ -266,13 +272,13 @@ def _badness_bar(row: Ranked, oom: OomReport | None) -> list[tuple[str, str, str
 
 
 def _processes(records: Records) -> list[dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
+    found: dict[Process, dict[str, str]] = {}
     for record in records.items:
         procs = record.get("procs") if record["ev"] == "sample" else [record] if record["ev"] == "exit" else None
         for proc in procs if isinstance(procs, list) else []:
             if not isinstance(proc, Mapping) or type(proc.get("pid")) is not int:
                 continue
-            row = found.setdefault(proc["pid"], dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
+            row = found.setdefault(process_key(proc), dict.fromkeys(("ppid", "rss_kb", "ended"), ""))
             row |= {
                 name: plain(proc.get(name, ""), longest=48) for name in ("comm", "program", "pid", "minflt", "majflt")
             }

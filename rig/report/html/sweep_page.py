@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from rig.report.html.environment import TEMPLATES, environment
+from rig.report.html.environment import environment, stylesheet
 from rig.report.html.side_by_side import side_by_side, side_by_side_axis
 from rig.sanitize import plain
 from rig.sweep.row import Row
@@ -97,7 +95,7 @@ def sweep_report(
     return environment().get_template("sweep.html.j2").render(
         scenario=plain(scenario),
         sweep=plain(sweep),
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        css=stylesheet(),
         counts=[(verdict, counts[verdict]) for verdict in LETTERS if counts[verdict]],
         letters=LETTERS,
         grids=grids(axes, rows),

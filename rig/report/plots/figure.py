@@ -34,7 +34,9 @@ def plot(source: Source, picture: str, path: Path) -> None:
     is missing or the file cannot be written.
     """
     if path.suffix not in FORMATS:
-        raise UsageError(f"'{path.suffix}' is no picture's ending", where=path, remedy="end it in .svg or .png")
+        raise UsageError(
+            f"'{path.suffix}' is not the ending of a picture", where=path, remedy="name the file *.svg or *.png"
+        )
     if picture not in PICTURES:
         raise UsageError(f"there is no picture '{picture}'", remedy=f"one of {', '.join(PICTURES)}")
     try:

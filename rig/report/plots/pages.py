@@ -101,14 +101,14 @@ def most_changed(pictures: Sequence[PagesPicture]) -> int:
 
 def _numbered(picture: PagesPicture, records: Records) -> str:
     """Return the label with the last step that the program reported, because all maps of a loop have one label."""
-    said = [
+    texts = [
         str(line["text"]).split()[1]
         for line in records.of("line")
         if line["t"] <= picture.time
         and str(line.get("text", "")).startswith("step ")
         and len(str(line["text"]).split()) > 1
     ]
-    return f"{picture.label}, step {plain(said[-1], longest=8)}" if said and not picture.stopped else picture.label
+    return f"{picture.label}, step {plain(texts[-1], longest=8)}" if texts and not picture.stopped else picture.label
 
 
 def _noted(pictures: list[PagesPicture], records: Records) -> list[PagesPicture]:

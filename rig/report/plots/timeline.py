@@ -10,6 +10,7 @@ from typing import Literal
 from rig.klog.oom.oom_event import OomEvent
 from rig.report.plots.timescale import TimeScale, time_scale
 from rig.run.document import Run
+from rig.run.process_names import process_key, process_names
 from rig.run.records import Records
 from rig.sanitize import plain
 from rig.telemetry.holders import Held, held
@@ -235,6 +236,7 @@ def _column(table: Sequence[Row], name: str, divided_by: float = 1) -> tuple[Val
 
 def _marks(records: Records, oom: OomEvent | None) -> list[Mark]:
     found: dict[str, Mark] = {}
+    names = process_names(records)
     if oom is not None and oom.time is not None and not records.of("oom"):
         # On a panic the agent cannot record the OOM any more; the kernel log has its time, on the same clock.
         found["oom"] = Mark(oom.time, "OOM", "oom")
@@ -246,7 +248,8 @@ def _marks(records: Records, oom: OomEvent | None) -> list[Mark]:
         elif record["ev"] == "oom":
             found.setdefault(f"oom {len(found)}", Mark(time, "OOM", "oom"))
         elif record["ev"] == "exit" and isinstance(record.get("signal"), str):
-            name = plain(record.get("comm") or record.get("program") or "?", longest=16)
+            of = names.get(process_key(record)) or record.get("comm") or record.get("program") or "?"
+            name = plain(of, longest=32)
             found.setdefault(f"exit {len(found)}", Mark(time, f"{name} killed", "exit"))
     marks = sorted(found.values(), key=lambda mark: mark.time)
     ooms = [mark for mark in marks if mark.kind == "oom"][:4]

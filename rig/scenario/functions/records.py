@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rig.run.process_names import process_key
 from rig.run.records import Record
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
@@ -55,8 +56,26 @@ def number_of(fields: Mapping[str, Any], name: str, label: str) -> int:
     return value
 
 
-def _plays(process: Mapping[str, Any], role: str) -> bool:
+def _plays(evidence: Evidence, process: Mapping[str, Any], role: str) -> bool:
+    """Return whether a process has that role: it is the process of that name, or there is none and its comm is it."""
+    if role in evidence.names.values():
+        return evidence.names.get(process_key(process)) == role
     return process.get("comm") == role or (process.get("program") == role and not process.get("comm"))
+
+
+def _recorded_of(evidence: Evidence, ev: str, role: str) -> list[Record]:
+    """Return the records of that kind of the process with that role. Raises MissingRecord where two have it."""
+    records = evidence.records.of(ev)
+    found = [record for record in records if evidence.names.get(process_key(record)) == role]
+    found = found or [record for record in records if role in (record.get("comm"), record.get("program"))]
+    if len({process_key(record) for record in found}) > 1:
+        # A program's process of another comm (a child) is not what is asked for by the program's own name.
+        found = [record for record in found if record.get("comm") in (None, role)] or found
+    which = sorted({process_key(record) for record in found})
+    if len(which) > 1:
+        told = ", ".join(evidence.names.get(key, f"{key[0]} ({key[1]})") for key in which)
+        raise MissingRecord(f"'{role}' is {len(which)} processes: {told}")
+    return found
 
 
 @function("records", "sample('start').meminfo.MemTotal > 400000")
@@ -81,7 +100,7 @@ def proc(evidence: Evidence, role: str, label: str) -> Any:
 def procs(evidence: Evidence, role: str, label: str) -> Any:
     """all processes of that role in it"""
     found = require_complete(find_sample(evidence, label), f"the sample '{label}'")
-    rows = [each for each in processes(found) if _plays(each, role)]
+    rows = [each for each in processes(found) if _plays(evidence, each, role)]
     return tuple(view(row, f"'{role}' in the sample '{label}'") for row in rows)
 
 
@@ -89,7 +108,8 @@ def procs(evidence: Evidence, role: str, label: str) -> Any:
 def history(evidence: Evidence, role: str) -> Any:
     """what every sample says of that role, in order"""
     samples = [require_complete(sample, "a sample") for sample in evidence.samples()]
-    return tuple(view(each, f"'{role}'") for sample in samples for each in processes(sample) if _plays(each, role))
+    rows = [each for sample in samples for each in processes(sample) if _plays(evidence, each, role)]
+    return tuple(view(each, f"'{role}'") for each in rows)
 
 
 @function("records", "pid('child') == proc('child', 'forked').pid")
@@ -98,9 +118,12 @@ def pid(evidence: Evidence, role: str) -> int:
     for number, played in evidence.roles().items():
         if played == role:
             return number
-    for spawn in evidence.records.of("spawn"):
-        if spawn.get("program") == role:
-            return int(spawn["pid"])
+    alike = [key[1] for key, name in evidence.names.items() if name.rpartition("/")[2].partition(" (")[0] == role]
+    if len(alike) > 1:
+        raise MissingRecord(f"'{role}' is {len(alike)} processes: {', '.join(evidence.roles()[pid] for pid in alike)}")
+    spawned = [int(spawn["pid"]) for spawn in evidence.records.of("spawn") if spawn.get("program") == role]
+    if alike or spawned:
+        return (alike or spawned)[0]
     raise MissingRecord(f"there was no process '{role}'")
 
 
@@ -130,9 +153,8 @@ def step(evidence: Evidence, id: str) -> Any:
 @function("records", "exit_of('hog').signal == 'KILL'")
 def exit_of(evidence: Evidence, role: str) -> Any:
     """the end of a process: `.code` or `.signal`"""
-    for record in evidence.records.of("exit"):
-        if role in (record.get("comm"), record.get("program")):
-            return view(record, f"exit of '{role}'")
+    for record in _recorded_of(evidence, "exit", role):
+        return view(record, f"exit of '{role}'")
     raise MissingRecord(f"no end of '{role}' was recorded")
 
 
@@ -141,9 +163,8 @@ def check_of(evidence: Evidence, role: str) -> Any:
     """the last `check_rss` of a process: `.rss_kb` counted from its page tables, `.min_kb`, `.ok`. The `rss_kb` and
     `anon_kb` of a sample lag behind by up to 64 pages, so what a process must hold is judged on this
     """
-    for record in reversed(evidence.records.of("check")):
-        if role in (record.get("comm"), record.get("program")):
-            return view(record, f"check of '{role}'")
+    for record in reversed(_recorded_of(evidence, "check", role)):
+        return view(record, f"check of '{role}'")
     raise MissingRecord(f"the plan did not check what '{role}' holds")
 
 

@@ -104,7 +104,7 @@ async def find_frontier(
 
         found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
         foreseen = await asyncio.to_thread(predict, scale, rows, lambda row: _settings(scenario, fixed, row))
-        edges = tuple(_told(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
+        edges = tuple(_curve_edge(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
         return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))), foreseen)
 
     return list(await asyncio.gather(*(curve(number, at) for number, at in enumerate(points))))
@@ -125,7 +125,7 @@ def _settings(scenario: Scenario, fixed: Sequence[tuple[str, str]], row: Row) ->
         return None
 
 
-def _told(edge: Edge, scale: Scale, foreseen: Sequence[Foreseen]) -> CurveEdge:
+def _curve_edge(edge: Edge, scale: Scale, foreseen: Sequence[Foreseen]) -> CurveEdge:
     low, high = scale.text(edge.low), scale.text(edge.high)
     middle = (scale.value(edge.low) + scale.value(edge.high)) / 2
     same = matching(edge, foreseen, middle)

@@ -7,12 +7,14 @@ axis are numbers in the axis's unit: bytes, seconds, or the number itself.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rig.errors import RigError
+from rig.seal import seal_is_broken
 
 __all__ = [
     "FRONTIER",
@@ -27,6 +29,7 @@ __all__ = [
     "read_frontier",
 ]
 
+logger = logging.getLogger(__name__)
 FRONTIER = "frontier.json"
 FRONTIER_VERSION = 1
 
@@ -121,7 +124,8 @@ def read_frontier(directory: Path) -> Frontier:
     """Read frontier.json in `directory`. Raises RigError where there is none or its version is another."""
     where = directory / FRONTIER
     try:
-        frontier = Frontier.model_validate_json(where.read_bytes())
+        text = where.read_bytes()
+        frontier = Frontier.model_validate_json(text)
     except OSError as error:
         raise RigError(f"the frontier cannot be read: {error.strerror}", where=where) from error
     except ValidationError as error:
@@ -134,4 +138,6 @@ def read_frontier(directory: Path) -> Frontier:
             where=where,
             remedy="use the rig that made it",
         )
+    if seal_is_broken(text):
+        logger.warning("%s was changed after it was written: its numbers may be wrong", where)
     return frontier

@@ -15,7 +15,7 @@ from rig.units import format_duration, format_size, parse_duration, parse_size
 __all__ = ["Scale", "parse_scale"]
 
 MOST_STEPS = 1 << 20
-SIZES = ("memory", "swap", "zram")
+SIZES = ("memory", "swap", "zram", "disk")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) ->
     name, equals, rest = text.partition("=")
     low, dots, high = rest.partition("..")
     if not equals or not dots:
-        raise UsageError(f"'{text}' is no range", where="--over", remedy="write NAME=LOW..HIGH, as in hog=0M..300M")
+        raise UsageError(f"'{text}' is not a range", where="--over", remedy="write NAME=LOW..HIGH, as in hog=0M..300M")
     kind = _kind(name.strip(), scenario)
     where = f"--over {text}"
     ends = [_parse(kind, end, where) for end in (low, high)]
@@ -78,7 +78,9 @@ def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) ->
     scale = Scale(name.strip(), kind, ends[0], ends[1], step)
     if not 1 <= scale.steps <= MOST_STEPS:
         raise UsageError(
-            f"{scale.steps} steps in the range", where="--resolution", remedy=f"1 to {MOST_STEPS} steps: choose another"
+            f"the range has {scale.steps} steps",
+            where="--resolution",
+            remedy=f"choose a resolution with 1 to {MOST_STEPS} steps",
         )
     if name.strip() in scenario.parameters:
         for step_number in (0, scale.steps):

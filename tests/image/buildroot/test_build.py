@@ -197,7 +197,7 @@ def test_directory_that_is_no_buildroot_is_refused(content: str | None, tmp_path
     if content is not None:
         (tmp_path / "Makefile").write_text(content)
 
-    with pytest.raises(UsageError, match="is no Buildroot"):
+    with pytest.raises(UsageError, match="is not a Buildroot tree"):
         find_buildroot(str(tmp_path))
 
 

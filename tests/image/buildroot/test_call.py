@@ -29,10 +29,10 @@ def call(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--builder", "buildroot"], "no Buildroot was named"),
-        (["--builder", "buildroot", "--buildroot", "/etc"], "'/etc' is no Buildroot"),
+        (["--builder", "buildroot"], "no Buildroot tree was given"),
+        (["--builder", "buildroot", "--buildroot", "/etc"], "'/etc' is not a Buildroot tree"),
         (["--builder", "buildroot", "--recipe", "fill", "--defconfig-only"], "one of full, small"),
-        (["--builder", "buildroot", "--kernel", "debian:sid"], "write it in the recipe"),
+        (["--builder", "buildroot", "--kernel", "debian:sid"], "choose the kernel in the recipe"),
         (["--builder", "yocto"], "quick or buildroot"),
         (["--jobs", "2"], "--builder buildroot"),
         (["--defconfig-only"], "--builder buildroot"),
@@ -52,7 +52,7 @@ def test_defconfig_only_prints_the_configuration_and_builds_nothing(tmp_path: Pa
 
     assert done.returncode == 0, done.stderr
     assert read_config(done.stdout, "printed")["BR2_PACKAGE_RIG_GUEST"] == "y"
-    assert "not tried: no Buildroot was named" in done.stderr
+    assert "not tried, as no Buildroot tree was given" in done.stderr
     assert not (tmp_path / "cache").exists()
 
 

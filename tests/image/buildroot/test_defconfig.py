@@ -107,11 +107,11 @@ def test_kernel_fragments_do_not_contradict_each_other(recipe: BuildrootRecipe) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("BR2_A=y\nBR2_B\n", "'BR2_B' is no line"),
-        ("BR2_A = y\n", "is no line"),
+        ("BR2_A=y\nBR2_B\n", "'BR2_B' is not a line"),
+        ("BR2_A = y\n", "is not a line"),
         ("BR2_A=y\nBR2_C=n\n# BR2_A is not set\n", "BR2_A is set twice, first in line 1"),
-        ("#BR2_A is not set\n", "is taken for a comment"),
-        ("# BR2_A is unset\n", "is taken for a comment"),
+        ("#BR2_A is not set\n", "would be taken for a comment"),
+        ("# BR2_A is unset\n", "would be taken for a comment"),
     ],
 )
 def test_line_of_no_form_is_named(text: str, words: str) -> None:

@@ -46,16 +46,16 @@ def test_kernel_before_5_9_is_not_packed_with_zstd(version: str, packed: bool, t
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("kernel = [", "is no TOML"),
+        ("kernel = [", "not valid TOML"),
         ("", "kernel: Field required"),
         ('[kernel]\nversion = "six"\n', "'six' is not a kernel version"),
-        (KERNEL + 'tarball = "linux.tar.xz"\n', "is no absolute path"),
+        (KERNEL + 'tarball = "linux.tar.xz"\n', "is not an absolute path"),
         (KERNEL + 'features = ["memry"]\n', "kernel.features.0"),
         (KERNEL + "modules = true\n", "kernel.modules"),
         (KERNEL + '[rootfs]\nssh = "telnet"\n', "rootfs.ssh"),
         (KERNEL + '[toolchain]\nlibc = "uclibc"\n', "toolchain.libc"),
         (KERNEL + '[toolchain]\nkind = "custom"\npath = "/opt"\n', "also needs prefix, gcc, headers"),
-        (KERNEL + "[toolchain]\ngcc = 12\n", 'gcc belong to kind = "custom"'),
+        (KERNEL + "[toolchain]\ngcc = 12\n", 'gcc: only for kind = "custom"'),
         ('name = "mine"\n' + KERNEL, "name"),
     ],
 )
@@ -74,5 +74,5 @@ def test_unknown_recipe_is_refused_with_those_that_are_there() -> None:
 
 
 def test_file_whose_name_is_no_name_of_an_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="names no image"):
+    with pytest.raises(UsageError, match="is not a valid image name"):
         read_recipe(written(tmp_path, KERNEL, "My Image.toml"))

@@ -16,8 +16,8 @@ from tests.guest.conftest import qemus
 pytestmark = pytest.mark.guest
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is but one processor")
-def test_warp_guests_at_once_keep_to_a_processor_each(environment: dict[str, str]) -> None:
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is only one CPU")
+def test_warp_guests_at_once_keep_to_a_cpu_each(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "rig", "run", "overcommit-oops", "--to-the-end", "-q"]
 
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]

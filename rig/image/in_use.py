@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Mark entries of the cache as in use, so that no other process evicts them in the meantime.
+
+Whoever looks an entry up holds a shared flock on its manifest, and whoever evicts needs an exclusive one. The kernel
+releases a flock when its process dies, so a rig that was killed blocks nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+__all__ = ["hold", "lock_unused", "using_entries"]
+
+Held = dict[tuple[int, int], int]
+"""Device and inode of a manifest -> the descriptor that holds its lock."""
+
+_until_the_end: Held = {}
+_scope: ContextVar[Held | None] = ContextVar("_scope", default=None)
+
+
+@contextmanager
+def using_entries() -> Iterator[None]:
+    """Release at the end of the block what was looked up in it; outside of a block it is held until the process ends.
+
+    Tasks and asyncio.to_thread() inherit the block. A sweep without it would hold the snapshot of every point.
+    """
+    held: Held = {}
+    token = _scope.set(held)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+        for descriptor in held.values():
+            os.close(descriptor)
+
+
+def hold(manifest: Path) -> bool:
+    """Mark the entry of this manifest as in use. Return False if the entry is gone or is being evicted."""
+    try:
+        descriptor = os.open(manifest, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except OSError:
+            pass  # a filesystem without flock: its entries are not protected, and can be used all the same
+        mine = os.fstat(descriptor)
+        found = manifest.stat()
+    except OSError:
+        os.close(descriptor)
+        return False
+    if (mine.st_dev, mine.st_ino) != (found.st_dev, found.st_ino):
+        os.close(descriptor)
+        return False
+    inherited = _scope.get()
+    held = _until_the_end if inherited is None else inherited
+    if (mine.st_dev, mine.st_ino) in held:
+        os.close(descriptor)
+    else:
+        held[mine.st_dev, mine.st_ino] = descriptor
+    return True
+
+
+@contextmanager
+def lock_unused(manifest: Path) -> Iterator[bool]:
+    """Yield whether nobody uses the entry of this manifest. If so, nobody can begin to until the end of the block."""
+    try:
+        # NFS grants an exclusive lock only on a descriptor that is open for writing (flock(2)).
+        descriptor = os.open(manifest, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except OSError:
+            free = False
+        yield free
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Write a log's events and explanations as JSON, with nothing but Python's own library.
+
+The form has a version and a published schema: log.schema.json, which schema.py makes from the same dataclasses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from rig.klog.event import Event
+from rig.klog.explain.explanation import Explanation
+
+__all__ = ["VERSION", "document", "line"]
+
+VERSION = 1  # raised when a field is removed or changes its meaning, but not when one is added
+
+
+def document(lines: int, events: Iterable[Event], explanations: Iterable[Explanation] = ()) -> str:
+    """Return the JSON text of a log: an object with one event or explanation a line.
+
+    lines: how many lines the log has.
+    """
+    members = f'"lines":{lines},\n"events":[{_array(events)}],\n"explanations":[{_array(explanations)}]'
+    return f'{{"schema":{VERSION},{members}}}'
+
+
+def line(event: Event, explanation: Explanation, **more: str) -> str:
+    """Return one event with its explanation as one line of JSON, without a newline.
+
+    more: further members of the object, such as the file that the event is from.
+    """
+    return _text({"schema": VERSION, **more, "event": event, "explanation": explanation})
+
+
+def _array(values: Iterable[object]) -> str:
+    return ",\n".join(map(_text, values))
+
+
+def _text(value: object) -> str:
+    # A text of the log may hold half of a surrogate pair, which UTF-8 cannot encode: JSON writes it as an escape.
+    text = json.dumps(value, default=_members, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() or _is_unicode(text) else json.dumps(value, default=_members, separators=(",", ":"))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _members(value: Any) -> dict[str, Any]:
+    """Return a dataclass as an object. The encoder calls this for each value that is not of JSON's own types."""
+    return {name: getattr(value, name) for name in _names(value.__class__)}
+
+
+@cache
+def _names(of: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(of))

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The cache as tables and as a document: what is in it, by kind, and what needs each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rig.experiment.cache_use import Pruned, sizes_by_kind
+from rig.image.eviction import Held
+from rig.image.kinds import KINDS, Tier
+from rig.report.list_documents import cache_entry
+from rig.sanitize import plain
+from rig.units import format_megabytes, format_size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rig.image.store import Entry
+
+__all__ = ["cache_document", "cache_tables", "describe_entry", "pruned_lines"]
+
+
+def describe_entry(entry: Entry) -> str:
+    """Return what an entry is, as its builder recorded it: a package, a name, a kernel."""
+    named = (entry.about.get(name) for name in ("package", "spec", "kernel", "what"))
+    return plain(next((str(value) for value in named if value), ""))
+
+
+def cache_tables(held: Sequence[Held], root: Path, bound: int) -> Iterator[RenderableType]:
+    """Yield the entries, the sum of each kind, and the bound."""
+    table = _table("key", "kind", "what", "size", "last used", "needed by")
+    for each in held:
+        used = datetime.fromtimestamp(each.entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
+        size = format_megabytes(each.entry.size)
+        table.add_row(each.entry.key[:12], each.entry.kind, describe_entry(each.entry), size, used, _needed(each))
+    yield table
+    yield ""
+    kinds = _table("kind", "entries", "size", "made again by")
+    for kind, (count, taken) in sizes_by_kind(each.entry for each in held).items():
+        kinds.add_row(kind, str(count), format_megabytes(taken), Text(KINDS[kind].remade, "dim"))
+    yield kinds
+    total = sum(each.entry.size for each in held)
+    yield Text(f"\n{format_megabytes(total)} of at most {format_size(bound)} (RIG_CACHE_SIZE) in {root}")
+    builds = [path for name in ("build", "buildroot") if (path := root / name).is_dir()]
+    if builds:
+        named = " and ".join(str(path) for path in builds)
+        yield Text(f"Directories that kernels were built in are not counted: {named}; rig kernel rm --all removes them")
+
+
+def cache_document(held: Sequence[Held], root: Path, bound: int) -> dict[str, Any]:
+    """Return the cache as a document; sizes in bytes."""
+    kinds = sizes_by_kind(each.entry for each in held).items()
+    return {
+        "path": str(root),
+        "bound": bound,
+        "size": sum(each.entry.size for each in held),
+        "kinds": {kind: {"entries": count, "size": size} for kind, (count, size) in kinds},
+        "entries": [{**cache_entry(each.entry), "names": list(each.names), "runs": list(each.runs)} for each in held],
+    }
+
+
+def pruned_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
+    """Yield a line an entry that was removed, and what is left."""
+    for each in pruned.removed:
+        needed = f"  can no longer be replayed: {_needed(each)}" if each.tier is Tier.RECORDED else ""
+        yield f"{each.entry.key[:12]}  {each.entry.kind}  {describe_entry(each.entry)}{needed}"
+    if pruned.in_use:
+        yield f"in use by a rig, and so not removed: {len(pruned.in_use)}"
+    verb = "would be removed" if dry_run else "removed"
+    freed, left = format_megabytes(pruned.freed), format_megabytes(pruned.left)
+    yield f"{verb}: {len(pruned.removed)} ({freed}); left: {left}"
+    if pruned.left > pruned.bound and not pruned.in_use:
+        yield "what is left has names of yours: rig kernel rm and rig image rm remove it"
+
+
+def _needed(each: Held) -> str:
+    parts = [plain(name) for name in each.names]
+    if len(each.runs) > 1:
+        parts.append(f"{len(each.runs)} recordings")
+    parts += [f"run {plain(run)}" for run in each.runs if len(each.runs) == 1]
+    return ", ".join(parts)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("size", "entries") else "left")
+    table.columns[0].no_wrap = True
+    return table

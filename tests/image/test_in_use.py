@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Entries of the cache that a process uses stay, whoever evicts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rig.image.digest import digest_text
+from rig.image.in_use import lock_unused, using_entries
+from rig.image.store import Entry, Store
+
+K1, S1 = (digest_text(name) for name in ("k1", "s1"))
+
+
+def add_entry(store: Store, kind: str, key: str, content: bytes = b"content") -> Entry:
+    """Add an entry with one file, and release it."""
+    with using_entries(), store.staging_directory() as work:
+        result = work / "result"
+        result.mkdir()
+        (result / "file").write_bytes(content)
+        return store.add(kind, key, result, {"spec": key})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+def test_what_another_rig_looked_up_stays_until_that_rig_ends(store: Store) -> None:
+    entry = add_entry(store, "snapshot", S1)
+    ready, end = os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:
+        Store(store.root).get("snapshot", S1)
+        os.write(ready[1], b".")
+        os.read(end[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+
+    while_used = store.remove_unused(entry)
+    os.write(end[1], b".")
+    os.waitpid(child, 0)
+    afterwards = store.remove_unused(entry)
+
+    assert (while_used, afterwards) == (False, True)
+    assert not entry.path.exists()
+
+
+def test_what_was_just_added_is_in_use(store: Store) -> None:
+    with using_entries():
+        with store.staging_directory() as work:
+            (work / "result").mkdir()
+            entry = store.add("snapshot", S1, work / "result", {})
+
+        while_used = store.remove_unused(entry)
+
+    assert not while_used
+    assert store.remove_unused(entry)
+
+
+def test_entry_that_is_being_evicted_is_not_found_and_can_be_made_anew(store: Store) -> None:
+    entry = add_entry(store, "snapshot", S1)
+
+    with lock_unused(entry.path / "manifest.json") as free:
+        found = store.get("snapshot", S1)
+        store.remove(entry)
+        add_entry(store, "snapshot", S1, b"anew")
+
+    assert free
+    assert found is None
+    assert entry.file("file").read_bytes() == b"anew"
+
+
+def test_list_of_the_cache_uses_nothing(store: Store) -> None:
+    add_entry(store, "kernel", K1)
+
+    with using_entries():
+        entries = store.entries()
+
+        assert store.remove_unused(entries[0])
+
+
+def test_entry_that_another_rig_removed_has_no_size_and_no_use(store: Store) -> None:
+    entry = add_entry(store, "kernel", K1)
+
+    store.remove(entry)
+
+    assert (entry.size, entry.used) == (0, 0)
