@@ -189,7 +189,13 @@ def _print(
     log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
 ) -> None:
     from rig.report.console import output_console
-    from rig.report.explain_text import events_table, print_explanation, print_nothing_found, print_silent_killers
+    from rig.report.explain_text import (
+        events_table,
+        print_explanation,
+        print_nothing_found,
+        print_silent_killers,
+        print_storms,
+    )
 
     console = output_console(highlight=False)
     if not events:
@@ -197,13 +203,14 @@ def _print(
         return
     if len(events) > len(chosen) or len(events) > 1:
         console.print(events_table(events))
+        print_storms(console, events)
         console.print()
     for index, (found, explanation) in enumerate(zip(chosen, explanations, strict=True)):
         if index:
             console.print()
         print_explanation(console, explanation, found, code=() if redact else _code(found))
-    if not any(found.kind == "oom" for found in events):
-        print_silent_killers(console)
+    if not any(found.kind in ("oom", "user-kill") for found in events):
+        print_silent_killers(console, events)
     if len(events) > len(chosen):
         console.print(f"\n{len(events) - len(chosen)} more: --event N explains one, --all explains them all.")
 
