@@ -10,6 +10,7 @@ from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
 from rig.klog.explain.remedies import remedies_for
 from rig.klog.explain.victim import chosen_otherwise, victim
+from rig.klog.explain.vmalloc import vmalloc_cause
 from rig.klog.explain.why import why
 from rig.klog.explain.words import size
 from rig.klog.oom.allocation import AllocationEvent
@@ -66,8 +67,8 @@ def explain_allocation_failure(event: AllocationEvent) -> Explanation:
             (event.line,),
         )
         sections = (Section("How bad it is", (note,)), *sections)
-    cause = cause_of(event) if event.zones else None
-    about = (cause.sentence,) if cause is not None and cause.name in _BINDS else ()
+    cause = vmalloc_cause(event) or (cause_of(event) if event.zones else None)
+    about = (cause.sentence,) if cause is not None and cause.name.startswith(_BINDS) else ()
     return Explanation(
         number=event.number,
         kind=event.kind,
@@ -82,7 +83,8 @@ def explain_allocation_failure(event: AllocationEvent) -> Explanation:
     )
 
 
-_BINDS = {"fragmentation", "cma", "highatomic", "low-zone", "mempolicy", "cpuset"}
+# Causes that say why this request failed, whatever filled memory.
+_BINDS = ("fragmentation", "cma", "highatomic", "low-zone", "movable-zone", "mempolicy", "cpuset", "vmalloc")
 _SURE = {Certainty.CERTAIN: "", Certainty.LIKELY: "Most likely: ", Certainty.UNSURE: "Not certain: "}
 
 
