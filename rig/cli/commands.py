@@ -40,6 +40,7 @@ COMMANDS = {
     "verify": Command("verify", "Check the kernel's overcommit and OOM rules.", MANY),
     "replay": Command("replay", "Replay a run and compare it byte by byte.", AGAIN),
     "debug": Command("debug", "Attach gdb to a replay, stopped where it matters.", AGAIN),
+    "branch": Command("branch", "Let a run go on differently from a point of its past.", AGAIN),
     "post-mortem": Command("postmortem", "Read the guest's memory at a point of a run.", AGAIN),
     "symbols": Command("symbols", "Fetch the debug symbols of a kernel.", AGAIN),
     "export": Command("bundle", "Pack a run with all that its replay needs.", AGAIN),
