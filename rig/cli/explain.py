@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from rig.cli.explain_chosen import ChosenEvents
 from rig.cli.logfile import open_log
 from rig.errors import RigError, UsageError
 from rig.klog import Event, Log, read
@@ -85,14 +86,16 @@ def explain(
         return explain_stream(_resolve(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
-    log = _read(source, keep_lines=html is not None)
-    events: Sequence[Event] = log.events
-    if event is not None and event > len(events):
-        raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
-        )
     prepare = _prepare(vmlinux, redact)
-    events = list(map(prepare, events))
+    if not as_json and html is None:
+        found = ChosenEvents(event, prepare, everything=everything)
+        log = _read(source, keep=found.keep)
+        _check_number(event, log, source)
+        _print(log, *found.chosen(), redact=redact)
+        return 0 if log.events else 1
+    log = _read(source, keep_lines=html is not None)
+    _check_number(event, log, source)
+    events = list(map(prepare, log.events))
     chosen = _choose(events, event, everything=everything or as_json)
     explanations = [in_words(found) for found in chosen]
     if as_json:
@@ -107,9 +110,16 @@ def explain(
             lines = redacted_lines(lines, log.events, prepare.redactor)
         heading = "What happened: a kernel log" if redact else f"What happened: {source}"
         _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
-    if not as_json and html is None:
-        _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
+
+
+def _check_number(number: int | None, log: Log, source: str) -> None:
+    if number is not None and number > len(log.events):
+        raise UsageError(
+            f"the log has {len(log.events)} events, not {number}",
+            where=source,
+            remedy="leave out --event to see them all",
+        )
 
 
 class _Prepare:
@@ -147,11 +157,11 @@ def _refuse(why: str, *options: tuple[str, object]) -> None:
             raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
-def _read(source: str, *, keep_lines: bool) -> Log:
+def _read(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
     if source == "-" and sys.stdin.isatty():
         print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
     with open_log(_resolve(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines)
+        return read(chunks, keep_lines=keep_lines, keep=keep)
 
 
 def _resolve(source: str) -> str:
@@ -185,9 +195,7 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     return choose(events, everything=everything)
 
 
-def _print(
-    log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
-) -> None:
+def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:
     from rig.report.console import output_console
     from rig.report.explain_text import (
         events_table,
@@ -197,7 +205,7 @@ def _print(
         print_storms,
     )
 
-    console = output_console(highlight=False)
+    console, events = output_console(highlight=False), log.events
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return

@@ -7,7 +7,7 @@ wins. Rules about limits on the request come first, then rules about memory that
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ from enum import StrEnum
 from rig.klog.explain.explanation import Sentence
 from rig.klog.explain.usable import (
     allowed_nodes,
-    held_back_kb,
+    held_back,
     measured,
     reserved_kb,
     usable_blocks,
@@ -26,7 +26,7 @@ from rig.klog.explain.words import count, size
 from rig.klog.functions import part_of
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
-from rig.klog.oom.parts import CgroupUsage, TaskRow
+from rig.klog.oom.parts import CgroupUsage
 
 __all__ = ["Cause", "Certainty", "cause_of", "limit_that_was_hit", "managed_kb", "unaccounted_kb"]
 
@@ -171,7 +171,8 @@ def _nodes(event: OomEvent) -> Cause | None:
     nodes = allowed_nodes(event)
     if nodes is None:
         return None
-    zones = [zone for zone in usable_zones(event) if zone.free <= zone.min + held_back_kb(event, zone)]
+    reserve = held_back(event)
+    zones = [zone for zone in usable_zones(event) if zone.free <= zone.min + reserve(zone)]
     named = ", ".join(map(str, sorted(nodes)))
     which = f"node {named}" if len(nodes) == 1 else f"nodes {named}"
     what = "A memory policy bound" if event.scope == "mempolicy" else "A cpuset confined"
@@ -189,10 +190,11 @@ def _nodes(event: OomEvent) -> Cause | None:
 
 def _low_zone(event: OomEvent) -> Cause | None:
     limit = zone_limit(event)
-    zones = usable_zones(event)
-    if limit is None or not zones or any(zone.free > zone.min + held_back_kb(event, zone) for zone in zones):
+    zones, reserve = usable_zones(event), held_back(event)
+    if limit is None or not zones or any(zone.free > zone.min + reserve(zone) for zone in zones):
         return None
-    others = sum(zone.free for zone in measured(event) if zone not in zones)
+    theirs = {zone.line for zone in zones}
+    others = sum(zone.free for zone in measured(event) if zone.line not in theirs)
     named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
     text = f"The request was bound to zone {limit} or a lower one (GFP_{limit}), and there memory had run out: {named}."
     if others:
@@ -221,9 +223,10 @@ def _reserved(event: OomEvent) -> Cause | None:
     """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
     if (event.order or 0) > 0:
         return None
+    reserve = held_back(event)
     for zone in usable_zones(event):
         cma, atomic = reserved_kb(event, zone)
-        low = zone.min + held_back_kb(event, zone)
+        low = zone.min + reserve(zone)
         if cma + atomic >= 1024 and zone.free > low >= zone.free - cma - atomic:
             kinds = [f"{size(cma)} lie in CMA areas, which only movable pages may use"] if cma else []
             kinds += [f"{size(atomic)} are reserved for requests that cannot wait (highatomic)"] if atomic else []
@@ -261,8 +264,9 @@ def _share(name: str, kb: int, event: OomEvent, what: Callable[[str], str], line
     line: the line that shows it.
     """
     whole = managed_kb(event)
-    largest = max((rows for _name, rows, _n in _families(event)), default=0)
-    if not whole or kb < whole * _MUCH or kb < largest:
+    if not whole or kb < whole * _MUCH:
+        return None
+    if kb < max((held for _name, held, _n in _families(event)), default=0):
         return None
     certainty = Certainty.CERTAIN if kb >= whole * _MOST else Certainty.LIKELY
     return Cause(name, certainty, Sentence(what(f"{size(kb)} of {size(whole)}"), (line,)))
@@ -322,13 +326,11 @@ def _families(event: OomEvent) -> list[tuple[str, int, int]]:
 
     The table has one row for each process. Pages that forks share are counted once for each of them.
     """
-    names: dict[str, list[TaskRow]] = defaultdict(list)
+    pages: dict[str, int] = defaultdict(int)
     for row in event.tasks:
-        names[row.name].append(row)
-    found = [
-        (name, sum(row.rss + (row.swapents or 0) for row in rows) * event.page_kb, len(rows))
-        for name, rows in names.items()
-    ]
+        pages[row.name] += row.rss + (row.swapents or 0)
+    counts = Counter(row.name for row in event.tasks)
+    found = [(name, count * event.page_kb, counts[name]) for name, count in pages.items()]
     return sorted(found, key=lambda entry: entry[1], reverse=True)
 
 
