@@ -204,10 +204,12 @@ def _low_zone(event: OomEvent) -> Cause | None:
 
 def _movable_zone(event: OomEvent) -> Cause | None:
     """Return the cause where only zone Movable has memory left (movable_node, movablecore=, kernelcore=)."""
-    zones = usable_zones(event)
-    movable = [zone for zone in measured(event) if zone.name == "Movable" and zone not in zones]
-    others = [zone for zone in movable if zone.free > zone.high]
-    if not zones or not others or any(zone.free > zone.min + held_back_kb(event, zone) for zone in zones):
+    zones, reserve = usable_zones(event), held_back(event)
+    theirs = {zone.line for zone in zones}
+    others = [
+        zone for zone in measured(event) if zone.name == "Movable" and zone.line not in theirs and zone.free > zone.high
+    ]
+    if not zones or not others or any(zone.free > zone.min + reserve(zone) for zone in zones):
         return None
     named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
     text = (
