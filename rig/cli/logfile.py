@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from rig.errors import RigError, UsageError
-from rig.klog import Log, read
+from rig.klog import Event, Log, read
 
 __all__ = ["open_log", "read_log", "resolve_log"]
 
@@ -124,12 +124,12 @@ def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
         yield chunk
 
 
-def read_log(source: str, *, keep_lines: bool = False) -> Log:
-    """Return the events of a log: of a file, of a run, or of standard input for `-`."""
+def read_log(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
+    """Return the events of a log: of a file, of a run, or of standard input for `-`; see read() for the options."""
     if source == "-" and sys.stdin.isatty():
         print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
     with open_log(resolve_log(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines)
+        return read(chunks, keep_lines=keep_lines, keep=keep)
 
 
 def resolve_log(source: str) -> str:
