@@ -202,6 +202,25 @@ def _low_zone(event: OomEvent) -> Cause | None:
     return Cause("low-zone", Certainty.CERTAIN, Sentence(text, (event.line, *(zone.line for zone in zones))))
 
 
+def _movable_zone(event: OomEvent) -> Cause | None:
+    """Return the cause where only zone Movable has memory left (movable_node, movablecore=, kernelcore=)."""
+    zones, reserve = usable_zones(event), held_back(event)
+    theirs = {zone.line for zone in zones}
+    others = [
+        zone for zone in measured(event) if zone.name == "Movable" and zone.line not in theirs and zone.free > zone.high
+    ]
+    if not zones or not others or any(zone.free > zone.min + reserve(zone) for zone in zones):
+        return None
+    named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
+    text = (
+        f"The request was for memory that cannot be moved, and the zones that hold such memory had run out: {named}. "
+        f"{size(sum(zone.free for zone in others))} were free in zone Movable (movable_node, movablecore= or "
+        "kernelcore=), which the kernel's own pages may not use."
+    )
+    lines = (event.line, *(zone.line for zone in (*zones, *others)))
+    return Cause("movable-zone", Certainty.CERTAIN, Sentence(text, lines))
+
+
 def _reserved(event: OomEvent) -> Cause | None:
     """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
     if (event.order or 0) > 0:
@@ -369,6 +388,6 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _reserved, _fragmented, _small_machine, _huge_pages,
-    _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
+    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _movable_zone, _reserved, _fragmented,
+    _small_machine, _huge_pages, _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
 )  # fmt: skip
