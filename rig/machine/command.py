@@ -103,7 +103,7 @@ def _cpu(spec: GuestSpec) -> list[str]:
     return [
         "-accel", f"tcg,thread={threads}",
         "-cpu", spec.cpu_model,
-        # The VAPIC (hw/i386/kvmvapic.c) patches Windows guests. Loading a snapshot in a replay hangs on it.
+        # The VAPIC (hw/i386/vapic.c, kvmvapic.c in QEMU 7.2) patches Windows guests. Loading a snapshot in a replay hangs on it.
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
