@@ -97,6 +97,7 @@ async def replay(
     def feed(comparison: Comparison, data: bytes) -> None:
         comparison.feed(data)
         if comparison.difference is not None:
+            # The listeners are called in the threads that read the pipes.
             loop.call_soon_threadsafe(parted.set)
 
     listeners = Listeners(
