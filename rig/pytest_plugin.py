@@ -60,7 +60,7 @@ def rig_guests(request: pytest.FixtureRequest) -> Iterator[Guests]:
 
 @pytest.fixture
 def rig_guest(rig_guests: Guests) -> Guest:
-    """A guest: `rig_guest(plan)` runs a plan to its end and returns what the agent said."""
+    """Provide a guest: `rig_guest(plan)` runs a plan to its end and returns the agent's records."""
     return rig_guests.guest()
 
 
@@ -80,13 +80,13 @@ def rig_run(rig_guests: Guests, request: pytest.FixtureRequest) -> Callable[...,
 
 @pytest.fixture
 def rig_console(rig_guests: Guests) -> Callable[[], str]:
-    """What the consoles of this test's guests printed so far."""
+    """Provide what the consoles of this test's guests have printed so far."""
     return rig_guests.console
 
 
 @pytest.fixture
 def rig_klog(rig_guests: Guests) -> Callable[[], Log]:
-    """The kernel's log of this test's guests, read into events."""
+    """Provide the kernel's log of this test's guests, read into events."""
     return rig_guests.klog
 
 

@@ -193,7 +193,7 @@ def package_versions(listing: str) -> dict[str, str]:
 
 
 def _add_base(tree: Path) -> None:
-    """Add links, mount points and the one user."""
+    """Add what the packages lack: mount points, the links of a merged /usr, busybox's applets, and the user root."""
     for name in ("etc", "var", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc/dropbear", "var/log"):
         (tree / name).mkdir(parents=True, exist_ok=True)
     for name in ("dev", "proc", "sys", "run", "tmp", "mnt", "payload", "root"):
