@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results of `rig verify` in the form of KernelCI's database: the schema of kcidb-io, version 5.0 (schema/v05_00.py)."""
+"""Results of `rig verify` for KernelCI's database: the schema of kcidb-io, version 5.0 (schema/v05_00.py)."""
 
 from __future__ import annotations
 
