@@ -29,6 +29,7 @@ COMMANDS = {
     "new": Command("scenarios", "Make a scenario directory of your own.", RUN),
     "shell": Command("shell", "Open a shell in a live guest.", RUN),
     "explain": Command("explain", "Explain a kernel log: OOM kills, oopses, panics.", LOOK),
+    "reproduce": Command("reproduce", "Reproduce an OOM report in a guest, and compare.", LOOK),
     "runs": Command("runs", "List the runs that are kept, and remove them.", LOOK),
     "compare": Command("runs", "Show two runs side by side.", LOOK),
     "report": Command("report", "Write a run or a sweep as one HTML file.", LOOK),

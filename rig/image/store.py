@@ -150,15 +150,16 @@ class Store:
         return None if manifest is None else Entry(kind, key, path, manifest.files, manifest.about)
 
     def get_verified(self, kind: str, key: str | None) -> Entry | None:
-        """Return a finished entry whose files match their hashes, or None. A damaged entry is logged and set aside.
+        """Return a finished entry whose files match their hashes, and record its use; None where there is none.
 
-        A damaged file that has a copy is put back from it.
+        A damaged entry is logged and set aside. A damaged file that has a copy is put back from it.
         """
         entry = self.get(kind, key) if key else None
         if entry is None:
             return None
         lost = [name for name in entry.damaged() if not self._put_back(entry, name)]
         if not lost:
+            entry.touch()
             return entry
         self.set_aside(entry, lost)
         return None

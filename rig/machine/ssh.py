@@ -135,6 +135,7 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
             transport.start_client(timeout=max(5.0, deadline - time.monotonic()))
             break
         except (OSError, EOFError, paramiko.SSHException) as error:
+            # QEMU accepts for the guest: until its server is up, the connection succeeds and the handshake fails.
             last = error
             if transport is not None:
                 transport.close()
