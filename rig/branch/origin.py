@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rig.run.document import Run
     from rig.run.records import Records
 
-__all__ = ["Origin", "Root", "Source", "prepare_origin", "read_run_source"]
+__all__ = ["Origin", "Root", "Source", "prepare_origin", "read_source"]
 
 BOOT_DEADLINE = 60.0
 
@@ -98,7 +98,7 @@ class Origin:
         write_payload(payload_of(self.store, self.source.plan, self.guest.parts.code), path)
 
 
-def read_run_source(directory: Path, store: Store) -> Source:
+def read_source(directory: Path, store: Store) -> Source:
     """Return the past of a kept run that is no future of another one.
 
     Raises UsageError for a run that cannot be branched: on the live clock, with swap on a disk, of `rig exec`.
@@ -128,6 +128,12 @@ def _refuse(run: Run, directory: Path) -> None:
             "a run on the live clock cannot be branched: its time is the host's, which does not stop",
             where=directory,
             remedy="run it again without --clock live",
+        )
+    if run.branch is not None:
+        raise UsageError(
+            "this run is a future of another one",
+            where=directory,
+            remedy="read_past() takes it",
         )
     if run.program is not None:
         raise UsageError(

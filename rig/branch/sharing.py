@@ -132,7 +132,7 @@ def _past_of(store: Store, scenario: Scenario, base: _Candidate, point: str, req
     sets = tuple(text for text in base.sets if text.partition("=")[0].strip() not in OOM_SYSCTLS)
     settings = parse_settings(scenario, sets)
     plan, layers = resolve_layers(store, render_plan(scenario, settings))
-    own = request or Request(str(scenario.directory))
+    own = request or Request(str(scenario.directory), dump_panics=False)
     source = Source(own, scenario, settings, plan, layers)
     return SharedPast(source, find_point(source, point))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rig.branch.changes import Changes, plan_future
-from rig.branch.origin import Root, Source, read_run_source
+from rig.branch.origin import Root, Source, read_source
 from rig.branch.point import Point, find_point
 from rig.errors import RigError
 from rig.image.store import Store
@@ -15,24 +15,24 @@ from rig.run.directory import read_run
 from rig.scenario.plan import parse_step
 from rig.telemetry.records import read_records
 
-__all__ = ["locate", "read_source"]
+__all__ = ["locate", "read_past"]
 
 
-def read_source(directory: Path, store: Store) -> Source:
+def read_past(directory: Path, store: Store) -> Source:
     """Return the past of a kept run, which may be a future of another one.
 
     Raises UsageError for a run that cannot be branched, RigError when its scenario or its parent is gone.
     """
     run = read_run(directory)
     if run.branch is None:
-        return read_run_source(directory, store)
+        return read_source(directory, store)
     if not run.branch.parent or not (directory.parent / run.branch.parent / "run.json").is_file():
         raise RigError(
             f"the run was branched off {run.branch.parent or 'a point of a sweep'}, which is not kept",
             where=directory,
             remedy="branch a run that is there; 'rig runs --tree' shows them",
         )
-    source, point = locate(read_source(directory.parent / run.branch.parent, store), run.branch.point)
+    source, point = locate(read_past(directory.parent / run.branch.parent, store), run.branch.point)
     point = replace(point, first=run.branch.step)
     changes = Changes(tuple(run.branch.sets), tuple(parse_step(text) for text in run.branch.acts))
     future = plan_future(source, point, changes)

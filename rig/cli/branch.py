@@ -12,7 +12,7 @@ from rig.branch.acts import parse_cgroup, parse_signal, parse_spawn, parse_write
 from rig.branch.changes import Changes, plan_future
 from rig.branch.controls import same_futures
 from rig.branch.futures import Future, Saved, open_origin, run_futures, saved_point
-from rig.branch.source import locate, read_source
+from rig.branch.source import locate, read_past
 from rig.cli.options import AsJson, ChosenRun, Jobs, Quiet, TimeoutScale
 from rig.errors import UsageError
 from rig.image.store import Store
@@ -84,7 +84,7 @@ def branch(
     if not at:
         raise UsageError("name the point at which the futures begin", where="--at", remedy="as in --at writing-starts")
     store = Store()
-    source, point = locate(read_source(resolve_run(run), store), at)
+    source, point = locate(read_past(resolve_run(run), store), at)
     acts = (
         *(parse_write(text) for text in writes or []),
         *(parse_cgroup(text) for text in cgroups or []),

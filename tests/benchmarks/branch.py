@@ -27,7 +27,7 @@ from typing import Any
 from rig.branch.changes import Changes, plan_future
 from rig.branch.futures import Saved, open_origin, run_futures, saved_point
 from rig.branch.sharing import Pasts
-from rig.branch.source import locate, read_source
+from rig.branch.source import locate, read_past
 from rig.experiment.run import Request, run_scenario
 from rig.image.continuation import write_continuation
 from rig.image.store import Store
@@ -49,7 +49,7 @@ async def saved(store: Store) -> tuple[Saved, float, float]:
     began = time.perf_counter()
     _, directory = await run_scenario(Request(SCENARIO), NullProgress(), store)
     whole = time.perf_counter() - began
-    source, point = locate(read_source(directory, store), POINT)
+    source, point = locate(read_past(directory, store), POINT)
     origin = await open_origin(source, store)
     began = time.perf_counter()
     found = await saved_point(origin, point)
