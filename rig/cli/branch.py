@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from rig.branch.controls import same_futures
 from rig.branch.futures import Future, Saved, open_origin, run_futures, saved_point
 from rig.branch.source import locate, read_past
 from rig.cli.options import AsJson, ChosenRun, Jobs, Quiet, TimeoutScale
-from rig.errors import UsageError
+from rig.errors import RigError, UsageError
 from rig.image.store import Store
 from rig.report.branch import futures_table, print_controls, print_saved
 from rig.report.console import output_console
@@ -67,6 +68,9 @@ def branch(
     tree: Annotated[
         bool, typer.Option("--tree", help="Show the run with all that was branched off it, and stop.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --tree: one HTML file, with each future's timeline.")
+    ] = None,
     jobs: Jobs = None,
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record the futures.")] = False,
     timeout_scale: TimeoutScale = 1.0,
@@ -78,9 +82,10 @@ def branch(
     Exit status: the worst verdict of the futures, as for `rig run`; 1 when controls differ.
     """
     if tree:
-        directory = resolve_run(run)
-        output_console().print(runs_tree(family(list_runs(directory.parent), read_run(directory).id)))
+        _show_tree(resolve_run(run), html)
         return
+    if html is not None:
+        raise UsageError("the page shows a tree", where="--html", remedy="add --tree")
     if not at:
         raise UsageError("name the point at which the futures begin", where="--at", remedy="as in --at writing-starts")
     store = Store()
@@ -120,6 +125,23 @@ def branch(
             print_controls(console, control, difference)
     worst = max(each.run.exit_status for each in futures)
     raise typer.Exit(max(worst, 1) if difference else worst)
+
+
+def _show_tree(directory: Path, html: Path | None) -> None:
+    """Print the tree that a run belongs to, or write its page."""
+    runs = family(list_runs(directory.parent), read_run(directory).id)
+    if html is None:
+        output_console().print(runs_tree(runs))
+        return
+    from rig.report.html.tree_page import tree_report
+
+    try:
+        html.write_text(tree_report(runs, directory.parent), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RigError(
+            f"the page cannot be written: {error.strerror}", where=html, remedy="name another file"
+        ) from error
+    print(html)
 
 
 def _changes(common: list[str], runs: list[str], control: int, acts: tuple[RenderedStep, ...]) -> list[Changes]:
