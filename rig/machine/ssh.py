@@ -150,10 +150,13 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
 
     host_key: the public key that the agent reported over its own port; the server must present it.
     timeout: seconds.
-    Raises GuestError when the server does not come up or refuses the key, RigError for another host key.
+    Raises GuestError when the server does not come up or refuses the key.
+    Raises RigError for another host key, and for one that the agent did not report.
     """
     deadline = time.monotonic() + timeout
     expected = host_key.split()
+    if len(expected) < 2:
+        raise RigError("the guest's agent did not report the SSH server's host key", where=f"127.0.0.1:{port}")
     transport: paramiko.Transport | None = None
     last: Exception | None = None
     while time.monotonic() < deadline:
@@ -164,6 +167,7 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
             transport.start_client(timeout=max(5.0, deadline - time.monotonic()))
             break
         except (OSError, EOFError, paramiko.SSHException) as error:
+            # QEMU accepts for the guest: until its server is up, the connection succeeds and the handshake fails.
             last = error
             if transport is not None:
                 transport.close()
@@ -173,7 +177,7 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
         raise GuestError(f"SSH did not come up within {timeout:g} s: {last}", where=f"127.0.0.1:{port}")
     try:
         offered = transport.get_remote_server_key()
-        if len(expected) >= 2 and offered.get_base64() != expected[1]:
+        if offered.get_base64() != expected[1]:
             raise RigError("the SSH server's host key is not the guest's", where=f"127.0.0.1:{port}")
         try:
             transport.auth_publickey("root", key)
