@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from rig.cli.explain_chosen import ChosenEvents
-from rig.cli.logfile import open_log
+from rig.cli.logfile import read_log, resolve_log
 from rig.errors import RigError, UsageError
-from rig.klog import Event, Log, read
+from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.explain import Explanation, choose
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 # What only an option needs is imported where it is used: most logs are small, and imports are most of the time.
-
-_CONSOLE = "console.log"  # in a run's directory
 
 
 @app.command()
@@ -83,17 +80,17 @@ def explain(
         )  # fmt: skip
         from rig.cli.explain_stream import explain_stream
 
-        return explain_stream(_resolve(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
+        return explain_stream(resolve_log(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
     prepare = _prepare(vmlinux, redact)
     if not as_json and html is None:
         found = ChosenEvents(event, prepare, everything=everything)
-        log = _read(source, keep=found.keep)
+        log = read_log(source, keep=found.keep)
         _check_number(event, log, source)
         _print(log, *found.chosen(), redact=redact)
         return 0 if log.events else 1
-    log = _read(source, keep_lines=html is not None)
+    log = read_log(source, keep_lines=html is not None)
     _check_number(event, log, source)
     events = list(map(prepare, log.events))
     chosen = _choose(events, event, everything=everything or as_json)
@@ -157,37 +154,6 @@ def _refuse(why: str, *options: tuple[str, object]) -> None:
             raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
-def _read(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
-    if source == "-" and sys.stdin.isatty():
-        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
-    with open_log(_resolve(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines, keep=keep)
-
-
-def _resolve(source: str) -> str:
-    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
-    path = Path(source)
-    if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
-        return source
-    if path.is_dir():
-        directory = path
-    else:
-        from rig.run.directory import resolve_run
-
-        try:
-            directory = resolve_run(source)
-        except UsageError as error:
-            raise UsageError(
-                "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
-            ) from error
-    if not (directory / _CONSOLE).is_file():
-        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
-    from rig.run.damage import warn_of_damaged_file
-
-    warn_of_damaged_file(directory / _CONSOLE)
-    return str(directory / _CONSOLE)
-
-
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
     """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
@@ -224,7 +190,7 @@ def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation
 
 
 def _code(found: Event) -> Sequence[Instruction]:
-    """The instructions around the trap, where the kernel's own code is in the report and capstone is installed."""
+    """Return the instructions around the trap; empty where the report has no code, or capstone is not installed."""
     if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()
     for registers in found.trace.registers:
