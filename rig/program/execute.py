@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
-__all__ = ["run_program"]
+__all__ = ["program_job", "run_program"]
 
 COPIES = "copy"
 """Directory of the payload for copied files; it is the uppermost layer of the program's root."""
@@ -60,14 +60,18 @@ async def run_program(
     Raises RigError when rig or the guest fails before the plan has begun.
     """
     store = store or Store()
-    job, outcomes = _job(store, request)
+    job, outcomes = program_job(store, request)
     asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
     return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
 
 
-def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+    """Return the job of a program, and a list that gets its outcome when the job's run is judged.
+
+    Raises UsageError for an invalid request.
+    """
     title = shlex.join(request.command) or Path(request.root or "").name
     # A run needs a scenario. This one has nothing that a user wrote, so there is nothing for pydantic to validate.
     file = ScenarioFile.model_construct(
