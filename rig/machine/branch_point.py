@@ -21,6 +21,7 @@ from typing import Any
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_text
+from rig.image.hosttools import disk_full
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Entry, Store
 from rig.machine.qemu import Qemu
@@ -187,6 +188,8 @@ async def save_branch_point(
                     await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
                 await session.channel.drain(DRAIN_DEADLINE)
                 await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+                if (failed := session.console.failed or session.channel.failed) is not None:
+                    raise disk_full(store.root) from failed
         with store.writing():
             digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
             for name in (CONSOLE, EVENTS):

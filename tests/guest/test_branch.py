@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rig.image.store import Store
 from tests.guest.conftest import Rig
 
 SMALL = ("--memory", "128M", "--set", "parent=20M", "--set", "hog=20M", "--set", "every=1ms")
@@ -95,7 +96,7 @@ def test_future_is_exported_with_its_branch_point(
     [found] = futures(rig, "--at", "hogging", "--control", "1")
     assert rig("export", found["id"], str(tmp_path / "run.tar.zst")).status == 0
     shutil.rmtree(Path(environment["RIG_RUNS"]) / found["id"])
-    [point] = (Path(environment["RIG_CACHE"]) / "branch").glob(f"{found['branch']['key']}")
+    [point] = (Store().root / "branch").glob(found["branch"]["key"])
     shutil.rmtree(point)
 
     assert rig("import", str(tmp_path / "run.tar.zst")).status == 0
@@ -105,7 +106,7 @@ def test_future_is_exported_with_its_branch_point(
 
 def test_damaged_branch_point_is_made_anew(rig: Rig, parent: dict[str, Any], environment: dict[str, str]) -> None:
     [first] = futures(rig, "--at", "hogging", "--control", "1")
-    ram = Path(environment["RIG_CACHE"]) / "branch" / first["branch"]["key"] / "ram.pages"
+    ram = Store().root / "branch" / first["branch"]["key"] / "ram.pages"
     with ram.open("r+b") as file:
         file.write(b"damaged")
 
