@@ -198,6 +198,7 @@ async def save_branch_point(
             if start.head is not None:
                 shutil.copyfile(start.head, result / HEAD)
         about = {
+            "what": f"at {stop['t']:.1f} s of the guest's clock",
             "step": stop["step"],
             "time": stop["t"],
             "instructions": _instructions((result / STATE).read_bytes()),
