@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.hosttools import disk_full
 from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
 from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.daximage import write_blank
-from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
 from rig.image.store import Entry, Store
@@ -316,6 +316,24 @@ def _memory(spec: GuestSpec) -> Iterator[int | None]:
         os.close(descriptor)
 
 
+@contextmanager
+def _copied_memory(ram: Path | None) -> Iterator[int | None]:
+    """Yield a memfd with a copy of a snapshot's memory, or None if QEMU can open the file itself.
+
+    QEMU 7.2 opens the file for reading and writing although it maps it privately: in a read-only cache it ends at once.
+    """
+    if ram is None or os.access(ram, os.W_OK):
+        yield None
+        return
+    descriptor = os.memfd_create("rig-ram", os.MFD_CLOEXEC)
+    try:
+        with ram.open("rb") as file:
+            copy_sparse(file.fileno(), Path(f"/proc/self/fd/{descriptor}"))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _head(kernel: Path) -> bytes:
     """Return the start of a bzImage, which is enough for QEMU to restore a guest: the setup code and one sector more.
 
@@ -337,7 +355,7 @@ async def _save(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> N
     except RigError as error:
         numbers = os.fstatvfs(descriptor)
         if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
-            raise disk_full(cache) from error
+            raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
         raise
 
 
@@ -363,9 +381,19 @@ async def restored(
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
     spec, wiring = as_restored(spec, wiring, snapshot)
-    with snapshot.state.open("rb") as state:
+    with snapshot.state.open("rb") as state, _copied_memory(snapshot.ram) as memory:
+        if memory is not None:
+            wiring = replace(wiring, ram=Path(f"/proc/self/fd/{memory}"))
         async with started(
-            spec, wiring, qemu, out, listeners, records_before=snapshot.ready_line, state=state.fileno(), scale=scale
+            spec,
+            wiring,
+            qemu,
+            out,
+            listeners,
+            records_before=snapshot.ready_line,
+            state=state.fileno(),
+            memory=memory,
+            scale=scale,
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session
