@@ -90,6 +90,9 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
 
+faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults ROWS="signal disk"
+	$(PY) -m tests.faults $(ROWS)
+
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
 
@@ -129,4 +132,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help man deb page run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu
+.PHONY: help man deb page run packages test-packages venv all-extras link check test fresh docs lies faults verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu

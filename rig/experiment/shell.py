@@ -41,7 +41,8 @@ async def shell(
             write_payload(Payload(texts={"authorized_keys": line}, files=programs), directory / "payload")
         swap_file(guest.spec, directory)
         wiring = guest.wiring("shell", directory, out, ssh=False)
-        async with restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot) as session:
+        context = restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot, scale=deadlines.scale)
+        async with context as session:
             assert session.shell is not None
             connection, _ = session.shell.accept()
             with connection:

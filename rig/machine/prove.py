@@ -45,7 +45,9 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
         snapshot = find_snapshot(store, key_of(identity_of(spec, qemu)))
         if snapshot is None:
             listeners = Listeners(on_line=lambda line: printed.append(line))
-            snapshot = await make_snapshot(store, spec, qemu, deadline=patience, listeners=listeners)
+            snapshot = await make_snapshot(
+                store, spec, qemu, deadline=patience, scale=timeout_scale, listeners=listeners
+            )
     except RigError as error:
         return diagnose(error, printed, patience)
     try:
@@ -59,7 +61,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
                 swap=swap_file(spec, directory),
                 shell=True,
             )
-            async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:
+            async with restored(spec, wiring, qemu, out, Listeners(), snapshot, scale=timeout_scale) as session:
                 await session.monitor.execute("cont")
                 status = await session.monitor.execute("query-status")
         if status["status"] != "running":
