@@ -116,8 +116,8 @@ def of_an_archive(home: Home, count: int) -> Cases:
 def of_the_cache(home: Home, count: int) -> Cases:
     """Each file of the cache that a run uses, before a run. It is built again, put back, or said."""
     home.rig("run", *QUICK)
-    snapshots = list((home.cache / "snapshot").iterdir())
-    files = [path for path in sorted(snapshots[0].rglob("*")) if path.is_file()]
+    snapshots = sorted((home.cache / "snapshot").iterdir(), key=lambda path: (path / "manifest.json").stat().st_mtime)
+    files = [path for path in sorted(snapshots[-1].rglob("*")) if path.is_file()]
     files += [path for path in sorted((home.cache / "refs").iterdir()) if path.is_file()]
     used = [path for kind in ("initramfs", "toolchain") for path in sorted((home.cache / kind).iterdir())]
     newest = {path.parent: path for path in sorted(used, key=lambda path: (path / "manifest.json").stat().st_mtime)}

@@ -54,6 +54,7 @@ def runs(home: Home, count: int) -> Cases:
 
 def cache(home: Home, count: int) -> Cases:
     """The cache has room for a part of a snapshot."""
+    remove(home.cache / "snapshot")
     used = sum(path.stat().st_blocks * 512 for path in home.cache.rglob("*") if path.is_file()) >> 10
     for size in _sizes(count, 20, 80_000):
         yield f"{size} kB", _small(home, home.cache, used + size, ("run", *QUICK), "RIG_CACHE")
@@ -71,7 +72,7 @@ def export(home: Home, count: int) -> Cases:
     """The disk of the archive is full."""
     archive = exported(home)
     target = home.path / "usb"
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     for size in _sizes(count, 4, (archive.stat().st_size >> 10) + 1000):
         words = ("export", "last", str(target / "x.tar.zst"))
         yield f"{size} kB", _small(home, target, size, words, "another disk")

@@ -18,7 +18,7 @@ from pathlib import Path
 from rig.image.apt import host_suite
 from tests.guest.conftest import qemus
 
-__all__ = ["PROMISED", "Called", "Home", "home", "mounted"]
+__all__ = ["PROMISED", "Called", "Home", "home", "mounted", "remove"]
 
 DEADLINE = 240.0
 """Host seconds within which every command ends, whatever became of it."""

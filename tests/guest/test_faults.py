@@ -4,22 +4,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.home import home
+from tests.faults.home import Home, home, remove
 from tests.faults.table import ROWS, Row
 
 ON_SMALL_DISKS = ("full disk", "read-only")
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Home]:
+    """Yield a home for all rows: booting a guest for each would take most of the time."""
+    with home() as each:
+        yield each
+
+
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.part])
-def test_faults_are_survived(row: Row) -> None:
+def test_faults_are_survived(row: Row, shared: Home) -> None:
     if row.name.startswith(ON_SMALL_DISKS) and os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
+    remove(shared.runs)
+    shared.runs.mkdir()
 
-    with home() as each:
-        found = list(row.cases(each, row.part))
+    found = list(row.cases(shared, row.part))
 
     if any(problem.startswith("not tried") for _, problem in found):
         pytest.skip("a small disk cannot be mounted here")
