@@ -12,6 +12,7 @@ from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
+from rig.sanitize import plain
 from rig.units import format_megabytes
 
 app = typer.Typer()
@@ -28,7 +29,7 @@ def export(
     warn_of_damage(found, directory)
     size = export_run(Store(), found, directory, file)
     print(f"{file}  {format_megabytes(size)}")
-    print(f"a replay needs QEMU {found.environment.qemu}" if found.recording.path else "without a recording")
+    print(f"a replay needs QEMU {plain(found.environment.qemu)}" if found.recording.path else "without a recording")
 
 
 @app.command("import")
@@ -42,4 +43,4 @@ def import_(
     keep_bound(store)
     print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
-        print(f"added {part}")
+        print(f"added {plain(part)}")

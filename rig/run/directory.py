@@ -19,6 +19,7 @@ from rig.disk import cannot_write
 from rig.errors import RigError, UsageError
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
+from rig.validation import describe_first
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "remove_leftovers",
     "remove_run",
     "resolve_run",
+    "rewrite_run",
     "run_directories",
     "runs_directory",
     "unfinished_directory",
@@ -124,6 +126,14 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def rewrite_run(directory: Path, run: Run) -> None:
+    """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
+    try:
+        write_whole(directory / RUN_FILE, (run.model_dump_json(indent=2) + "\n").encode())
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
 
 
 def finish_directory(directory: Path, final: Path) -> None:
@@ -253,9 +263,7 @@ def parse_run(text: bytes, where: Path) -> Run:
     try:
         run = Run.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a run: {key}: {first['msg']}", where=where, remedy="the file is damaged") from None
+        raise RigError(f"not a run: {describe_first(error)}", where=where, remedy="the file is damaged") from None
     if seal_is_broken(text):
         logger.warning("%s was changed after it was written: what it says of the run may be wrong", where)
     if not is_run_id(run.id):

@@ -48,7 +48,7 @@ __all__ = ["TABLE_VERSION", "agreement", "query", "read_table", "table_of", "wri
 
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
-SIZES = ("memory", "swap", "zram")
+SIZES = ("memory", "swap", "zram", "disk")
 
 
 def agreement(rows: Sequence[Row]) -> dict[int, tuple[str, float]]:
