@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
-RECORDINGS_REST_ON = ("snapshot", "imported")
+RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.
