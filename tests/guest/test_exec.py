@@ -126,7 +126,11 @@ PASSWD = b"root:x:0:0::/:/bin/sh\napp:x:999:999::/srv:/bin/sh\n"
 
 
 def test_server_of_a_package_serves_on_loopback(rig: Rig, tmp_path: Path) -> None:
-    script = 'redis-server --save "" --daemonize no >/dev/null & sleep 1; redis-cli set key value; redis-cli get key'
+    script = """
+        redis-server --save "" --daemonize no >/dev/null &
+        for try in $(seq 100); do redis-cli ping >/dev/null 2>&1 && break; sleep 0.1; done
+        redis-cli set key value; redis-cli get key
+    """
 
     called = rig("exec", "--deb", "redis-server", "--sysctl", "vm.overcommit_memory=2", "--", "sh", "-c", script)
 
