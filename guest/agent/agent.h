@@ -47,6 +47,7 @@ struct word {
 
 struct step {
 	int line;		/* in the plan's text, from 1 */
+	char *text;		/* where its line begins */
 	const struct verb *verb;
 	const struct word *words;
 	int count;
@@ -62,7 +63,7 @@ struct plan {
 	int count;
 };
 
-enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END };
+enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END, STEP_BRANCHED };
 
 /* The type of a word's value: how it is parsed and what is valid. */
 struct type {
@@ -98,6 +99,8 @@ extern const int type_count;
 
 /* plan.c */
 int plan_load(const char *path, void (*problem)(int line, const char *text));
+char *plan_room(int kept, size_t *room);	/* where the text of the steps from `kept` on begins */
+int plan_replace(int kept, size_t length, void (*problem)(int line, const char *text));
 const char *word(const struct step *step, const char *key);
 
 /* values.c */
@@ -130,6 +133,7 @@ void rec_begin(const char *ev);
 void rec_end(void);
 size_t rec_room(void);
 size_t port_room(void);
+unsigned long rec_number(void);	/* of the next record */
 void rec_str(const char *key, const char *text);
 void rec_text(const char *key, const char *text, size_t length);
 void rec_base64(const char *key, const char *bytes, size_t length);
@@ -169,6 +173,7 @@ struct program {
 	bool alive;
 	int status;		/* as wait(2) gives it, when not alive */
 	struct stream out, err;
+	int in;			/* where stdin=plan: the end to write to; else -1 or 0 */
 	char last_line[160];
 };
 
@@ -190,10 +195,13 @@ void exited(const char *program, const char *comm, pid_t pid, int status);	/* wa
 enum outcome begin_signal(struct step *step);
 enum outcome check_signal(struct step *step);
 
+/* tell.c */
+enum outcome begin_tell(struct step *step);
+
 /* launch.c: clone and execve. */
 extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
 const char *launch_prepare(const struct step *step);
-pid_t launch_start(int out, int err);
+pid_t launch_start(int in, int out, int err);
 pid_t launch_on_terminal(const char *tty);
 
 /* spawn.c */
@@ -277,7 +285,9 @@ enum outcome check_wait_exit(struct step *step);
 enum outcome check_wait_any(struct step *step);
 enum outcome check_sleep(struct step *step);
 enum outcome begin_sleep(struct step *step);
+enum outcome begin_wait_time(struct step *step);
 enum outcome begin_end(struct step *step);
+void wait_abandoned(const struct step *step);
 void describe_members(struct step *step);
 void describe_line(struct step *step);
 
@@ -301,6 +311,13 @@ void loop_open(void);
 void loop_once(int64_t until);
 void say_end(const char *reason, int step);
 int run_plan(void);		/* 0 when the plan came to its end */
+
+/* branch.c: stop the machine at a point of the plan, and go on from there with the steps of a continuation */
+void branch_open(const char *device, int fd);
+bool branch_before(int step);	/* whether the machine is to be stopped before this step */
+bool branch_now(void);		/* whether the machine is to be stopped in the middle of a step that waits */
+bool branch_here(int step);	/* stops; returns in another future, with other steps from `step` on; false: it has none */
+enum outcome begin_branch(struct step *step);
 
 /* boot.c: as /init */
 void boot(void);

@@ -19,22 +19,26 @@ static struct program *slot_for(const char *name)
 }
 
 /* Start the prepared program and open its streams. Returns the pid, or -1 with errno; *failed says what failed. */
-static pid_t start_on_pipes(struct program *program, const char **failed)
+static pid_t start_on_pipes(struct program *program, bool told, const char **failed)
 {
-	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, errnum;
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, errnum;
 	pid_t pid = -1;
 
 	*failed = "pipe";
-	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0) {
-		pid = launch_start(out[1], err[1]);
+	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 && (!told || pipe2(in, O_CLOEXEC) == 0)) {
+		pid = launch_start(in[0], out[1], err[1]);
 		*failed = launch_stage;
 	}
 	errnum = errno;
+	if (in[0] >= 0)
+		close(in[0]);
 	if (out[1] >= 0)
 		close(out[1]);
 	if (err[1] >= 0)
 		close(err[1]);
 	if (pid < 0) {
+		if (in[1] >= 0)
+			close(in[1]);
 		if (out[0] >= 0)
 			close(out[0]);
 		if (err[0] >= 0)
@@ -49,6 +53,9 @@ static pid_t start_on_pipes(struct program *program, const char **failed)
 	program->out.fd = out[0];
 	program->err.fd = err[0];
 	program->out.terminal = false;
+	program->in = in[1];
+	if (told)
+		fcntl(in[1], F_SETFL, O_NONBLOCK);
 	return pid;
 }
 
@@ -84,14 +91,18 @@ static bool is_set(const struct step *step, const char *key)
 enum outcome begin_spawn(struct step *step)
 {
 	struct program *program = slot_for(word(step, "program"));
-	const char *failed = launch_prepare(step);
+	const char *failed = launch_prepare(step), *input = word(step, "stdin");
+	bool told = input && strcmp(input, "plan") == 0;
 	pid_t pid;
 
 	if (failed)
 		return fail(EINVAL, "%s", failed);
 	if (program->alive)
 		return fail(EEXIST, "%s is still running", word(step, "program"));
-	pid = is_set(step, "tty") ? start_on_terminal(program, &failed) : start_on_pipes(program, &failed);
+	if (program->in > 0)
+		close(program->in);
+	program->in = -1;
+	pid = is_set(step, "tty") ? start_on_terminal(program, &failed) : start_on_pipes(program, told, &failed);
 	if (pid < 0)
 		return fail(errno, "%s of %s failed", failed, word(step, "arg"));
 	copy_name(program->name, sizeof(program->name), word(step, "program"));

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.logfile import open_log
+from rig.cli.explain_chosen import ChosenEvents
+from rig.cli.logfile import read_log, resolve_log
 from rig.errors import RigError, UsageError
-from rig.klog import Event, Log, read
+from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.explain import Explanation, choose
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 # What only an option needs is imported where it is used: most logs are small, and imports are most of the time.
-
-_CONSOLE = "console.log"  # in a run's directory
 
 
 @app.command()
@@ -82,17 +80,19 @@ def explain(
         )  # fmt: skip
         from rig.cli.explain_stream import explain_stream
 
-        return explain_stream(_resolve(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
+        return explain_stream(resolve_log(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
-    log = _read(source, keep_lines=html is not None)
-    events: Sequence[Event] = log.events
-    if event is not None and event > len(events):
-        raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
-        )
     prepare = _prepare(vmlinux, redact)
-    events = list(map(prepare, events))
+    if not as_json and html is None:
+        found = ChosenEvents(event, prepare, everything=everything)
+        log = read_log(source, keep=found.keep)
+        _check_number(event, log, source)
+        _print(log, *found.chosen(), redact=redact)
+        return 0 if log.events else 1
+    log = read_log(source, keep_lines=html is not None)
+    _check_number(event, log, source)
+    events = list(map(prepare, log.events))
     chosen = _choose(events, event, everything=everything or as_json)
     explanations = [in_words(found) for found in chosen]
     if as_json:
@@ -107,9 +107,16 @@ def explain(
             lines = redacted_lines(lines, log.events, prepare.redactor)
         heading = "What happened: a kernel log" if redact else f"What happened: {source}"
         _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
-    if not as_json and html is None:
-        _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
+
+
+def _check_number(number: int | None, log: Log, source: str) -> None:
+    if number is not None and number > len(log.events):
+        raise UsageError(
+            f"the log has {len(log.events)} events, not {number}",
+            where=source,
+            remedy="leave out --event to see them all",
+        )
 
 
 class _Prepare:
@@ -147,37 +154,6 @@ def _refuse(why: str, *options: tuple[str, object]) -> None:
             raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
-def _read(source: str, *, keep_lines: bool) -> Log:
-    if source == "-" and sys.stdin.isatty():
-        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
-    with open_log(_resolve(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines)
-
-
-def _resolve(source: str) -> str:
-    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
-    path = Path(source)
-    if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
-        return source
-    if path.is_dir():
-        directory = path
-    else:
-        from rig.run.directory import resolve_run
-
-        try:
-            directory = resolve_run(source)
-        except UsageError as error:
-            raise UsageError(
-                "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
-            ) from error
-    if not (directory / _CONSOLE).is_file():
-        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
-    from rig.run.damage import warn_of_damaged_file
-
-    warn_of_damaged_file(directory / _CONSOLE)
-    return str(directory / _CONSOLE)
-
-
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
     """Return all events, the one asked for, or the gravest (Kind.gravity)."""
     if number is not None:
@@ -185,25 +161,30 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     return choose(events, everything=everything)
 
 
-def _print(
-    log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
-) -> None:
+def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:
     from rig.report.console import output_console
-    from rig.report.explain_text import events_table, print_explanation, print_nothing_found, print_silent_killers
+    from rig.report.explain_text import (
+        events_table,
+        print_explanation,
+        print_nothing_found,
+        print_silent_killers,
+        print_storms,
+    )
 
-    console = output_console(highlight=False)
+    console, events = output_console(highlight=False), log.events
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
     if len(events) > len(chosen) or len(events) > 1:
         console.print(events_table(events))
+        print_storms(console, events)
         console.print()
     for index, (found, explanation) in enumerate(zip(chosen, explanations, strict=True)):
         if index:
             console.print()
         print_explanation(console, explanation, found, code=() if redact else _code(found))
-    if not any(found.kind == "oom" for found in events):
-        print_silent_killers(console)
+    if not any(found.kind in ("oom", "user-kill") for found in events):
+        print_silent_killers(console, events)
     if len(events) > len(chosen):
         console.print(f"\n{len(events) - len(chosen)} more: --event N explains one, --all explains them all.")
 

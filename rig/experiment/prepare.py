@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.image.bootfile import Kernel
+from rig.image.continuation import CONTINUATION_SIZE
 from rig.image.defaults import Default, default_image, default_kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
@@ -35,6 +36,7 @@ from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
 
 __all__ = [
+    "CONTINUATION",
     "RECORDING",
     "Parts",
     "PreparedGuest",
@@ -48,6 +50,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 RECORDING = "recording/replay.bin"
 """QEMU's recording, in the directory of a run."""
+CONTINUATION = "recording/continuation.zst"
+"""The image of the continuation that the run had: blank, unless the run was branched off another."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class PreparedGuest:
             shell=self.live,
             dump=dump,
             prealloc=self.prealloc,
+            continuation=directory / "continuation",
         )
 
 
@@ -234,6 +239,7 @@ def guest_spec(
         disk=settings.disk,
         append=append,
         qemu_args=qemu_args,
+        continuation_size=CONTINUATION_SIZE if settings.clock == "warp" else 0,
     )
 
 

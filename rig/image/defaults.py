@@ -17,7 +17,7 @@ from rig.errors import RigError
 from rig.image.apt import host_suite
 from rig.whole_file import write_whole
 
-__all__ = ["Default", "choose_default", "default_image", "default_kernel", "defaults_file"]
+__all__ = ["Default", "What", "choose_default", "default_image", "default_kernel", "defaults_file"]
 
 What = Literal["kernel", "image"]
 FILE = "defaults.json"

@@ -75,7 +75,6 @@ def build_guest_code(store: Store) -> GuestCode:
                 result.mkdir()
                 _make(source, result)
                 entry = store.add("toolchain", key, result, {"what": "guest code"})
-    entry.touch()
     return code_in(entry.path, entry.files["rig-agent"])
 
 
@@ -138,5 +137,4 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
                 )
             shutil.copyfile(source, result / source.name)
             entry = store.add("toolchain", key, result, {"what": source.name})
-    entry.touch()
     return entry.file("program")

@@ -137,7 +137,6 @@ def _ref(suite: str) -> str:
 
 
 def _from_entry(entry: Entry) -> Rootfs:
-    entry.touch()
     return Rootfs("quick", entry.file(IMAGE), entry.key, entry.about["packages"])
 
 
@@ -150,7 +149,6 @@ def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
             where=f"--image {ref}",
             remedy=f"rig image build --builder buildroot{words} --buildroot DIR",
         )
-    entry.touch()
     about = entry.about
     code = None
     if about["guest"] == sources_digest():

@@ -33,6 +33,7 @@ __all__ = ["Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
+BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
 RECORDINGS_REST_ON = ("snapshot", "imported")
 """The kinds that cannot be built a second time to the byte."""
@@ -87,13 +88,36 @@ class Entry:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or digest_once(self.path / name) != expected
+            if not (self.path / name).is_file()
+            or not (self._is_untouched(name) or digest_once(self.path / name) == expected)
         ]
+
+    def _is_untouched(self, name: str) -> bool:
+        """Return whether a large file is the one that was added, by its inode, size and times, without reading it."""
+        stamps = self.about.get("stamps")
+        return isinstance(stamps, dict) and stamps.get(name) == _stamp(self.path / name)
 
     def touch(self) -> None:
         """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
         with suppress(OSError):
             os.utime(self.path / MANIFEST)
+
+
+def _stamp(path: Path) -> list[int | str]:
+    """Return what changes when a file is written to or replaced, and when the host is booted.
+
+    After a power cut a file may have its size and its times, and not its content.
+    """
+    status = path.stat()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [boot, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _bound(name: str, default: str) -> int:
+    try:
+        return parse_size(os.environ.get(name, default))
+    except ValueError as error:
+        raise RigError(str(error), where=name, remedy="set it to a size such as 8G") from None
 
 
 class Store:
@@ -126,15 +150,16 @@ class Store:
         return None if manifest is None else Entry(kind, key, path, manifest.files, manifest.about)
 
     def get_verified(self, kind: str, key: str | None) -> Entry | None:
-        """Return a finished entry whose files match their hashes, or None. A damaged entry is logged and set aside.
+        """Return a finished entry whose files match their hashes, and record its use; None where there is none.
 
-        A damaged file that has a copy is put back from it.
+        A damaged entry is logged and set aside. A damaged file that has a copy is put back from it.
         """
         entry = self.get(kind, key) if key else None
         if entry is None:
             return None
         lost = [name for name in entry.damaged() if not self._put_back(entry, name)]
         if not lost:
+            entry.touch()
             return entry
         self.set_aside(entry, lost)
         return None
@@ -236,19 +261,26 @@ class Store:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def add(self, kind: str, key: str, directory: Path, about: dict[str, Any]) -> Entry:
+    def add(
+        self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
+    ) -> Entry:
         """Move a finished directory (made in `staging_directory()`) into the cache and return its entry.
 
         An existing entry with a readable manifest is kept instead.
+        known: digests of files that the caller computed while it wrote them. Such a file is read again to verify it
+        only if it was touched since.
         Raises RigError when the disk is full, and for a malformed key.
         """
         if not is_key(kind, key):
             raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
         target = self.root / kind / key
+        known = known or {}
+        if known:
+            about = {**about, "stamps": {name: _stamp(directory / name) for name in known}}
         files = {
-            str(path.relative_to(directory)): digest_file(path)
+            name: known.get(name) or digest_file(path)
             for path in sorted(directory.rglob("*"))
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and (name := str(path.relative_to(directory)))
         }
         with self.writing():
             write_manifest(directory, kind, Manifest(files, about))
@@ -290,13 +322,18 @@ class Store:
     def bound(self) -> int:
         """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
 
+        Branch points are not counted: they have branch_bound().
         Raises RigError where RIG_CACHE_SIZE is not a size.
         """
-        text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
-        try:
-            return parse_size(text)
-        except ValueError as error:
-            raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
+        return _bound("RIG_CACHE_SIZE", DEFAULT_BOUND)
+
+    def branch_bound(self) -> int:
+        """Return the number of bytes that the branch points may take: RIG_BRANCH_SIZE, or the default.
+
+        Each of them is as large as the memory that its guest used.
+        Raises RigError where RIG_BRANCH_SIZE is not a size.
+        """
+        return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""

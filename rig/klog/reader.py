@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rig.klog.assembler import Assembler
@@ -68,14 +68,17 @@ class Log:
         return tuple(event for event in self.events if event.kind in kinds)
 
 
-def read(chunks: Iterable[bytes], *, keep_lines: bool = False) -> Log:
+def read(
+    chunks: Iterable[bytes], *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event
+) -> Log:
     """Return a whole log's events.
 
     chunks: the log's bytes, in pieces of any size. No content raises an error.
     keep_lines: whether the lines of the reports are kept too, at most 64 MB of them.
+    keep: is called with each event when it is complete, and returns what is kept of it.
     """
     reader = Reader(_Keeper() if keep_lines else None)
-    events = tuple(reader.run(chunks))
+    events = tuple(map(keep, reader.run(chunks)))
     kept = () if reader.keeper is None else reader.keeper.kept(reader.lines if reader.turned else None)
     return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text, kept=kept)
 

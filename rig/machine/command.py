@@ -115,6 +115,7 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     Root and payload are NVDIMMs. Access to them is a memory access, not I/O, so a replay needs no record of it. Their
     sizes do not count towards -m.
     """
+    slots = 2 + len(spec.layers) + (spec.continuation_size > 0)
     maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
@@ -124,13 +125,24 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
-        "-m", f"{spec.memory >> 20}M,slots={2 + len(spec.layers)},maxmem={maxmem >> 20}M",
+        "-m", f"{spec.memory >> 20}M,slots={slots},maxmem={maxmem >> 20}M",
         *ram,
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
         "-object", _backend("root", spec.rootfs, spec.rootfs_size),
         "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
         *_layers(spec, wiring),
+        *_continuation(spec, wiring),
+    ]  # fmt: skip
+
+
+def _continuation(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """Return the options for the NVDIMM of a continuation. The agent finds it as the one without a filesystem."""
+    if not spec.continuation_size:
+        return []
+    return [
+        "-object", _backend("continuation", wiring.continuation, spec.continuation_size),
+        "-device", "nvdimm,id=nv-continuation,memdev=continuation,unarmed=on",
     ]  # fmt: skip
 
 
@@ -154,7 +166,7 @@ def memory_is_a_file(spec: GuestSpec) -> bool:
     return not any("memdev=" in word for word in spec.qemu_args)
 
 
-def _backend(name: str, path: Path, size: int) -> str:
+def _backend(name: str, path: Path | None, size: int) -> str:
     return f"memory-backend-file,id={name},mem-path={_escaped(path)},size={size},share=on,readonly=on"
 
 

@@ -42,6 +42,7 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         shell=spec.clock is Clock.LIVE,
         ram=Path("ram") if memory_is_a_file(spec) else None,
         blank_layers=Path("layers"),
+        continuation=Path("continuation"),
     )
     identity = {
         "format": FORMAT,

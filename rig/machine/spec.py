@@ -52,6 +52,7 @@ class GuestSpec:
     disk: bytes of the virtio disk for files, 0 for none.
     append: words added to the kernel's command line.
     qemu_args: words added to QEMU's command line.
+    continuation_size: bytes of the NVDIMM for the continuation of a branched run, 0 for a guest without one.
     """
 
     memory: int
@@ -73,6 +74,7 @@ class GuestSpec:
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    continuation_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Wiring:
     ram: a file that backs the guest's memory, mapped privately unless ram_kept is set.
     ram_kept: whether the guest's writes go to the file `ram`.
     prealloc: whether QEMU allocates all of the guest's pages before the guest starts.
+    continuation: the image of the continuation: blank, the point at which to stop, or other steps of the plan.
     blank_layers: a directory of blank images, named by their sizes, that stand in for the layers of a new snapshot.
     """
 
@@ -114,6 +117,7 @@ class Wiring:
     ram_kept: bool = False
     prealloc: bool = False
     blank_layers: Path | None = None
+    continuation: Path | None = None
 
     @property
     def qmp(self) -> Path:

@@ -18,7 +18,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
 from rig.machine.snapshot import restored
 from rig.machine.spec import Wiring
-from rig.replay.replayable import Replayable, unpack_payload
+from rig.replay.replayable import Replayable, unpack_continuation, unpack_payload
 from rig.run.comparison import Comparison, Replayed
 from rig.run.progress import Progress
 
@@ -61,6 +61,7 @@ async def replaying(
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_directory(name) as directory:
         payload = await asyncio.to_thread(unpack_payload, replayable, directory)
+        continuation = await asyncio.to_thread(unpack_continuation, replayable, directory)
         guest = replayable.run.recording.guest
         wiring = Wiring(
             name=name,
@@ -73,6 +74,7 @@ async def replaying(
             debugger_port=debugger_port,
             history=history,
             prealloc=guest is not None and guest.prealloc,
+            continuation=continuation,
         )
         async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
             yield session

@@ -36,6 +36,7 @@ __all__ = [
     "remove_leftovers",
     "remove_run",
     "resolve_run",
+    "rewrite_run",
     "run_directories",
     "runs_directory",
     "unfinished_directory",
@@ -123,6 +124,14 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def rewrite_run(directory: Path, run: Run) -> None:
+    """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
+    try:
+        write_whole(directory / RUN_FILE, (run.model_dump_json(indent=2) + "\n").encode())
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
 
 
 def finish_directory(directory: Path, final: Path) -> None:

@@ -58,7 +58,9 @@ VERBS = {
     "wait_until": _verb("condition timeout", "program"),
     "wait_any": _verb("timeout", "oom exit* line* settle"),
     "signal": _verb("program signal", "comm timeout"),
+    "tell": _verb("program text", ""),
     "sleep": _verb("seconds", ""),
+    "wait_time": _verb("at", ""),
     "sample": _verb("", "every now label pss cgroup"),
     "pagemap": _verb("program", "comm start length region label pfns every"),
     "check_rss": _verb("program", "comm min max"),
@@ -68,6 +70,7 @@ VERBS = {
     "tree": _verb("", "program label"),
     "read": _verb("path", "program comm label"),
     "mark": _verb("name", ""),
+    "branch": _verb("name", ""),
     "end": _verb("", "reason"),
 }
 # Keys that every verb has. rig evaluates `when`, `id` and `repeat`; the agent gets `on_error` and `timeout`.

@@ -216,8 +216,9 @@ def _held_after(count: int, tmp_path: Path) -> int:
 
 def test_sweep_holds_no_claims_of_the_points_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
-    for name in ("few", "many"):
+    for name in ("first", "few", "many"):
         (tmp_path / name).mkdir()
+    _held_after(1, tmp_path / "first")  # imports what the two others need
 
     few, many = (_held_after(count, tmp_path / name) for name, count in (("few", 5), ("many", 25)))
 
