@@ -28,6 +28,8 @@ COMMANDS = {
     "show": Command("scenarios", "Show a scenario's story, parameters and claims.", RUN),
     "new": Command("scenarios", "Make a scenario directory of your own.", RUN),
     "shell": Command("shell", "Open a shell in a live guest.", RUN),
+    "ssh": Command("shell", "Run a command in a live guest, or log in.", RUN),
+    "cp": Command("shell", "Copy files to a live guest and from it.", RUN),
     "explain": Command("explain", "Explain a kernel log: OOM kills, oopses, panics.", LOOK),
     "reproduce": Command("reproduce", "Reproduce an OOM report in a guest, and compare.", LOOK),
     "runs": Command("runs", "List the runs that are kept, and remove them.", LOOK),

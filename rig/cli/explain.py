@@ -190,7 +190,7 @@ def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation
 
 
 def _code(found: Event) -> Sequence[Instruction]:
-    """The instructions around the trap, where the kernel's own code is in the report and capstone is installed."""
+    """Return the instructions around the trap; empty where the report has no code, or capstone is not installed."""
     if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()
     for registers in found.trace.registers:

@@ -27,7 +27,9 @@ _MAGIC = (
 
 @contextmanager
 def open_log(source: str) -> Iterator[Iterator[bytes]]:
-    """Give the log's bytes in chunks; `-` is standard input. The content decides about compression, not the name.
+    """Yield an iterator over the log's bytes, decompressed. The compression is recognized by content, not by name.
+
+    source: a path, or `-` for standard input.
 
     Raises UsageError for a source that cannot be opened, RigError for one that cannot be decompressed.
     """

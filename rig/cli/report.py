@@ -56,7 +56,7 @@ def report(
 
 
 def _rendered(run: str) -> tuple[Path, str]:
-    """The directory of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
+    """Return the directory of a run, a sweep or a frontier, and its page. Raises UsageError where there is none."""
     try:
         directory = resolve_run(run)
     except UsageError as no_run:
@@ -141,7 +141,7 @@ _UNFINISHED = ".unfinished-"  # as rig.run.directory names a run that is being m
 
 
 def _running(run: str) -> Path:
-    """The directory of a run that goes on: the newest for `last`. Raises UsageError."""
+    """Return the directory of a run in progress (`last`: the newest). Raises UsageError where it is not one run."""
     going = sorted(runs_directory().glob(f"{_UNFINISHED}*"))
     if run != "last":
         going = [directory for directory in going if directory.name.removeprefix(_UNFINISHED).startswith(run)]

@@ -181,8 +181,8 @@ async def execute(
             write_continuation(directory / "continuation", None if departure is None else departure.continuation)
         swap_file(guest.spec, directory)
         disk_file(guest.spec, directory)
-        if wiring.recording is not None:
-            wiring.recording.parent.mkdir()
+        if wiring.recorder is not None:
+            wiring.recorder.file.parent.mkdir()
         key = None
         if guest.live:
             from rig.machine.ssh import new_key
@@ -191,7 +191,7 @@ async def execute(
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
-        execution.recorded = wiring.rr is not None
+        execution.recorded = wiring.recorder is not None
         listeners = Listeners(
             on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
@@ -238,8 +238,8 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
 
 def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> tuple[str, str]:
     """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two."""
-    if wiring.recording is not None:
-        keep_payload(wiring.payload, wiring.recording.with_name("payload.zst"))
+    if wiring.recorder is not None:
+        keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
         if wiring.continuation is not None and wiring.continuation.exists():
             keep_payload(wiring.continuation, out / CONTINUATION)
     payload = digest_once(wiring.payload)
@@ -263,10 +263,11 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
+    links = {f"/run/rig/payload/{target}": to for target, to in payload.links.items()}
 
     def push() -> None:
         with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
-            shell.push(files, texts)
+            shell.push(files, texts, links)
             shell.run("touch /run/rig/go")
 
     await asyncio.to_thread(push)

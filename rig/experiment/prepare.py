@@ -30,7 +30,7 @@ from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
-from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Recorder, Wiring
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
@@ -108,14 +108,12 @@ class PreparedGuest:
         ssh: whether a live guest has a forwarded port for SSH.
         dump: descriptor of the file for a memory dump after a panic.
         """
-        recorded = self.unrecorded is None
         return Wiring(
             name=name,
             directory=directory,
             payload=directory / "payload",
             incoming=True,
-            rr="record" if recorded else None,
-            recording=out / RECORDING if recorded else None,
+            recorder=Recorder("record", out / RECORDING) if self.unrecorded is None else None,
             swap=directory / "swap" if self.spec.swap else None,
             disk=directory / "disk" if self.spec.disk else None,
             ssh=ssh and self.live,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rig.errors import RigError
 
 if TYPE_CHECKING:
+    from rig.experiment.pytest_run import TestedRun
     from rig.klog import Log
-    from rig.run.document import Run
     from rig.run.records import Record
 
 __all__ = ["Guest", "Guests"]
@@ -27,22 +27,26 @@ class Guests:
     """The guests of one test.
 
     sets: settings that they share, as NAME=VALUE.
-    directories: directories of the runs so far.
+    directories: directories of the runs so far, of plans and scenarios.
+    runs: the runs of scenarios so far.
     """
 
     sets: tuple[str, ...] = ()
     directories: list[Path] = field(default_factory=list)
+    runs: list[TestedRun] = field(default_factory=list)
     _temporary: ExitStack = field(default_factory=ExitStack)
 
-    def run(self, scenario: str, **settings: object) -> Run:
+    def run(self, scenario: str, **settings: object) -> TestedRun:
         """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
+        from rig.experiment.pytest_run import TestedRun
         from rig.experiment.run import Request, run_scenario
         from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
         run, directory = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
         self.directories.append(directory)
-        return run
+        self.runs.append(TestedRun.of(run, directory))
+        return self.runs[-1]
 
     def guest(self) -> Guest:
         """Return a guest that has not run yet."""

@@ -241,7 +241,7 @@ class Assembler:
         return read_kill(text, self._line) is not None
 
     def _stray(self, prefix: Prefix, text: str) -> None:
-        """Give a line outside of every open report to an earlier one: the oom_reaper's, or another CPU's backtrace."""
+        """Add a line outside of all open reports to an earlier one: the oom_reaper's, or another CPU's backtrace."""
         if text.startswith("oom_reaper:"):
             reaped = read_reaped(text, self._line)
             for builder in reversed(self._waiting):

@@ -91,8 +91,8 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
     if spec.clock is Clock.LIVE:
         return ["-rtc", "base=utc"]
     icount = f"shift={WARP_SHIFT},sleep=off"
-    if wiring.rr is not None:
-        icount += f",rr={wiring.rr},rrfile={_escaped(wiring.recording)}"
+    if wiring.recorder is not None:
+        icount += f",rr={wiring.recorder.mode},rrfile={_escaped(wiring.recorder.file)}"
     return ["-icount", icount, "-rtc", f"base={EPOCH},clock=vm"]
 
 
@@ -103,7 +103,8 @@ def _cpu(spec: GuestSpec) -> list[str]:
     return [
         "-accel", f"tcg,thread={threads}",
         "-cpu", spec.cpu_model,
-        # The VAPIC (hw/i386/kvmvapic.c) patches Windows guests. Loading a snapshot in a replay hangs on it.
+        # The VAPIC (hw/i386/vapic.c, kvmvapic.c in QEMU 7.2) patches Windows guests. Loading a snapshot in a replay
+        # hangs on it.
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
@@ -119,8 +120,8 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
-        share = "on" if wiring.ram_kept else "off"
-        path = _escaped(wiring.ram)
+        share = "on" if wiring.ram.kept else "off"
+        path = _escaped(wiring.ram.path)
         # One thread per host CPU, because the guest cannot start before all its memory is allocated.
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
@@ -224,14 +225,14 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 
 def _debugger(wiring: Wiring) -> list[str]:
-    if not wiring.debugger:
+    if wiring.debugger is None:
         return []
     disk = []
-    if wiring.history is not None:
-        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.history)}"]
+    if wiring.debugger.history is not None:
+        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.debugger.history)}"]
     where = f"path={_escaped(wiring.gdb)}"
-    if wiring.debugger_port is not None:
-        where = f"host=127.0.0.1,port={wiring.debugger_port}"
+    if wiring.debugger.port is not None:
+        where = f"host=127.0.0.1,port={wiring.debugger.port}"
     return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb", *disk]
 
 

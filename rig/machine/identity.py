@@ -17,7 +17,7 @@ from rig.image.digest import digest_text
 from rig.machine.command import build_command, memory_is_a_file
 from rig.machine.host import host_cpu
 from rig.machine.qemu import Qemu
-from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, RamFile, Wiring
 from rig.sanitize import plain
 
 __all__ = ["Identity", "differences", "identity_of", "key_of"]
@@ -40,7 +40,7 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         swap=Path("swap") if spec.swap else None,
         disk=Path("disk") if spec.disk else None,
         shell=spec.clock is Clock.LIVE,
-        ram=Path("ram") if memory_is_a_file(spec) else None,
+        ram=RamFile(Path("ram")) if memory_is_a_file(spec) else None,
         blank_layers=Path("layers"),
         continuation=Path("continuation"),
     )

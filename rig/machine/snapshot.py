@@ -36,7 +36,7 @@ from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
-from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
 
 __all__ = [
     "Patience",
@@ -240,8 +240,7 @@ async def make_snapshot(
             swap=swap_file(spec, work),
             disk=disk_file(spec, work, blank=True),
             shell=spec.clock is Clock.LIVE,
-            ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
-            ram_kept=True,
+            ram=None if memory is None else RamFile(Path(f"/proc/self/fd/{memory}"), kept=True),
             blank_layers=_blank_layers(spec, work / "layers"),
             continuation=work / "continuation",
         )
@@ -358,7 +357,8 @@ async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path)
 
 def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tuple[GuestSpec, Wiring]:
     """Return spec and wiring with the snapshot's files in place of the files that the guest boots from."""
-    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=snapshot.ram)
+    ram = None if snapshot.ram is None else RamFile(snapshot.ram)
+    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=ram)
 
 
 @asynccontextmanager
@@ -381,7 +381,7 @@ async def restored(
     """
     spec, wiring = as_restored(spec, wiring, snapshot)
     if memory is not None:
-        wiring = replace(wiring, ram=Path(f"/proc/self/fd/{memory}"), ram_kept=True)
+        wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{memory}"), kept=True))
     with snapshot.state.open("rb") as state:
         async with started(
             spec,

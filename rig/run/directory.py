@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError, UsageError
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
+from rig.validation import describe_first
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
 if TYPE_CHECKING:
@@ -265,9 +266,7 @@ def parse_run(text: bytes, where: Path) -> Run:
     try:
         run = Run.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a run: {key}: {first['msg']}", where=where, remedy="the file is damaged") from None
+        raise RigError(f"not a run: {describe_first(error)}", where=where, remedy="the file is damaged") from None
     if seal_is_broken(text):
         logger.warning("%s was changed after it was written: what it says of the run may be wrong", where)
     if not is_run_id(run.id):

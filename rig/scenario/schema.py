@@ -58,7 +58,8 @@ class GuestNeeds(Strict):
     prealloc: bool = False
     """Whether QEMU preallocates the guest's memory.
 
-    It is faster than faulting pages in one by one for a scenario that fills memory, and a waste for others.
+    It is faster than faulting pages in one by one for a scenario that fills memory, and a waste for others. Where the
+    parameters of type size add up to less than half of the guest's memory, it is not done.
     """
 
 

@@ -96,7 +96,7 @@ class DaskExecutor:
 
 @contextmanager
 def dask_executor(scheduler: str) -> Iterator[Executor]:
-    """Give an executor of concurrent.futures whose tasks run on the workers of a Dask scheduler.
+    """Yield an executor (concurrent.futures) whose tasks run on the workers of a Dask scheduler.
 
     Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
     """

@@ -88,6 +88,7 @@ async def execute_sweep(
         fresh = 0
         try:
             async for row in executor.run(missing, began):
+                # Dask may run a task twice when it loses a worker.
                 if (row.point, row.repeat) in done:
                     continue
                 done.add((row.point, row.repeat))

@@ -571,3 +571,29 @@ def test_what_is_no_condition_is_found_before_the_plan_runs(build, tmp_path, con
 
     assert done.returncode == 1
     assert "is not a condition" in done.stderr
+
+
+def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_plan, tmp_path):
+    # The kernel gives the list of a task's children a page at a time, some 700 of them.
+    source = tmp_path / "many.py"
+    source.write_text(
+        "import os, time\n"
+        "agent, (end, held) = os.getppid(), os.pipe()\n"
+        "for _ in range(1500):\n"
+        "    if os.fork() == 0:\n"
+        "        os.close(held)\n"
+        "        os.read(end, 1)\n"  # until the parent is gone
+        "        os._exit(0)\n"
+        "print('forked', flush=True)\n"
+        "while os.getppid() == agent:\n"
+        "    time.sleep(0.05)\n"
+    )
+
+    run = run_plan(
+        step("spawn", "program=p", "arg=/usr/bin/env", "arg=python3", "arg=-S", f"arg={source}"),
+        step("wait_line", "program=p", "text=forked", "timeout=60"),
+        step("sample", "label=all"),
+    )
+
+    sample = run.of("sample")[0]
+    assert len(sample["procs"]) + sample["procs_left_out"] == 1501

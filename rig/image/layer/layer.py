@@ -123,6 +123,7 @@ def build_layer(
     Raises RigError for too many files or too many bytes.
     """
     with store.lock(f"layer-{key[:16]}"), store.staging_directory() as work:
+        # Another rig may have built it while this one waited for the lock.
         if (entry := store.get("layer", key)) is not None:
             return _from_entry(entry)
         result = work / "result"

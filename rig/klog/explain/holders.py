@@ -87,6 +87,8 @@ def _shared(event: OomEvent) -> list[Sentence]:
     present = sum(info.get(key, 0) for key in anon_keys)
     line = event.mem_info_line or event.line
     if rows and len(rows) == len(event.tasks):
+        # tmpfs pages are on the anonymous LRU lists too (folio_is_file_lru(), include/linux/mm_inline.h), but in
+        # rss_shmem of the rows: `present` errs upwards, so that what is claimed to be counted twice is.
         claimed = sum(row.rss_anon or 0 for row in rows)
         if claimed > present * 1.05 and claimed - present > 256:
             return [

@@ -170,7 +170,9 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
         sentences.append(Sentence("No other task could be killed.", (ranked[0][1].line,)))
     elif place is not None:
         sentences.append(
-            Sentence(f"It stands {place + 1}. in the ranking, within what a running task gains or loses meanwhile.")
+            Sentence(
+                f"It is number {place + 1} of the ranking, by no more than a running task gains or loses meanwhile."
+            )
         )
     exempt = [row for row in event.tasks if row.oom_score_adj == OOM_SCORE_ADJ_MIN]
     big = max(exempt, key=lambda row: row.rss, default=None)

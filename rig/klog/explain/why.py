@@ -38,6 +38,11 @@ def why(event: OomEvent) -> Section:
 
 
 def _zones(event: OomEvent) -> list[Sentence]:
+    """Return a sentence for each usable zone that had no page, and one on those that had.
+
+    The tests are those of __zone_watermark_ok() (mm/page_alloc.c): without its CMA pages and its highatomic reserve,
+    which __zone_watermark_unusable_free() subtracts, the zone must have more than min and lowmem_reserve.
+    """
     sentences = []
     enough = []
     reserve_of = held_back(event)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rig.errors import RigError
 from rig.seal import seal_is_broken
+from rig.validation import describe_first
 
 __all__ = [
     "FRONTIER",
@@ -129,9 +130,7 @@ def read_frontier(directory: Path) -> Frontier:
     except OSError as error:
         raise RigError(f"the frontier cannot be read: {error.strerror}", where=where) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a frontier: {key}: {first['msg']}", where=where) from None
+        raise RigError(f"not a frontier: {describe_first(error)}", where=where) from None
     if frontier.schema_version != FRONTIER_VERSION:
         raise RigError(
             f"the frontier has schema version {frontier.schema_version}, this rig reads {FRONTIER_VERSION}",
