@@ -21,7 +21,7 @@ from tests.guest.conftest import Rig, qemus, qemus_that_stay
 pytestmark = pytest.mark.guest
 
 # Small and quick: 96 MB to fill, and a child that does not wait.
-SMALL = ("--set", "parent=40M", "--set", "every=1ms", "--set", "memory=208M")
+SMALL = ("--set", "parent=40M", "--set", "every=1ms", "--set", "memory=192M")
 POINTS = ("--over", "hog=1M,70M", *SMALL)
 
 
