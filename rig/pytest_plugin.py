@@ -18,12 +18,15 @@ import pytest
 
 if TYPE_CHECKING:
     from rig.experiment.pytest_guests import Guest, Guests
+    from rig.experiment.pytest_run import TestedRun
     from rig.klog import Log
-    from rig.run.document import Run
 
 __all__ = ["rig_console", "rig_guest", "rig_klog", "rig_run"]
 
 GUESTS = pytest.StashKey["Guests"]()
+RUNNING = pytest.StashKey["Guests | None"]()
+"""In the configuration's stash: the guests of the test that is running, for pytest_assertrepr_compare."""
+VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,32 +52,53 @@ def rig_guests(request: pytest.FixtureRequest) -> Iterator[Guests]:
     ]
     guests = Guests(tuple(sets))
     request.node.stash[GUESTS] = guests
+    request.config.stash[RUNNING] = guests
     yield guests
+    request.config.stash[RUNNING] = None
     guests.close()
 
 
 @pytest.fixture
 def rig_guest(rig_guests: Guests) -> Guest:
-    """A guest: `rig_guest(plan)` runs a plan to its end and returns what the agent said."""
+    """Provide a guest: `rig_guest(plan)` runs a plan to its end and returns the agent's records."""
     return rig_guests.guest()
 
 
 @pytest.fixture
-def rig_run(rig_guests: Guests) -> Callable[..., Run]:
-    """Run a scenario: `rig_run("overcommit-oops", every="5s")` returns its run."""
-    return rig_guests.run
+def rig_run(rig_guests: Guests, request: pytest.FixtureRequest) -> Callable[..., TestedRun]:
+    """Run a scenario: `rig_run("overcommit-oops", every="5s").assert_reproduced()` returns its run."""
+
+    def run(scenario: str, **settings: object) -> TestedRun:
+        from rig.experiment.pytest_run import run_properties
+
+        done = rig_guests.run(scenario, **settings)
+        request.node.user_properties.extend(run_properties(done))
+        return done
+
+    return run
 
 
 @pytest.fixture
 def rig_console(rig_guests: Guests) -> Callable[[], str]:
-    """What the consoles of this test's guests printed so far."""
+    """Provide what the consoles of this test's guests have printed so far."""
     return rig_guests.console
 
 
 @pytest.fixture
 def rig_klog(rig_guests: Guests) -> Callable[[], Log]:
-    """The kernel's log of this test's guests, read into events."""
+    """Provide the kernel's log of this test's guests, read into events."""
     return rig_guests.klog
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """Explain `assert run.verdict == "reproduced"`: the claims that do not hold, with their values."""
+    guests = config.stash.get(RUNNING, None)
+    if guests is None or op != "==" or left not in VERDICTS or right not in VERDICTS:
+        return None
+    from rig.experiment.pytest_run import describe_run
+
+    told = [run for run in guests.runs if run.verdict in (left, right)][-1:]
+    return [f"{left!r} == {right!r}", *(line for run in told for line in describe_run(run))] if told else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,6 +115,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             ["the kernel reported what the test does not expect; mark it rig_expects_oops if it should:", *broke]
         )
     if report.failed:
+        _shorten(item, call, report)
+        if guests.runs:
+            from rig.experiment.pytest_run import describe_run
+
+            report.sections.append(("rig: runs", "\n".join(line for run in guests.runs for line in describe_run(run))))
         report.sections.append(("rig: kernel log", "\n".join(guests.events()) or "no event"))
         report.sections.append(("rig: console", guests.console()[-8000:]))
     return report
+
+
+def _shorten(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Replace the traceback of a usage error, as of a misspelt scenario, by one line that names the test's line."""
+    from rig.errors import UsageError
+
+    if call.excinfo is None or not isinstance(call.excinfo.value, UsageError):
+        return
+    lines = [entry.lineno + 1 for entry in call.excinfo.traceback if str(entry.path) == str(item.path)]
+    report.longrepr = f"{item.path.name}:{lines[-1] if lines else '?'}: {call.excinfo.value}"

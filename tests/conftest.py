@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,14 @@ settings.load_profile("rig")
 
 ALLOWED = Path(__file__).with_name("skips.txt")
 _unexpected: list[str] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_synced() -> Iterator[None]:
+    """Leave out fsync() in the process of the tests: it takes most of their time on a busy disk, and none loses power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def _allowed() -> list[str]:

@@ -47,6 +47,7 @@ struct word {
 
 struct step {
 	int line;		/* in the plan's text, from 1 */
+	char *text;		/* where its line begins */
 	const struct verb *verb;
 	const struct word *words;
 	int count;
@@ -62,7 +63,7 @@ struct plan {
 	int count;
 };
 
-enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END };
+enum outcome { STEP_DONE, STEP_FAILED, STEP_WAITING, STEP_END, STEP_BRANCHED };
 
 /* The type of a word's value: how it is parsed and what is valid. */
 struct type {
@@ -98,6 +99,8 @@ extern const int type_count;
 
 /* plan.c */
 int plan_load(const char *path, void (*problem)(int line, const char *text));
+char *plan_room(int kept, size_t *room);	/* where the text of the steps from `kept` on begins */
+int plan_replace(int kept, size_t length, void (*problem)(int line, const char *text));
 const char *word(const struct step *step, const char *key);
 
 /* values.c */
@@ -130,6 +133,7 @@ void rec_begin(const char *ev);
 void rec_end(void);
 size_t rec_room(void);
 size_t port_room(void);
+unsigned long rec_number(void);	/* of the next record */
 void rec_str(const char *key, const char *text);
 void rec_text(const char *key, const char *text, size_t length);
 void rec_base64(const char *key, const char *bytes, size_t length);
@@ -153,12 +157,13 @@ bool field_kb(const char *text, const char *key, int64_t *value);
 void copy_name(char *to, size_t size, const char *from);
 int make_dirs(const char *path);
 
-/* programs.c: spawn, output, exits. */
+/* programs.c: output, signals, exits. */
 struct stream {
 	int fd;
 	size_t length;
 	bool skipping;		/* the rest of an overlong line */
 	bool verbatim;		/* stream=1: no output is truncated or dropped */
+	bool terminal;		/* fd is the master of a pseudoterminal */
 	char buf[LINE_BYTES];
 };
 
@@ -168,6 +173,7 @@ struct program {
 	bool alive;
 	int status;		/* as wait(2) gives it, when not alive */
 	struct stream out, err;
+	int in;			/* where stdin=plan: the end to write to; else -1 or 0 */
 	char last_line[160];
 };
 
@@ -183,16 +189,26 @@ struct program *program_named(const char *name);
 const struct region *region_named(const struct program *program, const char *name);
 void program_readable(struct program *program, struct stream *stream);
 bool stream_may_be_read(const struct stream *stream);
+void close_stream(struct stream *stream);
 void reap(void);
 void exited(const char *program, const char *comm, pid_t pid, int status);	/* wakes wait_exit and wait_any */
-enum outcome begin_spawn(struct step *step);
 enum outcome begin_signal(struct step *step);
 enum outcome check_signal(struct step *step);
+
+/* tell.c */
+enum outcome begin_tell(struct step *step);
 
 /* launch.c: clone and execve. */
 extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
 const char *launch_prepare(const struct step *step);
-pid_t launch_start(int out, int err);
+pid_t launch_start(int in, int out, int err);
+pid_t launch_on_terminal(const char *tty);
+
+/* spawn.c */
+enum outcome begin_spawn(struct step *step);
+
+/* tty.c: pseudoterminals. */
+int open_terminal(char *slave, size_t size);
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty);
 
 /* members.c: the processes of a program, found in /proc. */
@@ -252,6 +268,7 @@ enum outcome begin_mark(struct step *step);
 /* surroundings.c: the root filesystem of a program */
 const char *root_path(const char *name);
 enum outcome begin_root(struct step *step);
+enum outcome begin_mount(struct step *step);
 
 /* wait.c */
 void poll_again(void);
@@ -268,7 +285,9 @@ enum outcome check_wait_exit(struct step *step);
 enum outcome check_wait_any(struct step *step);
 enum outcome check_sleep(struct step *step);
 enum outcome begin_sleep(struct step *step);
+enum outcome begin_wait_time(struct step *step);
 enum outcome begin_end(struct step *step);
+void wait_abandoned(const struct step *step);
 void describe_members(struct step *step);
 void describe_line(struct step *step);
 
@@ -292,6 +311,13 @@ void loop_open(void);
 void loop_once(int64_t until);
 void say_end(const char *reason, int step);
 int run_plan(void);		/* 0 when the plan came to its end */
+
+/* branch.c: stop the machine at a point of the plan, and go on from there with the steps of a continuation */
+void branch_open(const char *device, int fd);
+bool branch_before(int step);	/* whether the machine is to be stopped before this step */
+bool branch_now(void);		/* whether the machine is to be stopped in the middle of a step that waits */
+bool branch_here(int step);	/* stops; returns in another future, with other steps from `step` on; false: it has none */
+enum outcome begin_branch(struct step *step);
 
 /* boot.c: as /init */
 void boot(void);

@@ -119,7 +119,7 @@ static void furnish_root(void)
 
 static void mount_cgroups(void)
 {
-	static const char *const controllers[] = { "+memory", "+pids", "+cpuset", "+cpu" };
+	static const char *const controllers[] = { "+memory", "+pids", "+cpuset", "+cpu", "+io" };
 
 	if (mount("cgroup", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return;		/* no error here: a step that needs it will fail and name it */

@@ -25,7 +25,7 @@ struct launch {
 	const char *path, *cwd, *cgroup, *adj, *tty, *sched, *root, *input;
 	long uid, gid;
 	bool privileged;
-	int out, err;
+	int in, out, err;	/* in: -1 for a file or /dev/null */
 	struct { int resource; struct rlimit limit; } rlimits[8];
 	int rlimit_count;
 	int errnum;		/* errno of the stage that launch_stage names */
@@ -181,12 +181,15 @@ static int launched(void *unused)
 		if (fd > 2)
 			close(fd);
 	} else {
-		int input = open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
+		TRY("dup2", dup2(launch.out, 1));
+		TRY("dup2", dup2(launch.err, 2));
+	}
+	if (launch.in >= 0 || launch.input || !launch.tty) {
+		int input = launch.in >= 0 ? launch.in :
+			    open(launch.input ? launch.input : "/dev/null", O_RDONLY | O_CLOEXEC);
 
 		TRY("open of standard input", input);
 		TRY("dup2", dup2(input, 0));
-		TRY("dup2", dup2(launch.out, 1));
-		TRY("dup2", dup2(launch.err, 2));
 	}
 	if (launch.adj)
 		TRY("oom_score_adj", spill("/proc/self/oom_score_adj", launch.adj));
@@ -242,7 +245,7 @@ pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=linux" };
 	int i;
 
-	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0", .out = out_fd, .err = out_fd, .tty = tty,
+	launch = (struct launch){ .uid = -1, .gid = -1, .adj = "0", .in = -1, .out = out_fd, .err = out_fd, .tty = tty,
 				    .privileged = true };
 	for (i = 0; argv[i] && i < MAX_ARGS; i++)
 		launch.argv[i] = argv[i];
@@ -351,9 +354,18 @@ const char *launch_prepare(const struct step *step)
 }
 
 /* Start the program that was prepared in `launch`; returns as start() does. */
-pid_t launch_start(int out, int err)
+pid_t launch_start(int in, int out, int err)
 {
+	launch.in = in;
 	launch.out = out;
 	launch.err = err;
+	return start();
+}
+
+/* Start the prepared program with that terminal as its standard input, output and error. */
+pid_t launch_on_terminal(const char *tty)
+{
+	launch.in = -1;
+	launch.tty = tty;
 	return start();
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -187,6 +188,9 @@ void go_live(void)
 {
 	const char *key;
 
+	/* A filesystem of its own: overlayfs refuses a layer that lies below another layer of the same filesystem. */
+	if (make_dirs("/run/rig/payload") || mount("payload", "/run/rig/payload", "tmpfs", MS_NODEV, "mode=0755,size=50%"))
+		die("mount of the payload's tmpfs");
 	network_up();
 	let_root_in();
 	key = make_host_key();

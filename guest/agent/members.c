@@ -216,15 +216,20 @@ static void visit(pid_t pid, const struct member *parent, int depth);
 static void visit_list(int fd, const struct member *parent, int depth)
 {
 	char text[4096];
-	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+	off_t at = 0;
+	ssize_t got;
 	pid_t pid = 0;
 
-	for (ssize_t i = 0; i < got; i++) {
-		if (text[i] >= '0' && text[i] <= '9') {
-			pid = pid * 10 + (text[i] - '0');
-		} else if (pid) {
-			visit(pid, parent, depth);
-			pid = 0;
+	/* The kernel fills at most a page a read, and a thousand children are more than that. */
+	while ((got = pread(fd, text, sizeof(text), at)) > 0) {
+		at += got;
+		for (ssize_t i = 0; i < got; i++) {
+			if (text[i] >= '0' && text[i] <= '9') {
+				pid = pid * 10 + (text[i] - '0');
+			} else if (pid) {
+				visit(pid, parent, depth);
+				pid = 0;
+			}
 		}
 	}
 }

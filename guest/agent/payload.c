@@ -84,6 +84,16 @@ static const char *payload_on(const struct device *device)
 	return type && !is_layer(label) ? type : NULL;
 }
 
+/* The device for a continuation is the one that holds no filesystem once payload and layers are there. */
+static void find_continuation(const struct device *payload)
+{
+	char label[LABEL_BYTES];
+
+	for (int i = 0; i < device_count; i++)
+		if (&devices[i] != payload && devices[i].direct && !filesystem_on(devices[i].fd, label))
+			branch_open(devices[i].path, devices[i].fd);
+}
+
 void wait_for_payload(void)
 {
 	const struct device *found = NULL;
@@ -102,6 +112,7 @@ void wait_for_payload(void)
 	/* The partition scan at boot has cached pages of the device while it was empty. */
 	if (ioctl(found->fd, BLKFLSBUF, 0))
 		die("BLKFLSBUF of the payload device");
+	find_continuation(found);
 	for (int i = 0; i < device_count; i++)
 		close(devices[i].fd);
 	if (!mount_image(found->path, payload_dir, type, MS_NOSUID | MS_NODEV))

@@ -20,8 +20,9 @@ const struct verb verbs[] = {
 	{ "modprobe", "name", "", false, begin_modprobe, NULL, NULL },
 	{ "swapon", "", "path mkswap zram:size", false, begin_swapon, NULL, NULL },
 	{ "root", "name layer*", "hostname tmp:size", false, begin_root, NULL, NULL },
+	{ "mount", "label path", "root", false, begin_mount, NULL, NULL },
 	{ "spawn", "program:new arg*",
-	  "env* cgroup oom_score_adj uid:id gid:id rlimit* cwd sched root stdin stream privileged", false, begin_spawn,
+	  "env* cgroup oom_score_adj uid:id gid:id rlimit* cwd sched root stdin stream tty privileged", false, begin_spawn,
 	  NULL, NULL },
 	{ "wait_line", "program text", "count", true, begin_wait_line, check_wait_line, describe_line },
 	{ "wait_state", "program state", "comm count", true, begin_wait_state, check_wait_state, describe_members },
@@ -32,7 +33,9 @@ const struct verb verbs[] = {
 	{ "wait_any", "", "oom exit*:member line*:member settle:seconds", true, begin_wait_any,
 	  check_wait_any, describe_members },
 	{ "signal", "program signal", "comm timeout:seconds", false, begin_signal, check_signal, describe_members },
+	{ "tell", "program text", "", false, begin_tell, NULL, NULL },
 	{ "sleep", "seconds", "", false, begin_sleep, check_sleep, NULL },
+	{ "wait_time", "at:seconds", "", false, begin_wait_time, check_sleep, NULL },
 	{ "sample", "", "every:seconds now label pss cgroup", false, begin_sample, NULL, NULL },
 	{ "pagemap", "program", "comm start:address length:address region label pfns every:seconds", false,
 	  begin_pagemap, NULL, NULL },
@@ -43,13 +46,20 @@ const struct verb verbs[] = {
 	{ "tree", "", "program label", false, begin_tree, NULL, NULL },
 	{ "read", "path", "program comm label", false, begin_read, NULL, NULL },
 	{ "mark", "name", "", false, begin_mark, NULL, NULL },
+	{ "branch", "name", "", false, begin_branch, NULL, NULL },
 	{ "end", "", "reason", false, begin_end, NULL, NULL },
 };
 const int verb_count = sizeof(verbs) / sizeof(verbs[0]);
 
 struct plan plan;
 static char text[PLAN_BYTES];
+static size_t text_length;
 static struct word words[MAX_WORDS];
+static int next_word;
+
+/* What the waits have counted so far: steps that a continuation has too (was=INDEX) keep it. */
+static struct { unsigned int seen; int matched; } counted[MAX_STEPS];
+static int counted_steps;
 
 const char *word(const struct step *step, const char *key)
 {
@@ -60,7 +70,7 @@ const char *word(const struct step *step, const char *key)
 }
 
 /* The keys that every verb accepts, and those that every verb with `waits` accepts. */
-static const char common_keys[] = "on_error:policy";
+static const char common_keys[] = "on_error:policy was:index";
 static const char waiting_keys[] = "timeout:seconds";
 
 static const struct type *type_named(const char *name, size_t length)
@@ -190,6 +200,16 @@ static const char *judge(struct step *step)
 		if (!word(step, name))
 			return wrong("%s needs the key %s", step->verb->name, name);
 	}
+	value = word(step, "was");
+	if (value) {
+		long was;
+
+		if (!parse_int(value, 0, counted_steps - 1, &was))
+			return wrong("there was no step %s", value);
+		step->seen = counted[was].seen;
+		if (counted[was].matched >= 0 && counted[was].matched < step->count)
+			step->matched = step->words[counted[was].matched].value;
+	}
 	value = word(step, "on_error");
 	step->go_on = value && strcmp(value, "go") == 0;
 	value = word(step, "timeout");
@@ -225,14 +245,14 @@ static const struct verb *verb_named(const char *name)
 }
 
 /* Split one line into words, in place. Returns what is wrong with it, or NULL. */
-static const char *read_step(char *line, int number, int *next_word)
+static const char *read_step(char *line, int number)
 {
 	struct step *step = &plan.steps[plan.count];
 	char *save, *name = strtok_r(line, "\t", &save);
 
 	if (plan.count == MAX_STEPS)
 		return "more than 512 steps";
-	*step = (struct step){ .line = number, .words = &words[*next_word] };
+	*step = (struct step){ .line = number, .text = line, .words = &words[next_word] };
 	step->verb = name ? verb_named(name) : NULL;
 	if (!step->verb)
 		return wrong("there is no verb '%s'", name ? name : "");
@@ -242,24 +262,45 @@ static const char *read_step(char *line, int number, int *next_word)
 
 		if (!equals)
 			return wrong("'%s' is not key=value", part);
-		if (*next_word == MAX_WORDS)
+		if (next_word == MAX_WORDS)
 			return "more than 4096 words in the plan";
 		*equals = '\0';
 		unescape(equals + 1);
-		words[(*next_word)++] = (struct word){ part, equals + 1 };
+		words[next_word++] = (struct word){ part, equals + 1 };
 		step->count++;
 	}
 	return judge(step);
+}
+
+/* Read the lines from `line` on and append their steps. Returns the number of problems, each passed to `problem`. */
+static int read_lines(char *line, void (*problem)(int line, const char *text))
+{
+	int problems = 0, number = 1;
+
+	for (char *end; line; line = end, number++) {
+		const char *bad;
+
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = '\0';
+		if (line[0] == '\0' || line[0] == '#')
+			continue;
+		bad = read_step(line, number);
+		if (bad) {
+			problem(number, bad);
+			problems++;
+		}
+	}
+	return problems;
 }
 
 /* Return the number of problems, each passed to `problem`; -1 with errno when the plan cannot be read. */
 int plan_load(const char *path, void (*problem)(int line, const char *text))
 {
 	ssize_t length = slurp(path, text, sizeof(text));
-	int problems = 0, number = 1, next_word = 0;
-	char *line = text;
+	int problems;
 
-	plan.count = spawned_count = 0;
+	plan.count = spawned_count = counted_steps = next_word = 0;
 	if (length < 0)
 		return -1;
 	if (length == sizeof(text) - 1) {
@@ -270,23 +311,54 @@ int plan_load(const char *path, void (*problem)(int line, const char *text))
 		problem(0, "the plan holds a NUL byte");
 		return 1;
 	}
-	for (char *end; line; line = end, number++) {
-		const char *bad;
-
-		end = strchr(line, '\n');
-		if (end)
-			*end++ = '\0';
-		if (line[0] == '\0' || line[0] == '#')
-			continue;
-		bad = read_step(line, number, &next_word);
-		if (bad) {
-			problem(number, bad);
-			problems++;
-		}
-	}
+	text_length = (size_t)length;
+	problems = read_lines(text, problem);
 	if (plan.count == 0 && problems == 0) {
 		problem(0, "the plan holds no step");
 		problems++;
 	}
 	return problems;
+}
+
+/* The text of the kept steps stays: their words point into it. What follows it is free for the continuation's. */
+char *plan_room(int kept, size_t *room)
+{
+	char *start = kept < plan.count ? plan.steps[kept].text : text + text_length + 1;
+
+	*room = start < text + sizeof(text) ? (size_t)(text + sizeof(text) - start) : 0;
+	return start;
+}
+
+static int index_of(const struct step *step, const char *matched)
+{
+	for (int i = 0; i < step->count; i++)
+		if (step->words[i].value == matched)
+			return i;
+	return -1;
+}
+
+/* Replace the steps from `kept` on by those of a text of that length, which stands at plan_room(). */
+int plan_replace(int kept, size_t length, void (*problem)(int line, const char *text))
+{
+	size_t room;
+	char *start = plan_room(kept, &room);
+
+	counted_steps = plan.count;
+	for (int i = 0; i < plan.count; i++) {
+		counted[i].seen = plan.steps[i].seen;
+		counted[i].matched = index_of(&plan.steps[i], plan.steps[i].matched);
+	}
+	if (kept < plan.count)
+		next_word = (int)(plan.steps[kept].words - words);
+	plan.count = kept;
+	spawned_count = 0;
+	for (int i = 0; i < kept; i++) {
+		const char *name = word(&plan.steps[i], "program");
+
+		if (plan.steps[i].verb->begin == begin_spawn && !is_spawned(name, strlen(name)))
+			spawned[spawned_count++] = name;
+	}
+	start[length] = '\0';
+	text_length = (size_t)(start - text) + length;
+	return read_lines(start, problem);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The plan's programs: spawn them, collect their output line by line, signal and reap them. */
+/* The plan's programs: collect their output line by line, signal and reap them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,71 +34,13 @@ const struct region *region_named(const struct program *program, const char *nam
 	return NULL;
 }
 
-static void close_stream(struct stream *stream)
+void close_stream(struct stream *stream)
 {
 	if (stream->fd > 0)
 		close(stream->fd);
 	stream->fd = -1;
 	stream->length = 0;
 	stream->skipping = false;
-}
-
-/* Return the slot of a program of that name that has ended, or a free one. */
-static struct program *slot_for(const char *name)
-{
-	struct program *program = program_named(name);
-
-	for (int i = 0; !program && i < MAX_PROGRAMS; i++)
-		if (!programs[i].pid)
-			program = &programs[i];
-	return program;
-}
-
-enum outcome begin_spawn(struct step *step)
-{
-	struct program *program = slot_for(word(step, "program"));
-	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, errnum;
-	const char *wrong = launch_prepare(step);
-	pid_t pid = -1;
-
-	if (wrong)
-		return fail(EINVAL, "%s", wrong);
-	if (program->alive)
-		return fail(EEXIST, "%s is still running", word(step, "program"));
-	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0) {
-		pid = launch_start(out[1], err[1]);
-	}
-	errnum = errno;
-	if (out[1] >= 0)
-		close(out[1]);
-	if (err[1] >= 0)
-		close(err[1]);
-	if (pid < 0) {
-		if (out[0] >= 0)
-			close(out[0]);
-		if (err[0] >= 0)
-			close(err[0]);
-		return fail(errnum, "%s of %s failed", err[1] < 0 ? "pipe" : launch_stage, word(step, "arg"));
-	}
-	close_stream(&program->out);
-	close_stream(&program->err);
-	copy_name(program->name, sizeof(program->name), word(step, "program"));
-	program->pid = pid;
-	program->alive = true;
-	program->last_line[0] = '\0';
-	program->out.fd = out[0];
-	program->err.fd = err[0];
-	program->out.verbatim = program->err.verbatim = word(step, "stream") && strcmp(word(step, "stream"), "1") == 0;
-	fcntl(out[0], F_SETFL, O_NONBLOCK);
-	fcntl(err[0], F_SETFL, O_NONBLOCK);
-	forget_lines(program);
-	rec_begin("spawn");
-	rec_str("program", program->name);
-	rec_int("pid", pid);
-	if (word(step, "privileged"))
-		rec_bool("privileged", strcmp(word(step, "privileged"), "1") == 0);
-	rec_end();
-	return STEP_DONE;
 }
 
 /* Parse "region NAME START LENGTH", the numbers in hex. A later line replaces an earlier one with the same name. */
@@ -183,9 +126,10 @@ void program_readable(struct program *program, struct stream *stream)
 {
 	ssize_t got = read(stream->fd, stream->buf + stream->length, sizeof(stream->buf) - stream->length);
 
-	if (got < 0)
+	/* EIO is a terminal's end of file: no process has the slave open any more. */
+	if (got < 0 && !(stream->terminal && errno == EIO))
 		return;
-	if (got == 0) {
+	if (got <= 0) {
 		if (stream->length && !stream->skipping)
 			heard(program, stream, stream->length, false);
 		close_stream(stream);
@@ -193,6 +137,17 @@ void program_readable(struct program *program, struct stream *stream)
 	}
 	stream->length += (size_t)got;
 	split_lines(program, stream);
+}
+
+/*
+ * What a program writes to its terminal reaches the master through a work queue (tty_flip_buffer_push() of
+ * drivers/tty/tty_buffer.c), which runs only while the agent sleeps. So wait a moment for it, or for the end of file.
+ */
+static void wait_for_output(int fd)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	poll(&ready, 1, 10);
 }
 
 /* Read the rest of a program's output, so that its lines are recorded before its exit. */
@@ -206,7 +161,9 @@ static void drain(struct program *program)
 			if (!stream_may_be_read(stream))
 				port_drain(5 * NSEC);
 
-			if (ioctl(stream->fd, FIONREAD, &avail) || avail == 0)
+			if (stream->terminal)
+				wait_for_output(stream->fd);
+			else if (ioctl(stream->fd, FIONREAD, &avail) || avail == 0)
 				break;
 			program_readable(program, stream);
 			if (stream->length == before && stream->fd < 0)

@@ -35,6 +35,11 @@ int port_fd(void)
 	return used ? port : -1;
 }
 
+unsigned long rec_number(void)
+{
+	return number;
+}
+
 size_t port_room(void)
 {
 	return sizeof(queue) - used;

@@ -18,7 +18,7 @@ bool root_has_dax;
 
 /* The kinds of device on which root, payload and layers may be. */
 const char *const image_devices[] = { "/dev/pmem0", "/dev/pmem1", "/dev/pmem2", "/dev/pmem3", "/dev/pmem4",
-				      "/dev/vda", "/dev/vdb", "/dev/vdc", NULL };
+				      "/dev/pmem5", "/dev/vda", "/dev/vdb", "/dev/vdc", NULL };
 
 /* Wait for a device node: drivers probe asynchronously. */
 bool wait_for_device(const char *path, int64_t ns)

@@ -174,6 +174,8 @@ static enum outcome run_step(int index, struct step *step)
 	enum outcome outcome;
 
 	loop_once(0);	/* serve pending events first: the step sees all output from before it began */
+	if (branch_now())
+		return STEP_BRANCHED;
 	note = (struct note){ 0 };
 	outcome = step->verb->begin(step);
 	while (outcome == STEP_WAITING) {
@@ -188,6 +190,10 @@ static enum outcome run_step(int index, struct step *step)
 		if (note.poll && now + note.poll < until)
 			until = now + note.poll;
 		loop_once(until);
+		if (branch_now()) {
+			wait_abandoned(step);
+			return STEP_BRANCHED;
+		}
 		outcome = step->verb->check(step);
 	}
 	say_step(index, step, outcome, now_ns() - began);
@@ -211,8 +217,16 @@ int run_plan(void)
 {
 	for (int i = 0; i < plan.count; i++) {
 		struct step *step = &plan.steps[i];
-		enum outcome outcome = run_step(i, step);
+		enum outcome outcome = branch_before(i) ? STEP_BRANCHED : run_step(i, step);
 
+		if (outcome == STEP_BRANCHED) {
+			if (!branch_here(i)) {
+				say_end("bad-continuation", i);
+				return 1;
+			}
+			i--;	/* the first step of the continuation has the index of the step that it replaces */
+			continue;
+		}
 		if (outcome == STEP_END) {
 			say_end(word(step, "reason") ?: "plan", i);
 			return 0;

@@ -185,3 +185,46 @@ enum outcome begin_root(struct step *step)
 	rec_end();
 	return STEP_DONE;
 }
+
+/* Return the image device that holds an ext4 with that label; NULL with errno when none does. */
+static const char *disk_labelled(const char *label)
+{
+	char found[LABEL_BYTES];
+
+	for (int i = 0; image_devices[i]; i++) {
+		const char *type = fresh_filesystem(image_devices[i], found);
+
+		if (type && strcmp(type, "ext4") == 0 && strcmp(found, label) == 0)
+			return image_devices[i];
+	}
+	errno = ENODEV;
+	return NULL;
+}
+
+/* Mount a disk for writing, in a program's root or in the agent's. Its files are page cache, unlike those of a layer. */
+enum outcome begin_mount(struct step *step)
+{
+	const char *label = word(step, "label"), *path = word(step, "path"), *root = word(step, "root"), *device;
+	char where[PATH_BYTES];
+
+	if (*path != '/' || strstr(path, ".."))
+		return fail(EINVAL, "'%s' is not an absolute path", path);
+	if (root && !root_path(root))
+		return fail(ENOENT, "there is no root %s: a step `root` makes it", root);
+	device = disk_labelled(label);
+	if (!device)
+		return fail(errno, "no disk has the label %s", label);
+	snprintf(where, sizeof(where), "%s%s", root ? root_path(root) : "", path);
+	if (make_dirs(where))
+		return fail(errno, "mkdir of %s failed", path);
+	if (mount(device, where, "ext4", MS_NOSUID | MS_NODEV, NULL))
+		return fail(errno, "mount of %s failed", device);
+	if (chmod(where, 01777))
+		return fail(errno, "chmod of %s failed", path);
+	rec_begin("mount");
+	rec_str("label", label);
+	rec_str("device", device);
+	rec_str("path", path);
+	rec_end();
+	return STEP_DONE;
+}

@@ -176,6 +176,7 @@ const struct type types[] = {
 	{ "oom_score_adj", is_score, "is not a number from -1000 to 1000", false },
 	{ "id", is_id, "is not an id", false },
 	{ "fd", is_id, "is not a file descriptor", false },
+	{ "index", is_id, "is not the index of a step", false },
 	{ "address", is_address, "is not a hexadecimal number", false },
 	{ "size", is_size, "is not a size: write bytes, or a number and K, M or G", false },
 	{ "comm", is_comm, "is not a comm: the kernel keeps at most 15 bytes", false },

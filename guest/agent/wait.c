@@ -12,6 +12,7 @@
 #define POLL_LAST (NSEC / 20)
 
 static unsigned int ooms, ooms_taken;	/* OOMs since the plan began; those that ended a wait_any */
+static unsigned int ooms_before;	/* ooms_taken when the wait_any in progress began */
 static char ended_name[NAME_BYTES + COMM_BYTES + 1];	/* the exit that ended a wait_any */
 
 void poll_again(void)
@@ -273,6 +274,7 @@ static void look_back(const struct step *step)
 enum outcome begin_wait_any(struct step *step)
 {
 	ended_name[0] = '\0';
+	ooms_before = ooms_taken;
 	any_step = step;
 	members_refresh();
 	look_back(step);
@@ -305,6 +307,14 @@ enum outcome check_wait_any(struct step *step)
 	return STEP_WAITING;
 }
 
+/* A step that a continuation begins anew sees what ended it before. */
+void wait_abandoned(const struct step *step)
+{
+	if (step->verb->begin == begin_wait_any)
+		ooms_taken = ooms_before;
+	any_step = NULL;
+}
+
 /* ---- time ---- */
 
 enum outcome begin_sleep(struct step *step)
@@ -314,6 +324,12 @@ enum outcome begin_sleep(struct step *step)
 	parse_seconds(word(step, "seconds"), &ns);
 	note.due = now_ns() + ns;
 	return ns ? STEP_WAITING : STEP_DONE;
+}
+
+enum outcome begin_wait_time(struct step *step)
+{
+	parse_seconds(word(step, "at"), &note.due);
+	return check_sleep(step);
 }
 
 enum outcome check_sleep(struct step *step)

@@ -52,14 +52,17 @@ class _OnDemand(typer.core.TyperGroup):
         return group.commands[cmd_name]
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. Typer ends silently on an interrupt, and takes any broken pipe for standard output's."""
+        """Run the command, and turn an interrupt and a broken pipe into errors that main() handles.
+
+        Typer exits silently on an interrupt, and takes every broken pipe for one of standard output.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
         except BrokenPipeError as error:
             if not reader_is_gone():
-                raise RuntimeError("a pipe to a program broke") from error
+                raise RuntimeError("the pipe to a program that rig had started broke") from error
             raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -10,7 +10,9 @@ import typer
 from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
+from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
+from rig.sanitize import plain
 from rig.units import format_megabytes
 
 app = typer.Typer()
@@ -24,9 +26,10 @@ def export(
     """Write a run with its kernel, image and snapshot into one archive, each with its hash."""
     directory = resolve_run(run)
     found = read_run(directory)
+    warn_of_damage(found, directory)
     size = export_run(Store(), found, directory, file)
     print(f"{file}  {format_megabytes(size)}")
-    print(f"a replay needs QEMU {found.environment.qemu}" if found.recording.path else "without a recording")
+    print(f"a replay needs QEMU {plain(found.environment.qemu)}" if found.recording.path else "without a recording")
 
 
 @app.command("import")
@@ -40,4 +43,4 @@ def import_(
     keep_bound(store)
     print(f"run {imported.run.id}  {imported.directory}")
     for part in imported.added:
-        print(f"added {part}")
+        print(f"added {plain(part)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How rig ends when it is told to, and when its output cannot be written.
+"""How rig ends on a signal, and when its output cannot be written.
 
 SIGTERM and SIGHUP do what Ctrl-C does: the guest ends, directories are removed, the cursor comes back. The exit
 statuses are those of a shell: 128 and the signal's number.
@@ -80,12 +80,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def was_interrupted() -> bool:
-    """Return whether a signal has told rig to end."""
+    """Return whether rig has received a signal to end."""
     return bool(_received)
 
 
 def interrupted_status() -> int:
-    """Say that rig was interrupted, and by what, and return the exit status."""
+    """Print that rig was interrupted, and by which signal; return the exit status, 128 plus the signal's number."""
     number = signal.Signals(_received[0]) if _received else signal.SIGINT
     say("rig: interrupted" if number == signal.SIGINT else f"rig: interrupted by {number.name}")
     return 128 + number

@@ -3,26 +3,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.logfile import open_log
+from rig.cli.explain_chosen import ChosenEvents
+from rig.cli.logfile import read_log, resolve_log
 from rig.errors import RigError, UsageError
-from rig.klog import Event, Log, read
+from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.explain import Explanation, choose
 from rig.klog.explain import explain as in_words
 
+if TYPE_CHECKING:
+    from rig.klog.redact import Redactor
+    from rig.klog.symbols import Symbolizer
+
 app = typer.Typer()
 
 # What only an option needs is imported where it is used: most logs are small, and imports are most of the time.
-
-_CONSOLE = "console.log"  # in a run's directory
 
 
 @app.command()
@@ -33,6 +36,18 @@ def explain(
     event: int = typer.Option(None, "--event", min=1, metavar="N", help="Explain this event."),
     everything: bool = typer.Option(False, "--all", help="Explain every event."),
     as_json: bool = typer.Option(False, "--json", help="Print all events, and the explanations, as JSON."),
+    jsonl: bool = typer.Option(False, "--jsonl", help="Print one line of JSON per event, as soon as it is read."),
+    follow: bool = typer.Option(
+        False,
+        "--follow",
+        help="Go on reading what is written, as of journalctl -kf, /dev/kmsg or a file; explain each event.",
+    ),
+    recursive: bool = typer.Option(
+        False, "--recursive", help="Count the events of all logs below a directory, by cause, victim and host."
+    ),
+    scheduler: str = typer.Option(
+        None, "--scheduler", metavar="ADDRESS", help="With --recursive: a Dask scheduler, as tcp://host:8786."
+    ),
     schema: bool = typer.Option(False, "--schema", help="Print the schema of --json and stop."),
     html: Path = typer.Option(None, "--html", metavar="FILE", help="Write one self-contained HTML file."),
     redact: bool = typer.Option(False, "--redact", help="Hide names, paths and addresses, for sharing."),
@@ -48,26 +63,36 @@ def explain(
     if schema:
         _print_schema()
         return 0
+    if recursive:
+        from rig.cli.explain_directory import explain_directory
+
+        _refuse(
+            "--recursive counts events", ("--event", event), ("--all", everything), ("--html", html),
+            ("--redact", redact), ("--follow", follow), ("--vmlinux", vmlinux),
+        )  # fmt: skip
+        return explain_directory(source, as_json=as_json, jsonl=jsonl, scheduler=scheduler)
+    if scheduler is not None:
+        raise UsageError("one log is read on this machine", where="--scheduler", remedy="add --recursive")
+    if follow or jsonl:
+        _refuse(
+            f"{'--follow' if follow else '--jsonl'} prints every event as it is read",
+            ("--event", event), ("--all", everything), ("--json", as_json), ("--html", html),
+        )  # fmt: skip
+        from rig.cli.explain_stream import explain_stream
+
+        return explain_stream(resolve_log(source), _prepare(vmlinux, redact), live=follow, jsonl=jsonl)
     if event is not None and everything:
         raise UsageError("--event and --all exclude each other", remedy="leave one out")
-    log = _read(source, keep_lines=html is not None)
-    events: Sequence[Event] = log.events
-    if event is not None and event > len(events):
-        raise UsageError(
-            f"the log has {len(events)} events, not {event}", where=source, remedy="leave out --event to see them all"
-        )
-    if vmlinux is not None:
-        from rig.klog.symbols import symbolize
-        from rig.report.explain_vmlinux import open_vmlinux
-
-        symbolizer = open_vmlinux(vmlinux)
-        events = [symbolize(found, symbolizer) for found in events]
-    hidden = None
-    if redact:
-        from rig.klog.redact import Redactor
-
-        hidden = Redactor()
-        events = list(map(hidden, events))
+    prepare = _prepare(vmlinux, redact)
+    if not as_json and html is None:
+        found = ChosenEvents(event, prepare, everything=everything)
+        log = read_log(source, keep=found.keep)
+        _check_number(event, log, source)
+        _print(log, *found.chosen(), redact=redact)
+        return 0 if log.events else 1
+    log = read_log(source, keep_lines=html is not None)
+    _check_number(event, log, source)
+    events = list(map(prepare, log.events))
     chosen = _choose(events, event, everything=everything or as_json)
     explanations = [in_words(found) for found in chosen]
     if as_json:
@@ -78,41 +103,55 @@ def explain(
         from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
 
         lines = lines_of_reports(log.kept, events, explanations)
-        if hidden is not None:
-            lines = redacted_lines(lines, log.events, hidden)
+        if prepare.redactor is not None:
+            lines = redacted_lines(lines, log.events, prepare.redactor)
         heading = "What happened: a kernel log" if redact else f"What happened: {source}"
         _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
-    if not as_json and html is None:
-        _print(log, events, chosen, explanations, redact=redact)
     return 0 if events else 1
 
 
-def _read(source: str, *, keep_lines: bool) -> Log:
-    if source == "-" and sys.stdin.isatty():
-        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
-    with open_log(_resolve(source)) as chunks:
-        return read(chunks, keep_lines=keep_lines)
+def _check_number(number: int | None, log: Log, source: str) -> None:
+    if number is not None and number > len(log.events):
+        raise UsageError(
+            f"the log has {len(log.events)} events, not {number}",
+            where=source,
+            remedy="leave out --event to see them all",
+        )
 
 
-def _resolve(source: str) -> str:
-    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
-    path = Path(source)
-    if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
-        return source
-    if path.is_dir():
-        directory = path
-    else:
-        from rig.run.directory import resolve_run
+class _Prepare:
+    """Make an event fit to be explained: with source lines from a vmlinux, without what identifies the machine."""
 
-        try:
-            directory = resolve_run(source)
-        except UsageError as error:
-            raise UsageError(
-                "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
-            ) from error
-    if not (directory / _CONSOLE).is_file():
-        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
-    return str(directory / _CONSOLE)
+    def __init__(self, symbolizer: Symbolizer | None, redactor: Redactor | None) -> None:
+        self.symbolizer = symbolizer
+        self.redactor = redactor
+
+    def __call__(self, event: Event) -> Event:
+        if self.symbolizer is not None:
+            from rig.klog.symbols import symbolize
+
+            event = symbolize(event, self.symbolizer)
+        return event if self.redactor is None else self.redactor(event)
+
+
+def _prepare(vmlinux: Path | None, redact: bool) -> _Prepare:
+    symbolizer, redactor = None, None
+    if vmlinux is not None:
+        from rig.report.explain_vmlinux import open_vmlinux
+
+        symbolizer = open_vmlinux(vmlinux)
+    if redact:
+        from rig.klog.redact import Redactor
+
+        redactor = Redactor()
+    return _Prepare(symbolizer, redactor)
+
+
+def _refuse(why: str, *options: tuple[str, object]) -> None:
+    """Raise UsageError for the first option that is given: it does not go with another one."""
+    for name, value in options:
+        if value not in (None, False):
+            raise UsageError(why, where=name, remedy=f"leave out {name}")
 
 
 def _choose(events: Sequence[Event], number: int | None, *, everything: bool) -> list[Event]:
@@ -122,31 +161,36 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     return choose(events, everything=everything)
 
 
-def _print(
-    log: Log, events: Sequence[Event], chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool
-) -> None:
+def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:
     from rig.report.console import output_console
-    from rig.report.explain_text import events_table, print_explanation, print_nothing_found, print_silent_killers
+    from rig.report.explain_text import (
+        events_table,
+        print_explanation,
+        print_nothing_found,
+        print_silent_killers,
+        print_storms,
+    )
 
-    console = output_console(highlight=False)
+    console, events = output_console(highlight=False), log.events
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
     if len(events) > len(chosen) or len(events) > 1:
         console.print(events_table(events))
+        print_storms(console, events)
         console.print()
     for index, (found, explanation) in enumerate(zip(chosen, explanations, strict=True)):
         if index:
             console.print()
         print_explanation(console, explanation, found, code=() if redact else _code(found))
-    if not any(found.kind == "oom" for found in events):
-        print_silent_killers(console)
+    if not any(found.kind in ("oom", "user-kill") for found in events):
+        print_silent_killers(console, events)
     if len(events) > len(chosen):
         console.print(f"\n{len(events) - len(chosen)} more: --event N explains one, --all explains them all.")
 
 
 def _code(found: Event) -> Sequence[Instruction]:
-    """The instructions around the trap, where the kernel's own code is in the report and capstone is installed."""
+    """Return the instructions around the trap; empty where the report has no code, or capstone is not installed."""
     if not isinstance(found, CrashEvent) or found.kind not in ("oops", "bug", "lockup", "rcu-stall", "kasan"):
         return ()
     for registers in found.trace.registers:

@@ -17,7 +17,7 @@ WIDTH = 80
 
 
 def help_texts() -> Iterator[tuple[str, str]]:
-    """Give (`rig run`, the text of `rig run --help`) for the program, each command, and each command of a group."""
+    """Yield the name (`rig run`) and the help text of the program, of each command, and of each command of a group."""
     program: Any = typer.main.get_command(app)
     root: Any = program.make_context("rig", [], resilient_parsing=True, terminal_width=WIDTH)
     yield "rig", program.get_help(root)

@@ -13,6 +13,7 @@ import typer
 
 from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries, the_entry
+from rig.cli.default_choice import show_or_choose
 from rig.cli.options import AsJson
 from rig.errors import RigError, UsageError
 from rig.experiment.cache_use import keep_bound
@@ -20,7 +21,7 @@ from rig.experiment.prepare import find_parts
 from rig.image.buildroot.build import build_image, check_only
 from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
-from rig.image.defaults import choose_default, default_image, default_kernel
+from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel
 from rig.image.layer.layer import LayerImage, check_name, name_layer
 from rig.image.layer.packages import package_layer
@@ -140,12 +141,7 @@ def use(
     reset: bool = typer.Option(False, "--reset", help="Go back to the quick image."),
 ) -> None:
     """Choose the default image of runs. Nothing but this command changes it."""
-    if reset and name is not None:
-        raise UsageError("an image and --reset exclude each other", where="rig image use", remedy="leave one out")
-    if reset or name is not None:
-        choose_default("image", None if reset else name)
-    chosen = default_image()
-    print(f"{chosen.spec}  ({chosen.why})")
+    show_or_choose("image", name, reset=reset)
 
 
 @image.command("import")

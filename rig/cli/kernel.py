@@ -11,13 +11,14 @@ import typer
 
 from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
+from rig.cli.default_choice import show_or_choose
 from rig.cli.options import AsJson
 from rig.errors import UsageError
 from rig.experiment.cache_use import keep_bound
 from rig.image.buildroot.build import build_kernel
 from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
-from rig.image.defaults import choose_default, default_kernel
+from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel, check_spelling
 from rig.image.ref import KernelRef
 from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
@@ -126,14 +127,7 @@ def use(
     reset: bool = typer.Option(False, "--reset", help="Go back to Debian's kernel of the host's suite."),
 ) -> None:
     """Choose the default kernel of runs. Nothing but this command changes it."""
-    if reset and spec is not None:
-        raise UsageError("a kernel and --reset exclude each other", where="rig kernel use", remedy="leave one out")
-    if reset:
-        choose_default("kernel", None)
-    elif spec is not None:
-        choose_default("kernel", check_spelling(spec))
-    chosen = default_kernel()
-    print(f"{chosen.spec}  ({chosen.why})")
+    show_or_choose("kernel", None if spec is None else check_spelling(spec), reset=reset)
 
 
 @kernel.command("list")

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from rig.errors import RigError, UsageError
+from rig.klog import Event, Log, read
 
-__all__ = ["open_log"]
+__all__ = ["open_log", "read_log", "resolve_log"]
 
+_CONSOLE = "console.log"  # in a run's directory
 _CHUNK = 1 << 18
 _ZSTD_PIECE = 2048  # a block of 4 bytes may stand for 128 KiB (RFC 8878, RLE_Block): at most 64 MiB at once
 _MAGIC = (
@@ -25,7 +27,9 @@ _MAGIC = (
 
 @contextmanager
 def open_log(source: str) -> Iterator[Iterator[bytes]]:
-    """Give the log's bytes in chunks; `-` is standard input. The content decides about compression, not the name.
+    """Yield an iterator over the log's bytes, decompressed. The compression is recognized by content, not by name.
+
+    source: a path, or `-` for standard input.
 
     Raises UsageError for a source that cannot be opened, RigError for one that cannot be decompressed.
     """
@@ -120,3 +124,35 @@ def _chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def read_log(source: str, *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event) -> Log:
+    """Return the events of a log: of a file, of a run, or of standard input for `-`; see read() for the options."""
+    if source == "-" and sys.stdin.isatty():
+        print("rig: reading a kernel log from standard input; Ctrl-D ends it", file=sys.stderr)
+    with open_log(resolve_log(source)) as chunks:
+        return read(chunks, keep_lines=keep_lines, keep=keep)
+
+
+def resolve_log(source: str) -> str:
+    """Return the log's path, or `-`: of a file, of a directory with a console's log in it, of a run by its name."""
+    path = Path(source)
+    if source == "-" or path.is_file() or (path.exists() and not path.is_dir()):
+        return source
+    if path.is_dir():
+        directory = path
+    else:
+        from rig.run.directory import resolve_run
+
+        try:
+            directory = resolve_run(source)
+        except UsageError as error:
+            raise UsageError(
+                "there is no such file, and no such run", where=source, remedy="'rig runs' lists the runs"
+            ) from error
+    if not (directory / _CONSOLE).is_file():
+        raise UsageError(f"this directory has no {_CONSOLE}", where=directory, remedy="give the log file itself")
+    from rig.run.damage import warn_of_damaged_file
+
+    warn_of_damaged_file(directory / _CONSOLE)
+    return str(directory / _CONSOLE)

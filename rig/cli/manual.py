@@ -29,7 +29,7 @@ STATUSES = (
 
 
 def manual_pages() -> Iterator[tuple[str, str]]:
-    """Give the name and the text of each page (man(7)): the program's, and one a command."""
+    """Yield the name and the text (man(7)) of each manual page: one for the program, and one for each command."""
     program: Any = typer.main.get_command(app)
     root: Any = program.make_context("rig", [], resilient_parsing=True)
     yield (

@@ -14,22 +14,23 @@ from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
 from rig.run.suite import Suite
 
-__all__ = ["write_outputs"]
+__all__ = ["write_output", "write_outputs"]
 
 
 def write_outputs(suites: Sequence[Suite], *, junit: str | None, ktap: str | None) -> None:
     """Write what was asked for; in a job of GitHub Actions the annotations too, to standard error's log."""
     if junit is not None:
-        _write(junit, junit_xml(suites), "--junit")
+        write_output(junit, junit_xml(suites), "--junit")
     if ktap is not None:
-        _write(ktap, ktap_text(suites), "--ktap")
+        write_output(ktap, ktap_text(suites), "--ktap")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # The runner reads workflow commands from both streams; standard output may hold a document.
         for line in annotation_lines(suites):
             print(line, file=sys.stderr)
 
 
-def _write(target: str, text: str, option: str) -> None:
+def write_output(target: str, text: str, option: str) -> None:
+    """Write a document. target: a path, or `-` for standard output. Raises RigError, naming the option."""
     if target == "-":
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         return

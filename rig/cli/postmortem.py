@@ -40,7 +40,7 @@ def post_mortem(
     ),
     timeout_scale: TimeoutScale = 1.0,
 ) -> None:
-    """Replay a run up to a point and read the guest's memory there.
+    """Replay a run up to a stop point and read the guest's memory there.
 
     Numbers that the kernel's OOM report also has are compared with it. Without a recording, or without the kernel's
     debug symbols, it shows what the guest itself reported, and says so.

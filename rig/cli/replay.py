@@ -17,6 +17,7 @@ from rig.replay.replayable import replayable
 from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.replay import print_replayed
+from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
 
 app = typer.Typer()
@@ -36,6 +37,7 @@ def replay(
     """
     directory = resolve_run(run)
     found = read_run(directory)
+    warn_of_damage(found, directory)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     with progress_for(quiet=quiet) as progress:

@@ -21,6 +21,7 @@ from rig.report.html.sweep_page import sweep_report
 from rig.report.live import progress_for
 from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
+from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
@@ -55,7 +56,7 @@ def report(
 
 
 def _rendered(run: str) -> tuple[Path, str]:
-    """The directory of a run, or else of a sweep or a frontier, and its page. Raises UsageError where there is none."""
+    """Return the directory of a run, a sweep or a frontier, and its page. Raises UsageError where there is none."""
     try:
         directory = resolve_run(run)
     except UsageError as no_run:
@@ -124,6 +125,7 @@ def watch(
         directory = resolve_run(run)
         if not (directory / "events.jsonl").is_file():
             raise UsageError("this run has no events.jsonl", where=directory, remedy="'rig runs' lists the runs")
+        warn_of_damage(read_run(directory), directory)
         with progress_for(console) as progress:
             replay(directory / "events.jsonl", progress, seconds)
     else:
@@ -139,7 +141,7 @@ _UNFINISHED = ".unfinished-"  # as rig.run.directory names a run that is being m
 
 
 def _running(run: str) -> Path:
-    """The directory of a run that goes on: the newest for `last`. Raises UsageError."""
+    """Return the directory of a run in progress (`last`: the newest). Raises UsageError where it is not one run."""
     going = sorted(runs_directory().glob(f"{_UNFINISHED}*"))
     if run != "last":
         going = [directory for directory in going if directory.name.removeprefix(_UNFINISHED).startswith(run)]

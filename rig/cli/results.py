@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -73,24 +74,34 @@ def results(
 
 
 def _list_sweeps(*, as_json: bool) -> None:
-    directories = [find_sweep(str(path)) for path in list_sweeps()]
+    listed: list[tuple[Path, SweepDirectory | RigError]] = []
+    for path in list_sweeps():
+        try:
+            listed.append((path, find_sweep(str(path))))
+        except RigError as error:
+            listed.append((path, error))
     if as_json:
-        print_json(
-            [
-                {
-                    "id": each.id,
-                    "path": str(each.path),
-                    "scenario": each.plan.scenario,
-                    "axes": {axis.name: list(axis.values) for axis in each.plan.axes},
-                    "runs": len(each.rows()),
-                }
-                for each in directories
-            ]
-        )
+        print_json([_entry(path, found) for path, found in listed])
         return
-    for directory in directories:
-        over = " ".join(f"{axis.name}={','.join(axis.values)}" for axis in directory.plan.axes)
-        print(f"{directory.id}  {directory.plan.scenario}  {over}  {len(directory.rows())} runs")
+    for path, found in listed:
+        if isinstance(found, RigError):
+            print(f"{path.name}  cannot be read: {found.what}")
+            continue
+        over = " ".join(f"{axis.name}={','.join(axis.values)}" for axis in found.plan.axes)
+        print(f"{found.id}  {found.plan.scenario}  {over}  {len(found.rows())} runs")
+
+
+def _entry(path: Path, found: SweepDirectory | RigError) -> dict[str, Any]:
+    """Return the entry of a sweep in the list; one that cannot be read has the key `problem`."""
+    if isinstance(found, RigError):
+        return {"id": path.name, "path": str(path), "problem": found.what}
+    return {
+        "id": found.id,
+        "path": str(found.path),
+        "scenario": found.plan.scenario,
+        "axes": {axis.name: list(axis.values) for axis in found.plan.axes},
+        "runs": len(found.rows()),
+    }
 
 
 def _write_heat_map(directory: SweepDirectory, path: Path) -> None:

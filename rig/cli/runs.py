@@ -14,6 +14,7 @@ from rig.report.catalogue import runs_table
 from rig.report.compare import comparison
 from rig.report.console import output_console
 from rig.report.list_documents import print_json, run_entry
+from rig.run.damage import warn_of_damage
 from rig.run.directory import list_runs, read_run, remove_run, resolve_run, run_directories
 from rig.units import parse_age
 
@@ -87,6 +88,10 @@ def compare(
 ) -> None:
     """Show two runs side by side: parameters, claims and numbers, differences marked."""
     console = output_console()
-    found = [read_run(resolve_run(name)) for name in (left, right)]
+    found = []
+    for name in (left, right):
+        directory = resolve_run(name)
+        found.append(read_run(directory))
+        warn_of_damage(found[-1], directory)
     for part in comparison(found[0], found[1], everything=not differences):
         console.print(part)

@@ -14,7 +14,7 @@ from rig.report.catalogue import scenario_page, scenarios_table
 from rig.report.console import output_console
 from rig.report.list_documents import print_json, scenario_document, scenario_entry
 from rig.scenario.load import list_scenarios, load_scenario
-from rig.scenario.new import new_scenario
+from rig.scenario.new import check_name, new_scenario, write_directory
 
 app = typer.Typer()
 
@@ -51,8 +51,32 @@ def show(
 @app.command()
 def new(
     name: str = typer.Argument(help="The new directory's name."),
-    from_log: Path = typer.Option(None, help="Take the sizes of the OOM report in this kernel log."),
+    from_log: str = typer.Option(
+        None, "--from-log", metavar="FILE|RUN", help="Make it from an OOM report in this kernel log."
+    ),
+    event: int = typer.Option(None, "--event", min=1, metavar="N", help="With --from-log: this event of the log."),
 ) -> None:
-    """Make a directory with a scenario of your own. It runs as it is."""
-    directory = new_scenario(name, Path.cwd(), from_log=from_log)
+    """Make a directory with a scenario of your own. It runs as it is.
+
+    With --from-log it plays an OOM report; `rig reproduce` runs the same scenario and compares.
+    """
+    if event is not None and from_log is None:
+        raise UsageError("it chooses a report of --from-log", where="--event", remedy="leave it out")
+    directory = new_scenario(name, Path.cwd()) if from_log is None else _from_log(name, from_log, event)
     print(f"made {directory.relative_to(Path.cwd())}\n  try: rig run ./{name}")
+
+
+def _from_log(name: str, source: str, number: int | None) -> Path:
+    from rig.cli.logfile import read_log
+    from rig.cli.reproduce import say_which
+    from rig.reproduce.fingerprint import fingerprint_of
+    from rig.reproduce.replica import replica_of
+    from rig.reproduce.reproduce import choose_report
+    from rig.reproduce.scenario_text import scenario_files
+
+    check_name(name)
+    event, count = choose_report(read_log(source).events, number, source)
+    say_which(event, count)
+    return write_directory(
+        Path.cwd() / name, scenario_files(name, replica_of(fingerprint_of(event)), Path(source).name)
+    )

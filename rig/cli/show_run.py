@@ -20,7 +20,10 @@ __all__ = ["finish", "show_run"]
 
 
 def show_run(run: Run, directory: Path, output: OutputOptions, *, number: int, of: int) -> None:
-    """Print a run as the options ask for: as JSON, its verdict alone, or all of it. number: from 0."""
+    """Print a run as the options ask: as JSON, only its verdict, or all of it.
+
+    number: the index of the run, from 0. of: how many runs there are.
+    """
     console = output_console()
     if output.as_json:
         sys.stdout.write((directory / "run.json").read_text())

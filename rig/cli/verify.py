@@ -10,12 +10,13 @@ from pathlib import Path
 
 import typer
 
-from rig.cli.outputs import write_outputs
+from rig.cli.outputs import write_output, write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
 from rig.report.console import output_console
+from rig.report.kcidb import ORIGIN, check_origin, kcidb_document
 from rig.report.verify_table import checks_table, kernels_table, markdown_table, suites_of, summary
 from rig.scenario.suggestion import did_you_mean
 from rig.verify.check import Check
@@ -56,6 +57,8 @@ def verify(
     ),
     junit: str = typer.Option(None, metavar="FILE", help="Write JUnit XML; - is standard output."),
     ktap: str = typer.Option(None, metavar="FILE", help="Write KTAP; - is standard output."),
+    kcidb: str = typer.Option(None, metavar="FILE", help="Write KernelCI's JSON (kcidb-io 5.0); - is standard output."),
+    origin: str = typer.Option(ORIGIN, metavar="NAME", help="With --kcidb: the CI system's name in that database."),
     json_: bool = typer.Option(False, "--json", help="Print the results as JSON, a list of kernels."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the table of kernels by checks as Markdown."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the checks that do not pass."),
@@ -66,11 +69,12 @@ def verify(
     64 usage error.
     """
     check_outputs(
-        ("--list", list_), ("--junit", junit), ("--ktap", ktap),
+        ("--list", list_), ("--junit", junit), ("--ktap", ktap), ("--kcidb", kcidb),
         ("--json", json_), ("--markdown", markdown), ("-q", quiet),
     )  # fmt: skip
     if suite != "overcommit":
         raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
+    check_origin(origin)
     _refuse_conflicts(host=host, harmful=harmful, program=program, judge=judge, kernel=kernel)
     checks = _chosen(check)
     console = output_console()
@@ -86,11 +90,13 @@ def verify(
         verified = asyncio.run(verify_kernels([*kernel] or [None], checks, jobs=jobs, timeout_scale=timeout_scale))
     suites = suites_of(verified)
     write_outputs(suites, junit=junit, ktap=ktap)
+    if kcidb is not None:
+        write_output(kcidb, json.dumps(kcidb_document(verified, origin), indent=1) + "\n", "--kcidb")
     if json_:
         print(json.dumps([as_json(each) for each in verified], indent=1))
     elif markdown:
         print(markdown_table(verified))
-    elif "-" not in (junit, ktap):
+    elif "-" not in (junit, ktap, kcidb):
         console.print(kernels_table(verified, everything=not quiet))
         for each in verified:
             print(summary(each))

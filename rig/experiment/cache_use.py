@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
@@ -62,14 +62,21 @@ def look_at_cache(store: Store) -> list[Held]:
     return held_entries(store.entries(), named_keys(store.refs()), needed_by_recordings())
 
 
-def prune(store: Store, bound: int, *, dry_run: bool = False) -> Pruned:
+def _is_branch(held: Held) -> bool:
+    return held.entry.kind == "branch"
+
+
+def prune(
+    store: Store, bound: int, *, dry_run: bool = False, chosen: Callable[[Held], bool] = lambda held: True
+) -> Pruned:
     """Remove what was not used for longest until the cache fits a bound, in the order of Tier.
 
     bound: bytes.
     dry_run: remove nothing, and return what would go.
+    chosen: which entries are counted and may go.
     What the user named stays, and what a rig is using.
     """
-    held = look_at_cache(store)
+    held = [each for each in look_at_cache(store) if chosen(each)]
     total = left = sum(each.entry.size for each in held)
     removed, in_use = [], []
     for each in eviction_order(held):
@@ -87,18 +94,23 @@ def prune(store: Store, bound: int, *, dry_run: bool = False) -> Pruned:
 def keep_bound(store: Store) -> None:
     """Evict entries if the cache holds more than RIG_CACHE_SIZE; called after something was added to it.
 
+    Branch points are counted apart, against RIG_BRANCH_SIZE.
     Warns of what was removed, and of a cache that stays above its bound.
-    Raises RigError where RIG_CACHE_SIZE is not a size.
+    Raises RigError where one of the two is not a size.
     """
-    bound = store.bound()
-    if sum(entry.size for entry in store.entries()) <= bound:
+    _keep(store, store.bound(), branches=False)
+    _keep(store, store.branch_bound(), branches=True)
+
+
+def _keep(store: Store, bound: int, *, branches: bool) -> None:
+    if sum(entry.size for entry in store.entries() if (entry.kind == "branch") == branches) <= bound:
         return
     from filelock import FileLock, Timeout
 
     path = store.root / "locks" / "eviction.lock"
     try:
         with FileLock(path, timeout=0):
-            done = prune(store, bound - bound // SLACK)
+            done = prune(store, bound - bound // SLACK, chosen=lambda held: _is_branch(held) == branches)
     except (Timeout, OSError):
         return  # another rig evicts at the moment, or the cache is read-only
     if done.removed:

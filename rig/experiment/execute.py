@@ -10,17 +10,20 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.cache_use import keep_bound
-from rig.experiment.prepare import PreparedGuest
-from rig.image.digest import digest_file
+from rig.experiment.departure import Departure
+from rig.experiment.prepare import CONTINUATION, PreparedGuest
+from rig.image.continuation import write_continuation
+from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, keep_payload, write_payload
 from rig.image.store import Store
 from rig.machine.command import DUMP_SET
+from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
@@ -73,6 +76,7 @@ class Execution:
     snapshot: str = ""
     snapshot_digest: str = ""
     payload_hash: str = ""
+    continuation_hash: str = ""
     recorded: bool = False
     panicked: bool = False
     panic_dump: str | None = None
@@ -144,17 +148,25 @@ async def execute(
     progress: Progress,
     dump_panics: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
+    departure: Departure | None = None,
 ) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
     name: id of the run, for sockets and temporary files.
+    departure: where the guest begins, if not at its snapshot; its branch point has a payload of its own.
     meanwhile: called in a thread while the guest runs, when rig would otherwise be idle.
     A guest that fails after its plan began raises nothing: its output is kept, and `problem` gives the reason.
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
     execution = Execution()
-    snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
-    execution.snapshot, execution.snapshot_digest, execution.notes = snapshot.key, snapshot.digest, snapshot.notes
+    snapshot: Snapshot
+    if departure is None:
+        snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
+        execution.snapshot = snapshot.key
+    else:
+        snapshot = departure.point
+        execution.snapshot = departure.snapshot
+    execution.snapshot_digest, execution.notes = snapshot.digest, snapshot.notes
     for note in snapshot.notes:
         progress.line(note)
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
@@ -162,18 +174,24 @@ async def execute(
         directory = stack.enter_context(runtime_directory(name))
         dump = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
         wiring = guest.wiring(name, directory, out, dump=dump)
+        if departure is not None:
+            # Preallocation would copy all pages of the branch point, which its futures share until they write to them.
+            wiring = replace(wiring, payload=departure.point.payload, prealloc=False)
+        if guest.spec.continuation_size:
+            write_continuation(directory / "continuation", None if departure is None else departure.continuation)
         swap_file(guest.spec, directory)
-        if wiring.recording is not None:
-            wiring.recording.parent.mkdir()
+        disk_file(guest.spec, directory)
+        if wiring.recorder is not None:
+            wiring.recorder.file.parent.mkdir()
         key = None
         if guest.live:
             from rig.machine.ssh import new_key
 
             key, line = new_key()
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
-        else:
+        elif departure is None:
             write_payload(payload, wiring.payload)
-        execution.recorded = wiring.rr is not None
+        execution.recorded = wiring.recorder is not None
         listeners = Listeners(
             on_line=lambda line: progress.console(line.decode(errors="replace")),
             on_record=lambda record: _tell(record, progress),
@@ -195,7 +213,7 @@ async def execute(
             execution.problem = await _to_the_end(session, ended, deadlines)
             watch.cancel()
             execution.problem = execution.stopped or execution.problem
-            execution.payload_hash = await aside
+            execution.payload_hash, execution.continuation_hash = await aside
         await session.process.stop()
         await session.channel.drain(DRAIN_DEADLINE)
         await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
@@ -218,13 +236,17 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
         )
 
 
-def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> str:
-    """Keep the payload for a replay, call `meanwhile`, and return the payload's hash."""
-    if wiring.recording is not None:
-        keep_payload(wiring.payload, wiring.recording.with_name("payload.zst"))
-    digest = digest_file(wiring.payload)
+def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> tuple[str, str]:
+    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two."""
+    if wiring.recorder is not None:
+        keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
+        if wiring.continuation is not None and wiring.continuation.exists():
+            keep_payload(wiring.continuation, out / CONTINUATION)
+    payload = digest_once(wiring.payload)
+    has_continuation = wiring.continuation is not None and wiring.continuation.exists()
+    continuation = digest_file(wiring.continuation) if wiring.continuation and has_continuation else ""
     meanwhile()
-    return digest
+    return payload, continuation
 
 
 def _tell(record: dict[str, Any], progress: Progress) -> None:
@@ -243,7 +265,7 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     texts["/run/rig/payload/plan"] = payload.plan or ""
 
     def push() -> None:
-        with connected(port, key, str(ssh_record["host_key"]), deadlines.boot) as shell:
+        with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
             shell.push(files, texts)
             shell.run("touch /run/rig/go")
 

@@ -14,7 +14,7 @@ from rig.scenario.plan import RenderedPlan, RenderedStep
 __all__ = ["resolve_layers"]
 
 MOST_LAYERS = 3
-"""The agent searches five NVDIMMs; two of them hold root filesystem and payload."""
+"""The agent searches six NVDIMMs; three of them hold root filesystem, payload and continuation."""
 
 
 def resolve_layers(store: Store, plan: RenderedPlan) -> tuple[RenderedPlan, tuple[LayerImage, ...]]:

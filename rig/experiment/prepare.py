@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.image.bootfile import Kernel
+from rig.image.continuation import CONTINUATION_SIZE
 from rig.image.defaults import Default, default_image, default_kernel
 from rig.image.guestcode import GuestCode, build_guest_code, compile_program
 from rig.image.initramfs import INITRAMFS, build_initramfs
@@ -29,12 +30,13 @@ from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu, find_qemu
 from rig.machine.session import confined
 from rig.machine.snapshot import as_restored, expected_snapshot
-from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Recorder, Wiring
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
 
 __all__ = [
+    "CONTINUATION",
     "RECORDING",
     "Parts",
     "PreparedGuest",
@@ -48,6 +50,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 RECORDING = "recording/replay.bin"
 """QEMU's recording, in the directory of a run."""
+CONTINUATION = "recording/continuation.zst"
+"""The image of the continuation that the run had: blank, unless the run was branched off another."""
 
 
 @dataclass(frozen=True)
@@ -104,19 +108,19 @@ class PreparedGuest:
         ssh: whether a live guest has a forwarded port for SSH.
         dump: descriptor of the file for a memory dump after a panic.
         """
-        recorded = self.unrecorded is None
         return Wiring(
             name=name,
             directory=directory,
             payload=directory / "payload",
             incoming=True,
-            rr="record" if recorded else None,
-            recording=out / RECORDING if recorded else None,
+            recorder=Recorder("record", out / RECORDING) if self.unrecorded is None else None,
             swap=directory / "swap" if self.spec.swap else None,
+            disk=directory / "disk" if self.spec.disk else None,
             ssh=ssh and self.live,
             shell=self.live,
             dump=dump,
             prealloc=self.prealloc,
+            continuation=directory / "continuation",
         )
 
 
@@ -164,6 +168,8 @@ def _why_not_recorded(spec: GuestSpec, *, wanted: bool) -> str | None:
         return "asked for: --no-record"
     if spec.swap:
         return "QEMU cannot record a disk on the warp clock; zram can be recorded"
+    if spec.disk:
+        return "QEMU cannot record a disk on the warp clock"
     return None
 
 
@@ -228,8 +234,10 @@ def guest_spec(
         machine=MACHINE,
         cpu_model=TCG_CPU,
         swap=settings.swap,
+        disk=settings.disk,
         append=append,
         qemu_args=qemu_args,
+        continuation_size=CONTINUATION_SIZE if settings.clock == "warp" else 0,
     )
 
 

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rig.errors import RigError
 
 if TYPE_CHECKING:
+    from rig.experiment.pytest_run import TestedRun
     from rig.klog import Log
-    from rig.run.document import Run
     from rig.run.records import Record
 
 __all__ = ["Guest", "Guests"]
@@ -28,22 +27,26 @@ class Guests:
     """The guests of one test.
 
     sets: settings that they share, as NAME=VALUE.
-    directories: directories of the runs so far.
+    directories: directories of the runs so far, of plans and scenarios.
+    runs: the runs of scenarios so far.
     """
 
     sets: tuple[str, ...] = ()
     directories: list[Path] = field(default_factory=list)
-    _temporary: list[Path] = field(default_factory=list)
+    runs: list[TestedRun] = field(default_factory=list)
+    _temporary: ExitStack = field(default_factory=ExitStack)
 
-    def run(self, scenario: str, **settings: object) -> Run:
+    def run(self, scenario: str, **settings: object) -> TestedRun:
         """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
+        from rig.experiment.pytest_run import TestedRun
         from rig.experiment.run import Request, run_scenario
         from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
         run, directory = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
         self.directories.append(directory)
-        return run
+        self.runs.append(TestedRun.of(run, directory))
+        return self.runs[-1]
 
     def guest(self) -> Guest:
         """Return a guest that has not run yet."""
@@ -76,13 +79,13 @@ class Guests:
 
     def close(self) -> None:
         """Remove the directories of plans; runs of scenarios are kept, where `rig runs` finds them."""
-        for directory in self._temporary:
-            shutil.rmtree(directory, ignore_errors=True)
+        self._temporary.close()
 
     def new_directory(self) -> Path:
-        directory = Path(tempfile.mkdtemp(prefix="rig-guest-"))
+        from rig.image.staging import staging_directory
+
+        directory = self._temporary.enter_context(staging_directory("guest"))
         directory.chmod(0o755)
-        self._temporary.append(directory)
         self.directories.append(directory)
         return directory
 

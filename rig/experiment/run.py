@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import rig
 from rig.errors import RigError
+from rig.experiment.departure import Departure
 from rig.experiment.execute import Deadlines, Execution, execute
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
-from rig.image.digest import digest_file
 from rig.image.in_use import using_entries
 from rig.image.payload import Payload
 from rig.image.store import Store
+from rig.machine.branch_point import why_not_recordable
 from rig.machine.recording import is_finished
 from rig.machine.spec import Layer
+from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
 from rig.scenario.load import Scenario, load_scenario
@@ -69,6 +71,7 @@ class Job:
     judge: replaces the judgement by the scenario's claims.
     plan_deadline: host seconds for the plan; None for the default of the clock.
     program: returns the entry `program` of run.json, for `rig exec`.
+    departure: where a run begins that was branched off another one.
     """
 
     scenario: Scenario
@@ -79,6 +82,7 @@ class Job:
     judge: Callable[[Evidence], Judgement] | None = None
     plan_deadline: float | None = None
     program: Callable[[], ProgramRun] | None = None
+    departure: Departure | None = None
 
 
 def _check(request: Request) -> Job:
@@ -138,13 +142,15 @@ async def _run_job(
         progress.line(guest.parts.chosen)
     if request.record and not guest.live and guest.unrecorded is not None:
         progress.line(f"this run is not recorded: {guest.unrecorded}")
-    payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
-    payload = replace(
-        payload,
-        files={**payload.files, **ready.extra.files},
-        texts={**payload.texts, **ready.extra.texts},
-        links={**payload.links, **ready.extra.links},
-    )
+    payload = Payload()
+    if ready.departure is None:
+        payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
+        payload = replace(
+            payload,
+            files={**payload.files, **ready.extra.files},
+            texts={**payload.texts, **ready.extra.texts},
+            links={**payload.links, **ready.extra.links},
+        )
 
     def while_it_runs() -> None:
         _import_what_judges()
@@ -161,12 +167,14 @@ async def _run_job(
             progress=progress,
             dump_panics=request.dump_panics,
             meanwhile=while_it_runs,
+            departure=ready.departure,
         )
         execution.phases = {"prepare": prepared, **execution.phases}
         from rig.run.document import Phase
 
         with execution.phase("judge", progress):
             run = _judged(ready, opened, execution)
+        files = digest_files(opened.directory)
         run = run.model_copy(
             update={
                 "id": opened.id,
@@ -179,7 +187,10 @@ async def _run_job(
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,
-                "recording": _recording(opened.directory, guest, execution),
+                "recording": _recording(opened.directory, guest, execution, files, ready.departure),
+                "files": files,
+                "parent": None if ready.departure is None else ready.departure.branch.parent,
+                "branch": None if ready.departure is None else ready.departure.branch,
             }
         )
         opened.keep(run)
@@ -258,6 +269,8 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
         image_hash=parts.rootfs.digest,
         snapshot_hash=execution.snapshot,
         payload_hash=execution.payload_hash,
+        append=guest.spec.append,
+        qemu_args=guest.spec.qemu_args,
         notes=execution.notes,
         layers=tuple(
             UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
@@ -266,7 +279,13 @@ def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Envi
     )
 
 
-def _recording(directory: Path, guest: PreparedGuest, execution: Execution) -> Recording:
+def _recording(
+    directory: Path,
+    guest: PreparedGuest,
+    execution: Execution,
+    files: dict[str, str],
+    departure: Departure | None,
+) -> Recording:
     from rig.run.document import RecordedGuest, RecordedLayer, Recording
 
     file, spec = directory / RECORDING, guest.spec
@@ -276,9 +295,9 @@ def _recording(directory: Path, guest: PreparedGuest, execution: Execution) -> R
         return Recording(
             path=str(file.relative_to(directory)),
             size=file.stat().st_size,
-            sha256=digest_file(file),
-            console_sha256=digest_file(directory / "console.log"),
-            events_sha256=digest_file(directory / "events.jsonl"),
+            sha256=files[RECORDING],
+            console_sha256=files["console.log"],
+            events_sha256=files["events.jsonl"],
             guest=RecordedGuest(
                 memory=spec.memory,
                 cpus=spec.cpus,
@@ -292,7 +311,10 @@ def _recording(directory: Path, guest: PreparedGuest, execution: Execution) -> R
                 rootfs=spec.rootfs_digest,
                 rootfs_path=str(spec.rootfs),
                 snapshot=execution.snapshot_digest,
-                prealloc=guest.prealloc,
+                prealloc=guest.prealloc and departure is None,
+                continuation_size=spec.continuation_size,
+                continuation=execution.continuation_hash,
+                point="" if departure is None else departure.point.key,
                 layers=tuple(
                     RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
                 ),
@@ -306,7 +328,7 @@ def _recording(directory: Path, guest: PreparedGuest, execution: Execution) -> R
 async def _prepared(
     request: Request, ready: Job, store: Store, tell: Callable[[str], None] = lambda text: None
 ) -> PreparedGuest:
-    return await prepare_guest(
+    guest = await prepare_guest(
         ready.settings,
         store=store,
         append=request.append,
@@ -316,6 +338,9 @@ async def _prepared(
         layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
         tell=tell,
     )
+    if ready.departure is not None and guest.unrecorded is None:
+        return replace(guest, unrecorded=why_not_recordable(ready.departure.point))
+    return guest
 
 
 async def print_qemu(request: Request, store: Store | None = None) -> str:

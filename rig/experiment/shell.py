@@ -9,6 +9,7 @@ from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import payload_of, prepare_guest
 from rig.image.payload import Payload, blank_payload, write_payload
 from rig.image.staging import staging_directory
+from rig.machine.disk import disk_file
 from rig.machine.session import Listeners, runtime_directory, swap_file
 from rig.machine.snapshot import restored
 from rig.machine.ssh import new_key
@@ -40,6 +41,7 @@ async def shell(
             programs = payload_of(guest.store, plan, guest.parts.code).files
             write_payload(Payload(texts={"authorized_keys": line}, files=programs), directory / "payload")
         swap_file(guest.spec, directory)
+        disk_file(guest.spec, directory)
         wiring = guest.wiring("shell", directory, out, ssh=False)
         async with restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot) as session:
             assert session.shell is not None

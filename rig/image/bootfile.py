@@ -121,7 +121,7 @@ def _unpacked(path: Path) -> bytes | None:
 
 
 def _decompressed(payload: bytes) -> bytes | None:
-    """The kernel in a bzImage, by the magic of its compression (lib/decompress.c); None for one not known here."""
+    """Return the kernel in a bzImage, decompressed as its magic says (lib/decompress.c); None for an unknown magic."""
     if payload[:6] == b"\xfd7zXZ\0":
         return lzma.LZMADecompressor().decompress(payload)
     if payload[:3] == b"\x5d\0\0":

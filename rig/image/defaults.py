@@ -15,8 +15,9 @@ from typing import Literal
 
 from rig.errors import RigError
 from rig.image.apt import host_suite
+from rig.whole_file import write_whole
 
-__all__ = ["Default", "choose_default", "default_image", "default_kernel", "defaults_file"]
+__all__ = ["Default", "What", "choose_default", "default_image", "default_kernel", "defaults_file"]
 
 What = Literal["kernel", "image"]
 FILE = "defaults.json"
@@ -54,9 +55,7 @@ def choose_default(what: What, spec: str | None) -> None:
         choices[what] = spec
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{FILE}.part")
-        aside.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
-        aside.replace(path)
+        write_whole(path, (json.dumps(choices, indent=2) + "\n").encode())
     except OSError as error:
         raise RigError(f"cannot be written: {error.strerror}", where=path, remedy="set RIG_CONFIG") from error
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from rig.image.sparse import SUFFIX, digest_sparse
+from rig.image.sparse import PAGES, SUFFIX, digest_pages, digest_sparse
 
 __all__ = ["digest_file", "digest_once", "digest_text", "expect_digests", "print_digest"]
 
@@ -22,9 +22,11 @@ _lock = Lock()
 
 
 def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex. A name that ends in SUFFIX gets the digest of rig/image/sparse.py."""
+    """Return the SHA-256 of a file, in hex; of one that ends in SUFFIX or PAGES, the digest of rig/image/sparse.py."""
     if path.suffix == SUFFIX:
         return digest_sparse(path)
+    if path.suffix == PAGES:
+        return digest_pages(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

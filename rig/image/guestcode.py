@@ -16,7 +16,14 @@ from rig.image.store import Store
 
 __all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
 
-CFLAGS = ("-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt")
+# GCC 14 makes errors of these warnings (gcc.gnu.org/gcc-14/porting_to.html). Older compilers refuse them here too: what
+# compiles on one Debian then compiles on the next. An undeclared function is taken to return an int, so a pointer from
+# it loses its upper half.
+REFUSED = ("implicit-function-declaration", "implicit-int", "incompatible-pointer-types", "int-conversion")
+CFLAGS = (
+    "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-static", "-Wall", "-Wextra", "-fno-plt",
+    *(f"-Werror={warning}" for warning in REFUSED),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,6 @@ def build_guest_code(store: Store) -> GuestCode:
                 result.mkdir()
                 _make(source, result)
                 entry = store.add("toolchain", key, result, {"what": "guest code"})
-    entry.touch()
     return code_in(entry.path, entry.files["rig-agent"])
 
 
@@ -131,5 +137,4 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
                 )
             shutil.copyfile(source, result / source.name)
             entry = store.add("toolchain", key, result, {"what": source.name})
-    entry.touch()
     return entry.file("program")

@@ -24,9 +24,7 @@ def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
     """Return the initramfs for a kernel and an agent, from the cache or built. The same inputs make the same bytes."""
     recipe = quick_recipe()
     key = digest_text(LAYOUT, kernel.digest, code.agent_digest, repr(recipe))
-    found = store.get_verified("initramfs", key)
-    if found is not None:
-        found.touch()
+    if (found := store.get_verified("initramfs", key)) is not None:
         return found
     with store.lock(f"initramfs-{key[:16]}"), store.staging_directory() as work:
         if (found := store.get("initramfs", key)) is not None:

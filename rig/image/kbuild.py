@@ -120,6 +120,7 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
         _make(tree, ["tinyconfig"], "configuring the kernel")
     else:
         file.write_text(base)
+    # merge_config.sh wants files; the text of a fragment may come from a package or a wheel.
     directory = tree.out / "rig-fragments"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
@@ -128,6 +129,7 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
         path = directory / f"{number}-{fragment.path.name}"
         path.write_text(fragment.text)
         paths.append(path)
+    # -m only merges. Without it the script runs the kernel's Makefile itself, and not with rig's arguments.
     _run(
         tree,
         ["sh", tree.source / "scripts/kconfig/merge_config.sh", "-m", "-O", tree.out, file, *paths],

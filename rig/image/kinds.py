@@ -51,6 +51,7 @@ KINDS = {
     "initramfs": Kind("initramfs of each kernel", Cost.SECONDS, "packed: a second"),
     "toolchain": Kind("compiled guest programs", Cost.SECONDS, "compiled: some seconds"),
     "snapshot": Kind("booted guests", Cost.SECONDS, "booted: 2 to 10 s"),
+    "branch": Kind("branch points of runs", Cost.SECONDS, "the run is made again up to the point"),
     "symbols": Kind("debug symbols", Cost.DOWNLOAD, "the debug package is downloaded: hundreds of MB"),
     "imported": Kind("parts of imported runs", Cost.SECONDS, "the run is imported again"),
 }

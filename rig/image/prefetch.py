@@ -18,8 +18,8 @@ from rig.image.store import Store
 
 __all__ = ["prefetch_digests"]
 
-UNREAD = "symbols"
-"""The kind that is skipped: half a gigabyte that no run reads."""
+UNREAD = ("symbols", "branch")
+"""The kinds that are skipped: half a gigabyte each, which no run reads, or reads without its digest."""
 
 
 def prefetch_digests(store: Store) -> None:
@@ -36,7 +36,7 @@ def prefetch_digests(store: Store) -> None:
 def main() -> None:
     """Print the digests of the newest entries' files. The parent process reports files that cannot be read."""
     store = Store(Path(sys.argv[1]))
-    newest = [entry for kind in KINDS if kind != UNREAD for entry in store.entries(kind)[:1]]
+    newest = [entry for kind in KINDS if kind not in UNREAD for entry in store.entries(kind)[:1]]
     for path in (entry.file(name) for entry in newest for name in entry.files):
         with suppress(OSError):
             print_digest(path)

@@ -44,6 +44,7 @@ def started_program(
 
     Raises KeyboardInterrupt where rig is being ended already, OSError where the program cannot be started.
     """
+    # Under the lock, so that no program starts after the others were ended.
     with _lock:
         if _ending:
             raise KeyboardInterrupt
@@ -54,6 +55,7 @@ def started_program(
             stderr=stderr,
             cwd=cwd,
             env=env,
+            # A Ctrl-C of the terminal then reaches rig only, and what the program starts can be ended with it.
             start_new_session=True,
         )
         _running.add(process)

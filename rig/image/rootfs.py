@@ -137,7 +137,6 @@ def _ref(suite: str) -> str:
 
 
 def _from_entry(entry: Entry) -> Rootfs:
-    entry.touch()
     return Rootfs("quick", entry.file(IMAGE), entry.key, entry.about["packages"])
 
 
@@ -150,7 +149,6 @@ def _from_buildroot(store: Store, ref: ImageRef) -> Rootfs:
             where=f"--image {ref}",
             remedy=f"rig image build --builder buildroot{words} --buildroot DIR",
         )
-    entry.touch()
     about = entry.about
     code = None
     if about["guest"] == sources_digest():
@@ -195,7 +193,7 @@ def package_versions(listing: str) -> dict[str, str]:
 
 
 def _add_base(tree: Path) -> None:
-    """Add links, mount points and the one user."""
+    """Add what the packages lack: mount points, the links of a merged /usr, busybox's applets, and the user root."""
     for name in ("etc", "var", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc/dropbear", "var/log"):
         (tree / name).mkdir(parents=True, exist_ok=True)
     for name in ("dev", "proc", "sys", "run", "tmp", "mnt", "payload", "root"):

@@ -4,21 +4,31 @@
 The digest differs from sha256sum's, because hashing half a gigabyte of zeros takes longer than restoring the guest. It
 is a SHA-256 over the offset and content of each block of BLOCK bytes that is not all zeros, and then over the file's
 size. It does not depend on whether zeros are stored on the disk or are holes.
+
+A branch point's memory is saved while a user waits, and SHA-256 takes longer than all the rest of saving it. Its digest
+is therefore a SHA-256 over the CRC-32 of each block, which is five times as fast. It shows damage; it is no protection
+against a file that somebody made to have that digest.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["BLOCK", "SUFFIX", "copy_sparse", "digest_sparse", "write_sparse"]
+__all__ = [
+    "BLOCK", "PAGES", "SUFFIX", "copy_pages", "copy_sparse", "digest_pages", "digest_sparse", "fill_sparse",
+    "write_sparse",
+]  # fmt: skip
 
 BLOCK = 1 << 16
 SUFFIX = ".sparse"
 """A file whose name ends so has the digest of digest_sparse()."""
+PAGES = ".pages"
+"""A file whose name ends so has the digest of digest_pages()."""
 ZEROS = bytes(BLOCK)
 
 
@@ -49,6 +59,37 @@ def copy_sparse(source: int, target: Path) -> None:
         file.truncate(os.fstat(source).st_size)
         for at, data in _blocks(source):
             os.pwrite(file.fileno(), data, at)
+
+
+def fill_sparse(source: Path, target: int) -> None:
+    """Copy a file into an open file that is all zeros, such as a new memfd."""
+    with source.open("rb") as file:
+        os.ftruncate(target, os.fstat(file.fileno()).st_size)
+        for at, data in _blocks(file.fileno()):
+            os.pwrite(target, data, at)
+
+
+def copy_pages(source: int, target: Path) -> str:
+    """Copy an open file to a path, with holes for blocks of zeros, and return the copy's digest_pages()."""
+    digest = sha256()
+    with target.open("wb") as file:
+        size = os.fstat(source).st_size
+        file.truncate(size)
+        for at, data in _blocks(source):
+            os.pwrite(file.fileno(), data, at)
+            digest.update(struct.pack("<QI", at, zlib.crc32(data)))
+    digest.update(struct.pack("<Q", size))
+    return digest.hexdigest()
+
+
+def digest_pages(path: Path) -> str:
+    """Return the digest of a branch point's memory, as the module's docstring defines it, in hex."""
+    digest = sha256()
+    with path.open("rb") as file:
+        for at, data in _blocks(file.fileno()):
+            digest.update(struct.pack("<QI", at, zlib.crc32(data)))
+        digest.update(struct.pack("<Q", os.fstat(file.fileno()).st_size))
+    return digest.hexdigest()
 
 
 def write_sparse(target: int, data: bytes) -> int:

@@ -25,17 +25,31 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
 
     base: the directory to make it in, TMPDIR by default.
     """
-    path = Path(tempfile.mkdtemp(prefix=f"rig-{purpose}-", dir=base))
+    path, lock = _make_locked(purpose, base)
     try:
-        # The kernel releases the flock when this process dies. O_CLOEXEC keeps child programs from holding it longer.
-        lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield path
-        finally:
-            os.close(lock)
+        yield path
     finally:
+        os.close(lock)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
+    """Make a directory with a locked file in it, and return its path and the file's descriptor.
+
+    remove_staging_directories() of another rig may find the directory before the lock is taken, and remove it: then
+    another one is made.
+    """
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f"rig-{purpose}-", dir=base))
+        try:
+            # The kernel releases the flock when this process dies. O_CLOEXEC keeps child programs from holding it on.
+            lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return path, lock
+        os.close(lock)
 
 
 def remove_staging_directories() -> int:
@@ -43,24 +57,17 @@ def remove_staging_directories() -> int:
     count = 0
     bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
     for path in (path for base in bases for path in Path(base).glob("rig-*-????????")):
-        # Directories of other users, and of other programs with such a name, stay: suppress their errors.
+        # Directories of other users, of living rigs (BlockingIOError of flock), and of other programs with such a name
+        # stay: suppress their errors.
         with contextlib.suppress(OSError):
             if path.is_symlink() or path.stat().st_uid != os.geteuid():
                 continue
             if (path / LOCK).is_file():
-                if not _is_free(path / LOCK):
-                    continue
-                shutil.rmtree(path)
+                # Held until the directory is gone, so that a rig that is about to lock it sees that it was removed.
+                with (path / LOCK).open("rb") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path)
             else:
                 path.rmdir()  # killed before there was anything in it
             count += 1
     return count
-
-
-def _is_free(lock: Path) -> bool:
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True

@@ -8,12 +8,12 @@ Readers ignore a directory without a manifest, so a half-built entry is never us
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,13 +25,18 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.hosttools import disk_full
 from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
+from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.units import format_size, parse_size
+from rig.whole_file import sync_directory, sync_tree, write_whole
 
 __all__ = ["Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
-MANIFEST = "manifest.json"
 DEFAULT_BOUND = "8G"
+BRANCH_BOUND = "4G"
+DAMAGED, MOST_ASIDE = "damaged", 2
+RECORDINGS_REST_ON = ("snapshot", "imported")
+"""The kinds that cannot be built a second time to the byte."""
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.
 KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -83,12 +88,36 @@ class Entry:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or digest_once(self.path / name) != expected
+            if not (self.path / name).is_file()
+            or not (self._is_untouched(name) or digest_once(self.path / name) == expected)
         ]
 
+    def _is_untouched(self, name: str) -> bool:
+        """Return whether a large file is the one that was added, by its inode, size and times, without reading it."""
+        stamps = self.about.get("stamps")
+        return isinstance(stamps, dict) and stamps.get(name) == _stamp(self.path / name)
+
     def touch(self) -> None:
-        """Record a use. evict() removes the least recently used entries first."""
-        os.utime(self.path / MANIFEST)
+        """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
+        with suppress(OSError):
+            os.utime(self.path / MANIFEST)
+
+
+def _stamp(path: Path) -> list[int | str]:
+    """Return what changes when a file is written to or replaced, and when the host is booted.
+
+    After a power cut a file may have its size and its times, and not its content.
+    """
+    status = path.stat()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [boot, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _bound(name: str, default: str) -> int:
+    try:
+        return parse_size(os.environ.get(name, default))
+    except ValueError as error:
+        raise RigError(str(error), where=name, remedy="set it to a size such as 8G") from None
 
 
 class Store:
@@ -117,23 +146,47 @@ class Store:
         if not is_key(kind, key):
             return None
         path = self.root / kind / key
-        try:
-            manifest = json.loads((path / MANIFEST).read_text())
-            return Entry(kind, key, path, manifest["files"], manifest["about"])
-        except (OSError, ValueError, KeyError):
-            return None
+        manifest = read_manifest(path)
+        return None if manifest is None else Entry(kind, key, path, manifest.files, manifest.about)
 
     def get_verified(self, kind: str, key: str | None) -> Entry | None:
-        """Return a finished entry whose files match their hashes, or None. A damaged entry is logged and removed."""
+        """Return a finished entry whose files match their hashes, and record its use; None where there is none.
+
+        A damaged entry is logged and set aside. A damaged file that has a copy is put back from it.
+        """
         entry = self.get(kind, key) if key else None
         if entry is None:
             return None
-        damaged = entry.damaged()
-        if not damaged:
+        lost = [name for name in entry.damaged() if not self._put_back(entry, name)]
+        if not lost:
+            entry.touch()
             return entry
-        logger.warning("the cached %s was damaged on disk (%s): it is built again", kind, ", ".join(damaged))
-        self.remove(entry)
+        self.set_aside(entry, lost)
         return None
+
+    def _put_back(self, entry: Entry, name: str) -> bool:
+        if not put_back(entry.path, name, entry.files[name]):
+            return False
+        logger.warning("the cached %s was damaged on disk (%s): it is put back from a copy", entry.kind, name)
+        return True
+
+    def set_aside(self, entry: Entry, lost: list[str]) -> None:
+        """Take a damaged entry out of use, log what is lost, and keep its files where recordings may rest on them.
+
+        The last MOST_ASIDE entries are kept in the directory `damaged` of the cache.
+        """
+        named = f"the cached {entry.kind} was damaged on disk ({', '.join(lost)}): it is built again"
+        if entry.kind not in RECORDINGS_REST_ON:
+            logger.warning("%s", named)
+            self.remove(entry)
+            return
+        aside = self.root / DAMAGED / f"{entry.kind}-{entry.key[:16]}-{time.time_ns():x}"
+        logger.warning("%s, and recordings made from it can no longer be replayed; it is kept in %s", named, aside)
+        with self.writing():
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            entry.path.rename(aside)
+        for older in sorted(aside.parent.iterdir(), key=lambda path: path.name.rpartition("-")[2])[:-MOST_ASIDE]:
+            shutil.rmtree(older, ignore_errors=True)
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
@@ -158,15 +211,14 @@ class Store:
     def ref(self, name: str) -> str | None:
         """Return the key that a name such as `kernel/debian:bookworm` stands for, or None."""
         path = self._ref_path(name)
-        return path.read_text().strip() if path.is_file() else None
+        # A reader that finds nothing builds anew, and so does one that finds what is not a key.
+        return path.read_text(errors="replace").strip() or None if path.is_file() else None
 
     def set_ref(self, name: str, key: str) -> None:
         """Point a name at a key. The file is replaced by rename, so a reader finds the old key or the new one."""
         path = self._ref_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        aside.write_text(key + "\n")
-        aside.replace(path)
+        write_whole(path, f"{key}\n".encode())
 
     def _ref_path(self, name: str) -> Path:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
@@ -209,23 +261,29 @@ class Store:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def add(self, kind: str, key: str, directory: Path, about: dict[str, Any]) -> Entry:
+    def add(
+        self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
+    ) -> Entry:
         """Move a finished directory (made in `staging_directory()`) into the cache and return its entry.
 
         An existing entry with a readable manifest is kept instead.
+        known: digests of files that the caller computed while it wrote them. Such a file is read again to verify it
+        only if it was touched since.
         Raises RigError when the disk is full, and for a malformed key.
         """
         if not is_key(kind, key):
             raise RigError(f"{key[:80]!r} is not a key of the cache", where=self.root / kind[:80])
         target = self.root / kind / key
+        known = known or {}
+        if known:
+            about = {**about, "stamps": {name: _stamp(directory / name) for name in known}}
         files = {
-            str(path.relative_to(directory)): digest_file(path)
+            name: known.get(name) or digest_file(path)
             for path in sorted(directory.rglob("*"))
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and (name := str(path.relative_to(directory)))
         }
-        manifest = json.dumps({"files": files, "about": about}, indent=1, sort_keys=True)
         with self.writing():
-            (directory / MANIFEST).write_text(manifest)
+            write_manifest(directory, kind, Manifest(files, about))
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
@@ -234,8 +292,11 @@ class Store:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             directory.chmod(0o755)
+            # A recording rests on its snapshot, so that must outlive a power cut as the recording does.
+            sync_tree(directory)
             hold(directory / MANIFEST)
             directory.rename(target)
+            sync_directory(target.parent)
         return Entry(kind, key, target, files, about)
 
     def remove(self, entry: Entry) -> None:
@@ -248,7 +309,7 @@ class Store:
                 entry.path.rename(work / entry.key)
         except (OSError, RigError):
             # A full disk may have no room for the staging directory. Without its manifest the entry is ignored.
-            (entry.path / MANIFEST).unlink(missing_ok=True)
+            remove_manifest(entry.path)
             shutil.rmtree(entry.path, ignore_errors=True)
 
     def remove_unused(self, entry: Entry) -> bool:
@@ -261,13 +322,18 @@ class Store:
     def bound(self) -> int:
         """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
 
+        Branch points are not counted: they have branch_bound().
         Raises RigError where RIG_CACHE_SIZE is not a size.
         """
-        text = os.environ.get("RIG_CACHE_SIZE", DEFAULT_BOUND)
-        try:
-            return parse_size(text)
-        except ValueError as error:
-            raise RigError(str(error), where="RIG_CACHE_SIZE", remedy="set it to a size such as 8G") from None
+        return _bound("RIG_CACHE_SIZE", DEFAULT_BOUND)
+
+    def branch_bound(self) -> int:
+        """Return the number of bytes that the branch points may take: RIG_BRANCH_SIZE, or the default.
+
+        Each of them is as large as the memory that its guest used.
+        Raises RigError where RIG_BRANCH_SIZE is not a size.
+        """
+        return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""

@@ -241,7 +241,7 @@ class Assembler:
         return read_kill(text, self._line) is not None
 
     def _stray(self, prefix: Prefix, text: str) -> None:
-        """Give a line outside of every open report to an earlier one: the oom_reaper's, or another CPU's backtrace."""
+        """Add a line outside of all open reports to an earlier one: the oom_reaper's, or another CPU's backtrace."""
         if text.startswith("oom_reaper:"):
             reaped = read_reaped(text, self._line)
             for builder in reversed(self._waiting):
@@ -268,6 +268,17 @@ class Assembler:
             if not done and silent <= 10 * _LINGER and len(self._waiting) <= _MOST_OPEN:
                 return
             yield self._close_first()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a report has begun whose event has not been yielded."""
+        return bool(self._waiting)
+
+    def flush(self) -> Iterator[Event]:
+        """Yield what there is of every report, as finish() does. Lines that come later begin anew."""
+        yield from self.finish()
+        self._current.clear()
+        self._last = None
 
     def finish(self) -> Iterator[Event]:
         """Yield the remaining events, complete or not."""

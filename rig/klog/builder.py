@@ -63,6 +63,7 @@ class Builder:
             "number": self.number,
             "time": self.prefix.time,
             "wall": self.prefix.wall,
+            "host": self.prefix.host,
             "caller": self.prefix.caller,
             "line": self.line,
             "last_line": self.last_line,

@@ -7,25 +7,27 @@ The form has a version and a published schema: log.schema.json, which schema.py 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
+from rig.klog.explain.storms import storms
 
 __all__ = ["VERSION", "document", "line"]
 
 VERSION = 1  # raised when a field is removed or changes its meaning, but not when one is added
 
 
-def document(lines: int, events: Iterable[Event], explanations: Iterable[Explanation] = ()) -> str:
+def document(lines: int, events: Sequence[Event], explanations: Iterable[Explanation] = ()) -> str:
     """Return the JSON text of a log: an object with one event or explanation a line.
 
     lines: how many lines the log has.
     """
     members = f'"lines":{lines},\n"events":[{_array(events)}],\n"explanations":[{_array(explanations)}]'
+    members += f',\n"storms":[{_array(storms(events))}]'
     return f'{{"schema":{VERSION},{members}}}'
 
 

@@ -87,7 +87,8 @@ class Event:
     """Something that the kernel reported.
 
     number: position in the log, from 1. time: seconds since the guest's
-    boot, or None where the log carries none. line, last_line: numbers in the input, from 1.
+    boot, or None where the log carries none. host: the machine's name, where syslog or the
+    journal wrote one. line, last_line: numbers in the input, from 1.
     alternatives: other titles under which the same report is known. caused_by: number of the event that led
     here. unknown: lines inside the report that were not understood.
     """
@@ -96,6 +97,7 @@ class Event:
     number: int = 0
     time: float | None = None
     wall: str | None = None
+    host: str | None = None
     caller: str | None = None
     line: int = 0
     last_line: int = 0

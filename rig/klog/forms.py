@@ -30,6 +30,9 @@ def unescaped(raw: str) -> str:
 # journalctl -o json and json-sse. For json-seq the record separator was removed with the other control characters.
 _RECORD = re.compile(r"(?:data: )?\{")
 
+# Programs whose messages say that they killed another one to free memory: rules of oneline.py.
+_KILLERS = ("systemd-oomd", "earlyoom", "nohang", "nohang-desktop", "kubelet", "lmkd")
+
 
 class Unpacker:
     """Return the (prefix, text) pairs of a raw line when called; none for a line that holds only metadata."""
@@ -90,15 +93,19 @@ def _journal_record(raw: str) -> list[tuple[Prefix, str]] | None:
     if isinstance(message, list):  # journalctl prints a message that is not printable text as a list of bytes
         message = bytes(item & 255 for item in message if isinstance(item, int)).decode("utf-8", "replace")
     source = record.get("_TRANSPORT", record.get("SYSLOG_IDENTIFIER", "kernel"))
-    if not isinstance(message, str) or source not in ("kernel", "syslog"):
+    name = record.get("SYSLOG_IDENTIFIER")
+    if isinstance(message, str) and name in _KILLERS:
+        message = f"{name}[{record.get('_PID', 0)}]: {message}"
+    elif not isinstance(message, str) or source not in ("kernel", "syslog"):
         return []
     time = record.get("_SOURCE_MONOTONIC_TIMESTAMP") or record.get("__MONOTONIC_TIMESTAMP")
     wall = record.get("__REALTIME_TIMESTAMP")
-    level = record.get("PRIORITY")
+    level, host = record.get("PRIORITY"), record.get("_HOSTNAME")
     prefix = Prefix(
         time=int(time) / 1e6 if isinstance(time, str) and time.isdecimal() else None,
         wall=wall if isinstance(wall, str) else None,
         level=int(level) & 7 if isinstance(level, str) and level.isdecimal() else None,
         present=True,
+        host=host if isinstance(host, str) else None,
     )
     return [(prefix, part) for part in message.split("\n")]

@@ -15,10 +15,10 @@ __all__ = ["Kind"]
 class Kind(StrEnum):
     """A kind of event.
 
-    gravity: 0 for an OOM kill, 1 for a kernel that is broken, 2 for one that hangs, 3 for a finding that may be
-    harmless, 4 for what concerns one program or nobody; of a log's events the first of the lowest gravity is
-    explained. crash: whether the kernel reports it with a trace, as a CrashEvent. meaning: what it is, for a reader who
-    sees the kind for the first time.
+    gravity: 0 for an OOM kill, 1 for a kernel that is broken and for a kill by a program, 2 for a kernel that hangs, 3
+    for a finding that may be harmless, 4 for what concerns one program or nobody; of a log's events the first of the
+    lowest gravity is explained. crash: whether the kernel reports it with a trace, as a CrashEvent. meaning: what it
+    is, for a reader who sees the kind for the first time.
     """
 
     gravity: int
@@ -36,6 +36,7 @@ class Kind(StrEnum):
     OOM = "oom", 0, False, "Memory ran out, and the kernel killed to get some back."
     OOPS = "oops", 1, True, "The CPU refused an access of the kernel's; the kernel ended the task that it ran for."
     BUG = "bug", 1, True, "The kernel found that a condition which must always hold does not."
+    USER_KILL = "user-kill", 1, False, "A program, not the kernel, killed others because memory was short."
     PANIC = "panic", 1, True, "The kernel gave up: the machine stopped here."
     KASAN = "kasan", 1, True, "The address sanitizer saw kernel code use memory that it did not own."
     KMSAN = "kmsan", 1, True, "The memory sanitizer saw kernel code use a value that was never written."

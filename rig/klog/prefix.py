@@ -22,6 +22,7 @@ class Prefix(NamedTuple):
     wall: the wall-clock time as printed.
     level: 0 (emerg) to 7 (debug).
     present: whether the line has a prefix at all.
+    host: the machine's name, of syslog and journalctl.
     """
 
     time: float | None = None
@@ -29,6 +30,7 @@ class Prefix(NamedTuple):
     wall: str | None = None
     level: int | None = None
     present: bool = False
+    host: str | None = None
 
 
 NONE = Prefix()
@@ -45,7 +47,7 @@ _PREFIX = re.compile(
     r"|\d{9,10}\.\d{6}(?= \S+ kernel)"  # short-unix
     r"|\d\d:\d\d:\d\d(?:[.,]\d+)?(?= )"
     r") ?)?"
-    r"(?:(?:\[ *\d+\.\d+\] )?(?!\[)[^\s\[\]<>]+ (?:kernel|klogd|vmunix)(?:\[\d+\])?(?::| -(?: -)* ) ?)?"
+    r"(?:(?:\[ *\d+\.\d+\] )?(?!\[)(?P<host>[^\s\[\]<>]+) (?:kernel|klogd|vmunix)(?:\[\d+\])?(?::| -(?: -)* ) ?)?"
     r"(?:\[(?P<ctime>[^\[\]]{0,40}\d:\d\d:\d\d[^\[\]]{0,40}|[A-Z][a-z]{2}\s?\d+ \d\d:\d\d|\s*\+\d+\.\d+"
     r"|\s*<\s*\d+\.\d+>)\] ?)?"
     r"(?:\[ *(?P<time>\d{1,10}\.\d{3,9})\](?P<pad>\s?))?"
@@ -95,7 +97,9 @@ def split_prefix(raw: str) -> tuple[Prefix, str]:
     assert match is not None  # every part of the pattern is optional
     if not match.end():
         return NONE, raw
-    level, name, wall, ctime, time, caller = match.group("level", "name", "wall", "ctime", "time", "caller")
+    level, name, wall, ctime, host, time, caller = match.group(
+        "level", "name", "wall", "ctime", "host", "time", "caller"
+    )
     return (
         Prefix(
             time=float(time) if time else None,
@@ -103,6 +107,7 @@ def split_prefix(raw: str) -> tuple[Prefix, str]:
             wall=wall or ctime,
             level=int(level) & 7 if level else _LEVELS.get(name) if name else None,
             present=True,
+            host=host,
         ),
         raw[match.end() :],
     )

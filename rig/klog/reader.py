@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rig.klog.assembler import Assembler
@@ -18,7 +18,7 @@ from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, bounded, clean
 from rig.klog.wrapping import WINDOW, Columns, Wrapping, ends_alike, learn, runs_backwards
 
-__all__ = ["KeptLine", "Log", "read", "read_events"]
+__all__ = ["KeptLine", "Log", "Reader", "read", "read_events"]
 
 _MOST_TURNED = 64 << 20  # bytes of a log with its newest line first that are held and reversed at once
 _WINDOW_BYTES = 1 << 16
@@ -68,21 +68,24 @@ class Log:
         return tuple(event for event in self.events if event.kind in kinds)
 
 
-def read(chunks: Iterable[bytes], *, keep_lines: bool = False) -> Log:
+def read(
+    chunks: Iterable[bytes], *, keep_lines: bool = False, keep: Callable[[Event], Event] = lambda event: event
+) -> Log:
     """Return a whole log's events.
 
     chunks: the log's bytes, in pieces of any size. No content raises an error.
     keep_lines: whether the lines of the reports are kept too, at most 64 MB of them.
+    keep: is called with each event when it is complete, and returns what is kept of it.
     """
-    reader = _Reader(_Keeper() if keep_lines else None)
-    events = tuple(reader.run(chunks))
+    reader = Reader(_Keeper() if keep_lines else None)
+    events = tuple(map(keep, reader.run(chunks)))
     kept = () if reader.keeper is None else reader.keeper.kept(reader.lines if reader.turned else None)
     return Log(events=events, lines=reader.lines, looks_like_text=reader.looks_like_text, kept=kept)
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     """Yield each event of a log when it is complete; memory use does not grow with the length of the log."""
-    return _Reader().run(chunks)
+    return Reader().run(chunks)
 
 
 class _Keeper:
@@ -105,13 +108,15 @@ class _Keeper:
         return tuple(replace(line, line=turned_of + 1 - line.line) for line in reversed(self._kept))
 
 
-class _Reader:
+class Reader:
+    """Turn blocks of whole lines into events. read() and Follower are what other code calls."""
+
     def __init__(self, keeper: _Keeper | None = None) -> None:
         self.lines = 0
         self.looks_like_text = True
         self.turned = False
         self.keeper = keeper
-        self._assembler = Assembler()
+        self.assembler = Assembler()
         self._unpack = Unpacker()
         self._wrapping: Wrapping | Columns | None = None
         self._backwards: bool | None = None  # None: no report has been seen yet
@@ -129,8 +134,8 @@ class _Reader:
                     self.turned = True
                     yield from self._turned_round(block, source)
                     return
-            yield from self._block(block)
-        yield from self._assembler.finish()
+            yield from self.read_block(block)
+        yield from self.assembler.finish()
 
     def _turned_round(self, block: bytes, source: Iterator[bytes]) -> Iterator[Event]:
         """Read a log whose newest line comes first. A log larger than _MOST_TURNED is reversed piece by piece."""
@@ -142,9 +147,9 @@ class _Reader:
             size += len(piece)
             if size >= _MOST_TURNED or not piece:
                 for part in blocks([turned_round(b"".join(held))]):
-                    events += self._block(part)
+                    events += self.read_block(part)
                 held, size = [], 0
-        events += self._assembler.finish()
+        events += self.assembler.finish()
         for number, event in enumerate(reversed(events), 1):
             yield replace(renumbered(event, self.lines), number=number)
 
@@ -154,10 +159,10 @@ class _Reader:
             return None
         return runs_backwards([_decoded(line) for line in _window(block, start)])
 
-    def _block(self, block: bytes) -> Iterator[Event]:
+    def read_block(self, block: bytes) -> Iterator[Event]:
         """Read a block: line by line within a report; outside of reports, skip to the next line with a keyword."""
         scanner = Scanner(block)
-        assembler = self._assembler
+        assembler = self.assembler
         start, length = 0, len(block)
         while start < length:
             if assembler.idle:
@@ -197,7 +202,7 @@ class _Reader:
                 break
             begin = before
         if begin < found:
-            self._assembler.expect_headless()
+            self.assembler.expect_headless()
         return begin
 
     def _learn(self, block: bytes, start: int) -> None:
@@ -233,7 +238,7 @@ class _Reader:
         text = bounded(text)
         if self.keeper is not None:
             self.keeper.keep(self.lines, raw, text)
-        self._assembler.feed(prefix, text, self.lines)
+        self.assembler.feed(prefix, text, self.lines)
 
 
 def _decoded(raw: bytes) -> str:

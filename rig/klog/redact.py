@@ -25,7 +25,7 @@ _KERNEL = re.compile(
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 _PATH = re.compile(r"(?<=[\s=(])/[^\s,()]+")
 _PATHS = {"oom_memcg", "task_memcg", "cgroup_path", "cpuset", "object"}
-_DROPPED = {"hardware", "wall", "workqueue"}
+_DROPPED = {"hardware", "host", "wall", "workqueue"}
 
 
 class Redactor:
@@ -57,7 +57,7 @@ class Redactor:
         return path if path in ("/", "") else self._paths.setdefault(path, f"/path-{len(self._paths) + 1}")
 
     def _collect(self, value: Any) -> None:
-        """Collect the names of all tasks first, because a text may contain a name before its own field is reached."""
+        """Collect all names and paths first, because a text may contain one before its own field is reached."""
         if isinstance(value, (Task, Kill, Reaped)):
             self.name(value.comm)
         elif isinstance(value, TaskRow):
@@ -67,7 +67,15 @@ class Redactor:
                 self._collect(item)
         elif is_dataclass(value):
             for field in fields(value):
+                self._collect_path(field.name, getattr(value, field.name))
                 self._collect(getattr(value, field.name))
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                self._collect_path(name, item)
+
+    def _collect_path(self, name: str, value: Any) -> None:
+        if name in _PATHS and isinstance(value, str):
+            self.path(value)
 
     def _walk(self, value: Any, key: str = "") -> Any:
         if isinstance(value, Registers):
@@ -93,6 +101,8 @@ class Redactor:
             return self.name(value)
         if name in ("address", "ip", "sp", "base") and isinstance(value, str):
             return "0"
+        if name == "what" and isinstance(value, str):
+            return self.line(value)
         return self._walk(value, name)
 
     def _scalar(self, value: Any, key: str) -> Any:

@@ -64,8 +64,10 @@ class Scanner:
         if self._records:
             return start
         if not self._words:
+            # Most blocks have few capital letters: what remains when all else is deleted rules words out at once.
             capitals = block.translate(None, _NO_CAPITALS)
             self._words = _WORDS + tuple(word for letters, word in _CAPITALS if letters in capitals)
+        # Each word's next hit is kept, so that a block is searched once for each word and not once for each line.
         while True:
             nearest = -1
             for word in self._words:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rig.klog.crash.crash_event import CrashEvent
 from rig.klog.document import VERSION
 from rig.klog.explain.explanation import Explanation
+from rig.klog.explain.storms import Storm
 from rig.klog.oneline import OneLineEvent
 from rig.klog.oom.allocation import AllocationEvent
 from rig.klog.oom.oom_event import OomEvent
@@ -34,6 +35,7 @@ class Document(BaseModel):
     lines: int = Field(description="how many lines the input had")
     events: list[OomEvent | AllocationEvent | PanicEvent | CrashEvent | OneLineEvent]
     explanations: list[Explanation] = Field(default_factory=list)
+    storms: list[Storm] = Field(default_factory=list, description="OOM reports that are one shortage")
 
 
 def json_schema() -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 __all__ = ["LONGEST_LINE", "LONGEST_TEXT", "blocks", "bounded", "clean"]
 
 LONGEST_LINE = 16 * 1024  # bytes; longer than a message, because a journal's JSON record has many other fields
-LONGEST_TEXT = 2048  # PRINTK_MESSAGE_MAX (kernel/printk/internal.h) since 6.3; LOG_LINE_MAX, 1 KiB, before
+LONGEST_TEXT = 2048  # PRINTK_MESSAGE_MAX (kernel/printk/internal.h) since 6.3; CONSOLE_LOG_MAX, 1 KiB, before
 BLOCK = 1 << 18
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass, replace
 
 from rig.errors import RigError, UsageError
 from rig.image.store import Store
-from rig.image.whole_file import write_whole
 from rig.machine import host
 from rig.machine.identity import identity_of, key_of
 from rig.machine.prove import Failure, prove
 from rig.machine.qemu import Qemu
 from rig.machine.spec import Accel, Clock, GuestSpec
+from rig.whole_file import write_whole
 
 __all__ = ["Choice", "Proof", "choose_accel", "prove_kvm"]
 

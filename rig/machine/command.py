@@ -91,8 +91,8 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
     if spec.clock is Clock.LIVE:
         return ["-rtc", "base=utc"]
     icount = f"shift={WARP_SHIFT},sleep=off"
-    if wiring.rr is not None:
-        icount += f",rr={wiring.rr},rrfile={_escaped(wiring.recording)}"
+    if wiring.recorder is not None:
+        icount += f",rr={wiring.recorder.mode},rrfile={_escaped(wiring.recorder.file)}"
     return ["-icount", icount, "-rtc", f"base={EPOCH},clock=vm"]
 
 
@@ -103,7 +103,8 @@ def _cpu(spec: GuestSpec) -> list[str]:
     return [
         "-accel", f"tcg,thread={threads}",
         "-cpu", spec.cpu_model,
-        # The VAPIC (hw/i386/kvmvapic.c) patches Windows guests. Loading a snapshot in a replay hangs on it.
+        # The VAPIC (hw/i386/vapic.c, kvmvapic.c in QEMU 7.2) patches Windows guests. Loading a snapshot in a replay
+        # hangs on it.
         "-global", "apic-common.vapic=off",
         "-smp", str(spec.cpus),
     ]  # fmt: skip
@@ -115,22 +116,34 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     Root and payload are NVDIMMs. Access to them is a memory access, not I/O, so a replay needs no record of it. Their
     sizes do not count towards -m.
     """
+    slots = 2 + len(spec.layers) + (spec.continuation_size > 0)
     maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
     if wiring.ram is not None:
-        share = "on" if wiring.ram_kept else "off"
-        path = _escaped(wiring.ram)
+        share = "on" if wiring.ram.kept else "off"
+        path = _escaped(wiring.ram.path)
         # One thread per host CPU, because the guest cannot start before all its memory is allocated.
         early = f",prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" if wiring.prealloc else ""
         ram = ["-object", f"memory-backend-file,id=ram,mem-path={path},size={spec.memory},share={share}{early}"]
     return [
-        "-m", f"{spec.memory >> 20}M,slots={2 + len(spec.layers)},maxmem={maxmem >> 20}M",
+        "-m", f"{spec.memory >> 20}M,slots={slots},maxmem={maxmem >> 20}M",
         *ram,
         "-object", _backend("payload", wiring.payload, spec.payload_size),
         "-device", "nvdimm,id=nv-payload,memdev=payload,unarmed=on",
         "-object", _backend("root", spec.rootfs, spec.rootfs_size),
         "-device", "nvdimm,id=nv-root,memdev=root,unarmed=on",
         *_layers(spec, wiring),
+        *_continuation(spec, wiring),
+    ]  # fmt: skip
+
+
+def _continuation(spec: GuestSpec, wiring: Wiring) -> list[str]:
+    """Return the options for the NVDIMM of a continuation. The agent finds it as the one without a filesystem."""
+    if not spec.continuation_size:
+        return []
+    return [
+        "-object", _backend("continuation", wiring.continuation, spec.continuation_size),
+        "-device", "nvdimm,id=nv-continuation,memdev=continuation,unarmed=on",
     ]  # fmt: skip
 
 
@@ -154,7 +167,7 @@ def memory_is_a_file(spec: GuestSpec) -> bool:
     return not any("memdev=" in word for word in spec.qemu_args)
 
 
-def _backend(name: str, path: Path, size: int) -> str:
+def _backend(name: str, path: Path | None, size: int) -> str:
     return f"memory-backend-file,id={name},mem-path={_escaped(path)},size={size},share=on,readonly=on"
 
 
@@ -189,15 +202,16 @@ def _channels(wiring: Wiring) -> list[str]:
 
 
 def _disks(spec: GuestSpec, wiring: Wiring) -> list[str]:
-    if not spec.swap:
-        return []
-    file = f"driver=file,filename={_escaped(wiring.swap)},cache.direct=off"
-    return [
-        "-blockdev",
-        f"driver=raw,node-name=swap,file.{file.replace(',', ',file.')}",
-        "-device",
-        "virtio-blk-pci,drive=swap",
-    ]
+    """Return the options for the disks. The guest names them in this order: /dev/vda, /dev/vdb."""
+    words = []
+    for name, size, path in (("swap", spec.swap, wiring.swap), ("disk", spec.disk, wiring.disk)):
+        if size:
+            file = f"driver=file,filename={_escaped(path)},cache.direct=off"
+            words += [
+                "-blockdev", f"driver=raw,node-name={name},file.{file.replace(',', ',file.')}",
+                "-device", f"virtio-blk-pci,drive={name}",
+            ]  # fmt: skip
+    return words
 
 
 def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
@@ -211,14 +225,14 @@ def _network(spec: GuestSpec, wiring: Wiring) -> list[str]:
 
 
 def _debugger(wiring: Wiring) -> list[str]:
-    if not wiring.debugger:
+    if wiring.debugger is None:
         return []
     disk = []
-    if wiring.history is not None:
-        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.history)}"]
+    if wiring.debugger.history is not None:
+        disk = ["-drive", f"if=none,id=history,format=qcow2,file={_escaped(wiring.debugger.history)}"]
     where = f"path={_escaped(wiring.gdb)}"
-    if wiring.debugger_port is not None:
-        where = f"host=127.0.0.1,port={wiring.debugger_port}"
+    if wiring.debugger.port is not None:
+        where = f"host=127.0.0.1,port={wiring.debugger.port}"
     return ["-chardev", f"socket,id=gdb,{where},server=on,wait=off", "-gdb", "chardev:gdb", *disk]
 
 

@@ -26,6 +26,7 @@ class Console:
 
     on_line: called in that thread with each line, as bytes without the line end.
     on_data: called in that thread with every byte that is kept, as it arrives.
+    before: what the guest printed before the snapshot was taken; the file begins with it.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Console:
         log: Path,
         on_line: Callable[[bytes], None],
         on_data: Callable[[bytes], None] = lambda data: None,
+        before: bytes = b"",
     ) -> None:
         self._end = end
         self._log = TeeLog(log)
         self.kept = HeadAndTail(LONGEST_LOG, LONGEST_END)
         self._on_line = on_line
         self._on_data = on_data
+        self._before = before
         self._tail = b""
         self.lines_seen = 0
         self.bytes_seen = 0
@@ -60,6 +63,8 @@ class Console:
                 self._end.descriptor, timeout=None, maxread=65536, searchwindowsize=4096, use_poll=True
             )
             spawn.delaybeforesend = None
+            log.write(self._before)
+            self._on_data(self._before)
             while True:
                 try:
                     data = spawn.read_nonblocking(65536, timeout=None)

@@ -17,7 +17,7 @@ from rig.image.digest import digest_text
 from rig.machine.command import build_command, memory_is_a_file
 from rig.machine.host import host_cpu
 from rig.machine.qemu import Qemu
-from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, RamFile, Wiring
 from rig.sanitize import plain
 
 __all__ = ["Identity", "differences", "identity_of", "key_of"]
@@ -38,9 +38,11 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         directory=Path("/"),
         payload=Path("payload"),
         swap=Path("swap") if spec.swap else None,
+        disk=Path("disk") if spec.disk else None,
         shell=spec.clock is Clock.LIVE,
-        ram=Path("ram") if memory_is_a_file(spec) else None,
+        ram=RamFile(Path("ram")) if memory_is_a_file(spec) else None,
         blank_layers=Path("layers"),
+        continuation=Path("continuation"),
     )
     identity = {
         "format": FORMAT,
@@ -56,6 +58,8 @@ def identity_of(spec: GuestSpec, qemu: Qemu) -> Identity:
         # Index 0 is the path of QEMU, which does not shape the guest.
         "command": build_command(neutral, wiring, qemu)[1:],
     }
+    if spec.disk:
+        identity["disk"] = spec.disk
     if spec.accel is Accel.KVM:
         # With -cpu host a snapshot from another host may use a CPU feature that this host lacks.
         identity |= {f"host {name}": value for name, value in host_cpu().items()}

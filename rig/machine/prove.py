@@ -10,6 +10,7 @@ from rig.errors import RigError
 from rig.image.payload import blank_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
+from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, runtime_directory, swap_file
@@ -57,6 +58,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
                 payload=directory / "payload",
                 incoming=True,
                 swap=swap_file(spec, directory),
+                disk=disk_file(spec, directory, blank=True),
                 shell=True,
             )
             async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pwd
 import socket
@@ -26,6 +25,7 @@ from rig.machine.process import QemuProcess, running_qemu
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.run.records import parse_record
 
 __all__ = [
     "DRAIN_DEADLINE",
@@ -78,14 +78,13 @@ class Session:
     def collect(self, line: bytes, listeners: Listeners) -> None:
         """Process one line of the agent's port. A line that is not a record is counted in bad_records."""
         try:
-            record = json.loads(line.decode(errors="replace"))
-            name = record["ev"]
-        except (ValueError, KeyError, TypeError):
+            record = dict(parse_record(line))
+        except ValueError:
             self.bad_records += 1
             return
         listeners.on_record(record)
         for wanted, future in self._waiting:
-            if wanted == name and not future.done():
+            if wanted == record["ev"] and not future.done():
                 future.set_result(record)
 
     async def record(self, name: str, timeout: float) -> dict[str, Any]:
@@ -207,6 +206,7 @@ async def started(
     listeners: Listeners,
     *,
     records_before: bytes = b"",
+    console_before: bytes = b"",
     state: int | None = None,
     memory: int | None = None,
     scale: float = 1.0,
@@ -215,6 +215,7 @@ async def started(
 
     out: the directory for console.log, events.jsonl and qemu.log.
     records_before: what the agent reported before the snapshot that is to be restored.
+    console_before: what the guest printed before it, if that belongs to the run.
     state: an open descriptor of the snapshot's file, to save to or restore from.
     memory: an open descriptor of the file that backs the guest's memory.
     scale: multiplies the deadlines, for slow machines.
@@ -223,7 +224,8 @@ async def started(
     wiring = confined(wiring)
     command = build_command(spec, wiring, qemu)
     monitor = Monitor(wiring.name, scale)
-    console = Console(ReadEnd(wiring.console), out / "console.log", listeners.on_line, listeners.on_console)
+    log = out / "console.log"
+    console = Console(ReadEnd(wiring.console), log, listeners.on_line, listeners.on_console, console_before)
     shell = None
     if wiring.shell:
         # QEMU refuses to start when nothing listens on the socket, so listen even if no user attaches.
@@ -246,7 +248,7 @@ async def started(
         warp = spec.clock is Clock.WARP
         with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
-                session = Session(wiring, command, process, monitor, console, channel, out / "console.log", shell)
+                session = Session(wiring, command, process, monitor, console, channel, log, shell)
                 await _connected(session, START_DEADLINE * scale)
                 # Pin only now: the threads that preallocate memory at the start use all CPUs.
                 keep_to(process.pid, cpu)

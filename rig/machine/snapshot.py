@@ -24,17 +24,19 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.image.continuation import write_continuation
 from rig.image.daximage import write_blank
 from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
 from rig.image.store import Entry, Store
 from rig.machine.command import memory_is_a_file
+from rig.machine.disk import disk_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
-from rig.machine.spec import Clock, GuestSpec, Wiring
+from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
 
 __all__ = [
     "Patience",
@@ -43,11 +45,13 @@ __all__ = [
     "as_restored",
     "expected_snapshot",
     "find_snapshot",
+    "guest_memory",
     "imported_snapshot",
     "kept_identity",
     "make_snapshot",
     "nearest_snapshots",
     "restored",
+    "save_state",
 ]
 
 STATE = "state"
@@ -117,6 +121,16 @@ class Snapshot(SnapshotFiles):
     queue_entries: int | None = None
 
     @property
+    def console_before(self) -> bytes:
+        """What the guest printed before it was saved and belongs to the run. A snapshot is taken before any run."""
+        return b""
+
+    @property
+    def records_before(self) -> bytes:
+        """What the agent reported before the guest was saved."""
+        return self.ready_line
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what this QEMU does differently and what that costs of the guest's memory. Usually empty."""
         if self.queue_entries is None or self.queue_entries <= QUEUE_ENTRIES:
@@ -133,10 +147,7 @@ class Snapshot(SnapshotFiles):
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot with this key, verified by hash, or None. A damaged one is removed and logged."""
     entry = store.get_verified("snapshot", key)
-    if entry is None:
-        return None
-    entry.touch()
-    return _from_entry(entry)
+    return None if entry is None else _from_entry(entry)
 
 
 def kept_identity(entry: Entry) -> Identity | None:
@@ -160,7 +171,6 @@ def imported_snapshot(store: Store, key: str) -> Snapshot | None:
     entry = store.get_verified("imported", key)
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
-    entry.touch()
     try:
         return _from_entry(entry)
     except (ValueError, RecursionError):
@@ -216,9 +226,11 @@ async def make_snapshot(
     """
     identity = identity_of(spec, qemu)
     key = key_of(identity)
-    with store.staging_directory() as work, runtime_directory(key) as directory, _memory(spec) as memory:
+    with store.staging_directory() as work, runtime_directory(key) as directory, guest_memory(spec) as memory:
         blank = work / "payload"
         blank_payload(blank)
+        if spec.continuation_size:
+            write_continuation(work / "continuation")
         result = work / "result"
         result.mkdir()
         wiring = Wiring(
@@ -226,10 +238,11 @@ async def make_snapshot(
             directory=directory,
             payload=blank,
             swap=swap_file(spec, work),
+            disk=disk_file(spec, work, blank=True),
             shell=spec.clock is Clock.LIVE,
-            ram=None if memory is None else Path(f"/proc/self/fd/{memory}"),
-            ram_kept=True,
+            ram=None if memory is None else RamFile(Path(f"/proc/self/fd/{memory}"), kept=True),
             blank_layers=_blank_layers(spec, work / "layers"),
+            continuation=work / "continuation",
         )
         with (result / STATE).open("wb") as state:
             listening = listeners or Listeners()
@@ -241,7 +254,7 @@ async def make_snapshot(
                 # On the warp clock the time of an idle guest would run on while it is saved.
                 await session.monitor.execute("stop")
                 entries = await _queue_entries(session)
-                await _save(session, state.fileno(), qemu, store.root)
+                await save_state(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 # If QEMU does not exit in time, started() kills it at the end of its block.
                 with contextlib.suppress(TimeoutError):
@@ -300,7 +313,7 @@ def _blank_layers(spec: GuestSpec, directory: Path) -> Path | None:
 
 
 @contextmanager
-def _memory(spec: GuestSpec) -> Iterator[int | None]:
+def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
     """Yield a memfd for the guest's memory, or None if rig does not back that memory with a file.
 
     The kernel would write the dirty pages of a file on a disk back while the guest boots.
@@ -331,7 +344,8 @@ def _head(kernel: Path) -> bytes:
         return file.read(((start[0x1F1] or 4) + 2) * 512)
 
 
-async def _save(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
+async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
+    """Write a stopped guest's devices to an open file. Raises RigError when QEMU fails or the disk is full."""
     try:
         await session.monitor.migrate("out", descriptor, to_file=has(qemu, MIGRATE_TO_FILE))
     except RigError as error:
@@ -343,7 +357,8 @@ async def _save(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> N
 
 def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tuple[GuestSpec, Wiring]:
     """Return spec and wiring with the snapshot's files in place of the files that the guest boots from."""
-    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=snapshot.ram)
+    ram = None if snapshot.ram is None else RamFile(snapshot.ram)
+    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=ram)
 
 
 @asynccontextmanager
@@ -355,17 +370,30 @@ async def restored(
     listeners: Listeners,
     snapshot: Snapshot,
     *,
+    memory: int | None = None,
     scale: float = 1.0,
 ) -> AsyncIterator[Session]:
     """Restore a guest from its snapshot and yield it with its CPUs stopped.
 
+    memory: an open copy of the snapshot's memory, which the guest maps shared, so that it can be saved again.
     scale: multiplies the deadlines, for slow machines.
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
     spec, wiring = as_restored(spec, wiring, snapshot)
+    if memory is not None:
+        wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{memory}"), kept=True))
     with snapshot.state.open("rb") as state:
         async with started(
-            spec, wiring, qemu, out, listeners, records_before=snapshot.ready_line, state=state.fileno(), scale=scale
+            spec,
+            wiring,
+            qemu,
+            out,
+            listeners,
+            records_before=snapshot.records_before,
+            console_before=snapshot.console_before,
+            state=state.fileno(),
+            memory=memory,
+            scale=scale,
         ) as session:
             await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
             yield session

@@ -6,8 +6,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["Accel", "Clock", "GuestSpec", "Layer", "Wiring"]
+__all__ = ["Accel", "Clock", "Debugger", "GuestSpec", "Layer", "RamFile", "Recorder", "Wiring"]
 
 
 class Clock(enum.StrEnum):
@@ -49,8 +50,10 @@ class GuestSpec:
     kernel_digest, initramfs_digest, rootfs_digest: SHA-256 of the files' content.
     machine, cpu_model: the values of -machine and -cpu.
     swap: bytes of the virtio disk for swap, 0 for none.
+    disk: bytes of the virtio disk for files, 0 for none.
     append: words added to the kernel's command line.
     qemu_args: words added to QEMU's command line.
+    continuation_size: bytes of the NVDIMM for the continuation of a branched run, 0 for a guest without one.
     """
 
     memory: int
@@ -68,28 +71,58 @@ class GuestSpec:
     machine: str
     cpu_model: str
     swap: int = 0
+    disk: int = 0
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    continuation_size: int = 0
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """QEMU's record and replay: the rrfile, and whether QEMU writes or reads it."""
+
+    mode: Literal["record", "replay"]
+    file: Path
+
+
+@dataclass(frozen=True)
+class Debugger:
+    """QEMU's gdbstub.
+
+    port: a port of 127.0.0.1; None for a Unix socket.
+    history: a qcow2 image for the snapshots of a replay, from which gdb executes backwards.
+    """
+
+    port: int | None = None
+    history: Path | None = None
+
+
+@dataclass(frozen=True)
+class RamFile:
+    """A file that backs the guest's memory.
+
+    kept: whether the guest's writes go to the file; otherwise it is mapped privately.
+    """
+
+    path: Path
+    kept: bool = False
 
 
 @dataclass(frozen=True)
 class Wiring:
     """What differs between two starts of the same guest: sockets, files, a name.
 
+    It is the complement of GuestSpec: nothing here is part of a snapshot's identity. It has many fields because each of
+    them adds one option to QEMU's command line (command.py), independent of the others.
+
     directory: the directory of the sockets and pipes.
     incoming: whether QEMU waits for a snapshot to restore.
-    rr: `record` or `replay`.
-    recording: the rrfile that QEMU writes or reads.
     ssh: whether QEMU forwards a port of 127.0.0.1, which it chooses, to the guest's SSH server.
     run_as: the user to which a QEMU started as root drops its privileges.
-    debugger: whether QEMU's gdbstub listens, on a Unix socket or on debugger_port.
-    debugger_port: a port of 127.0.0.1.
-    history: a qcow2 image for the snapshots of a replay.
     dump: an open descriptor of the file for the memory of a guest that panicked.
-    ram: a file that backs the guest's memory, mapped privately unless ram_kept is set.
-    ram_kept: whether the guest's writes go to the file `ram`.
     prealloc: whether QEMU allocates all of the guest's pages before the guest starts.
+    continuation: the image of the continuation: blank, the point at which to stop, or other steps of the plan.
     blank_layers: a directory of blank images, named by their sizes, that stand in for the layers of a new snapshot.
     """
 
@@ -97,20 +130,18 @@ class Wiring:
     directory: Path
     payload: Path
     incoming: bool = False
-    rr: str | None = None
-    recording: Path | None = None
+    recorder: Recorder | None = None
     swap: Path | None = None
+    disk: Path | None = None
     ssh: bool = False
     run_as: str | None = None
     shell: bool = False
-    debugger: bool = False
-    debugger_port: int | None = None
-    history: Path | None = None
+    debugger: Debugger | None = None
     dump: int | None = None
-    ram: Path | None = None
-    ram_kept: bool = False
+    ram: RamFile | None = None
     prealloc: bool = False
     blank_layers: Path | None = None
+    continuation: Path | None = None
 
     @property
     def qmp(self) -> Path:

@@ -60,7 +60,7 @@ class Shell:
 
     def run(self, command: str, timeout: float = 30.0) -> str:
         """Run a command and return its stdout. Raises GuestError with its stderr when it fails."""
-        with self._transport.open_session() as channel:
+        with _convert_errors(command), self._transport.open_session() as channel:
             channel.settimeout(timeout)
             channel.exec_command(command)
             out = channel.makefile("rb").read().decode(errors="replace")
@@ -78,10 +78,11 @@ class Shell:
         Raises GuestError when a file arrives damaged.
         """
         sums = {}
-        sftp = paramiko.SFTPClient.from_transport(self._transport)
+        with _convert_errors("SFTP"):
+            sftp = paramiko.SFTPClient.from_transport(self._transport)
         if sftp is None:
             raise GuestError("the guest has no SFTP server", where="SSH")
-        with sftp:
+        with _convert_errors("the transfer of the plan"), sftp:
             for target in sorted({str(Path(name).parent) for name in (*files, *texts)}):
                 self.run(f"mkdir -p '{target}'")
             for target, source in files.items():
@@ -103,15 +104,27 @@ class Shell:
 
 
 @contextmanager
+def _convert_errors(what: str) -> Iterator[None]:
+    """Raise GuestError where the connection breaks, as it does when the guest's server has no memory left."""
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise GuestError(f"the connection broke during {what}: {error or type(error).__name__}", where="SSH") from error
+
+
+@contextmanager
 def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> Iterator[Shell]:
     """Connect to the guest as root and yield the session. Retry until the guest's server is up.
 
     host_key: the public key that the agent reported over its own port; the server must present it.
     timeout: seconds.
-    Raises GuestError when the server does not come up or refuses the key, RigError for another host key.
+    Raises GuestError when the server does not come up or refuses the key.
+    Raises RigError for another host key, and for one that the agent did not report.
     """
     deadline = time.monotonic() + timeout
     expected = host_key.split()
+    if len(expected) < 2:
+        raise RigError("the guest's agent did not report the SSH server's host key", where=f"127.0.0.1:{port}")
     transport: paramiko.Transport | None = None
     last: Exception | None = None
     while time.monotonic() < deadline:
@@ -122,6 +135,7 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
             transport.start_client(timeout=max(5.0, deadline - time.monotonic()))
             break
         except (OSError, EOFError, paramiko.SSHException) as error:
+            # QEMU accepts for the guest: until its server is up, the connection succeeds and the handshake fails.
             last = error
             if transport is not None:
                 transport.close()
@@ -131,7 +145,7 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
         raise GuestError(f"SSH did not come up within {timeout:g} s: {last}", where=f"127.0.0.1:{port}")
     try:
         offered = transport.get_remote_server_key()
-        if len(expected) >= 2 and offered.get_base64() != expected[1]:
+        if offered.get_base64() != expected[1]:
             raise RigError("the SSH server's host key is not the guest's", where=f"127.0.0.1:{port}")
         try:
             transport.auth_publickey("root", key)

@@ -60,6 +60,7 @@ class HeadAndTail:
         self._room -= len(kept)
         if rest:
             self._tail += rest
+            # Cut at twice the size: cutting at each read would copy the whole tail each time.
             if len(self._tail) > 2 * self._most:
                 self._cut()
         return kept
@@ -91,11 +92,13 @@ class Ration:
         self.left_out = 0
 
     def take(self, records: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the records that are kept. A record is a line of JSON without its line end.
+        """Yield the records to keep, and in place of each gap one `left-out` record.
 
-        A record `left-out` stands for each gap of dropped lines, so that these do not count as lost records.
+        The `left-out` record counts the dropped lines and has the last one's number, so that they do not count as lost.
+        records: lines of JSON without their line ends.
         """
         for record in records:
+            # The agent writes a record's number, time and kind first (FRAME), so none need be parsed to be dropped.
             head = record[:160]
             if b'"ev":"line"' in head:
                 self._lines -= len(record) + 1

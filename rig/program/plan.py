@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from rig.errors import UsageError
 from rig.image.layer.config import ImageConfig
+from rig.machine.disk import DISK_LABEL
 from rig.program.request import ProgramRequest
 from rig.scenario.plan import SWAP_DEVICE, RenderedPlan, RenderedStep
 from rig.scenario.settings import Settings
@@ -44,6 +45,10 @@ class Command:
     env: dict[str, str]
     cwd: str
     user: str
+
+
+def _mounted(path: str) -> RenderedStep:
+    return RenderedStep("mount", (("label", DISK_LABEL), ("path", path), ("root", ROOT)))
 
 
 def program_command(request: ProgramRequest, config: ImageConfig, argv: tuple[str, ...]) -> Command:
@@ -102,9 +107,12 @@ def program_plan(
         spawn += [("uid", str(ids[0])), ("gid", str(ids[1]))]
     if stdin is not None:
         spawn.append(("stdin", stdin))
+    if request.tty:
+        spawn.append(("tty", "1"))
     memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
     steps += [
         RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", "guest"))),
+        *([] if request.disk is None else [_mounted(request.disk)]),
         RenderedStep("cgroup", (("name", CGROUP), *request.cgroup.items())),
         RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"), ("cgroup", CGROUP))),
         RenderedStep("spawn", tuple(spawn), id=STARTED),

@@ -12,11 +12,14 @@ from rig.errors import UsageError
 from rig.program.expectation import Expectation
 from rig.units import parse_duration
 
-__all__ = ["DEFAULT_TIMEOUT", "ProgramRequest", "parse_cgroup", "parse_env", "parse_timeout"]
+__all__ = ["DEFAULT_TIMEOUT", "ProgramRequest", "parse_cgroup", "parse_disk", "parse_env", "parse_timeout"]
 
 DEFAULT_TIMEOUT = 600.0
 """Guest seconds."""
 CGROUP_FILE = re.compile(r"(?!cgroup\.)[a-z][a-z0-9_]*\.[A-Za-z0-9_.]+")
+DISK = "/disk"
+"""Where the disk is mounted by default."""
+KERNELS_OWN = ("proc", "sys", "dev", "sys/fs/cgroup")
 ENV_NAME = re.compile(r"[^=\0]+")
 
 
@@ -30,6 +33,8 @@ class ProgramRequest:
     root: path of a directory, a tar archive or an image's archive.
     copies: FILE[:PATH] texts.
     cgroup: file of the program's cgroup -> value to write.
+    disk: where the guest's disk is mounted; None without a disk.
+    tty: whether the program has a terminal.
     stdin: a file of the host.
     timeout: guest seconds.
     """
@@ -44,6 +49,8 @@ class ProgramRequest:
     user: str | None = None
     cwd: str | None = None
     oom_score_adj: int = 0
+    disk: str | None = None
+    tty: bool = False
     stdin: Path | None = None
     timeout: float = DEFAULT_TIMEOUT
     expect: Expectation | None = None
@@ -66,6 +73,17 @@ def parse_cgroup(texts: Sequence[str]) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+def parse_disk(text: str) -> tuple[str, str]:
+    """Return size and mount point of a disk, from SIZE[:DIR]. Raises UsageError for any other text."""
+    size, colon, path = text.partition(":")
+    path = path if colon else DISK
+    if not path.startswith("/") or ".." in path.split("/") or path.strip("/") in ("", *KERNELS_OWN):
+        raise UsageError(
+            f"a disk cannot be mounted at '{path}'", where=f"--disk {text}", remedy="write it as in 1G:/var/lib/data"
+        )
+    return size, path
 
 
 def parse_env(texts: Sequence[str]) -> dict[str, str]:

@@ -20,7 +20,6 @@ from rig.image.hosttools import disk_full, tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
-from rig.image.whole_file import unnamed_until_whole
 from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import parts_of
@@ -29,6 +28,7 @@ from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_direct
 from rig.run.document import Run
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
 from rig.sanitize import plain
+from rig.whole_file import unnamed_until_whole
 
 __all__ = ["Imported", "export_run", "import_run"]
 

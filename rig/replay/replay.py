@@ -17,8 +17,8 @@ from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
 from rig.machine.snapshot import restored
-from rig.machine.spec import Wiring
-from rig.replay.replayable import Replayable, unpack_payload
+from rig.machine.spec import Debugger, Recorder, Wiring
+from rig.replay.replayable import Replayable, unpack_continuation, unpack_payload
 from rig.run.comparison import Comparison, Replayed
 from rig.run.progress import Progress
 
@@ -53,26 +53,23 @@ async def replaying(
     out: Path,
     listeners: Listeners,
     *,
-    debugger: bool = False,
-    debugger_port: int | None = None,
-    history: Path | None = None,
+    debugger: Debugger | None = None,
 ) -> AsyncIterator[Session]:
     """Start the guest of a recording, restored from its snapshot and stopped before the first instruction."""
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_directory(name) as directory:
         payload = await asyncio.to_thread(unpack_payload, replayable, directory)
+        continuation = await asyncio.to_thread(unpack_continuation, replayable, directory)
         guest = replayable.run.recording.guest
         wiring = Wiring(
             name=name,
             directory=directory,
             payload=payload,
             incoming=True,
-            rr="replay",
-            recording=replayable.recording.resolve(),
+            recorder=Recorder("replay", replayable.recording.resolve()),
             debugger=debugger,
-            debugger_port=debugger_port,
-            history=history,
             prealloc=guest is not None and guest.prealloc,
+            continuation=continuation,
         )
         async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
             yield session
@@ -100,6 +97,7 @@ async def replay(
     def feed(comparison: Comparison, data: bytes) -> None:
         comparison.feed(data)
         if comparison.difference is not None:
+            # The listeners are called in the threads that read the pipes.
             loop.call_soon_threadsafe(parted.set)
 
     listeners = Listeners(

@@ -14,6 +14,7 @@ from rig.image.hosttools import tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Store
+from rig.machine.branch_point import find_branch_point
 from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
@@ -21,9 +22,13 @@ from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
-__all__ = ["PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_payload"]
+__all__ = [
+    "CONTINUATION", "PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_continuation",
+    "unpack_payload",
+]  # fmt: skip
 
 PAYLOAD = "recording/payload.zst"
+CONTINUATION = "recording/continuation.zst"
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bo
         append=guest.append,
         qemu_args=guest.qemu_args,
         layers=tuple(Layer(path, layer.digest, layer.size) for path, layer in zip(layers, guest.layers, strict=True)),
+        continuation_size=guest.continuation_size,
     )
     return Replayable(run, directory, spec, _snapshot(store, run, spec, qemu, imported), recording, cut)
 
@@ -169,6 +175,8 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     key = run.environment.snapshot_hash
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
+    if point := run.recording.guest.point:
+        return _branch_point(store, point, digest)
     own = find_snapshot(store, key)
     beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
     for found in (own, beside):
@@ -185,6 +193,18 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
         f"the snapshot {key[:16]} was rebuilt after the run: it is no longer byte-identical",
         where=own.state,
         remedy="import the run again with its parts (rig export, rig import), or run it again",
+    )
+
+
+def _branch_point(store: Store, key: str, digest: str) -> Snapshot:
+    """Return the branch point that the run began from."""
+    found = find_branch_point(store, key)
+    if found is not None and found.digest == digest:
+        return found
+    raise RigError(
+        f"the branch point that the run began from ({key[:16]}) is not here any more",
+        where=store.root / "branch",
+        remedy="branch the parent again: rig branch makes the same point",
     )
 
 
@@ -207,21 +227,37 @@ def _check_identity(snapshot: Snapshot, run: Run, spec: GuestSpec, qemu: Qemu) -
 
 def unpack_payload(replayable: Replayable, into: Path) -> Path:
     """Unpack the run's payload and return its path. Raises RigError when it differs from the recorded payload."""
-    packed = replayable.directory / PAYLOAD
-    target = into / "payload"
-    size = replayable.spec.payload_size
+    expected = replayable.run.environment.payload_hash
+    return _unpack(replayable.directory / PAYLOAD, into / "payload", replayable.spec.payload_size, expected)
+
+
+def unpack_continuation(replayable: Replayable, into: Path) -> Path | None:
+    """Unpack the image of the run's continuation and return its path, or None for a guest that had none.
+
+    Raises RigError when it differs from the recorded one.
+    """
+    guest = replayable.run.recording.guest
+    if guest is None or not guest.continuation_size:
+        return None
+    packed = replayable.directory / CONTINUATION
+    if not packed.is_file():
+        raise RigError("this part of the recording is gone", where=packed, remedy="run it again, or import it again")
+    return _unpack(packed, into / "continuation", guest.continuation_size, guest.continuation)
+
+
+def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
     unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
     with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        # An imported payload may be a decompression bomb, so no more than the recorded size is read.
+        # An imported image may be a decompression bomb, so no more than the recorded size is read.
         left = size
         while left and (data := process.stdout.read(min(left, 1 << 20))):
             write_sparse(file.fileno(), data)
             left -= len(data)
         file.truncate(size - left)
-    if digest_file(target) != replayable.run.environment.payload_hash:
+    if digest_file(target) != expected:
         raise RigError(
-            "the payload was changed after the run: its SHA-256 differs",
+            f"the {target.name} was changed after the run: its SHA-256 differs",
             where=packed,
             remedy="import it again, or run it again",
         )

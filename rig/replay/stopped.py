@@ -21,6 +21,7 @@ from rig.machine.history import take_first_snapshot, write_empty_qcow2
 from rig.machine.memory import member_offset
 from rig.machine.qemu import Qemu
 from rig.machine.session import Listeners, Session, confinement_user
+from rig.machine.spec import Debugger
 from rig.replay.guestclock import read_tick_clock
 from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
 from rig.replay.replayable import Replayable
@@ -114,9 +115,7 @@ async def stopped_at(
         disk = out / "history.qcow2"
         write_empty_qcow2(disk, confinement_user())
     async with (
-        replaying(
-            replayable, qemu, out, listeners, debugger=True, debugger_port=debugger_port, history=disk
-        ) as session,
+        replaying(replayable, qemu, out, listeners, debugger=Debugger(debugger_port, disk)) as session,
         debug_port(session.wiring.gdb, debugger_port) as port,
     ):
         began = time.monotonic()

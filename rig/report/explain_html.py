@@ -17,6 +17,8 @@ from rig.klog.cited import cited_lines
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.klog.explain.silent import SILENT_KILLERS
+from rig.klog.explain.stalled import stalled_on_memory
+from rig.klog.explain.storms import storms
 from rig.klog.reader import KeptLine, Log
 from rig.klog.redact import Redactor
 from rig.report.html.elements import markup, tag
@@ -55,7 +57,10 @@ def html_parts(
     """Return the events, the explanations and the lines as elements."""
     by_number = {event.number: event for event in events}
     shown = frozenset(line.line for line in lines)
-    parts = [events_table(events)]
+    parts = [events_table(events), *(tag("p", storm.text) for storm in storms(events))]
+    stalled = stalled_on_memory(events)
+    if stalled is not None:
+        parts.append(tag("p", stalled.text))
     for explanation in explanations:
         inner = explained(explanation, by_number[explanation.number], shown)
         heading = tag("h2", f"Event {explanation.number}: {explanation.title}")

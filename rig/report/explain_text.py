@@ -14,10 +14,12 @@ from rig.klog.code import Instruction
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
+from rig.klog.explain.stalled import stalled_on_memory
+from rig.klog.explain.storms import storms
 from rig.report.explain_bars import picture_table
 from rig.sanitize import plain
 
-__all__ = ["events_table", "print_explanation", "print_nothing_found", "print_silent_killers"]
+__all__ = ["events_table", "print_explanation", "print_nothing_found", "print_silent_killers", "print_storms"]
 
 
 def events_table(events: Sequence[Event]) -> Table:
@@ -113,8 +115,21 @@ def print_nothing_found(console: Console, lines: int, *, looks_like_text: bool =
     print_silent_killers(console)
 
 
-def print_silent_killers(console: Console) -> None:
-    """Print what kills a process without an OOM report, and where to look."""
+def print_storms(console: Console, events: Sequence[Event]) -> None:
+    """Print which OOM reports are one shortage."""
+    for storm in storms(events):
+        console.print(Text(f"\n{plain(storm.text)}"))
+
+
+def print_silent_killers(console: Console, events: Sequence[Event] = ()) -> None:
+    """Print what kills a process without an OOM report, and where to look.
+
+    events: those of the log; tasks among them that waited for memory are told first.
+    """
+    stalled = stalled_on_memory(events)
+    if stalled is not None:
+        console.print()
+        console.print(_sentence(stalled, indent=0))
     console.print()
     console.print(Text("If a process vanished all the same, look at:", style="bold"))
     for what, where in SILENT_KILLERS:

@@ -55,7 +55,8 @@ def memory_rows(parts: Mapping[str, int], total: int, width: int) -> list[tuple[
     largest = sorted(names, key=lambda each: -parts[each])[:MOST_ROWS]
     for name in [each for each in names if each in largest]:
         letter, style = look(name, list(parts).index(name))
-        filled = max(1, round(cells * parts[name] / total)) if total else 0
+        # A guest can report more than there is.
+        filled = min(cells, max(1, round(cells * parts[name] / total))) if total else 0
         bar = Text.assemble((letter * filled, style), (" " * max(0, cells - filled)), f" {_megabytes(parts[name])}")
         rows.append((plain(name, longest=longest), bar))
     return rows

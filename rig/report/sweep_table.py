@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from statistics import median
 from types import TracebackType
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["SweepTable", "points_table", "time_left"]
 
 MOST_ROWS = 40
+NEWEST = 2000
+"""Rows that the live table is made of: without their claims, 7 MB of memory."""
 
 
 def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | None = None) -> Table:
@@ -86,7 +88,8 @@ class SweepTable:
         self._names = names
         self._total = total
         self._quiet = quiet
-        self._rows: list[Row] = []
+        self._count = 0
+        self._rows: deque[Row] = deque(maxlen=NEWEST)
         self._running = 0
         self._began = time.monotonic()
         self._fresh = 0
@@ -113,7 +116,9 @@ class SweepTable:
 
     def ended(self, row: Row) -> None:
         """Record that a run has ended, or that an earlier sweep has finished it."""
-        self._rows.append(row)
+        self._count += 1
+        if self._live is not None:
+            self._rows.append(row.model_copy(update={"claims": ()}))
         self._fresh += self._running > 0
         self._running = max(0, self._running - 1)
         self._refresh()
@@ -121,7 +126,7 @@ class SweepTable:
             where = " ".join(f"{name}={plain(value)}" for name, value in row.settings.items())
             took = "" if row.host_seconds is None else f"{row.host_seconds:.1f} s"
             words = plain(row.reason, longest=120)
-            print(f"[{len(self._rows)}/{self._total}] {row.verdict:<15} {took:>7}  {where}  {words}".rstrip(),
+            print(f"[{self._count}/{self._total}] {row.verdict:<15} {took:>7}  {where}  {words}".rstrip(),
                   file=sys.stdout, flush=True)  # fmt: skip
 
     def _refresh(self) -> None:
@@ -130,6 +135,6 @@ class SweepTable:
         from rich.console import Group
         from rich.text import Text
 
-        left = time_left(self._fresh, self._total - len(self._rows), time.monotonic() - self._began)
-        done = Text(f"{len(self._rows)} of {self._total} runs, {self._running} running{left}", "dim")
-        self._live.update(Group(points_table(self._names, self._rows, newest=MOST_ROWS), done))
+        left = time_left(self._fresh, self._total - self._count, time.monotonic() - self._began)
+        done = Text(f"{self._count} of {self._total} runs, {self._running} running{left}", "dim")
+        self._live.update(Group(points_table(self._names, list(self._rows), newest=MOST_ROWS), done))

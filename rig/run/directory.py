@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,9 @@ from typing import TYPE_CHECKING
 
 from rig.errors import RigError, UsageError
 from rig.run.run_id import is_run_id, new_run_id
+from rig.seal import seal, seal_is_broken
+from rig.validation import describe_first
+from rig.whole_file import sync_directory, sync_tree, write_whole
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -33,11 +37,13 @@ __all__ = [
     "remove_leftovers",
     "remove_run",
     "resolve_run",
+    "rewrite_run",
     "run_directories",
     "runs_directory",
     "unfinished_directory",
 ]
 
+logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
 UNFINISHED = ".unfinished-"
 LOCK = ".lock"
@@ -70,9 +76,9 @@ class OpenRun:
     def keep(self, run: Run) -> None:
         """Write run.json. From then on the directory is kept and gets its final name."""
         self.whole = False
-        text = run.model_dump_json(indent=2)
+        text = seal(run.model_dump_json(indent=2)) + "\n"
         try:
-            (self.directory / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+            write_whole(self.directory / RUN_FILE, text.encode())
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
         self.whole = True
@@ -121,11 +127,24 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def rewrite_run(directory: Path, run: Run) -> None:
+    """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
+    try:
+        write_whole(directory / RUN_FILE, (run.model_dump_json(indent=2) + "\n").encode())
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
+
+
 def finish_directory(directory: Path, final: Path) -> None:
-    """Rename a staging directory to its final name. Raises RigError when the rename fails."""
+    """Sync a staging directory and rename it to its final name: after a power cut a run is complete or absent.
+
+    Raises RigError when a file cannot be written or the rename fails.
+    """
     try:
         (directory / LOCK).unlink()
+        sync_tree(directory)
         directory.rename(final)
+        sync_directory(final.parent)
     except OSError as error:
         raise _cannot_write(directory, error) from error
 
@@ -247,9 +266,9 @@ def parse_run(text: bytes, where: Path) -> Run:
     try:
         run = Run.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a run: {key}: {first['msg']}", where=where, remedy="the file is damaged") from None
+        raise RigError(f"not a run: {describe_first(error)}", where=where, remedy="the file is damaged") from None
+    if seal_is_broken(text):
+        logger.warning("%s was changed after it was written: what it says of the run may be wrong", where)
     if not is_run_id(run.id):
         raise RigError(f"not a run: {run.id[:40]!r} is not a run's id", where=where, remedy="the file is damaged")
     if run.schema_version > SCHEMA_VERSION:

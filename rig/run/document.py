@@ -12,6 +12,7 @@ from rig.run.verdict import EXIT_STATUS, ClaimVerdict, Verdict, worst
 __all__ = [
     "EXIT_STATUS",
     "SCHEMA_VERSION",
+    "Branch",
     "ClaimVerdict",
     "Claimed",
     "Collected",
@@ -93,6 +94,10 @@ class Environment(Model):
     image_hash: str = ""
     snapshot_hash: str = ""
     payload_hash: str = ""
+    append: Many[str] = ()
+    """Words that the user added to the kernel's command line."""
+    qemu_args: Many[str] = ()
+    """Words that the user added to QEMU's command line."""
     notes: tuple[str, ...] = ()
     """Differences of this QEMU from other versions that are visible to a guest."""
     layers: tuple[UsedLayer, ...] = ()
@@ -133,6 +138,12 @@ class RecordedGuest(Model):
     """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
     prealloc: bool = False
     layers: tuple[RecordedLayer, ...] = ()
+    continuation_size: int = Field(0, ge=0, le=1 << 26)
+    """Bytes of the NVDIMM for a continuation. Guests of earlier versions have none."""
+    continuation: str = ""
+    """SHA-256 of that image."""
+    point: str = ""
+    """Key of the branch point from which the run began; empty for a run that began at its guest's snapshot."""
     machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
     """The value of QEMU's -machine. The default applies to old recordings, which do not name it."""
     cpu_model: str = Field("max,-erms,-fsrm,model=4,stepping=0", pattern=CPU_PATTERN)
@@ -310,6 +321,27 @@ class ProgramRun(Model):
     """Guest seconds."""
 
 
+class Branch(Model):
+    """Where a run was branched off another one, and what differs from it since."""
+
+    parent: str
+    """Id of the other run."""
+    point: str
+    """The branch point as the user named it."""
+    key: str
+    """Key of the branch point in the cache."""
+    step: int
+    """Index of the first step of the plan that differs, or that is done again."""
+    time: float
+    """Guest seconds at which the guest was saved."""
+    changes: tuple[str, ...] = ()
+    """What is different since: settings as NAME=VALUE, and acts. Empty for a control."""
+    past: str = ""
+    """How console and records up to the point differ from the parent's; empty if they are the same to the byte."""
+    number: int = 0
+    """Position among the futures of one call."""
+
+
 class Run(Model):
     """The content of run.json."""
 
@@ -345,6 +377,9 @@ class Run(Model):
     left_out: Named[int] = Field(default_factory=dict)
     """Bytes missing from each file, by file name, because the guest printed more than the limit."""
     program: ProgramRun | None = None
+    parent: str | None = None
+    """Id of the run that this one was branched off."""
+    branch: Branch | None = None
     stalls: tuple[Stall, ...] = ()
     end_reason: str = ""
     steps: Many[StepResult] = ()
@@ -355,6 +390,8 @@ class Run(Model):
     panic: str | None = None
     panic_dump: str | None = None
     """File in the run's directory with the panicked guest's memory (ELF core dump, zstd-compressed)."""
+    files: Named[str] = Field(default_factory=dict)
+    """SHA-256 of each file that the run wrote beside run.json, by its path in the run's directory."""
 
     @property
     def exit_status(self) -> int:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.whole_file import write_whole
 
 __all__ = ["IMPORTED_FILE", "read_imported", "write_imported"]
 
@@ -16,9 +17,7 @@ LARGEST = 4096
 
 def write_imported(directory: Path, parts: dict[str, str]) -> None:
     """Write the list of imported parts into a run's directory. parts: kind -> key of the cache entry."""
-    aside = directory / f".{IMPORTED_FILE}"
-    aside.write_text(json.dumps({"parts": parts}, indent=1) + "\n", encoding="utf-8")
-    aside.replace(directory / IMPORTED_FILE)
+    write_whole(directory / IMPORTED_FILE, (json.dumps({"parts": parts}, indent=1) + "\n").encode())
 
 
 def read_imported(directory: Path) -> dict[str, str] | None:

@@ -16,6 +16,7 @@ from rig.scenario.expressions import Expression, parse_expression
 from rig.scenario.line_numbers import line_of
 from rig.scenario.suggestion import did_you_mean
 from rig.scenario.templates import check_template
+from rig.validation import describe_problem
 
 if TYPE_CHECKING:
     from rig.scenario.parameter import Parameter
@@ -139,7 +140,7 @@ def _validate(content: dict[str, Any], path: Path, text: str) -> ScenarioFile:
     try:
         return ScenarioFile.model_validate(content)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = error.errors(include_url=False, include_input=False)
     # Report unknown keys first: a misspelt key is also reported as a missing one, and the spelling is the cause.
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first, *others = [_problem(problem, text, ScenarioFile) for problem in problems]
@@ -152,7 +153,7 @@ def _problem(problem: Any, text: str, model: Any) -> tuple[str, str, str]:
     """Return an error of pydantic as (place, what, remedy)."""
     location: tuple[str | int, ...] = problem["loc"]
     kind = problem["type"]
-    what, remedy = problem["msg"].removeprefix("Value error, "), ""
+    what, remedy = describe_problem(problem), ""
     if kind == "extra_forbidden":
         what = f"unknown key '{location[-1]}'"
         remedy = did_you_mean(str(location[-1]), _known_keys(model, location[:-1]))

@@ -17,7 +17,7 @@ Raw = bool | int | float | str
 Value = bool | int | float | str
 """A parsed value: a size in bytes (int), a duration in seconds (float), or the value itself."""
 
-GUEST_SETTINGS = ("memory", "cpus", "swap", "zram", "kernel", "image", "clock", "accel")
+GUEST_SETTINGS = ("memory", "cpus", "swap", "zram", "disk", "kernel", "image", "clock", "accel")
 TEMPLATE_NAMES = ("params", "guest", "to_the_end", "sysctl", "sysctls", "payload", "item")
 RESERVED = frozenset(GUEST_SETTINGS + TEMPLATE_NAMES)
 """Names that no parameter may have: the guest's settings, and the other names that templates use."""

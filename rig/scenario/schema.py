@@ -53,11 +53,13 @@ class GuestNeeds(Strict):
     memory: Size = 512 << 20
     cpus: Annotated[int, Field(ge=1, le=64)] = 1
     swap: Size = 0
+    disk: Size = 0
     zram: Size = 0
     prealloc: bool = False
     """Whether QEMU preallocates the guest's memory.
 
-    It is faster than faulting pages in one by one for a scenario that fills memory, and a waste for others.
+    It is faster than faulting pages in one by one for a scenario that fills memory, and a waste for others. Where the
+    parameters of type size add up to less than half of the guest's memory, it is not done.
     """
 
 

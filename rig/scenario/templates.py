@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ __all__ = ["check_template", "render"]
 
 LONGEST = 64 << 10
 LARGEST_BITS = 4096
+MOST_DIGITS = 30
 WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
 """A printf conversion whose width or precision has four or more digits, or is `*`: its result could fill memory."""
 
@@ -60,6 +61,8 @@ def _environment() -> Environment:
 
     environment = Bounded(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_plain)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
+    environment.filters["join"] = _join
+    environment.filters["round"] = _round
     environment.filters["size"] = lambda count: format_size(int(count))
     environment.filters["duration"] = lambda seconds: format_duration(float(seconds))
     return environment
@@ -72,6 +75,23 @@ def _check_product(left: Any, right: Any) -> None:
             raise ValueError(f"a product of more than {LONGEST} characters or items")
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
         raise ValueError(f"a number of more than {LARGEST_BITS} bits")
+
+
+def _join(values: Iterable[Any], separator: str = "") -> str:
+    """Return the values as one text. Raises ValueError for one that is longer than anything that a plan can hold."""
+    texts = [str(value) for value in values]
+    if sum(len(text) for text in texts) + len(texts) * len(str(separator)) > LONGEST:
+        raise ValueError(f"a text of more than {LONGEST} characters")
+    return str(separator).join(texts)
+
+
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    """Return Jinja2's round. Raises ValueError for a precision whose power of ten takes long to compute."""
+    from jinja2.filters import do_round
+
+    if abs(precision) > MOST_DIGITS:
+        raise ValueError(f"a precision of more than {MOST_DIGITS} digits")
+    return do_round(value, precision, method)  # type: ignore[arg-type] # it raises FilterArgumentError for others
 
 
 def _plain(value: Any) -> Any:

@@ -46,8 +46,9 @@ VERBS = {
     "modprobe": _verb("name", ""),
     "swapon": _verb("", "path mkswap zram"),
     "root": _verb("name layer*", "hostname tmp"),
+    "mount": _verb("label path", "root"),
     "spawn": _verb(
-        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream privileged"
+        "program", "run arg* env* cgroup oom_score_adj uid gid rlimit* cwd sched root stdin stream tty privileged"
     ),
     "wait_line": _verb("program text timeout", "count"),
     "wait_state": _verb("program state timeout", "comm count"),
@@ -57,7 +58,9 @@ VERBS = {
     "wait_until": _verb("condition timeout", "program"),
     "wait_any": _verb("timeout", "oom exit* line* settle"),
     "signal": _verb("program signal", "comm timeout"),
+    "tell": _verb("program text", ""),
     "sleep": _verb("seconds", ""),
+    "wait_time": _verb("at", ""),
     "sample": _verb("", "every now label pss cgroup"),
     "pagemap": _verb("program", "comm start length region label pfns every"),
     "check_rss": _verb("program", "comm min max"),
@@ -67,6 +70,7 @@ VERBS = {
     "tree": _verb("", "program label"),
     "read": _verb("path", "program comm label"),
     "mark": _verb("name", ""),
+    "branch": _verb("name", ""),
     "end": _verb("", "reason"),
 }
 # Keys that every verb has. rig evaluates `when`, `id` and `repeat`; the agent gets `on_error` and `timeout`.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BEFORE", "GUEST_FIELDS", "PLAIN_FUNCTIONS", "from_records", "functions_of", "names_of", "words"]
 
-GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram", "clock"})
+GUEST_FIELDS = frozenset({"memory", "cpus", "swap", "zram", "disk", "clock"})
 """Fields of `guest`: sizes in bytes, the number of CPUs, and the clock, `warp` or `live`."""
 
 BEFORE = frozenset({"params", "guest", "to_the_end"})

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from rig.errors import RigError
@@ -14,7 +15,7 @@ from rig.extras import lacking
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, pack_run, rig_version, run_point, unpack_run
 
-__all__ = ["DaskExecutor", "run_on_worker", "worker_version"]
+__all__ = ["DaskExecutor", "dask_executor", "run_on_worker", "worker_version"]
 
 FIND_SCHEDULER = 10.0
 
@@ -46,7 +47,7 @@ class DaskExecutor:
         self._scheduler = scheduler
         self._jobs = jobs or default_jobs()
 
-    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+    async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends. If a worker dies, Dask runs its task again on another worker.
 
         Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
@@ -90,11 +91,36 @@ class DaskExecutor:
                 distributed.Client(address, asynchronous=True, timeout=FIND_SCHEDULER, set_as_default=False)
             )
         except (OSError, ValueError) as error:
-            raise RigError(
-                f"no scheduler answers: {error}",
-                where=f"--scheduler {self._scheduler}",
-                remedy="start one: dask scheduler --host 127.0.0.1; then: dask worker ADDRESS --nthreads 1",
-            ) from None
+            raise _no_scheduler(self._scheduler, error) from None
+
+
+@contextmanager
+def dask_executor(scheduler: str) -> Iterator[Executor]:
+    """Yield an executor (concurrent.futures) whose tasks run on the workers of a Dask scheduler.
+
+    Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
+    """
+    try:
+        import distributed as library
+    except ImportError as error:
+        raise lacking("distributed", str(error)) from None
+    distributed: Any = library  # only some of its functions have types
+    try:
+        client = distributed.Client(scheduler, timeout=FIND_SCHEDULER, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise _no_scheduler(scheduler, error) from None
+    with client:
+        client.sync(_check_workers, client, scheduler)
+        with client.get_executor() as executor:
+            yield executor
+
+
+def _no_scheduler(scheduler: str | None, error: Exception) -> RigError:
+    return RigError(
+        f"no scheduler answers: {error}",
+        where=f"--scheduler {scheduler}",
+        remedy="start one: dask scheduler --host 127.0.0.1; then: dask worker ADDRESS --nthreads 1",
+    )
 
 
 async def _check_workers(client: Any, scheduler: str | None) -> None:

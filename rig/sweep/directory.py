@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,14 @@ from pathlib import Path
 
 from rig.errors import RigError, UsageError
 from rig.run.directory import new_run_id, runs_directory
+from rig.seal import seal, seal_is_broken
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.row import Row, read_rows
+from rig.whole_file import sync_directory, write_whole
 
 __all__ = ["PLAN_VERSION", "SweepDirectory", "find_sweep", "list_sweeps", "new_sweep", "sweeps_directory", "write_plan"]
 
+logger = logging.getLogger(__name__)
 PLAN_VERSION = 1
 PLAN = "sweep.json"
 JOURNAL = "rows.jsonl"
@@ -77,6 +81,7 @@ def new_sweep(plan: SweepPlan) -> SweepDirectory:
     try:
         path.mkdir(parents=True)
         write_plan(path, plan)
+        sync_directory(path.parent)
     except OSError as error:
         raise RigError(f"the sweep's directory cannot be made: {error.strerror}", where=path) from error
     return SweepDirectory(path, plan)
@@ -92,9 +97,7 @@ def write_plan(path: Path, plan: SweepPlan) -> None:
         "extra": plan.extra,
         "repeat": plan.repeat,
     }
-    aside = path / f".{PLAN}.part"
-    aside.write_text(json.dumps(content, indent=2) + "\n")
-    aside.replace(path / PLAN)
+    write_whole(path / PLAN, (seal(json.dumps(content, indent=2)) + "\n").encode())
 
 
 def list_sweeps() -> list[Path]:
@@ -125,7 +128,8 @@ def find_sweep(sweep: str) -> SweepDirectory:
 def _open(path: Path) -> SweepDirectory:
     where = path / PLAN
     try:
-        content = json.loads(where.read_text())
+        text = where.read_bytes()
+        content = json.loads(text)
         version = content["schema_version"]
         if version != PLAN_VERSION:
             raise RigError(
@@ -140,6 +144,12 @@ def _open(path: Path) -> SweepDirectory:
             extra=tuple(tuple((name, value) for name, value in point) for point in content["extra"]),
             repeat=content["repeat"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RigError(f"not a sweep: {type(error).__name__}: {error}", where=where) from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RigError(
+            f"not a sweep: {type(error).__name__}: {error}",
+            where=where,
+            remedy=f"the file is damaged; {JOURNAL} beside it holds the finished runs",
+        ) from None
+    if seal_is_broken(text):
+        logger.warning("%s was changed after it was written: what it says of the sweep may be wrong", where)
     return SweepDirectory(path, plan)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ __all__ = ["Executor", "Outcome", "execute_sweep", "tasks_of"]
 class Executor(Protocol):
     """Run tasks, here or on other machines, and yield one row for each in the order in which they end."""
 
-    def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]: ...
+    def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]: ...
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,16 @@ async def execute_sweep(
     """
     scenario = load_scenario(sweep.plan.scenario)
     with sweep.alone():
-        done = {(row.point, row.repeat) for row in sweep.rows()}
+        done = set()
         for row in sweep.rows():
+            done.add((row.point, row.repeat))
             ended(row)
         tasks = tasks_of(sweep.plan, scenario, record=record, timeout_scale=timeout_scale)
         missing = [task for task in tasks if task.key not in done]
         fresh = 0
         try:
             async for row in executor.run(missing, began):
+                # Dask may run a task twice when it loses a worker.
                 if (row.point, row.repeat) in done:
                     continue
                 done.add((row.point, row.repeat))

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import islice
 
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
@@ -22,15 +23,28 @@ class LocalExecutor:
         self.capacity = Capacity(jobs)
         self._store = store or Store()
 
-    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+    async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends."""
         finished: asyncio.Queue[Row | BaseException] = asyncio.Queue()
-        working = [asyncio.ensure_future(self._one(task, began, finished)) for task in tasks]
+        waiting = iter(tasks)
+        working: set[asyncio.Future[None]] = set()
+
+        def begin(count: int) -> None:
+            for task in islice(waiting, count):
+                each = asyncio.ensure_future(self._one(task, began, finished))
+                working.add(each)
+                each.add_done_callback(working.discard)
+
+        left = len(tasks)
         try:
-            for _ in working:
+            # One more than run at once: it begins as soon as another ends. Thousands would take memory for nothing.
+            begin(self.capacity.jobs + 1)
+            while left:
                 row = await finished.get()
                 if isinstance(row, BaseException):
                     raise row
+                left -= 1
+                begin(1)
                 yield row
         finally:
             for each in working:

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from rig.errors import RigError
 from rig.run.document import Claimed, Run, Verdict
+from rig.seal import seal, seal_is_broken
+from rig.whole_file import append_line
 
 __all__ = ["Row", "append_row", "read_rows", "row_of_error", "row_of_run"]
+
+
+logger = logging.getLogger(__name__)
 
 
 class Row(BaseModel):
@@ -96,35 +100,32 @@ def row_of_error(error: RigError, point: int, repeat: int, settings: dict[str, s
 
 def append_row(path: Path, row: Row) -> None:
     """Append a row to the journal and sync it, so that it survives SIGKILL and a crash of the host."""
-    with path.open("a", encoding="utf-8") as journal:
-        journal.write(row.model_dump_json() + "\n")
-        journal.flush()
-        os.fsync(journal.fileno())
+    append_line(path, seal(row.model_dump_json()).encode())
 
 
 def read_rows(path: Path) -> list[Row]:
     """Return the journal's rows, sorted by point and repeat; of two rows for one run the first counts.
 
-    An incomplete last line, which a kill leaves behind, is ignored.
-    Raises RigError for any other line that is not a row.
+    A damaged line is left out and logged: the sweep does its run again. An incomplete last line, which a kill leaves
+    behind, is left out silently.
     """
     rows: dict[tuple[int, int], Row] = {}
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        *lines, rest = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    for number, line in enumerate(lines, 1):
-        try:
-            content: Any = json.loads(line)
-        except ValueError:
-            if number == len(lines):
-                break
-            raise RigError("not a row", where=f"{path}:{number}", remedy="the journal is damaged there") from None
-        try:
-            row = Row.model_validate(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise RigError(f"not a row: {key}: {first['msg']}", where=f"{path}:{number}") from None
-        rows.setdefault((row.point, row.repeat), row)
+    for number, line in enumerate([*lines, rest] if _parse(rest) else lines, 1):
+        row = _parse(line)
+        if row is not None:
+            rows.setdefault((row.point, row.repeat), row)
+        else:
+            logger.warning("%s:%d is damaged and left out; `rig sweep --resume` does its run again", path, number)
     return [rows[key] for key in sorted(rows)]
+
+
+def _parse(line: bytes) -> Row | None:
+    """Return the row of a line, or None for a line that is not a row, or not what its seal says."""
+    try:
+        return None if seal_is_broken(line) else Row.model_validate(json.loads(line))
+    except (ValueError, RecursionError):
+        return None

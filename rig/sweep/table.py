@@ -42,12 +42,13 @@ from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
 from rig.units import parse_size
+from rig.whole_file import unnamed_until_whole
 
 __all__ = ["TABLE_VERSION", "agreement", "query", "read_table", "table_of", "write_table"]
 
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
-SIZES = ("memory", "swap", "zram")
+SIZES = ("memory", "swap", "zram", "disk")
 
 
 def agreement(rows: Sequence[Row]) -> dict[int, tuple[str, float]]:
@@ -113,10 +114,9 @@ def _reader(arrow: Any, scenario: Scenario, name: str) -> tuple[Any, Any]:
 def write_table(table: Any, path: Path) -> None:
     """Write the Parquet file atomically, by a rename. Raises RigError when it cannot be written."""
     parquet = _parquet()
-    aside = path.with_name(f".{path.name}.part")
     try:
-        parquet.write_table(table, aside)
-        aside.replace(path)
+        with unnamed_until_whole(path) as file:
+            parquet.write_table(table, file, write_page_checksum=True)
     except OSError as error:
         raise RigError(f"the table cannot be written: {error}", where=path) from error
 
@@ -128,7 +128,7 @@ def read_table(path: Path) -> Any:
     """
     parquet = _parquet()
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise RigError("there is no such file", where=path, remedy="'rig results' lists the sweeps") from None
     except (OSError, ValueError) as error:

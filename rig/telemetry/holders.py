@@ -93,6 +93,7 @@ def _first_names(samples: Sequence[Record], names: Mapping[Process, str]) -> lis
 
 
 def _usable(sample: Record) -> bool:
+    """Return whether a sample has the figures that the picture is made of. The guest's programs may have forged it."""
     meminfo = sample.get("meminfo")
     if not isinstance(meminfo, Mapping):
         return False

@@ -41,7 +41,10 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """The source of the rule: a file of the kernel tree, the function, and the commit that introduced the rule."""
+    """The source of the rule: a file of the kernel tree, the function, and the commit that introduced the rule.
+
+    File and function are named as in Linux 6.1; other releases may have renamed or moved them.
+    """
 
     file: str
     function: str = ""

@@ -33,9 +33,16 @@ _KERNEL = re.compile(r"^kernel (?P<release>\S+)$", re.MULTILINE)
 
 
 def list_harmless(program: Path) -> set[str]:
-    """Return the checks that need no root and change nothing outside of their own process."""
-    listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
-    return {line.split()[0] for line in listed.splitlines() if line.split()[1] == "harmless"}
+    """Return the checks that need no root and change nothing outside of their own process.
+
+    Raises RigError when the program does not run, or lists none.
+    """
+    rows = [words for line in _run(program, ["--list"]).splitlines() if (words := line.split())]
+    if not rows:
+        raise RigError(
+            "the program of the checks lists no check", where=program, remedy="rig image build makes it anew"
+        )
+    return {row[0] for row in rows if row[1:2] == ["harmless"]}
 
 
 def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False) -> Verified:

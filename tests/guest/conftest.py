@@ -107,12 +107,17 @@ def qemus(environment: dict[str, str]) -> set[int]:
     return found
 
 
+def qemus_that_stay(environment: dict[str, str]) -> set[int]:
+    """Wait until none of these QEMUs is left, and return those that are still there after a minute."""
+    deadline = time.monotonic() + 60
+    while (left := qemus(environment)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
 @pytest.fixture(autouse=True)
 def no_qemu_is_left(environment: dict[str, str]) -> Iterator[None]:
     yield
 
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and qemus(environment):
-        time.sleep(0.1)
-    left = qemus(environment)
+    left = qemus_that_stay(environment)
     assert not left, f"QEMU is still running: {left}"

@@ -8,12 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.guest.conftest import Rig, qemus
+from tests.guest.conftest import Rig, qemus, qemus_that_stay
 
 pytestmark = pytest.mark.guest
 
@@ -45,7 +44,7 @@ def test_interrupt_leaves_nothing(phase: str, environment: dict[str, str], tmp_p
     _until_printed(process, phase)
 
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == 130, err
     assert "Traceback" not in err
@@ -58,13 +57,10 @@ def test_killed_rig_takes_its_qemu_along(environment: dict[str, str]) -> None:
     ours = qemus(environment)
 
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and qemus(environment):
-        time.sleep(0.1)
     assert len(ours) == 1
-    assert not qemus(environment)
+    assert not qemus_that_stay(environment)
 
 
 def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: dict[str, str], tmp_path: Path) -> None:
@@ -73,7 +69,7 @@ def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: 
     (ours,) = qemus(environment)
 
     os.kill(ours, signal.SIGKILL)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err
     assert out.startswith("error")

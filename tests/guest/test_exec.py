@@ -194,3 +194,25 @@ def test_program_that_has_its_memory_does_not_stall(rig: Rig) -> None:
     )
 
     assert called.status == 1, called.err
+
+
+def test_terminal_of_a_program_is_its_stdin_stdout_and_stderr(rig: Rig) -> None:
+    called = rig("exec", "-q", "--tty", "--", "sh", "-c", "tty; stty size; echo to stderr >&2; read line; exit $?")
+
+    assert called.status == 1, "reading the terminal gives end of file"
+    assert called.out == "/dev/pts/0\n24 80\nto stderr\n"
+
+
+def test_disk_is_written_through_the_page_cache_and_such_a_run_is_not_recorded(
+    rig: Rig, environment: dict[str, str]
+) -> None:
+    script = (
+        "dd if=/dev/zero of=/data/file bs=1M count=8 2>/dev/null; sync; grep -c /data /proc/mounts;"
+        "echo 3 > /proc/sys/vm/drop_caches; wc -c < /data/file"
+    )
+    called = rig("exec", "--disk", "32M:/data", "--copy", "/etc/hostname", "--", "sh", "-c", script)
+
+    assert called.status == 0, called.err
+    assert called.out == "1\n8388608\n"
+    run = max(Path(environment["RIG_RUNS"]).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    assert "host's time" in json.loads(run.read_text())["recording"]["reason"]

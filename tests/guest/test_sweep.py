@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.guest.conftest import Rig, qemus
+from tests.guest.conftest import Rig, qemus, qemus_that_stay
 
 pytestmark = pytest.mark.guest
 
@@ -62,9 +62,7 @@ def test_killed_sweep_is_resumed_without_running_a_point_again(rig: Rig, environ
     rows = json.loads(called.out)
     assert len(rows) == 6
     assert [row["run"] for row in rows][: len(before)] == [row["run"] for row in before]
-    deadline = time.monotonic() + 10
-    while qemus(environment) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert not qemus_that_stay(environment)
 
 
 def journal(environment: dict[str, str]) -> list[dict[str, Any]]:

@@ -107,12 +107,15 @@ def test_orphans_are_reaped_and_belong_to_their_program(run_plan, tmp_path):
     shutil.copy(Path("/bin/sh").resolve(), orphan)
 
     run = run_plan(
-        shell(f"{orphan} -c 'sleep 0.2; exit 3' & exit 0"),
+        shell(f"{orphan} -c 'echo up; kill -STOP $$; exit 3' & kill -STOP $$; exit 0"),
+        step("wait_line", "program=sh", "text=up", "timeout=30"),
+        step("signal", "program=sh", "comm=sh", "signal=CONT"),
         step("wait_exit", "program=sh", "timeout=30"),
+        step("signal", "program=sh", "comm=orphan", "signal=CONT"),
         step("wait_exit", "program=sh", "comm=orphan", "timeout=30"),
     )
 
-    assert run.step(2)["ok"]
+    assert run.step(5)["ok"]
     codes = {record["comm"]: record["code"] for record in run.of("exit") if record["code"] is not None}
     assert codes.items() >= {("sh", 0), ("orphan", 3)}
     assert {record["program"] for record in run.of("exit")} == {"sh"}
@@ -210,12 +213,19 @@ def test_wait_any_names_the_line(run_plan):
 
 
 def test_samples_come_once_a_period_and_missed_ones_are_not_made_up_for(run_plan):
-    run = run_plan(step("sample", "every=0.1"), step("sleep", "seconds=0.55"))
+    """Stop the agent for many periods. A sample that comes late may be followed soon, and the next not within a period."""
+    period = 0.05
+    run = run_plan(
+        step("sample", f"every={period}"),
+        shell("kill -STOP $PPID; sleep 0.5; kill -CONT $PPID"),
+        step("wait_exit", "program=sh", "timeout=30"),
+        step("sleep", "seconds=0.5"),
+    )
 
     times = [sample["t"] for sample in run.of("sample")]
-    assert times
-    assert times == sorted(set(times))
-    assert len(times) <= 1 + run.step(1)["took"] / 0.1
+    assert len(times) > 2
+    # A record's time has six digits after the point.
+    assert min(after - before for before, after in zip(times, times[2:], strict=False)) > period - 1e-5
 
 
 def test_sample_shows_the_program_as_the_kernel_has_it(run_plan):
@@ -257,15 +267,20 @@ def test_pagemap_shows_what_the_fork_shares_and_what_a_write_copies(run_plan):
 
 
 def test_pagemap_every_shows_the_copying_go_on_until_the_process_is_gone(run_plan):
+    """The child is stopped, then writes, then is killed: each state lasts longer than a period."""
     run = run_plan(
-        spawn_cow_writer("--size", "8M", "--step", "2M", "--every", "300ms", "--advise", "nothuge"),
+        spawn_cow_writer("--size", "64M", "--step", "1M", "--every", "300ms", "--advise", "nothuge"),
         step("wait_line", "program=w", "text=filled", "timeout=30"),
         step("signal", "program=w", "signal=CONT"),
         step("wait_line", "program=w", "text=child ready", "timeout=30"),
         step("pagemap", "program=w", "comm=child", "region=array", "label=each", "every=0.05"),
+        step("sleep", "seconds=0.1"),
         step("signal", "program=w", "comm=child", "signal=CONT"),
-        step("wait_exit", "program=w", "timeout=20"),
-        step("sleep", "seconds=0.5"),
+        step("wait_line", "program=w", "text=step 1", "timeout=30"),
+        step("sleep", "seconds=0.1"),
+        step("signal", "program=w", "comm=child", "signal=KILL"),
+        step("wait_exit", "program=w", "timeout=30"),
+        step("sleep", "seconds=0.1"),
     )
 
     maps = run.of("pagemap")
@@ -274,7 +289,8 @@ def test_pagemap_every_shows_the_copying_go_on_until_the_process_is_gone(run_pla
     assert {each["label"] for each in maps} == {"each"}
     assert private[0] == 0
     assert private == sorted(private)
-    assert private[-1] >= 512
+    assert private[-1] >= 256
+    assert maps[-1]["n"] < run.of("exit")[0]["n"]
     assert all(each["took"] >= 0 for each in maps)
 
 
@@ -311,7 +327,8 @@ def test_pagemap_of_an_unknown_region_says_so(run_plan):
 
 def test_kcmp_tells_one_open_file_from_two(run_plan):
     run = run_plan(
-        shell("exec 3</etc/passwd; (kill -STOP $(sh -c 'echo $PPID')) & exec 4</etc/passwd; wait"),
+        shell("exec 3</etc/passwd; (kill -STOP $(sh -c 'echo $PPID')) & exec 4</etc/passwd; echo open; wait"),
+        step("wait_line", "program=sh", "text=open", "timeout=30"),
         step("wait_state", "program=sh", "comm=sh", "state=T", "timeout=30"),
         step("tree"),
         step("kcmp", "a=sh/sh", "b=sh/sh", "a_fd=3", "b_fd=3", "label=same"),
@@ -327,7 +344,7 @@ def test_kcmp_tells_one_open_file_from_two(run_plan):
 
 def test_status_and_read_give_the_kernels_words(run_plan):
     run = run_plan(
-        shell("exec sleep 5"),
+        shell("exec sleep 1000"),
         step("wait_state", "program=sh", "comm=sleep", "state=S", "timeout=30"),
         step("status", "program=sh", "field=Name", "field=Threads"),
         step("read", "program=sh", "path=/proc/{pid}/comm", "label=x"),
@@ -386,7 +403,11 @@ def test_write_reads_back(run_plan, tmp_path):
 
 
 def test_programs_do_not_outlive_a_plan_that_runs_here(run_plan):
-    run = run_plan(shell("sleep 1000 & sleep 1000"), step("sleep", "seconds=0.2"), step("tree"))
+    run = run_plan(
+        shell("sleep 1000 & sleep 1000 & echo both; wait"),
+        step("wait_line", "program=sh", "text=both", "timeout=30"),
+        step("tree"),
+    )
 
     pids = [process["pid"] for process in run.of("tree")[0]["procs"]]
     assert len(pids) == 3
@@ -415,7 +436,7 @@ def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_
     with os.fdopen(reader) as file:
         records = [json.loads(line) for line in file]
 
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     missing = records[-1]["n"] + 1 - len(records)
     assert missing > 0
     assert records[-1]["dropped"] == missing
@@ -427,7 +448,7 @@ def test_streamed_output_comes_whole(run_plan):
     run = run_plan(
         step("spawn", "program=sh", "arg=/bin/sh", "arg=-c", "stream=1",
              r"arg=printf 'a\\377\n'; head -c 300000 /dev/zero | tr '\\0' x; printf '\\nend'"),
-        step("wait_exit", "program=sh", "timeout=20"),
+        step("wait_exit", "program=sh", "timeout=30"),
     )  # fmt: skip
     lines = run.of("line")
     rest = "".join(line["text"] + ("" if line.get("open") else "\n") for line in lines[1:])
@@ -443,7 +464,7 @@ def test_standard_input_is_a_file(run_plan, tmp_path):
 
     run = run_plan(
         step("spawn", "program=cat", "arg=/bin/cat", f"stdin={tmp_path}/input"),
-        step("wait_exit", "program=cat", "timeout=5"),
+        step("wait_exit", "program=cat", "timeout=30"),
     )
 
     assert run.lines() == ["from a file"]
@@ -455,7 +476,7 @@ def test_name_without_a_slash_is_looked_for_in_path(run_plan, tmp_path):
 
     run = run_plan(
         step("spawn", "program=tool", "arg=tool", f"env=PATH=/no/such:{tmp_path}"),
-        step("wait_exit", "program=tool", "timeout=5"),
+        step("wait_exit", "program=tool", "timeout=30"),
         step("spawn", "program=none", "arg=no-such-tool", "on_error=go"),
     )
 
@@ -510,7 +531,7 @@ def test_wait_for_a_port_is_bounded(run_plan):
 def test_wait_for_memory_that_a_program_holds(run_plan):
     run = run_plan(
         step("spawn", "program=hog", f"arg={HOG}", "arg=8M"),
-        step("wait_rss", "program=hog", "min=8M", "timeout=20"),
+        step("wait_rss", "program=hog", "min=8M", "timeout=30"),
         step("wait_rss", "program=hog", "min=8G", "timeout=0.05", "on_error=go"),
     )
 
@@ -550,3 +571,29 @@ def test_what_is_no_condition_is_found_before_the_plan_runs(build, tmp_path, con
 
     assert done.returncode == 1
     assert "is not a condition" in done.stderr
+
+
+def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_plan, tmp_path):
+    # The kernel gives the list of a task's children a page at a time, some 700 of them.
+    source = tmp_path / "many.py"
+    source.write_text(
+        "import os, time\n"
+        "agent, (end, held) = os.getppid(), os.pipe()\n"
+        "for _ in range(1500):\n"
+        "    if os.fork() == 0:\n"
+        "        os.close(held)\n"
+        "        os.read(end, 1)\n"  # until the parent is gone
+        "        os._exit(0)\n"
+        "print('forked', flush=True)\n"
+        "while os.getppid() == agent:\n"
+        "    time.sleep(0.05)\n"
+    )
+
+    run = run_plan(
+        step("spawn", "program=p", "arg=/usr/bin/env", "arg=python3", "arg=-S", f"arg={source}"),
+        step("wait_line", "program=p", "text=forked", "timeout=60"),
+        step("sample", "label=all"),
+    )
+
+    sample = run.of("sample")[0]
+    assert len(sample["procs"]) + sample["procs_left_out"] == 1501

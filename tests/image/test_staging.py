@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rig.image import staging
 from rig.image.staging import remove_staging_directories, staging_directory
-from rig.image.whole_file import unnamed_until_whole, write_whole
+from rig.whole_file import unnamed_until_whole, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -68,11 +69,29 @@ def test_directories_of_living_rigs_and_of_other_programs_stay(tmp_path: Path) -
     assert (other / "mine").exists()
 
 
+@pytest.mark.parametrize("step", ["open", "flock"])
+def test_directory_removed_before_it_is_locked_is_made_again(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = {"open": staging.os, "flock": staging.fcntl}[step]
+    whole, removed = getattr(module, step), []
+
+    def clean_first(*arguments: Any) -> Any:
+        monkeypatch.setattr(module, step, whole)
+        removed.append(remove_staging_directories())
+        return whole(*arguments)
+
+    monkeypatch.setattr(module, step, clean_first)
+
+    with staging_directory("replay") as directory:
+        assert directory.is_dir()
+        assert remove_staging_directories() == 0
+    assert removed == [1]
+
+
 def test_file_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
     _killed_in(
         f"""
 from pathlib import Path
-from rig.image.whole_file import unnamed_until_whole
+from rig.whole_file import unnamed_until_whole
 with unnamed_until_whole(Path({str(tmp_path)!r}) / "run.tar.zst") as file:
     file.write(b"half")
     file.flush()

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
+from rig.image import manifest
 from rig.image.digest import digest_text
 from rig.image.store import Entry, Store
+from tests.image.bad_keys import BAD_KEYS
 
 K1, S1 = (digest_text(name) for name in ("k1", "s1"))
 
@@ -48,6 +50,68 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
     assert found is None
     assert not entry.path.exists()
     assert "damaged on disk (file)" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["state", "manifest.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0\0", b'{"files":7,"about":{}}', None])
+def test_small_file_of_a_snapshot_is_put_back_from_its_copy(
+    name: str, damage: bytes | None, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = _snapshot(store)
+    whole = entry.file(name).read_bytes()
+    entry.file(name).unlink()
+    if damage is not None:
+        entry.file(name).write_bytes(damage)
+
+    found = store.get_verified("snapshot", S1)
+
+    assert found == entry
+    assert entry.file(name).read_bytes() == whole
+    assert "damaged on disk" in caplog.text
+    assert "copy" in caplog.text
+
+
+def test_flipped_bit_of_a_hash_in_a_manifest_costs_nothing(store: Store) -> None:
+    entry = _snapshot(store)
+    text = entry.file("manifest.json").read_text()
+    entry.file("manifest.json").write_text(text.replace(entry.files["ram"], entry.files["ram"][::-1]))
+
+    assert store.get_verified("snapshot", S1) == entry
+
+
+def test_snapshot_that_is_lost_is_set_aside_and_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(manifest, "LARGEST_COPY", 3)
+    for _ in range(4):
+        entry = _snapshot(store)
+        entry.file("ram").write_bytes(b"rAm")
+
+        assert store.get_verified("snapshot", S1) is None
+
+    assert "recordings made from it can no longer be replayed; it is kept in" in caplog.text
+    aside = list((store.root / "damaged").iterdir())
+    assert [(path / "ram").read_bytes() for path in aside] == [b"rAm", b"rAm"]
+    assert store.entries() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../x"])
+def test_name_that_points_at_no_key_points_at_nothing(content: bytes, store: Store) -> None:
+    store.set_ref("kernel/debian:bookworm", K1)
+    (store.root / "refs/kernel@debian=bookworm").write_bytes(content)
+
+    key = store.ref("kernel/debian:bookworm")
+
+    assert key is None or store.get("kernel", key) is None
+
+
+def _snapshot(store: Store) -> Entry:
+    with store.staging_directory() as work:
+        result = work / "result"
+        result.mkdir()
+        (result / "ram").write_bytes(b"memory")
+        (result / "state").write_bytes(b"de")
+        return store.add("snapshot", S1, result, {"identity": {}})
 
 
 def test_half_built_entry_is_not_there(store: Store) -> None:
@@ -128,22 +192,7 @@ def test_key_of_two_texts_is_not_that_of_their_sum() -> None:
     assert digest_text("ab", "c") != digest_text("a", "bc")
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "",
-        ".",
-        "..",
-        "../victim",
-        "/tmp/victim",
-        "a" * 63,
-        "A" * 64,
-        "g" * 64,
-        "a" * 65,
-        "a" * 64 + "\n",
-        "a" * 32 + "/" + "a" * 31,
-    ],
-)
+@pytest.mark.parametrize("key", BAD_KEYS)
 def test_key_that_is_not_a_hash_touches_nothing(key: str, store: Store, tmp_path: Path) -> None:
     victim = tmp_path / "cache/victim/file"
     kept = _add(store, "snapshot", S1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log's JSON without what a prefix may change: time, caller, line numbers."""
+"""A log's JSON without what a prefix may change: time, host, caller, line numbers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rig.klog.document import document
 
 __all__ = ["shape"]
 
-_ASIDE = {"time", "wall", "caller", "line", "lines", "last_line"}
+_ASIDE = {"time", "wall", "host", "caller", "line", "lines", "last_line"}
 
 
 def shape(log: Log) -> Any:
-    """Return the log's JSON as Python values, time, caller and line numbers left out."""
+    """Return the log's JSON as Python values, time, host, caller and line numbers left out."""
     return _without(json.loads(document(log.lines, log.events)))
 
 

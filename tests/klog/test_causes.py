@@ -92,6 +92,13 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "bound to zone DMA or a lower one (GFP_DMA), and there memory had run out: DMA (72 kB free, min 92 kB)",
     ),
+    "movable-zone": (
+        changed(KERNEL, ("DMA free:1872kB", "DMA free:72kB"),
+                (r"(Node 0 DMA32 free:.*)", r"\1\nNode 0 Movable free:90000kB boost:0kB min:2708kB low:3384kB high:4060kB "
+                 "active_anon:0kB present:200000kB managed:200000kB\\nlowmem_reserve[]: 0 0 0 0")),
+        "certain",
+        "87.9 MB were free in zone Movable",
+    ),
     "mempolicy": (
         changed(
             (r"CONSTRAINT_NONE,nodemask=\(null\)", "CONSTRAINT_MEMORY_POLICY,nodemask=1"),
@@ -130,7 +137,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "limit for memory and swap (memsw): 100.0 MB of 100.0 MB",
     ),
-    "sysrq": (changed(("order=0", "order=-1")), "certain", "somebody called the OOM killer by hand"),
+    "sysrq": (changed(("order=0", "order=-1")), "certain", "somebody invoked the OOM killer by hand"),
     "small-machine": (
         changed(("130942 pages RAM", "6000 pages RAM"), ("12785 pages reserved", "3900 pages reserved")),
         "likely",
@@ -204,6 +211,44 @@ def test_memory_of_a_cgroup_that_is_not_at_its_limit_is_not_called_so() -> None:
 
     assert "memory was not at the limit: 87.9 MB of 8.0 GB" in text
     assert "ran into it 0 times" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "cause", "words"),
+    [
+        ("vmalloc error: size 0, exceeds total pages", "vmalloc-size", "asked for 0 bytes"),
+        ("vmalloc error: size 1099511627776, exceeds total pages", "vmalloc-size", "1.0 TB, more than the machine has"),
+        ("vmalloc: allocation failure: 0 bytes", "vmalloc-size", "asked for 0 bytes"),
+        ("vmalloc error: size 16384, vm_struct allocation failed", "vmalloc-space", "no room for 16 kB"),
+        ("vmalloc: allocation failure, allocated 45056 of 1048576 bytes", "vmalloc-partly", "44 kB of 1.0 MB"),
+        ("vmalloc error: size 65536, page order 0, failed to allocate pages", "vmalloc-memory", "a vmalloc of 64 kB"),
+    ],
+)
+def test_vmalloc_says_what_failed(line: str, cause: str, words: str) -> None:
+    event = oom(
+        [f"insmod: {line}, mode:0xdc2(GFP_KERNEL|__GFP_HIGHMEM|__GFP_ZERO), nodemask=(null),cpuset=/,mems_allowed=0"]
+    )
+
+    explanation = explain(event)
+
+    assert explanation.cause == cause
+    assert words in explanation.summary[1].text
+
+
+def test_kernel_that_scored_by_another_formula_says_so_and_computes_nothing() -> None:
+    tasks = [made.MadeTask(77, "daemon", 60000, uid=0), made.MadeTask(88, "app", 58000, uid=1000)]
+    event = oom([line.replace("6.12.9-cloud-amd64", "2.6.32.61") for line in made.oom_report(tasks)])
+
+    text = " ".join(
+        sentence.text
+        for section in explain(event).sections
+        for sentence in section.sentences
+        if "Why this" in section.title
+    )
+
+    assert "before 2.6.36 points were the task's total_vm" in text
+    assert " = " not in text
+    assert "next came" not in text
 
 
 @pytest.mark.parametrize("size", [8, 16, 64])

@@ -7,7 +7,7 @@ import pytest
 
 from rig.klog import OomEvent, read
 from rig.klog.explain import Explanation, explain
-from rig.klog.explain.usable import held_back_kb, usable_zones
+from rig.klog.explain.usable import held_back, usable_zones
 from rig.klog.explain.victim import chosen_otherwise
 from rig.klog.oom.gfp import decode
 from rig.klog.oom.totalpages import derive, parse_nodes
@@ -57,7 +57,7 @@ def test_reserve_for_higher_zones_is_told_apart_from_the_watermark() -> None:
 
     dma = next(zone for zone in usable_zones(event) if zone.name == "DMA")
     assert dma.free > dma.min
-    assert held_back_kb(event, dma) == 446 * 4
+    assert held_back(event)(dma) == 446 * 4
     assert "keeps 1.7 MB back" in text_of(explain(event), "Why it could not be had")
 
 

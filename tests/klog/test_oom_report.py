@@ -102,6 +102,22 @@ def test_badness_follows_the_kernel() -> None:
     assert low == 5200 + 30 + (8 * 5200 + 40960) // 4096 - 10 * ((130942 - 12785) // 1000)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "flags"), [("3.10.0-1160.el7.x86_64", ("GFP_HIGHUSER_MOVABLE",)), ("4.5.0-1-amd64", ())]
+)
+def test_flags_of_a_kernel_that_prints_only_the_mask_are_decoded(kernel: str, flags: tuple[str, ...]) -> None:
+    lines = made.oom_report(kernel=kernel)
+    lines[0] = lines[0].replace("0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP)", "0x200da")
+
+    event = only_oom(made.serial(lines))
+
+    assert (event.gfp_flags, event.gfp_decoded) == (flags, bool(flags))
+
+
+def test_flags_that_the_kernel_named_are_not_decoded() -> None:
+    assert not only_oom(made.serial(made.oom_report(kernel="3.10.0-1160.el7.x86_64"))).gfp_decoded
+
+
 def test_events_stream_in_order_whatever_the_pieces() -> None:
     data = made.serial([*made.oom_report(), *made.oom_report(cgroup="/a"), *made.panic("Fatal exception")])
 

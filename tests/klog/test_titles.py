@@ -290,3 +290,9 @@ def test_unstable_parts_of_a_title_are_replaced() -> None:
 )
 def test_system_calls_have_one_name(name: str, short: str) -> None:
     assert short_name(name) == short
+
+
+def test_what_the_first_lines_say_is_kept_as_values() -> None:
+    event = first(REPORTS["KASAN: use-after-free Read in made_read"])
+
+    assert event.values == {"what": "use-after-free", "access": "Read"}

@@ -12,7 +12,7 @@ import pytest
 from rig.machine.command import build_command, kernel_command_line, memory_is_a_file, printable
 from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu
-from rig.machine.spec import Accel, Clock, GuestSpec, Wiring
+from rig.machine.spec import Accel, Clock, GuestSpec, RamFile, Recorder, Wiring
 
 QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), (7, 2), "version 7.2")
 SPEC = GuestSpec(
@@ -54,7 +54,7 @@ def test_live_guest_has_one_way_in_on_loopback_and_none_out() -> None:
 
 
 def test_recording_and_replay_name_the_same_file() -> None:
-    recorded = words(wiring=replace(WIRING, rr="record", recording=Path("/runs/replay.bin")))
+    recorded = words(wiring=replace(WIRING, recorder=Recorder("record", Path("/runs/replay.bin"))))
 
     assert "rr=record,rrfile=/runs/replay.bin" in recorded
 
@@ -66,22 +66,22 @@ def test_comma_in_a_path_is_doubled() -> None:
 
 
 def test_restored_guest_maps_the_snapshots_memory_privately() -> None:
-    command = words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True))
+    command = words(wiring=replace(WIRING, ram=RamFile(Path("/cache/ram")), incoming=True))
 
     assert "memory-backend=ram" in command
     assert "id=ram,mem-path=/cache/ram,size=536870912,share=off" in command
 
 
 def test_guest_that_fills_its_memory_has_it_before_it_starts() -> None:
-    command = words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True, prealloc=True))
+    command = words(wiring=replace(WIRING, ram=RamFile(Path("/cache/ram")), incoming=True, prealloc=True))
 
     assert f"share=off,prealloc=on,prealloc-threads={len(os.sched_getaffinity(0))}" in command
-    assert "prealloc" not in words(wiring=replace(WIRING, ram=Path("/cache/ram"), incoming=True))
+    assert "prealloc" not in words(wiring=replace(WIRING, ram=RamFile(Path("/cache/ram")), incoming=True))
 
 
 def test_guest_that_becomes_a_snapshot_writes_to_the_memory_that_is_kept() -> None:
     assert "id=ram,mem-path=/ram,size=536870912,share=on" in words(
-        wiring=replace(WIRING, ram=Path("/ram"), ram_kept=True)
+        wiring=replace(WIRING, ram=RamFile(Path("/ram"), kept=True))
     )
 
 

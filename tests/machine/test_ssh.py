@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import paramiko
 import pytest
 
-from rig.errors import GuestError
-from rig.machine.ssh import forwarded_port
+from rig.errors import GuestError, RigError
+from rig.machine.ssh import connected, forwarded_port
 
 TABLE = """\
 Hub -1 (net):
@@ -27,3 +28,12 @@ def test_no_forwarding_is_an_error_that_shows_the_table(table: str) -> None:
         forwarded_port(table)
 
     assert raised.value.detail == table
+
+
+@pytest.mark.parametrize("reported", ["", "ssh-ed25519", "\n"])
+def test_guest_that_reports_no_host_key_is_not_connected_to(reported: str) -> None:
+    with (
+        pytest.raises(RigError, match="did not report the SSH server's host key"),
+        connected(9, paramiko.RSAKey.generate(1024), reported, 1),
+    ):
+        pass

@@ -13,7 +13,7 @@ from rig.errors import UsageError
 from rig.image.layer.config import ImageConfig
 from rig.program.expectation import Expectation, parse_expectation
 from rig.program.plan import program_command
-from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
+from rig.program.request import ProgramRequest, parse_cgroup, parse_disk, parse_env, parse_timeout
 
 assert app
 
@@ -34,6 +34,17 @@ def test_variables_may_be_empty_but_have_a_name() -> None:
     assert parse_env(["A=", "B=c=d"]) == {"A": "", "B": "c=d"}
     with pytest.raises(UsageError, match="NAME=VALUE"):
         parse_env(["A"])
+
+
+def test_disk_has_a_size_and_a_mount_point() -> None:
+    assert parse_disk("1G") == ("1G", "/disk")
+    assert parse_disk("64M:/var/lib/postgresql") == ("64M", "/var/lib/postgresql")
+
+
+@pytest.mark.parametrize("text", ["1G:", "1G:/", "1G:data", "1G:/a/../b", "1G:/proc", "1G:/sys/fs/cgroup/"])
+def test_disk_is_not_mounted_over_what_the_kernel_shows(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot be mounted"):
+        parse_disk(text)
 
 
 @pytest.mark.parametrize("text", ["0", "-1s", "soon", "1000000000h"])

@@ -8,6 +8,7 @@ import pytest
 from rig.errors import EXIT_USAGE, UsageError
 from rig.scenario.load import load_scenario
 from rig.scenario.settings import Settings, parse_settings
+from rig.scenario.templates import render
 
 
 def settings(*sets: str) -> Settings:
@@ -77,3 +78,23 @@ def test_wrong_setting_names_itself_and_the_remedy(wrong: str, what: str, remedy
 
 def test_memory_that_is_large_enough_for_the_parent_is_taken() -> None:
     assert settings("parent=700M", "memory=1G").parameters["parent"] == 700 << 20
+
+
+@pytest.mark.parametrize(
+    ("sets", "prealloc"),
+    [((), True), (("memory=8G",), False), (("memory=8G", "parent=4G"), True), (("parent=20M", "hog=20M"), False)],
+)
+def test_memory_is_preallocated_only_where_the_scenario_fills_half_of_it(sets: tuple[str, ...], prealloc: bool) -> None:
+    assert parse_settings(load_scenario("overcommit-oops"), sets).prealloc is prealloc
+
+
+def test_bound_on_what_a_fork_costs_grows_with_the_parent() -> None:
+    scenario = load_scenario("overcommit-oops")
+    claim = next(each.claim for each in scenario.claims if each.claim.id == "fork-cost-little")
+
+    texts = [
+        render(claim.text, parse_settings(scenario, sets).parameters, where="")
+        for sets in ((), ("memory=16G", "parent=7G"))
+    ]
+
+    assert [text.split("less than ")[1].split(":")[0] for text in texts] == ["5 MB", "71 MB"]

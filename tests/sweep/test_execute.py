@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import io
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
+from rig.image.store import Store
+from rig.report.sweep_table import SweepTable
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import execute_sweep
+from rig.sweep.local import LocalExecutor
 from rig.sweep.row import Row, append_row, read_rows
 from rig.sweep.table import query, read_table, table_of, write_table
 from rig.sweep.task import PointTask
@@ -35,7 +41,7 @@ class Pretender:
         self._left = breaks_after
         self._twice = twice
 
-    async def run(self, tasks: Iterable[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+    async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         for task in tasks:
             if self._left is not None and len(self.ran) == self._left:
                 raise KeyboardInterrupt
@@ -77,11 +83,30 @@ def test_line_that_a_kill_cut_short_is_run_again(sweep: SweepDirectory) -> None:
     assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0)]
 
 
-def test_damaged_journal_is_named_with_its_line(sweep: SweepDirectory) -> None:
-    sweep.journal.write_text("nonsense\n" + made.row(0, 0).model_dump_json() + "\n")
+def test_damaged_row_is_named_with_its_line_and_run_again(
+    sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    made.finish(execute_sweep(sweep, Pretender()))
+    lines = sweep.journal.read_bytes().split(b"\n")
+    lines[1] = lines[1].replace(b'"reproduced"', b'"notreproduc"').replace(b'"host_seconds":', b'"host_secondz":')
+    sweep.journal.write_bytes(b"\n".join(lines))
+    second = Pretender()
 
-    with pytest.raises(RigError, match=r"rows\.jsonl:1"):
-        read_rows(sweep.journal)
+    outcome = made.finish(execute_sweep(sweep, second))
+
+    assert "rows.jsonl:2 is damaged" in caplog.text
+    assert len(second.ran) == 1
+    assert len(outcome.rows) == 4
+
+
+def test_row_after_a_line_that_was_cut_short_is_a_line_of_its_own(sweep: SweepDirectory) -> None:
+    append_row(sweep.journal, made.row(0, 0))
+    with sweep.journal.open("a") as journal:
+        journal.write('{"point": 0, "repe')
+
+    append_row(sweep.journal, made.row(0, 1))
+
+    assert [(row.point, row.repeat) for row in read_rows(sweep.journal)] == [(0, 0), (0, 1)]
 
 
 def test_two_rigs_do_not_run_one_sweep(sweep: SweepDirectory) -> None:
@@ -163,3 +188,60 @@ def test_guests_at_once_follow_free_memory(monkeypatch: pytest.MonkeyPatch) -> N
 def test_guest_that_does_not_fit_at_all_is_an_error() -> None:
     with pytest.raises(RigError, match="does not fit"):
         most_at_once(64 * MB, guests=1, memory=512 * MB)
+
+
+def _held_after(count: int, tmp_path: Path) -> int:
+    """Return the bytes that a sweep of that many points holds when its last row has come."""
+    scenario = made.scenario(tmp_path)
+    plan = SweepPlan(scenario, (Axis("size", tuple(f"{size}K" for size in range(4, 4 + count))),), repeat=1)
+    sweep = new_sweep(plan)
+    held = []
+
+    class Large(Pretender):
+        async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
+            async for row in super().run(tasks, began):
+                yield Row.model_validate_json(row.model_copy(update={"claims": row.claims * 20}).model_dump_json())
+
+    with SweepTable(Console(file=io.StringIO(), force_terminal=True), plan.names, count) as table:
+        tracemalloc.start()
+
+        def ended(row: Row) -> None:
+            table.ended(row)
+            held.append(tracemalloc.get_traced_memory()[0])
+
+        made.finish(execute_sweep(sweep, Large(), ended=ended))
+    tracemalloc.stop()
+    return held[-1]
+
+
+def test_sweep_holds_no_claims_of_the_points_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    for name in ("first", "few", "many"):
+        (tmp_path / name).mkdir()
+    _held_after(1, tmp_path / "first")  # imports what the two others need
+
+    few, many = (_held_after(count, tmp_path / name) for name, count in (("few", 5), ("many", 25)))
+
+    assert (many - few) / 20 < 12_000  # bytes a point; with its claims it is 30,000
+
+
+def test_local_executor_begins_no_more_runs_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[int] = []
+
+    async def run_point(task: PointTask, store: Store) -> tuple[Row, None]:
+        alive.append(len(asyncio.all_tasks()))
+        await asyncio.sleep(0)
+        return made.row(task.point), None
+
+    async def everything() -> list[Row]:
+        executor = LocalExecutor(jobs=2)
+        executor.capacity = Capacity(2, available=lambda: 1 << 40)
+        tasks = [PointTask(point, 0, "x", (), {}, 0, False, 1) for point in range(50)]
+        return [row async for row in executor.run(tasks, lambda task: None)]
+
+    monkeypatch.setattr("rig.sweep.local.run_point", run_point)
+
+    rows = asyncio.run(everything())
+
+    assert sorted(row.point for row in rows) == list(range(50))
+    assert max(alive) <= 4  # three runs, of which two are let in, and the one that reads their rows

@@ -125,3 +125,26 @@ def test_invalid_utf8_is_replaced() -> None:
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(content: bytes) -> None:
     read_records(content)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pid": None}, {"pid": True}, {"pid": [1]}, {"text": 3}, {"procs": {}}, {"meminfo": []}, {"label": {}}, {"x": 1 << 65},
+        {"x": [[1e300]]}, {"name": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_field_of_the_wrong_type_makes_the_line_invalid_and_the_next_is_read(fields: dict[str, Any]) -> None:
+    records = read_records(line(0) + line(1, **fields) + line(2))
+
+    assert [record["n"] for record in records.items] == [0, 2]
+    assert records.bad_lines == 1
+
+
+def test_number_of_many_digits_in_a_text_is_text() -> None:
+    records = read_records(line(0, text="9" * 30 + " 1e400", x=1 << 64, y=1.5e-30))
+
+    assert records.items[0]["text"] == "9" * 30 + " 1e400"
+    assert records.items[0]["x"] == 1 << 64
+    assert records.items[0]["y"] == 1.5e-30

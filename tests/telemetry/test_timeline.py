@@ -63,7 +63,13 @@ def test_processes_of_one_comm_are_not_added_up() -> None:
 
 
 def test_sample_full_of_nonsense_gives_an_empty_row() -> None:
-    nonsense = sample(1.0, meminfo=[1], vmstat="x", psi={"some": 3}, procs=[None, {"comm": None, "rss_kb": "many"}])
+    nonsense = sample(
+        1.0,
+        meminfo={"MemFree": [1]},
+        vmstat={"oom_kill": "x"},
+        psi={"some": 3},
+        procs=[None, {"comm": None, "rss_kb": "many"}],
+    )
 
     (row,) = rows(records_of(nonsense))
 

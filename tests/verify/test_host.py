@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import UsageError
+from rig.errors import RigError, UsageError
 from rig.verify.checks import catalogue
 from rig.verify.host import judge_output, kmsg_lines, list_harmless, verify_host
 
@@ -52,6 +52,23 @@ def test_check_that_never_passes_fails(tmp_path: Path, monkeypatch: pytest.Monke
     result = verify_host(program(tmp_path, 'echo "check brk grown=8192 charged=0 after=0"'), [BRK]).results[0]
 
     assert result.status == "fail"
+
+
+def test_program_that_does_not_start_is_named(tmp_path: Path) -> None:
+    (tmp_path / "verify").write_text("")
+
+    with pytest.raises(RigError, match="do not run on this machine") as raised:
+        verify_host(tmp_path / "verify", [BRK])
+
+    assert raised.value.where == str(tmp_path / "verify")
+
+
+def test_program_that_lists_no_check_is_named(tmp_path: Path) -> None:
+    (tmp_path / "verify").write_text("#!/bin/sh\necho; exit 1\n")
+    (tmp_path / "verify").chmod(0o700)
+
+    with pytest.raises(RigError, match="lists no check"):
+        verify_host(tmp_path / "verify", [BRK])
 
 
 def test_harmful_checks_need_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rig.assets import assets
 from rig.errors import UsageError
+from rig.validation import describe_first
 
 __all__ = [
     "DEFAULT",
@@ -163,9 +164,7 @@ def read_recipe(name: str) -> BuildrootRecipe:
 def _first_fault(error: ValidationError | TypeError) -> str:
     if not isinstance(error, ValidationError):
         return "`name` is that of the file and is not written in it"
-    fault = error.errors()[0]
-    key = ".".join(map(str, fault["loc"]))
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}" if key else fault["msg"]
+    return describe_first(error)
 
 
 def kernel_recipe(version: str, *, debug_info: bool) -> BuildrootRecipe:

@@ -68,10 +68,7 @@ def layer_key(*identity: str) -> str:
 def find_layer(store: Store, key: str) -> LayerImage | None:
     """Return the layer of that key, or None. Its files are checked against their hashes."""
     entry = store.get_verified("layer", key)
-    if entry is None:
-        return None
-    entry.touch()
-    return _from_entry(entry)
+    return None if entry is None else _from_entry(entry)
 
 
 def check_name(name: str) -> None:
@@ -126,6 +123,7 @@ def build_layer(
     Raises RigError for too many files or too many bytes.
     """
     with store.lock(f"layer-{key[:16]}"), store.staging_directory() as work:
+        # Another rig may have built it while this one waited for the lock.
         if (entry := store.get("layer", key)) is not None:
             return _from_entry(entry)
         result = work / "result"

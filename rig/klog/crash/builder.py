@@ -131,6 +131,7 @@ class CrashBuilder(Builder):
             "oops_count": None if oops is None else int(oops["count"]),
             "workqueue": self.header.workqueue,
             "traces": tuple(traces),
+            "values": verdict.values,
             "modules": () if modules is None else tuple(modules["names"].split()),
         }
 
@@ -155,6 +156,7 @@ class CrashBuilder(Builder):
                 verdict.alternatives,
                 verdict.function,
                 "another trace was printed into the report",
+                verdict.values,
             )
         return verdict
 

@@ -28,6 +28,7 @@ class CrashEvent(Event):
     oops_count: the number of oopses since boot, from `[#1]`.
     traces: every trace of the report; `trace` is the first that has frames.
     modules: the names that `Modules linked in:` lists, with their taint flags.
+    values: what else the report's first lines say, as printed: `what` was wrong, the kind of `access`, the `lock`.
     """
 
     headline: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rig.klog.crash import choose
 from rig.klog.crash.blame import Blame
@@ -36,12 +36,14 @@ class Verdict:
     alternatives: other titles for the same bug.
     function: the function to blame; None where none was found.
     corruption: why the report is considered damaged; None where it is intact.
+    values: what the rule's expressions read, by the name of the group, as printed.
     """
 
     title: str
     alternatives: tuple[str, ...]
     function: str | None
     corruption: str | None
+    values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ class Rule:
             if found is None:
                 line = start.string[start.start() :]
                 title = self.otherwise.format_map({**values, "line": line})
-                return Verdict(stable(title), (), None, "the report ends before what its first line announces")
+                return Verdict(
+                    stable(title), (), None, "the report ends before what its first line announces", _kept(values)
+                )
             values.update({name: value or "" for name, value in found.groupdict().items()})
         if "{f}" not in self.title and not any("{f}" in title for title in self.also):
             function = values.get("function")
@@ -125,4 +129,9 @@ class Rule:
                 title = stable(form.format_map({**values, "f": name}))
                 if title not in titles:
                     titles.append(title)
-        return Verdict(titles[0], tuple(titles[1:]), function, corruption)
+        return Verdict(titles[0], tuple(titles[1:]), function, corruption, _kept(values))
+
+
+def _kept(values: dict[str, str]) -> dict[str, str]:
+    """Return the values of an event: without the function to blame, and without `rest`, the whole first line."""
+    return {name: value for name, value in values.items() if value and name not in ("f", "function", "rest")}

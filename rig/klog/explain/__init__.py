@@ -33,7 +33,9 @@ def explain(event: Event) -> Explanation:
 
         if event.kind is Kind.OOM:
             return explain_oom(event)
-        return explain_memory_info(event) if event.kind is Kind.MEMORY_INFO else explain_allocation_failure(event)
+        from rig.klog.oom.allocation import AllocationEvent
+
+        return explain_allocation_failure(event) if isinstance(event, AllocationEvent) else explain_memory_info(event)
     if isinstance(event, CrashEvent):
         from rig.klog.explain.crash import explain_crash
 

@@ -8,10 +8,9 @@ import re
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.words import size
 from rig.klog.functions import PURPOSES, purpose_of
-from rig.klog.oom.gfp import decode
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["asked", "origin"]
+__all__ = ["asked", "origin", "purpose"]
 
 ZERO_PAGE = "the first write to a page of anonymous memory that it had only read: no page was shared since a fork"
 _FAULT = re.compile(r"page_fault|do_user_addr_fault|handle_mm_fault|el0_da|do_mem_abort|do_translation_fault")
@@ -25,7 +24,9 @@ def asked(event: OomEvent) -> Section:
         return Section("What asked for memory", tuple(sentences))
     who = event.invoker.comm + (f" (pid {event.invoker.pid})" if event.invoker.pid is not None else "")
     if event.scope == "sysrq":
-        sentences.append(Sentence("Nothing lacked memory: the OOM killer was called by hand (SysRq f).", (event.line,)))
+        sentences.append(
+            Sentence("Memory had not run out: the OOM killer was invoked by hand (SysRq f).", (event.line,))
+        )
         return Section("What asked for memory", tuple(sentences))
     if event.gfp_mask == 0:
         text = f"{who} did not ask for memory here: a page fault of its own failed for lack of memory (gfp_mask 0)."
@@ -37,52 +38,56 @@ def asked(event: OomEvent) -> Section:
     cause, lines = origin(event)
     if cause is not None:
         sentences.append(Sentence(f"It was {cause}.", lines))
-    flags = event.gfp_flags
-    if not flags and event.gfp_mask is not None:
-        decoded = decode(event.gfp_mask, event.kernel)
-        if decoded is not None:
-            flags = decoded
-            sentences.append(
-                Sentence(f"This kernel prints the mask alone; it reads {'|'.join(decoded)}.", (event.line,))
-            )
-    sentences.extend(_conditions(flags, event))
+    if event.gfp_decoded:
+        names = "|".join(event.gfp_flags)
+        sentences.append(Sentence(f"This kernel prints only the gfp mask, which stands for {names}.", (event.line,)))
+    sentences.extend(_conditions(event.gfp_flags, event))
     if event.invoker.pid is not None and event.victim is not None and event.victim.pid != event.invoker.pid:
         sentences.append(
             Sentence(
-                f"{event.invoker.comm} is only who asked last: whoever asks when nothing is left brings "
-                f"the OOM "
-                "killer, and need not be the one that holds the memory.",
+                f"{event.invoker.comm} only asked last: the task that asks when nothing is left invokes the OOM "
+                "killer, whether or not it holds the memory.",
                 (event.line, event.victim.line),
             )
         )
     return Section("What asked for memory", tuple(sentences))
 
 
-def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
-    """Return why memory was requested, in words, and the lines that show it.
+def purpose(event: OomEvent) -> tuple[str, tuple[int, ...]]:
+    """Return why memory was requested, as a key of PURPOSES, and the lines that show it.
 
-    The trace's functions decide. (None, ()) where none of them has a known purpose.
+    The trace's functions decide; where none of them has a known purpose, the page fault and __GFP_ZERO do.
+    Two more keys: `zero-page` for the first write to a page that was only read, and `fault` for a page fault of which
+    no more is known. The key is empty where the report does not show why.
     """
     frames = [frame for frame in event.trace.frames if frame.reliable]
     purposes = [(purpose_of(frame.function), frame.line) for frame in frames]
-    for purpose, words in PURPOSES.items():
+    for key in PURPOSES:
         for found, line in purposes:
-            if found == purpose:
-                if purpose == "copy-on-write" and "__GFP_ZERO" in event.gfp_flags:
+            if found == key:
+                if key == "copy-on-write" and "__GFP_ZERO" in event.gfp_flags:
                     # wp_page_copy() (mm/memory.c) asks for a zeroed page where the zero page was mapped.
-                    return ZERO_PAGE, (line, event.line)
-                return words, (line,)
+                    return "zero-page", (line, event.line)
+                return key, (line,)
     fault = next((frame for frame in frames if _FAULT.search(frame.function)), None)
     if fault is not None:
         # Later kernels inline the fault handlers that would show the cause. The flags still show a first touch, for
         # which the page must be zeroed.
         if "__GFP_ZERO" in event.gfp_flags:
-            return "the first touch of anonymous memory that it had been promised (malloc, mmap)", (
-                fault.line,
-                event.line,
-            )
-        return "a page fault: it touched memory that had no page yet", (fault.line,)
-    return None, ()
+            return "anonymous", (fault.line, event.line)
+        return "fault", (fault.line,)
+    return "", ()
+
+
+def origin(event: OomEvent) -> tuple[str | None, tuple[int, ...]]:
+    """Return why memory was requested, in words, and the lines that show it; (None, ()) where it is not known."""
+    key, lines = purpose(event)
+    words = {
+        **PURPOSES,
+        "zero-page": ZERO_PAGE,
+        "fault": "a page fault: it touched memory that had no page yet",
+    }
+    return words.get(key), lines
 
 
 def _conditions(flags: tuple[str, ...], event: OomEvent) -> list[Sentence]:

@@ -7,7 +7,7 @@ wins. Rules about limits on the request come first, then rules about memory that
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ from enum import StrEnum
 from rig.klog.explain.explanation import Sentence
 from rig.klog.explain.usable import (
     allowed_nodes,
-    held_back_kb,
+    held_back,
     measured,
     reserved_kb,
     usable_blocks,
@@ -26,7 +26,7 @@ from rig.klog.explain.words import count, size
 from rig.klog.functions import part_of
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
-from rig.klog.oom.parts import CgroupUsage, TaskRow
+from rig.klog.oom.parts import CgroupUsage
 
 __all__ = ["Cause", "Certainty", "cause_of", "limit_that_was_hit", "managed_kb", "unaccounted_kb"]
 
@@ -125,7 +125,7 @@ def limit_that_was_hit(event: OomEvent) -> CgroupUsage | None:
 def _by_hand(event: OomEvent) -> Cause | None:
     if event.scope != "sysrq":
         return None
-    text = "Nothing lacked memory: somebody called the OOM killer by hand (SysRq f)."
+    text = "Memory had not run out: somebody invoked the OOM killer by hand (SysRq f)."
     return Cause("sysrq", Certainty.CERTAIN, Sentence(text, (event.line,)))
 
 
@@ -171,7 +171,8 @@ def _nodes(event: OomEvent) -> Cause | None:
     nodes = allowed_nodes(event)
     if nodes is None:
         return None
-    zones = [zone for zone in usable_zones(event) if zone.free <= zone.min + held_back_kb(event, zone)]
+    reserve = held_back(event)
+    zones = [zone for zone in usable_zones(event) if zone.free <= zone.min + reserve(zone)]
     named = ", ".join(map(str, sorted(nodes)))
     which = f"node {named}" if len(nodes) == 1 else f"nodes {named}"
     what = "A memory policy bound" if event.scope == "mempolicy" else "A cpuset confined"
@@ -189,10 +190,11 @@ def _nodes(event: OomEvent) -> Cause | None:
 
 def _low_zone(event: OomEvent) -> Cause | None:
     limit = zone_limit(event)
-    zones = usable_zones(event)
-    if limit is None or not zones or any(zone.free > zone.min + held_back_kb(event, zone) for zone in zones):
+    zones, reserve = usable_zones(event), held_back(event)
+    if limit is None or not zones or any(zone.free > zone.min + reserve(zone) for zone in zones):
         return None
-    others = sum(zone.free for zone in measured(event) if zone not in zones)
+    theirs = {zone.line for zone in zones}
+    others = sum(zone.free for zone in measured(event) if zone.line not in theirs)
     named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
     text = f"The request was bound to zone {limit} or a lower one (GFP_{limit}), and there memory had run out: {named}."
     if others:
@@ -200,13 +202,33 @@ def _low_zone(event: OomEvent) -> Cause | None:
     return Cause("low-zone", Certainty.CERTAIN, Sentence(text, (event.line, *(zone.line for zone in zones))))
 
 
+def _movable_zone(event: OomEvent) -> Cause | None:
+    """Return the cause where only zone Movable has memory left (movable_node, movablecore=, kernelcore=)."""
+    zones, reserve = usable_zones(event), held_back(event)
+    theirs = {zone.line for zone in zones}
+    others = [
+        zone for zone in measured(event) if zone.name == "Movable" and zone.line not in theirs and zone.free > zone.high
+    ]
+    if not zones or not others or any(zone.free > zone.min + reserve(zone) for zone in zones):
+        return None
+    named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
+    text = (
+        f"The request was for memory that cannot be moved, and the zones that hold such memory had run out: {named}. "
+        f"{size(sum(zone.free for zone in others))} were free in zone Movable (movable_node, movablecore= or "
+        "kernelcore=), which the kernel's own pages may not use."
+    )
+    lines = (event.line, *(zone.line for zone in (*zones, *others)))
+    return Cause("movable-zone", Certainty.CERTAIN, Sentence(text, lines))
+
+
 def _reserved(event: OomEvent) -> Cause | None:
     """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
     if (event.order or 0) > 0:
         return None
+    reserve = held_back(event)
     for zone in usable_zones(event):
         cma, atomic = reserved_kb(event, zone)
-        low = zone.min + held_back_kb(event, zone)
+        low = zone.min + reserve(zone)
         if cma + atomic >= 1024 and zone.free > low >= zone.free - cma - atomic:
             kinds = [f"{size(cma)} lie in CMA areas, which only movable pages may use"] if cma else []
             kinds += [f"{size(atomic)} are reserved for requests that cannot wait (highatomic)"] if atomic else []
@@ -244,8 +266,9 @@ def _share(name: str, kb: int, event: OomEvent, what: Callable[[str], str], line
     line: the line that shows it.
     """
     whole = managed_kb(event)
-    largest = max((rows for _name, rows, _n in _families(event)), default=0)
-    if not whole or kb < whole * _MUCH or kb < largest:
+    if not whole or kb < whole * _MUCH:
+        return None
+    if kb < max((held for _name, held, _n in _families(event)), default=0):
         return None
     certainty = Certainty.CERTAIN if kb >= whole * _MOST else Certainty.LIKELY
     return Cause(name, certainty, Sentence(what(f"{size(kb)} of {size(whole)}"), (line,)))
@@ -305,13 +328,11 @@ def _families(event: OomEvent) -> list[tuple[str, int, int]]:
 
     The table has one row for each process. Pages that forks share are counted once for each of them.
     """
-    names: dict[str, list[TaskRow]] = defaultdict(list)
+    pages: dict[str, int] = defaultdict(int)
     for row in event.tasks:
-        names[row.name].append(row)
-    found = [
-        (name, sum(row.rss + (row.swapents or 0) for row in rows) * event.page_kb, len(rows))
-        for name, rows in names.items()
-    ]
+        pages[row.name] += row.rss + (row.swapents or 0)
+    counts = Counter(row.name for row in event.tasks)
+    found = [(name, count * event.page_kb, counts[name]) for name, count in pages.items()]
     return sorted(found, key=lambda entry: entry[1], reverse=True)
 
 
@@ -367,6 +388,6 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _reserved, _fragmented, _small_machine, _huge_pages,
-    _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
+    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _movable_zone, _reserved, _fragmented,
+    _small_machine, _huge_pages, _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
 )  # fmt: skip

@@ -147,7 +147,9 @@ def _zone_sums(event: OomEvent) -> list[Check]:
 
 
 def _filtered(event: OomEvent) -> bool:
-    """Return whether zones may be missing: since 6.2 the kernel omits those that the request could not use."""
+    """Return whether zones may be missing: since 6.1 the kernel omits those that the request could not use
+    (974f4367dd31).
+    """
     return not any("MOVABLE" in flag for flag in event.gfp_flags)
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from rig.klog.explain.causes import unaccounted_kb
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
-from rig.klog.explain.usable import held_back_kb, measured, reserved_kb, usable_zones
+from rig.klog.explain.usable import held_back, measured, reserved_kb, usable_zones
 from rig.klog.explain.words import count, size
 from rig.klog.kinds import Kind
 from rig.klog.oom.badness import page_table_pages
@@ -87,6 +87,8 @@ def _shared(event: OomEvent) -> list[Sentence]:
     present = sum(info.get(key, 0) for key in anon_keys)
     line = event.mem_info_line or event.line
     if rows and len(rows) == len(event.tasks):
+        # tmpfs pages are on the anonymous LRU lists too (folio_is_file_lru(), include/linux/mm_inline.h), but in
+        # rss_shmem of the rows: `present` errs upwards, so that what is claimed to be counted twice is.
         claimed = sum(row.rss_anon or 0 for row in rows)
         if claimed > present * 1.05 and claimed - present > 256:
             return [
@@ -209,7 +211,7 @@ def pictures(event: OomEvent) -> tuple[Picture, ...]:
         whole = limit if event.scope == "memcg" else ram
         largest = max(bar.value_kb for bar in bars)
         drawn.append(Picture("Memory by holder", tuple(bars), max(whole, largest) if whole else None))
-    zones = [_zone_bar(event, zone) for zone in measured(event) if zone.values.get("present", 1)]
+    zones = _zone_bars(event)
     if zones:
         drawn.append(Picture("Free by zone, with its min, low and high watermark", tuple(zones)))
     return tuple(drawn)
@@ -220,14 +222,23 @@ def _task_bar(row: TaskRow, kb: int) -> Bar:
     return Bar(f"{row.name} [{row.pid}]", (row.rss + (row.swapents or 0)) * kb, lines=(row.line,), parts=parts)
 
 
-def _zone_bar(event: OomEvent, zone: Zone) -> Bar:
-    """Return a zone's free memory; a part of it is what this request may not have."""
-    held = 0
-    if event.kind is not Kind.MEMORY_INFO and event.scope not in ("sysrq", "memcg"):
-        held = (
-            zone.free if zone not in usable_zones(event) else held_back_kb(event, zone) + sum(reserved_kb(event, zone))
-        )
-    held = min(held, zone.free)
+def _zone_bars(event: OomEvent) -> list[Bar]:
+    """Return each zone's free memory; a part of it is what this request may not have."""
+    by_request = event.kind is not Kind.MEMORY_INFO and event.scope not in ("sysrq", "memcg")
+    usable = {zone.line for zone in usable_zones(event)}
+    reserve = held_back(event)
+    bars = []
+    for zone in measured(event):
+        if not zone.values.get("present", 1):
+            continue
+        held = 0
+        if by_request:
+            held = reserve(zone) + sum(reserved_kb(event, zone)) if zone.line in usable else zone.free
+        bars.append(_zone_bar(zone, min(held, zone.free)))
+    return bars
+
+
+def _zone_bar(zone: Zone, held: int) -> Bar:
     return Bar(
         f"node {zone.node} {zone.name}",
         zone.free,

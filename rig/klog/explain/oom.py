@@ -10,8 +10,10 @@ from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
 from rig.klog.explain.remedies import remedies_for
 from rig.klog.explain.victim import chosen_otherwise, victim
+from rig.klog.explain.vmalloc import vmalloc_cause
 from rig.klog.explain.why import why
 from rig.klog.explain.words import size
+from rig.klog.oom.allocation import AllocationEvent
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["explain_allocation_failure", "explain_memory_info", "explain_oom"]
@@ -49,11 +51,13 @@ def explain_memory_info(event: OomEvent) -> Explanation:
     )
 
 
-def explain_allocation_failure(event: OomEvent) -> Explanation:
+def explain_allocation_failure(event: AllocationEvent) -> Explanation:
     """Explain an allocation that failed without an OOM kill."""
     who = event.invoker.comm if event.invoker is not None else "a caller"
     origin_words, lines = origin(event)
     text = f"{who} asked the kernel for memory and was refused; nobody was killed."
+    if "stalls for" in event.what:
+        text = f"{who} asked for memory and waited{event.what.partition('stalls')[2]}; it was not refused so far."
     if origin_words is not None:
         text += f" It was {origin_words}."
     sections: tuple[Section, ...] = (why(event), holders(event))
@@ -63,8 +67,8 @@ def explain_allocation_failure(event: OomEvent) -> Explanation:
             (event.line,),
         )
         sections = (Section("How bad it is", (note,)), *sections)
-    cause = cause_of(event) if event.zones else None
-    about = (cause.sentence,) if cause is not None and cause.name in _BINDS else ()
+    cause = vmalloc_cause(event) or (cause_of(event) if event.zones else None)
+    about = (cause.sentence,) if cause is not None and cause.name.startswith(_BINDS) else ()
     return Explanation(
         number=event.number,
         kind=event.kind,
@@ -79,7 +83,8 @@ def explain_allocation_failure(event: OomEvent) -> Explanation:
     )
 
 
-_BINDS = {"fragmentation", "cma", "highatomic", "low-zone", "mempolicy", "cpuset"}
+# Causes that say why this request failed, whatever filled memory.
+_BINDS = ("fragmentation", "cma", "highatomic", "low-zone", "movable-zone", "mempolicy", "cpuset", "vmalloc")
 _SURE = {Certainty.CERTAIN: "", Certainty.LIKELY: "Most likely: ", Certainty.UNSURE: "Not certain: "}
 
 

@@ -24,6 +24,8 @@ def explain_other(event: Event) -> Explanation:
         sentences.append(
             Sentence("Nothing was killed, and memory may be free: what is counted are promises.", (event.line,))
         )
+    elif isinstance(event, OneLineEvent) and event.kind is Kind.USER_KILL:
+        text, sentences = _user_kill(event)
     elif isinstance(event, OneLineEvent):
         what = event.values.get("what", "a bad memory access").strip()
         place = f" in {event.values['object']}" if event.values.get("object") else ""
@@ -41,6 +43,39 @@ def explain_other(event: Event) -> Explanation:
         sections=(Section("What it is", tuple(sentences)),) if sentences else (),
         remedies=remedies_for(event),
     )
+
+
+# Where each killer tells more, and what makes it act.
+_LOOK = {
+    "systemd-oomd": "oomctl and journalctl -u systemd-oomd show the thresholds; ManagedOOMPreference= spares a unit.",
+    "earlyoom": "journalctl -u earlyoom has the lines before it; -m and -s set its thresholds, --avoid spares a name.",
+    "nohang": "The lines above it name the victim and the threshold, with the memory pressure (PSI) if that decided.",
+    "lmkd": "logcat -b all -s lmkd has the reason; processes with a high oom_score_adj (cached apps) go first.",
+    "Android's low memory killer": "The lines below it give the cache, the limit and the free memory (minfree).",
+    "Talos": "The line after it lists the processes; it ranks cgroups by their memory and their QoS class.",
+    "kubelet": "The lines before it name the resource: 'attempting to reclaim' memory, or disk (ephemeral-storage).",
+}
+
+
+def _user_kill(event: OneLineEvent) -> tuple[str, list[Sentence]]:
+    by, what = event.values["by"], event.values.get("what", "").strip().rstrip(",")
+    pid = f" (pid {event.task.pid})" if event.task is not None and event.task.pid is not None else ""
+    named = event.task.comm if event.task is not None else event.values.get("object")
+    whom = f"{named}{pid}" if named else "a process that the lines above name"
+    verb = "evicted" if by == "kubelet" else "killed"
+    if "signal" in event.values:
+        verb = f"sent {event.values['signal']} to"
+    program = "" if by.startswith("Android") else ", a program and not the kernel,"  # that one was a driver
+    text = f"{by}{program} {verb} {whom}"
+    sentences = []
+    if what:
+        sentences.append(Sentence(f"Its reason: {what}.", (event.line,)))
+    if event.values.get("reason"):
+        sentences.append(Sentence(f"Its reason: {event.values['reason']}.", (event.line,)))
+    if event.values.get("rss"):
+        sentences.append(Sentence(f"That was to free {size(int(event.values['rss']))} of memory.", (event.line,)))
+    sentences.append(Sentence(_LOOK[by]))
+    return f"{text}. There is no OOM report of this.", sentences
 
 
 def _error(code: int, address: str) -> str:

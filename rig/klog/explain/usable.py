@@ -8,12 +8,14 @@ the pages that it keeps from requests that could have used a higher zone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import BuddyOrder, Zone
 from rig.klog.oom.totalpages import parse_nodes
 
 __all__ = [
-    "allowed_nodes", "held_back_kb", "is_movable", "measured", "reserved_kb", "usable_blocks", "usable_zones",
+    "allowed_nodes", "held_back", "is_movable", "measured", "reserved_kb", "usable_blocks", "usable_zones",
     "zone_limit",
 ]  # fmt: skip
 
@@ -63,17 +65,23 @@ def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
     return tuple(zone for zone in zones if zone.name not in unusable)
 
 
-def held_back_kb(event: OomEvent, zone: Zone) -> int:
-    """Return how much of the zone is reserved against this request (lowmem_reserve), in kB."""
-    if not zone.lowmem_reserve:
-        return 0
-    names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or any(z.name == "HighMem" for z in event.zones)]
-    if len(zone.lowmem_reserve) < len(names) and not any(z.name == "DMA32" for z in event.zones):
-        names.remove("DMA32")
+def held_back(event: OomEvent) -> Callable[[Zone], int]:
+    """Return a function that gives how much of a zone is reserved against this request (lowmem_reserve), in kB."""
+    present = {zone.name for zone in event.zones}
+    all_names = [name for name in _ORDER_OF_ZONES if name != "HighMem" or "HighMem" in present]
     # lowmem_reserve[] is indexed by the highest zone that the request may use (setup_per_zone_lowmem_reserve()).
     wanted = zone_limit(event) or ("Movable" if is_movable(event) else "Normal")
-    index = min(names.index(wanted) if wanted in names else 0, len(zone.lowmem_reserve) - 1)
-    return zone.lowmem_reserve[index] * event.page_kb
+
+    def reserve(zone: Zone) -> int:
+        if not zone.lowmem_reserve:
+            return 0
+        names = all_names
+        if len(zone.lowmem_reserve) < len(names) and "DMA32" not in present:
+            names = [name for name in names if name != "DMA32"]
+        index = min(names.index(wanted) if wanted in names else 0, len(zone.lowmem_reserve) - 1)
+        return zone.lowmem_reserve[index] * event.page_kb
+
+    return reserve
 
 
 def reserved_kb(event: OomEvent, zone: Zone) -> tuple[int, int]:

@@ -11,6 +11,12 @@ from rig.klog.oom.parts import TaskRow
 
 __all__ = ["chosen_otherwise", "ranking", "sum_of_points", "victim"]
 
+# badness() in mm/oom_kill.c of 2.6.32: total_vm, plus half of that of each child with memory of its own, divided by the
+# roots of CPU time and run time; doubled for nice tasks, quartered for root and for raw I/O; shifted by oom_adj.
+_OLDER = (
+    "before 2.6.36 points were the task's total_vm and half of its children's, less with CPU time, run time and as "
+    "root, shifted by oom_adj; the report has no CPU time"
+)
 _RUNNERS_UP = 3  # tasks whose sums are shown beside the victim's
 
 
@@ -101,6 +107,8 @@ def sum_of_points(event: OomEvent, row: TaskRow) -> str:
     """Return how a row's points add up, in pages: `52011 in memory + 0 in swap + 111 of page tables = 52122`."""
     if row.oom_score_adj == OOM_SCORE_ADJ_MIN:
         return "exempt (oom_score_adj -1000)"
+    if root_bonus(event.kernel) == "older":
+        return f"cannot be computed: {_OLDER}"
     tables = page_table_pages(row, event.page_kb)
     text = f"{row.rss} in memory + {row.swapents or 0} in swap + {tables} of page tables"
     bonus = root_bonus(event.kernel) if row.uid == 0 else ""
@@ -118,6 +126,8 @@ def sum_of_points(event: OomEvent, row: TaskRow) -> str:
 
 def _runners_up(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]:
     """Return how the points of the next in the ranking add up."""
+    if root_bonus(event.kernel) == "older":
+        return []
     victims = {kill.pid for kill in event.kills}
     others = [row for _points, row in ranked if row.pid not in victims][:_RUNNERS_UP]
     return [
@@ -127,7 +137,7 @@ def _runners_up(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sent
 
 def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]:
     kill = event.victim
-    if not ranked or kill is None:
+    if not ranked or kill is None or root_bonus(event.kernel) == "older":
         return []
     sentences = []
     place = next((index for index, (_points, row) in enumerate(ranked) if row.pid == kill.pid), None)
@@ -160,7 +170,9 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
         sentences.append(Sentence("No other task could be killed.", (ranked[0][1].line,)))
     elif place is not None:
         sentences.append(
-            Sentence(f"It stands {place + 1}. in the ranking, within what a running task gains or loses meanwhile.")
+            Sentence(
+                f"It is number {place + 1} of the ranking, by no more than a running task gains or loses meanwhile."
+            )
         )
     exempt = [row for row in event.tasks if row.oom_score_adj == OOM_SCORE_ADJ_MIN]
     big = max(exempt, key=lambda row: row.rss, default=None)

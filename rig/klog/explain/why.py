@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rig.klog.explain.causes import limit_that_was_hit
 from rig.klog.explain.explanation import Section, Sentence
-from rig.klog.explain.usable import allowed_nodes, held_back_kb, reserved_kb, usable_blocks, usable_zones
+from rig.klog.explain.usable import allowed_nodes, held_back, reserved_kb, usable_blocks, usable_zones
 from rig.klog.explain.words import count, size
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import Zone
@@ -38,10 +38,16 @@ def why(event: OomEvent) -> Section:
 
 
 def _zones(event: OomEvent) -> list[Sentence]:
+    """Return a sentence for each usable zone that had no page, and one on those that had.
+
+    The tests are those of __zone_watermark_ok() (mm/page_alloc.c): without its CMA pages and its highatomic reserve,
+    which __zone_watermark_unusable_free() subtracts, the zone must have more than min and lowmem_reserve.
+    """
     sentences = []
     enough = []
+    reserve_of = held_back(event)
     for zone in usable_zones(event):
-        reserve = held_back_kb(event, zone)
+        reserve = reserve_of(zone)
         cma, atomic = reserved_kb(event, zone)
         name = f"Zone {zone.name} of node {zone.node}"
         if zone.free <= zone.min:

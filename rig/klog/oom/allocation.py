@@ -27,10 +27,12 @@ class AllocationEvent(OomEvent):
     """A failed allocation without an OOM kill: the caller got an error, or waited.
 
     what: the failure as printed, such as `page allocation failure` or `vmalloc error`.
+    detail: what stands between it and the gfp mask, such as `size 4096, vm_struct allocation failed`.
     """
 
     kind: Kind = Kind.ALLOCATION_FAILURE
     what: str = ""
+    detail: str = ""
 
 
 class AllocationBuilder(OomBuilder):
@@ -38,6 +40,7 @@ class AllocationBuilder(OomBuilder):
 
     kind = Kind.ALLOCATION_FAILURE
     what = ""
+    detail = ""
 
     def _take_invocation(self, text: str) -> bool:
         match = FAILED.match(text)
@@ -45,6 +48,7 @@ class AllocationBuilder(OomBuilder):
             return False
         self.what = match["what"]
         fields = match["fields"]
+        self.detail = fields.partition(", mode:")[0].strip()
         mode, order, nodemask = _MODE.search(fields), _ORDER.search(fields), _NODEMASK.search(fields)
         self.invocation = Invocation(
             comm=match["comm"],
@@ -72,5 +76,5 @@ class AllocationBuilder(OomBuilder):
         what = re.sub(r" for \d+ms", "", self.what)
         order = "" if self.invocation is None or self.invocation.order is None else f" of order {self.invocation.order}"
         title = f"{what}{order}" + (f" in {function}" if function else "")
-        fields = {**self.fields(), "kind": self.kind, "title": title, "function": function, "what": self.what}
-        return AllocationEvent(**fields)
+        fields = {**self.fields(), "kind": self.kind, "title": title, "function": function}
+        return AllocationEvent(**fields, what=self.what, detail=self.detail)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Parse the end of an OOM report: the constraint line, the kills, the lines of the oom_reaper.
 
-Formats: dump_oom_victim() (dump_oom_summary() before 6.8), __oom_kill_process() and oom_reap_task() in
+Formats: dump_oom_victim() (dump_oom_summary() in 6.1), __oom_kill_process() and oom_reap_task() in
 mm/oom_kill.c.
 """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Parse Mem-Info: counters, nodes, zones, buddy lists, huge pages, totals, slabs, allocation profile.
 
-Formats: show_free_areas() and __show_mem() in mm/show_mem.c (mm/page_alloc.c and lib/show_mem.c before 6.4),
+Formats: show_free_areas() and __show_mem() in mm/show_mem.c (mm/page_alloc.c and lib/show_mem.c in 6.1),
 dump_unreclaimable_slab() in mm/slab_common.c, alloc_tag's top users in lib/alloc_tag.c.
 Every `key:value` pair is kept, whatever the key, so that a new kernel's counters are not lost.
 """

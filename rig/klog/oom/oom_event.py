@@ -17,7 +17,8 @@ __all__ = ["OomEvent"]
 class OomEvent(Event):
     """One OOM report, from the invocation to the last kill.
 
-    gfp_flags: the names as the kernel printed them; empty where it printed only the mask.
+    gfp_flags: the names of the flags in gfp_mask; empty where the kernel printed only a mask, of a layout unknown here.
+    gfp_decoded: whether the kernel printed only the mask, so that the names come from decode().
     scope: `global`, `memcg`, `cpuset`, `mempolicy`, `sysrq`, or None where the log does not show it.
     mem_info: the counters of Mem-Info, in pages.
     totalpages: the pages that oom_score_adj is a share of (constrained_alloc() in mm/oom_kill.c); None where the log

@@ -12,6 +12,7 @@ from rig.klog.event import Event, Task, TextLine
 from rig.klog.functions import part_of
 from rig.klog.kinds import Kind
 from rig.klog.oom import totalpages
+from rig.klog.oom.gfp import decode
 from rig.klog.oom.invocation import FAILURE_KEYWORDS, Invocation, read_cpuset, read_invocation
 from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reaped, read_score
 from rig.klog.oom.memcg import CgroupReader
@@ -259,6 +260,7 @@ class OomBuilder(Builder):
         if invocation is not None:
             pid = task.pid if task is not None and task.comm == invocation.comm else None
             invoker = Task(invocation.comm, pid)
+        flags, decoded = self._flags()
         return dict(
             **self.base(),
             kind=self.kind if self._is_oom() else Kind.MEMORY_INFO,
@@ -266,7 +268,8 @@ class OomBuilder(Builder):
             function=None,
             invoker=invoker,
             gfp_mask=None if invocation is None else invocation.gfp_mask,
-            gfp_flags=() if invocation is None else invocation.gfp_flags,
+            gfp_flags=flags,
+            gfp_decoded=decoded,
             order=None if invocation is None else invocation.order,
             oom_score_adj=None if invocation is None else invocation.oom_score_adj,
             oom_adj=None if invocation is None else invocation.oom_adj,
@@ -308,6 +311,15 @@ class OomBuilder(Builder):
             reaped=tuple(self.reaped),
             notes=tuple(self.notes),
         )
+
+    def _flags(self) -> tuple[tuple[str, ...], bool]:
+        """Return the names of the gfp flags, and whether they were decoded from the mask."""
+        if self.invocation is None:
+            return (), False
+        if self.invocation.gfp_flags or self.invocation.gfp_mask is None:
+            return self.invocation.gfp_flags, False
+        names = decode(self.invocation.gfp_mask, self.header.kernel)
+        return names or (), bool(names)
 
     def _is_oom(self) -> bool:
         """Return whether the lines are an OOM report: SysRq m, for one, prints Mem-Info without one."""

@@ -128,6 +128,7 @@ def _height(panel: Panel, ticks: Sequence[float]) -> Callable[[float], float]:
 
 
 def _ticks(top: float) -> list[float]:
+    """Return ticks from 0 to the top, at most 5, in steps of 1, 2 or 5 times a power of ten."""
     raw = top / 4
     scale = 10 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
     step = next(each * scale for each in (1, 2, 5, 10) if each * scale >= raw)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Source:
     events: tuple[Event, ...]
     console: tuple[str, ...]
     cut: bool = False
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """File name -> what is wrong with it, for files that are not what the run wrote."""
 
     @property
     def oom_event(self) -> Any:
@@ -69,18 +71,20 @@ class Source:
 def read_source(directory: Path) -> Source:
     """Read a run's directory. Raises RigError for a run.json that cannot be read; other files may be missing."""
     from rig.klog import read
+    from rig.run.damage import warn_of_damage
     from rig.run.directory import read_run
     from rig.telemetry.records import read_records
 
     run = read_run(directory)
+    damaged = warn_of_damage(run, directory)
     records = read_records(directory / "events.jsonl") if (directory / "events.jsonl").is_file() else Records()
     console = directory / "console.log"
     if not console.is_file():
-        return Source(run, records, (), ())
+        return Source(run, records, (), (), damaged=damaged)
     with console.open("rb") as file:
         events = tuple(read(file).events)
     shown, cut = _shown(console)
-    return Source(run, records, events, shown, cut)
+    return Source(run, records, events, shown, cut, damaged)
 
 
 def _shown(console: Path) -> tuple[tuple[str, ...], bool]:
@@ -114,6 +118,7 @@ def report(source: Source) -> str:
         .get_template("report.html.j2")
         .render(
             run=run,
+            damaged=source.damaged,
             signs=SIGNS,
             css=stylesheet(),
             script=Markup(script),

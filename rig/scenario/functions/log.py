@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rig.klog.explain.asked import purpose as purpose_of_request
 from rig.klog.functions import part_of
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
@@ -27,6 +28,14 @@ def in_path(evidence: Evidence, oom: Any, part: str) -> str:
     `allocation`, `oom` (rig/klog/functions.py)
     """
     return next((function for function in path(evidence, oom) if part_of(function) == part), "")
+
+
+@function("log", "purpose(oom) == 'copy-on-write'")
+def purpose(evidence: Evidence, oom: Any) -> str:
+    """why memory was requested, by the trace: `anonymous`, `copy-on-write`, `file-read`, `fork`, `slab`, …
+    (PURPOSES in rig/klog/functions.py), `zero-page`, `fault`, or `''`
+    """
+    return purpose_of_request(_event(oom))[0]
 
 
 @function("log", "candidates(oom)[0].pid == oom.victim.pid")

@@ -7,12 +7,15 @@ axis are numbers in the axis's unit: bytes, seconds, or the number itself.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rig.errors import RigError
+from rig.seal import seal_is_broken
+from rig.validation import describe_first
 
 __all__ = [
     "FRONTIER",
@@ -27,6 +30,7 @@ __all__ = [
     "read_frontier",
 ]
 
+logger = logging.getLogger(__name__)
 FRONTIER = "frontier.json"
 FRONTIER_VERSION = 1
 
@@ -121,17 +125,18 @@ def read_frontier(directory: Path) -> Frontier:
     """Read frontier.json in `directory`. Raises RigError where there is none or its version is another."""
     where = directory / FRONTIER
     try:
-        frontier = Frontier.model_validate_json(where.read_bytes())
+        text = where.read_bytes()
+        frontier = Frontier.model_validate_json(text)
     except OSError as error:
         raise RigError(f"the frontier cannot be read: {error.strerror}", where=where) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RigError(f"not a frontier: {key}: {first['msg']}", where=where) from None
+        raise RigError(f"not a frontier: {describe_first(error)}", where=where) from None
     if frontier.schema_version != FRONTIER_VERSION:
         raise RigError(
             f"the frontier has schema version {frontier.schema_version}, this rig reads {FRONTIER_VERSION}",
             where=where,
             remedy="use the rig that made it",
         )
+    if seal_is_broken(text):
+        logger.warning("%s was changed after it was written: its numbers may be wrong", where)
     return frontier

@@ -8,10 +8,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
+from rig.seal import seal
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, new_sweep, write_plan
 from rig.sweep.frontier import document
 from rig.sweep.table import table_of, write_table
+from rig.whole_file import write_whole
 
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
@@ -39,7 +41,8 @@ def keep_frontier(
     plan = SweepPlan(directory.plan.scenario, axes, directory.plan.fixed)
     content = frontier_document(directory.plan, scale, curves)
     try:
-        (directory.path / document.FRONTIER).write_text(content.model_dump_json(by_alias=True, indent=1) + "\n")
+        text = seal(content.model_dump_json(by_alias=True, indent=1)) + "\n"
+        write_whole(directory.path / document.FRONTIER, text.encode())
     except OSError as error:
         raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
     write_plan(directory.path, plan)

@@ -15,7 +15,7 @@ from rig.units import format_duration, format_size, parse_duration, parse_size
 __all__ = ["Scale", "parse_scale"]
 
 MOST_STEPS = 1 << 20
-SIZES = ("memory", "swap", "zram")
+SIZES = ("memory", "swap", "zram", "disk")
 
 
 @dataclass(frozen=True)

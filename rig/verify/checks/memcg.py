@@ -141,7 +141,7 @@ CHECKS = (
         "memcg-swap-max",
         "swap",
         "With memory.swap.max=0 a cgroup at memory.max is killed in while swap is free.",
-        (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_try_charge_swap")),
+        (CGROUP, Source("mm/memcontrol.c", "__mem_cgroup_try_charge_swap")),
         lambda f: f.killed() == {"eater"} and f["eaten"] < 24 * 1024 and f["swap_free"] > 32 * 1024,
         control="score-swap",
         given={"memory.max": 20 << 20, "memory.swap.max": 0},

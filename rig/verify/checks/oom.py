@@ -123,7 +123,7 @@ CHECKS = (
         "oom-hugepages",
         "oom",
         "vm.nr_hugepages above what is free takes what it gets and kills nobody (__GFP_RETRY_MAYFAIL).",
-        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_hugetlb_folio")),
+        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_huge_page")),
         lambda f: f["errno"] == 0 and 0 <= f["pool"] < f["asked"] and f["ooms"] == 0 and f.killed() == set(),
         control="oom-largest",
         counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),

@@ -47,7 +47,7 @@ def test_kernel_before_5_9_is_not_packed_with_zstd(version: str, packed: bool, t
     ("text", "words"),
     [
         ("kernel = [", "not valid TOML"),
-        ("", "kernel: Field required"),
+        ("", "kernel: is missing"),
         ('[kernel]\nversion = "six"\n', "'six' is not a kernel version"),
         (KERNEL + 'tarball = "linux.tar.xz"\n', "is not an absolute path"),
         (KERNEL + 'features = ["memry"]\n', "kernel.features.0"),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["sync_directory", "unnamed_until_whole", "write_whole"]
+__all__ = ["append_line", "sync_directory", "sync_tree", "unnamed_until_whole", "write_whole"]
 
 WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
@@ -60,6 +60,34 @@ def write_whole(target: Path, data: bytes) -> None:
     """Write a temporary file, sync it and rename it to `target`, so that a reader sees the old or the new content."""
     with unnamed_until_whole(target) as file:
         file.write(data)
+
+
+def append_line(target: Path, line: bytes) -> None:
+    """Append a line and sync it. A line that a kill or a power cut left without an end stays a line of its own."""
+    descriptor = os.open(target, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = (b"\n" if torn else b"") + line + b"\n"
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+        if not size:
+            sync_directory(target.parent)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(directory: Path) -> None:
+    """Sync every file and directory below a directory, and the directory itself, before it gets its final name."""
+    for path in [directory, *directory.rglob("*")]:
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            continue
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:

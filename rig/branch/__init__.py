@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Branching time: one past of a run, and several futures."""

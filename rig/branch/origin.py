@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""The run that is branched: its scenario, its plan and its guest, made again and checked against what the run had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rig.errors import RigError, UsageError
+from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
+from rig.experiment.layers import resolve_layers
+from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
+from rig.experiment.run import Request
+from rig.image.digest import digest_file
+from rig.image.payload import write_payload
+from rig.image.store import Store
+from rig.machine.snapshot import Snapshot
+from rig.machine.spec import Layer
+from rig.run.directory import read_run
+from rig.run.progress import NullProgress, Progress
+from rig.scenario.load import Scenario, load_scenario
+from rig.scenario.plan import RenderedPlan, render_plan
+from rig.scenario.settings import Settings, parse_settings
+from rig.telemetry.records import read_records
+
+if TYPE_CHECKING:
+    from rig.image.layer.layer import LayerImage
+    from rig.run.document import Run
+    from rig.run.records import Records
+
+__all__ = ["Origin", "Source", "prepare_origin", "read_source"]
+
+BOOT_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A past that can be branched: a scenario under settings, and the run that had it.
+
+    plan: with the labels of its layers.
+    run, directory, records: of the run; None for a past that no run has had yet, as in a sweep.
+    """
+
+    request: Request
+    scenario: Scenario
+    settings: Settings
+    plan: RenderedPlan
+    layers: tuple[LayerImage, ...] = ()
+    run: Run | None = None
+    directory: Path | None = None
+    records: Records | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source with the guest that it runs in: all that a branch point is made from.
+
+    payload: SHA-256 of the payload's image.
+    """
+
+    source: Source
+    store: Store
+    guest: PreparedGuest
+    snapshot: Snapshot
+    payload: str
+
+    def write_payload(self, path: Path) -> None:
+        """Write the payload's image."""
+        write_payload(payload_of(self.store, self.source.plan, self.guest.parts.code), path)
+
+
+def read_source(directory: Path, store: Store) -> Source:
+    """Return the past of a kept run.
+
+    Raises UsageError for a run that cannot be branched: on the live clock, with swap on a disk, of `rig exec`.
+    Raises RigError when its scenario is not there or cannot be read.
+    """
+    run = read_run(directory)
+    _refuse(run, directory)
+    sets = tuple(f"{name}={value}" for name, value in run.settings.items())
+    where = run.scenario_directory if Path(run.scenario_directory or "/nowhere").is_dir() else run.scenario
+    scenario = load_scenario(where)
+    settings = parse_settings(scenario, sets, to_the_end=run.to_the_end)
+    plan, layers = resolve_layers(store, render_plan(scenario, settings))
+    request = Request(
+        scenario=where,
+        sets=sets,
+        to_the_end=run.to_the_end,
+        append=tuple(run.environment.append),
+        qemu_args=tuple(run.environment.qemu_args),
+    )
+    records = read_records(directory / "events.jsonl")
+    return Source(request, scenario, settings, plan, layers, run, directory, records)
+
+
+def _refuse(run: Run, directory: Path) -> None:
+    if run.environment.clock != "warp":
+        raise UsageError(
+            "a run on the live clock cannot be branched: its time is the host's, which does not stop",
+            where=directory,
+            remedy="run it again without --clock live",
+        )
+    if run.program is not None:
+        raise UsageError(
+            "this is a run of 'rig exec', which has no plan with branch points",
+            where=directory,
+            remedy="put the program into a scenario: rig new NAME",
+        )
+    if run.guest.get("swap"):
+        raise UsageError(
+            "a run with swap on a disk cannot be branched: the disk is not part of what is saved",
+            where=directory,
+            remedy="run it with zram in place of swap",
+        )
+
+
+async def prepare_origin(
+    source: Source,
+    store: Store,
+    progress: Progress | None = None,
+    *,
+    record: bool = True,
+    timeout_scale: float = 1.0,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Origin:
+    """Return the source with its guest, snapshot and payload, built where they are missing.
+
+    Raises RigError when they are not those that the source's run had.
+    """
+    guest = await prepare_guest(
+        source.settings,
+        store=store,
+        append=source.request.append,
+        qemu_args=source.request.qemu_args,
+        record=record,
+        timeout_scale=timeout_scale,
+        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in source.layers),
+        tell=tell,
+    )
+    if not guest.spec.continuation_size:
+        raise UsageError("a guest on the live clock cannot be branched", where="clock", remedy="leave out --clock live")
+    deadlines = Deadlines(BOOT_DEADLINE, 0).scaled(timeout_scale)
+    snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress or NullProgress())
+    origin = Origin(source, store, guest, snapshot, "")
+    with store.staging_directory() as work:
+        await asyncio.to_thread(origin.write_payload, work / "payload")
+        origin = replace(origin, payload=await asyncio.to_thread(digest_file, work / "payload"))
+    _check_same(origin)
+    return origin
+
+
+def _check_same(origin: Origin) -> None:
+    run = origin.source.run
+    if run is None:
+        return
+    again = f"run it again: rig run {origin.source.request.scenario}"
+    if run.environment.snapshot_hash != origin.snapshot.key:
+        raise RigError(
+            "the run was in another guest than the one that rig makes for its settings now",
+            where=f"snapshot {run.environment.snapshot_hash[:16]}, now {origin.snapshot.key[:16]}",
+            remedy=f"kernel, image, QEMU or rig itself changed since; {again}",
+        )
+    if run.environment.payload_hash != origin.payload:
+        raise RigError(
+            "the scenario or its programs have changed since the run",
+            where=origin.source.scenario.directory,
+            remedy=again,
+        )

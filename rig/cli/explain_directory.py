@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""`rig explain --recursive DIRECTORY`: all logs below a directory, on all CPUs or on Dask's workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from rig.cli.logfile import open_log
+from rig.errors import RigError, UsageError
+from rig.klog.document import line
+from rig.klog.explain import explain
+from rig.klog.reader import Reader
+from rig.report.log_totals import LogSummary, count_event, print_totals, totals_document
+
+__all__ = ["explain_directory", "summarize"]
+
+_BATCH = 16  # files of one task, so that a task takes longer than to hand it over
+
+_Result = tuple[LogSummary, list[str]]
+_Batch = tuple[tuple[str, ...], bool]
+
+
+def explain_directory(source: str, *, as_json: bool, jsonl: bool, scheduler: str | None) -> int:
+    """Print what the logs below a directory hold together. Return 0, or 1 where there is no event in any of them.
+
+    as_json: print the totals as JSON. jsonl: print one line of JSON for each event, with the member `file`.
+    scheduler: address of Dask's scheduler, whose workers see the files at the same paths; None for this machine's CPUs.
+    """
+    directory = Path(source)
+    if not directory.is_dir():
+        raise UsageError("this is not a directory", where=source, remedy="give a directory, or leave out --recursive")
+    total = LogSummary()
+    files = sorted(_files(directory))
+    batches: list[_Batch] = [(tuple(files[at : at + _BATCH]), jsonl) for at in range(0, len(files), _BATCH)]
+    with _executor(scheduler, len(batches)) as executor:
+        for summary, lines in executor.map(summarize, batches):
+            total.add(summary)
+            for text in lines:
+                print(text)
+    if as_json:
+        print(totals_document(total))
+    elif not jsonl:
+        from rig.report.console import output_console
+
+        print_totals(output_console(highlight=False), total)
+    return 0 if total.kinds else 1
+
+
+def _files(directory: Path) -> Iterator[str]:
+    for below, _directories, names in os.walk(directory):
+        yield from (path for name in names if Path(path := f"{below}/{name}").is_file())
+
+
+def summarize(batch: _Batch) -> _Result:
+    """Read a batch of files, of which none can stop the others. Runs in a process of its own."""
+    paths, jsonl = batch
+    summary = LogSummary()
+    lines: list[str] = []
+    for path in paths:
+        _read(path, summary, lines if jsonl else None)
+    return summary, lines
+
+
+def _read(path: str, summary: LogSummary, lines: list[str] | None) -> None:
+    summary.files += 1
+    reader = Reader()
+    try:
+        with open_log(path) as chunks:
+            for event in reader.run(chunks):
+                explanation = explain(event)
+                count_event(summary, event, explanation)
+                if lines is not None:
+                    lines.append(line(event, explanation, file=path))
+        if not reader.looks_like_text:
+            summary.broken.append((path, "this does not look like a kernel log"))
+    except (RigError, OSError) as error:
+        summary.broken.append((path, getattr(error, "what", None) or str(error)))
+    summary.lines += reader.lines
+
+
+@contextmanager
+def _executor(scheduler: str | None, tasks: int) -> Iterator[Executor]:
+    if scheduler is not None:
+        from rig.sweep.dask import dask_executor
+
+        with dask_executor(scheduler) as executor:
+            yield executor
+        return
+    workers = max(1, min(len(os.sched_getaffinity(0)), tasks))
+    # Not forked: rig has a thread that waits for signals.
+    context = multiprocessing.get_context("spawn")
+    local = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        yield local
+    finally:
+        local.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    # Ctrl-C reaches every process of the terminal; the one that was started decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

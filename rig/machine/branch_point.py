@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Branch points: a guest that was saved in the middle of its plan, from which several futures are restored.
+
+The agent stops the machine at the point (guest/agent/branch.c) by writing to the port of pvpanic. QEMU is started with
+`-action panic=pause`, so it pauses the guest at that instruction. The guest's memory is a shared memfd meanwhile,
+copied from the snapshot that it was restored from: x-ignore-shared leaves only shared memory out of the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rig.errors import GuestError, RigError
+from rig.image.continuation import Continuation, Stop, write_continuation
+from rig.image.digest import digest_text
+from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
+from rig.image.store import Entry, Store
+from rig.machine.qemu import Qemu
+from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
+from rig.machine.snapshot import QUIT_DEADLINE, Snapshot, guest_memory, restored, save_state
+from rig.machine.spec import GuestSpec, Wiring
+
+__all__ = [
+    "BranchPoint",
+    "find_branch_point",
+    "key_of_point",
+    "save_branch_point",
+    "size_on_disk",
+    "why_not_recordable",
+]
+
+KIND = "branch"
+FORMAT = 1
+"""The version of a branch point's files. Increase it when they, or the way they are made, change."""
+STATE, HEAD, PAYLOAD = "state", "kernel.head", "payload"
+RAM = "ram" + PAGES
+BOOT_LOG, CONSOLE, EVENTS = "boot.log", "console.log", "events.jsonl"
+LAST_RECORD = 10.0
+"""Host seconds for the agent's last record, which is in the pipe when QEMU stops the guest."""
+
+
+@dataclass(frozen=True)
+class BranchPoint(Snapshot):
+    """A guest that was saved at a point of its plan.
+
+    payload: the image that its programs execute from. Every future is started with it.
+    console, events: files with what the guest printed and reported until then.
+    step: index of the first step of the plan that was not completed.
+    time: of the guest's clock, seconds.
+    instructions: that the guest had executed (QEMU's icount), or None if the stream does not say.
+    """
+
+    payload: Path = Path()
+    console: Path = Path()
+    events: Path = Path()
+    step: int = 0
+    time: float = 0.0
+    instructions: int | None = None
+
+    @property
+    def console_before(self) -> bytes:
+        return self.console.read_bytes()
+
+    @property
+    def records_before(self) -> bytes:
+        return self.events.read_bytes()
+
+
+def key_of_point(start: Snapshot, payload: str, layers: tuple[str, ...], content: Stop | Continuation) -> str:
+    """Return the key of a branch point: a hash of all that led to it.
+
+    start: what the guest is restored from.
+    payload, layers: SHA-256 of the images.
+    content: the point, and the steps that led to it from an earlier branch point.
+    """
+    identity = {
+        "format": FORMAT,
+        "start": [start.key, start.digest],
+        "payload": payload,
+        "layers": layers,
+        "content": [type(content).__name__, dataclasses.asdict(content)],
+    }
+    return digest_text(json.dumps(identity, sort_keys=True))
+
+
+def find_branch_point(store: Store, key: str) -> BranchPoint | None:
+    """Return the branch point with this key, or None. A damaged one is removed and logged."""
+    entry = store.get_verified(KIND, key)
+    if entry is None:
+        return None
+    entry.touch()
+    return _from_entry(entry)
+
+
+def _from_entry(entry: Entry) -> BranchPoint:
+    about = entry.about
+    return BranchPoint(
+        key=entry.key,
+        identity=None,
+        ram=entry.file(RAM),
+        head=entry.file(HEAD) if HEAD in entry.files else None,
+        state=entry.file(STATE),
+        digest=entry.files[RAM],
+        boot_log=entry.file(BOOT_LOG),
+        ready={},
+        ready_line=b"",
+        payload=entry.file(PAYLOAD),
+        console=entry.file(CONSOLE),
+        events=entry.file(EVENTS),
+        step=int(about["step"]),
+        time=float(about["time"]),
+        instructions=about.get("instructions"),
+    )
+
+
+async def save_branch_point(
+    store: Store,
+    spec: GuestSpec,
+    qemu: Qemu,
+    start: Snapshot,
+    payload: Path,
+    content: Stop | Continuation,
+    key: str,
+    *,
+    deadline: float,
+    scale: float = 1.0,
+    listeners: Listeners | None = None,
+) -> BranchPoint:
+    """Run a guest up to the point, save it there, and return the branch point.
+
+    start: what the guest is restored from; its memory must be a file.
+    content: where to stop; a Continuation if `start` is itself a branch point.
+    deadline: host seconds until the point.
+    Raises GuestError when the guest ends or panics before the point, RigError when it cannot be saved.
+    """
+    assert start.ram is not None
+    with store.staging_directory() as work, runtime_directory(key) as directory, guest_memory(spec) as memory:
+        assert memory is not None
+        result = work / "result"
+        result.mkdir()
+        with store.writing():
+            await asyncio.to_thread(fill_sparse, start.ram, memory)
+            write_continuation(work / "continuation", content)
+            _copy(payload, result / PAYLOAD)
+        wiring = Wiring(
+            name=key[:12],
+            directory=directory,
+            payload=result / PAYLOAD,
+            incoming=True,
+            continuation=work / "continuation",
+        )
+        heard = listeners or Listeners()
+        with (result / STATE).open("wb") as state:
+            async with restored(spec, wiring, qemu, work, heard, start, memory=memory, scale=scale) as session:
+                stop = await _stopped(session, deadline)
+                await save_state(session, state.fileno(), qemu, store.root)
+                await session.monitor.execute("quit")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+                await session.channel.drain(DRAIN_DEADLINE)
+                await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        with store.writing():
+            digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
+            for name in (CONSOLE, EVENTS):
+                shutil.copyfile(work / name, result / name)
+            shutil.copyfile(start.boot_log, result / BOOT_LOG)
+            if start.head is not None:
+                shutil.copyfile(start.head, result / HEAD)
+        about = {
+            "step": stop["step"],
+            "time": stop["t"],
+            "instructions": _instructions((result / STATE).read_bytes()),
+        }
+        return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, {RAM: digest}))
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as file:
+        copy_sparse(file.fileno(), target)
+    # QEMU may run as another user.
+    target.chmod(0o644)
+
+
+async def _stopped(session: Session, deadline: float) -> dict[str, Any]:
+    """Start the guest, wait until its agent stops it, and return the agent's record `stop`."""
+    said = asyncio.ensure_future(session.record("stop", deadline))
+    held = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
+    try:
+        await session.monitor.execute("cont")
+        waiting: set[asyncio.Future[Any]] = {said, held}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not said.done():
+            await asyncio.wait({said}, timeout=LAST_RECORD)
+            if not said.done():
+                raise session.failure("the guest panicked before the branch point")
+        record = said.result()
+        await asyncio.wait_for(held, LAST_RECORD)
+        return record
+    except GuestError as error:
+        raise GuestError(
+            f"the run does not come to the branch point: {error.what}", where=error.where, detail=error.detail
+        ) from error
+    except TimeoutError:
+        raise session.failure("QEMU did not stop the guest at the branch point") from None
+    finally:
+        said.cancel()
+        held.cancel()
+        for each in (said, held):
+            with contextlib.suppress(asyncio.CancelledError, RigError):
+                await each
+
+
+def _instructions(stream: bytes) -> int | None:
+    """Return qemu_icount of a migration stream: the section timer/icount of softmmu/cpu-timers.c.
+
+    After the section's name come its version (32 bits), qemu_icount_bias and qemu_icount (64 bits each, big-endian).
+    """
+    name = b"timer/icount"
+    at = stream.find(name)
+    if at < 0 or at + len(name) + 20 > len(stream):
+        return None
+    return int(struct.unpack_from(">q", stream, at + len(name) + 12)[0])
+
+
+def why_not_recordable(point: BranchPoint) -> str | None:
+    """Return why a guest that is restored from this point cannot be recorded, or None if it can.
+
+    QEMU writes the step from zero to the restored count as an int, and asserts that it is not negative
+    (replay_save_instructions() and replay_advance_current_icount(), replay/replay-internal.c). A larger step wraps.
+    """
+    if point.instructions is None or point.instructions % (1 << 32) < 1 << 31:
+        return None
+    return (
+        f"the branch point is {point.instructions:,} instructions after the boot, and QEMU cannot record a guest that"
+        " was restored at such a count: it keeps the step to it in an int"
+    )
+
+
+def size_on_disk(point: BranchPoint) -> int:
+    """Return the bytes that a branch point takes on the disk."""
+    return sum(path.stat().st_blocks * 512 for path in point.state.parent.iterdir())

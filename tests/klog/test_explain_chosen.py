@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Only the events that are printed keep their tables of processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rig.cli.explain_chosen import ChosenEvents
+from rig.klog import Log, read
+from rig.klog.explain import explain
+from rig.klog.oom.oom_event import OomEvent
+from tests.klog import made
+
+REPORTS = made.serial(made.oom_report()) * 3
+
+
+def _through(events: ChosenEvents) -> Log:
+    return read([REPORTS], keep=events.keep)
+
+
+def test_most_severe_event_is_explained_with_its_table_and_no_other_is_kept_with_one() -> None:
+    events = ChosenEvents(None, everything=False)
+
+    log = _through(events)
+    chosen, explanations = events.chosen()
+
+    assert [len(event.tasks) for event in log.events if isinstance(event, OomEvent)] == [0, 0, 0]
+    assert explanations == [explain(read([REPORTS]).events[0])]
+    assert [event.number for event in chosen] == [1]
+
+
+def test_event_of_a_number_is_explained() -> None:
+    events = ChosenEvents(2, everything=False)
+
+    _through(events)
+
+    assert events.chosen()[1] == [explain(read([REPORTS]).events[1])]
+
+
+def test_all_events_are_explained_while_they_are_read() -> None:
+    events = ChosenEvents(None, everything=True)
+
+    _through(events)
+    chosen, explanations = events.chosen()
+
+    assert explanations == [explain(event) for event in read([REPORTS]).events]
+    assert not any(isinstance(event, OomEvent) and event.tasks for event in chosen)
+
+
+def test_change_is_made_before_the_explanation() -> None:
+    events = ChosenEvents(None, lambda event: replace(event, title="changed"), everything=True)
+
+    log = _through(events)
+
+    assert {event.title for event in log.events} == {"changed"}
+
+
+@pytest.mark.parametrize("zones", [1, 200])
+def test_zones_of_a_large_machine_are_explained_like_those_of_a_small_one(zones: int) -> None:
+    lines = made.oom_report()
+    zone = next(line for line in lines if line.startswith("Node 0 DMA32 free"))
+    at = lines.index(zone)
+    many = [*lines[:at], *(zone.replace("Node 0", f"Node {node}") for node in range(zones)), *lines[at:]]
+
+    (event,) = read([made.serial(many)]).events
+    (bars,) = (each.bars for each in explain(event).pictures if each.title.startswith("Free by zone"))
+
+    assert len(bars) >= zones
