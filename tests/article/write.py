@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from rig.run.document import Claimed
@@ -19,14 +20,15 @@ from tests.scenario.recorded import Recorded, recorded
 __all__ = ["ARTICLE", "article", "claimed"]
 
 ARTICLE = Path(__file__).resolve().parents[2] / "docs" / "article.md"
+WIDTH = 120
 HEAD = """\
 # What is written on fork, and what holds
 
 <!-- written by `make docs` from the runs below tests/scenario/data: `make article` makes the runs anew -->
 
 The statements are those of an article for C programmers on fork's pitfalls, in our own words. Each has what holds today,
-and the claims of a run that show it, with the values they were judged on. The runs are of Linux {kernel} in a guest of
-512 MB on the warp clock.
+and the claims of a run that show it, with the values they were judged on. The runs are of Linux {kernel}
+in a guest of 512 MB on the warp clock.
 """
 
 
@@ -47,12 +49,16 @@ def _proof(proof: Proof) -> str:
     sets = "".join(f" --set {each}" for each in run.sets)
     values = ", ".join(f"{value.name} {value.shown}" for value in claim.values)
     shown = values if len(values) <= 200 else f"{values[:200]} …"
-    return f"- `rig run {proof.scenario}{sets}`: {claim.verdict}, {claim.text}" + (f" ({shown})" if shown else "")
+    text = f"{claim.verdict}, {claim.text}" + (f" ({shown})" if shown else "")
+    return "\n".join(
+        [f"- `rig run {proof.scenario}{sets}`", *wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    )
 
 
 def _statement(number: int, each: Statement) -> str:
     since = f" Since Linux {each.since}." if each.since else ""
-    lines = [f"## {number}. {each.says}", "", f"**{each.holds.capitalize()}.** {each.today}{since}", ""]
+    answer = f"**{each.holds.capitalize()}.** {each.today}{since}"
+    lines = [f"## {number}. {each.says}", "", *wrap(answer, width=WIDTH), ""]
     return "\n".join([*lines, *(_proof(proof) for proof in each.proofs)]).rstrip()
 
 
@@ -65,14 +71,14 @@ def _costs() -> str:
         values = {value.name: value.value for value in _run("cow-cost", variant)[1]["instructions-of-a-copy"].values}
         rows.append(
             f"| guest, warp clock, counted | {what} | {values['first']:,} instructions |"
-            f" {values['second']:,} instructions | {values['factor']:.0f} |"
+            f" {values['second']:,} instructions | {values['factor']:,.1f} |"
         )
     host: dict[str, Any] = json.loads(HOST_FILE.read_text())
     for each in host["passes"]:
         first, second = each["first"], each["second"]
         rows.append(
             f"| {host['where']} | {each['what']} | {first[1]:,} cycles ({first[0]:,} to {first[2]:,}) |"
-            f" {second[1]:,} cycles ({second[0]:,} to {second[2]:,}) | {first[1] / second[1]:.0f} |"
+            f" {second[1]:,} cycles ({second[0]:,} to {second[2]:,}) | {first[1] / second[1]:.1f} |"
         )
     rows += [
         "",

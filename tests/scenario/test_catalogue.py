@@ -125,7 +125,7 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("cow-cost", "default", "one-fault-a-page", said("minflt second 0", "minflt second 256")),
     ("cow-cost", "default", "kernel-counted-them", lambda run: run.changed("exit", setting(minflt=50), comm="child")),
     ("cow-cost", "default", "instructions-of-a-copy", lambda run: _cycles(run, "first", 80)),
-    ("cow-cost", "page", "instructions-of-a-copy", lambda run: _cycles(run, "first", 80000)),
+    ("cow-cost", "page", "instructions-of-a-copy", lambda run: _cycles(run, "first", 160000)),
     ("cow-cost", "default", "second-costs-nothing", lambda run: _cycles(run, "second", 4000)),
     ("fd-passing", "default", "opened-after-the-fork", fd("child-before", 0, path="/payload/plan")),
     ("fd-passing", "default", "same-open-file", record("kcmp", "same", same=False)),
