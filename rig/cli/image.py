@@ -26,7 +26,7 @@ from rig.image.kernel import build_debian_kernel
 from rig.image.layer.layer import LayerImage, check_name, name_layer
 from rig.image.layer.packages import package_layer
 from rig.image.ref import KernelRef
-from rig.image.rootfs import build_quick
+from rig.image.rootfs import build_quick, check_image
 from rig.image.store import Store
 from rig.machine.snapshot import kept_identity, nearest_snapshots
 from rig.program.roots import root_layer
@@ -141,7 +141,7 @@ def use(
     reset: bool = typer.Option(False, "--reset", help="Go back to the quick image."),
 ) -> None:
     """Choose the default image of runs. Nothing but this command changes it."""
-    show_or_choose("image", name, reset=reset)
+    show_or_choose("image", None if name is None else check_image(name), reset=reset)
 
 
 @image.command("import")

@@ -263,10 +263,11 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
     texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
     texts["/run/rig/payload/plan"] = payload.plan or ""
+    links = {f"/run/rig/payload/{target}": to for target, to in payload.links.items()}
 
     def push() -> None:
         with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
-            shell.push(files, texts)
+            shell.push(files, texts, links)
             shell.run("touch /run/rig/go")
 
     await asyncio.to_thread(push)

@@ -1,55 +1,164 @@
 # SPDX-License-Identifier: MIT
-"""Give the user a shell in a live guest, on its second console."""
+"""Keep a live guest for the user: a shell on its second console, and an SSH server for other processes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rig.errors import GuestError
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
-from rig.experiment.prepare import payload_of, prepare_guest
-from rig.image.payload import Payload, blank_payload, write_payload
+from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
+from rig.image.payload import Payload, write_payload
 from rig.image.staging import staging_directory
+from rig.image.store import Store
 from rig.machine.disk import disk_file
-from rig.machine.session import Listeners, runtime_directory, swap_file
+from rig.machine.live_guest import LiveGuest, guest_name
+from rig.machine.session import Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import restored
-from rig.machine.ssh import new_key
+from rig.machine.spec import Layer
+from rig.machine.ssh import connected, forwarded_port, new_key
 from rig.machine.terminal import attach, wait_for_prompt
 from rig.run.progress import Progress
-from rig.scenario.plan import RenderedPlan
+from rig.scenario.plan import RenderedPlan, RenderedStep
 from rig.scenario.settings import Settings
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from rig.image.layer.layer import LayerImage
 
 __all__ = ["shell"]
 
+PAYLOAD = "/run/rig/payload"
+READY = "ready-for-the-user"
+FOREVER = 30 * 365 * 86400
+"""Guest seconds: how long the plan sleeps while the user works."""
+
 
 async def shell(
-    settings: Settings, progress: Progress, *, plan: RenderedPlan | None = None, timeout_scale: float = 1.0
+    settings: Settings,
+    progress: Progress,
+    *,
+    plan: RenderedPlan | None = None,
+    programs: RenderedPlan | None = None,
+    extra: Payload | None = None,
+    layers: tuple[LayerImage, ...] = (),
+    root: str = "/",
+    wait: bool = False,
+    timeout_scale: float = 1.0,
+    store: Store | None = None,
+    told: Callable[[LiveGuest], None] = lambda guest: None,
 ) -> None:
     """Open a shell in a live guest of these settings, and end the guest when the user leaves.
 
-    plan: its programs are put into /payload/bin; the plan itself is not run.
+    plan: steps that are run before the user has the guest, such as those that make a root filesystem.
+    programs: a plan whose programs are put into /payload/bin; its steps are not run.
+    extra: further files of the payload.
+    layers: filesystem layers of the root.
+    root: path in the guest of the root filesystem that the plan makes for the user.
+    wait: open no shell, and keep the guest until this task is cancelled.
+    told: called with the guest once its SSH server is up.
+    Raises GuestError when the guest does not come up or a step of the plan fails.
     """
     progress.phase("prepare")
-    guest = await prepare_guest(settings, timeout_scale=timeout_scale, tell=progress.phase)
+    guest = await prepare_guest(
+        settings,
+        store=store,
+        timeout_scale=timeout_scale,
+        layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in layers),
+        tell=progress.phase,
+    )
     deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress)
     with runtime_directory("shell") as directory, staging_directory("shell") as out:
-        if plan is None:
-            blank_payload(directory / "payload")
-        else:
-            # The agent ignores a payload that has neither a plan nor an SSH key, so it gets a key that nobody uses.
-            _, line = new_key()
-            programs = payload_of(guest.store, plan, guest.parts.code).files
-            write_payload(Payload(texts={"authorized_keys": line}, files=programs), directory / "payload")
+        key, line = new_key()
+        files = {} if programs is None else payload_of(guest.store, programs, guest.parts.code).files
+        write_payload(Payload(texts={"authorized_keys": line}, files=files), directory / "payload")
         swap_file(guest.spec, directory)
         disk_file(guest.spec, directory)
-        wiring = guest.wiring("shell", directory, out, ssh=False)
-        async with restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot) as session:
+        wiring = guest.wiring("shell", directory, out)
+        async with restored(
+            guest.spec, wiring, guest.qemu, out, Listeners(), snapshot, scale=deadlines.scale
+        ) as session:
             assert session.shell is not None
             connection, _ = session.shell.accept()
             with connection:
                 await session.monitor.execute("cont")
+                live = await _reachable(session, guest, directory, root, deadlines)
+                if plan is not None:
+                    await _run_steps(session, live, key, plan, extra or Payload(), deadlines)
+                live.publish(key)
+                told(live)
+                if wait:
+                    await session.process.wait()
+                    return
                 await asyncio.to_thread(wait_for_prompt, connection, 20 * timeout_scale)
-                where = "" if plan is None else "; the scenario's programs are in /payload/bin"
+                if root != "/":
+                    # The console's shell is in the agent's own root, where the program's root is a directory.
+                    connection.send(f"exec chroot {root} /bin/sh\n".encode())
+                where = "" if programs is None else "; the scenario's programs are in /payload/bin"
                 progress.phase(f"shell: leave with Ctrl-]{where}")
                 progress.__exit__(None, None, None)
                 await asyncio.to_thread(attach, connection)
+
+
+async def _reachable(
+    session: Session, guest: PreparedGuest, directory: Path, root: str, deadlines: Deadlines
+) -> LiveGuest:
+    """Wait for the guest's SSH server and return how it is reached."""
+    reported = await session.record("ssh", deadlines.boot)
+    port = forwarded_port(await session.monitor.human("info usernet"))
+    return LiveGuest(guest_name(), directory, port, str(reported["host_key"]), root)
+
+
+async def _run_steps(
+    session: Session, live: LiveGuest, key: paramiko.PKey, plan: RenderedPlan, extra: Payload, deadlines: Deadlines
+) -> None:
+    """Run the steps of a plan in the guest, and keep it. Raises GuestError with the step that failed."""
+    last = (
+        RenderedStep("mark", (("name", READY),)),
+        RenderedStep("sleep", (("seconds", str(FOREVER)),)),
+    )
+    texts = {f"{PAYLOAD}/{target}": text for target, text in extra.texts.items()}
+    texts[f"{PAYLOAD}/plan"] = replace(plan, steps=(*plan.steps, *last)).text()
+
+    def push() -> None:
+        with connected(live.port, key, live.host_key, deadlines.boot) as shell:
+            shell.push(
+                {f"{PAYLOAD}/{target}": source for target, source in extra.files.items()},
+                texts,
+                {f"{PAYLOAD}/{target}": to for target, to in extra.links.items()},
+            )
+            shell.run("touch /run/rig/go")
+
+    # Before the plan starts: a record that comes earlier than the wait for it is missed.
+    marked = asyncio.ensure_future(session.record("mark", 2 * deadlines.boot))
+    ended = asyncio.ensure_future(session.record("end", 2 * deadlines.boot))
+    await asyncio.sleep(0)
+    try:
+        await asyncio.to_thread(push)
+        await asyncio.wait({marked, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if marked.done():
+            marked.result()
+            return
+        raise GuestError(f"the guest was not made ready: {_failed_step(session)}", where="rig shell")
+    finally:
+        for task in (marked, ended):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, GuestError):
+                await task
+
+
+def _failed_step(session: Session) -> str:
+    steps: list[dict[str, Any]] = []
+    for line in session.console_log.with_name("events.jsonl").read_bytes().splitlines():
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            steps += [record] if record.get("ev") == "step" and not record.get("ok") else []
+    return f"{steps[-1].get('verb')}: {steps[-1].get('error')}" if steps else "its agent ended the plan"

@@ -21,8 +21,8 @@ from rig.image.store import Entry, Store
 from rig.untar import extract_tree
 
 __all__ = [
-    "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "IMAGE", "Rootfs", "build_quick", "find_rootfs", "image_ref", "merged_path",
-    "package_versions",
+    "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "IMAGE", "Rootfs", "build_quick", "check_image", "find_rootfs", "image_ref",
+    "merged_path", "package_versions",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,22 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
     if ref.kind == "quick":
         entry = store.get_verified("rootfs", store.ref(_ref(host_suite())))
         return _from_entry(entry or build_quick(store))
-    path = ref.path
+    path = _image_file(ref.path, spec)
+    return Rootfs(str(path), path, digest_file(path), {})
+
+
+def check_image(spec: str) -> str:
+    """Return the spelling of an image with a path made absolute.
+
+    Whether an image of Buildroot has been built is not checked.
+    Raises UsageError for a path at which there is no image for a guest.
+    """
+    ref = ImageRef.parse(spec)
+    return str(_image_file(ref.path, spec)) if ref.kind == "file" else str(ref)
+
+
+def _image_file(path: Path, spec: str) -> Path:
+    """Return the absolute path of an image. Raises UsageError for a file that QEMU could not give to a guest."""
     if path.is_dir():
         raise UsageError(
             "is a directory, not an image",
@@ -89,7 +104,7 @@ def find_rootfs(store: Store, spec: str) -> Rootfs:
             where=path,
             remedy=f"run a program of an archive: rig exec --root {spec} -- PROGRAM; or give a file that rig has built",
         )
-    return Rootfs(str(path.resolve()), path.resolve(), digest_file(path), {})
+    return path.resolve()
 
 
 def image_ref(spec: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_staging_directories", "staging_directory"]
+__all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
 
 LOCK = ".rig-lock"
 FALLBACK = "/tmp"
@@ -31,6 +31,30 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def list_staging_directories(purpose: str) -> list[Path]:
+    """Return this user's staging directories of that purpose whose rig is running."""
+    found = []
+    for path in (path for base in _bases() for path in Path(base).glob(f"rig-{purpose}-????????")):
+        # A directory that ends meanwhile, and another user's.
+        with contextlib.suppress(OSError):
+            if not path.is_symlink() and path.stat().st_uid == os.geteuid() and _is_held(path / LOCK):
+                found.append(path)
+    return found
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _bases() -> set[str]:
+    return {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
 
 
 def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
@@ -55,8 +79,7 @@ def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
 def remove_staging_directories() -> int:
     """Remove the staging directories of rigs that were killed, and return their number."""
     count = 0
-    bases = {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
-    for path in (path for base in bases for path in Path(base).glob("rig-*-????????")):
+    for path in (path for base in _bases() for path in Path(base).glob("rig-*-????????")):
         # Directories of other users, of living rigs (BlockingIOError of flock), and of other programs with such a name
         # stay: suppress their errors.
         with contextlib.suppress(OSError):

@@ -6,11 +6,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import paramiko
 
@@ -21,7 +23,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
-__all__ = ["Shell", "connected", "forwarded_port", "free_port", "new_key"]
+__all__ = ["Shell", "connected", "convert_errors", "forwarded_port", "free_port", "new_key"]
 
 
 def free_port() -> int:
@@ -60,7 +62,7 @@ class Shell:
 
     def run(self, command: str, timeout: float = 30.0) -> str:
         """Run a command and return its stdout. Raises GuestError with its stderr when it fails."""
-        with _convert_errors(command), self._transport.open_session() as channel:
+        with convert_errors(command), self._transport.open_session() as channel:
             channel.settimeout(timeout)
             channel.exec_command(command)
             out = channel.makefile("rb").read().decode(errors="replace")
@@ -70,20 +72,46 @@ class Shell:
             raise GuestError(f"'{command}' ended with status {status} in the guest", where="SSH", detail=err[-2000:])
         return out
 
-    def push(self, files: dict[str, Path], texts: dict[str, str]) -> None:
+    def stream(self, command: str, out: BinaryIO, err: BinaryIO) -> int:
+        """Run a command, write its output to `out` and `err` as it comes, and return its exit status.
+
+        It is 255, as ssh(1) has it, where a signal ended the command. Raises GuestError when the connection breaks.
+        """
+        with convert_errors(command), self._transport.open_session() as channel:
+            channel.exec_command(command)
+            channel.shutdown_write()
+            while not (channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready()):
+                select.select([channel], [], [], 0.2)
+                while channel.recv_ready() or channel.recv_stderr_ready():
+                    for ready, read, to in (
+                        (channel.recv_ready, channel.recv, out),
+                        (channel.recv_stderr_ready, channel.recv_stderr, err),
+                    ):
+                        if ready():
+                            to.write(read(65536))
+                            to.flush()
+            status = channel.recv_exit_status()
+            return 255 if status < 0 else status
+
+    def sftp(self) -> paramiko.SFTPClient:
+        """Return an SFTP session. Raises GuestError when the guest has no SFTP server."""
+        with convert_errors("SFTP"):
+            sftp = paramiko.SFTPClient.from_transport(self._transport)
+        if sftp is None:
+            raise GuestError("the guest has no SFTP server", where="SSH")
+        return sftp
+
+    def push(self, files: dict[str, Path], texts: dict[str, str], links: dict[str, str] | None = None) -> None:
         """Copy programs and texts into the guest by SFTP, and verify each one's SHA-256 there.
 
         files: absolute path in the guest -> file of the host.
         texts: absolute path in the guest -> content.
+        links: absolute path in the guest -> what the symbolic link points to.
         Raises GuestError when a file arrives damaged.
         """
         sums = {}
-        with _convert_errors("SFTP"):
-            sftp = paramiko.SFTPClient.from_transport(self._transport)
-        if sftp is None:
-            raise GuestError("the guest has no SFTP server", where="SSH")
-        with _convert_errors("the transfer of the plan"), sftp:
-            for target in sorted({str(Path(name).parent) for name in (*files, *texts)}):
+        with convert_errors("the transfer of the plan"), self.sftp() as sftp:
+            for target in sorted({str(Path(name).parent) for name in (*files, *texts, *(links or {}))}):
                 self.run(f"mkdir -p '{target}'")
             for target, source in files.items():
                 data = source.read_bytes()
@@ -96,6 +124,8 @@ class Shell:
                 with sftp.open(target, "wb") as file:
                     file.write(text.encode())
                 sums[target] = hashlib.sha256(text.encode()).hexdigest()
+            for target, to in (links or {}).items():
+                sftp.symlink(to, target)
         listing = self.run("sha256sum " + " ".join(f"'{name}'" for name in sums))
         seen = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in listing.splitlines() if "  " in line}
         for target, expected in sums.items():
@@ -104,10 +134,12 @@ class Shell:
 
 
 @contextmanager
-def _convert_errors(what: str) -> Iterator[None]:
+def convert_errors(what: str) -> Iterator[None]:
     """Raise GuestError where the connection breaks, as it does when the guest's server has no memory left."""
     try:
         yield
+    except RigError:
+        raise
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise GuestError(f"the connection broke during {what}: {error or type(error).__name__}", where="SSH") from error
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from rig.errors import UsageError
 from rig.experiment.run import Job, Request, run_job
 from rig.image.daximage import has_file
+from rig.image.defaults import default_image
 from rig.image.layer.config import ImageConfig
 from rig.image.layer.layer import named_layer, names_layer
 from rig.image.payload import Payload
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
-__all__ = ["run_program"]
+__all__ = ["program_job", "run_program"]
 
 COPIES = "copy"
 """Directory of the payload for copied files; it is the uppermost layer of the program's root."""
@@ -60,15 +60,20 @@ async def run_program(
     Raises RigError when rig or the guest fails before the plan has begun.
     """
     store = store or Store()
-    job, outcomes = _job(store, request)
+    job, outcomes = program_job(store, request)
     asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
     return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
 
 
-def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+    """Return the job of a program, and a list that gets its outcome when the job's run is judged.
+
+    Raises UsageError for an invalid request.
+    """
     title = shlex.join(request.command) or Path(request.root or "").name
+    # A run needs a scenario. This one has nothing that a user wrote, so there is nothing for pydantic to validate.
     file = ScenarioFile.model_construct(
         title=title,
         summary=f"One program: {title}",
@@ -90,6 +95,7 @@ def _job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
             )
         root = Root((*root.layers, named_layer(store, settings.image)))
         settings = replace(settings, image=None)
+    # Only a whole root has a configuration (entrypoint, user, workdir); packages over rig's own root have none.
     config = next((layer.config for layer in root.layers if layer.whole), ImageConfig())
     cwd = request.cwd or config.workdir or WORK
     copies = collect_copies(request.copies, cwd, root.place)
@@ -141,11 +147,13 @@ def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> 
     """Return whether to copy the program from the host: an existing path that the guest's root does not have."""
     if "/" not in program or not Path(program).is_file():
         return False
+    # A relative path is one of the host's: in the guest there is no directory yet that it could start from.
     if not program.startswith("/"):
         return True
+    # The user has said what the program runs in, so a path is one of that root.
     if root.layers:
         return False
-    own = find_rootfs(store, image or os.environ.get("RIG_IMAGE") or "quick").image
+    own = find_rootfs(store, image or default_image().spec).image
     return not has_file(own, root.place(program))
 
 

@@ -94,6 +94,7 @@ def program_plan(
         steps.append(RenderedStep("swapon", (("path", SWAP_DEVICE), ("mkswap", "1"))))
     if settings.zram:
         steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
+    # At most 600 samples, however long the program may run.
     period = max(1.0, request.timeout / 600)
     spawn = [
         ("program", command.name),

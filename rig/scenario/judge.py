@@ -47,6 +47,7 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
     done: dict[str, Claimed] = {}
     for checked in scenario.claims:
         done[checked.claim.id] = _judge_claim(checked, evidence, names, functions, done)
+    # Such a claim's failure explains a plan that stopped early (schema.py): it is a result, not a fault of the run.
     excused = any(
         done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
     )
@@ -138,6 +139,7 @@ def _judge_claim(
             reason=reason,
         )
 
+    # `needs` names claims above this one (schema.py), so they are judged already.
     for need in claim.needs:
         if done[need].verdict == "failed" or done[need].reason.startswith(NOT_JUDGED):
             return result("not-applicable", f"{NOT_JUDGED} it rests on '{need}'")

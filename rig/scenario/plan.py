@@ -75,6 +75,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     }
     steps = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in settings.sysctls.items()]
     if settings.swap:
+        # mkswap: the disk is a new, empty file in each run (swap_file()).
         steps.append(RenderedStep("swapon", (("path", swap_device), ("mkswap", "1"))))
     if settings.zram:
         steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))

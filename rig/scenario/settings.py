@@ -167,12 +167,14 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
 def _sysctl(name: str, text: str) -> str:
     if not SYSCTL.fullmatch(name) or ".." in name:
         raise UsageError(f"'{name}' is not the name of a sysctl", remedy="write it as in vm.panic_on_oom=1")
+    # The names below these directories differ by kernel and configuration: the guest's kernel checks them.
     root = name.split(".", 1)[0]
     if root not in SYSCTL_ROOTS:
         raise UsageError(
             f"there is no sysctl '{name}': /proc/sys has no directory '{root}'",
             remedy=did_you_mean(root, SYSCTL_ROOTS),
         )
+    # A plan has one step a line, and the agent reads it as C strings.
     if not text or any(character in text for character in "\n\0"):
         raise UsageError(f"the sysctl '{name}' needs a value on one line", remedy=f"write {name}=VALUE")
     return text

@@ -89,6 +89,7 @@ def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
     columns.append(("oom_time", arrow.float64(), [row.oom_time for row in rows]))
     for name in ("oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker"):
         columns.append((name, arrow.string(), [getattr(row, name) for row in rows]))
+    # Claims and values are maps and not columns, so that sweeps of different scenarios have one schema.
     claims = [[(claim.id, claim.verdict) for claim in row.claims] for row in rows]
     columns.append(("claims", arrow.map_(arrow.string(), arrow.string()), claims))
     numbers = [list(row.values().items()) for row in rows]

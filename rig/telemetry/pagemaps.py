@@ -83,6 +83,7 @@ def page_maps(records: Records) -> list[PageMap]:
     parts: list[Run] = []
     first: Record | None = None
     for record in records.of("pagemap"):
+        # One damaged record spoils its map: without it the later runs would be at wrong positions.
         runs = _runs(record)
         if runs is None or not _has_the_frame(record):
             parts, first = [], None
@@ -144,6 +145,7 @@ def _same_array(one: PageMap, other: PageMap) -> bool:
 
 
 def _brought_forward(before: PageMap, child: PageMap) -> PageMap:
+    """Return the parent's map at the time of the child's, by the rule in snapshots()."""
     runs = (
         (count, "private" if own == "private" and state == "shared" else state)
         for count, state, own in _overlaid(before.runs, child.runs)
@@ -152,6 +154,7 @@ def _brought_forward(before: PageMap, child: PageMap) -> PageMap:
 
 
 def _both(first: str, second: str) -> str:
+    """Return the combined state of one page in the parent (first) and the child (second)."""
     if first == second == "private":
         return "copied"
     if second == "none" and first == "private":
@@ -160,6 +163,10 @@ def _both(first: str, second: str) -> str:
 
 
 def _overlaid(first: Sequence[Run], second: Sequence[Run]) -> Iterator[tuple[int, str, str]]:
+    """Yield (pages, first state, second state) of the positions that two maps have in common.
+
+    Both lists are stacks here, so that the remainder of the longer run can be put back on top.
+    """
     left, right = list(reversed(first)), list(reversed(second))
     while left and right:
         count = min(left[-1][0], right[-1][0])

@@ -101,6 +101,7 @@ def _read(
     arrays = read_arrays(program, regions_of(records.of("line")), with_frames=frames)
     compared = 0
     disagreements: tuple[Disagreement, ...] = ()
+    # Elsewhere the report is older than the memory, and its numbers need not agree.
     report = first_oom(directory) if point.kind == "oom" else None
     if report is not None:
         compared, disagreements = compare(report, allocation, zones, tasks, pid)
@@ -127,6 +128,7 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
 
     Raises RigError when the run has no dump, or the dump cannot be read.
     """
+    # run.json may be imported: the name must not lead out of the run's directory.
     if run.panic_dump is None or Path(run.panic_dump).name != run.panic_dump:
         raise RigError("the run keeps no dump of a panic", where=directory)
     if not (directory / run.panic_dump).is_file():
