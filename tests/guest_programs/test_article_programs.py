@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs of the article's scenarios: what each says, and what it says when its premise is taken away."""
+"""The programs of the article's scenarios: what each prints, and what it prints when its premise does not hold."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What run.json may say of a recorded guest: an imported one is another person's file."""
+"""What run.json may contain about a recorded guest. An imported run.json is untrusted."""
 
 from __future__ import annotations
 
