@@ -125,6 +125,9 @@ bench: all-extras ## The numbers, each with its reference from the same run
 test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
 	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
 
+reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
+	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)
+
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
@@ -141,4 +144,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu
+.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
