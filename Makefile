@@ -83,9 +83,21 @@ test: all-extras test-packages page ## All tests: the fast ones, then those that
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+cause-logs: all-extras ## Make reports of known causes in guests, for the tests: make cause-logs KERNELS=debian:sid
+	$(PY) -m tests.klog.causes $(KERNELS)
+
+klog-certainty: all-extras ## How certain the log reader says it is, against how often it is right
+	$(PY) -m tests.benchmarks.klog_certainty --wrong
+
 docs: all-extras ## Write what the documents take from the code: tables, the help of the commands
 	$(PY) -m rig.scenario.model_tables
 	$(PY) -m rig.cli.write_docs
+	$(PY) -m tests.article.write
+
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it
+	$(PY) -m tests.scenario.recorded
+	$(PY) -m tests.article.host
+	$(PY) -m tests.article.write
 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
@@ -113,6 +125,9 @@ bench: all-extras ## The numbers, each with its reference from the same run
 test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
 	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
 
+reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
+	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)
+
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
@@ -129,4 +144,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: help man deb page run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu
+.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu

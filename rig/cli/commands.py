@@ -32,6 +32,7 @@ COMMANDS = {
     "cp": Command("shell", "Copy files to a live guest and from it.", RUN),
     "explain": Command("explain", "Explain a kernel log: OOM kills, oopses, panics.", LOOK),
     "reproduce": Command("reproduce", "Reproduce an OOM report in a guest, and compare.", LOOK),
+    "cure": Command("cure", "Try what would have prevented a failure.", LOOK),
     "runs": Command("runs", "List the runs that are kept, and remove them.", LOOK),
     "compare": Command("runs", "Show two runs side by side.", LOOK),
     "report": Command("report", "Write a run or a sweep as one HTML file.", LOOK),

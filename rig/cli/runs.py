@@ -29,7 +29,7 @@ def show(
     last: int = typer.Option(None, min=1, metavar="N", help="Only the newest N."),
     scenario: str = typer.Option(None, metavar="NAME", help="Only runs of this scenario."),
     verdict: str = typer.Option(None, metavar="VERDICT", help="Only runs with this verdict."),
-    since: str = typer.Option(None, metavar="AGE", help="Only runs that are not older, as in 1d, 12h or 30min."),
+    since: str = typer.Option(None, metavar="AGE", help="Only runs younger than this, as in 1d, 12h or 30min."),
     as_json: AsJson = False,
 ) -> None:
     """List the runs that are kept, oldest first."""
@@ -55,8 +55,8 @@ def show(
 @runs.command("rm")
 def remove(
     names: list[str] = typer.Argument(None, metavar="[RUN]...", help="Runs: ids, unique prefixes, or last."),
-    older: str = typer.Option(None, metavar="AGE", help="Runs that are older, as in 7d."),
-    keep: int = typer.Option(None, min=0, metavar="N", help="All runs but the newest N."),
+    older: str = typer.Option(None, metavar="AGE", help="Remove the runs older than this, as in 7d."),
+    keep: int = typer.Option(None, min=0, metavar="N", help="Remove all runs but the newest N."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only list what would be removed."),
 ) -> None:
     """Remove runs, with their recordings. With --older and --keep, only runs that both choose."""

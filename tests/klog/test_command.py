@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig explain`, from the outside."""
+"""`rig explain`, run as a program."""
 
 from __future__ import annotations
 

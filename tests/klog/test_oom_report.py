@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
+"""OOM reports, parsed: every part with its figures, over made reports of different kernels."""
+
 from __future__ import annotations
 
 import pytest
 
 from rig.klog import OomEvent, PanicEvent, read, read_events
+from rig.klog.explain import explain
 from tests.klog import made
 
 
@@ -126,3 +129,34 @@ def test_events_stream_in_order_whatever_the_pieces() -> None:
 
     assert pieces == whole
     assert [event.kind for event in whole] == ["oom", "oom", "panic"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "victim"),
+    [
+        (["Out of Memory: Killed process 1234 (java)."], "java"),
+        (
+            [
+                "mysqld invoked oom-killer: gfp_mask=0x201d2, order=0, oomkilladj=0",
+                "Mem-info:",
+                "Free pages:       13764kB (0kB HighMem)",
+                "Active:499463 inactive:492 dirty:0 writeback:0 unstable:0 free:3441 slab:4209",
+                "Node 0 DMA free:10904kB min:24kB low:28kB high:36kB active:0kB inactive:0kB present:10512kB",
+                "Out of memory: Killed process 4211, UID 27, (mysqld).",
+            ],
+            "mysqld",
+        ),
+    ],
+    ids=["2.4", "RHEL 5"],
+)
+def test_report_of_a_kernel_before_2_6_32_names_the_victim_and_invents_no_cause(lines: list[str], victim: str) -> None:
+    (event,) = read(["".join(f"{line}\n" for line in lines).encode()]).events
+
+    explanation = explain(event)
+
+    assert event.title == f"out of memory: killed {victim}"
+    assert not event.corrupted
+    assert (explanation.cause, explanation.certainty) == ("too-old", "unsure")
+    assert "older than 2.6.32" in explanation.summary[0].text
+    assert explanation.summary[1].text.startswith(f"The kernel killed {victim} (pid ")
+    assert explanation.remedies == ()

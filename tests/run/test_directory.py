@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's directory is whole or not there, and RUN finds it."""
+"""A run's directory is complete or absent; and how RUN is resolved to it."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ __all__ = ["explain_allocation_failure", "explain_memory_info", "explain_oom"]
 
 def explain_oom(event: OomEvent) -> Explanation:
     """Explain one OOM report."""
+    if event.old:
+        return _explain_old(event)
     cause = cause_of(event)
     return Explanation(
         number=event.number,
@@ -34,6 +36,20 @@ def explain_oom(event: OomEvent) -> Explanation:
         limits=_limits(event),
         cause=cause.name,
         certainty=cause.certainty,
+    )
+
+
+def _explain_old(event: OomEvent) -> Explanation:
+    """Return what can be said of a report before 2.6.32: who was killed, and that the rest is not read."""
+    text = "This report is of a kernel older than 2.6.32: its form is read only in part, so that its cause is not told."
+    return Explanation(
+        number=event.number,
+        kind=event.kind,
+        title=event.title,
+        summary=(Sentence(text, (event.line,)), _killed(event)),
+        sections=(asked(event),) if event.invoker is not None else (),
+        cause="too-old",
+        certainty=Certainty.UNSURE,
     )
 
 
@@ -109,7 +125,9 @@ def _killed(event: OomEvent) -> Sentence:
             return Sentence("Nobody could be killed.", (event.last_line,))
         return Sentence("Who was killed is not in this log: the report's end is missing.", (event.last_line,))
     held = (kill.anon_rss_kb or 0) + (kill.file_rss_kb or 0) + (kill.shmem_rss_kb or 0)
-    who = f"{kill.comm} (pid {kill.pid}), which held {size(held)}"
+    who = f"{kill.comm} (pid {kill.pid})"
+    if kill.total_vm_kb is not None:
+        who += f", which held {size(held)}"
     if event.invoker is not None and event.invoker.pid == kill.pid:
         who += " and was the one that asked for more"
     group = " of its cgroup (memory.oom.group)" if event.oom_group else ""

@@ -40,13 +40,15 @@ class How(StrEnum):
     SIZE = "size"
     POLICY = "policy"
     SERVICE = "service"
+    FILE = "file"
+    PARAMETER = "parameter"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One change.
 
-    name: the sysctl, the cgroup file, or whatever else is set.
+    name: the sysctl, the cgroup file, the path, or whatever else is set.
     value: what it is set to; empty where the value depends on the case.
     """
 
@@ -250,6 +252,81 @@ TABLE: tuple[RemedyRow, ...] = (
         "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
         _score_of,
         measured="-500 for the hog: another is killed in its place",
+    ),
+    RemedyRow(
+        "zram",
+        "the machine ran out of memory and has no swap",
+        lambda event: without_swap(event) and _because(event, "processes", "shmem"),
+        (Setting(How.ZRAM, "zram"),),
+        "compressed swap in memory (zram)",
+        "CPU time; memory that does not compress is held twice",
+    ),
+    RemedyRow(
+        "smaller-processes",
+        "the machine or the cgroup ran out of memory",
+        lambda event: _because(event, "processes", "cgroup-memory", "cgroup", "shmem"),
+        (Setting(How.PARAMETER, "size"),),
+        "processes that hold less",
+        "what they did with the memory",
+    ),
+    RemedyRow(
+        "watermarks",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SYSCTL, "vm.min_free_kbytes"), Setting(How.SYSCTL, "vm.watermark_scale_factor")),
+        "vm.min_free_kbytes or vm.watermark_scale_factor higher: reclaim begins earlier",
+        "memory that programs cannot use",
+    ),
+    RemedyRow(
+        "swappiness",
+        "the machine has swap",
+        lambda event: _machine(event) and not without_swap(event),
+        (Setting(How.SYSCTL, "vm.swappiness", "100"), Setting(How.SYSCTL, "vm.swappiness", "0")),
+        "vm.swappiness higher or lower",
+        "another share of page cache and anonymous memory in RAM",
+    ),
+    RemedyRow(
+        "no-huge-pages",
+        "the machine or the cgroup ran out of memory",
+        lambda event: isinstance(event, OomEvent) and event.scope != "sysrq",
+        (Setting(How.FILE, "/sys/kernel/mm/transparent_hugepage/enabled", "never"),),
+        "transparent huge pages never",
+        "more page faults and TLB misses",
+    ),
+    RemedyRow(
+        "multi-gen-lru",
+        "the machine or the cgroup ran out of memory",
+        lambda event: isinstance(event, OomEvent) and event.scope != "sysrq",
+        (
+            Setting(How.FILE, "/sys/kernel/mm/lru_gen/enabled", "7"),
+            Setting(How.FILE, "/sys/kernel/mm/lru_gen/min_ttl_ms", "1000"),
+        ),
+        "the multi-gen LRU, and a working set that it protects for a time",
+        "kills earlier when the working set does not fit",
+    ),
+    RemedyRow(
+        "kill-allocating-task",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SYSCTL, "vm.oom_kill_allocating_task", "1"),),
+        "vm.oom_kill_allocating_task=1: who asks last is killed",
+        "whoever happens to ask is killed, whatever it holds",
+    ),
+    RemedyRow(
+        "panic-on-oom",
+        "the machine ran out of memory",
+        _machine,
+        (Setting(How.SYSCTL, "vm.panic_on_oom", "1"),),
+        "vm.panic_on_oom=1 with kernel.panic: the machine starts again",
+        "everything on the machine is lost",
+    ),
+    RemedyRow(
+        "released-huge-pages",
+        "huge pages are set aside",
+        lambda event: isinstance(event, OomEvent) and any(pool.total for pool in event.hugepages),
+        (Setting(How.SYSCTL, "vm.nr_hugepages", "0"),),
+        "fewer huge pages set aside (vm.nr_hugepages)",
+        "programs that use them fail",
     ),
     RemedyRow(
         "overcommit-ratio",

@@ -31,7 +31,7 @@ FAILURE_KEYWORDS = ("allocation failure", "page allocation stalls", "vmalloc err
 _NUMBER = {
     "order": re.compile(r"order=(-?\d+)"),
     "oom_score_adj": re.compile(r"oom_score_adj=(-?\d+)"),
-    "oom_adj": re.compile(r"oom_adj=(-?\d+)"),
+    "oom_adj": re.compile(r"(?:oom_adj|oomkilladj)=(-?\d+)"),  # oomkilladj: until 2.6.31
 }
 LARGEST_ORDER = 20  # in vmalloc's reports; the buddy allocator has no free lists above order 13
 _CPUSET = re.compile(r"(?:(?P<comm>.*?) )?cpuset=(?P<cpuset>\S*) mems_allowed=(?P<mems>\S*)$")

@@ -19,6 +19,11 @@ _KILL = re.compile(
     r"(?P<olduid>\d+), )?\((?P<oldcomm>.*?)\))"
     r",? (?P<sizes>(?:total-vm|vsz):\d+(?:kB)?(?:,? +[A-Za-z][\w-]*:-?\d+(?:kB)?)*),?$"
 )
+# Until 2.6.31 the line has no sizes and ends in a full stop: `Out of Memory: Killed process 12 (java).` (2.4), `Out of
+# memory: Killed process 12, UID 27, (mysqld).` (RHEL 5).
+_OLD_KILL = re.compile(
+    r"(?P<reason>Out of [Mm]emory): [Kk]illed process (?P<pid>\d+)(?:, UID (?P<uid>\d+),)? \((?P<comm>.*?)\)\.$"
+)
 _SCORE = re.compile(
     r"(?P<reason>.*?): Kill process (?P<pid>\d+) \((?P<comm>.*)\) score (?P<score>\d+) or sacrifice child$"
 )
@@ -41,7 +46,7 @@ def read_kill(text: str, line: int) -> Kill | None:
     """Return the kill that a line reports, or None."""
     match = _KILL.match(text)
     if match is None:
-        return None
+        return _old_kill(text, line)
     sizes = {name.lower(): int(value) for name, value in _SIZE.findall(match["sizes"])}
     uid = sizes.pop("uid", None)
     return Kill(
@@ -58,6 +63,14 @@ def read_kill(text: str, line: int) -> Kill | None:
         line=line,
         extra=sizes,
     )
+
+
+def _old_kill(text: str, line: int) -> Kill | None:
+    match = _OLD_KILL.match(text)
+    if match is None:
+        return None
+    uid = None if match["uid"] is None else int(match["uid"])
+    return Kill(int(match["pid"]), match["comm"], None, None, None, None, uid, None, None, match["reason"], line)
 
 
 def read_score(text: str) -> tuple[str, int, str, int] | None:

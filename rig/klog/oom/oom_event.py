@@ -24,6 +24,7 @@ class OomEvent(Event):
     totalpages: the pages that oom_score_adj is a share of (constrained_alloc() in mm/oom_kill.c); None where the log
         lacks the figures.
     page_kb: size of a page in kB.
+    old: whether the report is of a kernel before 2.6.32, whose form is read only in part.
     killable: False after `no killable processes`.
     *_line, *_lines: the line of the input that holds the figure, from 1.
     """
@@ -68,6 +69,7 @@ class OomEvent(Event):
     totalpages: int | None = None
     kills: tuple[Kill, ...] = ()
     killable: bool = True
+    old: bool = False
     oom_group: bool = False
     reaped: tuple[Reaped, ...] = ()
     notes: tuple[TextLine, ...] = ()

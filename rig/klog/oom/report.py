@@ -72,6 +72,7 @@ class OomBuilder(Builder):
         self.reaped: list[Reaped] = []
         self.scored: tuple[str, int, str, int] | None = None
         self.killable = True
+        self.old = False
         self.group: str | None = None
         self.notes: list[TextLine] = []
         self._in_table = False
@@ -168,6 +169,7 @@ class OomBuilder(Builder):
         if "invoked oom-killer" not in text or (self.invocation is not None and self.invocation.complete):
             return False
         self.invocation = read_invocation(text)
+        self.old = "oomkilladj=" in text
         return self.invocation is not None
 
     def _take_table(self, text: str, line: int) -> bool:
@@ -212,6 +214,7 @@ class OomBuilder(Builder):
             reason, pid, _comm, score = self.scored
             kill = replace(kill, reason=kill.reason or reason, score=score if pid == kill.pid else None)
         self.kills.append(kill)
+        self.old = self.old or kill.total_vm_kb is None
         return True
 
     def _take_reaped(self, text: str, line: int) -> bool:
@@ -307,6 +310,7 @@ class OomBuilder(Builder):
             ),
             kills=tuple(self.kills),
             killable=self.killable,
+            old=self.old,
             oom_group=self.group is not None,
             reaped=tuple(self.reaped),
             notes=tuple(self.notes),

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What a change did, from the run with it beside the control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rig.cure.outcome import Observed, compare_runs
+
+CONTROL = Observed(
+    began=6.0, failed=256.0, victims=("hog",), panicked=False, refusals=(), stalled=0.0, stall_cause="",
+    available=450_000, ended=257.0, lines={("writer", "step 1"): 40.0, ("writer", "step 7"): 220.0},
+)  # fmt: skip
+
+
+def kind(**changes: object) -> str:
+    return compare_runs(CONTROL, replace(CONTROL, **changes)).kind  # type: ignore[arg-type] # of the tests below
+
+
+def test_same_kill_at_the_same_time_is_no_difference() -> None:
+    assert kind() == "no difference"
+
+
+def test_run_without_a_kill_is_prevented() -> None:
+    assert kind(failed=None, victims=()) == "prevented"
+
+
+def test_call_that_is_refused_in_place_of_the_kill_is_named() -> None:
+    outcome = compare_runs(CONTROL, replace(CONTROL, failed=None, victims=(), refusals=("fork of writer",)))
+
+    assert (outcome.kind, outcome.detail) == ("refused earlier", "fork of writer")
+
+
+def test_other_victim_is_named() -> None:
+    outcome = compare_runs(CONTROL, replace(CONTROL, victims=("parent",)))
+
+    assert (outcome.kind, outcome.detail) == ("another died", "parent")
+
+
+@pytest.mark.parametrize(("failed", "expected"), [(300.0, "later"), (200.0, "worse"), (260.0, "no difference")])
+def test_time_of_the_kill_counts_from_a_tenth_on(failed: float, expected: str) -> None:
+    assert kind(failed=failed) == expected
+
+
+def test_stall_in_place_of_a_kill_is_no_success() -> None:
+    outcome = compare_runs(CONTROL, replace(CONTROL, failed=None, victims=(), stalled=74.0, stall_cause="throttled"))
+
+    assert (outcome.kind, outcome.detail) == ("stalled", "74 s, throttled")
+
+
+def test_panic_and_more_victims_are_worse() -> None:
+    assert kind(panicked=True, victims=()) == "worse"
+    assert kind(victims=("hog", "parent")) == "worse"
+
+
+def test_change_that_could_not_be_made_says_nothing() -> None:
+    outcome = compare_runs(CONTROL, replace(CONTROL, problem="write: ENOENT"))
+
+    assert (outcome.kind, outcome.detail) == ("not applicable", "write: ENOENT")
+
+
+def test_refused_commitment_is_cured_when_nothing_is_refused() -> None:
+    refused = replace(CONTROL, failed=None, victims=(), refusals=("fork of writer",))
+
+    assert compare_runs(refused, replace(refused, refusals=())).kind == "prevented"
+    assert compare_runs(refused, refused).kind == "no difference"
+    assert compare_runs(refused, CONTROL).kind == "worse"
+
+
+def test_costs_are_memory_and_time_against_the_control() -> None:
+    slow = {("writer", "step 1"): 40.0, ("writer", "step 7"): 400.0, ("writer", "step 8"): 500.0}
+    outcome = compare_runs(CONTROL, replace(CONTROL, failed=None, victims=(), available=400_000, lines=slow))
+
+    assert (outcome.unusable_kb, outcome.slowdown) == (50_000, 2.0)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""`rig cure`: remedies of which it is known what they do, tried in guests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.guest.conftest import Rig
+
+pytestmark = pytest.mark.guest
+
+
+def remedies(rig: Rig, *words: str) -> dict[str, dict[str, Any]]:
+    done = rig("cure", *words, "--json", "--budget", "200s")
+    return {each["changes"]: each for each in json.loads(done.out)["remedies"]}
+
+
+def test_remedies_of_the_main_job(rig: Rig) -> None:
+    found = remedies(
+        rig, "overcommit-oops", "--set", "every=1ms",
+        "--try", "more-memory", "--try", "overcommit-2", "--try", "oom-score", "--try", "panic-on-oom", "--try", "zram",
+    )  # fmt: skip
+
+    assert found["memory"]["outcome"] == "prevented"
+    assert found["zram"]["outcome"] in ("prevented", "later")
+    assert found["vm.overcommit_memory"]["outcome"] == "refused earlier"
+    assert found["oom_score_adj of hog"]["outcome"] == "another died"
+    assert found["vm.panic_on_oom=1"]["outcome"] == "worse"
+    assert all(each["timings"]["of"] == 3 for each in found.values() if each["outcome"] != "worse")
+
+
+def test_remedies_of_a_cgroup(rig: Rig) -> None:
+    found = remedies(
+        rig, "overcommit-in-cgroup", "--set", "every=1ms", "--try", "memory.max", "--try", "memory.oom.group"
+    )
+
+    assert found["memory.max of service"]["outcome"] == "prevented"
+    assert found["memory.oom.group of service"]["outcome"] == "worse"
+
+
+def test_scenario_in_which_nothing_fails_is_refused(rig: Rig) -> None:
+    done = rig("cure", "overcommit-oops", "--set", "hog=0", "--set", "memory=1G")
+
+    assert done.status == 64
+    assert "nothing fails here" in done.err
