@@ -151,12 +151,14 @@ async def execute(
     dump_panics: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
     departure: Departure | None = None,
+    admit: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
     name: id of the run, for sockets and temporary files.
     departure: where the guest begins, if not at its snapshot; its branch point has a payload of its own.
     meanwhile: called in a thread while the guest runs, when rig would otherwise be idle.
+    admit: called with the snapshot before it is restored; raises UsageError for a plan that its kernel cannot run.
     A guest that fails after its plan began raises nothing: its output is kept, and `problem` gives the reason.
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
@@ -164,6 +166,7 @@ async def execute(
     snapshot: Snapshot
     if departure is None:
         snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
+        admit(snapshot)
         execution.snapshot = snapshot.key
     else:
         snapshot = departure.point

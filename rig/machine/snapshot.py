@@ -110,6 +110,7 @@ class Snapshot(SnapshotFiles):
     ready: the agent's record `ready`.
     ready_line: the line of that record.
     queue_entries: entries of virtio-serial's control queue, or None if QEMU did not report them.
+    sysctls: names of the kernel's sysctls; empty if they are not known.
     """
 
     identity: Identity | None
@@ -119,6 +120,7 @@ class Snapshot(SnapshotFiles):
     ready: dict[str, Any]
     ready_line: bytes
     queue_entries: int | None = None
+    sysctls: frozenset[str] = frozenset()
 
     @property
     def console_before(self) -> bytes:
@@ -195,7 +197,12 @@ def _from_entry(entry: Entry) -> Snapshot:
         ready=json.loads(line),
         ready_line=line,
         queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
+        sysctls=_texts(entry.about.get("sysctls")),
     )
+
+
+def _texts(names: Any) -> frozenset[str]:
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
 
 
 def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
@@ -265,8 +272,12 @@ async def make_snapshot(
         if head := _head(spec.kernel):
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
-        (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
-        about = {"kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries}
+        # The names of the sysctls are the kernel's and not a run's: they stay beside the snapshot.
+        sysctls = ready.pop("sysctls", [])
+        (result / READY).write_text(json.dumps(ready) + "\n")
+        about = {
+            "kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries, "sysctls": sysctls,
+        }  # fmt: skip
         return _from_entry(store.add("snapshot", key, result, about))
 
 
