@@ -20,7 +20,7 @@ class Row:
 
     cases: yields the name of each case, and what rig did wrong in it (empty: it survived). Its second argument is the
         number of cases to try.
-    whole, part: how many are tried by `make faults`, and by the tests.
+    whole, part: how many are tried by `make faults`, and by `make faults PART=1`.
     """
 
     name: str
