@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_text
-from rig.image.hosttools import disk_full
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Entry, Store
 from rig.machine.qemu import Qemu
