@@ -92,9 +92,18 @@ klog-certainty: all-extras ## How certain the log reader says it is, against how
 docs: all-extras ## Write what the documents take from the code: tables, the help of the commands
 	$(PY) -m rig.scenario.model_tables
 	$(PY) -m rig.cli.write_docs
+	$(PY) -m tests.article.write
+
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it
+	$(PY) -m tests.scenario.recorded
+	$(PY) -m tests.article.host
+	$(PY) -m tests.article.write
 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
+
+faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
+	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
@@ -138,4 +147,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
+.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu

@@ -13,6 +13,10 @@
 
 #include "phases.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* include/uapi/asm-generic/mman-common.h, since Linux 5.14 */
+#endif
+
 static const char help[] =
 	"usage: cow-writer [options]\n"
 	"A parent fills an array and forks. The child writes to the array step by step, and each page that it\n"
@@ -26,7 +30,9 @@ static const char help[] =
 	"                  fork         its memory is the parent's, copied on write\n"
 	"                  clone-vm     clone with CLONE_VM: it writes to the parent's own pages, nothing is copied\n"
 	"                  vfork, posix_spawn   it runs this program anew, with an array of its own\n"
-	"  --touch HOW     right after its start the child touches every page (none): read, or write\n"
+	"  --touch HOW     right after its start the child touches every page (none): read, or write; or it lets the\n"
+	"                  kernel do so: mlock, or populate (madvise with MADV_POPULATE_WRITE, Linux 5.14).\n"
+	"                  map-populate: the parent maps its array with MAP_POPULATE, and the child does nothing\n"
 	"  --advise HOW    madvise on the array before the fork (none): dontfork (the child does not get it: its\n"
 	"                  first step is a SIGSEGV), wipeonfork (it gets zeros, and pays when it writes), nothuge, huge\n"
 	"  --fill HOW      what a page is filled with: word (one word, fast), page (all of it, does not compress)\n"
@@ -67,21 +73,32 @@ static void write_one(size_t page, uint64_t tag)
 
 /* ---- the child ---- */
 
+static bool touched(const char *how)
+{
+	return strcmp(set.touch, how) == 0;
+}
+
 static void prefault(void)
 {
 	size_t pages = set.size / page_size;
 	uint64_t sum = 0;
 
-	if (strcmp(set.touch, "none") == 0)
+	if (touched("none") || touched("map-populate"))
 		return;
+	if (touched("mlock") || touched("populate")) {
+		if (touched("mlock") ? mlock((void *)array, set.size) :
+				       madvise((void *)array, set.size, MADV_POPULATE_WRITE))
+			refused(touched("mlock") ? "mlock" : "madvise");
+		pages = 0;
+	}
 	for (size_t page = 0; page < pages; page++) {
-		if (strcmp(set.touch, "write") == 0)
+		if (touched("write"))
 			write_one(page, 2);
 		else
 			sum += array[page * (page_size / sizeof(*array))];
 	}
 	(void)sum;
-	say("prefaulted %zu", pages * page_size);
+	say("prefaulted %zu", set.size);
 	phase_ends();
 }
 
@@ -113,7 +130,7 @@ static void fill(void)
 {
 	size_t pages = set.size / page_size;
 
-	array = map_array("array", set.size, MAP_PRIVATE);
+	array = map_array("array", set.size, MAP_PRIVATE | (strcmp(set.touch, "map-populate") ? 0 : MAP_POPULATE));
 	if (strcmp(set.advise, "nothuge") == 0 && madvise((void *)array, set.size, MADV_NOHUGEPAGE))
 		refused("madvise");
 	if (strcmp(set.advise, "huge") == 0 && madvise((void *)array, set.size, MADV_HUGEPAGE))
@@ -222,7 +239,7 @@ static enum method method_of(const char *value)
 
 static void read_options(int argc, char **argv)
 {
-	static const char *const touches[] = { "none", "read", "write", NULL };
+	static const char *const touches[] = { "none", "read", "write", "mlock", "populate", "map-populate", NULL };
 	static const char *const advices[] = { "none", "dontfork", "wipeonfork", "nothuge", "huge", NULL };
 	static const char *const fills[] = { "word", "page", NULL };
 	static const struct option options[] = {

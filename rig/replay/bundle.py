@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from rig.disk import cannot_write, disk_full
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
-from rig.image.hosttools import disk_full, tool
+from rig.image.hosttools import tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
@@ -75,7 +76,7 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
             for name, path in members.items():
                 tar.add(path, arcname=name, recursive=False, filter=_nobody)
     except OSError as error:
-        raise RigError(f"cannot be written: {error.strerror}", where=target, remedy="name another place") from error
+        raise cannot_write("the archive", target, error) from error
     return target.stat().st_size
 
 
@@ -141,7 +142,7 @@ def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
             words = zstd.stderr.read().decode(errors="replace").strip()
             status = zstd.wait()
         if "No space left" in words:
-            raise disk_full(target.parent)
+            raise disk_full(target.parent, detail=words)
         if status != 0 or broken:
             raise RigError("the archive could not be packed", where=target, detail=words)
 
@@ -156,7 +157,8 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     """
     root = runs_directory() if root is None else root
     with store.staging_directory() as work:
-        manifest = _unpack(source, work)
+        with store.writing():
+            manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
         if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
             raise RigError(
@@ -173,9 +175,12 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         parts = _adopt(store, work, manifest, run)
         if not kept.is_file():
             with unfinished_directory(root, run.id) as directory:
-                for path in (work / "run").iterdir():
-                    shutil.move(path, directory)
-                write_imported(directory, parts)
+                try:
+                    for path in (work / "run").iterdir():
+                        shutil.move(path, directory)
+                    write_imported(directory, parts)
+                except OSError as error:
+                    raise cannot_write("the run's directory", root, error) from error
                 finish_directory(directory, target)
         elif parts:
             write_imported(target, (read_imported(target) or {}) | parts)

@@ -241,6 +241,14 @@ class OomReport(Model):
     killed: Many[str] = ()
     """`name (pid)` of each task that was killed."""
 
+    @property
+    def victims(self) -> str:
+        """Who was killed, by name, and who might as well have been: `child, in a tie with hog`. `nobody` for none."""
+        killed = ", ".join(name.rsplit(" (", 1)[0] for name in self.killed) or "nobody"
+        tied = any(row.killed and row.tied for row in self.ranking)
+        others = sorted(row.name for row in self.ranking if row.tied and not row.killed) if tied else []
+        return f"{killed}, in a tie with {' and '.join(others)}" if others else killed
+
 
 class EventSummary(Model):
     """An event of the kernel log, as one line."""
