@@ -18,7 +18,7 @@ from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_con
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
-from rig.klog import OomEvent, read
+from rig.klog import Event, OomEvent, read
 from rig.klog.explain.remedies import TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rig.branch.futures import Saved
-    from rig.klog import Event
     from rig.run.document import Run
 
 __all__ = ["Cure", "Result", "cure"]
@@ -194,7 +193,7 @@ class _Trials:
         if tried.directory is None or run.verdict == "error":
             raise UsageError(f"the scenario does not run: {run.reason}", where=self.patient.name)
         self.controls[0.0] = tried
-        event = _failure_event(tried.directory)
+        event = _failure_event(tried.directory, tried.observed)
         if event is None:
             raise UsageError(
                 "nothing fails here: no process was killed and no commitment was refused",
@@ -274,11 +273,14 @@ def _failed(observed: Observed) -> bool:
     return bool(observed.victims or observed.failed is not None or observed.refusals or observed.panicked)
 
 
-def _failure_event(directory: Path) -> Event | None:
+def _failure_event(directory: Path, observed: Observed) -> Event | None:
+    """Return what failed: the first OOM report, or a refused commitment, which not every kernel reports."""
     with (directory / "console.log").open("rb") as console:
         events = read(console).events
     ooms = [event for event in events if isinstance(event, OomEvent) and event.kind is Kind.OOM]
     refused = [event for event in events if event.kind is Kind.COMMIT_REFUSED]
+    if not ooms and not refused and observed.refusals:
+        return Event(kind=Kind.COMMIT_REFUSED, title=f"{observed.refusals[0]} was refused")
     return next(iter((*ooms, *refused)), None)
 
 
