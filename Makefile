@@ -89,9 +89,18 @@ klog-certainty: all-extras ## How certain the log reader says it is, against how
 docs: all-extras ## Write what the documents take from the code: tables, the help of the commands
 	$(PY) -m rig.scenario.model_tables
 	$(PY) -m rig.cli.write_docs
+	$(PY) -m tests.article.write
+
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it
+	$(PY) -m tests.scenario.recorded
+	$(PY) -m tests.article.host
+	$(PY) -m tests.article.write
 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
+
+faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
+	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
 verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
 	$(PY) -m rig.verify.mutants
@@ -110,11 +119,15 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.report
 	$(PY) -m tests.benchmarks.page
 	$(PY) -m tests.benchmarks.sweep_jobs
+	$(PY) -m tests.benchmarks.branch
 	$(PY) -m tests.benchmarks.guest_memory
 	$(PY) -m tests.benchmarks.virtme
 
 test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
 	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
+
+reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
+	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)
 
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
@@ -132,4 +145,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs lies verify-mutants verify-recorded bench klog-bench fuzz schema clean test-qemu
+.PHONY: klog-certainty cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu

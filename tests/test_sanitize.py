@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nothing that a guest prints moves the cursor, colours the screen or hides a part of a line."""
+"""Text of a guest cannot move the cursor, change colours or hide a part of a line."""
 
 from __future__ import annotations
 

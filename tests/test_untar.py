@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Archives that mean harm: what Python's extraction filters refuse is refused, also by a Python that has none."""
+"""Malicious archives: what Python's extraction filters refuse is refused, also on a Python without them."""
 
 from __future__ import annotations
 

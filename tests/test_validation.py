@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What pydantic finds wrong is said in rig's words."""
+"""Validation errors of pydantic, in rig's words."""
 
 from __future__ import annotations
 

@@ -240,6 +240,7 @@ int64_t sample_due(void);
 void sample_if_due(int64_t now);
 enum outcome begin_check_rss(struct step *step);
 int64_t own_rss_kb(void);
+void say_sysctls(void);		/* into the record that is open */
 
 /* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);

@@ -210,11 +210,12 @@ static void say_ready(void)
 	struct utsname name;
 
 	uname(&name);
-	sync();
-	spill("/proc/sys/vm/drop_caches", "3");
 	rec_begin("ready");
 	rec_str("agent", AGENT_VERSION);
 	rec_str("kernel", name.release);
+	say_sysctls();
+	sync();
+	spill("/proc/sys/vm/drop_caches", "3");
 	say_memory();
 	rec_int("agent_rss_kb", own_rss_kb());
 	rec_int("page_size", sysconf(_SC_PAGESIZE));

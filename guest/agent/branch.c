@@ -32,7 +32,7 @@ struct header {
 	uint32_t length;	/* bytes of its text */
 };
 
-static const char continues[8] = "rig:next";
+static const char continues[] = "rig:next";
 static char block[BLOCK] __attribute__((aligned(BLOCK)));
 static char device[32];
 static struct header header;
@@ -105,7 +105,7 @@ static bool continue_with(int fd, int step)
 
 	if (!read_header(fd))
 		return refuse("the continuation cannot be read");
-	if (memcmp(header.magic, continues, sizeof(continues)) != 0)
+	if (memcmp(header.magic, continues, sizeof(header.magic)) != 0)
 		return refuse("there is no continuation");
 	if (header.first != (uint32_t)step)
 		return refuse("the continuation is for another point of the plan");

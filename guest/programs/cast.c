@@ -137,10 +137,9 @@ static void hold_tables(size_t size)
  * alloc_msg() (ipc/msgutil.c) takes a piece of a page for each page of a message. The queue keeps them, also when this
  * process is gone.
  */
-static void send_messages(size_t size)
+static void send_messages(size_t size, size_t length)
 {
 	static struct { long type; char text[8 * PAGE]; } message = { .type = 1 };
-	const size_t length = 7 * PAGE;	/* with the headers eight pages at most */
 	int queue = -1;
 	size_t in_queue = 0;
 
@@ -293,7 +292,10 @@ static void trigger_fork(void)
 	}
 }
 
-/* user_preparse() (security/keys/user_defined.c) keeps the payload in one kmalloc: above 8 KB, 2^order pages. */
+/*
+ * user_preparse() (security/keys/user_defined.c) keeps the payload in one kmalloc: above 8 KB that is 2^order pages, and
+ * a slab of objects of 8 KB has two pages at least.
+ */
 static void trigger_order(long order)
 {
 	static char payload[32 * 1024];
@@ -353,10 +355,11 @@ static void trigger(const struct actor *actor)
 		trigger_fork();
 	if (strcmp(kind, "pipe") == 0)
 		fill_pipes(SIZE_MAX);
-	if (strcmp(kind, "slab") == 0 && actor->order > 1)
+	if (strcmp(kind, "slab") == 0 && actor->order > 0)
 		trigger_order(actor->order);
+	/* Of 4 KB a cgroup would be charged two pages, with a pointer more (obj_full_size(), mm/slab.h): order 1. */
 	if (strcmp(kind, "slab") == 0)
-		send_messages(SIZE_MAX / 2);
+		send_messages(SIZE_MAX / 2, PAGE / 2 - 128);
 	if (strcmp(kind, "network") == 0)
 		trigger_network();
 	if (strcmp(kind, "swap-in") == 0)
@@ -485,7 +488,7 @@ static void act(const struct actor *actor, int done)
 		hold_tables(actor->tables);
 	held(actor, "tables", actor->tables);
 	if (actor->slab)
-		send_messages(actor->slab);
+		send_messages(actor->slab, 7 * PAGE);	/* with the headers eight pages at most */
 	held(actor, "slab", actor->slab);
 	if (actor->pipes)
 		fill_pipes(actor->pipes);

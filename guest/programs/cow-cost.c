@@ -3,6 +3,7 @@
  * cow-cost: measures what the first and the second write to a page cost after a fork. The first takes a page fault, in
  * which the kernel copies the page; the second is a plain store.
  */
+#include <cpuid.h>
 #include <getopt.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,9 +17,10 @@ static const char help[] =
 	"child the first and the second write after it.\n"
 	"\n"
 	"  --pages N    how many pages (256, at most 8192)\n"
+	"  --write HOW  word (default): one store a page; page: every word of it, as a loop over an array does\n"
 	"  --no-stop    do not stop after each phase\n"
 	"\n"
-	"Lines: 'region array START LENGTH', 'filled BYTES' (stops), then for each of 'before' (the parent),\n"
+	"Lines: 'hypervisor NAME' (CPUID leaf 0x40000000: 'TCGTCGTCGTCG', 'KVMKVMKVM', or 'none'), 'region array START LENGTH', 'filled BYTES' (stops), then for each of 'before' (the parent),\n"
 	"'first' and 'second' (the child; 'child ready', stops before):\n"
 	"  'cycles NAME FROM V V V ...'   64 values a line, from page FROM on\n"
 	"  'minflt NAME COUNT'            minor faults during the whole pass\n"
@@ -32,7 +34,7 @@ static volatile uint64_t *array;
 static uint64_t cycles[MAX_PAGES];	/* written before the measurement: a page fault here would be measured too */
 static size_t page_size;
 static long pages = 256;
-static bool no_stop;
+static bool no_stop, whole_pages;
 
 static void phase_ends(void)
 {
@@ -79,7 +81,11 @@ static void measure(const char *name, uint64_t value)
 		_mm_lfence();
 		begin = __rdtsc();
 		_mm_lfence();
-		array[(size_t)page * words] = value;
+		if (whole_pages)
+			for (size_t word = 0; word < words; word++)
+				array[(size_t)page * words + word] = value;
+		else
+			array[(size_t)page * words] = value;
 		_mm_lfence();
 		end = __rdtsc();
 		cycles[page] = end - begin;
@@ -88,10 +94,21 @@ static void measure(const char *name, uint64_t value)
 	report(name, faults);
 }
 
+/* Whose time stamp counter this is: QEMU's TCG and KVM name themselves in CPUID. Bit 31 of ECX of leaf 1: a hypervisor. */
+static void name_hypervisor(void)
+{
+	unsigned int eax, name[4] = { 0 }, ebx, ecx = 0, edx;
+
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx >> 31)
+		__cpuid(0x40000000, eax, name[0], name[1], name[2]);
+	say("hypervisor %s", name[0] ? (const char *)name : "none");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "pages", required_argument, NULL, 'n' }, { "no-stop", no_argument, NULL, 'x' },
+		{ "pages", required_argument, NULL, 'n' }, { "write", required_argument, NULL, 'w' },
+		{ "no-stop", no_argument, NULL, 'x' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -100,6 +117,11 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'n': pages = number_of("--pages", optarg, 1, MAX_PAGES); break;
+		case 'w':
+			if (strcmp(optarg, "word") != 0 && strcmp(optarg, "page") != 0)
+				usage_error("--write: '%s' is neither word nor page", optarg);
+			whole_pages = strcmp(optarg, "page") == 0;
+			break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: usage_error("cow-cost takes no such option");
@@ -109,6 +131,7 @@ int main(int argc, char **argv)
 		usage_error("'%s' is not an option", argv[optind]);
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	take_role("parent");
+	name_hypervisor();
 	array = map_array("array", (size_t)pages * page_size, MAP_PRIVATE);
 	madvise((void *)array, (size_t)pages * page_size, MADV_NOHUGEPAGE);	/* EINVAL: a kernel without THP */
 	for (long page = 0; page < pages; page++)

@@ -6,14 +6,20 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "phases.h"
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438	/* arch/x86/entry/syscalls/syscall_64.tbl, since Linux 5.6 */
+#endif
 
 static const char help[] =
 	"usage: fd-passing [options] FILE\n"
 	"Forks; then the parent opens FILE, reads one character, and sends the descriptor to the child.\n"
 	"\n"
+	"  --pidfd      send the number, with which the child fetches the descriptor itself (pidfd_getfd, Linux 5.6)\n"
 	"  --number     contrast: send the number instead of the descriptor; in the child it means nothing\n"
 	"  --no-stop    do not stop after each phase\n"
 	"\n"
@@ -22,7 +28,7 @@ static const char help[] =
 	"  'child read C' or 'child read: EBADF' (the child ends), 'parent read C'\n"
 	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
-static bool no_stop;
+static bool no_stop, by_pidfd;
 
 static void phase_ends(void)
 {
@@ -82,6 +88,23 @@ static void read_one(const char *who, int fd)
 		say("%s read %c", who, got ? c : '-');
 }
 
+/* Like ptrace's attach this takes the right to look into the other process. Return the descriptor, which is 10. */
+static int fetch_descriptor(pid_t from, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, from, 0), own;
+
+	if (pidfd < 0)
+		refused("pidfd_open");
+	own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (own < 0)
+		refused("pidfd_getfd");
+	dup2(own, 10);
+	close(own);
+	if (pidfd != 10)
+		close(pidfd);
+	return 10;
+}
+
 static void child(int sock)
 {
 	int fd;
@@ -95,6 +118,8 @@ static void child(int sock)
 	say("child ready");
 	phase_ends();
 	fd = receive_descriptor(sock);
+	if (by_pidfd)
+		fd = fetch_descriptor(getppid(), fd);
 	say("child got %d", fd);
 	phase_ends();
 	read_one("child", fd);
@@ -104,7 +129,7 @@ static void child(int sock)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "number", no_argument, NULL, 'n' }, { "no-stop", no_argument, NULL, 'x' },
+		{ "number", no_argument, NULL, 'n' }, { "pidfd", no_argument, NULL, 'p' }, { "no-stop", no_argument, NULL, 'x' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	bool only_number = false;
@@ -115,6 +140,7 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'n': only_number = true; break;
+		case 'p': by_pidfd = true; break;
 		case 'x': no_stop = true; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: usage_error("fd-passing takes no such option");
@@ -137,11 +163,11 @@ int main(int argc, char **argv)
 	fd = open(argv[optind], O_RDONLY);
 	if (fd < 0)
 		refused("open");
-	if (only_number)
+	if (only_number && !by_pidfd)
 		fd = dup2(fd, 100);	/* a number that the child does not use */
 	if (read(fd, &c, 1) < 0)
 		refused("read");
-	send_descriptor(pair[0], fd, only_number);
+	send_descriptor(pair[0], fd, only_number || by_pidfd);
 	say("parent sent %d", fd);
 	phase_ends();
 	if (waitpid(pid, NULL, 0) < 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* fork-fails: forks until the kernel refuses, and prints the errno. */
 #include <getopt.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -13,6 +14,7 @@ static const char help[] =
 	"  --count N      how many children at most (1)\n"
 	"  --size SIZE    memory that the parent holds when it forks (0): what fork promises to the child too\n"
 	"  --fill HOW     touch (default): write to all of it; map: only map it (it is promised, not there)\n"
+	"  --namespace    make the children in a PID namespace whose process 1 has ended (needs CAP_SYS_ADMIN)\n"
 	"  --method HOW   fork (default); vfork, posix_spawn: a new program that shares nothing is promised nothing\n"
 	"  --no-stop      do not stop at the end\n"
 	"\n"
@@ -90,18 +92,35 @@ static void hold(size_t size, bool touch)
 	phase_ends();
 }
 
+/* The next child is process 1 of a new PID namespace. Make it, let it end, and stay in that namespace. */
+static void enter_dead_namespace(void)
+{
+	pid_t first;
+
+	if (unshare(CLONE_NEWPID))
+		refused("unshare");
+	first = fork();
+	if (first < 0)
+		refused("fork");
+	if (first == 0)
+		_exit(0);
+	if (waitpid(first, NULL, 0) < 0)
+		refused("waitpid");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "count", required_argument, NULL, 'n' }, { "size", required_argument, NULL, 's' },
 		{ "fill", required_argument, NULL, 'f' }, { "method", required_argument, NULL, 'm' },
+		{ "namespace", no_argument, NULL, 'p' },
 		{ "no-stop", no_argument, NULL, 'x' }, { "as-child-of", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	enum method method = BY_FORK;
 	long count = 1, made = 0;
 	size_t size = 0;
-	bool touch = true;
+	bool touch = true, dead_namespace = false;
 	int option, err = 0;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -114,6 +133,7 @@ int main(int argc, char **argv)
 			touch = strcmp(optarg, "touch") == 0;
 			break;
 		case 'm': method = method_of(optarg); break;
+		case 'p': dead_namespace = true; break;
 		case 'x': no_stop = true; break;
 		case 'c': wait_for_ever((pid_t)number_of("--as-child-of", optarg, 1, 4194304));
 		case 'h': fputs(help, stdout); return 0;
@@ -124,6 +144,8 @@ int main(int argc, char **argv)
 		usage_error("'%s' is not an option", argv[optind]);
 	take_role("parent");
 	hold(size, touch);
+	if (dead_namespace)
+		enter_dead_namespace();
 	while (made < count && (err = make_child(method)) == 0)
 		made++;
 	say("forked %ld", made);

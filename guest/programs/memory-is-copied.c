@@ -4,6 +4,7 @@
  * frame behind each page: one for both before the write, two after it.
  */
 #include <getopt.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "phases.h"
@@ -21,7 +22,8 @@ static const char help[] =
 	"Phases, each a line after which the process stops until SIGCONT:\n"
 	"  'region array START LENGTH', 'filled BYTES' (parent stops), 'forked PID',\n"
 	"  'child ready' (child stops; the parent stops too), 'WHO wrote PAGE' (the writer stops),\n"
-	"  'child sees VALUE' (the child ends), 'parent sees VALUE'\n"
+	"  'child sees VALUE' (the child ends), 'parent sees VALUE' (stops), 'parent alone FAULTS' (stops): with the child\n"
+	"  gone it wrote to every page that nobody had written to, and took so many minor faults\n"
 	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
 enum { OLD = 1, NEW = 2 };
@@ -49,6 +51,27 @@ static void take_turn(const char *who, bool writes)
 		say("%s wrote %ld", who, page);
 		phase_ends();
 	}
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* Nobody else maps the pages any more: the kernel need not copy them, and makes them writable as they are. */
+static void write_alone(void)
+{
+	long before = minor_faults(), after;
+
+	for (long i = 0; i < pages; i++)
+		if (i != page)
+			array[(size_t)i * page_size / sizeof(*array)] = NEW;
+	after = minor_faults();
+	say("parent alone %ld", after - before);
+	phase_ends();
 }
 
 int main(int argc, char **argv)
@@ -105,5 +128,7 @@ int main(int argc, char **argv)
 	if (waitpid(pid, NULL, 0) < 0)
 		refused("waitpid");
 	say("parent sees %lu", (unsigned long)*written_word());
+	phase_ends();
+	write_alone();
 	return 0;
 }

@@ -8,6 +8,7 @@ import logging
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +25,7 @@ from rig.cli.ending import (
     was_interrupted,
 )
 from rig.cli.print_error import print_error
+from rig.disk import cannot_write, disk_full
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
 __all__ = ["app", "run_command"]
@@ -136,15 +138,13 @@ def _run(arguments: list[str]) -> int:
         if lost := finish_output():
             # What could not be written is in the buffer still.
             return _report_lost(lost)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        path = error.filename2 or error.filename
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print_error(disk_full(path))
+        elif error.errno in (errno.EROFS, errno.EACCES) and isinstance(path, str):
+            print_error(cannot_write("a file", Path(path), error))
+        else:
             return _report_a_bug(error, with_traceback)
-        print_error(
-            RigError(
-                "the disk is full",
-                where=error.filename2 or error.filename,
-                remedy="free some space, or set RIG_RUNS, RIG_CACHE or TMPDIR to another disk",
-            )
-        )
         return EXIT_ERROR
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":

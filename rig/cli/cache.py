@@ -35,7 +35,9 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 
 @cache.command("prune")
 def prune_cache(
-    most: str = typer.Option(None, "--max", metavar="SIZE", help="What may stay, as in 5G; default: RIG_CACHE_SIZE."),
+    most: str = typer.Option(
+        None, "--max", metavar="SIZE", help="The size to shrink the cache to, as in 5G; default: RIG_CACHE_SIZE."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only list what would be removed."),
 ) -> None:
     """Remove what was not used for longest, and first what no recording needs.

@@ -49,7 +49,7 @@ def remove_entries(keys: Sequence[str], everything: bool, kind: str | None, *, c
         raise RigError(
             f"{len(chosen) - len(removed)} of {len(chosen)} entries stay: another rig is using them",
             where=where,
-            remedy="wait for its end",
+            remedy="wait until it has ended",
         )
 
 

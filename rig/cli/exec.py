@@ -85,9 +85,7 @@ class ProgramOptions:
         str | None,
         typer.Option(metavar="SIZE[:DIR]", help="A disk for files (ext4, live clock) at DIR, as in 1G:/var/lib."),
     ] = None
-    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the program a terminal. Nothing is typed there.")] = (
-        False
-    )
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the program a terminal, without any input.")] = False
     timeout: Annotated[str, typer.Option(metavar="TIME", help="Time limit for the program, on the guest's clock.")] = (
         "10m"
     )

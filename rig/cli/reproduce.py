@@ -35,8 +35,8 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the scenario here; default: in the run's directory.")
     ] = None,
-    scale: Annotated[str, typer.Option(metavar="SIZE", help="The largest guest.")] = "512M",
-    kernel: Annotated[str | None, typer.Option(metavar="KERNEL", help="As in rig run.")] = None,
+    scale: Annotated[str, typer.Option(metavar="SIZE", help="The most memory that the guest may have.")] = "512M",
+    kernel: Annotated[str | None, typer.Option(metavar="KERNEL", help="The guest's kernel, as for rig run.")] = None,
     timeout_scale: TimeoutScale = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -70,8 +70,8 @@ def _from_log(name: str, source: str, number: int | None) -> Path:
     from rig.cli.logfile import read_log
     from rig.cli.reproduce import say_which
     from rig.reproduce.fingerprint import fingerprint_of
-    from rig.reproduce.replica import replica_of
     from rig.reproduce.reproduce import choose_report
+    from rig.reproduce.scaling import replica_of
     from rig.reproduce.scenario_text import scenario_files
 
     check_name(name)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from rig.cure.outcome import ORDER, Observed, Outcome, compare_runs
-from rig.cure.treatments import Treatment, not_played, own_treatment, treatments_for
+from rig.cure.search import HELPS, find_smallest
+from rig.cure.treatments import Dose, Treatment, not_played, own_treatment, treatments_for
 from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_control, run_dose, save_past
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
-from rig.klog import OomEvent, read
+from rig.klog import Event, OomEvent, read
 from rig.klog.explain.remedies import TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
@@ -29,13 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rig.branch.futures import Saved
-    from rig.klog import Event
     from rig.run.document import Run
 
 __all__ = ["Cure", "Result", "cure"]
 
 T = TypeVar("T")
-HELPS = ("prevented", "refused earlier", "another died", "later")
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,7 @@ class _Trials:
         if tried.directory is None or run.verdict == "error":
             raise UsageError(f"the scenario does not run: {run.reason}", where=self.patient.name)
         self.controls[0.0] = tried
-        event = _failure_event(tried.directory)
+        event = _failure_event(tried.directory, tried.observed)
         if event is None:
             raise UsageError(
                 "nothing fails here: no process was killed and no commitment was refused",
@@ -213,12 +212,11 @@ class _Trials:
     async def each(self, works: Sequence[Awaitable[T]]) -> list[T]:
         return list(await asyncio.gather(*works))
 
-    async def _run(self, treatment: Treatment, number: int, shift: float) -> Tried | None:
+    async def _run(self, treatment: Treatment, dose: Dose, shift: float) -> Tried | None:
         """Run a dose when there is room; None when the budget is spent by then."""
         async with self.capacity.room_for(self.settings.memory):
             if not self.budget.left:
                 return None
-            dose = treatment.doses[number]
             tried = await run_dose(self.patient, treatment, dose, shift, self.store, self.saved, self.after)
         self.all_runs.append(tried)
         return tried
@@ -230,7 +228,7 @@ class _Trials:
             _, self.controls[shift] = await run_control(self.patient, shift, self.store)
 
     async def _strongest(self, treatment: Treatment) -> Tried | None:
-        tried = await self._run(treatment, len(treatment.doses) - 1, 0.0)
+        tried = await self._run(treatment, treatment.doses[-1], 0.0)
         if tried is not None:
             self.progress.line(f"{tried.dose.text}: {self._outcome(tried).kind}")
         return tried
@@ -239,29 +237,13 @@ class _Trials:
         return compare_runs(self.controls[0.0].observed, tried.observed)
 
     async def _result(self, treatment: Treatment, first: Tried) -> Result:
-        outcome, works, fails, runs = self._outcome(first), first, None, 1
-        if outcome.kind in HELPS:
-            low, high = -1, len(treatment.doses) - 1
-            while high - low > 1:
-                middle = (low + high) // 2
-                tried = await self._run(treatment, middle, 0.0)
-                if tried is None:
-                    break
-                runs += 1
-                found = self._outcome(tried)
-                if ORDER.index(found.kind) <= ORDER.index(outcome.kind):
-                    high, works, outcome = middle, tried, found
-                else:
-                    low, fails = middle, tried
-        agree, of = 1, 1
-        if outcome.kind in (*HELPS, "stalled"):
-            number = treatment.doses.index(works.dose)
-            for tried in await self.each([self._run(treatment, number, shift) for shift in SHIFTS[1:]]):
-                if tried is not None:
-                    of += 1
-                    runs += 1
-                    agree += ORDER.index(self._outcome(tried).kind) <= ORDER.index(outcome.kind)
-        result = Result(treatment, outcome, works, agree, of, fails, runs)
+        async def run(dose: Dose, shift: float) -> Tried | None:
+            return await self._run(treatment, dose, shift)
+
+        found = await find_smallest(treatment, first, run, self._outcome)
+        result = Result(
+            treatment, self._outcome(found.works), found.works, found.agree, found.of, found.fails, found.runs
+        )
         self.ended(result)
         return result
 
@@ -291,11 +273,14 @@ def _failed(observed: Observed) -> bool:
     return bool(observed.victims or observed.failed is not None or observed.refusals or observed.panicked)
 
 
-def _failure_event(directory: Path) -> Event | None:
+def _failure_event(directory: Path, observed: Observed) -> Event | None:
+    """Return what failed: the first OOM report, or a refused commitment, which not every kernel reports."""
     with (directory / "console.log").open("rb") as console:
         events = read(console).events
     ooms = [event for event in events if isinstance(event, OomEvent) and event.kind is Kind.OOM]
     refused = [event for event in events if event.kind is Kind.COMMIT_REFUSED]
+    if not ooms and not refused and observed.refusals:
+        return Event(kind=Kind.COMMIT_REFUSED, title=f"{observed.refusals[0]} was refused")
     return next(iter((*ooms, *refused)), None)
 
 

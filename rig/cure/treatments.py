@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting
@@ -34,11 +34,13 @@ class Dose:
     text: as a user writes or reads it.
     sets: settings of a run that has it from its beginning.
     acts: steps of the plan that apply it just before the failure.
+    size: bytes, for a dose that is a size.
     """
 
     text: str
     sets: tuple[str, ...] = ()
     acts: tuple[RenderedStep, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class Treatment:
     name: what is changed.
     doses: the weakest first.
     early: whether it must be there from the beginning of the run.
+    none: the size that changes nothing, for doses that are sizes.
+    at: returns the dose of a size; None where doses are no sizes.
     """
 
     remedy: str
     name: str
     doses: tuple[Dose, ...]
     early: bool = True
-    notes: tuple[str, ...] = field(default=())
+    none: int = 0
+    at: Callable[[int], Dose] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,7 @@ def _of_setting(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treat
         case How.SIZE:
             memory = case.settings.memory
             sizes = [_whole(memory * (1 + fraction)) for fraction in FRACTIONS]
-            doses = tuple(Dose(f"memory={format_size(size)}", (f"memory={format_size(size)}",)) for size in sizes)
-            yield Treatment(row.name, "memory", doses)
+            yield _of_sizes(row.name, "memory", sizes, memory, _setting("memory"))
         case How.PARAMETER:
             yield from _smaller(row, case)
         case How.FILE:
@@ -182,16 +186,34 @@ def _sysctl(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment
         yield Treatment(row.name, name, doses, early)
 
 
+def _of_sizes(
+    remedy: str, name: str, sizes: Sequence[int], none: int, at: Callable[[int], Dose], *, early: bool = True
+) -> Treatment:
+    return Treatment(remedy, name, tuple(at(size) for size in sizes), early, none, at)
+
+
+def _setting(name: str) -> Callable[[int], Dose]:
+    """Return what makes the dose of a setting that is a size."""
+
+    def at(size: int) -> Dose:
+        text = f"{name}={format_size(size)}"
+        return Dose(text, (text,), size=size)
+
+    return at
+
+
 def _swap(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
-    name = "zram" if setting.how is How.ZRAM else "swap"
     base = case.limit or case.settings.memory
     sizes = [_whole(base * fraction) for fraction in FRACTIONS]
-    doses = []
-    for size in sizes:
-        text = f"{name}={format_size(size)}"
-        acts = (RenderedStep("swapon", (("zram", str(size)),)),) if name == "zram" else ()
-        doses.append(Dose(text, (text,), acts))
-    yield Treatment(row.name, name, tuple(doses), early=name == "swap")
+    if setting.how is How.SWAP:
+        yield _of_sizes(row.name, "swap", sizes, 0, _setting("swap"))
+        return
+
+    def zram(size: int) -> Dose:
+        acts = (RenderedStep("swapon", (("zram", str(size)),)),)
+        return Dose(f"zram={format_size(size)}", (f"zram={format_size(size)}",), acts, size)
+
+    yield _of_sizes(row.name, "zram", sizes, 0, zram, early=False)
 
 
 def _smaller(row: RemedyRow, case: _Case) -> Iterator[Treatment]:
@@ -202,11 +224,7 @@ def _smaller(row: RemedyRow, case: _Case) -> Iterator[Treatment]:
         if case.scenario.parameters[name].type == "size" and name not in ("limit", "step") and int(value) >= 8 * MIB
     }
     for name, value in sorted(sizes.items(), key=lambda item: -item[1])[:4]:
-        doses = []
-        for fraction in SMALLER:
-            size = int(value * fraction) >> 12 << 12
-            doses.append(Dose(f"{name}={format_size(_whole(size))}", (f"{name}={_whole(size)}",)))
-        yield Treatment(row.name, name, tuple(doses))
+        yield _of_sizes(row.name, name, [_whole(value * each) for each in SMALLER], value, _setting(name))
 
 
 def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
@@ -217,7 +235,13 @@ def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment
     base = case.limit or case.settings.memory // 4
     match setting.name:
         case "memory.max":
-            values = [str(_whole(base * (1 + fraction))) for fraction in FRACTIONS]
+
+            def limit(size: int) -> Dose:
+                return Dose(f"{group} memory.max={format_size(size)}", acts=(_write(path, str(size)),), size=size)
+
+            sizes = [_whole(base * (1 + fraction)) for fraction in FRACTIONS]
+            yield _of_sizes(row.name, f"memory.max of {group}", sizes, base, limit, early=False)
+            return
         case "memory.high":
             values = [str(_whole(base * fraction)) for fraction in (0.95, 0.9, 0.75)]
         case "memory.swap.max":
@@ -233,12 +257,13 @@ def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment
 def _group_swap(row: RemedyRow, group: str, base: int) -> Iterator[Treatment]:
     """Swap for a cgroup needs swap on the machine: compressed memory outside of the cgroup's limit."""
     path = f"/sys/fs/cgroup/{group}/memory.swap.max"
-    doses = []
-    for fraction in FRACTIONS:
-        size = _whole(base * fraction)
+
+    def at(size: int) -> Dose:
         acts = (RenderedStep("swapon", (("zram", str(size)),)), _write(path, str(size)))
-        doses.append(Dose(f"{group} memory.swap.max={format_size(size)} (zram)", acts=acts))
-    yield Treatment(row.name, f"memory.swap.max of {group}", tuple(doses), early=False)
+        return Dose(f"{group} memory.swap.max={format_size(size)} (zram)", acts=acts, size=size)
+
+    sizes = [_whole(base * fraction) for fraction in FRACTIONS]
+    yield _of_sizes(row.name, f"memory.swap.max of {group}", sizes, 0, at, early=False)
 
 
 def _write(path: str, value: str) -> RenderedStep:

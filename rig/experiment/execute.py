@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import shutil
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rig.disk import cannot_write
 from rig.errors import RigError
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.departure import Departure
@@ -149,12 +151,14 @@ async def execute(
     dump_panics: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
     departure: Departure | None = None,
+    admit: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Execution:
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
     name: id of the run, for sockets and temporary files.
     departure: where the guest begins, if not at its snapshot; its branch point has a payload of its own.
     meanwhile: called in a thread while the guest runs, when rig would otherwise be idle.
+    admit: called with the snapshot before it is restored; raises UsageError for a plan that its kernel cannot run.
     A guest that fails after its plan began raises nothing: its output is kept, and `problem` gives the reason.
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
@@ -162,6 +166,7 @@ async def execute(
     snapshot: Snapshot
     if departure is None:
         snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
+        admit(snapshot)
         execution.snapshot = snapshot.key
     else:
         snapshot = departure.point
@@ -227,13 +232,12 @@ async def execute(
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
     """Raise RigError if console, records or recording could not be written completely (a full disk)."""
     failed = session.console.failed or session.channel.failed
-    if failed is not None or WRITE_ERROR in session.process.words():
-        why = failed.strerror if failed is not None else "QEMU could not write its recording"
-        raise RigError(
-            f"the run's directory cannot be written: {why}",
-            where=out.parent,
-            remedy="make room, or name another directory in RIG_RUNS",
-        )
+    words = session.process.words()
+    if failed is None and WRITE_ERROR not in words:
+        return
+    # QEMU says that it could not write, and not why: a full disk is the usual reason.
+    found = cannot_write("the run's directory", out.parent, failed or OSError(errno.ENOSPC, "No space left on device"))
+    raise RigError(found.what, where=found.where, remedy=found.remedy, detail=words.strip() or None)
 
 
 def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> tuple[str, str]:

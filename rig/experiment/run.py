@@ -27,6 +27,7 @@ from rig.machine.spec import Layer
 from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
+from rig.scenario.kernel_sysctls import refuse_unknown_sysctls
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.plan import RenderedPlan, render_plan
 from rig.scenario.settings import Settings, parse_settings
@@ -168,6 +169,9 @@ async def _run_job(
             dump_panics=request.dump_panics,
             meanwhile=while_it_runs,
             departure=ready.departure,
+            admit=lambda snapshot: refuse_unknown_sysctls(
+                ready.plan, snapshot.sysctls, str(snapshot.ready.get("kernel", ""))
+            ),
         )
         execution.phases = {"prepare": prepared, **execution.phases}
         from rig.run.document import Phase
@@ -189,7 +193,7 @@ async def _run_job(
                 "left_out": execution.left_out,
                 "recording": _recording(opened.directory, guest, execution, files, ready.departure),
                 "files": files,
-                "parent": None if ready.departure is None else ready.departure.branch.parent,
+                "parent": None if ready.departure is None else ready.departure.branch.parent or None,
                 "branch": None if ready.departure is None else ready.departure.branch,
             }
         )

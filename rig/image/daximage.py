@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import disk_full, is_full
 from rig.errors import RigError
 from rig.image.ext4 import clear_owners_and_times
-from rig.image.hosttools import disk_full, run_tool, tool
+from rig.image.hosttools import run_tool, tool
 from rig.image.programs import run_program
 
 __all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
@@ -160,6 +161,9 @@ def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
         env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
     )  # fmt: skip
     words = (done.stderr + done.stdout).decode(errors="replace").strip()
+    # mke2fs reports a full host as it reports a full image.
+    if done.returncode != 0 and "No space" in words and is_full(image.parent):
+        raise disk_full(image.parent, detail=words[-2000:])
     if done.returncode != 0 and not any(word in words for word in ("Could not allocate", "No space", "ENOSPC")):
         raise RigError("the filesystem could not be made", where="mke2fs", detail=words[-2000:])
     return done.returncode == 0

@@ -8,10 +8,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.programs import run_program
 
-__all__ = ["PACKAGES", "disk_full", "missing_tools", "run_tool", "tool"]
+__all__ = ["PACKAGES", "missing_tools", "run_tool", "tool"]
 
 # Program or header -> the Debian package that installs it.
 PACKAGES = {
@@ -39,15 +40,6 @@ PACKAGES = {
     "xz": "xz-utils",
     "zstd": "zstd",
 }
-
-
-def disk_full(where: str | Path) -> RigError:
-    """Return the error for a full disk."""
-    return RigError(
-        "the disk is full",
-        where=where,
-        remedy="make room there; RIG_CACHE, RIG_RUNS and TMPDIR name directories on another disk",
-    )
 
 
 def tool(name: str) -> str:
@@ -116,7 +108,7 @@ def run_tool(
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
         if "No space left on device" in words:
-            raise disk_full(cwd or "the cache")
+            raise disk_full(cwd, *(path for path in map(Path, argv[1:]) if path.is_absolute()), detail=words[-2000:])
         raise RigError(
             f"{what} failed: {argv[0]} ended with status {done.returncode}",
             where=" ".join(map(str, argv)),

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import disk_full
 from rig.errors import RigError, UsageError
 from rig.image.fragments import Fragment, check_met
-from rig.image.hosttools import disk_full, missing_tools, tool
+from rig.image.hosttools import missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
 from rig.image.programs import run_program, started_program
 

@@ -24,7 +24,7 @@ __all__ = ["MANIFEST", "Manifest", "put_back", "read_manifest", "remove_manifest
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 COPIES = "copies"
-COPIED_KINDS = ("snapshot", "imported")
+COPIED_KINDS = ("snapshot", "branch", "imported")
 LARGEST_COPY = 4 << 20
 """Bytes. It holds the state of a guest's devices, and not the guest's memory."""
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.hosttools import disk_full
 from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
 from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
-RECORDINGS_REST_ON = ("snapshot", "imported")
+RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
 # the kernel's build id.

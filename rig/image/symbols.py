@@ -10,11 +10,12 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import disk_full
 from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
-from rig.image.hosttools import disk_full, tool
+from rig.image.hosttools import tool
 from rig.image.kernel import find_kernel
 from rig.image.programs import started_program
 from rig.image.ref import KernelRef

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rig.machine.qemu import Qemu
 
-__all__ = ["FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "TCG_CPU", "Feature", "has"]
+__all__ = ["ACTIVATE_IMAGES", "FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "TCG_CPU", "Feature", "has"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,14 @@ MIGRATE_TO_FILE = Feature(
     (9, 1),
     "docs/about/deprecated.rst, 'fd: URI when used for file migration (since 9.1)'",
 )
-FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE)
+ACTIVATE_IMAGES = Feature(
+    # Since 10.0 the images of a guest that comes from a migration stream are inactive until it runs
+    # (migration/block-active.c), and QEMU takes no snapshot on an inactive image (bdrv_can_snapshot, block/snapshot.c).
+    "blockdev-set-active, for the images of a guest that was restored and does not run yet",
+    (10, 0),
+    "qapi/block-core.json, 'blockdev-set-active (Since: 10.0)'",
+)
+FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES)
 
 MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
 """The guest's machine type, the same in every supported QEMU. Plain `q35` is another machine in each version.

@@ -14,6 +14,8 @@ import struct
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.machine.features import ACTIVATE_IMAGES, has
+from rig.machine.qemu import Qemu
 from rig.machine.qmp import DUMP_DEADLINE, Monitor
 
 __all__ = ["take_first_snapshot", "write_empty_qcow2"]
@@ -43,8 +45,10 @@ def write_empty_qcow2(path: Path, owner: str | None) -> None:
         path.parent.chmod(0o711)
 
 
-async def take_first_snapshot(monitor: Monitor) -> None:
+async def take_first_snapshot(monitor: Monitor, qemu: Qemu) -> None:
     """Take a snapshot of the replay before its first instruction. Raises RigError when the disk is full."""
+    if has(qemu, ACTIVATE_IMAGES):
+        await monitor.execute("blockdev-set-active", active=True)
     # QMP's snapshot-save is a job whose end comes as an event. The human monitor's savevm is finished when it answers.
     answer = (await monitor.human("savevm start", deadline=DUMP_DEADLINE)).strip()
     if answer:

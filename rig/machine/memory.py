@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.extras import lacking
 from rig.image.elf import symbol_addresses
-from rig.image.hosttools import disk_full, run_tool
+from rig.image.hosttools import run_tool
 from rig.machine.gdbstub import DebugPort
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.session import Session

@@ -46,7 +46,9 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
         snapshot = find_snapshot(store, key_of(identity_of(spec, qemu)))
         if snapshot is None:
             listeners = Listeners(on_line=lambda line: printed.append(line))
-            snapshot = await make_snapshot(store, spec, qemu, deadline=patience, listeners=listeners)
+            snapshot = await make_snapshot(
+                store, spec, qemu, deadline=patience, scale=timeout_scale, listeners=listeners
+            )
     except RigError as error:
         return diagnose(error, printed, patience)
     try:
@@ -61,7 +63,7 @@ async def prove(store: Store, spec: GuestSpec, qemu: Qemu, timeout_scale: float)
                 disk=disk_file(spec, directory, blank=True),
                 shell=True,
             )
-            async with restored(spec, wiring, qemu, out, Listeners(), snapshot) as session:
+            async with restored(spec, wiring, qemu, out, Listeners(), snapshot, scale=timeout_scale) as session:
                 await session.monitor.execute("cont")
                 status = await session.monitor.execute("query-status")
         if status["status"] != "running":

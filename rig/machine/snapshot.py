@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.continuation import write_continuation
 from rig.image.daximage import write_blank
-from rig.image.hosttools import disk_full
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
 from rig.image.store import Entry, Store
@@ -110,6 +110,7 @@ class Snapshot(SnapshotFiles):
     ready: the agent's record `ready`.
     ready_line: the line of that record.
     queue_entries: entries of virtio-serial's control queue, or None if QEMU did not report them.
+    sysctls: names of the kernel's sysctls; empty if they are not known.
     """
 
     identity: Identity | None
@@ -119,6 +120,7 @@ class Snapshot(SnapshotFiles):
     ready: dict[str, Any]
     ready_line: bytes
     queue_entries: int | None = None
+    sysctls: frozenset[str] = frozenset()
 
     @property
     def console_before(self) -> bytes:
@@ -195,7 +197,12 @@ def _from_entry(entry: Entry) -> Snapshot:
         ready=json.loads(line),
         ready_line=line,
         queue_entries=entries if isinstance(entries := entry.about.get("queue_entries"), int) else None,
+        sysctls=_texts(entry.about.get("sysctls")),
     )
+
+
+def _texts(names: Any) -> frozenset[str]:
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
 
 
 def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFiles:
@@ -265,8 +272,12 @@ async def make_snapshot(
         if head := _head(spec.kernel):
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
-        (result / READY).write_bytes((work / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n")
-        about = {"kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries}
+        # The names of the sysctls are the kernel's and not a run's: they stay beside the snapshot.
+        sysctls = ready.pop("sysctls", [])
+        (result / READY).write_text(json.dumps(ready) + "\n")
+        about = {
+            "kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries, "sysctls": sysctls,
+        }  # fmt: skip
         return _from_entry(store.add("snapshot", key, result, about))
 
 
@@ -329,6 +340,24 @@ def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
         os.close(descriptor)
 
 
+@contextmanager
+def _copied_memory(ram: Path | None) -> Iterator[int | None]:
+    """Yield a memfd with a copy of a snapshot's memory, or None if QEMU can open the file itself.
+
+    QEMU 7.2 opens the file for reading and writing although it maps it privately: in a read-only cache it ends at once.
+    """
+    if ram is None or os.access(ram, os.W_OK):
+        yield None
+        return
+    descriptor = os.memfd_create("rig-ram", os.MFD_CLOEXEC)
+    try:
+        with ram.open("rb") as file:
+            copy_sparse(file.fileno(), Path(f"/proc/self/fd/{descriptor}"))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _head(kernel: Path) -> bytes:
     """Return the start of a bzImage, which is enough for QEMU to restore a guest: the setup code and one sector more.
 
@@ -351,7 +380,7 @@ async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path)
     except RigError as error:
         numbers = os.fstatvfs(descriptor)
         if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
-            raise disk_full(cache) from error
+            raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
         raise
 
 
@@ -380,9 +409,12 @@ async def restored(
     Raises RigError when QEMU does not start or does not take the snapshot.
     """
     spec, wiring = as_restored(spec, wiring, snapshot)
-    if memory is not None:
-        wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{memory}"), kept=True))
-    with snapshot.state.open("rb") as state:
+    with snapshot.state.open("rb") as state, _copied_memory(None if memory is not None else snapshot.ram) as copy:
+        if memory is not None:
+            wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{memory}"), kept=True))
+        elif copy is not None:
+            memory = copy
+            wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{copy}")))
         async with started(
             spec,
             wiring,

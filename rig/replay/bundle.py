@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from rig.disk import cannot_write, disk_full
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
-from rig.image.hosttools import disk_full, tool
+from rig.image.hosttools import tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
@@ -31,6 +32,9 @@ from rig.sanitize import plain
 from rig.whole_file import unnamed_until_whole
 
 __all__ = ["Imported", "export_run", "import_run"]
+
+KEPT = ("identity", "step", "time", "instructions")
+"""What an imported part keeps of its description: a snapshot's identity, and where a branch point is."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
     imported = read_imported(directory)
     cached = [] if run.recording.guest is None else [_entry(store, run, *each, imported) for each in _wanted(run)]
     for entry in cached:
-        names = entry.files if entry.kind == "snapshot" else _needed_only(entry, run)
+        names = entry.files if entry.kind in ("snapshot", "branch") else _needed_only(entry, run)
         members |= {f"cache/{entry.kind}/{entry.key}/{name}": entry.file(name) for name in names}
     manifest = {
         "layout": LAYOUT,
@@ -75,14 +79,14 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
             for name, path in members.items():
                 tar.add(path, arcname=name, recursive=False, filter=_nobody)
     except OSError as error:
-        raise RigError(f"cannot be written: {error.strerror}", where=target, remedy="name another place") from error
+        raise cannot_write("the archive", target, error) from error
     return target.stat().st_size
 
 
 def _wanted(run: Run) -> list[tuple[str, str]]:
     assert run.recording.guest is not None
     parts = [(part.kind, part.digest) for part in parts_of(run.recording.guest)]
-    return [*parts, ("snapshot", run.recording.guest.snapshot)]
+    return [*parts, ("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)]
 
 
 def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, str] | None) -> Entry:
@@ -141,7 +145,7 @@ def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
             words = zstd.stderr.read().decode(errors="replace").strip()
             status = zstd.wait()
         if "No space left" in words:
-            raise disk_full(target.parent)
+            raise disk_full(target.parent, detail=words)
         if status != 0 or broken:
             raise RigError("the archive could not be packed", where=target, detail=words)
 
@@ -156,7 +160,8 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     """
     root = runs_directory() if root is None else root
     with store.staging_directory() as work:
-        manifest = _unpack(source, work)
+        with store.writing():
+            manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
         if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
             raise RigError(
@@ -173,9 +178,12 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         parts = _adopt(store, work, manifest, run)
         if not kept.is_file():
             with unfinished_directory(root, run.id) as directory:
-                for path in (work / "run").iterdir():
-                    shutil.move(path, directory)
-                write_imported(directory, parts)
+                try:
+                    for path in (work / "run").iterdir():
+                        shutil.move(path, directory)
+                    write_imported(directory, parts)
+                except OSError as error:
+                    raise cannot_write("the run's directory", root, error) from error
                 finish_directory(directory, target)
         elif parts:
             write_imported(target, (read_imported(target) or {}) | parts)
@@ -190,7 +198,8 @@ def _read_run(source: Path, path: Path) -> Run:
         raise _damaged(source, f"it holds no {RUN_FILE}") from None
     if (guest := run.recording.guest) is not None:
         keys = {"snapshot": run.environment.snapshot_hash} | {part.kind: part.digest for part in parts_of(guest)}
-        for kind, key in [*keys.items(), ("snapshot", guest.snapshot)]:
+        point = [("branch", guest.point)] if guest.point else []
+        for kind, key in [*keys.items(), ("snapshot", guest.snapshot), *point]:
             if not is_key(kind, key):
                 raise _damaged(source, f"{key[:40]!r} is not the hash of a {kind}")
     return run
@@ -222,7 +231,7 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
         keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
         kept = manifest.about.get(f"{kind}/{directory.name}", {})
         about = {"kind": kind, "spec": f"{kind} of run {run.id} {plain(kept.get('spec', ''), longest=80)}".rstrip()}
-        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k == "identity"})
+        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k in KEPT})
     return keys
 
 

@@ -34,16 +34,18 @@ class Bounds:
 
     total: limit on the whole replay.
     still: limit on the time in which the guest executes no instruction.
+    scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
     """
 
     total: float
     still: float = 20.0
+    scale: float = 1.0
 
     @classmethod
     def of(cls, replayable: Replayable, scale: float = 1.0) -> Bounds:
         """Return limits for a recording: ten times its duration plus a minute. A replay usually takes three times."""
         plan = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), 60.0)
-        return cls((60.0 + 10 * plan) * scale, 20.0 * scale)
+        return cls((60.0 + 10 * plan) * scale, 20.0 * scale, scale)
 
 
 @asynccontextmanager
@@ -54,8 +56,12 @@ async def replaying(
     listeners: Listeners,
     *,
     debugger: Debugger | None = None,
+    scale: float = 1.0,
 ) -> AsyncIterator[Session]:
-    """Start the guest of a recording, restored from its snapshot and stopped before the first instruction."""
+    """Start the guest of a recording, restored from its snapshot and stopped before the first instruction.
+
+    scale: multiplies the deadlines, for slow machines.
+    """
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_directory(name) as directory:
         payload = await asyncio.to_thread(unpack_payload, replayable, directory)
@@ -71,7 +77,8 @@ async def replaying(
             prealloc=guest is not None and guest.prealloc,
             continuation=continuation,
         )
-        async with restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot) as session:
+        context = restored(replayable.spec, wiring, qemu, out, listeners, replayable.snapshot, scale=scale)
+        async with context as session:
             yield session
 
 
@@ -108,7 +115,7 @@ async def replay(
     )
     with staging_directory("replay") as aside:
         directory = out or Path(aside)
-        async with replaying(replayable, qemu, directory, listeners) as session:
+        async with replaying(replayable, qemu, directory, listeners, scale=bounds.scale) as session:
             began = time.monotonic()
             await session.monitor.execute("cont")
             problem = await _to_its_end(session, parted, bounds)

@@ -120,7 +120,7 @@ async def stopped_at(
     ):
         began = time.monotonic()
         if reversible:
-            await take_first_snapshot(session.monitor)
+            await take_first_snapshot(session.monitor, qemu)
         clock = None
         way = _Way(port, point, began + bounds.total, bounds.total)
         try:

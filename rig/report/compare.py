@@ -118,7 +118,7 @@ def _oom(run: Run) -> dict[str, str]:
         first = run.ooms[0]
         # Names and not pids, because pids differ between any two runs.
         found["invoked by"] = first.invoker
-        found["killed"] = ", ".join(name.rsplit(" (", 1)[0] for name in first.killed) or "nobody"
+        found["killed"] = first.victims
         found["path"] = " < ".join(
             frame.function.split(".", 1)[0] for frame in first.frames if frame.reliable and frame.role
         )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rig.report.time_left import time_left
 from rig.sanitize import plain
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class ProgressTable:
         self._quiet = quiet
         self._rows: dict[str, tuple[str, str, str]] = {name: ("waiting", "", "") for name in names}
         self._began: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._ended = 0
         self._live: Any = None
 
     def __enter__(self) -> Self:
@@ -55,6 +58,7 @@ class ProgressTable:
 
     def ended(self, name: str, run: Run | None, error: RigError | None) -> None:
         """Record that a run has ended. run is None when it failed with `error`."""
+        self._ended += 1
         took = f"{time.monotonic() - self._began[name]:.1f} s"
         if run is not None:
             failed = [claim.id for claim in run.claims if claim.verdict in ("failed", "invalid")]
@@ -76,7 +80,9 @@ class ProgressTable:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, header_style="dim", pad_edge=False)
+        left = time_left(self._ended, len(self._rows) - self._ended, time.monotonic() - self._started)
+        caption = Text(f"{self._ended} of {len(self._rows)} runs{left}", "dim")
+        table = Table(box=None, header_style="dim", pad_edge=False, caption=caption, caption_justify="left")
         for title in ("scenario", "verdict", "host time", "claims"):
             table.add_column(title, justify="right" if title == "host time" else "left")
         for name, (verdict, took, words) in self._rows.items():

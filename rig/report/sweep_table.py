@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rig.report.progress_table import STYLES
+from rig.report.time_left import time_left
 from rig.sanitize import plain
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from rig.sweep.row import Row
 
-__all__ = ["SweepTable", "points_table", "time_left"]
+__all__ = ["SweepTable", "points_table"]
 
 MOST_ROWS = 40
 NEWEST = 2000
@@ -68,16 +69,6 @@ def _spread(values: Sequence[float | None]) -> str:
     if len(known) == 1:
         return f"{known[0]:.1f} s"
     return f"{median(known):.1f} s ({min(known):.1f}–{max(known):.1f})"
-
-
-def time_left(done: int, left: int, seconds: float) -> str:
-    """Return how long the rest will take when `done` runs took `seconds`; an empty text before the first is done."""
-    if not done or not left:
-        return ""
-    rest = seconds / done * left
-    if rest < 90:
-        return f", about {max(1, round(rest))} s left"
-    return f", about {rest / 60:.0f} min left" if rest < 90 * 60 else f", about {rest / 3600:.1f} h left"
 
 
 class SweepTable:

@@ -16,7 +16,8 @@ from rig.klog import OomEvent, read
 from rig.klog.kinds import Kind
 from rig.reproduce.agreement import Compared, compare_fingerprints
 from rig.reproduce.fingerprint import Fingerprint, fingerprint_of
-from rig.reproduce.replica import DEFAULT_SCALE, OWN_TRIGGERS, Replica, replica_of
+from rig.reproduce.replica import Replica
+from rig.reproduce.scaling import DEFAULT_SCALE, OWN_TRIGGERS, replica_of
 from rig.reproduce.scenario_text import probe_files, scenario_files
 from rig.run.directory import rewrite_run
 from rig.run.progress import Progress

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig.disk import cannot_write
 from rig.errors import RigError, UsageError
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
@@ -150,11 +151,7 @@ def finish_directory(directory: Path, final: Path) -> None:
 
 
 def _cannot_write(directory: Path, error: OSError) -> RigError:
-    return RigError(
-        f"the run's directory cannot be written: {error.strerror}",
-        where=directory,
-        remedy="make room, or name another directory in RIG_RUNS",
-    )
+    return cannot_write("the run's directory", directory, error)
 
 
 def remove_leftovers(root: Path | None = None) -> list[Path]:

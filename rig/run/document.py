@@ -241,6 +241,14 @@ class OomReport(Model):
     killed: Many[str] = ()
     """`name (pid)` of each task that was killed."""
 
+    @property
+    def victims(self) -> str:
+        """Who was killed, by name, and who might as well have been: `child, in a tie with hog`. `nobody` for none."""
+        killed = ", ".join(name.rsplit(" (", 1)[0] for name in self.killed) or "nobody"
+        tied = any(row.killed and row.tied for row in self.ranking)
+        others = sorted(row.name for row in self.ranking if row.tied and not row.killed) if tied else []
+        return f"{killed}, in a tie with {' and '.join(others)}" if others else killed
+
 
 class EventSummary(Model):
     """An event of the kernel log, as one line."""
@@ -327,7 +335,11 @@ class Branch(Model):
     time: float
     """Guest seconds at which the guest was saved."""
     changes: tuple[str, ...] = ()
-    """What is different since: settings as NAME=VALUE, and acts. Empty for a control."""
+    """What is different since: settings as NAME=VALUE, and acts, as a user reads them. Empty for a control."""
+    sets: Many[str] = ()
+    """The settings among the changes."""
+    acts: Many[str] = ()
+    """The acts among the changes, each as a step of the plan."""
     past: str = ""
     """How console and records up to the point differ from the parent's; empty if they are the same to the byte."""
     number: int = 0

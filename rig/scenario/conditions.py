@@ -34,8 +34,11 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
 
 
 def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
-    """Return a failed claim if memory ran out although the scenario speaks of no OOM; None otherwise."""
-    reports = evidence.ooms()
+    """Return a failed claim if memory ran out although the scenario speaks of no OOM; None otherwise.
+
+    A report after which nobody was killed changed nothing: the allocation failed, and what came of that is claimed.
+    """
+    reports = [each for each in evidence.ooms() if each.kills or evidence.panics()]
     if not reports or _speaks_of_oom(scenario):
         return None
     killed = [f"{kill.comm} ({kill.pid})" for each in reports for kill in each.kills]

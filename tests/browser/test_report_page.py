@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report in a real browser: nothing fails, nothing leaves, nothing of the guest's runs, everybody can use it."""
+"""The report in a real browser: no error, no network access, no script of the guest's, and it is accessible."""
 
 from __future__ import annotations
 

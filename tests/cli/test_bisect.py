@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig run --bisect`: what git is told."""
+"""`rig run --bisect`: the exit statuses that git receives."""
 
 from __future__ import annotations
 

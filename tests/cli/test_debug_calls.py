@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig debug` where it cannot be: each says what is missing, and with which package or command it comes."""
+"""`rig debug` on a run that it cannot debug: the error names what is missing, and where to get it."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _compiler(tmp_path: Path) -> None:
     """A make that tells that it has begun, and does not end."""
     make = tmp_path / "bin/make"
     make.parent.mkdir()
-    make.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nsleep 600 &\necho $! > {tmp_path}/child\nwait\n")
+    make.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/child\ntouch {tmp_path}/begun\nwait\n")
     make.chmod(0o755)
 
 

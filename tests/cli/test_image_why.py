@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig image list --why KEY`: in what a snapshot differs from the others, and what is said where it cannot be told."""
+"""`rig image list --why KEY`: how a snapshot differs from the others, and the error where its identity is unknown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lists, to a program (--json), to a pipe, and to a narrow terminal."""
+"""The lists of runs, scenarios and cache entries: as JSON, in a pipe, and on a narrow terminal."""
 
 from __future__ import annotations
 

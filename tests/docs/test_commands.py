@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The commands in the documents: each is there, with the options that it is given."""
+"""Every command in the documents exists, with the options that the documents give it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the documents take from the code is as the code says."""
+"""The generated parts of the documents are up to date with the code."""
 
 from __future__ import annotations
 

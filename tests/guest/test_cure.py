@@ -41,6 +41,16 @@ def test_remedies_of_a_cgroup(rig: Rig) -> None:
     assert found["memory.oom.group of service"]["outcome"] == "worse"
 
 
+def test_remedies_of_a_refused_fork(rig: Rig) -> None:
+    found = remedies(
+        rig, "overcommit-oops", "--set", "every=1ms", "--set", "vm.overcommit_memory=2", "--set", "hog=0",
+        "--try", "overcommit-ratio", "--try", "swap-for-commitments",
+    )  # fmt: skip
+
+    assert found["vm.overcommit_ratio"]["outcome"] == "prevented"
+    assert found["swap"]["outcome"] == "prevented"
+
+
 def test_scenario_in_which_nothing_fails_is_refused(rig: Rig) -> None:
     done = rig("cure", "overcommit-oops", "--set", "hog=0", "--set", "memory=1G")
 

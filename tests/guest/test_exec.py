@@ -126,9 +126,15 @@ PASSWD = b"root:x:0:0::/:/bin/sh\napp:x:999:999::/srv:/bin/sh\n"
 
 
 def test_server_of_a_package_serves_on_loopback(rig: Rig, tmp_path: Path) -> None:
-    script = 'redis-server --save "" --daemonize no >/dev/null & sleep 1; redis-cli set key value; redis-cli get key'
+    script = """
+        redis-server --save "" --daemonize no >/dev/null &
+        until redis-cli ping >/dev/null 2>&1; do sleep 0.1; done
+        redis-cli set key value; redis-cli get key
+    """
 
-    called = rig("exec", "--deb", "redis-server", "--sysctl", "vm.overcommit_memory=2", "--", "sh", "-c", script)
+    called = rig(
+        "exec", "--timeout", "60s", "--deb", "redis-server", "--sysctl", "vm.overcommit_memory=2", "--", "sh", "-c", script
+    )  # fmt: skip
 
     assert (called.status, called.out) == (0, "OK\nvalue\n"), called.err
     run = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())

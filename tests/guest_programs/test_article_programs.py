@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs of the article's scenarios: what each says, and what it says when its premise is taken away."""
+"""The programs of the article's scenarios: what each prints, and what it prints when its premise does not hold."""
 
 from __future__ import annotations
 
@@ -72,6 +72,36 @@ def test_clone_with_shared_memory_counts_in_one_variable(call):
 
 def test_stdio_buffer_is_copied_too(call):
     assert call("fork-returns-twice", "--no-stop", "--buffered").stdout.count("buffered") == 2
+
+
+def test_thread_has_the_pid_of_its_process_and_counts_in_its_memory(call):
+    done = call("fork-returns-twice", "--no-stop", "--method", "clone-thread")
+
+    pid, tid = re.search(r"^child is (\d+) (\d+)$", done.stdout, re.MULTILINE).groups()
+    assert done.returncode == 0
+    assert f"parent returned {tid}\n" in done.stdout
+    assert pid != tid
+    assert "counter 1\n" in done.stdout
+
+
+def test_method_of_making_a_child_that_there_is_not_is_refused(call):
+    done = call("fork-returns-twice", "--method", "clone")
+
+    assert done.returncode == 64
+    assert "none of the choices" in done.stderr
+
+
+def test_last_sharer_of_pages_takes_a_fault_for_each(call):
+    assert "parent alone 3\n" in call("memory-is-copied", "--no-stop").stdout
+
+
+@pytest.mark.parametrize("how", ["word", "page"])
+def test_cost_of_a_write_is_measured_on_a_named_machine(call, how):
+    done = call("cow-cost", "--no-stop", "--pages", "8", "--write", how)
+
+    assert done.returncode == 0
+    assert re.match(r"hypervisor \S+\n", done.stdout)
+    assert "minflt first 8\n" in done.stdout
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 7])

@@ -15,6 +15,11 @@ GUEST = assets("guest")
 HEADER = """\
 #define _GNU_SOURCE 1
 #include <string.h>
+#undef strchr
+#undef strrchr
+#undef strstr
+#undef strpbrk
+#undef memchr
 #define KEEP(s, type, found) _Generic(0 ? (s) : (void *)1, const void *: (const type *)(found), default: (found))
 #define strchr(s, c) KEEP(s, char, strchr(s, c))
 #define strrchr(s, c) KEEP(s, char, strrchr(s, c))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What guest/musl.h gives where musl is the C library says the same as glibc, which the tests have."""
+"""guest/musl.h defines the same values as glibc, with which the tests are compiled."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The agent's reader of plans: what is wrong is said with its line, before anything runs."""
+"""The agent's parser of plans: an error names its line, before any step runs."""
 
 from __future__ import annotations
 

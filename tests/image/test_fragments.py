@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configuration fragments: their form, that they agree, and that a kernel's configuration does as they ask."""
+"""Kernel configuration fragments: their form, that no option is in two of them, and that a configuration meets them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels: their one spelling, and what a file says of itself before it is booted."""
+"""References to kernels, and what a kernel's file shows before it is booted."""
 
 from __future__ import annotations
 

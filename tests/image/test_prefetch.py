@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Digests taken ahead by another process: believed for a file as it was then, and for no other."""
+"""Digests that another process computed in advance are used only for a file that has not changed since."""
 
 from __future__ import annotations
 

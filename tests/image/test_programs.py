@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the host: they cannot end rig, and rig ends them."""
+"""Programs that rig starts on the host: their failure does not end rig, and they end with rig."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cache: whole or not there, checked by hash, bounded."""
+"""The cache: an entry is complete or absent, checked by hash, and the size is bounded."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an explanation says first: the cause, with its figures, and how sure it is. Each is also tried where it is not so."""
+"""The headline of an explanation: cause, figures and certainty; and logs in which the cause does not hold."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig explain`, from the outside."""
+"""`rig explain`, run as a program."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rig.klog.document import document
 from rig.klog.redact import Redactor
 from rig.klog.schema import Document, json_schema
 from tests.klog import made
+from tests.zstd import zstd
 
 Rig = Callable[..., tuple[int, str, str]]
 
@@ -43,10 +44,6 @@ def log(tmp_path: Path) -> Path:
     path = tmp_path / "dmesg.txt"
     path.write_bytes(made.serial([*made.oom_report(), *made.oops()]))
     return path
-
-
-def zstd(data: bytes) -> bytes:
-    return pytest.importorskip("zstandard").ZstdCompressor().compress(data)
 
 
 def test_gravest_event_is_explained_and_the_others_are_listed(rig: Rig, log: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever the bytes, the reader reads on: cut, mixed, foreign, endless."""
+"""The reader never stops at damaged input: truncated, mixed, binary or endless."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The explanation: what it says, and that the lines it names prove it."""
+"""The explanation: its sentences, and that the lines that a sentence names prove it."""
 
 from __future__ import annotations
 

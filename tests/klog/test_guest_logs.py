@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What our own guests printed is read to the last line."""
+"""Logs of rig's own guests are understood to the last line."""
 
 from __future__ import annotations
 

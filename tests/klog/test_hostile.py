@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log that nobody vouches for: numbers, depths and patterns are bounded where they are read."""
+"""Hostile logs: numbers, nesting and the time of patterns are bounded where they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: MIT
+"""OOM reports, parsed: every part with its figures, over made reports of different kernels."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reports that begin or end in the middle, and what a mail client makes of them: every line that can be read is read."""
+"""Reports that begin or end in the middle, and reports that a mail client wrapped: every readable line is read."""
 
 from __future__ import annotations
 

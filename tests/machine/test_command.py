@@ -12,7 +12,7 @@ import pytest
 from rig.machine.command import build_command, kernel_command_line, memory_is_a_file, printable
 from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu
-from rig.machine.spec import Accel, Clock, GuestSpec, RamFile, Recorder, Wiring
+from rig.machine.spec import Accel, Clock, Debugger, GuestSpec, RamFile, Recorder, Wiring
 
 QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), (7, 2), "version 7.2")
 SPEC = GuestSpec(
@@ -112,3 +112,13 @@ def test_printed_command_has_an_option_and_its_value_on_a_line() -> None:
 
     assert any(line.strip().startswith("-m 512M") for line in lines)
     assert all(line.endswith("\\") for line in lines[:-1])
+
+
+def test_debugger_is_on_a_socket_or_on_a_port_of_the_loopback() -> None:
+    on_socket = words(wiring=replace(WIRING, debugger=Debugger()))
+    on_port = words(wiring=replace(WIRING, debugger=Debugger(1234, Path("/tmp/history.qcow2"))))
+
+    assert f"socket,id=gdb,path={WIRING.gdb},server=on,wait=off" in on_socket
+    assert "socket,id=gdb,host=127.0.0.1,port=1234,server=on,wait=off" in on_port
+    assert "if=none,id=history,format=qcow2,file=/tmp/history.qcow2" in on_port
+    assert "-gdb" not in words()

@@ -45,7 +45,7 @@ def test_page_has_story_parameters_and_claims() -> None:
     assert "how long the child waits between two steps" in text
     assert "c | python" in text
     assert "the fork itself cost less than 5 MB" in text
-    assert "cost < 5 * 1024" in text
+    assert "cost < max(5, params.parent" in text
     assert "when guest.zram == 0" in text
 
 

@@ -33,7 +33,7 @@ def test_parameter_victim_claim_and_number_that_differ_are_found() -> None:
     found = differing(left, right)
 
     assert found["every"] == ("30s", "5s")
-    assert found["killed"] == ("hog", "child")
+    assert found["killed"] == ("hog, in a tie with child and parent", "child, in a tie with hog and parent")
     assert found["fork-cost-little"] == ("✓ held", "✗ failed")
     assert found["cost"] == ("600 kB", "200.0 MB")
     assert found["verdict"] == ("reproduced", "not-reproduced")

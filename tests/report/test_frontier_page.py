@@ -110,7 +110,7 @@ def test_hostile_names_are_text() -> None:
     ("text", "message"),
     [
         ("{", "not a frontier"),
-        (json.dumps({"schema_version": 1}), "not a frontier: scenario: Field required"),
+        (json.dumps({"schema_version": 1}), "not a frontier: scenario: is missing"),
         (json.dumps(content(schema_version=2)), "schema version 2, this rig reads 1"),
     ],
 )

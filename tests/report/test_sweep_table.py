@@ -8,7 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from rig.report.sweep_table import SweepTable, time_left
+from rig.report.sweep_table import SweepTable
+from rig.report.time_left import time_left
 from rig.sweep.row import Row
 
 

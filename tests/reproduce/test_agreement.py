@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from rig.reproduce.agreement import Compared, compare_fingerprints
 from rig.reproduce.fingerprint import Fingerprint, fingerprint_of
-from rig.reproduce.replica import Replica, replica_of
+from rig.reproduce.replica import Replica
+from rig.reproduce.scaling import replica_of
 from tests.klog import made
 from tests.reproduce.test_replica import event_of
 

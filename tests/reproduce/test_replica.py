@@ -11,8 +11,9 @@ import pytest
 from rig.errors import UsageError
 from rig.klog import OomEvent, read
 from rig.reproduce.fingerprint import fingerprint_of
-from rig.reproduce.replica import KERNEL, OTHERS, Actor, Replica, replica_of
+from rig.reproduce.replica import KERNEL, OTHERS, Actor, Replica
 from rig.reproduce.reproduce import choose_report
+from rig.reproduce.scaling import replica_of
 from rig.reproduce.scenario_text import probe_files, scenario_files
 from rig.scenario.load import Scenario, load_scenario
 from rig.scenario.new import write_directory

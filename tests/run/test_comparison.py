@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Streams compared as they come: whatever the pieces, the first difference is found where it is."""
+"""The comparison of streams as they arrive finds the first difference at its offset, however reads split them."""
 
 from __future__ import annotations
 

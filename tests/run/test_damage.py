@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A file of a run that is not what the run wrote is said by every command that reads it."""
+"""Every command that reads a run's file which was changed after the run names that file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's directory is whole or not there, and RUN finds it."""
+"""A run's directory is complete or absent; and how RUN is resolved to it."""
 
 from __future__ import annotations
 
@@ -77,8 +77,9 @@ def test_run_is_not_listed_while_it_is_made(tmp_path: Path) -> None:
     assert [each.id for each in list_runs(tmp_path)] == [opened.id]
 
 
-def test_directory_that_cannot_be_written_names_the_remedy(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_written_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "file"))
 
     with pytest.raises(RigError) as caught, open_run(tmp_path / "file"):
         pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log that does not agree with what programs cannot write is not evidence: the run is invalid, and says why."""
+"""A log that disagrees with the kernel's counters is not evidence: the run is invalid, with the reason."""
 
 from __future__ import annotations
 

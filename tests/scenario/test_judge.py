@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a claim is judged: what fails, what cannot be judged, and that nothing of the guest's raises."""
+"""How a claim is judged: what fails, what cannot be judged, and that no record of a guest raises an exception."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Scenarios that are wrong are refused before a guest is started: with the file, the line, the key and the remedy."""
+"""An invalid scenario is refused before a guest is started, with file, line, key and remedy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where programs of a scenario may come from, and what is said of a source that is none."""
+"""Where a scenario's programs may come from, and the errors for sources that do not exist or are of another kind."""
 
 from __future__ import annotations
 

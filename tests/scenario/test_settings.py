@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings: one name space, and a wrong one named with its remedy."""
+"""Settings: one name space, and an error with its remedy for each wrong one."""
 
 from __future__ import annotations
 

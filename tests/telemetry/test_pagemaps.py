@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Page maps: put together from records, laid over each other, and what is no map left out."""
+"""Page maps: joined from records, combined with each other, and left out where they are invalid."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the agent said is read with suspicion: bounded, counted, never believed to be whole without proof."""
+"""The agent's records are untrusted: bounded, counted, and complete only where their numbers prove it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is read from a guest that verified: its program's lines, and the kernel's log between two marks."""
+"""Facts from a guest that ran the checks: its program's lines, and the kernel's log between two marks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The checks on this machine itself: only what changes nothing, tried again where others disturb it, and judged alike."""
+"""The checks on this machine: only harmless ones run, a disturbed one is tried again, and the judgement is the same."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The C half of the checks: each is there, has what it depends on as conditions, and says what it does."""
+"""The C half of the checks: every check has one, with its conditions and a description."""
 
 from __future__ import annotations
 

@@ -196,8 +196,9 @@ static void swapoff_here(void)
 static void swapoff_origin(void)
 {
 	find_swap();
-	hold("large", (meminfo("MemAvailable") + 24 * KB) / 4 * 4 * KB, 0, NULL);
+	/* First, because beside the large one there may be no page left to fork and measure it with. */
 	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, swapoff_here });
+	hold("large", (meminfo("MemAvailable") + 24 * KB) / 4 * 4 * KB, 0, NULL);
 	tell("swapped=%ld", meminfo("SwapTotal") - meminfo("SwapFree"));
 	go_on();
 	wait_for_kill();

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from rig.disk import disk_full
 from rig.errors import RigError
-from rig.image.hosttools import disk_full, tool
+from rig.image.hosttools import tool
 from rig.image.programs import run_program, started_program
 
 __all__ = ["Make", "Step", "read_step"]

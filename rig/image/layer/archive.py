@@ -13,6 +13,7 @@ import io
 import json
 import lzma
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -232,15 +233,24 @@ def _decompressed(raw: io.RawIOBase) -> Iterator[Any]:
     if kind == "gzip":
         yield gzip.GzipFile(fileobj=stream)
     elif kind == "zstd":
-        import zstandard
-
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream) as reader:
+        with _zstd(stream) as reader:
             yield reader
     elif kind == "xz":
         with lzma.LZMAFile(stream) as reader:
             yield reader
     else:
         yield stream
+
+
+def _zstd(stream: IO[bytes]) -> Any:
+    """Return a reader that refuses a window above 128 MiB, the most that `zstd --long` asks for without a number."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # part of Python since 3.14
+
+        return zstd.ZstdFile(stream, options={zstd.DecompressionParameter.window_log_max: 27})
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream)
 
 
 def _kind(head: bytes) -> str:

@@ -183,7 +183,9 @@ def _badness(source: Source, figure: Any) -> None:
     for name, sizes, colour in parts:
         ax.barh(range(len(rows)), sizes, left=left, label=name, color=colour)
         left = [start + size for start, size in zip(left, sizes, strict=True)]
-    names = [f"{plain(row.name, longest=20)} ({row.pid}){' ← killed' if row.killed else ''}" for row in rows]
+    tie = sum(row.tied for row in rows) > 1
+    marks = [" ← killed" if row.killed else " tied" if row.tied and tie else "" for row in rows]
+    names = [f"{plain(row.name, longest=20)} ({row.pid}){mark}" for row, mark in zip(rows, marks, strict=True)]
     ax.set_yticks(range(len(rows)), names)
     ax.set_xlabel("badness, pages")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=4, frameon=False, fontsize=8)

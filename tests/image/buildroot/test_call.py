@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`rig image build --builder buildroot` as a person calls it."""
+"""`rig image build --builder buildroot`, called as a user calls it."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from rig.errors import RigError
 from rig.image.layer.archive import fill_from_archive, is_layout
 from rig.image.layer.staging import Staging
+from tests.zstd import zstd
 
 CONFIG = {
     "architecture": "amd64",
@@ -87,7 +87,7 @@ def packed(tmp_path: Path, files: dict[str, bytes], pack: Callable[[bytes], byte
 
 
 @pytest.mark.parametrize(
-    "files", [docker(), oci(), oci(zstandard.compress), oci(lambda data: data)], ids=["docker", "gzip", "zstd", "plain"]
+    "files", [docker(), oci(), oci(zstd), oci(lambda data: data)], ids=["docker", "gzip", "zstd", "plain"]
 )
 def test_layers_lie_over_each_other_and_the_configuration_is_kept(
     stage: Stage, tmp_path: Path, files: dict[str, bytes]
@@ -111,7 +111,7 @@ def test_layout_in_a_directory_is_an_image(stage: Stage, tmp_path: Path) -> None
     assert (stage(directory)[0] / "app").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstd], ids=["plain", "gzip", "zstd"])
 def test_tar_of_a_root_filesystem_is_taken_as_it_is(
     stage: Stage, tmp_path: Path, pack: Callable[[bytes], bytes]
 ) -> None:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Name the directory whose disk is full or read-only, and a remedy that loses nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from rig.errors import RigError
+
+__all__ = ["cannot_write", "disk_full", "is_full"]
+
+LITTLE = 1 << 20
+"""Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REMEDIES = {
+    "RIG_RUNS": "make room there, or name a directory on another disk in RIG_RUNS",
+    "RIG_CACHE": "make room there, or name a directory on another disk in RIG_CACHE",
+    "XDG_RUNTIME_DIR": "make room there, or name a directory on another disk in XDG_RUNTIME_DIR",
+    "TMPDIR": "make room there, or name a directory on another disk in TMPDIR",
+}
+OTHERWISE = "make room there, or name a file on another disk"
+
+
+def disk_full(*paths: str | Path | None, detail: str | None = None) -> RigError:
+    """Return the error for a full disk. It names the first of the directories whose disk is full.
+
+    paths: what was being written; rig's own directories are looked at too.
+    detail: what the program that failed printed.
+    """
+    written = [Path(path) for path in paths if path is not None]
+    known = _known()
+    for path in [*written, *known.values()]:
+        if is_full(path):
+            return RigError("the disk is full", where=path, remedy=_remedy(path, known), detail=detail)
+    where = written[0] if written else None
+    return RigError("the disk is full", where=where, remedy=_remedy(where, known), detail=detail)
+
+
+def cannot_write(what: str, path: Path, error: OSError) -> RigError:
+    """Return the error for something that cannot be written, because the disk is full or for another reason.
+
+    what: as in "the run's directory".
+    """
+    if error.errno in FULL:
+        found = disk_full(path)
+        return RigError(f"{what} cannot be written: the disk is full", where=found.where, remedy=found.remedy)
+    why = error.strerror or str(error)
+    remedy = (
+        _remedy(path, _known())
+        .replace("make room there, or name", "name")
+        .replace("a directory on another disk", "another directory")
+        .replace("on another disk", "elsewhere")
+    )
+    return RigError(f"{what} cannot be written: {why}", where=path, remedy=remedy)
+
+
+def is_full(path: Path) -> bool:
+    """Return whether the disk of a path, or of its nearest parent that exists, has no room left."""
+    for each in (path, *path.parents):
+        try:
+            found = os.statvfs(each)
+        except OSError:
+            continue
+        # Filesystems without a table of inodes report 0 of 0.
+        return found.f_bavail * found.f_frsize < LITTLE or (found.f_files > 0 and found.f_favail == 0)
+    return False
+
+
+def _known() -> dict[str, Path]:
+    """Return variable -> the directory that it names, or its default."""
+    from platformdirs import user_cache_path, user_state_path
+
+    runs = os.environ.get("RIG_RUNS")
+    cache = os.environ.get("RIG_CACHE")
+    return {
+        "RIG_RUNS": Path(runs).expanduser().absolute() if runs else user_state_path("rig") / "runs",
+        "RIG_CACHE": Path(cache).absolute() if cache else user_cache_path("rig"),
+        "XDG_RUNTIME_DIR": Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()),
+        "TMPDIR": Path(tempfile.gettempdir()),
+    }
+
+
+def _remedy(path: Path | None, known: dict[str, Path]) -> str:
+    if path is None:
+        return f"make room; {', '.join(REMEDIES)} name directories on other disks"
+    inside = {name: each for name, each in known.items() if path.absolute().is_relative_to(each)}
+    if not inside:
+        return OTHERWISE
+    # The deepest one: the cache may be in TMPDIR. Where two name the same directory, the last is asked for.
+    return REMEDIES[max(inside, key=lambda name: (len(inside[name].parts), name == "TMPDIR"))]

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""The statements of an article on fork's pitfalls, in rig's words, and the claims of recorded runs that answer them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["STATEMENTS", "Proof", "Statement"]
+
+Judgement = Literal["so", "in part", "not so", "no longer", "not run"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A claim of a run below tests/scenario/data. verdict: the one with which it supports what is said."""
+
+    scenario: str
+    variant: str
+    claim: str
+    verdict: Literal["held", "failed"] = "held"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is said, how much of it is so, what holds today, and since when: a version of Linux, or empty for always."""
+
+    says: str
+    holds: Judgement
+    today: str
+    proofs: tuple[Proof, ...] = ()
+    since: str = ""
+
+
+def _proofs(*words: str) -> tuple[Proof, ...]:
+    """`SCENARIO/VARIANT CLAIM`, and `!` before a claim that has to fail."""
+    made = []
+    for each in words:
+        run, claim = each.split()
+        scenario, variant = run.split("/")
+        made.append(Proof(scenario, variant, claim.lstrip("!"), "failed" if claim.startswith("!") else "held"))
+    return tuple(made)
+
+
+# fmt: off
+STATEMENTS = (
+    Statement(
+        "A child is made by clone or by fork.", "so",
+        "Both end in one function of kernel/fork.c; posix_spawn and vfork, which promise the child no memory, do too.",
+        _proofs("fork-returns-twice/default two-processes", "fork-returns-twice/clone-vm two-processes"),
+    ),
+    Statement(
+        "clone serves to make threads, and namespaces.", "so",
+        "With CLONE_THREAD the caller's process gets a second thread, and no process is made. With CLONE_NEWPID the"
+        " child is process 1 of a namespace of its own.",
+        _proofs(
+            "fork-returns-twice/clone-thread two-threads", "fork-returns-twice/clone-newpid one-in-its-namespace",
+        ),
+    ),
+    Statement(
+        "The child has an address space and resources of its own.", "in part",
+        "An address space, yes. Of resources only copies of references: a descriptor leads to the parent's open file,"
+        " with one position and one set of status flags for both.",
+        _proofs("memory-is-copied/default after-the-write", "fd-shared-offset/default one-open-file"),
+    ),
+    Statement(
+        "A word that is printed after the fork appears twice.", "so",
+        "And one that was printed before it, if it was still in stdio's buffer.",
+        _proofs("fork-returns-twice/default bye-twice", "fork-returns-twice/buffered buffer-was-copied"),
+    ),
+    Statement(
+        "fork returns the child's pid in the parent, and 0 in the child.", "so",
+        "In a PID namespace of its own the child has two pids; the parent gets its own namespace's.",
+        _proofs(
+            "fork-returns-twice/default parent-got-the-pid", "fork-returns-twice/default child-got-zero",
+            "fork-returns-twice/clone-newpid parent-got-the-pid",
+        ),
+    ),
+    Statement(
+        "Fork and join: processes compute parts of a big array in shared memory.", "so",
+        "The array has to be mapped shared before the fork. In private memory the work is lost.",
+        _proofs("fork-join/default array-is-shared", "fork-join/private private-work-is-lost"),
+    ),
+    Statement(
+        "The parent learns the child's exit value, or the signal that ended it, from the status.", "so",
+        "Of a child that was killed its part of the array is missing, and nothing but the status says so.",
+        _proofs("fork-join/default every-end-was-told", "fork-join/kill kernel-agrees", "fork-join/kill part-is-missing"),
+    ),
+    Statement(
+        "After the parent changed an array, the child still reads the old value.", "so",
+        "It does at any later time: what it reads is its own page, not a delayed view.",
+        _proofs("memory-is-copied/parent values-differ"),
+    ),
+    Statement(
+        "At the fork the kernel duplicates the entries of the TLB.", "not so",
+        "It copies page tables (copy_page_range() of mm/memory.c). The TLB is a cache in the CPU; of it the parent's"
+        " entries are flushed, because they allowed writing.",
+        _proofs("memory-is-copied/default one-frame-before"),
+    ),
+    Statement(
+        "All mappings become read-only.", "in part",
+        "Private ones do. A shared mapping stays writable, and its page tables are not even copied.",
+        _proofs("memory-is-copied/shared shared-is-not-mapped-yet", "memory-is-copied/shared after-the-write"),
+    ),
+    Statement(
+        "As long as both only read, they share the pages.", "so", "Reading each page does not make it the reader's own.",
+        _proofs("memory-is-copied/default others-are-untouched", "prefault/read !protected"),
+    ),
+    Statement(
+        "A write faults, the page is copied, and the instruction is tried again.", "in part",
+        "While another process maps the page. The last one that has it faults too, and nothing is copied"
+        " (wp_page_reuse() of mm/memory.c).",
+        _proofs(
+            "memory-is-copied/default one-fault", "memory-is-copied/default writer-got-the-copy",
+            "memory-is-copied/default last-sharer-copies-nothing",
+        ),
+    ),
+    Statement(
+        "The first write takes three times as long as the second, measured in cycles.", "in part",
+        "There is no one factor: a fault with its copy costs some thousands of instructions, once a page, and what is"
+        " written between two faults costs little. For a loop over a whole array it is three to four times, in counted"
+        " instructions; for one store a page it is hundreds. The table below has both, and cycles of a CPU.",
+        _proofs(
+            "cow-cost/default instructions-of-a-copy", "cow-cost/page instructions-of-a-copy",
+            "cow-cost/default one-fault-a-page",
+        ),
+    ),
+    Statement(
+        "fork fails at the limit of processes.", "so",
+        "With EAGAIN: RLIMIT_NPROC (root is exempt), pids.max of a cgroup, kernel.pid_max, kernel.threads-max.",
+        _proofs(
+            "fork-fails/default refused-for-processes", "fork-fails/pids cgroup-counted-it",
+            "fork-fails/pid-max pids-ran-out", "fork-fails/threads-max threads-ran-out",
+        ),
+    ),
+    Statement(
+        "fork fails when memory is out.", "in part",
+        "When the promise is refused (vm.overcommit_memory=2), or when there is no page for the child's own page tables"
+        " and nobody may be killed for one. Else the OOM killer makes room, and the fork succeeds. ENOMEM is also what"
+        " fork says in a PID namespace whose process 1 has ended, with memory enough.",
+        _proofs(
+            "fork-fails/never promise-was-refused", "fork-fails/shortage no-page-was-left",
+            "fork-fails/namespace namespace-has-ended",
+        ),
+    ),
+    Statement(
+        "fork fails without an MMU.", "not run",
+        "With ENOSYS, says fork(2). rig's guests are x86-64, which has one.",
+    ),
+    Statement(
+        "fork fails when the parent has more than half of memory.", "no longer",
+        "Under vm.overcommit_memory=0 a mapping is refused only if it is larger than all memory and swap.",
+        _proofs("fork-fails/half half-of-memory"), "5.2 (commit 8c7829b04c52)",
+    ),
+    Statement(
+        "At the fork the kernel checks that as much is free as the child might write.", "no longer",
+        "It did so, roughly, for each mapping of the child. Only vm.overcommit_memory=2 counts what was promised.",
+        _proofs("fork-fails/half half-of-memory", "fork-fails/never promise-was-refused"), "5.2 (commit 8c7829b04c52)",
+    ),
+    Statement(
+        "With 250 MB free after the parent's 200 the fork succeeds, and costs nothing.", "so",
+        "Next to nothing: page tables and the child's own structures.",
+        _proofs("overcommit-oops/default fork-succeeded", "overcommit-oops/default fork-cost-little"),
+    ),
+    Statement(
+        "A guest of 512 MB, a parent of 200, a hog of 200, a child that writes 4 MB every 30 s: memory runs out.", "so",
+        "At the eighth step, in the child's page fault.",
+        _proofs("overcommit-oops/default oom-came", "overcommit-oops/default copying-on-write"),
+    ),
+    Statement(
+        "With 100 MB left the kernel reports an oops at a page fault, and crashes.", "not so",
+        "It is an OOM report, with one process killed; the kernel goes on, unless vm.panic_on_oom asks for the panic."
+        " Of 512 MB Linux 6.1 leaves some 238 MB beside a parent of 200, and the hog takes 200 of them: what is left is"
+        " near 30 MB, not 100, and the child copies what is above the zones' min watermarks."
+        " What was do_page_fault() is asm_exc_page_fault() in today's traces.",
+        _proofs(
+            "overcommit-oops/default copied-what-was-left", "overcommit-oops/default page-fault-at-the-root",
+            "overcommit-oops/panic kernel-panicked",
+        ),
+    ),
+    Statement(
+        "Descriptors are shared: position, flags, permissions. One reads 29 characters, the other the next 29.", "in part",
+        "Position and status flags are. The access mode was decided by open() and cannot be changed.",
+        _proofs(
+            "fd-shared-offset/default offset-is-shared", "fd-shared-offset/default read-on",
+            "fd-shared-offset/default flags-are-shared", "fd-shared-offset/default still-read-only",
+        ),
+    ),
+    Statement(
+        "What has no name (pipes, shared memory) is shared only through a descriptor made before the fork.", "no longer",
+        "A mapping with MAP_SHARED needs no descriptor, and a descriptor that was opened later can be fetched with"
+        " pidfd_getfd.",
+        _proofs("fork-join/default array-is-shared", "fd-passing/pidfd same-open-file"), "5.6 (pidfd_getfd)",
+    ),
+    Statement(
+        "Or it is passed over a unix domain socket.", "so",
+        "The open file itself arrives; its number alone means nothing.",
+        _proofs("fd-passing/default same-open-file", "fd-passing/number number-means-nothing"),
+    ),
+    Statement(
+        "The cure is to touch every page, by reading and writing, right after the fork.", "in part",
+        "Writing does. Reading alone does not, nor does mapping with MAP_POPULATE in the parent. In one call: mlock, or"
+        " madvise with MADV_POPULATE_WRITE. With swap what was paid for may still be written out.",
+        _proofs(
+            "prefault/default protected", "prefault/read !protected", "prefault/mlock writing-cost-nothing",
+            "prefault/populate writing-cost-nothing", "prefault/map-populate !protected",
+        ),
+        "5.14 (MADV_POPULATE_WRITE)",
+    ),
+    Statement(
+        "Five tasks and a main process that starts anew whichever ends: six processes.", "so",
+        "Each new one has a new pid.",
+        _proofs("respawn/default one-and-its-tasks", "respawn/default same-place-new-pid"),
+    ),
+    Statement(
+        "Parent and child with different code: a web server signals a routing process.", "so",
+        "execve keeps the pid, and signals of one kind that arrive together may be one.",
+        _proofs("pipe-exec/default execve-kept-the-process", "pipe-exec/usr1 signals-were-counted"),
+    ),
+    Statement(
+        "A launcher joins two programs by a pipe; another transport changes the launcher alone.", "so",
+        "What the two programs print is below.",
+        _proofs("pipe-exec/default transport-differs", "pipe-exec/default same-binary"),
+    ),
+)
+# fmt: on

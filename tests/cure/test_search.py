@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The smallest dose that works: found without guests, by a failure that a size prevents."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from rig.cure.outcome import Observed, Outcome, compare_runs
+from rig.cure.search import Found, find_smallest
+from rig.cure.treatments import Dose, Treatment
+from rig.cure.trial import SHIFTS, Tried
+from tests.cure.test_outcome import CONTROL
+
+MIB = 1 << 20
+PREVENTED = replace(CONTROL, failed=None, victims=())
+
+
+def dose(size: int) -> Dose:
+    return Dose(f"swap={size >> 20}M", size=size)
+
+
+SWAP = Treatment("swap", "swap", tuple(dose(size * MIB) for size in (32, 64, 128, 256, 512)), none=0, at=dose)
+
+
+def search(needed: int, budget: int = 100, bad_shift: float | None = None, treatment: Treatment = SWAP) -> Found:
+    """Return what is found where `needed` bytes prevent the failure. budget: number of runs."""
+    left = budget
+
+    def observed(size: int, shift: float) -> Observed:
+        return PREVENTED if size >= needed and shift != bad_shift else CONTROL
+
+    async def run(chosen: Dose, shift: float) -> Tried | None:
+        nonlocal left
+        left -= 1
+        return Tried(chosen, shift, observed(chosen.size, shift)) if left >= 0 else None
+
+    def judge(tried: Tried) -> Outcome:
+        return compare_runs(CONTROL, tried.observed)
+
+    first = Tried(treatment.doses[-1], 0.0, observed(treatment.doses[-1].size, 0.0))
+    return asyncio.run(find_smallest(treatment, first, run, judge))
+
+
+@pytest.mark.parametrize("needed", [20, 33, 100, 200, 511])
+def test_smallest_size_is_bisected_with_both_sides(needed: int) -> None:
+    found = search(needed * MIB)
+
+    assert found.works.dose.size >= needed * MIB
+    low = found.fails.dose.size if found.fails is not None else 0
+    assert low < needed * MIB
+    assert found.works.dose.size - low <= max(found.works.dose.size / 16, 2 * MIB)
+    assert (found.agree, found.of) == (3, 3)
+
+
+def test_dose_that_does_nothing_is_run_once() -> None:
+    found = search(600 * MIB)
+
+    assert (found.runs, found.works.dose.text, found.fails) == (1, "swap=512M", None)
+
+
+def test_timing_at_which_it_fails_is_counted() -> None:
+    found = search(100 * MIB, bad_shift=SHIFTS[1])
+
+    assert (found.agree, found.of) == (2, 3)
+
+
+def test_spent_budget_leaves_what_is_known() -> None:
+    found = search(100 * MIB, budget=2)
+
+    assert (found.works.dose.text, found.of) == ("swap=128M", 1)
+
+
+def test_dose_between_two_is_named_only_when_all_timings_were_tried() -> None:
+    found = search(100 * MIB, budget=5)
+
+    assert found.works.dose.text == "swap=128M"
+
+
+def test_treatment_without_sizes_stays_on_its_ladder() -> None:
+    found = search(100 * MIB, treatment=replace(SWAP, at=None))
+
+    assert found.works.dose.text == "swap=128M"
+    assert found.fails is not None
+    assert found.fails.dose.text == "swap=64M"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Every file of a run, a sweep, an archive and the cache is flipped, cut, emptied and deleted.
+
+A damage is survived if it is said or undone, or changes nothing of what the command prints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from tests.faults.home import Home
+from tests.faults.signals import QUICK, SWEEP, exported
+
+__all__ = ["of_a_run", "of_a_sweep", "of_an_archive", "of_the_cache"]
+
+Cases = Iterator[tuple[str, str]]
+MOMENTS = re.compile(r"\d+[.:]\d+( s)?|0x[0-9a-f]+|\d+ ms")
+
+
+def _flipped(data: bytes) -> bytes:
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else b"x"
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "flipped": _flipped,
+    "cut": lambda data: data[: len(data) * 2 // 3],
+    "emptied": lambda data: b"",
+    "deleted": lambda data: None,
+}
+
+
+def _damaged(files: list[Path], top: Path) -> Iterator[tuple[str, Path]]:
+    """Damage each file in each way, and undo it. Yields the name of the damage while it is there."""
+    for path in files:
+        if not path.is_file():
+            continue
+        data, about = path.read_bytes(), path.stat()
+        for name, damage in DAMAGES.items():
+            after = damage(data)
+            if after == data:
+                continue
+            # A new file: the content may be shared with another (reflink), and whoever has it open keeps the old.
+            path.unlink(missing_ok=True)
+            if after is not None:
+                path.write_bytes(after)
+            yield f"{path.relative_to(top)} {name}", path
+            path.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(about.st_mode)
+
+
+def _said(home: Home, words: tuple[str, ...], reference: str, allowed: tuple[int, ...], *others: str) -> str:
+    called = home.rig(*words)
+    if problem := called.broken(allowed):
+        return f"{words[0]}: {problem}"
+    said = called.err.strip()
+    same = MOMENTS.sub("", called.out) == MOMENTS.sub("", reference)
+    return "" if said or same else f"{words[0]}: prints something else, and does not say why"
+
+
+def of_a_run(home: Home, count: int) -> Cases:
+    """Each file of a run's directory, before report, compare, explain and watch."""
+    home.rig("run", *QUICK)
+    (run,) = home.runs.iterdir()
+    commands = (("report", "last"), ("explain", "last"), ("compare", "last", "last"),
+                ("watch", "last", "--replay", "--seconds", "0"))  # fmt: skip
+    references = [home.rig(*words).out for words in commands]
+    files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != "report.html")
+    for number, (name, _) in enumerate(islice(_damaged(files, run), count)):
+        # Each file is damaged in four ways. With a command a case, every file meets every command.
+        chosen = (number + number // 4) % len(commands)
+        yield name, _said(home, commands[chosen], references[chosen], (0, 1, 3, 64)) or home.left()
+
+
+def of_a_sweep(home: Home, count: int) -> Cases:
+    """Each file of a sweep's directory, before results; and the list of all sweeps."""
+    home.rig(*SWEEP)
+    (sweep,) = (home.runs / "sweeps").iterdir()
+    shown, listed = home.rig("results", "last").out, home.rig("results").out
+    files = sorted(path for path in sweep.iterdir() if path.is_file() and path.name != ".lock")
+    for name, _ in islice(_damaged(files, sweep), count):
+        reads_it = "results.parquet" in name
+        words_of = ("results", str(sweep / "results.parquet")) if reads_it else ("results", "last")
+        problem = (
+            "" if reads_it and home.rig(*words_of).broken((3,)) == "" else _said(home, words_of, shown, (0, 3, 64))
+        )
+        all_of_them = home.rig("results")
+        yield (
+            name,
+            problem or all_of_them.broken((0,)) or ("" if all_of_them.out or not listed else "the list is empty"),
+        )
+
+
+def of_an_archive(home: Home, count: int) -> Cases:
+    """Bytes of an archive, spread over it, and cuts: nothing is imported."""
+    archive = exported(home)
+    data = archive.read_bytes()
+    for number in range(count):
+        at = len(data) * (2 * number + 1) // (2 * count)
+        kind = number % 4
+        archive.write_bytes((data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], data[:at], b"", data + b"x")[kind])
+        (run,) = home.runs.iterdir()
+        run.rename(home.path / "aside")
+        called = home.rig("import", str(archive))
+        taken = list(home.runs.iterdir())
+        (home.path / "aside").rename(run)
+        name = f"{('flipped at', 'cut at', 'emptied', 'longer than')[kind]} {at}"
+        yield name, called.broken((3,)) or home.left() or (f"{taken[0].name} was imported" if taken else "")
+
+
+def of_the_cache(home: Home, count: int) -> Cases:
+    """Each file of the cache that a run uses, before a run. It is built again, put back, or said."""
+    home.rig("run", *QUICK)
+    snapshots = sorted((home.cache / "snapshot").iterdir(), key=lambda path: (path / "manifest.json").stat().st_mtime)
+    files = [path for path in sorted(snapshots[-1].rglob("*")) if path.is_file()]
+    files += [path for path in sorted((home.cache / "refs").iterdir()) if path.is_file()]
+    used = [path for kind in ("initramfs", "toolchain") for path in sorted((home.cache / kind).iterdir())]
+    newest = {path.parent: path for path in sorted(used, key=lambda path: (path / "manifest.json").stat().st_mtime)}
+    files += [path for entry in newest.values() for path in sorted(entry.rglob("*")) if path.is_file()]
+    for name, _ in islice(_damaged(files, home.cache), count):
+        yield name, home.rig("run", *QUICK).broken((0, 1, 2)) or home.left()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Signals at moments spread over the time that a command takes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.faults.home import Home, remove
+
+__all__ = ["QUICK", "SWEEP", "cold_run", "export", "import_", "replay", "run", "sweep"]
+
+QUICK = ("overcommit-oops", "--memory", "128M", "--set", "parent=40M", "--set", "hog=30M", "--set", "every=1s")
+"""A small run, which takes two or three seconds."""
+SWEEP = ("sweep", "overcommit-oops", "--set", "memory=128M", "--set", "parent=40M", "--set", "every=1s",
+         "--over", "hog=20M,30M")  # fmt: skip
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+Cases = Iterator[tuple[str, str]]
+
+
+def _at_moments(
+    home: Home, words: tuple[str, ...], count: int, again: Callable[[], None], *, kill: bool = True
+) -> Cases:
+    """Send a signal at each of `count` moments of a command. again: makes what the command begins from."""
+    again()
+    began = time.monotonic()
+    whole = home.rig(*words)
+    took = time.monotonic() - began
+    if problem := whole.broken((0, 1, 2)) or home.left():
+        yield "undisturbed", problem
+        return
+    for number in range(count):
+        number_of = SIGNALS[number % (4 if kill else 3)]
+        again()
+        process = home.begin(*words)
+        moment = took * (number + 0.5) / count
+        time.sleep(moment)
+        process.send_signal(number_of)
+        called = home.end(process)
+        name = f"{number_of.name} at {moment:.2f} of {took:.2f} s"
+        if number_of is signal.SIGKILL:
+            cleaned = home.rig("clean")
+            yield name, cleaned.broken((0,)) or home.left()
+        else:
+            # One that comes before Python has its handlers ends it as it ends any program.
+            allowed = (0, 1, 2, 128 + number_of)
+            early = called.status == -number_of
+            yield name, ("" if early else called.broken(allowed)) or home.left()
+    again()
+    after = home.rig(*words)
+    if after.status != whole.status:
+        yield "undisturbed, at the end", f"exit status {after.status}, not {whole.status}: {after.err.strip()[-200:]}"
+
+
+def _nothing() -> None:
+    pass
+
+
+def run(home: Home, count: int) -> Cases:
+    """Signals to `rig run`, whose snapshot is there."""
+    home.rig("run", *QUICK)
+    yield from _at_moments(home, ("run", *QUICK), count, _nothing)
+
+
+def cold_run(home: Home, count: int) -> Cases:
+    """Signals to `rig run` while it boots and saves the guest."""
+    yield from _at_moments(home, ("run", *QUICK), count, lambda: remove(home.cache / "snapshot"))
+
+
+def sweep(home: Home, count: int) -> Cases:
+    """Signals to `rig sweep`, which has two points."""
+    yield from _at_moments(home, SWEEP, count, _nothing)
+
+
+def replay(home: Home, count: int) -> Cases:
+    """Signals to `rig replay`."""
+    home.rig("run", *QUICK)
+    yield from _at_moments(home, ("replay", "last"), count, _nothing)
+
+
+def export(home: Home, count: int) -> Cases:
+    """Signals to `rig export`: no half of an archive is left."""
+    home.rig("run", *QUICK)
+    archive = home.path / "run.tar.zst"
+    for name, problem in _at_moments(home, ("export", "last", str(archive)), count, lambda: remove(archive)):
+        other = [
+            path.name for path in home.path.iterdir() if path.name not in ("runs", "cache", "t", "x", archive.name)
+        ]
+        yield name, problem or (f"it left {other[0]}" if other else "")
+
+
+def import_(home: Home, count: int) -> Cases:
+    """Signals to `rig import`."""
+    archive = exported(home)
+
+    def again() -> None:
+        for directory in (home.runs, home.cache / "imported", home.cache / "snapshot"):
+            remove(directory)
+        home.runs.mkdir()
+
+    yield from _at_moments(home, ("import", str(archive)), count, again)
+
+
+def exported(home: Home) -> Path:
+    """Return the archive of a run."""
+    archive = home.path / "run.tar.zst"
+    home.rig("run", *QUICK)
+    home.rig("export", "last", str(archive))
+    return archive

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The rows of the campaign: each has cases, and a case says in which way rig did not survive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.faults import damage, disks, guests, inputs, qemu, signals, together
+from tests.faults.home import Home
+
+__all__ = ["ROWS", "Row"]
+
+Cases = Callable[[Home, int], Iterator[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of fault.
+
+    cases: yields the name of each case, and what rig did wrong in it (empty: it survived). Its second argument is the
+        number of cases to try.
+    whole, part: how many are tried by `make faults`, and by `make faults PART=1`.
+    """
+
+    name: str
+    cases: Cases
+    whole: int
+    part: int
+
+
+ROWS = (
+    Row("signal to run", signals.run, 20, 2),
+    Row("signal to a cold run", signals.cold_run, 20, 1),
+    Row("signal to sweep", signals.sweep, 20, 1),
+    Row("signal to replay", signals.replay, 20, 1),
+    Row("signal to export", signals.export, 20, 2),
+    Row("signal to import", signals.import_, 20, 2),
+    Row("QEMU is killed", qemu.killed, 20, 2),
+    Row("QEMU is stopped", qemu.stopped, 20, 1),
+    Row("full disk: runs", disks.runs, 20, 2),
+    Row("full disk: cache", disks.cache, 20, 1),
+    Row("full disk: sockets and temporary files", disks.runtime, 20, 1),
+    Row("full disk: export", disks.export, 20, 1),
+    Row("full disk: import", disks.import_, 20, 1),
+    Row("read-only cache", disks.read_only, 5, 1),
+    Row("damaged file of a run", damage.of_a_run, 10_000, 8),
+    Row("damaged file of a sweep", damage.of_a_sweep, 10_000, 4),
+    Row("damaged archive", damage.of_an_archive, 40, 4),
+    Row("damaged file of the cache", damage.of_the_cache, 10_000, 3),
+    Row("crafted archive", inputs.archives, 10_000, 0),
+    Row("mutated log", inputs.logs, 3000, 300),
+    Row("hostile guest", guests.hostile, 20, 2),
+    Row("eight rigs at once, on an empty cache", together.eight, 1, 0),
+)

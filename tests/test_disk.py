@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The message about a full or read-only disk names the directory that is full, and a remedy that loses nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rig.disk import cannot_write, disk_full
+
+DIRECTORIES = ("RIG_RUNS", "RIG_CACHE", "XDG_RUNTIME_DIR", "TMPDIR")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory with each of rig's directories in it, none of them full."""
+    for name in DIRECTORIES:
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "TMPDIR"))
+    _full(monkeypatch, None)
+    return tmp_path
+
+
+def _full(monkeypatch: pytest.MonkeyPatch, directory: Path | None, *, inodes: bool = False) -> None:
+    def statvfs(path: Path) -> SimpleNamespace:
+        if not Path(path).exists():
+            raise FileNotFoundError
+        full = directory is not None and Path(path).is_relative_to(directory)
+        room = 0 if full and not inodes else 1 << 20
+        return SimpleNamespace(f_bavail=room, f_frsize=4096, f_files=9, f_favail=0 if full and inodes else 9)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+@pytest.mark.parametrize("inodes", [False, True])
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_directory_that_is_full_is_named_with_its_variable(
+    name: str, inodes: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _full(monkeypatch, home / name, inodes=inodes)
+
+    error = disk_full()
+
+    assert error.where == str(home / name)
+    assert error.remedy == f"make room there, or name a directory on another disk in {name}"
+
+
+def test_directory_that_is_full_is_found_among_those_that_were_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _full(monkeypatch, home / "RIG_RUNS")
+
+    error = disk_full(home / "RIG_CACHE/tmp/x", home / "RIG_RUNS/not/there", detail="its words")
+
+    assert (error.where, error.detail) == (str(home / "RIG_RUNS/not/there"), "its words")
+    assert "RIG_RUNS" in str(error.remedy)
+
+
+def test_file_elsewhere_is_to_be_named_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "usb").mkdir()
+    _full(monkeypatch, home / "usb")
+
+    error = cannot_write("the archive", home / "usb/run.tar.zst", OSError(errno.ENOSPC, "No space left on device"))
+
+    assert str(error) == (
+        f"{home}/usb/run.tar.zst: the archive cannot be written: the disk is full"
+        " (make room there, or name a file on another disk)"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_directory_that_may_not_be_written_does_not_ask_for_room(number: int, home: Path) -> None:
+    error = cannot_write("the run's directory", home / "RIG_RUNS/x", OSError(number, os.strerror(number)))
+
+    assert error.what == f"the run's directory cannot be written: {os.strerror(number)}"
+    assert error.remedy == "name another directory in RIG_RUNS"
+
+
+def test_no_remedy_removes_anything(home: Path) -> None:
+    assert not {"rm", "remove", "delete", "clean"} & set(str(disk_full().remedy).split())
