@@ -145,4 +145,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: klog-certainty cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
+.PHONY: klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
