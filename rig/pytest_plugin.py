@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rig.run.verdict import VERDICTS
+
 if TYPE_CHECKING:
     from rig.experiment.pytest_guests import Guest, Guests
     from rig.experiment.pytest_run import TestedRun
@@ -26,7 +28,6 @@ __all__ = ["rig_console", "rig_guest", "rig_klog", "rig_run"]
 GUESTS = pytest.StashKey["Guests"]()
 RUNNING = pytest.StashKey["Guests | None"]()
 """In the configuration's stash: the guests of the test that is running, for pytest_assertrepr_compare."""
-VERDICTS = ("reproduced", "not-reproduced", "invalid", "error")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -36,6 +36,7 @@ static const char help[] =
 	"  --advise HOW    madvise on the array before the fork (none): dontfork (the child does not get it: its\n"
 	"                  first step is a SIGSEGV), wipeonfork (it gets zeros, and pays when it writes), nothuge, huge\n"
 	"  --fill HOW      what a page is filled with: word (one word, fast), page (all of it, does not compress)\n"
+	"  --told          when the writing begins, read step and pace as a line of standard input: 'step=4M every=30s'\n"
 	"  --no-stop       do not stop after each phase\n"
 	"\n"
 	"Phases, each a line after which the process stops until SIGCONT:\n"
@@ -53,7 +54,7 @@ static struct {
 	long steps;
 	enum method method;
 	const char *touch, *advise;
-	bool whole_pages, no_stop, as_child;
+	bool whole_pages, no_stop, told, as_child;
 } set = { .size = 200 << 20, .step = 4 << 20, .every = 30000000000, .touch = "none", .advise = "none" };
 
 static size_t page_size;
@@ -102,15 +103,46 @@ static void prefault(void)
 	phase_ends();
 }
 
+static void check_sizes(void)
+{
+	if (set.size < page_size || set.size % page_size || set.step < page_size || set.step % page_size)
+		usage_error("--size and --step are whole pages of %zu bytes, at least one", page_size);
+}
+
+/* Read step and pace at the phase that uses them, so that a guest which was saved before can go on with others. */
+static void be_told(void)
+{
+	char line[256], *save;
+	ssize_t length = read(STDIN_FILENO, line, sizeof(line) - 1);
+
+	if (length <= 0)
+		usage_error("--told: nobody says a line on standard input");
+	line[length] = '\0';
+	for (char *word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "step=", 5) == 0)
+			set.step = size_of("step", word + 5);
+		else if (strncmp(word, "every=", 6) == 0)
+			set.every = duration_of("every", word + 6);
+		else
+			usage_error("--told: '%s' is neither step= nor every=", word);
+	}
+	check_sizes();
+}
+
 static int child(void *unused)
 {
-	size_t pages = set.size / page_size, per_step = set.step / page_size, page = 0;
+	size_t pages = set.size / page_size, per_step, page = 0;
 
 	(void)unused;
 	take_role("child");
 	prefault();
 	say("child ready");
 	phase_ends();
+	if (set.told)
+		be_told();
+	per_step = set.step / page_size;
+	if (set.steps == 0)
+		set.steps = (long)((set.size + set.step - 1) / set.step);
 	for (long step = 1; step <= set.steps && page < pages; step++) {
 		size_t end = pages - page < per_step ? pages : page + per_step;
 
@@ -248,6 +280,7 @@ static void read_options(int argc, char **argv)
 		{ "method", required_argument, NULL, 'm' }, { "touch", required_argument, NULL, 'p' },
 		{ "advise", required_argument, NULL, 'a' }, { "fill", required_argument, NULL, 'f' },
 		{ "no-stop", no_argument, NULL, 'x' }, { "as-child", no_argument, NULL, 'c' },
+		{ "told", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -264,16 +297,14 @@ static void read_options(int argc, char **argv)
 		case 'f': set.whole_pages = strcmp(one_of("--fill", optarg, fills), "page") == 0; break;
 		case 'x': set.no_stop = true; break;
 		case 'c': set.as_child = true; break;
+		case 'l': set.told = true; break;
 		case 'h': fputs(help, stdout); exit(0);
 		default: usage_error("cow-writer takes no such option");
 		}
 	}
 	if (optind != argc)
 		usage_error("'%s' is not an option", argv[optind]);
-	if (set.size < page_size || set.size % page_size || set.step < page_size || set.step % page_size)
-		usage_error("--size and --step are whole pages of %zu bytes, at least one", page_size);
-	if (set.steps == 0)
-		set.steps = (long)((set.size + set.step - 1) / set.step);
+	check_sizes();
 }
 
 int main(int argc, char **argv)

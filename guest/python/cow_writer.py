@@ -19,6 +19,7 @@ writes is copied for it, because the parent still needs the old one.
   --every TIME   the pause before each step (30s; 0: none)
   --steps N      how many steps (as many as the array has)
   --touch HOW    right after its start the child touches every page (none): read, or write
+  --told         when the writing begins, read step and pace as a line of standard input: 'step=4M every=30s'
   --no-stop      do not stop after each phase
 
 Phases, each a line after which the process stops until SIGCONT:
@@ -35,6 +36,7 @@ OPTIONS = {
     "every": (phases.duration_of, 30.0),
     "steps": (phases.number_of, 0),
     "touch": (phases.choice_of("none", "read", "write"), "none"),
+    "told": (None, False),
     "no-stop": (None, False),
 }
 
@@ -56,11 +58,32 @@ def prefault(pages, options):
     phase_ends(options)
 
 
+def check_sizes(options):
+    for size in (options["size"], options["step"]):
+        if size < phases.PAGE or size % phases.PAGE:
+            phases.usage_error(f"--size and --step are whole pages of {phases.PAGE} bytes, at least one")
+
+
+def be_told(options):
+    """Read step and pace at the phase that uses them, so that a guest which was saved before can go on with others."""
+    words = os.read(0, 255).decode().split()
+    if not words:
+        phases.usage_error("--told: nobody says a line on standard input")
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in ("step", "every"):
+            phases.usage_error(f"--told: '{word}' is neither step= nor every=")
+        options[name] = OPTIONS[name][0](name, text)
+    check_sizes(options)
+
+
 def child(pages, options):
     phases.take_role("child")
     prefault(pages, options)
     phases.say("child ready")
     phase_ends(options)
+    if options["told"]:
+        be_told(options)
     per_step = options["step"] // phases.PAGE
     done = step = 0
     while done < pages.count and (not options["steps"] or step < options["steps"]):
@@ -97,7 +120,5 @@ def parent(options):
 
 
 options, _ = phases.read_options(HELP, OPTIONS)
-for size in (options["size"], options["step"]):
-    if size < phases.PAGE or size % phases.PAGE:
-        phases.usage_error(f"--size and --step are whole pages of {phases.PAGE} bytes, at least one")
+check_sizes(options)
 parent(options)

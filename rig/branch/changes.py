@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rig.branch.origin import Source
@@ -65,14 +65,14 @@ def plan_future(source: Source, point: Point, changes: Changes) -> FuturePlan:
     before = source.settings.given or {}
     sets = [*(f"{name}={value}" for name, value in before.items()), *changes.sets]
     settings = parse_settings(source.scenario, sets, to_the_end=source.settings.to_the_end)
-    steps = _steps(source, settings)
+    steps = _steps(source, settings, changes.sets)
     _refuse_used(source, point, steps, changes.sets)
     changed = {name: value for name, value in settings.sysctls.items() if source.settings.sysctls.get(name) != value}
     first = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in changed.items()]
     if point.moment is not None:
         first.insert(0, RenderedStep("wait_time", (("at", f"{point.moment:.6f}"),)))
     first += changes.acts
-    rest = steps[point.first :]
+    rest = _resumed(point, steps[point.first :])
     lines = [step.text() for step in first]
     earlier = _places(source.plan.steps)
     for step, place in zip(rest, _keys(steps)[point.first :], strict=True):
@@ -82,8 +82,24 @@ def plan_future(source: Source, point: Point, changes: Changes) -> FuturePlan:
     return FuturePlan(settings, plan, Continuation(point.first, "".join(f"{line}\n" for line in lines)))
 
 
-def _steps(source: Source, settings: Settings) -> list[RenderedStep]:
-    """Return the scenario's plan under other settings, after the sysctls that the past began with."""
+def _resumed(point: Point, rest: list[RenderedStep]) -> list[RenderedStep]:
+    """Return the steps to come. A sleep that the stop interrupts ends when it would have ended."""
+    if point.begun is None or not rest or rest[0].verb != "sleep":
+        return rest
+    end = point.begun + float(dict(rest[0].words)["seconds"])
+    return [replace(rest[0], verb="wait_time", words=(("at", f"{end:.6f}"),)), *rest[1:]]
+
+
+def _steps(source: Source, settings: Settings, sets: Iterable[str]) -> list[RenderedStep]:
+    """Return the source's plan under other settings, with the sysctls and acts that it has had.
+
+    sets: what is different from the source's settings.
+    """
+    if source.root is not None:
+        root = source.root
+        later = tuple(text for text in sets if "." not in text.partition("=")[0])
+        changes = replace(root.changes, sets=(*root.changes.sets, *later))
+        return list(plan_future(root.source, root.point, changes).plan.steps)
     plan = render_plan(source.scenario, settings)
     labels = {step.words: step for step in source.plan.steps if step.verb == "root"}
     own = [step for step in plan.steps if not (step.source is None and step.verb == "sysctl")]
@@ -121,7 +137,7 @@ def _refuse_used(source: Source, point: Point, steps: list[RenderedStep], sets: 
             )
         except UsageError:
             continue
-        own = _steps(source, alone)
+        own = _steps(source, alone, [text])
         for index, step in enumerate(source.plan.steps[: point.first]):
             if index >= len(own) or own[index] != step:
                 raise UsageError(

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.branch.changes import Changes, FuturePlan, plan_future
-from rig.branch.origin import Origin
+from rig.branch.origin import Origin, Source, prepare_origin
 from rig.branch.past import past_differs
 from rig.branch.point import Point
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.capacity import Capacity
 from rig.experiment.departure import Departure
 from rig.experiment.run import Job, run_job
+from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.run.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
     from rig.run.document import Run
 
-__all__ = ["Future", "Saved", "run_futures", "saved_point"]
+__all__ = ["Future", "Saved", "open_origin", "run_future", "run_futures", "saved_point"]
 
 DEADLINE = 300.0
 """Host seconds within which a guest must come to a branch point."""
@@ -53,6 +54,27 @@ class Future:
     directory: Path
 
 
+async def open_origin(
+    source: Source,
+    store: Store,
+    progress: Progress | None = None,
+    *,
+    record: bool = True,
+    timeout_scale: float = 1.0,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Origin:
+    """Return the source with its guest; for a source that is a future, with the branch point that it began at.
+
+    Raises RigError when they cannot be made, or are not those that the source's run had.
+    """
+    if source.root is None:
+        return await prepare_origin(source, store, progress, record=record, timeout_scale=timeout_scale, tell=tell)
+    root = source.root
+    before = await open_origin(root.source, store, progress, record=record, timeout_scale=timeout_scale, tell=tell)
+    saved = await saved_point(before, root.point, progress, timeout_scale=timeout_scale)
+    return replace(before, source=source, snapshot=saved.branch_point)
+
+
 async def saved_point(
     origin: Origin, point: Point, progress: Progress | None = None, *, timeout_scale: float = 1.0
 ) -> Saved:
@@ -62,7 +84,8 @@ async def saved_point(
     """
     store, guest = origin.store, origin.guest
     layers = tuple(layer.digest for layer in guest.spec.layers)
-    key = key_of_point(origin.snapshot, origin.payload, layers, point.stop)
+    content = origin.content(point.stop)
+    key = key_of_point(origin.snapshot, origin.payload, layers, content)
     found, fresh = await asyncio.to_thread(find_branch_point, store, key), False
     if found is None:
         async with store.lock_async(f"branch-{key[:16]}"):
@@ -78,7 +101,7 @@ async def saved_point(
                             guest.qemu,
                             origin.snapshot,
                             work / "payload",
-                            point.stop,
+                            content,
                             key,
                             deadline=DEADLINE * timeout_scale,
                             scale=timeout_scale,
@@ -112,7 +135,10 @@ async def run_futures(
 
     async def one(number: int) -> Future:
         async with capacity.room_for(source.settings.memory):
-            future = await _run(saved, futures[number], plans[number], number, progress, record, timeout_scale)
+            future = await run_future(
+                saved, futures[number], plans[number], number=number, progress=progress, record=record,
+                timeout_scale=timeout_scale,
+            )  # fmt: skip
         ended(number, future)
         return future
 
@@ -125,17 +151,24 @@ async def run_futures(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run(
+async def run_future(
     saved: Saved,
     changes: Changes,
-    plan: FuturePlan,
-    number: int,
-    progress: Progress | None,
-    record: bool,
-    timeout_scale: float,
+    plan: FuturePlan | None = None,
+    *,
+    number: int = 0,
+    progress: Progress | None = None,
+    record: bool = True,
+    timeout_scale: float = 1.0,
 ) -> Future:
+    """Run one future from a saved point.
+
+    plan: what plan_future() returned for it, if the caller has asked.
+    number: its position among the futures of one call.
+    """
     from rig.run.document import Branch
 
+    plan = plan or plan_future(saved.origin.source, saved.point, changes)
     source, point = saved.origin.source, saved.branch_point
     branch = Branch(
         parent=source.run.id if source.run is not None else "",
@@ -144,6 +177,8 @@ async def _run(
         step=point.step,
         time=point.time,
         changes=changes.texts,
+        sets=changes.sets,
+        acts=tuple(act.text() for act in changes.acts),
         past=saved.past,
         number=number,
     )
@@ -152,7 +187,7 @@ async def _run(
         plan.settings,
         plan.plan,
         layers=source.layers,
-        departure=Departure(point, plan.continuation, branch, saved.origin.snapshot.key),
+        departure=Departure(point, plan.continuation, branch, saved.origin.booted),
     )
     request = replace(source.request, record=record, timeout_scale=timeout_scale)
     run, directory = await run_job(job, request, progress or NullProgress(), saved.origin.store)

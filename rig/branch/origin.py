@@ -17,6 +17,7 @@ from rig.experiment.run import Request
 from rig.image.digest import digest_file
 from rig.image.payload import write_payload
 from rig.image.store import Store
+from rig.machine.branch_point import BranchPoint, copy_image
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import Layer
 from rig.run.directory import read_run
@@ -27,11 +28,14 @@ from rig.scenario.settings import Settings, parse_settings
 from rig.telemetry.records import read_records
 
 if TYPE_CHECKING:
+    from rig.branch.changes import Changes
+    from rig.branch.point import Point
+    from rig.image.continuation import Continuation, Stop
     from rig.image.layer.layer import LayerImage
     from rig.run.document import Run
     from rig.run.records import Records
 
-__all__ = ["Origin", "Source", "prepare_origin", "read_source"]
+__all__ = ["Origin", "Root", "Source", "prepare_origin", "read_source"]
 
 BOOT_DEADLINE = 60.0
 
@@ -42,6 +46,7 @@ class Source:
 
     plan: with the labels of its layers.
     run, directory, records: of the run; None for a past that no run has had yet, as in a sweep.
+    root: for a run that is itself a future, what it was branched off; else None.
     """
 
     request: Request
@@ -52,12 +57,25 @@ class Source:
     run: Run | None = None
     directory: Path | None = None
     records: Records | None = None
+    root: Root | None = None
+
+
+@dataclass(frozen=True)
+class Root:
+    """What a future was branched off: the source and the point, what was changed, and the steps since."""
+
+    source: Source
+    point: Point
+    changes: Changes
+    continuation: Continuation
 
 
 @dataclass(frozen=True)
 class Origin:
     """A source with the guest that it runs in: all that a branch point is made from.
 
+    snapshot: what the guest is restored from: a branch point for a source that is itself a future.
+    booted: key of the snapshot of the booted guest.
     payload: SHA-256 of the payload's image.
     """
 
@@ -65,15 +83,23 @@ class Origin:
     store: Store
     guest: PreparedGuest
     snapshot: Snapshot
+    booted: str
     payload: str
 
+    def content(self, stop: Stop) -> Stop | Continuation:
+        """Return what the continuation's device holds while the guest runs up to a point of this source."""
+        return stop if self.source.root is None else replace(self.source.root.continuation, stop=stop)
+
     def write_payload(self, path: Path) -> None:
-        """Write the payload's image."""
+        """Write the payload's image: that of the boot, from which all programs of a future run too."""
+        if isinstance(self.snapshot, BranchPoint):
+            copy_image(self.snapshot.payload, path)
+            return
         write_payload(payload_of(self.store, self.source.plan, self.guest.parts.code), path)
 
 
 def read_source(directory: Path, store: Store) -> Source:
-    """Return the past of a kept run.
+    """Return the past of a kept run that is no future of another one.
 
     Raises UsageError for a run that cannot be branched: on the live clock, with swap on a disk, of `rig exec`.
     Raises RigError when its scenario is not there or cannot be read.
@@ -103,17 +129,23 @@ def _refuse(run: Run, directory: Path) -> None:
             where=directory,
             remedy="run it again without --clock live",
         )
+    if run.branch is not None:
+        raise UsageError(
+            "this run is a future of another one",
+            where=directory,
+            remedy="read_past() takes it",
+        )
     if run.program is not None:
         raise UsageError(
             "this is a run of 'rig exec', which has no plan with branch points",
             where=directory,
             remedy="put the program into a scenario: rig new NAME",
         )
-    if run.guest.get("swap"):
+    if run.guest.get("swap") or run.guest.get("disk"):
         raise UsageError(
-            "a run with swap on a disk cannot be branched: the disk is not part of what is saved",
+            "a run with a disk, or with swap on one, cannot be branched: the disk is not part of what is saved",
             where=directory,
-            remedy="run it with zram in place of swap",
+            remedy="run it without the disk, with zram in place of swap",
         )
 
 
@@ -144,7 +176,7 @@ async def prepare_origin(
         raise UsageError("a guest on the live clock cannot be branched", where="clock", remedy="leave out --clock live")
     deadlines = Deadlines(BOOT_DEADLINE, 0).scaled(timeout_scale)
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress or NullProgress())
-    origin = Origin(source, store, guest, snapshot, "")
+    origin = Origin(source, store, guest, snapshot, snapshot.key, "")
     with store.staging_directory() as work:
         await asyncio.to_thread(origin.write_payload, work / "payload")
         origin = replace(origin, payload=await asyncio.to_thread(digest_file, work / "payload"))

@@ -14,6 +14,7 @@ from rig.report.catalogue import runs_table
 from rig.report.compare import comparison
 from rig.report.console import output_console
 from rig.report.list_documents import print_json, run_entry
+from rig.report.tree import runs_tree
 from rig.run.damage import warn_of_damage
 from rig.run.directory import list_runs, read_run, remove_run, resolve_run, run_directories
 from rig.units import parse_age
@@ -30,6 +31,7 @@ def show(
     scenario: str = typer.Option(None, metavar="NAME", help="Only runs of this scenario."),
     verdict: str = typer.Option(None, metavar="VERDICT", help="Only runs with this verdict."),
     since: str = typer.Option(None, metavar="AGE", help="Only runs younger than this, as in 1d, 12h or 30min."),
+    tree: bool = typer.Option(False, "--tree", help="Each run with the futures that were branched off it."),
     as_json: AsJson = False,
 ) -> None:
     """List the runs that are kept, oldest first."""
@@ -49,6 +51,9 @@ def show(
         print_json([run_entry(each) for each in chosen])
     else:
         console = output_console()
+        if tree:
+            console.print(runs_tree([each.run for each in chosen if each.run is not None]))
+            return
         console.print(runs_table(chosen, width=console.width))
 
 

@@ -193,7 +193,7 @@ async def _run_job(
                 "left_out": execution.left_out,
                 "recording": _recording(opened.directory, guest, execution, files, ready.departure),
                 "files": files,
-                "parent": None if ready.departure is None else ready.departure.branch.parent,
+                "parent": None if ready.departure is None else ready.departure.branch.parent or None,
                 "branch": None if ready.departure is None else ready.departure.branch,
             }
         )

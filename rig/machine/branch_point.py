@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.disk import disk_full
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_text
@@ -30,7 +31,9 @@ from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = [
     "BranchPoint",
+    "copy_image",
     "find_branch_point",
+    "imported_branch_point",
     "key_of_point",
     "save_branch_point",
     "size_on_disk",
@@ -66,6 +69,11 @@ class BranchPoint(Snapshot):
     instructions: int | None = None
 
     @property
+    def had_oom(self) -> bool:
+        """Whether the agent reported an OOM before the point."""
+        return b'"ev":"oom"' in self.records_before
+
+    @property
     def console_before(self) -> bytes:
         return self.console.read_bytes()
 
@@ -98,6 +106,19 @@ def find_branch_point(store: Store, key: str) -> BranchPoint | None:
         return None
     entry.touch()
     return _from_entry(entry)
+
+
+def imported_branch_point(store: Store, key: str) -> BranchPoint | None:
+    """Return the branch point that came with an imported run, or None. Only a replay of that run may restore it."""
+    entry = store.get_verified("imported", key)
+    if entry is None or not {STATE, RAM, PAYLOAD, BOOT_LOG, CONSOLE, EVENTS} <= entry.files.keys():
+        return None
+    entry.touch()
+    try:
+        return _from_entry(entry)
+    except (KeyError, TypeError, ValueError):
+        # The description comes from another host and may be malformed.
+        return None
 
 
 def _from_entry(entry: Entry) -> BranchPoint:
@@ -149,7 +170,7 @@ async def save_branch_point(
         with store.writing():
             await asyncio.to_thread(fill_sparse, start.ram, memory)
             write_continuation(work / "continuation", content)
-            _copy(payload, result / PAYLOAD)
+            copy_image(payload, result / PAYLOAD)
         wiring = Wiring(
             name=key[:12],
             directory=directory,
@@ -167,6 +188,8 @@ async def save_branch_point(
                     await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
                 await session.channel.drain(DRAIN_DEADLINE)
                 await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+                if (failed := session.console.failed or session.channel.failed) is not None:
+                    raise disk_full(store.root) from failed
         with store.writing():
             digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
             for name in (CONSOLE, EVENTS):
@@ -175,6 +198,7 @@ async def save_branch_point(
             if start.head is not None:
                 shutil.copyfile(start.head, result / HEAD)
         about = {
+            "what": f"at {stop['t']:.1f} s of the guest's clock",
             "step": stop["step"],
             "time": stop["t"],
             "instructions": _instructions((result / STATE).read_bytes()),
@@ -182,10 +206,10 @@ async def save_branch_point(
         return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, {RAM: digest}))
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_image(source: Path, target: Path) -> None:
+    """Copy an image that QEMU, which may run as another user, is to read."""
     with source.open("rb") as file:
         copy_sparse(file.fileno(), target)
-    # QEMU may run as another user.
     target.chmod(0o644)
 
 

@@ -33,6 +33,9 @@ from rig.whole_file import unnamed_until_whole
 
 __all__ = ["Imported", "export_run", "import_run"]
 
+KEPT = ("identity", "step", "time", "instructions")
+"""What an imported part keeps of its description: a snapshot's identity, and where a branch point is."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -57,7 +60,7 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
     imported = read_imported(directory)
     cached = [] if run.recording.guest is None else [_entry(store, run, *each, imported) for each in _wanted(run)]
     for entry in cached:
-        names = entry.files if entry.kind == "snapshot" else _needed_only(entry, run)
+        names = entry.files if entry.kind in ("snapshot", "branch") else _needed_only(entry, run)
         members |= {f"cache/{entry.kind}/{entry.key}/{name}": entry.file(name) for name in names}
     manifest = {
         "layout": LAYOUT,
@@ -83,7 +86,7 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
 def _wanted(run: Run) -> list[tuple[str, str]]:
     assert run.recording.guest is not None
     parts = [(part.kind, part.digest) for part in parts_of(run.recording.guest)]
-    return [*parts, ("snapshot", run.recording.guest.snapshot)]
+    return [*parts, ("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)]
 
 
 def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, str] | None) -> Entry:
@@ -195,7 +198,8 @@ def _read_run(source: Path, path: Path) -> Run:
         raise _damaged(source, f"it holds no {RUN_FILE}") from None
     if (guest := run.recording.guest) is not None:
         keys = {"snapshot": run.environment.snapshot_hash} | {part.kind: part.digest for part in parts_of(guest)}
-        for kind, key in [*keys.items(), ("snapshot", guest.snapshot)]:
+        point = [("branch", guest.point)] if guest.point else []
+        for kind, key in [*keys.items(), ("snapshot", guest.snapshot), *point]:
             if not is_key(kind, key):
                 raise _damaged(source, f"{key[:40]!r} is not the hash of a {kind}")
     return run
@@ -227,7 +231,7 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
         keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
         kept = manifest.about.get(f"{kind}/{directory.name}", {})
         about = {"kind": kind, "spec": f"{kind} of run {run.id} {plain(kept.get('spec', ''), longest=80)}".rstrip()}
-        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k == "identity"})
+        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k in KEPT})
     return keys
 
 

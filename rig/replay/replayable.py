@@ -14,7 +14,7 @@ from rig.image.hosttools import tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Store
-from rig.machine.branch_point import find_branch_point
+from rig.machine.branch_point import find_branch_point, imported_branch_point
 from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
@@ -176,7 +176,7 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
     if point := run.recording.guest.point:
-        return _branch_point(store, point, digest)
+        return _branch_point(store, point, digest, (imported or {}).get("branch", ""))
     own = find_snapshot(store, key)
     beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
     for found in (own, beside):
@@ -196,11 +196,11 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     )
 
 
-def _branch_point(store: Store, key: str, digest: str) -> Snapshot:
-    """Return the branch point that the run began from."""
-    found = find_branch_point(store, key)
-    if found is not None and found.digest == digest:
-        return found
+def _branch_point(store: Store, key: str, digest: str, beside: str) -> Snapshot:
+    """Return the branch point that the run began from: a local one, or the one that was imported with this run."""
+    for found in (find_branch_point(store, key), imported_branch_point(store, beside)):
+        if found is not None and found.digest == digest:
+            return found
     raise RigError(
         f"the branch point that the run began from ({key[:16]}) is not here any more",
         where=store.root / "branch",

@@ -45,8 +45,10 @@ def cache_tables(held: Sequence[Held], root: Path, bound: int) -> Iterator[Rende
     for kind, (count, taken) in sizes_by_kind(each.entry for each in held).items():
         kinds.add_row(kind, str(count), format_megabytes(taken), Text(KINDS[kind].remade, "dim"))
     yield kinds
-    total = sum(each.entry.size for each in held)
-    yield Text(f"\n{format_megabytes(total)} of at most {format_size(bound)} (RIG_CACHE_SIZE) in {root}")
+    total = sum(each.entry.size for each in held if each.entry.kind != "branch")
+    yield Text(
+        f"\nWithout branch points {format_megabytes(total)} of at most {format_size(bound)} (RIG_CACHE_SIZE) in {root}"
+    )
     builds = [path for name in ("build", "buildroot") if (path := root / name).is_dir()]
     if builds:
         named = " and ".join(str(path) for path in builds)

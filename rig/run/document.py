@@ -335,7 +335,11 @@ class Branch(Model):
     time: float
     """Guest seconds at which the guest was saved."""
     changes: tuple[str, ...] = ()
-    """What is different since: settings as NAME=VALUE, and acts. Empty for a control."""
+    """What is different since: settings as NAME=VALUE, and acts, as a user reads them. Empty for a control."""
+    sets: Many[str] = ()
+    """The settings among the changes."""
+    acts: Many[str] = ()
+    """The acts among the changes, each as a step of the plan."""
     past: str = ""
     """How console and records up to the point differ from the parent's; empty if they are the same to the byte."""
     number: int = 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rig.scenario.load import Scenario
     from rig.scenario.parameter import Raw
 
-__all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "render_plan"]
+__all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "parse_step", "render_plan"]
 
 MOST_REPEATS = 1000
 SWAP_DEVICE = "/dev/vda"
@@ -43,6 +44,17 @@ class RenderedStep:
 
     def text(self) -> str:
         return "\t".join([self.verb, *(f"{key}={value.translate(ESCAPES)}" for key, value in self.words)])
+
+
+def parse_step(text: str) -> RenderedStep:
+    """Return the step of a line of a plan: the inverse of RenderedStep.text()."""
+    verb, *words = text.split("\t")
+    pairs = (word.partition("=") for word in words)
+    return RenderedStep(verb, tuple((key, _unescape(value)) for key, _, value in pairs))
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"t": "\t", "n": "\n", "r": "\r"}.get(found[1], found[1]), text)
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,8 @@ def _set(scenario: Scenario, settings: Settings, name: str, text: str) -> Settin
     if "." in name:
         return replace(settings, sysctls={**settings.sysctls, name: _sysctl(name, text)})
     if name not in scenario.parameters:
+        if not scenario.parameters:
+            raise UsageError(f"'{name}' is not a setting of a guest", remedy=did_you_mean(name, GUEST_SETTINGS))
         known = [*scenario.parameters, *GUEST_SETTINGS]
         raise UsageError(
             f"'{scenario.name}' has no parameter '{name}'",

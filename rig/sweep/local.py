@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 
+from rig.branch.sharing import Pasts, shared_pasts
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
+from rig.scenario.load import load_scenario
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, run_point
 
@@ -25,13 +27,15 @@ class LocalExecutor:
 
     async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends."""
+        tasks = list(tasks)
+        pasts = await asyncio.to_thread(self._pasts, tasks)
         finished: asyncio.Queue[Row | BaseException] = asyncio.Queue()
         waiting = iter(tasks)
         working: set[asyncio.Future[None]] = set()
 
         def begin(count: int) -> None:
             for task in islice(waiting, count):
-                each = asyncio.ensure_future(self._one(task, began, finished))
+                each = asyncio.ensure_future(self._one(task, began, finished, pasts))
                 working.add(each)
                 each.add_done_callback(working.discard)
 
@@ -50,14 +54,30 @@ class LocalExecutor:
             for each in working:
                 each.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+            await pasts.close()
+
+    def _pasts(self, tasks: list[PointTask]) -> Pasts:
+        """Return the pasts that tasks of one sweep have in common."""
+        try:
+            scenario = load_scenario(tasks[0].scenario)
+            found = shared_pasts(self._store, scenario, [task.sets for task in tasks])
+        except (IndexError, RigError):
+            # No task, or a scenario or layer that cannot be had: each run then says so itself.
+            return Pasts(self._store, {})
+        shared = {tasks[number].key: past for number, past in found.items()}
+        return Pasts(self._store, shared, record=tasks[0].record, timeout_scale=tasks[0].timeout_scale)
 
     async def _one(
-        self, task: PointTask, began: Callable[[PointTask], None], finished: asyncio.Queue[Row | BaseException]
+        self,
+        task: PointTask,
+        began: Callable[[PointTask], None],
+        finished: asyncio.Queue[Row | BaseException],
+        pasts: Pasts,
     ) -> None:
         try:
             async with self.capacity.room_for(task.memory):
                 began(task)
-                row, _ = await run_point(task, self._store)
+                row, _ = await run_point(task, self._store, pasts=pasts)
         except RigError as error:
             row = row_of_error(error, *task.key, dict(task.settings))
         except asyncio.CancelledError:

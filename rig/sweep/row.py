@@ -51,6 +51,8 @@ class Row(BaseModel):
     oom_constraint: str = ""
     panic: str = ""
     worker: str = ""
+    shared: str = ""
+    """The branch point from which the run began, its past being that of other runs too; empty for a whole run."""
     claims: tuple[Claimed, ...] = ()
 
     def values(self) -> dict[str, float]:
@@ -89,6 +91,7 @@ def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], work
         oom_constraint=(first.constraint or "") if first else "",
         panic=run.panic or "",
         worker=worker,
+        shared=run.branch.point if run.branch is not None else "",
         claims=run.claims,
     )
 

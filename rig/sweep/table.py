@@ -20,6 +20,7 @@ Columns, one row a run, ordered by point and repeat:
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
 | panic | string | the panic's reason; empty where there was none |
 | worker | string | where it ran; empty: in this process |
+| shared | string | the branch point from which it began, its past being that of other runs too; empty: a whole run |
 | claims | map(string, string) | claim -> held, failed, not-applicable, invalid |
 | values | map(string, double) | claim.value -> number it was judged on, in the scenario's unit |
 
@@ -87,7 +88,7 @@ def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
         columns.append((name, arrow.float64(), [getattr(row, name) for row in rows]))
     columns.append(("oom_count", arrow.int32(), [row.oom_count for row in rows]))
     columns.append(("oom_time", arrow.float64(), [row.oom_time for row in rows]))
-    for name in ("oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker"):
+    for name in ("oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker", "shared"):
         columns.append((name, arrow.string(), [getattr(row, name) for row in rows]))
     # Claims and values are maps and not columns, so that sweeps of different scenarios have one schema.
     claims = [[(claim.id, claim.verdict) for claim in row.claims] for row in rows]

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import rig
+from rig.branch.sharing import Pasts
 from rig.errors import RigError
 from rig.experiment.run import Request, run_scenario
 from rig.image.store import Store
@@ -56,13 +57,19 @@ def rig_version() -> str:
     return f"{rig.__version__}+{digest.hexdigest()[:12]}"
 
 
-async def run_point(task: PointTask, store: Store | None = None, worker: str = "") -> tuple[Row, Path | None]:
+async def run_point(
+    task: PointTask, store: Store | None = None, worker: str = "", pasts: Pasts | None = None
+) -> tuple[Row, Path | None]:
     """Run a task; return its row, and the run's directory or None if it did not start.
 
+    pasts: the pasts that tasks share, by their keys.
     A RigError does not propagate: it becomes a row with the verdict `error`.
     """
     request = Request(task.scenario, task.sets, record=task.record, dump_panics=False, timeout_scale=task.timeout_scale)
     try:
+        future = None if pasts is None else await pasts.run(task.key, task.sets)
+        if future is not None:
+            return row_of_run(future.run, *task.key, dict(task.settings), worker), future.directory
         run, directory = await run_scenario(request, NullProgress(), store)
     except RigError as error:
         return row_of_error(error, *task.key, dict(task.settings), worker), None

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from rig.experiment.prepare import find_parts, guest_spec
+from rig.image.continuation import write_continuation
 from rig.image.payload import blank_payload
 from rig.image.store import Store
 from rig.machine.qemu import find_qemu
@@ -29,7 +30,14 @@ async def boot(spec: GuestSpec) -> float:
     with tempfile.TemporaryDirectory(prefix="rig-bench-") as name, runtime_directory("bench") as directory:
         payload = Path(name) / "payload"
         blank_payload(payload)
-        wiring = Wiring(name="bench", directory=directory, payload=payload, shell=spec.clock == "live")
+        write_continuation(directory / "continuation")
+        wiring = Wiring(
+            name="bench",
+            directory=directory,
+            payload=payload,
+            shell=spec.clock == "live",
+            continuation=directory / "continuation",
+        )
         async with started(spec, wiring, find_qemu(), Path(name), Listeners()) as session:
             began = time.perf_counter()
             await session.monitor.execute("cont")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.prepare import prepare_guest
+from rig.image.continuation import write_continuation
 from rig.image.payload import blank_payload
 from rig.machine.session import Listeners, Session, runtime_directory
 from rig.machine.snapshot import restored
@@ -49,6 +50,7 @@ async def measured(count: int, memory: str, *words: str) -> tuple[int, int]:
             directory = stack.enter_context(runtime_directory(f"memory-{number}"))
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rig-bench-")))
             blank_payload(directory / "payload")
+            write_continuation(directory / "continuation")
             wiring = guest.wiring(f"memory-{number}", directory, out)
             session = await stack.enter_async_context(
                 restored(guest.spec, wiring, guest.qemu, out, Listeners(), snapshot)

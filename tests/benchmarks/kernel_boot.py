@@ -20,6 +20,7 @@ from pathlib import Path
 from rig.experiment.prepare import find_parts, guest_spec
 from rig.image.apt import host_suite
 from rig.image.bootfile import BZIMAGE, VMLINUX
+from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file
 from rig.image.payload import blank_payload
 from rig.image.store import Store
@@ -45,7 +46,8 @@ async def boot(store: Store, spec: GuestSpec) -> tuple[float, float]:
     """Boot a guest and return host seconds and guest seconds to READY."""
     with store.staging_directory() as work, runtime_directory("boot") as directory:
         blank_payload(work / "payload")
-        wiring = Wiring(name="boot", directory=directory, payload=work / "payload")
+        write_continuation(work / "continuation")
+        wiring = Wiring(name="boot", directory=directory, payload=work / "payload", continuation=work / "continuation")
         began = time.monotonic()
         async with started(spec, wiring, find_qemu(), work, Listeners()) as session:
             await session.monitor.execute("cont")

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rig.image.store import Store
 from tests.guest.conftest import Rig
 
 SMALL = ("--memory", "128M", "--set", "parent=20M", "--set", "hog=20M", "--set", "every=1ms")
@@ -57,3 +59,89 @@ def test_parameter_of_an_earlier_step_is_a_usage_error(rig: Rig, parent: dict[st
 
     assert done.status == 64
     assert "parent was used before 'hogging'" in done.err
+
+
+def test_later_parameter_acts_and_a_moment_each_make_a_future_of_their_own(
+    rig: Rig, parent: dict[str, Any], environment: dict[str, str]
+) -> None:
+    paced = futures(rig, "--at", "writing-starts", "--run", "every=3ms", "--run", "step=2M")
+    [killed] = futures(rig, "--at", "oom-2ms", "--signal", "hog=KILL")
+
+    begins = [record["t"] for record in records(environment, paced[0], "line") if record["text"].startswith("step")]
+    assert begins[1] - begins[0] >= 0.003
+    assert "step 1 2097152" in {record["text"] for record in records(environment, paced[1], "line")}
+    assert killed["branch"]["past"] == ""
+    [ended] = [record for record in records(environment, killed, "exit") if record["program"] == "hog"]
+    assert ended["signal"] == "KILL"
+    assert ended["t"] >= parent["ooms"][0]["time"] - 0.002
+
+
+def test_future_of_a_future_has_both_changes_and_replays(rig: Rig, parent: dict[str, Any]) -> None:
+    [first] = futures(rig, "--at", "hogging", "--set", "vm.oom_kill_allocating_task=1")
+
+    done = rig("branch", first["id"], "--at", "writing-starts", "--run", "step=2M", "--control", "2", "--json")
+
+    found = json.loads(done.out)
+    assert [each["parent"] for each in found] == [first["id"]] * 3
+    assert {each["branch"]["past"] for each in found} == {""}
+    assert found[0]["sysctls"]["vm.oom_kill_allocating_task"] == "1"
+    assert found[0]["ooms"][0]["killed"][0].startswith("child")
+    assert rig("replay", found[0]["id"]).status == 0
+    assert first["id"] in rig("branch", found[0]["id"], "--tree").out
+
+
+def test_future_is_exported_with_its_branch_point(
+    rig: Rig, parent: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    [found] = futures(rig, "--at", "hogging", "--control", "1")
+    assert rig("export", found["id"], str(tmp_path / "run.tar.zst")).status == 0
+    shutil.rmtree(Path(environment["RIG_RUNS"]) / found["id"])
+    [point] = (Store().root / "branch").glob(found["branch"]["key"])
+    shutil.rmtree(point)
+
+    assert rig("import", str(tmp_path / "run.tar.zst")).status == 0
+
+    assert rig("replay", found["id"]).status == 0
+
+
+def test_damaged_branch_point_is_made_anew(rig: Rig, parent: dict[str, Any], environment: dict[str, str]) -> None:
+    [first] = futures(rig, "--at", "hogging", "--control", "1")
+    ram = Store().root / "branch" / first["branch"]["key"] / "ram.pages"
+    with ram.open("r+b") as file:
+        file.write(b"damaged")
+
+    done = rig("branch", parent["id"], "--at", "hogging", "--control", "1", "--json")
+
+    assert "was damaged on disk (ram.pages)" in done.err
+    runs = Path(environment["RIG_RUNS"])
+    [again] = json.loads(done.out)
+    assert (runs / again["id"] / "events.jsonl").read_bytes() == (runs / first["id"] / "events.jsonl").read_bytes()
+
+
+def records(environment: dict[str, str], run: dict[str, Any], ev: str) -> list[dict[str, Any]]:
+    lines = (Path(environment["RIG_RUNS"]) / run["id"] / "events.jsonl").read_text().splitlines()
+    return [record for line in lines if (record := json.loads(line))["ev"] == ev]
+
+
+def test_sweep_shares_the_past_with_the_same_verdicts(rig: Rig) -> None:
+    small = ("--set", "memory=128M", "--set", "parent=20M", "--set", "hog=20M", "--set", "every=1ms")
+
+    swept = rig("sweep", "overcommit-oops", *small, "--over", "step=2M,4M,8M", "--json")
+    alone = rig("sweep", "overcommit-oops", *small, "--over", "step=2M", "--json")
+
+    rows = json.loads(swept.out)
+    assert [row["shared"] for row in rows] == ["writing-starts"] * 3
+    [whole] = json.loads(alone.out)
+    assert whole["shared"] == ""
+    assert [row["verdict"] for row in rows] == ["reproduced"] * 3
+    assert rows[0]["oom_victim"] == whole["oom_victim"]
+
+
+def test_run_on_the_live_clock_cannot_be_branched(rig: Rig) -> None:
+    done = rig("run", "fork-returns-twice", "--clock", "live", "--json")
+    assert done.out, done.err
+
+    done = rig("branch", "last", "--at", "start", "--control", "1")
+
+    assert done.status == 64
+    assert "live clock cannot be branched" in done.err

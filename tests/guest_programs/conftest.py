@@ -43,7 +43,7 @@ def step(verb: str, *words: str) -> str:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("guest-build")
-    subprocess.run(["make", "-s", "-C", GUEST, f"O={directory}"], check=True)
+    subprocess.run(["make", "-s", "-C", GUEST, f"O={directory}", "WERROR=-Werror"], check=True)
     return directory
 
 

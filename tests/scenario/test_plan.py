@@ -51,15 +51,19 @@ def test_sysctls_and_swap_come_first() -> None:
 
 
 def test_program_is_started_from_the_payload_with_its_arguments() -> None:
-    spawn = next(step for step in plan("every=500ms").steps if step.verb == "spawn")
+    rendered = plan("every=500ms")
+
+    spawn = next(step for step in rendered.steps if step.verb == "spawn")
 
     assert spawn.words == (
         ("program", "cow-writer"),
         ("arg", "{payload}/bin/cow-writer"),
+        ("stdin", "plan"),
         ("arg", f"--size={200 << 20}"),
-        ("arg", f"--step={4 << 20}"),
-        ("arg", "--every=0.5"),
+        ("arg", "--told"),
     )
+    told = next(step for step in rendered.steps if step.verb == "tell")
+    assert dict(told.words)["text"] == f"step={4 << 20} every=0.5"
 
 
 def test_option_that_a_template_leaves_empty_is_left_out(tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_run_ends_when_its_claims_are_decided_unless_asked_to_go_on() -> None:
 
 
 def test_without_a_hog_no_step_speaks_of_it() -> None:
-    assert "hog" not in plan("hog=0").text().replace("label=hogging", "")
+    assert "hog" not in plan("hog=0").text().replace("label=hogging", "").replace("name=hogging", "")
 
 
 def test_missing_program_file_names_what_there_is(tmp_path: Path) -> None:

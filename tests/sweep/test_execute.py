@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rig.branch.sharing import Pasts
 from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
 from rig.image.store import Store
@@ -228,7 +229,7 @@ def test_sweep_holds_no_claims_of_the_points_that_are_done(tmp_path: Path, monke
 def test_local_executor_begins_no_more_runs_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     alive: list[int] = []
 
-    async def run_point(task: PointTask, store: Store) -> tuple[Row, None]:
+    async def run_point(task: PointTask, store: Store, pasts: Pasts) -> tuple[Row, None]:
         alive.append(len(asyncio.all_tasks()))
         await asyncio.sleep(0)
         return made.row(task.point), None

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rig.branch.sharing import Pasts, SharedPast, shared_pasts
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
@@ -87,6 +89,7 @@ async def find_frontier(
 
     async def curve(number: int, at: tuple[tuple[str, str], ...]) -> Curve:
         rows: list[Row] = []
+        pasts = Pasts(store, _past(store, scenario, scale, (*fixed, *at)), timeout_scale=timeout_scale)
 
         async def judge(step: int, repeat: int) -> str:
             settings = (*at, (scale.name, scale.text(step)))
@@ -97,17 +100,32 @@ async def find_frontier(
                 point, repeat, str(scenario.directory), sets, settings, memory, timeout_scale=timeout_scale
             )
             async with capacity.room_for(memory):
-                row, _ = await run_point(task, store)
+                row, _ = await run_point(task, store, pasts=pasts)
             rows.append(row)
             ended(row)
             return row.verdict
 
-        found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
+        try:
+            found = await find_edges(judge, scale.steps, scan=scan, repeat=repeat)
+        finally:
+            await pasts.close()
         foreseen = await asyncio.to_thread(predict, scale, rows, lambda row: _settings(scenario, fixed, row))
         edges = tuple(_curve_edge(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
         return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))), foreseen)
 
     return list(await asyncio.gather(*(curve(number, at) for number, at in enumerate(points))))
+
+
+def _past(
+    store: Store, scenario: Scenario, scale: Scale, others: Sequence[tuple[str, str]]
+) -> Mapping[tuple[int, int], SharedPast]:
+    """Return the past that the runs at both ends of the scale have in common, for every run of the curve."""
+    ends = [
+        tuple(f"{name}={value}" for name, value in (*others, (scale.name, scale.text(step))))
+        for step in (0, scale.steps)
+    ]
+    found = shared_pasts(store, scenario, ends, fewest=2)
+    return defaultdict(lambda: found[0]) if found else {}
 
 
 def _memory(scenario: Scenario, sets: tuple[str, ...]) -> int:

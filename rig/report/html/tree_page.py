@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""The report of a tree as one HTML file: the past, and for each future what differed, its verdict and its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rig.report.branch import outcome_of
+from rig.report.html.drawing import DrawnPanel, draw, seconds
+from rig.report.html.environment import environment, stylesheet
+from rig.report.html.page import read_source
+from rig.report.plots.timeline import Timeline, timeline
+
+if TYPE_CHECKING:
+    from rig.run.document import Claimed, Run
+
+__all__ = ["tree_report"]
+
+MOST_RUNS = 100
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A run on the page.
+
+    drawn: its memory over time, or None for a run without samples.
+    at: where on the time axis it was branched off, from 0 to 1; None for the first run.
+    """
+
+    run: Run
+    outcome: str
+    link: str
+    drawn: DrawnPanel | None
+    ticks: tuple[tuple[float, str], ...]
+    at: float | None
+    not_held: tuple[Claimed, ...]
+
+
+def tree_report(runs: Sequence[Run], root: Path) -> str:
+    """Return the page.
+
+    runs: of one tree, the first of them at its top.
+    root: the directory of the runs' directories; the page is in a directory beside them.
+    Raises RigError for a run that cannot be read.
+    """
+    shown = [_shown(run, root) for run in runs[:MOST_RUNS]]
+    template = environment().get_template("tree.html.j2")
+    return template.render(css=stylesheet(), top=runs[0], runs=shown, left_out=len(runs) - len(shown))
+
+
+def _shown(run: Run, root: Path) -> _Shown:
+    source = read_source(root / run.id)
+    line = timeline(run, source.records, source.oom_event)
+    panels = draw(line) if line else []
+    return _Shown(
+        run=run,
+        outcome=outcome_of(run),
+        link=f"../{run.id}/report.html",
+        drawn=panels[0] if panels else None,
+        ticks=_ticks(line) if line else (),
+        at=line.scale.place(run.branch.time) if line and run.branch else None,
+        not_held=tuple(claim for claim in run.claims if claim.verdict in ("failed", "invalid")),
+    )
+
+
+def _ticks(line: Timeline) -> tuple[tuple[float, str], ...]:
+    times = line.scale.ticks([mark.time for mark in line.marks])
+    return tuple((line.scale.place(time), text) for time, text in zip(times, seconds(times), strict=True))
