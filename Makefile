@@ -83,9 +83,6 @@ test: all-extras test-packages page ## All tests: the fast ones, then those that
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
-cause-logs: all-extras ## Make reports of known causes in guests, for the tests: make cause-logs KERNELS=debian:sid
-	$(PY) -m tests.klog.causes $(KERNELS)
-
 klog-certainty: all-extras ## How certain the log reader says it is, against how often it is right
 	$(PY) -m tests.benchmarks.klog_certainty --wrong
 
@@ -148,4 +145,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
+.PHONY: klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu

@@ -3,7 +3,15 @@ import { loadPyodide } from "./pyodide/pyodide.mjs";
 
 const here = new URL(".", import.meta.url).href;
 
+const check = async (name) => {
+  const found = await fetch(`${here}${name}`, { method: "HEAD" });
+  if (!found.ok) throw new Error(`${name} is missing`);
+};
+
 const start = async () => {
+  if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly");
+  // Pyodide never answers where its own files are missing.
+  await Promise.all(["pyodide/pyodide.asm.wasm", "pyodide/pyodide.asm.mjs", "pyodide/python_stdlib.zip"].map(check));
   const [python, code] = await Promise.all([
     loadPyodide({ indexURL: `${here}pyodide/` }),
     fetch(`${here}rig.zip`).then((found) => { if (!found.ok) throw new Error("rig.zip is missing"); return found.arrayBuffer(); }),

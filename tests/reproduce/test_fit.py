@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""How much larger a guest or a limit should be, from the records of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rig.reproduce.replica import Replica
+from rig.reproduce.reproduce import _fitted, _missing
+from rig.run.records import Records
+from tests.reproduce.test_agreement import exact
+from tests.reproduce.test_replica import replica
+
+MIB = 1 << 20
+
+
+def records(*items: dict[str, Any]) -> Records:
+    return Records(items=tuple({"n": number, "t": float(number), **item} for number, item in enumerate(items)))
+
+
+def sample(label: str, available_kb: int, oom_kill: int = 0, **meminfo: int) -> dict[str, Any]:
+    return {
+        "ev": "sample",
+        "label": label,
+        "meminfo": {"MemAvailable": available_kb, "MemTotal": 500_000, **meminfo},
+        "vmstat": {"oom_kill": oom_kill},
+    }
+
+
+def page_cache_of(found: Replica) -> Replica:
+    """Return the replica with an invoker that takes memory of another kind than its own."""
+    *others, last = found.actors
+    return replace(found, actors=(*others, replace(last, trigger="file-read")))
+
+
+def test_probe_gives_the_guest_what_the_actors_need() -> None:
+    found = replica()
+    wanted = sum(actor.held for actor in found.actors) + found.growth
+
+    fitted = _fitted(found, records(sample("start", 300 << 10)))
+
+    assert wanted <= fitted.memory - found.memory + (300 << 20) <= wanted + 2 * MIB
+
+
+def test_limit_of_a_cgroup_is_what_its_actors_need() -> None:
+    found = replica(cgroup="/job")
+
+    fitted = _fitted(found, records())
+
+    assert fitted.limit is not None
+    assert fitted.limit >= sum(actor.held for actor in found.actors) + found.growth
+
+
+def test_room_that_is_left_beyond_the_growth_is_taken_away() -> None:
+    found = page_cache_of(replica())
+    looked = records(sample("start", 400 << 10), sample("held", (found.growth + 20 * MIB) >> 10))
+
+    assert abs(_missing(found, looked, exact(found)) + 20 * MIB) < 4096
+
+
+def test_invoker_that_is_too_large_tells_how_much_too_late_it_was() -> None:
+    found = replica()
+    run = exact(found)
+    holders = tuple(
+        replace(each, rss_kb=each.rss_kb + 8192) if each.pid == run.invoker_pid else each for each in run.holders
+    )
+    looked = records(sample("start", 400 << 10), sample("held", found.growth >> 10))
+
+    assert abs(_missing(found, looked, replace(run, holders=holders)) + 8 * MIB) < 8192
+
+
+def test_kill_while_the_actors_take_their_memory_asks_for_what_is_missing() -> None:
+    found = replica()
+    run = exact(found)
+    kinds = {**run.kinds, "anonymous": run.kinds["anonymous"] - 50 * 1024}
+    looked = records(
+        sample("start", 400 << 10), {"ev": "line", "text": "lost hog"}, sample("held", 100 << 10, oom_kill=1)
+    )
+
+    assert _missing(found, looked, replace(run, kinds=kinds)) > 40 * MIB
