@@ -2,10 +2,11 @@
 """What a branch point saves: futures of the main job beside whole runs, a sweep that shares its past beside one that
 does not, and the memory of eight futures beside one, each with its reference in the same run.
 
-    python -m tests.benchmarks.branch [--only futures|sweep|memory]
+    python -m tests.benchmarks.branch [--only futures|controls|sweep|memory]
 
 1. Ten futures from `writing-starts`, decided, beside ten whole runs: at most half of their time, and at most 1.0 s each.
    Saving the point at most 1.0 s (beside the run up to it), restoring it, with 430 MB in use, at most 0.25 s.
+   Twenty futures without a change are the same to the byte.
 2. A sweep of 24 points over `every` and two sysctls that only the OOM killer reads: at least three times the points a
    minute of one whose points are whole runs, with the same verdicts and the same numbers.
 3. Eight futures at once: the sum of their PSS, at most three times that of one.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.branch.changes import Changes, plan_future
+from rig.branch.controls import same_futures
 from rig.branch.futures import Saved, open_origin, run_futures, saved_point
 from rig.branch.sharing import Pasts
 from rig.branch.source import locate, read_past
@@ -71,6 +73,12 @@ async def futures(count: int = 10) -> None:
     print(f"{took / count:.2f} s each (at most 1.0); load {os.getloadavg()[0]:.1f}")
     print(f"the point, with the run up to it: {save:.2f} s{' (it was in the cache)' if not point.fresh else ''}")
     print(f"restore: median {statistics.median(restores):.2f} s, most {max(restores):.2f} s (at most 0.25)")
+
+
+async def controls(count: int = 20) -> None:
+    point, _, _ = await saved(Store())
+    found = await run_futures(point, [Changes()] * count)
+    print(f"{count} futures without a change: {same_futures(found) or 'the same to the byte, console and records'}")
 
 
 async def sweep() -> None:
@@ -139,11 +147,11 @@ async def used(point: Saved, count: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("futures", "sweep", "memory"))
+    parser.add_argument("--only", choices=("futures", "controls", "sweep", "memory"))
     chosen = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="rig-bench-") as runs:
         os.environ["RIG_RUNS"] = runs
-        for name, part in (("futures", futures), ("sweep", sweep), ("memory", memory)):
+        for name, part in (("futures", futures), ("controls", controls), ("sweep", sweep), ("memory", memory)):
             if chosen in (None, name):
                 asyncio.run(part())
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.home import Called, Home, mounted, remove
-from tests.faults.signals import QUICK, exported
+from tests.faults.signals import QUICK, branched, exported
 
-__all__ = ["cache", "export", "import_", "read_only", "runs", "runtime"]
+__all__ = ["branch_point", "cache", "export", "import_", "read_only", "runs", "runtime"]
 
 Cases = Iterator[tuple[str, str]]
 
@@ -58,6 +58,15 @@ def cache(home: Home, count: int) -> Cases:
     used = sum(path.stat().st_blocks * 512 for path in home.cache.rglob("*") if path.is_file()) >> 10
     for size in _sizes(count, 20, 80_000):
         yield f"{size} kB", _small(home, home.cache, used + size, ("run", *QUICK), "RIG_CACHE")
+
+
+def branch_point(home: Home, count: int) -> Cases:
+    """The cache has room for a part of a branch point."""
+    words = branched(home)
+    used = sum(path.stat().st_blocks * 512 for path in home.cache.rglob("*") if path.is_file()) >> 10
+    for size in _sizes(count, 20, 80_000):
+        remove(home.cache / "branch")
+        yield f"{size} kB", _small(home, home.cache, used + size, words, "RIG_CACHE")
 
 
 def runtime(home: Home, count: int) -> Cases:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.home import Home, remove
 
-__all__ = ["QUICK", "SWEEP", "cold_run", "export", "import_", "replay", "run", "sweep"]
+__all__ = ["QUICK", "SWEEP", "branch", "branched", "cold_run", "export", "import_", "replay", "run", "sweep"]
 
 QUICK = ("overcommit-oops", "--memory", "128M", "--set", "parent=40M", "--set", "hog=30M", "--set", "every=1s")
 """A small run, which takes two or three seconds."""
@@ -72,6 +72,18 @@ def cold_run(home: Home, count: int) -> Cases:
 def sweep(home: Home, count: int) -> Cases:
     """Signals to `rig sweep`, which has two points."""
     yield from _at_moments(home, SWEEP, count, _nothing)
+
+
+def branch(home: Home, count: int) -> Cases:
+    """Signals to `rig branch` while it saves the point and runs two futures."""
+    yield from _at_moments(home, branched(home), count, lambda: remove(home.cache / "branch"))
+
+
+def branched(home: Home) -> tuple[str, ...]:
+    """Make a run, and return the words of a command that branches it."""
+    home.rig("run", *QUICK)
+    (kept,) = [path.name for path in home.runs.iterdir() if (path / "run.json").is_file()]
+    return ("branch", kept, "--at", "writing-starts", "--control", "2")
 
 
 def replay(home: Home, count: int) -> Cases:

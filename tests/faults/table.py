@@ -33,6 +33,7 @@ ROWS = (
     Row("signal to run", signals.run, 20, 2),
     Row("signal to a cold run", signals.cold_run, 20, 1),
     Row("signal to sweep", signals.sweep, 20, 1),
+    Row("signal to branch", signals.branch, 20, 1),
     Row("signal to replay", signals.replay, 20, 1),
     Row("signal to export", signals.export, 20, 2),
     Row("signal to import", signals.import_, 20, 2),
@@ -40,6 +41,7 @@ ROWS = (
     Row("QEMU is stopped", qemu.stopped, 20, 1),
     Row("full disk: runs", disks.runs, 20, 2),
     Row("full disk: cache", disks.cache, 20, 1),
+    Row("full disk: branch points", disks.branch_point, 20, 1),
     Row("full disk: sockets and temporary files", disks.runtime, 20, 1),
     Row("full disk: export", disks.export, 20, 1),
     Row("full disk: import", disks.import_, 20, 1),
@@ -51,5 +53,6 @@ ROWS = (
     Row("crafted archive", inputs.archives, 10_000, 0),
     Row("mutated log", inputs.logs, 3000, 300),
     Row("hostile guest", guests.hostile, 20, 2),
+    Row("two rigs that want one branch point", together.one_branch_point, 5, 1),
     Row("eight rigs at once, on an empty cache", together.eight, 1, 0),
 )

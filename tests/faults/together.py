@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Eight rigs at once that find nothing built."""
+"""Rigs at once that find nothing built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tests.faults.home import Home, remove
-from tests.faults.signals import QUICK
+from tests.faults.signals import QUICK, branched
 
-__all__ = ["eight"]
+__all__ = ["eight", "one_branch_point"]
 
 
 def eight(home: Home, count: int) -> Iterator[tuple[str, str]]:
@@ -25,3 +25,14 @@ def eight(home: Home, count: int) -> Iterator[tuple[str, str]]:
         yield f"rig {number}", problem or left
     made = len(list((home.cache / "snapshot").iterdir()))
     yield "snapshots made", "" if made == 1 else f"{made}"
+
+
+def one_branch_point(home: Home, count: int) -> Iterator[tuple[str, str]]:
+    """Start two rigs that want one branch point, which is not there: one saves it, both have their futures."""
+    words = branched(home)
+    for number in range(count):
+        remove(home.cache / "branch")
+        called = [home.end(process) for process in [home.begin(*words) for _ in range(2)]]
+        made = len(list((home.cache / "branch").iterdir()))
+        problems = [each.broken((called[0].status or 0,)) for each in called]
+        yield f"time {number}", next(filter(None, problems), "") or ("" if made == 1 else f"{made} were made")
