@@ -25,7 +25,8 @@ def test_remedies_of_the_main_job(rig: Rig) -> None:
     )  # fmt: skip
 
     assert found["memory"]["outcome"] == "prevented"
-    assert found["zram"]["outcome"] in ("prevented", "later")
+    # A child that writes without a pause is not killed with compressed swap, and waits for it.
+    assert found["zram"]["outcome"] in ("prevented", "stalled")
     assert found["vm.overcommit_memory"]["outcome"] == "refused earlier"
     assert found["oom_score_adj of hog"]["outcome"] == "another died"
     assert found["vm.panic_on_oom=1"]["outcome"] == "worse"
