@@ -81,19 +81,21 @@ def test_qemu_killed_in_the_middle_is_an_error_with_what_was_heard(environment: 
     assert "did not finish its recording" in recording["reason"]
 
 
-def test_damaged_snapshot_is_found_and_made_again(rig: Rig, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "mended"), [("state", "it is put back from a copy"), ("ram.sparse", "it is built again")]
+)
+def test_damaged_snapshot_is_found_and_mended(rig: Rig, file: str, mended: str) -> None:
     first = rig("run", "overcommit-oops", "--memory", "400M", "--set", "hog=90M", "--json")
     key = first.run()["environment"]["snapshot_hash"]
     cache = Path(os.environ.get("RIG_CACHE") or Path.home() / ".cache/rig")
-    state = cache / "snapshot" / key / "state"
-    with state.open("r+b") as file:
-        file.seek(1 << 20)
-        file.write(b"damage")
+    with (cache / "snapshot" / key / file).open("r+b") as damaged:
+        damaged.seek(100_000)
+        damaged.write(b"damage")
 
     second = rig("run", "overcommit-oops", "--memory", "400M", "--set", "hog=90M", "--json")
 
     assert second.status == first.status
-    assert "snapshot was damaged on disk (state): it is built again" in second.err
+    assert f"snapshot was damaged on disk ({file}): {mended}" in second.err
 
 
 def test_qemu_that_is_missing_is_named_with_its_package(rig: Rig) -> None:

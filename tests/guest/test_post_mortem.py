@@ -234,7 +234,7 @@ def test_post_mortem_without_symbols_shows_the_guests_own_page_maps_and_says_so(
 
 
 @pytest.mark.usefixtures("symbols")
-def test_recording_cut_short_before_the_place_says_so(rig: Rig, killed: str, tmp_path: Path) -> None:
+def test_recording_cut_short_before_the_stop_point_says_so(rig: Rig, killed: str, tmp_path: Path) -> None:
     directory = tmp_path / "cut"
     shutil.copytree(killed, directory)
     recording = directory / "recording/replay.bin"
@@ -243,7 +243,7 @@ def test_recording_cut_short_before_the_place_says_so(rig: Rig, killed: str, tmp
     called = rig("post-mortem", str(directory))
 
     assert called.status == 3
-    assert "before it came to oom" in called.err
+    assert "before it reached oom" in called.err
     assert "Traceback" not in called.err
 
 
