@@ -293,7 +293,7 @@ class Store:
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             directory.chmod(0o755)
             # A recording rests on its snapshot, so that must outlive a power cut as the recording does. The memory of a
-            # branch point is made again to the byte, and verified after the next boot; writing it through takes seconds.
+            # branch point is made again to the byte, and verified after a boot; writing it through takes seconds.
             if kind != "branch":
                 sync_tree(directory)
             hold(directory / MANIFEST)
