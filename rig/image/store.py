@@ -292,8 +292,8 @@ class Store:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             directory.chmod(0o755)
-            # A recording rests on its snapshot, so that must outlive a power cut as the recording does. A branch point
-            # is made again to the byte, and is verified after the next boot; writing half a gigabyte takes seconds.
+            # A recording rests on its snapshot, so that must outlive a power cut as the recording does. The memory of a
+            # branch point is made again to the byte, and verified after a boot; writing it through takes seconds.
             if kind != "branch":
                 sync_tree(directory)
             hold(directory / MANIFEST)

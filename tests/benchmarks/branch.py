@@ -132,7 +132,7 @@ async def used(point: Saved, count: int) -> int:
             write_continuation(directory / "continuation", plan.continuation)
             wiring = replace(
                 guest.wiring(f"future-{number}", directory, out),
-                payload=point.branch_point.payload, rr=None, recording=None, prealloc=False,
+                payload=point.branch_point.payload, recorder=None, prealloc=False,
             )  # fmt: skip
             session = await stack.enter_async_context(
                 restored(guest.spec, wiring, guest.qemu, out, Listeners(), point.branch_point)
