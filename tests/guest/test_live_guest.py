@@ -20,23 +20,25 @@ pytestmark = pytest.mark.guest
 def live(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     """Start a live guest with a copied file and a disk, and yield its name."""
     (tmp_path / "greeting").write_text("hello\n")
+    errors = (tmp_path / "errors").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "rig", "shell", "--wait", "--memory", "256M", "--disk", "32M",
          "--copy", f"{tmp_path / 'greeting'}:/work/greeting"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
         # A shell starts background jobs with SIGINT ignored, and rig would inherit that from the tests.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "is up" in line
+        assert "is up" in line, (tmp_path / "errors").read_text()
         yield line.split()[1]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
     finally:
         process.kill()
         process.wait()
+        errors.close()
 
 
 def test_commands_and_files_go_both_ways(live: str, rig: Rig, tmp_path: Path) -> None:
