@@ -260,21 +260,14 @@ def _tell(record: dict[str, Any], progress: Progress) -> None:
 
 async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlines) -> None:
     """Copy programs and plan into a live guest over SSH, and create the file on which the agent starts the plan."""
-    from rig.machine.ssh import connected, forwarded_port
+    from rig.machine.ssh import forwarded_port, push_plan
 
     port = forwarded_port(await session.monitor.human("info usernet"))
     ssh_record = await session.record("ssh", deadlines.boot)
-    files = {f"/run/rig/payload/{target}": source for target, source in payload.files.items()}
-    texts = {f"/run/rig/payload/{target}": text for target, text in payload.texts.items()}
-    texts["/run/rig/payload/plan"] = payload.plan or ""
-    links = {f"/run/rig/payload/{target}": to for target, to in payload.links.items()}
-
-    def push() -> None:
-        with connected(port, key, str(ssh_record.get("host_key", "")), deadlines.boot) as shell:
-            shell.push(files, texts, links)
-            shell.run("touch /run/rig/go")
-
-    await asyncio.to_thread(push)
+    await asyncio.to_thread(
+        push_plan, port, key, str(ssh_record.get("host_key", "")), deadlines.boot,
+        plan=payload.plan or "", files=payload.files, texts=payload.texts, links=payload.links,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from rig.machine.live_guest import LiveGuest, guest_name
 from rig.machine.session import Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import restored
 from rig.machine.spec import Layer
-from rig.machine.ssh import connected, forwarded_port, new_key
+from rig.machine.ssh import forwarded_port, new_key, push_plan
 from rig.machine.terminal import attach, wait_for_prompt
 from rig.run.progress import Progress
 from rig.scenario.plan import RenderedPlan, RenderedStep
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["shell"]
 
-PAYLOAD = "/run/rig/payload"
 READY = "ready-for-the-user"
 FOREVER = 30 * 365 * 86400
 """Guest seconds: how long the plan sleeps while the user works."""
@@ -125,24 +124,16 @@ async def _run_steps(
         RenderedStep("mark", (("name", READY),)),
         RenderedStep("sleep", (("seconds", str(FOREVER)),)),
     )
-    texts = {f"{PAYLOAD}/{target}": text for target, text in extra.texts.items()}
-    texts[f"{PAYLOAD}/plan"] = replace(plan, steps=(*plan.steps, *last)).text()
-
-    def push() -> None:
-        with connected(live.port, key, live.host_key, deadlines.boot) as shell:
-            shell.push(
-                {f"{PAYLOAD}/{target}": source for target, source in extra.files.items()},
-                texts,
-                {f"{PAYLOAD}/{target}": to for target, to in extra.links.items()},
-            )
-            shell.run("touch /run/rig/go")
-
+    text = replace(plan, steps=(*plan.steps, *last)).text()
     # Before the plan starts: a record that comes earlier than the wait for it is missed.
     marked = asyncio.ensure_future(session.record("mark", 2 * deadlines.boot))
     ended = asyncio.ensure_future(session.record("end", 2 * deadlines.boot))
     await asyncio.sleep(0)
     try:
-        await asyncio.to_thread(push)
+        await asyncio.to_thread(
+            push_plan, live.port, key, live.host_key, deadlines.boot,
+            plan=text, files=extra.files, texts=extra.texts, links=extra.links,
+        )  # fmt: skip
         await asyncio.wait({marked, ended}, return_when=asyncio.FIRST_COMPLETED)
         if marked.done():
             marked.result()

@@ -9,7 +9,7 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +23,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
-__all__ = ["Shell", "connected", "convert_errors", "forwarded_port", "free_port", "new_key"]
+__all__ = ["Shell", "connected", "convert_errors", "forwarded_port", "free_port", "new_key", "push_plan"]
 
 
 def free_port() -> int:
@@ -125,6 +125,9 @@ class Shell:
                     file.write(text.encode())
                 sums[target] = hashlib.sha256(text.encode()).hexdigest()
             for target, to in (links or {}).items():
+                # From an earlier try whose connection broke.
+                with contextlib.suppress(FileNotFoundError):
+                    sftp.remove(target)
                 sftp.symlink(to, target)
         listing = self.run("sha256sum " + " ".join(f"'{name}'" for name in sums))
         seen = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in listing.splitlines() if "  " in line}
@@ -187,3 +190,40 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
     finally:
         with contextlib.suppress(Exception):
             transport.close()
+
+
+PAYLOAD = "/run/rig/payload"
+PUSH_TRIES = 3
+
+
+def push_plan(
+    port: int,
+    key: paramiko.PKey,
+    host_key: str,
+    timeout: float,
+    *,
+    plan: str,
+    files: Mapping[str, Path],
+    texts: Mapping[str, str],
+    links: Mapping[str, str],
+) -> None:
+    """Copy a plan and its payload into a live guest, and create the file on which the agent starts the plan.
+
+    files, texts, links: paths in the payload, as Shell.push() takes them.
+    A connection that breaks is made again: on a busy host the guest's server has closed one under load.
+    Raises GuestError when the server does not come up, or when the connection breaks PUSH_TRIES times.
+    """
+    for attempt in range(1, PUSH_TRIES + 1):
+        try:
+            with connected(port, key, host_key, timeout) as shell:
+                shell.push(
+                    {f"{PAYLOAD}/{target}": source for target, source in files.items()},
+                    {f"{PAYLOAD}/{target}": text for target, text in {**texts, "plan": plan}.items()},
+                    {f"{PAYLOAD}/{target}": to for target, to in links.items()},
+                )
+                shell.run("touch /run/rig/go")
+            return
+        except GuestError as error:
+            if attempt == PUSH_TRIES:
+                raise
+            logging.getLogger(__name__).info("%s: trying again", error)
