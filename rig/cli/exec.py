@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
 from rig.cli.prefetch import prefetch
 from rig.cli.print_error import print_error
+from rig.cli.root_options import BehindDashes, RootOptions
 from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -30,44 +31,18 @@ __all__ = ["app"]
 
 app = typer.Typer()
 BROKEN = 125
-COMMAND = "rig.exec.command"
-"""Where the words behind `--` are kept for the command's function."""
 
 
-class _BehindDashes(typer.core.TyperCommand):
-    """A command whose options end at `--`, which must be there: what is behind it is the guest's."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[COMMAND] = tuple(args[at + 1 :])
-            args = args[:at]
-        elif "--help" not in args and not ctx.resilient_parsing:
-            raise UsageError(
-                "no program follows --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
-            )
-        rest: list[str] = super().parse_args(ctx, args)
-        return rest
+class _ExecCommand(BehindDashes):
+    missing = UsageError(
+        "no program follows --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
+    )
 
 
 @dataclass(frozen=True)
-class ProgramOptions:
+class ProgramOptions(RootOptions):
     """Where the program's files come from, and what it is given."""
 
-    deb: Annotated[list[str], typer.Option(metavar="PACKAGE", help="A Debian package for the program's root.")] = field(
-        default_factory=list
-    )
-    root: Annotated[
-        str | None,
-        typer.Option(metavar="DIR|TAR|ARCHIVE", help="The program's root: a directory, a tar, a docker or OCI image."),
-    ] = None
-    copy: Annotated[
-        list[str],
-        typer.Option(metavar="FILE[:PATH]", help="A file or directory to copy into the guest, as FILE or FILE:PATH."),
-    ] = field(default_factory=list)
-    cgroup: Annotated[
-        list[str], typer.Option(metavar="FILE=VALUE", help="A setting of the program's cgroup, as in memory.max=256M.")
-    ] = field(default_factory=list)
     oom_score_adj: Annotated[
         int, typer.Option(min=-1000, max=1000, metavar="N", help="The program's oom_score_adj.")
     ] = 0
@@ -79,11 +54,6 @@ class ProgramOptions:
     ] = None
     cwd: Annotated[
         str | None, typer.Option(metavar="DIR", help="The program's working directory; default: the image's, or /work.")
-    ] = None
-    zram: Annotated[str | None, typer.Option(metavar="SIZE", help="Swap in compressed memory, as in 128M.")] = None
-    disk: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE[:DIR]", help="A disk for files (ext4, live clock) at DIR, as in 1G:/var/lib."),
     ] = None
     tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the program a terminal, without any input.")] = False
     timeout: Annotated[str, typer.Option(metavar="TIME", help="Time limit for the program, on the guest's clock.")] = (
@@ -118,7 +88,7 @@ def _group() -> None:
     """Keeps the one command below a command of a group."""
 
 
-@app.command("exec", cls=_BehindDashes, options_metavar="[OPTIONS] -- PROGRAM [ARG…]")
+@app.command("exec", cls=_ExecCommand, options_metavar="[OPTIONS] -- PROGRAM [ARG…]")
 @flatten_options
 def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, how: ExecOptions) -> None:
     """Run a program in a guest of its own: rig exec --memory 256M -- sh -c 'tail /dev/zero'
@@ -134,18 +104,12 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
     prefetch()
     # Not imported above: QEMU's version and the images' digests are found out while Python reads these modules.
     from rig.program.expectation import parse_expectation
-    from rig.program.request import ProgramRequest, parse_cgroup, parse_disk, parse_env, parse_timeout
+    from rig.program.request import ProgramRequest, parse_cgroup, parse_env, parse_timeout
 
-    size, disk = (None, None) if program.disk is None else parse_disk(program.disk)
-    added = {"zram": program.zram, "disk": size}
-    if size is not None and guest.clock is None:
-        # An idle warp guest skips to its next timer, so a wait for the disk would take as long as that timer is away:
-        # a guest that waited 7 s for its disk counted 343 s.
-        added["clock"] = "live"
     with _standard_input() as stdin:
         request = ProgramRequest(
-            command=ctx.meta.get(COMMAND, ()),
-            sets=(*guest.settings(), *(f"{name}={value}" for name, value in added.items() if value is not None)),
+            command=BehindDashes.words(ctx),
+            sets=program.settings(guest),
             packages=tuple(program.deb),
             root=program.root,
             copies=tuple(program.copy),
@@ -154,7 +118,7 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
             user=program.user,
             cwd=program.cwd,
             oom_score_adj=program.oom_score_adj,
-            disk=disk,
+            disk=program.mount_point,
             tty=program.tty,
             stdin=stdin,
             timeout=parse_timeout(program.timeout),

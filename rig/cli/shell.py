@@ -8,19 +8,20 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import typer
 
 from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
+from rig.cli.root_options import BehindDashes, RootOptions
 from rig.errors import UsageError
 from rig.experiment.run import Request, check_request
 from rig.experiment.shell import shell as open_shell
 from rig.machine.live_guest import LiveGuest, choose_guest
 from rig.machine.ssh import connected
 from rig.machine.transfer import copy_from_guest, copy_to_guest
-from rig.program.request import ProgramRequest, parse_cgroup, parse_disk
+from rig.program.request import ProgramRequest, parse_cgroup
 from rig.program.shell import program_shell
 from rig.report.live import progress_for
 
@@ -34,27 +35,9 @@ ChosenGuest = Annotated[
 
 
 @dataclass(frozen=True)
-class ShellOptions:
+class ShellOptions(RootOptions):
     """What the live guest has."""
 
-    deb: Annotated[list[str], typer.Option(metavar="PACKAGE", help="A Debian package for the root.")] = field(
-        default_factory=list
-    )
-    root: Annotated[
-        str | None,
-        typer.Option(metavar="DIR|TAR|ARCHIVE", help="The root: a directory, a tar, a docker or OCI image."),
-    ] = None
-    copy: Annotated[
-        list[str],
-        typer.Option(metavar="FILE[:PATH]", help="A file or directory to copy into the guest, as FILE or FILE:PATH."),
-    ] = field(default_factory=list)
-    cgroup: Annotated[
-        list[str], typer.Option(metavar="FILE=VALUE", help="A setting of the cgroup `exec`, as in memory.max=256M.")
-    ] = field(default_factory=list)
-    zram: Annotated[str | None, typer.Option(metavar="SIZE", help="Swap in compressed memory, as in 128M.")] = None
-    disk: Annotated[
-        str | None, typer.Option(metavar="SIZE[:DIR]", help="A disk for files (ext4) at DIR, as in 1G:/var/lib.")
-    ] = None
     wait: Annotated[
         bool, typer.Option("--wait", help="Open no shell: keep the guest for rig ssh and rig cp until Ctrl-C.")
     ] = False
@@ -71,20 +54,23 @@ def shell(*, guest: GuestOptions, options: ShellOptions) -> None:
     """
     if guest.clock not in (None, "live"):
         raise UsageError("a shell needs the live clock", where=f"--clock {guest.clock}", remedy="leave out --clock")
-    size, disk = (None, None) if options.disk is None else parse_disk(options.disk)
-    added = {"zram": options.zram, "disk": size, "clock": "live"}
     request = ProgramRequest(
         command=(),
-        sets=(*guest.settings(), *(f"{name}={value}" for name, value in added.items() if value is not None)),
+        sets=(*options.settings(guest), "clock=live"),
         packages=tuple(options.deb),
         root=options.root,
         copies=tuple(options.copy),
         cgroup=parse_cgroup(options.cgroup),
-        disk=disk,
+        disk=options.mount_point,
         timeout_scale=options.timeout_scale,
     )
+
+    def tell(live: LiveGuest) -> None:
+        if options.wait:
+            print(f"guest {live.name} is up: rig ssh --guest {live.name} -- COMMAND; Ctrl-C ends it", flush=True)
+
     with progress_for() as progress:
-        asyncio.run(program_shell(request, progress, wait=options.wait, told=_tell if options.wait else _quiet))
+        asyncio.run(program_shell(request, progress, wait=options.wait, told=tell))
 
 
 def open_shell_like(request: Request) -> None:
@@ -96,30 +82,7 @@ def open_shell_like(request: Request) -> None:
         )
 
 
-def _quiet(guest: LiveGuest) -> None:
-    return
-
-
-def _tell(guest: LiveGuest) -> None:
-    print(f"guest {guest.name} is up: rig ssh --guest {guest.name} -- COMMAND; Ctrl-C ends it", flush=True)
-
-
-COMMAND = "rig.ssh.command"
-
-
-class _BehindDashes(typer.core.TyperCommand):
-    """A command whose own options end at `--`: what is behind it is the guest's."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[COMMAND] = tuple(args[at + 1 :])
-            args = args[:at]
-        rest: list[str] = super().parse_args(ctx, args)
-        return rest
-
-
-@app.command(cls=_BehindDashes, options_metavar="[OPTIONS] [-- COMMAND [ARG…]]")
+@app.command(cls=BehindDashes, options_metavar="[OPTIONS] [-- COMMAND [ARG…]]")
 def ssh(
     ctx: typer.Context,
     guest: ChosenGuest = None,
@@ -131,7 +94,7 @@ def ssh(
     client is started with this terminal.
     """
     live = choose_guest(guest)
-    command: tuple[str, ...] = ctx.meta.get(COMMAND, ())
+    command = BehindDashes.words(ctx)
     if show:
         print(shlex.join(live.ssh_command()))
         return

@@ -141,8 +141,6 @@ def convert_errors(what: str) -> Iterator[None]:
     """Raise GuestError where the connection breaks, as it does when the guest's server has no memory left."""
     try:
         yield
-    except RigError:
-        raise
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise GuestError(f"the connection broke during {what}: {error or type(error).__name__}", where="SSH") from error
 
