@@ -23,9 +23,9 @@ from typing import Any
 from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
 from rig.image.manifest import COPIES, MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
+from rig.in_use import hold, lock_unused
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 

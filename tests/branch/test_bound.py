@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rig.experiment.cache_use import keep_bound
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 
 
 def test_branch_points_have_a_bound_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from filelock import FileLock
 from rig.experiment.cache_use import keep_bound, look_at_cache, prune
 from rig.image import manifest
 from rig.image.digest import digest_file, digest_text
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 from tests.image.test_in_use import add_entry
 
 KEYS = [digest_text(f"snapshot {number}") for number in range(5)]
