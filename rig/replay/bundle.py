@@ -25,7 +25,7 @@ from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import Part, parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
-from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory
+from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory, use_run
 from rig.run.document import Run
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
 from rig.sanitize import plain
@@ -52,6 +52,7 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
     A run without a recording is exported without parts: it can be read and reported anywhere, but not replayed.
     Raises RigError where a part is missing or the disk is full.
     """
+    use_run(directory)
     members = {
         f"run/{path.relative_to(directory)}": path
         for path in sorted(directory.rglob("*"))
@@ -162,10 +163,13 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         with store.writing():
             manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
-        if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
+        # A replay uses those of the recorded guest, and a branch those of the environment.
+        guest = run.recording.guest
+        options = [*run.environment.qemu_args, *(() if guest is None else guest.qemu_args)]
+        if options and not trust:
             raise RigError(
                 "the run's guest has QEMU options of its own, and a replay would use them: "
-                + " ".join(run.recording.guest.qemu_args),
+                + " ".join(dict.fromkeys(options)),
                 where=source,
                 remedy="read them, then import it with --trust",
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import cannot_write
 from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.hosttools import tool
@@ -19,6 +20,7 @@ from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer
+from rig.run.directory import use_run
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
@@ -80,6 +82,7 @@ def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bo
     Raises RigError for a run without a recording, a different QEMU, a part that is missing or has changed, and a
     damaged recording.
     """
+    use_run(directory)
     guest = _recorded(run, directory)
     if qemu.text != run.environment.qemu:
         raise RigError(
@@ -259,14 +262,17 @@ def unpack_continuation(replayable: Replayable, into: Path) -> Path | None:
 
 def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
     unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
-    with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        # An imported image may be a decompression bomb, so no more than the recorded size is read.
-        left = size
-        while left and (data := process.stdout.read(min(left, 1 << 20))):
-            write_sparse(file.fileno(), data)
-            left -= len(data)
-        file.truncate(size - left)
+    try:
+        with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            # An imported image may be a decompression bomb, so no more than the recorded size is read.
+            left = size
+            while left and (data := process.stdout.read(min(left, 1 << 20))):
+                write_sparse(file.fileno(), data)
+                left -= len(data)
+            file.truncate(size - left)
+    except OSError as error:
+        raise cannot_write(f"the {target.name}", target.parent, error) from error
     if digest_file(target) != expected:
         raise RigError(
             f"the {target.name} was changed after the run: its SHA-256 differs",

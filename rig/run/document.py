@@ -245,9 +245,14 @@ class OomReport(Model):
     def victims(self) -> str:
         """Who was killed, by name, and who might as well have been: `child, in a tie with hog`. `nobody` for none."""
         killed = ", ".join(name.rsplit(" (", 1)[0] for name in self.killed) or "nobody"
-        tied = any(row.killed and row.tied for row in self.ranking)
-        others = sorted(row.name for row in self.ranking if row.tied and not row.killed) if tied else []
-        return f"{killed}, in a tie with {' and '.join(others)}" if others else killed
+        return f"{killed}, in a tie with {' and '.join(self.tied_with)}" if self.tied_with else killed
+
+    @property
+    def tied_with(self) -> list[str]:
+        """The names of the tasks that might as well have been killed; none where the victim had the highest badness."""
+        if not any(row.killed and row.tied for row in self.ranking):
+            return []
+        return sorted(row.name for row in self.ranking if row.tied and not row.killed)
 
 
 class EventSummary(Model):

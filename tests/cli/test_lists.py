@@ -15,8 +15,8 @@ from rich.console import Console
 from rig.cli.app import _run
 from rig.experiment.doctor import Finding, _cache_use
 from rig.image.digest import digest_text
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 from rig.report.catalogue import runs_table, scenario_page
 from rig.run.directory import list_runs, new_run_id
 from rig.scenario.load import load_scenario
