@@ -300,6 +300,32 @@ def test_kernel_that_scored_by_another_formula_says_so_and_computes_nothing() ->
     assert "next came" not in text
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (59_990, "next came app (pid 88) with 60317, which is a tie."),
+        (40_000, "next came app (pid 88) with 40288."),
+    ],
+)
+def test_tie_for_the_highest_badness_is_said(other: int, words: str) -> None:
+    tasks = [made.MadeTask(77, "daemon", 60_000), made.MadeTask(88, "app", other)]
+
+    text = " ".join(
+        sentence.text for section in explain(oom(made.oom_report(tasks))).sections for sentence in section.sentences
+    )
+
+    assert words in text
+
+
+def test_victim_that_the_table_has_second_in_a_tie_is_said_so() -> None:
+    tasks = [made.MadeTask(77, "daemon", 60_000), made.MadeTask(88, "app", 59_990)]
+    lines = [line.replace("Killed process 77 (daemon)", "Killed process 88 (app)") for line in made.oom_report(tasks)]
+
+    text = " ".join(sentence.text for section in explain(oom(lines)).sections for sentence in section.sentences)
+
+    assert "By the table daemon (pid 77) has 60327, which is a tie" in text
+
+
 @pytest.mark.parametrize("size", [8, 16, 64])
 def test_page_size_is_derived_from_figures_that_are_printed_twice(size: int) -> None:
     lines = [
