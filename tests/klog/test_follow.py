@@ -76,17 +76,17 @@ def test_memory_does_not_grow_with_the_log() -> None:
         % (at, at)
         for at in range(60)
     )
-    held, events = [], 0
+    events = sum(1 for _ in range(2) for _event in follower.feed(log))
 
+    gc.collect()
     tracemalloc.start()
-    for _ in range(8):
-        events += sum(1 for _event in follower.feed(log))
-        gc.collect()
-        held.append(tracemalloc.get_traced_memory()[0])
+    events += sum(1 for _ in range(6) for _event in follower.feed(log))
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
 
     assert events == 8 * 60
-    assert held[-1] - held[2] < len(log) / 10
+    assert held < len(log) / 2
 
 
 def test_pipe_is_read_until_its_writer_ends_and_silence_is_told() -> None:
