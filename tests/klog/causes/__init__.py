@@ -69,7 +69,7 @@ TABLE = {
     "pipes": Made("full pipes", "pipes", "uncounted", _SMALL),
     "semaphores": Made("sets of 32,000 semaphores", "semaphores", "slab", _SMALL),
     "trace-buffer": Made("the ring buffer of tracing", "trace-buffer", "uncounted", _SMALL),
-    "sockets": Made("datagrams that nobody reads", "sockets", "slab", _SMALL),
+    "sockets": Made("datagrams that nobody reads", "sockets", "uncounted", _SMALL),
     "huge-pages": Made("huge pages that nobody uses", "huge-pages", "huge-pages", _SMALL),
     "huge-pages-in-use": Made("huge pages that a process uses", "huge-pages-in-use", "huge-pages", _SMALL),
     "movable-zone": Made("messages, with movablecore=300M", "messages", "movable-zone", ("--memory", "512M", "--append", "movablecore=300M")),
