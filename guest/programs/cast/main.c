@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "phases.h"
+#include "../phases.h"
 
 static const char help[] =
 	"usage: cast [--disk FILE] ACTOR...\n"
