@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rig.cli.logfile import read_log
-from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale
+from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale, parse_budget
 from rig.cli.prefetch import prefetch
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
-from rig.units import parse_duration
 
 if TYPE_CHECKING:
     from rig.cure.trial import Patient
@@ -53,7 +52,7 @@ def cure(
     error.
     """
     check_outputs(("--json", as_json), ("-q", quiet))
-    seconds = _seconds(budget)
+    seconds = parse_budget(budget)
     prefetch()
     from rig.cure.cure import cure as try_all
     from rig.report.cure import cure_document, print_cure
@@ -117,13 +116,3 @@ def _of_log(source: str, sets: tuple[str, ...], event: int | None, timeout_scale
     if differs:
         progress.line(f"the replica differs from the report in: {', '.join(differs)}")
     return Patient(str(made.scenario), load_scenario(str(made.scenario)), sets, timeout_scale)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(str(error), where="--budget", remedy="write it as in 60s") from None
-    if not 1 <= seconds <= 86400:
-        raise UsageError(f"'{text}' is not a budget", where="--budget", remedy="write 1s to 24h")
-    return seconds

@@ -174,6 +174,14 @@ TABLE: tuple[RemedyRow, ...] = (
         "it may crawl for long before anybody notices",
     ),
     RemedyRow(
+        "memory.low",
+        "a cgroup that should have been spared lost its memory",
+        lambda event: isinstance(event, OomEvent) and event.scope in ("global", "memcg"),
+        (Setting(How.CGROUP, "memory.low"), Setting(How.CGROUP, "memory.min")),
+        "memory.low or memory.min for the cgroup that is to keep its memory",
+        "the others are reclaimed harder, and killed earlier",
+    ),
+    RemedyRow(
         "memory.swap.max",
         "a cgroup that may use no swap reached its memory limit",
         _cgroup_without_swap,
@@ -345,6 +353,22 @@ TABLE: tuple[RemedyRow, ...] = (
         "vm.overcommit_memory=0 or 1",
         "promises may be broken later, by the OOM killer",
         measured="0 and 1: the fork is not refused",
+    ),
+    RemedyRow(
+        "spawn-without-fork",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.SPAWN, "method", "posix_spawn"), Setting(How.SPAWN, "method", "vfork")),
+        "posix_spawn or vfork where a program forks to start another one: the child is promised no memory",
+        "not for programs that go on in the child",
+    ),
+    RemedyRow(
+        "dont-fork",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.MADVISE, "advise", "dontfork"),),
+        "MADV_DONTFORK for memory that the child does not need",
+        "the child dies of SIGSEGV where it reads that memory",
     ),
     RemedyRow(
         "swap-for-commitments",
