@@ -11,6 +11,7 @@ import typer
 
 from rig.cli.logfile import read_log
 from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale, parse_budget
+from rig.cli.outputs import write_output
 from rig.cli.prefetch import prefetch
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
@@ -38,6 +39,9 @@ def cure(
     ] = [],  # noqa: B006 # as above
     budget: Annotated[str, typer.Option(metavar="TIME", help="Start no further run after this time.")] = "60s",
     event: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of a log: this event.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with each run's timeline.")
+    ] = None,
     jobs: Jobs = None,
     timeout_scale: TimeoutScale = 1.0,
     as_json: AsJson = False,
@@ -61,6 +65,10 @@ def cure(
     with progress_for(quiet=quiet or as_json) as progress:
         patient = _patient(source, tuple(sets), event, timeout_scale, progress)
         found = asyncio.run(try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs))
+    if html is not None:
+        from rig.report.html.cure_page import cure_report
+
+        write_output(str(html), cure_report(found), "--html")
     if as_json:
         print(cure_document(found))
     elif quiet:
