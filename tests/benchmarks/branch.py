@@ -18,9 +18,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -149,16 +151,39 @@ def off_by(one: list[Row], other: list[Row]) -> str:
 async def memory(count: int = 8) -> None:
     store = Store()
     point, _, _ = await saved(store)
-    one = await used(point, 1)
-    many = await used(point, count)
+    one, of_one = await used(point, 1)
+    many, of_many = await used(point, count)
     print(
         f"1 future, decided: {one / 1024:.0f} MB (PSS); {count} at once: {many / 1024:.0f} MB, {many / one:.2f} times"
     )
     print(f"(at most 3); load {os.getloadavg()[0]:.1f}")
+    for kind in sorted(of_many, key=lambda kind: -of_many[kind]):
+        print(f"  {kind}: {of_one.get(kind, 0) / 1024:.1f} MB in one, {of_many[kind] / 1024:.1f} MB in {count}")
 
 
-async def used(point: Saved, count: int) -> int:
-    """Run so many futures until each has had its OOM, and return the sum of their PSS in kB."""
+def profile(pid: int) -> Counter[str]:
+    """Return kind of mapping -> kB of PSS, of a QEMU."""
+    found: Counter[str] = Counter()
+    kind = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if match := re.match(r"[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ \d+\s*(.*)", line):
+            permissions, name = match.groups()
+            if name.endswith("ram.pages") or name.startswith("/memfd:rig"):
+                kind = "guest memory"
+            elif "x" in permissions and not name.startswith("/"):
+                kind = "translated code"
+            elif name.startswith("/"):
+                kind = "programs, libraries and images"
+            else:
+                kind = "QEMU's own data"
+        elif match := re.match(r"(Pss|Private_Dirty): +(\d+) kB", line):
+            key = kind if match[1] == "Pss" else f"{kind}, of it dirty and its own"
+            found[key] += int(match[2])
+    return found
+
+
+async def used(point: Saved, count: int) -> tuple[int, Counter[str]]:
+    """Run so many futures until each has had its OOM, and return the sum of their PSS in kB, whole and by kind."""
     guest, plan = point.origin.guest, plan_future(point.origin.source, point.point, Changes())
     sessions: list[Session] = []
     async with AsyncExitStack() as stack:
@@ -178,7 +203,8 @@ async def used(point: Saved, count: int) -> int:
             await session.monitor.execute("cont")
             await oom
             await session.monitor.execute("stop")
-        return sum(pss(session.process.pid)["Pss"] for session in sessions)
+        kinds = sum((profile(session.process.pid) for session in sessions), Counter())
+        return sum(pss(session.process.pid)["Pss"] for session in sessions), kinds
 
 
 def main() -> None:
