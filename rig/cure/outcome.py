@@ -36,14 +36,15 @@ SLOW = 2.0
 class Observed:
     """What a run shows of the failure. Times in guest seconds.
 
-    began: when the first program was started.
-    failed: when the kernel was called for the kill, or refused; None when it was not.
-    victims: comm of each process that was killed.
-    refusals: the calls that the kernel refused for lack of memory.
-    available: kB that were available before the first program.
-    lines: time of each line that a program printed, by program and text.
-    problem: why the run says nothing, or an empty text.
-    killer: the program that killed the victims in the kernel's place, or an empty text.
+        began: when the first program was started.
+        failed: when the kernel was called for the kill, or refused; None when it was not.
+        victims: comm of each process that was killed.
+        refusals: the calls that the kernel refused for lack of memory.
+        available: kB that were available before the first program.
+        lines: time of each line that a program printed, by program and text.
+        problem: why the run says nothing, or an empty text.
+        killer: the program that killed the victims in the kernel's place, or an empty text.
+        tied: comm of each process that might as well have been the first victim.
     """
 
     began: float
@@ -58,6 +59,7 @@ class Observed:
     lines: Mapping[tuple[str, str], float]
     problem: str = ""
     killer: str = ""
+    tied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def observe(run: Run, records: Records) -> Observed:
         began=began,
         failed=failed,
         victims=victims,
+        tied=tuple(oom.tied_with) if oom is not None else (),
         panicked=run.panic is not None,
         refusals=tuple(dict.fromkeys(refusals)),
         stalled=longest.length if longest is not None else 0.0,
@@ -171,9 +174,11 @@ def _of_kill(control: Observed, run: Observed, refused: list[str]) -> tuple[Clas
     time, usual = run.failed - run.began, control.failed - control.began
     if len(run.victims) > len(control.victims):
         return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}"
-    by = f", by {run.killer}" if run.killer else ""
+    tie, by = "", f", by {run.killer}" if run.killer else ""
     if run.victims[:1] != control.victims[:1]:
-        return "another died", (", ".join(run.victims) or "nobody") + by
+        if not _tie(control, run):
+            return "another died", (", ".join(run.victims) or "nobody") + by
+        tie = f"{run.victims[0]} died, in a tie with {control.victims[0]}"
     if run.killer:
         # To kill before the kernel does is what it is for.
         return "no difference", f"{', '.join(run.victims)}{by} at {time - usual:+.0f} s"
@@ -181,7 +186,14 @@ def _of_kill(control: Observed, run: Observed, refused: list[str]) -> tuple[Clas
         return "later", f"{time - usual:+.0f} s"
     if time < usual * (1 - LATER):
         return "worse", f"{time - usual:+.0f} s"
-    return "no difference", ""
+    return "no difference", tie
+
+
+def _tie(control: Observed, run: Observed) -> bool:
+    """Return whether either victim might as well have been the other: the change then made no difference."""
+    return any(name in control.tied for name in run.victims[:1]) or any(
+        name in run.tied for name in control.victims[:1]
+    )
 
 
 def _slowdown(control: Observed, run: Observed) -> float | None:
