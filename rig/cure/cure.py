@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from rig.cure.outcome import ORDER, Observed, Outcome, compare_runs
-from rig.cure.search import HELPS, Search
+from rig.cure.search import Search
 from rig.cure.treatments import Dose, Treatment, not_played, own_treatment, treatments_for
 from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_control, run_dose, save_past
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
 from rig.klog import Event, OomEvent, read
-from rig.klog.explain.remedies import TABLE
+from rig.klog.explain.remedies import HELPS, TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
 from rig.scenario.plan import render_plan

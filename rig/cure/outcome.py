@@ -36,15 +36,15 @@ SLOW = 2.0
 class Observed:
     """What a run shows of the failure. Times in guest seconds.
 
-        began: when the first program was started.
-        failed: when the kernel was called for the kill, or refused; None when it was not.
-        victims: comm of each process that was killed.
-        refusals: the calls that the kernel refused for lack of memory.
-        available: kB that were available before the first program.
-        lines: time of each line that a program printed, by program and text.
-        problem: why the run says nothing, or an empty text.
-        killer: the program that killed the victims in the kernel's place, or an empty text.
-        tied: comm of each process that might as well have been the first victim.
+    began: when the first program was started.
+    failed: when the kernel was called for the kill, or refused; None when it was not.
+    victims: comm of each process that was killed.
+    refusals: the calls that the kernel refused for lack of memory.
+    available: kB that were available before the first program.
+    lines: time of each line that a program printed, by program and text.
+    problem: why the run says nothing, or an empty text.
+    killer: the program that killed the victims in the kernel's place, or an empty text.
+    tied: comm of each process that might as well have been the first victim.
     """
 
     began: float

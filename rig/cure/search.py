@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from rig.cure.outcome import ORDER, Outcome
 from rig.cure.treatments import Dose, Treatment
 from rig.cure.trial import SHIFTS, Tried
+from rig.klog.explain.remedies import HELPS
 
-__all__ = ["HELPS", "Found", "Run", "Search"]
+__all__ = ["Found", "Run", "Search"]
 
 MIB = 1 << 20
-HELPS = ("prevented", "refused earlier", "another died", "later")
-"""Outcomes for which a smaller dose is looked for."""
 NARROW = 1 / 16
 """The fraction of a size down to which the smallest that works is bisected."""
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from rig.cli.options import parse_budget
 from rig.cure.cure import Cure, cure
-from rig.cure.search import HELPS
 from rig.cure.trial import Patient
 from rig.errors import RigError
+from rig.klog.explain.remedies import HELPS
 from rig.run.progress import NullProgress
 from rig.scenario.load import load_scenario
 

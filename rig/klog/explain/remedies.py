@@ -25,7 +25,7 @@ from rig.klog.explain.words import size
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for"]
+__all__ = ["HELPS", "TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for"]
 
 
 class How(StrEnum):
@@ -386,6 +386,7 @@ TABLE: tuple[RemedyRow, ...] = (
 REFUTES = ("no difference", "stalled", "worse")
 """Outcomes of a run that refute a remedy."""
 HELPS = ("prevented", "refused earlier", "another died", "later")
+"""Outcomes in which a remedy did what it is for."""
 KILLS_MORE = ("memory.oom.group",)
 """Remedies that are to kill more processes, which a run tells as worse."""
 
