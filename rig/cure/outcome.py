@@ -172,9 +172,9 @@ def _of_kill(control: Observed, run: Observed, refused: list[str]) -> tuple[Clas
     if control.failed is None or run.failed is None:
         return ("worse", f"{', '.join(run.victims)} was killed") if run.victims else ("no difference", "")
     time, usual = run.failed - run.began, control.failed - control.began
-    if len(run.victims) > len(control.victims):
-        return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}"
     tie, by = "", f", by {run.killer}" if run.killer else ""
+    if len(run.victims) > len(control.victims):
+        return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}{by}"
     if run.victims[:1] != control.victims[:1]:
         if not _tie(control, run):
             return "another died", (", ".join(run.victims) or "nobody") + by

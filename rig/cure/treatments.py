@@ -240,7 +240,7 @@ def _service(row: RemedyRow, setting: Setting) -> Iterator[Treatment]:
     if setting.name == "earlyoom":
         doses = tuple(
             Dose(f"earlyoom -m {percent}", service=("earlyoom", "-r", "0", "-m", str(percent)))
-            for percent in (5, 10, 20)
+            for percent in (3, 5, 10)
         )
         yield Treatment(row.name, "earlyoom", doses)
 
