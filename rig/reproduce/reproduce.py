@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.errors import UsageError
 from rig.experiment.run import Request, run_scenario
+from rig.image.staging import staging_directory
 from rig.klog import OomEvent, read
 from rig.klog.kinds import Kind
 from rig.reproduce.agreement import Compared, compare_fingerprints
@@ -114,16 +114,16 @@ async def reproduce(
         raise UsageError("the directory is there already", where=out, remedy="choose another name")
     replica = replica_of(fingerprint_of(event), largest=largest)
     name = out.name if out is not None else "reproduced"
-    with tempfile.TemporaryDirectory(prefix="rig-reproduce-") as staging:
+    with staging_directory("reproduce") as staging:
         if not replica.by_hand:
-            probe = write_directory(Path(staging) / "probe", probe_files(replica))
+            probe = write_directory(staging / "probe", probe_files(replica))
             request = Request(scenario=str(probe), sets=sets, timeout_scale=timeout_scale, record=False)
             _, kept = await run_scenario(request, progress)
             replica = _fitted(replica, read_records(kept / "events.jsonl"))
             shutil.rmtree(kept)
         tried: dict[bool, int] = {}
         for number in range(1, MOST_RUNS + 1):
-            directory = Path(staging) / str(number) / name
+            directory = staging / str(number) / name
             write_directory(directory, scenario_files(name, replica, source))
             request = Request(scenario=str(directory), sets=sets, timeout_scale=timeout_scale)
             run, kept = await run_scenario(request, progress)
