@@ -107,7 +107,7 @@ class RecordedLayer(Model):
     """A layer of a program's root file system that the guest had on a separate NVDIMM. size: bytes."""
 
     digest: str
-    size: int
+    size: int = Field(gt=0, le=1 << 40)
     path: str = ""
 
 
@@ -137,7 +137,7 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
     prealloc: bool = False
-    layers: tuple[RecordedLayer, ...] = ()
+    layers: tuple[RecordedLayer, ...] = Field((), max_length=8)
     continuation_size: int = Field(0, ge=0, le=1 << 26)
     """Bytes of the NVDIMM for a continuation. Guests of earlier versions have none."""
     continuation: str = ""

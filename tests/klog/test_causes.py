@@ -99,6 +99,16 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "87.9 MB were free in zone Movable",
     ),
+    "unevictable": (
+        changed(("unevictable:0 dirty", "unevictable:100000 dirty"), tasks=SMALL),
+        "certain",
+        "no process maps (files in ramfs, locked shared memory) filled the machine: 383.4 MB of 461.6 MB",
+    ),
+    "kernel-stacks": (
+        changed(("kernel_stack:1056kB", "kernel_stack:200000kB"), tasks=SMALL),
+        "likely",
+        "stacks of threads and processes filled memory: 195.3 MB of 461.6 MB. The task table has 3 processes.",
+    ),
     "mempolicy": (
         changed(
             (r"CONSTRAINT_NONE,nodemask=\(null\)", "CONSTRAINT_MEMORY_POLICY,nodemask=1"),
@@ -176,6 +186,45 @@ def test_report_of_processes_alone_has_none_of_the_other_causes(name: str) -> No
 )
 def test_figure_that_is_too_small_is_no_cause(change: tuple[str, str], not_the_cause: str) -> None:
     assert cause_of(oom(changed(change))).name != not_the_cause
+
+
+# From 6.1 on the zones that the request may not use are not in the report: only the number of all free pages has them.
+LEFT_OUT = ("free:1041 ", "free:91041 ")
+
+
+def test_zones_that_the_report_leaves_out_count_as_well() -> None:
+    movable = changed(
+        KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT,
+        (r"reserve\[\]: 0 446 446 446 446", "reserve[]: 0 446 446 9446 9446"),
+        (r"reserve\[\]: 0 0 0 0 0", "reserve[]: 0 0 0 9000 9000"),
+    )  # fmt: skip
+    low = changed(
+        (r"gfp_mask=\S+ ", "gfp_mask=0xcc4(GFP_KERNEL|GFP_DMA32), "), ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT
+    )
+
+    assert explain(oom(movable)).cause == "movable-zone"
+    assert "353.3 MB were free in zone Movable" in explain(oom(movable)).summary[0].text
+    assert explain(oom(low)).cause == "low-zone"
+    assert "353.3 MB were free in the other zones, which it may not use" in explain(oom(low)).summary[0].text
+
+
+def test_low_memory_runs_out_while_high_memory_is_free() -> None:
+    lines = changed(
+        KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT, ("0 pages HighMem", "90000 pages HighMem")
+    )  # fmt: skip
+
+    assert explain(oom(lines)).cause == "low-zone"
+    assert "353.3 MB were free in zone HighMem" in explain(oom(lines)).summary[0].text
+
+
+def test_free_memory_elsewhere_needs_a_zone_that_could_hold_it() -> None:
+    assert explain(oom(changed(KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT))).cause == "processes"
+
+
+def test_locked_memory_of_a_process_is_the_process() -> None:
+    lines = changed(("unevictable:0 dirty", "unevictable:100000 dirty"), tasks=made.TASKS)
+
+    assert explain(oom(lines)).cause == "processes"
 
 
 def test_movable_page_may_use_cma() -> None:
