@@ -235,6 +235,10 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"{key}\n".encode())
 
+    def remove_ref(self, name: str) -> None:
+        """Remove a name. The entry that it stands for stays."""
+        self._ref_path(name).unlink(missing_ok=True)
+
     def _ref_path(self, name: str) -> Path:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
 

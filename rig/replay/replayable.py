@@ -35,11 +35,22 @@ CONTINUATION = "recording/continuation.zst"
 
 @dataclass(frozen=True)
 class Part:
-    """A file that a replay needs. kind: the kind of its cache entry."""
+    """A file that a replay needs.
+
+    kind: the kind of its cache entry.
+    hint: its path on the recording host.
+    number: counts the layers of a guest from 1; 0 for a kind of which a guest has one part.
+    """
 
     kind: str
     digest: str
     hint: str = ""
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the part among those of its run (imported.json)."""
+        return f"{self.kind}-{self.number}" if self.number else self.kind
 
 
 @dataclass(frozen=True)
@@ -55,11 +66,12 @@ class Replayable:
 
 
 def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
-    """Return the files that a guest boots, in the order kernel, initramfs, rootfs."""
+    """Return the files that a guest boots, in the order kernel, initramfs, rootfs, layers."""
     return (
         Part("kernel", guest.kernel, guest.kernel_path),
         Part("initramfs", guest.initramfs, guest.initramfs_path),
         Part("rootfs", guest.rootfs, guest.rootfs_path),
+        *(Part("layer", layer.digest, layer.path, number) for number, layer in enumerate(guest.layers, start=1)),
     )
 
 
@@ -166,7 +178,7 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
     # The author of an imported run chose the hint: it may name a FIFO or a device that never ends.
     if part.hint and imported is None:
         yield Path(part.hint)
-    beside = store.get("imported", (imported or {}).get(part.kind, ""))
+    beside = store.get("imported", (imported or {}).get(part.name, ""))
     for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
         for name, digest in entry.files.items():
             if digest == part.digest and store.get(entry.kind, entry.key) is not None:

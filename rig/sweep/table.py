@@ -18,6 +18,7 @@ Columns, one row a run, ordered by point and repeat:
 | oom_count | int32 | OOM reports in the kernel's log; the next five speak of the first |
 | oom_time | double | guest seconds |
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
+| oom_tied | string | the tasks that might as well have been killed (a tie), with commas; empty: no tie |
 | panic | string | the panic's reason; empty where there was none |
 | worker | string | where it ran; empty: in this process |
 | shared | string | the branch point from which it began, its past being that of other runs too; empty: a whole run |
@@ -92,7 +93,7 @@ def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
         columns.append((name, arrow.float64(), [getattr(row, name) for row in rows]))
     columns.append(("oom_count", arrow.int32(), [row.oom_count for row in rows]))
     columns.append(("oom_time", arrow.float64(), [row.oom_time for row in rows]))
-    for name in ("oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker", "shared"):
+    for name in ("oom_invoker", "oom_victim", "oom_tied", "oom_scope", "oom_constraint", "panic", "worker", "shared"):
         columns.append((name, arrow.string(), [getattr(row, name) for row in rows]))
     # Claims and values are maps and not columns, so that sweeps of different scenarios have one schema.
     claims = [[(claim.id, claim.verdict) for claim in row.claims] for row in rows]
