@@ -108,8 +108,8 @@ lies: all-extras ## Run the scenarios that were written to mislead: each verdict
 faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
 	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
-verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated: none may pass
-	$(PY) -m rig.verify.mutants
+verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated, on each kernel: none may pass
+	$(PY) -m rig.verify.mutants $(foreach kernel,$(KERNELS),--kernel $(kernel)) $(CHECKS)
 
 verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded CHECKS="brk exit"
 	$(PY) -m rig.verify.recorded $(foreach name,$(CHECKS),--check $(name)) $(KERNELS)

@@ -79,7 +79,8 @@ def print_explanation(
 def _print_pictures(console: Console, explanation: Explanation) -> None:
     for picture in explanation.pictures:
         console.print()
-        console.print(_indented(picture_table(picture)))
+        console.print(_indented(Text(picture.title, style="table.title")))
+        console.print(picture_table(picture, indent=2))
 
 
 def _print_checks(console: Console, explanation: Explanation) -> None:

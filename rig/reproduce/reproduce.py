@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import UsageError
+from rig.image.staging import staging_directory
 from rig.klog import OomEvent
 from rig.klog.kinds import Kind
 from rig.reproduce.agreement import Compared
@@ -109,8 +109,8 @@ async def reproduce(
         raise UsageError("the directory is there already", where=out, remedy="choose another name")
     replica = replica_of(fingerprint_of(event), largest=largest)
     name = out.name if out is not None else "reproduced"
-    with tempfile.TemporaryDirectory(prefix="rig-reproduce-") as staging:
-        stage = Stage(Path(staging), name, source, progress, sets, timeout_scale)
+    with staging_directory("reproduce") as staging:
+        stage = Stage(staging, name, source, progress, sets, timeout_scale)
         played = await play(await fit_to_empty_guest(replica, stage), stage)
         smallest = None
         if shrink is not None and played.run.verdict != "error":
