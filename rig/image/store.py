@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +25,7 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.kinds import KINDS
 from rig.image.manifest import COPIES, MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.in_use import hold, lock_unused
+from rig.remove_tree import remove_tree
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
@@ -196,7 +196,7 @@ class Store:
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
         for older in list(self.aside())[:-MOST_ASIDE]:
-            shutil.rmtree(older, ignore_errors=True)
+            remove_tree(older)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
@@ -278,7 +278,7 @@ class Store:
             try:
                 yield path
             finally:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
 
     def add(
         self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
@@ -306,7 +306,7 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
-                    shutil.rmtree(target, ignore_errors=True)
+                    remove_tree(target)
                 else:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
@@ -331,7 +331,7 @@ class Store:
         except (OSError, RigError):
             # A full disk may have no room for the staging directory. Without its manifest the entry is ignored.
             remove_manifest(entry.path)
-            shutil.rmtree(entry.path, ignore_errors=True)
+            remove_tree(entry.path)
 
     def remove_unused(self, entry: Entry) -> bool:
         """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
@@ -362,7 +362,7 @@ class Store:
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
             if pid.isdigit() and not Path("/proc", pid).exists():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
                 count += 1
         return count
 

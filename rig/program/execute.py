@@ -78,7 +78,7 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
         title=title,
         summary=f"One program: {title}",
         parameters={},
-        guest=GuestNeeds(),
+        guest=GuestNeeds.model_construct(),
         sysctls={},
         programs=(),
         checks=(),

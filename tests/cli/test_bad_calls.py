@@ -6,14 +6,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rig.cli.app import _run
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.calling import Call, calling
 
 BROKEN_CLAIM = """\
 title = "broken"
@@ -39,16 +36,9 @@ expr = "True"
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that calls rig in this process, as `python -m rig` does, and returns its status and output."""
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def called(*words: str) -> tuple[int, str, str]:
-        status = _run(list(words))
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return called
+    return calling(capsys)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +86,12 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     ],
 )
 def test_usage_error_names_the_remedy(words: list[str], expected: str, call: Call, tmp_path: Path) -> None:
-    status, out, err = call(*words)
+    done = call(*words)
 
-    assert status == 64, out + err
-    assert expected in err
-    assert "Traceback" not in err
-    assert out == ""
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
     assert not (tmp_path / "runs").exists()
 
 
@@ -111,19 +101,19 @@ def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, 
     directory.mkdir()
     (directory / "scenario.toml").write_text(text)
 
-    status, _, err = call("run", str(directory))
+    done = call("run", str(directory))
 
-    assert status == 64
-    assert "scenario.toml" in err
-    assert expected in err
-    assert "Traceback" not in err
+    assert done.returncode == 64
+    assert "scenario.toml" in done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_traceback_is_shown_on_request(call: Call) -> None:
-    status, _, err = call("run", "nobody", "--traceback")
+    done = call("run", "nobody", "--traceback")
 
-    assert status == 64
-    assert "Traceback" in err
+    assert done.returncode == 64
+    assert "Traceback" in done.stderr
 
 
 def test_status_and_message_are_those_of_the_process() -> None:
@@ -136,10 +126,10 @@ def test_status_and_message_are_those_of_the_process() -> None:
 
 
 def test_list_of_an_empty_place_is_empty(call: Call) -> None:
-    status, _, err = call("runs")
+    done = call("runs")
 
-    assert status == 0
-    assert "Traceback" not in err
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 def test_output_that_nobody_reads_is_no_error() -> None:
@@ -152,7 +142,7 @@ def test_output_that_nobody_reads_is_no_error() -> None:
 
 
 def test_plain_output_has_no_control_codes(call: Call) -> None:
-    status, out, _ = call("show", "overcommit-oops")
+    done = call("show", "overcommit-oops")
 
-    assert status == 0
-    assert "\x1b" not in out
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout

@@ -10,6 +10,7 @@ import pytest
 from rig.klog import OomEvent, read
 from rig.klog.explain import Explanation, explain
 from rig.klog.explain.causes import cause_of
+from rig.klog.explain.measured_remedies import MEASURED, MeasuredRemedy
 from rig.klog.explain.remedies import TABLE
 from tests.klog import made
 from tests.klog.test_guest_logs import DATA
@@ -484,10 +485,11 @@ def test_every_remedy_has_a_row_with_a_cost_and_a_setting() -> None:
 
 
 def test_remedy_that_was_not_measured_is_not_printed() -> None:
-    unmeasured = {row.name for row in TABLE if not row.measured}
+    in_replicas = {name for measured in MEASURED.values() for name in measured}
+    unmeasured = {row.name for row in TABLE if not row.measured} - in_replicas
     printed = {name for lines, _certainty, _words in CASES.values() for name in names(explain(oom(lines)))}
 
-    assert {"memory.high", "user-space-killer", "own-cgroup"} <= unmeasured
+    assert "own-cgroup" in unmeasured
     assert printed
     assert not printed & unmeasured
 
@@ -500,7 +502,32 @@ def test_remedy_against_processes_is_not_offered_where_no_process_holds_the_memo
 
 
 def test_remedies_fit_a_machine_that_processes_filled() -> None:
-    assert names(explain(oom(made.oom_report()))) == {"swap", "overcommit-2", "more-memory", "oom-score"}
+    assert {"swap", "overcommit-2", "more-memory", "oom-score"} <= names(explain(oom(made.oom_report())))
+
+
+def test_what_a_remedy_did_in_a_replica_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = MeasuredRemedy("later", "12 % swap (64M) delayed it by 90 s", 3, 3)
+    monkeypatch.setitem(MEASURED, "processes", {"swap": swap})
+
+    [found] = [each for each in explain(oom(made.oom_report())).remedies if each.name == "swap"]
+
+    assert found.measured == "12 % swap (64M) delayed it by 90 s (3 of 3 timings)"
+
+
+@pytest.mark.parametrize("outcome", ["no difference", "stalled", "worse"])
+def test_remedy_that_a_replica_refutes_is_not_printed(outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MEASURED, "processes", {"swap": MeasuredRemedy(outcome, "swap did it", 3, 3)})
+
+    assert "swap" not in names(explain(oom(made.oom_report())))
+
+
+@pytest.mark.parametrize(("agree", "printed"), [(3, True), (2, False)])
+def test_remedy_without_a_test_is_printed_when_a_replica_proves_it(
+    agree: int, printed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MEASURED, "processes", {"zram": MeasuredRemedy("prevented", "it helped", agree, 3)})
+
+    assert ("zram" in names(explain(oom(made.oom_report())))) == printed
 
 
 def test_machine_with_swap_is_not_told_to_add_some() -> None:
