@@ -13,6 +13,7 @@ from tap.parser import Parser
 from rig.report.annotations import annotation_lines
 from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
+from rig.report.summary import LARGEST, summary_markdown
 from rig.run.document import Claimed, Shown
 from rig.run.suite import Case, Suite, cases_of_claims
 
@@ -130,3 +131,32 @@ def test_message_cannot_begin_a_command_of_its_own() -> None:
 
     assert "\n" not in line
     assert line.split("::")[1] == "error title=a%2Cb%3A%3Ac%3A x"
+
+
+def test_summary_has_a_row_a_claim_with_its_verdict_and_values(suites: list[Suite]) -> None:
+    lines = summary_markdown(suites).splitlines()
+
+    rows = [line for line in lines if line.startswith("| ") and "claim" not in line]
+    assert [line.split(" | ")[2] for line in rows[:5]] == ["held", "failed", "invalid", "not applicable", "invalid"]
+    assert "held&#58; 1 kB" in rows[0]
+    assert len(rows) == 6
+
+
+def test_guest_writes_no_markdown_into_the_summary() -> None:
+    nasty = "[x](http://y) <img src=z> | `a` @all"
+
+    (row,) = [
+        line for line in summary_markdown([Suite("s", (Case("c", "failed", nasty),))]).splitlines() if "&#" in line
+    ]
+
+    assert row.count("|") == 5
+    assert not set("[]<>`@") & set(row)
+
+
+def test_summary_stays_below_the_size_that_github_refuses() -> None:
+    suites = [Suite(f"s{number}", (Case("c", "failed", "x" * 100_000),)) for number in range(12)]
+
+    text = summary_markdown(suites)
+
+    assert len(text.encode()) < LARGEST + 100
+    assert text.rstrip().endswith("more are not shown.")
