@@ -14,8 +14,8 @@ from rig.report.annotations import annotation_lines
 from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
 from rig.report.summary import LARGEST, summary_markdown
-from rig.run.document import Claimed, Shown
-from rig.run.suite import Case, Suite, cases_of_claims
+from rig.run.document import Claimed, Phase, Run, Shown
+from rig.run.suite import Case, Suite, cases_of_claims, suite_of_run
 
 # Element -> (attributes, children) that the schema of Jenkins' xUnit plugin (junit-10.xsd) allows.
 ALLOWED = {
@@ -85,6 +85,25 @@ def test_junit_counts_are_those_of_the_cases(suites: list[Suite]) -> None:
     first = next(iter(read))
     assert (first.tests, first.failures, first.errors, first.skipped) == (5, 1, 2, 1)
     assert (read.tests, read.failures, read.errors) == (6, 1, 2)
+
+
+def test_junit_has_the_times_of_the_run_and_invents_none_for_its_claims() -> None:
+    run = Run(
+        id="r", scenario="s", started="2026-11-25T22:00:00+00:00", verdict="reproduced", host_seconds=2.2,
+        guest_seconds=251.0, phases=(Phase(name="restore", host_seconds=0.31), Phase(name="plan", host_seconds=1.6)),
+        claims=(claim("good", "held"),),
+    )  # fmt: skip
+
+    root = ElementTree.fromstring(junit_xml([suite_of_run(run)] * 2))
+
+    suite = root[0]
+    assert (len(root), root.get("time")) == (2, "4.4")
+    assert (suite.get("time"), suite.get("timestamp")) == ("2.2", "2026-11-25T22:00:00+00:00")
+    properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert properties["guest_seconds"] == "251.000"
+    assert properties["host_seconds.restore"] == "0.310"
+    assert [case.get("time") for case in suite.iter("testcase")] == [None]
+    assert "held: 1 kB" in (suite.findtext("testcase/system-out") or "")
 
 
 def test_ktap_follows_the_kernels_rules(suites: list[Suite]) -> None:
