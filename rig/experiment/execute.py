@@ -192,8 +192,8 @@ async def execute(
         if guest.live:
             from rig.machine.ssh import new_key
 
-            key, line = new_key()
-            write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
+            key, texts = new_key()
+            write_payload(Payload(texts=texts), wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
         execution.recorded = wiring.recorder is not None

@@ -69,6 +69,17 @@ INTERNAL_ERROR = (
     + HANGS
 )
 
+# The trial goes well, and the guest of the run then fails as when KVM_RUN returns an error (kvm_cpu_exec).
+FAILS_AFTER_THE_TRIAL = (
+    """\
+if [[ " $* " == *" kvm "* && " $* " == *" -incoming "* && " $* " != *kvm-proof* ]]; then
+    echo "error: kvm run failed Bad address" >&2
+    exit 1
+fi
+"""
+    + WORKS
+)
+
 
 @pytest.fixture
 def rig_with(
@@ -164,6 +175,18 @@ def test_kvm_that_works_without_a_feature_is_taken_without_it(
     assert run["environment"]["accelerator"] == "kvm", err
     assert "with -cpu host,-arch-capabilities" in run["environment"]["accelerator_reason"]
     assert "host,-arch-capabilities" in run["command"]
+
+
+def test_kvm_that_fails_after_its_trial_gives_way_to_tcg_with_the_reason(
+    rig_with: Callable[..., tuple[int, str, str]],
+) -> None:
+    _, out, err = rig_with(FAILS_AFTER_THE_TRIAL, *LIVE, "--json", "--timeout-scale", "3")
+
+    run = _run(out)
+    assert run["environment"]["accelerator"] == "tcg", err
+    assert "KVM failed after its trial" in run["environment"]["accelerator_reason"]
+    assert "kvm run failed Bad address" in run["environment"]["accelerator_reason"]
+    assert run["verdict"] == "reproduced"
 
 
 def test_kernel_that_is_only_slow_is_told_to_be_slow(
