@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from rig.report.sweep_table import SweepTable
-from rig.report.time_left import time_left
 from rig.sweep.row import Row
+from rig.time_left import time_left
 
 
 @pytest.mark.parametrize(
