@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The line that says how far work on many bytes is: on a terminal, and nowhere else."""
+"""How far long work is, and when it ends: work on many bytes, and the packages of a build."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from rig.cli import waiting
+from rig.cli.build_progress import BuildProgress
 from rig.cli.waiting import Waiting
+from rig.image.buildroot.make import Step
 
 MB = 1 << 20
 
@@ -32,3 +34,13 @@ def test_line_has_what_is_done_and_when_it_ends(monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_is_written_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, terminal=False).strip() == ""
+
+
+def test_build_says_how_many_packages_are_left_and_for_how_long() -> None:
+    progress = BuildProgress(Console(file=io.StringIO(), force_terminal=True, width=120))
+    progress.expect(12)
+
+    for number, package in enumerate(("host-gcc", "busybox", "dropbear")):
+        progress.step(Step(package, "1.0", "Extracting"), 60.0 * number)
+
+    assert str(progress.status.status) == "  2:00  dropbear 1.0: Extracting  package 3 of 12, about 10 min left"
