@@ -20,8 +20,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,6 @@ import platformdirs
 
 from rig.image.apt import host_mirror
 from rig.machine.qemu import find_qemu
-from rig.scenario.load import list_scenarios
 
 SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid")
 BOUND = 1.25
@@ -99,16 +100,24 @@ def rig(version: Version, *words: str, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
-def run(version: Version, scenario: str) -> dict[str, Any] | None:
-    """Return run.json of a run under a version, None where none came of it."""
-    called = rig(version, "run", scenario, "--json")
+def run(version: Version) -> dict[str, Any] | None:
+    """Run the main job under a version and return its run.json, None where none came of it."""
+    called = rig(version, "run", MAIN, "--json")
     try:
         found: dict[str, Any] = json.loads(called.stdout)
     except ValueError:
-        report(version, scenario, called)
+        report(version, MAIN, called)
         return None
     version.notes = tuple(found["environment"]["notes"])
     return found
+
+
+@cache
+def recorded(suite: str, results: Path) -> dict[str, Any] | None:
+    """Return run.json of one run of the main job under a version, for all columns that look at a run."""
+    version = read(suite, results)
+    assert version is not None
+    return run(version)
 
 
 def report(version: Version, what: str, called: subprocess.CompletedProcess[str]) -> None:
@@ -136,16 +145,23 @@ def upgrade(version: Version, results: Path) -> str:
 
 
 def catalogue(version: Version, results: Path) -> str:
-    """Run every scenario."""
-    names = [each.name for each in list_scenarios()]
-    verdicts = {name: found["verdict"] if (found := run(version, name)) else "error" for name in names}
+    """Run every scenario, as many at once as there are CPUs."""
+    called = rig(version, "run", "--all", "--junit", "-")
+    verdicts = {}
+    try:
+        for suite in ElementTree.fromstring(called.stdout).iter("testsuite"):
+            properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+            verdicts[suite.get("name")] = properties.get("verdict") or "error"
+    except ElementTree.ParseError:
+        report(version, "catalogue", called)
+        return "no"
     wrong = [f"{name} {verdict}" for name, verdict in verdicts.items() if verdict != "reproduced"]
-    return f"{len(names) - len(wrong)} of {len(names)}" + (f" ({', '.join(wrong)})" if wrong else "")
+    return f"{len(verdicts) - len(wrong)} of {len(verdicts)}" + (f" ({', '.join(wrong)})" if wrong else "")
 
 
 def replay(version: Version, results: Path) -> str:
     """Replay a run of the main job."""
-    found = run(version, MAIN)
+    found = recorded(version.suite, results)
     if found is None:
         return "no run"
     called = rig(version, "replay", found["id"])
@@ -157,7 +173,7 @@ def replay(version: Version, results: Path) -> str:
 
 def export(version: Version, results: Path) -> str:
     """Export a run, import it into an empty cache, and replay it there. The bundle stays for the other versions."""
-    found = run(version, MAIN)
+    found = recorded(version.suite, results)
     if found is None:
         return "no run"
     bundle = results / f"{version.suite}.tar.zst"
@@ -195,7 +211,7 @@ def foreign(version: Version, results: Path) -> str:
 
 def gdb(version: Version, results: Path) -> str:
     """Go back in gdb from the kill: an instruction, and then to the fork of the child."""
-    found = run(version, MAIN)
+    found = recorded(version.suite, results)
     if found is None:
         return "no run"
     rig(version, "symbols", "add", found["environment"]["kernel_name"])
@@ -236,10 +252,10 @@ def measure(versions: list[Version], rounds: int) -> None:
     """Measure the plan of the main job under each version, turn by turn, after one run that makes its snapshot."""
     for version in versions:
         version.plans, version.load = [], os.getloadavg()[0]
-        run(version, MAIN)
+        run(version)
     for _ in range(rounds):
         for version in versions:
-            if (found := run(version, MAIN)) is not None:
+            if (found := run(version)) is not None:
                 version.plans.append(next(each["host_seconds"] for each in found["phases"] if each["name"] == "plan"))
 
 
