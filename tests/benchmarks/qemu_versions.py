@@ -23,7 +23,6 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +111,14 @@ def run(version: Version) -> dict[str, Any] | None:
     return found
 
 
-@cache
-def recorded(suite: str, results: Path) -> dict[str, Any] | None:
-    """Return run.json of one run of the main job under a version, for all columns that look at a run."""
-    version = read(suite, results)
-    assert version is not None
-    return run(version)
+_runs: dict[str, dict[str, Any] | None] = {}
+
+
+def recorded(version: Version) -> dict[str, Any] | None:
+    """Return run.json of one run of the main job under a version, the same for all columns that look at a run."""
+    if version.suite not in _runs:
+        _runs[version.suite] = run(version)
+    return _runs[version.suite]
 
 
 def report(version: Version, what: str, called: subprocess.CompletedProcess[str]) -> None:
@@ -161,7 +162,7 @@ def catalogue(version: Version, results: Path) -> str:
 
 def replay(version: Version, results: Path) -> str:
     """Replay a run of the main job."""
-    found = recorded(version.suite, results)
+    found = recorded(version)
     if found is None:
         return "no run"
     called = rig(version, "replay", found["id"])
@@ -173,7 +174,7 @@ def replay(version: Version, results: Path) -> str:
 
 def export(version: Version, results: Path) -> str:
     """Export a run, import it into an empty cache, and replay it there. The bundle stays for the other versions."""
-    found = recorded(version.suite, results)
+    found = recorded(version)
     if found is None:
         return "no run"
     bundle = results / f"{version.suite}.tar.zst"
@@ -211,7 +212,7 @@ def foreign(version: Version, results: Path) -> str:
 
 def gdb(version: Version, results: Path) -> str:
     """Go back in gdb from the kill: an instruction, and then to the fork of the child."""
-    found = recorded(version.suite, results)
+    found = recorded(version)
     if found is None:
         return "no run"
     rig(version, "symbols", "add", found["environment"]["kernel_name"])
