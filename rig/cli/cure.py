@@ -78,6 +78,7 @@ def _patient(
     source: str, sets: tuple[str, ...], event: int | None, timeout_scale: float, progress: Progress
 ) -> Patient:
     """Return what is to be cured: a scenario, the scenario of a run, or the one that a log's report makes."""
+    from rig.branch.kept_scenario import kept_scenario
     from rig.cure.trial import Patient
     from rig.run.directory import read_run, resolve_run
     from rig.scenario.load import list_scenarios, load_scenario
@@ -88,7 +89,8 @@ def _patient(
     if path.is_file() or source == "-":
         return _of_log(source, sets, event, timeout_scale, progress)
     try:
-        run = read_run(resolve_run(source))
+        directory = resolve_run(source)
+        run = read_run(directory)
     except UsageError as error:
         raise UsageError(
             "there is no such run, scenario or file",
@@ -97,7 +99,7 @@ def _patient(
         ) from error
     if run.program is not None:
         raise UsageError("a run of 'rig exec' has no scenario", where=source, remedy="rig new NAME makes one")
-    where = run.scenario_directory if Path(run.scenario_directory or "/nowhere").is_dir() else run.scenario
+    where = kept_scenario(run, directory)
     given = tuple(f"{name}={value}" for name, value in run.settings.items())
     return Patient(where, load_scenario(where), (*given, *sets), timeout_scale)
 

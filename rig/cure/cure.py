@@ -289,4 +289,4 @@ def _failure(run: Run) -> str:
         return "a commitment was refused"
     oom = run.ooms[0]
     where = {"memcg": "a cgroup was full", "sysrq": "SysRq f"}.get(oom.scope, "the machine was out of memory")
-    return f"{where}; {', '.join(oom.killed) or 'nobody'} was killed at {oom.time or 0:.0f} s"
+    return f"{where}; {oom.victims} was killed at {oom.time or 0:.0f} s"

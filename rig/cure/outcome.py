@@ -39,6 +39,7 @@ class Observed:
     available: kB that were available before the first program.
     lines: time of each line that a program printed, by program and text.
     problem: why the run says nothing, or an empty text.
+    tied: comm of each process that might as well have been the first victim.
     """
 
     began: float
@@ -52,6 +53,7 @@ class Observed:
     ended: float
     lines: Mapping[tuple[str, str], float]
     problem: str = ""
+    tied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def observe(run: Run, records: Records) -> Observed:
         began=began,
         failed=oom.time if oom is not None else None,
         victims=tuple(name.rsplit(" (", 1)[0] for each in run.ooms for name in each.killed),
+        tied=tuple(oom.tied_with) if oom is not None else (),
         panicked=run.panic is not None,
         refusals=tuple(dict.fromkeys(refusals)),
         stalled=longest.length if longest is not None else 0.0,
@@ -145,13 +148,23 @@ def _of_kill(control: Observed, run: Observed, refused: list[str]) -> tuple[Clas
     time, usual = run.failed - run.began, control.failed - control.began
     if len(run.victims) > len(control.victims):
         return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}"
+    tie = ""
     if run.victims[:1] != control.victims[:1]:
-        return "another died", ", ".join(run.victims) or "nobody"
+        if not _tie(control, run):
+            return "another died", ", ".join(run.victims) or "nobody"
+        tie = f"{run.victims[0]} died, in a tie with {control.victims[0]}"
     if time > usual * (1 + LATER):
         return "later", f"{time - usual:+.0f} s"
     if time < usual * (1 - LATER):
         return "worse", f"{time - usual:+.0f} s"
-    return "no difference", ""
+    return "no difference", tie
+
+
+def _tie(control: Observed, run: Observed) -> bool:
+    """Return whether either victim might as well have been the other: the change then made no difference."""
+    return any(name in control.tied for name in run.victims[:1]) or any(
+        name in run.tied for name in control.victims[:1]
+    )
 
 
 def _slowdown(control: Observed, run: Observed) -> float | None:

@@ -19,7 +19,7 @@ from rig.image.digest import digest_file
 from rig.seal import seal, seal_is_broken
 from rig.whole_file import write_whole
 
-__all__ = ["MANIFEST", "Manifest", "put_back", "read_manifest", "remove_manifest", "write_manifest"]
+__all__ = ["COPIES", "MANIFEST", "Manifest", "put_back", "read_manifest", "remove_manifest", "write_manifest"]
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"

@@ -23,13 +23,13 @@ from typing import Any
 from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
-from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
+from rig.image.manifest import COPIES, MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
+from rig.in_use import hold, lock_unused
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
-__all__ = ["Entry", "Store", "is_key"]
+__all__ = ["DAMAGED", "Entry", "Store", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
@@ -68,11 +68,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk; 0 once another process has removed the entry."""
+        """Bytes on disk, with the copies of small files; 0 once another process has removed the entry."""
         count = 0
         for name in self.files:
-            with suppress(OSError):
-                count += (self.path / name).stat().st_blocks * 512
+            for path in (self.path / name, self.path / COPIES / name):
+                with suppress(OSError):
+                    count += path.stat().st_blocks * 512
         return count
 
     @property
@@ -101,6 +102,15 @@ class Entry:
         """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
         with suppress(OSError):
             os.utime(self.path / MANIFEST)
+
+
+def _bytes_below(directory: Path) -> int:
+    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
+    count = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):
+            count += path.lstat().st_blocks * 512
+    return count
 
 
 def _stamp(path: Path) -> list[int | str]:
@@ -185,8 +195,13 @@ class Store:
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
-        for older in sorted(aside.parent.iterdir(), key=lambda path: path.name.rpartition("-")[2])[:-MOST_ASIDE]:
+        for older in list(self.aside())[:-MOST_ASIDE]:
             shutil.rmtree(older, ignore_errors=True)
+
+    def aside(self) -> dict[Path, int]:
+        """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
+        paths = sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
+        return {path: _bytes_below(path) for path in paths}
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
@@ -219,6 +234,10 @@ class Store:
         path = self._ref_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"{key}\n".encode())
+
+    def remove_ref(self, name: str) -> None:
+        """Remove a name. The entry that it stands for stays."""
+        self._ref_path(name).unlink(missing_ok=True)
 
     def _ref_path(self, name: str) -> Path:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
@@ -365,5 +384,5 @@ class Store:
 
     def describe_size(self) -> str:
         """Return the total size in words."""
-        total = sum(entry.size for entry in self.entries())
+        total = sum(entry.size for entry in self.entries()) + sum(self.aside().values())
         return format_size(total >> 20 << 20)

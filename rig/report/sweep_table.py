@@ -49,7 +49,7 @@ def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | Non
         spread = f"{count} of {len(runs)}"
         if len(counts) > 1:
             spread += " unstable: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
-        ooms = Counter(f"{row.oom_invoker} → {row.oom_victim or 'panic'}" for row in runs if row.oom_invoker)
+        ooms = Counter(f"{row.oom_invoker} → {row.victim or 'panic'}" for row in runs if row.oom_invoker)
         what = "; ".join(plain(pair) for pair, _ in ooms.most_common(2)) or plain(runs[0].reason, longest=60)
         table.add_row(
             *(plain(runs[0].settings.get(name, "–")) for name in names),

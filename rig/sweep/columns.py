@@ -18,6 +18,7 @@ Columns, one row a run, ordered by point and repeat:
 | oom_count | int32 | OOM reports in the kernel's log; the next five speak of the first |
 | oom_time | double | guest seconds |
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
+| oom_tied | string | the tasks that might as well have been killed (a tie), with commas; empty: no tie |
 | panic | string | the panic's reason; empty where there was none |
 | worker | string | where it ran; empty: in this process |
 | shared | string | the branch point from which it began, its past being that of other runs too; empty: a whole run |
@@ -85,7 +86,17 @@ def columns_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> list
         *of("double", "host_seconds", "overhead_seconds", "guest_seconds"),
         *of("int32", "oom_count"),
         *of("double", "oom_time"),
-        *of("string", "oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker", "shared"),
+        *of(
+            "string",
+            "oom_invoker",
+            "oom_victim",
+            "oom_tied",
+            "oom_scope",
+            "oom_constraint",
+            "panic",
+            "worker",
+            "shared",
+        ),
         # Claims and values are maps and not columns, so that sweeps of different scenarios have one schema.
         Column("claims", "map(string, string)", [[(claim.id, claim.verdict) for claim in row.claims] for row in rows]),
         Column("values", "map(string, double)", [list(row.values().items()) for row in rows]),

@@ -159,6 +159,23 @@ def test_interrupt_while_rig_is_imported_shows_no_traceback(
     assert capfd.readouterr().err == "rig: interrupted\n"
 
 
+def test_interrupt_while_the_command_line_is_parsed_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rig.cli.ending.watch_signals", lambda: None)
+    monkeypatch.setattr("rig.cli.app._OnDemand.parse_args", interrupt)
+    monkeypatch.setattr(sys, "argv", ["rig", "list"])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert caught.value.code == 130
+    assert capfd.readouterr().err == "rig: interrupted\n"
+
+
 def test_hangup_is_ignored_under_nohup(environment: dict[str, str]) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

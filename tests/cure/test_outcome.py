@@ -39,6 +39,15 @@ def test_other_victim_is_named() -> None:
     assert (outcome.kind, outcome.detail) == ("another died", "parent")
 
 
+@pytest.mark.parametrize("tied", [(("parent",), ()), ((), ("hog",))])
+def test_other_victim_of_a_tie_is_no_difference(tied: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+    control, run = replace(CONTROL, tied=tied[0]), replace(CONTROL, victims=("parent",), tied=tied[1])
+
+    outcome = compare_runs(control, run)
+
+    assert (outcome.kind, outcome.detail) == ("no difference", "parent died, in a tie with hog")
+
+
 @pytest.mark.parametrize(("failed", "expected"), [(300.0, "later"), (200.0, "worse"), (260.0, "no difference")])
 def test_time_of_the_kill_counts_from_a_tenth_on(failed: float, expected: str) -> None:
     assert kind(failed=failed) == expected

@@ -99,6 +99,16 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "87.9 MB were free in zone Movable",
     ),
+    "unevictable": (
+        changed(("unevictable:0 dirty", "unevictable:100000 dirty"), tasks=SMALL),
+        "certain",
+        "no process maps (files in ramfs, locked shared memory) filled the machine: 383.4 MB of 461.6 MB",
+    ),
+    "kernel-stacks": (
+        changed(("kernel_stack:1056kB", "kernel_stack:200000kB"), tasks=SMALL),
+        "likely",
+        "stacks of threads and processes filled memory: 195.3 MB of 461.6 MB. The task table has 3 processes.",
+    ),
     "mempolicy": (
         changed(
             (r"CONSTRAINT_NONE,nodemask=\(null\)", "CONSTRAINT_MEMORY_POLICY,nodemask=1"),
@@ -178,6 +188,45 @@ def test_figure_that_is_too_small_is_no_cause(change: tuple[str, str], not_the_c
     assert cause_of(oom(changed(change))).name != not_the_cause
 
 
+# From 6.1 on the zones that the request may not use are not in the report: only the number of all free pages has them.
+LEFT_OUT = ("free:1041 ", "free:91041 ")
+
+
+def test_zones_that_the_report_leaves_out_count_as_well() -> None:
+    movable = changed(
+        KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT,
+        (r"reserve\[\]: 0 446 446 446 446", "reserve[]: 0 446 446 9446 9446"),
+        (r"reserve\[\]: 0 0 0 0 0", "reserve[]: 0 0 0 9000 9000"),
+    )  # fmt: skip
+    low = changed(
+        (r"gfp_mask=\S+ ", "gfp_mask=0xcc4(GFP_KERNEL|GFP_DMA32), "), ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT
+    )
+
+    assert explain(oom(movable)).cause == "movable-zone"
+    assert "353.3 MB were free in zone Movable" in explain(oom(movable)).summary[0].text
+    assert explain(oom(low)).cause == "low-zone"
+    assert "353.3 MB were free in the other zones, which it may not use" in explain(oom(low)).summary[0].text
+
+
+def test_low_memory_runs_out_while_high_memory_is_free() -> None:
+    lines = changed(
+        KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT, ("0 pages HighMem", "90000 pages HighMem")
+    )  # fmt: skip
+
+    assert explain(oom(lines)).cause == "low-zone"
+    assert "353.3 MB were free in zone HighMem" in explain(oom(lines)).summary[0].text
+
+
+def test_free_memory_elsewhere_needs_a_zone_that_could_hold_it() -> None:
+    assert explain(oom(changed(KERNEL, ("DMA free:1872kB", "DMA free:72kB"), LEFT_OUT))).cause == "processes"
+
+
+def test_locked_memory_of_a_process_is_the_process() -> None:
+    lines = changed(("unevictable:0 dirty", "unevictable:100000 dirty"), tasks=made.TASKS)
+
+    assert explain(oom(lines)).cause == "processes"
+
+
 def test_movable_page_may_use_cma() -> None:
     lines = changed(
         (NORMAL, "Node 0 DMA32 free:90000kB boost:0kB min:2708kB"), (r"(high:4060kB.*)", r"\1 free_cma:88000kB")
@@ -249,6 +298,32 @@ def test_kernel_that_scored_by_another_formula_says_so_and_computes_nothing() ->
     assert "before 2.6.36 points were the task's total_vm" in text
     assert " = " not in text
     assert "next came" not in text
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (59_990, "next came app (pid 88) with 60317, which is a tie."),
+        (40_000, "next came app (pid 88) with 40288."),
+    ],
+)
+def test_tie_for_the_highest_badness_is_said(other: int, words: str) -> None:
+    tasks = [made.MadeTask(77, "daemon", 60_000), made.MadeTask(88, "app", other)]
+
+    text = " ".join(
+        sentence.text for section in explain(oom(made.oom_report(tasks))).sections for sentence in section.sentences
+    )
+
+    assert words in text
+
+
+def test_victim_that_the_table_has_second_in_a_tie_is_said_so() -> None:
+    tasks = [made.MadeTask(77, "daemon", 60_000), made.MadeTask(88, "app", 59_990)]
+    lines = [line.replace("Killed process 77 (daemon)", "Killed process 88 (app)") for line in made.oom_report(tasks)]
+
+    text = " ".join(sentence.text for section in explain(oom(lines)).sections for sentence in section.sentences)
+
+    assert "By the table daemon (pid 77) has 60327, which is a tie" in text
 
 
 @pytest.mark.parametrize("size", [8, 16, 64])

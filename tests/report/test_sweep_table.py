@@ -8,7 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from rig.report.sweep_table import SweepTable
+from rig.report.html.sweep_page import sweep_report
+from rig.report.sweep_table import SweepTable, points_table
 from rig.sweep.row import Row
 from rig.time_left import time_left
 
@@ -39,3 +40,24 @@ def test_runs_that_were_found_finished_do_not_count_as_fast_ones() -> None:
         table.began(object())
         table.ended(row.model_copy(update={"repeat": 2}))
         assert table._fresh == 1
+
+
+TIE = Row(
+    point=0, repeat=0, settings={"hog": "1M"}, verdict="reproduced", oom_invoker="child", oom_victim="parent",
+    oom_tied="child,hog",
+)  # fmt: skip
+
+
+def test_victim_of_a_tie_is_said_with_those_it_was_tied_with() -> None:
+    out = io.StringIO()
+
+    Console(file=out, width=120).print(points_table(["hog"], [TIE]))
+
+    assert "child → parent, in a tie with child and hog" in out.getvalue()
+    assert "parent, in a tie with child and hog was killed" in sweep_report(
+        "x", "a sweep", [("hog", ("1M",))], {}, [TIE]
+    )
+
+
+def test_victim_that_was_in_no_tie_stands_alone() -> None:
+    assert TIE.model_copy(update={"oom_tied": ""}).victim == "parent"

@@ -9,56 +9,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
+from rig.klog.explain.bounds import fragmented, low_zone, nodes, reserved, unmovable
+from rig.klog.explain.cause import Cause, Certainty, found
 from rig.klog.explain.explanation import Sentence
-from rig.klog.explain.usable import (
-    allowed_nodes,
-    held_back,
-    measured,
-    reserved_kb,
-    usable_blocks,
-    usable_zones,
-    zone_limit,
-)  # fmt: skip
+from rig.klog.explain.usable import measured
 from rig.klog.explain.words import count, size
 from rig.klog.functions import part_of
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import CgroupUsage
 
-__all__ = ["Cause", "Certainty", "cause_of", "limit_that_was_hit", "managed_kb", "unaccounted_kb"]
+__all__ = ["cause_of", "limit_that_was_hit", "managed_kb", "unaccounted_kb"]
 
 _MOST = 0.5  # a share of memory that counts as most of it
 _MUCH = 0.25  # a share of memory that alone can explain a shortage
-
-
-class Certainty(StrEnum):
-    """How certain a cause is.
-
-    CERTAIN: the figures prove it.
-    LIKELY: the figures agree with it.
-    UNSURE: the report holds too few figures.
-    """
-
-    CERTAIN = "certain"
-    LIKELY = "likely"
-    UNSURE = "unsure"
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why memory ran out.
-
-    name: a stable identifier, the same for the same cause.
-    certainty: how far the figures prove it.
-    sentence: what happened, with the figures and the lines that prove them.
-    """
-
-    name: str
-    certainty: Certainty
-    sentence: Sentence
 
 
 def cause_of(event: OomEvent) -> Cause:
@@ -67,11 +32,7 @@ def cause_of(event: OomEvent) -> Cause:
         cause = rule(event)
         if cause is not None:
             return cause
-    return _found("unknown", Certainty.UNSURE, "The log does not hold the figures that would show what filled memory.")
-
-
-def _found(name: str, certainty: Certainty, text: str, *lines: int) -> Cause:
-    return Cause(name, certainty, Sentence(text, lines))
+    return found("unknown", Certainty.UNSURE, "The log does not hold the figures that would show what filled memory.")
 
 
 def managed_kb(event: OomEvent) -> int:
@@ -167,96 +128,6 @@ def _cgroup_limit(event: OomEvent) -> Cause | None:
     return Cause(name, Certainty.CERTAIN if full else Certainty.UNSURE, Sentence(text, (hit.line,)))
 
 
-def _nodes(event: OomEvent) -> Cause | None:
-    nodes = allowed_nodes(event)
-    if nodes is None:
-        return None
-    reserve = held_back(event)
-    zones = [zone for zone in usable_zones(event) if zone.free <= zone.min + reserve(zone)]
-    named = ", ".join(map(str, sorted(nodes)))
-    which = f"node {named}" if len(nodes) == 1 else f"nodes {named}"
-    what = "A memory policy bound" if event.scope == "mempolicy" else "A cpuset confined"
-    free = sum(zone.free for zone in zones)
-    low = sum(zone.min for zone in zones)
-    text = f"{what} the request to {which}, and there memory had run out"
-    text += f": {size(free)} free, at or below the min watermark of {size(low)}." if zones else "."
-    here = sum(zone.free for zone in measured(event) if zone.node in nodes)
-    elsewhere = event.mem_info.get("free", 0) * event.page_kb - here
-    if elsewhere > max(free, 1024):
-        text += f" {size(elsewhere)} were free on other nodes."
-    lines = (*(zone.line for zone in zones), *((event.constraint_line,) if event.constraint_line else ()))
-    return Cause(event.scope or "", Certainty.CERTAIN if zones else Certainty.LIKELY, Sentence(text, lines))
-
-
-def _low_zone(event: OomEvent) -> Cause | None:
-    limit = zone_limit(event)
-    zones, reserve = usable_zones(event), held_back(event)
-    if limit is None or not zones or any(zone.free > zone.min + reserve(zone) for zone in zones):
-        return None
-    theirs = {zone.line for zone in zones}
-    others = sum(zone.free for zone in measured(event) if zone.line not in theirs)
-    named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
-    text = f"The request was bound to zone {limit} or a lower one (GFP_{limit}), and there memory had run out: {named}."
-    if others:
-        text += f" {size(others)} were free in the other zones, which it may not use."
-    return Cause("low-zone", Certainty.CERTAIN, Sentence(text, (event.line, *(zone.line for zone in zones))))
-
-
-def _movable_zone(event: OomEvent) -> Cause | None:
-    """Return the cause where only zone Movable has memory left (movable_node, movablecore=, kernelcore=)."""
-    zones, reserve = usable_zones(event), held_back(event)
-    theirs = {zone.line for zone in zones}
-    others = [
-        zone for zone in measured(event) if zone.name == "Movable" and zone.line not in theirs and zone.free > zone.high
-    ]
-    if not zones or not others or any(zone.free > zone.min + reserve(zone) for zone in zones):
-        return None
-    named = " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
-    text = (
-        f"The request was for memory that cannot be moved, and the zones that hold such memory had run out: {named}. "
-        f"{size(sum(zone.free for zone in others))} were free in zone Movable (movable_node, movablecore= or "
-        "kernelcore=), which the kernel's own pages may not use."
-    )
-    lines = (event.line, *(zone.line for zone in (*zones, *others)))
-    return Cause("movable-zone", Certainty.CERTAIN, Sentence(text, lines))
-
-
-def _reserved(event: OomEvent) -> Cause | None:
-    """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
-    if (event.order or 0) > 0:
-        return None
-    reserve = held_back(event)
-    for zone in usable_zones(event):
-        cma, atomic = reserved_kb(event, zone)
-        low = zone.min + reserve(zone)
-        if cma + atomic >= 1024 and zone.free > low >= zone.free - cma - atomic:
-            kinds = [f"{size(cma)} lie in CMA areas, which only movable pages may use"] if cma else []
-            kinds += [f"{size(atomic)} are reserved for requests that cannot wait (highatomic)"] if atomic else []
-            text = (
-                f"Of the {size(zone.free)} free in zone {zone.name} of node {zone.node} {' and '.join(kinds)}: "
-                f"{size(zone.free - cma - atomic)} are left for this request, at or below the min watermark of "
-                f"{size(low)}."
-            )
-            return _found("cma" if cma >= atomic else "highatomic", Certainty.CERTAIN, text, event.line, zone.line)
-    return None
-
-
-def _fragmented(event: OomEvent) -> Cause | None:
-    order = event.order or 0
-    zones = [zone for zone in usable_zones(event) if zone.buddy and zone.free > zone.min]
-    if order <= 0 or not zones:
-        return None
-    if any(usable_blocks(event, zone, order)[0] for zone in zones):
-        return None
-    wanted = size(event.page_kb << order)
-    free = sum(zone.free for zone in zones)
-    denied = sum(usable_blocks(event, zone, order)[1] for zone in zones)
-    text = f"Memory was fragmented: {size(free)} were free, but no block of {wanted} in one piece (order {order})"
-    if denied:
-        text += f" that this request may use; the {count(denied, 'block')} of that size lie in CMA areas or reserves"
-    return _found("fragmentation", Certainty.CERTAIN, text + ".", *(zone.buddy_line or zone.line for zone in zones))
-
-
 def _share(name: str, kb: int, event: OomEvent, what: Callable[[str], str], line: int) -> Cause | None:
     """Return a cause for memory that no process holds, or None where it is too small to explain the shortage.
 
@@ -313,6 +184,30 @@ def _page_tables(event: OomEvent) -> Cause | None:
     )
 
 
+def _kernel_stacks(event: OomEvent) -> Cause | None:
+    kb = sum(node.values.get("kernel_stack", 0) for node in event.nodes)
+    tasks = f" The task table has {count(len(event.tasks), 'process', 'processes')}." if event.tasks else ""
+    return _share(
+        "kernel-stacks", kb, event,
+        lambda figures: f"The kernel's stacks of threads and processes filled memory: {figures}.{tasks}",
+        event.nodes[0].line if event.nodes else event.line,
+    )  # fmt: skip
+
+
+def _unevictable(event: OomEvent) -> Cause | None:
+    """Return the cause for unevictable pages that no process maps.
+
+    What processes hold is subtracted, since their locked memory is unevictable too.
+    """
+    kb = event.mem_info.get("unevictable", 0) * event.page_kb - sum(row.rss for row in event.tasks) * event.page_kb
+    return _share(
+        "unevictable", kb, event,
+        lambda figures: "Memory that cannot be reclaimed and that no process maps (files in ramfs, locked shared "
+        f"memory) filled the machine: {figures}.",
+        _line(event, "unevictable"),
+    )  # fmt: skip
+
+
 def _uncounted(event: OomEvent) -> Cause | None:
     return _share(
         "uncounted",
@@ -332,8 +227,8 @@ def _families(event: OomEvent) -> list[tuple[str, int, int]]:
     for row in event.tasks:
         pages[row.name] += row.rss + (row.swapents or 0)
     counts = Counter(row.name for row in event.tasks)
-    found = [(name, count * event.page_kb, counts[name]) for name, count in pages.items()]
-    return sorted(found, key=lambda entry: entry[1], reverse=True)
+    held = [(name, number * event.page_kb, counts[name]) for name, number in pages.items()]
+    return sorted(held, key=lambda entry: entry[1], reverse=True)
 
 
 def _small_machine(event: OomEvent) -> Cause | None:
@@ -357,26 +252,26 @@ def _processes(event: OomEvent) -> Cause | None:
     everyone = sum(entry[1] for entry in families)
     lines = tuple(row.line for row in event.tasks if row.name == name)[:8]
     if not room:
-        return _found("processes", Certainty.UNSURE, f"Of the tasks in the table the largest is {name}: {who}.", *lines)
+        return found("processes", Certainty.UNSURE, f"Of the tasks in the table the largest is {name}: {who}.", *lines)
     anon = sum(event.mem_info.get(key, 0) for key in ("active_anon", "inactive_anon")) * event.page_kb
     if anon >= whole * _MOST and everyone < anon * _MOST:
         text = (
             f"Programs' own memory filled the machine: {size(anon)} of {size(whole)}. The task table shows only "
             f"{size(everyone)} of it; the largest there: {who}."
         )
-        return _found("processes", Certainty.LIKELY, text, _line(event, "active_anon"), *lines)
+        return found("processes", Certainty.LIKELY, text, _line(event, "active_anon"), *lines)
     share = min(everyone, room) / room
     if share < 0.4:
         text = (
             f"The processes hold {size(everyone)} of {size(room)} alone; what filled the rest the report does not "
             f"show. The largest: {who}."
         )
-        return _found("processes", Certainty.UNSURE, text, *lines)
+        return found("processes", Certainty.UNSURE, text, *lines)
     none = ", and there is no swap" if "total_swap_kb" in event.totals else ""
     rest = f" and {size(swap)} of swap" if swap else none
     text = f"The processes filled memory: {who} of {size(whole)}{rest}."
     sure = share >= 0.6 and kb >= room * 0.2
-    return _found("processes", Certainty.CERTAIN if sure else Certainty.LIKELY, text, *lines)
+    return found("processes", Certainty.CERTAIN if sure else Certainty.LIKELY, text, *lines)
 
 
 def _beginning_missing(event: OomEvent) -> Cause | None:
@@ -388,6 +283,7 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, _nodes, _low_zone, _movable_zone, _reserved, _fragmented,
-    _small_machine, _huge_pages, _slab, _shmem, _page_tables, _uncounted, _processes, _beginning_missing,
+    _by_hand, _cgroup_limit, _page_fault_path, nodes, low_zone, unmovable, reserved, fragmented,
+    _small_machine, _huge_pages, _slab, _shmem, _unevictable, _page_tables, _kernel_stacks, _uncounted, _processes,
+    _beginning_missing,
 )  # fmt: skip
