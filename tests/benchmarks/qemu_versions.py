@@ -45,6 +45,8 @@ exec {loader} --argv0 qemu-system-x86_64 --library-path {libraries} \\
     $root/usr/bin/qemu-system-x86_64 -L $root/usr/share/qemu -L $root/usr/share/seabios "$@"
 """
 MAIN = "overcommit-oops"
+SMALL = ("--memory", "208M", "--set", "parent=40M", "--set", "hog=70M", "--set", "every=1ms")
+"""A main job with few instructions: gdb replays it several times over."""
 
 
 @dataclass
@@ -99,9 +101,9 @@ def rig(version: Version, *words: str, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
-def run(version: Version) -> dict[str, Any] | None:
+def run(version: Version, *words: str) -> dict[str, Any] | None:
     """Run the main job under a version and return its run.json, None where none came of it."""
-    called = rig(version, "run", MAIN, "--json")
+    called = rig(version, "run", MAIN, *words, "--json")
     try:
         found: dict[str, Any] = json.loads(called.stdout)
     except ValueError:
@@ -212,7 +214,7 @@ def foreign(version: Version, results: Path) -> str:
 
 def gdb(version: Version, results: Path) -> str:
     """Go back in gdb from the kill: an instruction, and then to the fork of the child."""
-    found = recorded(version)
+    found = run(version, *SMALL)
     if found is None:
         return "no run"
     rig(version, "symbols", "add", found["environment"]["kernel_name"])
