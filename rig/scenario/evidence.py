@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rig.klog import Log, OomEvent, PanicEvent
 from rig.run.badness import Candidate, candidates, rss_slack
 from rig.run.process_names import Process, process_names
 from rig.run.records import Record, Records
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
+
+if TYPE_CHECKING:
+    from rig.klog import Log, OomEvent, PanicEvent
 
 __all__ = ["KIB", "Evidence", "processes"]
 
@@ -54,6 +56,8 @@ class Evidence:
 
     def ooms(self) -> tuple[OomEvent, ...]:
         """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned."""
+        from rig.klog import OomEvent
+
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
         return tuple(
@@ -63,6 +67,8 @@ class Evidence:
         )
 
     def panics(self) -> tuple[PanicEvent, ...]:
+        from rig.klog import PanicEvent
+
         return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
     def page_size(self) -> int:
