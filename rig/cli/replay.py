@@ -19,6 +19,7 @@ from rig.report.live import progress_for
 from rig.report.replay import print_replayed
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
+from rig.run.progress import Progress
 
 app = typer.Typer()
 
@@ -28,6 +29,9 @@ def replay(
     run: ChosenRun = "last",
     out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this directory."),
     no_check: bool = typer.Option(False, "--no-check", help="Do not compare the recording with its hash first."),
+    from_boot: bool = typer.Option(
+        False, "--from-boot", help="Also run again what a run began with in place of its own past, and compare it."
+    ),
     timeout_scale: TimeoutScale = 1.0,
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the result."),
 ) -> None:
@@ -45,6 +49,16 @@ def replay(
         qemu = find_qemu()
         ready = replayable(Store(), found, directory, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
+        differs = _past(directory, progress, timeout_scale) if from_boot else ""
         replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
     print_replayed(output_console(), replayed)
-    raise typer.Exit(0 if replayed.identical else 1)
+    if from_boot and found.prefix is not None:
+        same = "the same to the byte: console, records and the guest's memory"
+        print(f"from the boot to '{found.prefix.point}': {differs or same}")
+    raise typer.Exit(0 if replayed.identical and not differs else 1)
+
+
+def _past(directory: Path, progress: Progress, timeout_scale: float) -> str:
+    from rig.branch.again import past_from_boot
+
+    return asyncio.run(past_from_boot(directory, Store(), progress, timeout_scale=timeout_scale))
