@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rig.branch.futures import DEADLINE
@@ -15,13 +16,31 @@ from rig.machine.branch_point import find_branch_point, save_branch_point
 from rig.run.directory import read_run
 from rig.run.progress import Progress
 
-__all__ = ["past_from_boot"]
+__all__ = ["PastAgain", "past_from_boot"]
 
 
-async def past_from_boot(directory: Path, store: Store, progress: Progress, *, timeout_scale: float = 1.0) -> str:
-    """Return how the past of a run differs when it is run again from the boot; empty where nothing does.
+@dataclass(frozen=True)
+class PastAgain:
+    """The comparison of a past that was run twice.
 
-    Console and records until the point are compared, and the guest's whole memory at the point.
+    differs: how console or records do; empty where they are the same to the byte.
+    same_memory: whether the whole memory of the guest was the same at the point.
+    """
+
+    point: str
+    differs: str
+    same_memory: bool
+
+    def __str__(self) -> str:
+        memory = "so is the guest's memory" if self.same_memory else "the guest's memory differs in places"
+        return f"from the boot to '{self.point}': " + (self.differs or f"console and records are identical, {memory}")
+
+
+async def past_from_boot(
+    directory: Path, store: Store, progress: Progress, *, timeout_scale: float = 1.0
+) -> PastAgain | None:
+    """Run the past of a run again from the boot and compare it; None for a run that began at the boot.
+
     Raises UsageError for a future of another run, RigError when the past cannot be run again.
     """
     run = read_run(directory)
@@ -30,7 +49,7 @@ async def past_from_boot(directory: Path, store: Store, progress: Progress, *, t
             "this run is a future of another one", where="--from-boot", remedy=f"replay {run.branch.parent or 'that'}"
         )
     if run.prefix is None:
-        return ""
+        return None
     kept = find_branch_point(store, run.prefix.key)
     if kept is None:
         raise RigError(
@@ -52,9 +71,7 @@ async def past_from_boot(directory: Path, store: Store, progress: Progress, *, t
             deadline=DEADLINE * timeout_scale,
             scale=timeout_scale,
         )
-        for name, one, other in (("console", kept.console, again.console), ("records", kept.events, again.events)):
-            if one.read_bytes() != other.read_bytes():
-                return f"the {name} up to '{run.prefix.point}' differ from those that the run began with"
-        if again.digest != kept.digest:
-            return f"the guest's memory at '{run.prefix.point}' differs, and neither console nor records do"
-    return ""
+        pairs = (("console", kept.console, again.console), ("records", kept.events, again.events))
+        unlike = [name for name, one, other in pairs if one.read_bytes() != other.read_bytes()]
+        differs = f"{' and '.join(unlike)}: not what the run began with" if unlike else ""
+        return PastAgain(run.prefix.point, differs, again.digest == kept.digest)

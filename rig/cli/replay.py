@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,6 +21,9 @@ from rig.report.replay import print_replayed
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
 from rig.run.progress import Progress
+
+if TYPE_CHECKING:
+    from rig.branch.again import PastAgain
 
 app = typer.Typer()
 
@@ -49,16 +53,15 @@ def replay(
         qemu = find_qemu()
         ready = replayable(Store(), found, directory, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
-        differs = _past(directory, progress, timeout_scale) if from_boot else ""
+        past = _past(directory, progress, timeout_scale) if from_boot else None
         replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
     print_replayed(output_console(), replayed)
-    if from_boot and found.prefix is not None:
-        same = "the same to the byte: console, records and the guest's memory"
-        print(f"from the boot to '{found.prefix.point}': {differs or same}")
-    raise typer.Exit(0 if replayed.identical and not differs else 1)
+    if past is not None:
+        print(past)
+    raise typer.Exit(0 if replayed.identical and not (past and past.differs) else 1)
 
 
-def _past(directory: Path, progress: Progress, timeout_scale: float) -> str:
+def _past(directory: Path, progress: Progress, timeout_scale: float) -> PastAgain | None:
     from rig.branch.again import past_from_boot
 
     return asyncio.run(past_from_boot(directory, Store(), progress, timeout_scale=timeout_scale))

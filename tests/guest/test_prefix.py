@@ -43,8 +43,9 @@ def test_repeat_begins_at_the_kept_past_and_shows_the_same(rig: Rig, run, enviro
     assert again["ooms"][0]["killed"] == whole["ooms"][0]["killed"]
     records = (Path(environment["RIG_RUNS"]) / again["id"] / "events.jsonl").read_text().splitlines()
     assert {json.loads(line)["ev"] for line in records} >= {"ready", "go", "sample", "stop", "continue", "end"}
-    assert rig("replay", again["id"]).status == 0
-    assert "the recording begins at" in rig("debug", again["id"], "--at", "t=1s", "--batch").err
+    replayed = rig("replay", again["id"], "--from-boot")
+    assert replayed.status == 0, replayed.out + replayed.err
+    assert "from the boot to 'hogging': console and records are identical" in replayed.out
     assert rig("branch", again["id"], "--at", "hogging", "--control", "1", "-q").status == 0
 
 
