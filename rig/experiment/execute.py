@@ -25,6 +25,7 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
 from rig.image.store import Store
+from rig.machine.branch_point import copy_image
 from rig.machine.command import DUMP_SET
 from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
@@ -198,7 +199,8 @@ async def execute(
             key, line = new_key()
             write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
         elif departure is None and reuse:
-            wiring = replace(wiring, payload=(await asyncio.to_thread(cached_payload, guest.store, payload))[0])
+            image, execution.payload_hash = await asyncio.to_thread(cached_payload, guest.store, payload)
+            copy_image(image, wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
         execution.recorded = wiring.recorder is not None
@@ -215,7 +217,9 @@ async def execute(
             # After an interrupt nobody awaits this future; unless cancelled, asyncio prints its exception at exit.
             stack.callback(ended.cancel)
             await session.monitor.execute("cont")
-            aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, guest.store, wiring, out, meanwhile))
+            aside = asyncio.ensure_future(
+                asyncio.to_thread(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
+            )
             if key is not None:
                 await _push(session, payload, key, deadlines)
             watch = asyncio.ensure_future(_watch_stops(session, execution))
@@ -245,13 +249,18 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
     raise RigError(found.what, where=found.where, remedy=found.remedy, detail=words.strip() or None)
 
 
-def _while_it_runs(store: Store, wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> tuple[str, str]:
-    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two."""
+def _while_it_runs(
+    store: Store, wiring: Wiring, out: Path, payload: str, meanwhile: Callable[[], None]
+) -> tuple[str, str]:
+    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two.
+
+    payload: the hash of the payload's image; empty where it is not known.
+    """
     if wiring.recorder is not None:
         keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
         if wiring.continuation is not None and wiring.continuation.exists():
             keep_payload(wiring.continuation, out / CONTINUATION)
-    payload = digest_once(wiring.payload)
+    payload = payload or digest_once(wiring.payload)
     has_continuation = wiring.continuation is not None and wiring.continuation.exists()
     note_run(store)
     continuation = digest_file(wiring.continuation) if wiring.continuation and has_continuation else ""
