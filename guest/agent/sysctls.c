@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The names of the kernel's sysctls, for the record `ready`: the host then refuses a misspelt one before a run. Directories
- * of devices and of the network are left out, because their names come and go.
+ * The names of the kernel's sysctls, for the record `ready`: the host then refuses a misspelt one before a run. The settings
+ * of one network interface are left out, because interfaces come and go: those of `default` have the same names.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -9,28 +9,42 @@
 
 #include "agent.h"
 
-static const char *const roots[] = { "abi", "debug", "fs", "kernel", "user", "vm" };
+static bool complete;
 
-/* Record every file below /proc/sys/PATH, with dots in place of the slashes. */
+/* Whether PATH/NAME holds the settings of one network interface: net/ipv4/conf/eth0, net/ipv6/neigh/lo. */
+static bool of_interface(const char *path, const char *name)
+{
+	const char *last = strrchr(path, '/');
+
+	return strncmp(path, "/net/", 5) == 0 && (strcmp(last, "/conf") == 0 || strcmp(last, "/neigh") == 0) &&
+	       strcmp(name, "all") != 0 && strcmp(name, "default") != 0;
+}
+
+/* Record every file below /proc/sys and PATH (empty, or with a slash first), with dots in place of the slashes. */
 static void say_directory(const char *path, int depth)
 {
 	char full[PATH_BYTES], name[PATH_BYTES];
 	const struct dirent *entry;
 	DIR *directory;
 
-	snprintf(full, sizeof(full), "/proc/sys/%s", path);
-	directory = depth < 6 ? opendir(full) : NULL;
+	snprintf(full, sizeof(full), "/proc/sys%s", path);
+	directory = depth < 8 ? opendir(full) : NULL;
 	while (directory && (entry = readdir(directory))) {
-		if (entry->d_name[0] == '.' || rec_room() < 1024)
+		if (entry->d_name[0] == '.')
 			continue;
+		if (rec_room() < 1024) {
+			complete = false;
+			break;
+		}
 		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
 		if (entry->d_type == DT_DIR) {
-			say_directory(name, depth + 1);
+			if (!of_interface(path, entry->d_name))
+				say_directory(name, depth + 1);
 			continue;
 		}
 		for (char *slash = name; (slash = strchr(slash, '/'));)
 			*slash = '.';
-		rec_str(NULL, name);
+		rec_str(NULL, name + 1);
 	}
 	if (directory)
 		closedir(directory);
@@ -38,8 +52,9 @@ static void say_directory(const char *path, int depth)
 
 void say_sysctls(void)
 {
+	complete = true;
 	rec_open("sysctls", '[');
-	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
-		say_directory(roots[i], 0);
+	say_directory("", 0);
 	rec_close(']');
+	rec_bool("sysctls_complete", complete);
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig.branch.kept_scenario import kept_scenario
 from rig.errors import RigError, UsageError
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.layers import resolve_layers
@@ -102,12 +103,12 @@ def read_source(directory: Path, store: Store) -> Source:
     """Return the past of a kept run that is no future of another one.
 
     Raises UsageError for a run that cannot be branched: on the live clock, with swap on a disk, of `rig exec`.
-    Raises RigError when its scenario is not there or cannot be read.
+    Raises RigError when its scenario is not there, cannot be read, or is a path that came with an archive.
     """
     run = read_run(directory)
     _refuse(run, directory)
     sets = tuple(f"{name}={value}" for name, value in run.settings.items())
-    where = run.scenario_directory if Path(run.scenario_directory or "/nowhere").is_dir() else run.scenario
+    where = kept_scenario(run, directory)
     scenario = load_scenario(where)
     settings = parse_settings(scenario, sets, to_the_end=run.to_the_end)
     plan, layers = resolve_layers(store, render_plan(scenario, settings))

@@ -92,6 +92,13 @@ class _OnDemand(typer.core.TyperGroup):
         _spare_adapters(command)
         return command
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the command line, and turn an interrupt into an error that main() handles, as invoke() does."""
+        try:
+            return super().make_context(*arguments, **options)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command, and turn an interrupt and a broken pipe into errors that main() handles.
 

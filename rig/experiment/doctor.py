@@ -110,7 +110,7 @@ def _directory(what: str, directory: Path, variable: str) -> Finding:
 
 
 def _cache_use(store: Store) -> Finding:
-    kinds = sizes_by_kind(store.entries())
+    kinds = sizes_by_kind(store.entries(), store.aside().values())
     total = sum(size for _, size in kinds.values())
     try:
         saw = f"{format_megabytes(total)} of at most {format_size(store.bound())}"

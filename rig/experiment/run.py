@@ -18,9 +18,9 @@ from rig.experiment.departure import Departure
 from rig.experiment.execute import Deadlines, Execution, execute
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
-from rig.image.in_use import using_entries
 from rig.image.payload import Payload
 from rig.image.store import Store
+from rig.in_use import using_entries
 from rig.machine.branch_point import why_not_recordable
 from rig.machine.recording import is_finished
 from rig.machine.spec import Layer

@@ -21,7 +21,7 @@ from rig.seal import seal, seal_is_broken
 from rig.whole_file import write_whole
 
 __all__ = [
-    "MANIFEST", "Manifest", "put_back", "read_manifest", "read_verified", "remove_manifest", "write_manifest",
+    "COPIES", "MANIFEST", "Manifest", "put_back", "read_manifest", "read_verified", "remove_manifest", "write_manifest",
     "write_verified",
 ]  # fmt: skip
 

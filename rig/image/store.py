@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,9 +23,9 @@ from typing import Any
 from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
 from rig.image.manifest import (
+    COPIES,
     MANIFEST,
     Manifest,
     put_back,
@@ -36,10 +35,12 @@ from rig.image.manifest import (
     write_manifest,
     write_verified,
 )
+from rig.in_use import hold, lock_unused
+from rig.remove_tree import remove_tree
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
-__all__ = ["Entry", "Store", "boot_id", "is_key"]
+__all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
@@ -80,11 +81,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk; 0 once another process has removed the entry."""
+        """Bytes on disk, with the copies of small files; 0 once another process has removed the entry."""
         count = 0
         for name in self.files:
-            with suppress(OSError):
-                count += (self.path / name).stat().st_blocks * 512
+            for path in (self.path / name, self.path / COPIES / name):
+                with suppress(OSError):
+                    count += path.stat().st_blocks * 512
         return count
 
     @property
@@ -133,6 +135,15 @@ class Entry:
 def boot_id() -> str:
     """Return the kernel's random id of this boot of the host."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _bytes_below(directory: Path) -> int:
+    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
+    count = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):
+            count += path.lstat().st_blocks * 512
+    return count
 
 
 def _stamp(path: Path) -> list[int | str]:
@@ -218,8 +229,13 @@ class Store:
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
-        for older in sorted(aside.parent.iterdir(), key=lambda path: path.name.rpartition("-")[2])[:-MOST_ASIDE]:
-            shutil.rmtree(older, ignore_errors=True)
+        for older in list(self.aside())[:-MOST_ASIDE]:
+            remove_tree(older)
+
+    def aside(self) -> dict[Path, int]:
+        """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
+        paths = sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
+        return {path: _bytes_below(path) for path in paths}
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
@@ -252,6 +268,10 @@ class Store:
         path = self._ref_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"{key}\n".encode())
+
+    def remove_ref(self, name: str) -> None:
+        """Remove a name. The entry that it stands for stays."""
+        self._ref_path(name).unlink(missing_ok=True)
 
     def _ref_path(self, name: str) -> Path:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
@@ -292,7 +312,7 @@ class Store:
             try:
                 yield path
             finally:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
 
     def add(
         self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
@@ -320,7 +340,7 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
-                    shutil.rmtree(target, ignore_errors=True)
+                    remove_tree(target)
                 else:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
@@ -344,7 +364,7 @@ class Store:
         except (OSError, RigError):
             # A full disk may have no room for the staging directory. Without its manifest the entry is ignored.
             remove_manifest(entry.path)
-            shutil.rmtree(entry.path, ignore_errors=True)
+            remove_tree(entry.path)
 
     def remove_unused(self, entry: Entry) -> bool:
         """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
@@ -375,7 +395,7 @@ class Store:
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
             if pid.isdigit() and not Path("/proc", pid).exists():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
                 count += 1
         return count
 
@@ -397,5 +417,5 @@ class Store:
 
     def describe_size(self) -> str:
         """Return the total size in words."""
-        total = sum(entry.size for entry in self.entries())
+        total = sum(entry.size for entry in self.entries()) + sum(self.aside().values())
         return format_size(total >> 20 << 20)

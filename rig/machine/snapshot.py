@@ -273,7 +273,8 @@ async def make_snapshot(
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)
         # The names of the sysctls are the kernel's and not a run's: they stay beside the snapshot.
-        sysctls = ready.pop("sysctls", [])
+        names, complete = ready.pop("sysctls", []), ready.pop("sysctls_complete", False)
+        sysctls = names if complete else []
         (result / READY).write_text(json.dumps(ready) + "\n")
         about = {
             "kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries, "sysctls": sysctls,

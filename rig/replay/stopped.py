@@ -115,8 +115,10 @@ async def stopped_at(
         disk = out / "history.qcow2"
         write_empty_qcow2(disk, confinement_user())
     async with (
-        replaying(replayable, qemu, out, listeners, debugger=Debugger(debugger_port, disk)) as session,
-        debug_port(session.wiring.gdb, debugger_port) as port,
+        replaying(
+            replayable, qemu, out, listeners, debugger=Debugger(debugger_port, disk), scale=bounds.scale
+        ) as session,
+        debug_port(session.wiring.gdb, debugger_port, scale=bounds.scale) as port,
     ):
         began = time.monotonic()
         if reversible:

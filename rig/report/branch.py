@@ -61,7 +61,7 @@ def outcome_of(run: Run) -> str:
     if run.ooms:
         first = run.ooms[0]
         when = "" if first.time is None else f" at {first.time:.1f} s"
-        return plain(f"OOM{when}: {first.invoker} → {', '.join(first.killed) or 'nobody'}", longest=80)
+        return plain(f"OOM{when}: {first.invoker} → {first.victims}", longest=80)
     return plain(run.reason or run.end_reason or "no OOM", longest=80)
 
 

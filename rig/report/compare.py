@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.report.terminal import MARKS
+from rig.report.terminal import LIVE_HAS_LESS, MARKS
 from rig.run.document import Claimed, Run
 from rig.sanitize import plain
 from rig.units import format_size
@@ -74,7 +74,9 @@ def comparison(left: Run, right: Run, *, everything: bool = True) -> list[Render
         )
         section = line.section
     count = sum(line.differs for line in lines)
-    return [table, Text(f"{count} of {len(lines)} lines differ")]
+    clocks = {run.environment.clock for run in (left, right)}
+    note = [Text(LIVE_HAS_LESS, "dim")] if len(clocks) > 1 else []
+    return [table, *note, Text(f"{count} of {len(lines)} lines differ")]
 
 
 def _table(left: str, right: str) -> Table:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rig.run.document import Claimed, OomReport, Run, Stall, Verdict
 
-__all__ = ["print_run", "print_verdict", "render_ending", "render_run"]
+__all__ = ["LIVE_HAS_LESS", "print_run", "print_verdict", "render_ending", "render_run"]
 
 STYLES: dict[str, str] = {
     "reproduced": "bold green",
@@ -34,6 +34,10 @@ PARTS = {
     "page-fault": "the page fault of {invoker}",
 }
 MOST_RANKED = 8
+LIVE_HAS_LESS = (
+    "on the live clock a guest has some 3 MB less: programs in a tmpfs, network card, SSH server (rig help design)"
+)
+"""What docs/explanation/design.md has the figures of."""
 NOT_JUDGED = "not judged:"
 """How a claim's reason begins when another that it needs failed."""
 
@@ -203,6 +207,8 @@ def _footer(run: Run, directory: Path | None) -> list[RenderableType]:
         environment.accelerator,
     ]
     lines.append(Text("ran on " + ", ".join(plain(part) for part in on if part), "dim"))
+    if environment.clock == "live":
+        lines.append(Text(LIVE_HAS_LESS, "dim"))
     if run.guest_seconds is not None and run.host_seconds is not None:
         lines.append(
             Text(

@@ -108,7 +108,7 @@ class RecordedLayer(Model):
     """A layer of a program's root file system that the guest had on a separate NVDIMM. size: bytes."""
 
     digest: str
-    size: int
+    size: int = Field(gt=0, le=1 << 40)
     path: str = ""
 
 
@@ -138,7 +138,7 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
     prealloc: bool = False
-    layers: tuple[RecordedLayer, ...] = ()
+    layers: tuple[RecordedLayer, ...] = Field((), max_length=8)
     continuation_size: int = Field(0, ge=0, le=1 << 26)
     """Bytes of the NVDIMM for a continuation. Guests of earlier versions have none."""
     continuation: str = ""
@@ -246,9 +246,14 @@ class OomReport(Model):
     def victims(self) -> str:
         """Who was killed, by name, and who might as well have been: `child, in a tie with hog`. `nobody` for none."""
         killed = ", ".join(name.rsplit(" (", 1)[0] for name in self.killed) or "nobody"
-        tied = any(row.killed and row.tied for row in self.ranking)
-        others = sorted(row.name for row in self.ranking if row.tied and not row.killed) if tied else []
-        return f"{killed}, in a tie with {' and '.join(others)}" if others else killed
+        return f"{killed}, in a tie with {' and '.join(self.tied_with)}" if self.tied_with else killed
+
+    @property
+    def tied_with(self) -> list[str]:
+        """The names of the tasks that might as well have been killed; none where the victim had the highest badness."""
+        if not any(row.killed and row.tied for row in self.ranking):
+            return []
+        return sorted(row.name for row in self.ranking if row.tied and not row.killed)
 
 
 class EventSummary(Model):

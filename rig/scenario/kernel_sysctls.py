@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 
 from rig.errors import UsageError
 from rig.scenario.plan import RenderedPlan
 
-__all__ = ["LISTED_ROOTS", "refuse_unknown_sysctls"]
+__all__ = ["refuse_unknown_sysctls"]
 
-LISTED_ROOTS = ("abi", "debug", "fs", "kernel", "user", "vm")
-"""Directories of /proc/sys whose names the agent lists (guest/agent/sysctls.c). Those of devices come and go."""
+# net.ipv4.conf.INTERFACE.NAME, net.ipv6.neigh.INTERFACE.NAME; an interface's name may have dots (eth0.100).
+_OF_INTERFACE = re.compile(r"(net\.[^.]+\.(?:conf|neigh))\.(.+)\.([^.]+)")
 
 
 def refuse_unknown_sysctls(plan: RenderedPlan, known: Collection[str], kernel: str) -> None:
@@ -26,7 +27,7 @@ def refuse_unknown_sysctls(plan: RenderedPlan, known: Collection[str], kernel: s
     for step in plan.steps:
         words = dict(step.words)
         name = words.get("name", "").replace("/", ".")
-        if step.verb != "sysctl" or name.partition(".")[0] not in LISTED_ROOTS or name in known:
+        if step.verb != "sysctl" or name in known or _of_default(name) in known:
             continue
         near = difflib.get_close_matches(name, known, n=2, cutoff=0.6)
         meant = " or ".join(f"'{each}'" for each in near)
@@ -35,3 +36,8 @@ def refuse_unknown_sysctls(plan: RenderedPlan, known: Collection[str], kernel: s
             where=f"Linux {kernel}",
             remedy=f"did you mean {meant}?" if near else "'ls /proc/sys/vm' in a 'rig shell' shows what there is",
         )
+
+
+def _of_default(name: str) -> str:
+    """Return the name that a setting of one network interface has for `default`. Only that one is in the list."""
+    return _OF_INTERFACE.sub(r"\1.default.\3", name)

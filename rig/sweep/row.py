@@ -47,6 +47,8 @@ class Row(BaseModel):
     oom_time: float | None = None
     oom_invoker: str = ""
     oom_victim: str = ""
+    oom_tied: str = ""
+    """Names of the tasks that might as well have been killed, with commas; empty where it was no tie."""
     oom_scope: str = ""
     oom_constraint: str = ""
     panic: str = ""
@@ -54,6 +56,12 @@ class Row(BaseModel):
     shared: str = ""
     """The branch point from which the run began, its past being that of other runs too; empty for a whole run."""
     claims: tuple[Claimed, ...] = ()
+
+    @property
+    def victim(self) -> str:
+        """The first that was killed, and who might as well have been: `child, in a tie with hog`; empty for nobody."""
+        tied = self.oom_tied.replace(",", " and ")
+        return f"{self.oom_victim}, in a tie with {tied}" if tied else self.oom_victim
 
     def values(self) -> dict[str, float]:
         """Return the numeric values of the claims: `CLAIM.VALUE` -> number."""
@@ -87,6 +95,7 @@ def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], work
         oom_time=first.time if first else None,
         oom_invoker=first.invoker if first else "",
         oom_victim=first.killed[0].rsplit(" ", 1)[0] if first and first.killed else "",
+        oom_tied=",".join(first.tied_with) if first else "",
         oom_scope=first.scope if first else "",
         oom_constraint=(first.constraint or "") if first else "",
         panic=run.panic or "",

@@ -18,6 +18,7 @@ Columns, one row a run, ordered by point and repeat:
 | oom_count | int32 | OOM reports in the kernel's log; the next five speak of the first |
 | oom_time | double | guest seconds |
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
+| oom_tied | string | the tasks that might as well have been killed (a tie), with commas; empty: no tie |
 | panic | string | the panic's reason; empty where there was none |
 | worker | string | where it ran; empty: in this process |
 | shared | string | the branch point from which it began, its past being that of other runs too; empty: a whole run |
@@ -27,18 +28,21 @@ Columns, one row a run, ordered by point and repeat:
 An axis is int64 where it is a size (bytes) or a whole number, double where it is a duration (seconds) or a fraction,
 bool, or string; null where an explicit point does not set it.
 
-The file's metadata holds `rig.sweep.schema`, the version of this table.
+The file's metadata holds `rig.sweep.schema`, the version of this table, and `rig.sweep.sha256`, the digest of its
+columns: Parquet has checksums of its pages, and none of the names, types and places that its footer gives.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
 from rig.extras import lacking
+from rig.sanitize import plain
 from rig.scenario.load import Scenario
 from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
@@ -49,6 +53,7 @@ __all__ = ["TABLE_VERSION", "agreement", "query", "read_table", "table_of", "wri
 
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
+DIGEST_KEY = b"rig.sweep.sha256"
 SIZES = ("memory", "swap", "zram", "disk")
 
 
@@ -88,7 +93,7 @@ def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
         columns.append((name, arrow.float64(), [getattr(row, name) for row in rows]))
     columns.append(("oom_count", arrow.int32(), [row.oom_count for row in rows]))
     columns.append(("oom_time", arrow.float64(), [row.oom_time for row in rows]))
-    for name in ("oom_invoker", "oom_victim", "oom_scope", "oom_constraint", "panic", "worker", "shared"):
+    for name in ("oom_invoker", "oom_victim", "oom_tied", "oom_scope", "oom_constraint", "panic", "worker", "shared"):
         columns.append((name, arrow.string(), [getattr(row, name) for row in rows]))
     # Claims and values are maps and not columns, so that sweeps of different scenarios have one schema.
     claims = [[(claim.id, claim.verdict) for claim in row.claims] for row in rows]
@@ -116,11 +121,18 @@ def _reader(arrow: Any, scenario: Scenario, name: str) -> tuple[Any, Any]:
 def write_table(table: Any, path: Path) -> None:
     """Write the Parquet file atomically, by a rename. Raises RigError when it cannot be written."""
     parquet = _parquet()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), DIGEST_KEY: _digest(table)})
     try:
         with unnamed_until_whole(path) as file:
             parquet.write_table(table, file, write_page_checksum=True)
     except OSError as error:
         raise RigError(f"the table cannot be written: {error}", where=path) from error
+
+
+def _digest(table: Any) -> str:
+    """Return the SHA-256 (hex) of a table's names and values."""
+    columns = [(name, table.column(name).to_pylist()) for name in table.schema.names]
+    return sha256(repr(columns).encode()).hexdigest()
 
 
 def read_table(path: Path) -> Any:
@@ -133,14 +145,22 @@ def read_table(path: Path) -> Any:
         table = parquet.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise RigError("there is no such file", where=path, remedy="'rig results' lists the sweeps") from None
-    except (OSError, ValueError) as error:
-        raise RigError(f"not a Parquet file: {error}", where=path) from None
+    except Exception as error:
+        # Of pyarrow's errors for a damaged file some are no ValueError, such as ArrowNotImplementedError.
+        raise RigError(f"not a Parquet file: {plain(error)}", where=path) from None
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise RigError("the file contains no results of a sweep", where=path, remedy="'rig results' lists the sweeps")
     if version != str(TABLE_VERSION).encode():
         raise RigError(
             f"the results have schema version {version.decode(errors='replace')}, this rig reads {TABLE_VERSION}",
+            where=path,
+            remedy="name the sweep's directory instead: its table is made anew from rows.jsonl beside it",
+        )
+    digest = table.schema.metadata.get(DIGEST_KEY)
+    if digest is not None and digest.decode(errors="replace") != _digest(table):
+        raise RigError(
+            "the file is damaged: it is not what its digest says",
             where=path,
             remedy="name the sweep's directory instead: its table is made anew from rows.jsonl beside it",
         )

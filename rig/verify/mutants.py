@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Mutants of the checks: each check measured with one of its conditions negated, which must not pass.
 
-`python -m rig.verify.mutants [--kernel KERNEL] [CHECK…]`. A check that passes without the condition that its rule is
+`python -m rig.verify.mutants [--kernel KERNEL]… [CHECK…]`. A check that passes without the condition that its rule is
 about would pass on any kernel.
 """
 
@@ -76,18 +76,23 @@ def make_tasks(conditions: Mapping[str, Iterable[str]], names: Sequence[str]) ->
 def main(arguments: list[str]) -> int:
     """Negate each condition of the checks in turn. Exit status 1 when a check passes in spite of it."""
     parser = argparse.ArgumentParser(prog="python -m rig.verify.mutants", description=main.__doc__)
-    parser.add_argument("--kernel", help="debian:SUITE, source:SUITE, tree:DIR or a path")
+    parser.add_argument(
+        "--kernel", action="append", help="debian:SUITE, source:SUITE, tree:DIR or a path; once for each"
+    )
     parser.add_argument("check", nargs="*", help="only these checks")
     options = parser.parse_args(arguments)
     for name in options.check:
         if name not in catalogue():
             parser.error(f"there is no check '{name}'")
-    mutants = asyncio.run(run_mutants(options.kernel, options.check or list(catalogue())))
-    for mutant in mutants:
-        print(f"{'caught  ' if mutant.caught else 'SURVIVED'} {mutant.title}: {mutant.why}")
-    survived = sum(not mutant.caught for mutant in mutants)
-    print(f"{len(mutants)} mutants, {survived} survived")
-    return 1 if survived or not mutants else 0
+    status = 0
+    for kernel in options.kernel or [None]:
+        mutants = asyncio.run(run_mutants(kernel, options.check or list(catalogue())))
+        for mutant in mutants:
+            print(f"{'caught  ' if mutant.caught else 'SURVIVED'} {mutant.title}: {mutant.why}")
+        survived = sum(not mutant.caught for mutant in mutants)
+        print(f"{kernel or 'the default kernel'}: {len(mutants)} mutants, {survived} survived", flush=True)
+        status |= bool(survived) or not mutants
+    return status
 
 
 if __name__ == "__main__":

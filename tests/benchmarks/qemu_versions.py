@@ -52,6 +52,7 @@ class Version:
     scenarios: int = 0
     replay: str = ""
     imported: str = ""
+    branched: str = ""
     verify: str = "not run"
     notes: tuple[str, ...] = ()
     plans: list[float] = field(default_factory=list)
@@ -119,9 +120,23 @@ def try_version(version: Version, scenarios: list[str], *, verify: bool) -> None
         replayed = rig(version, "replay", found["id"], **elsewhere)
         works = not (exported.returncode or imported.returncode) and "identical" in replayed.stdout
         version.imported = "identical" if works else "no"
+    version.branched = branched(version, found["id"])
     if verify:
         called = rig(version, "verify", "overcommit")
         version.verify = "all pass" if called.returncode == 0 else f"status {called.returncode}"
+
+
+def branched(version: Version, parent: str) -> str:
+    """Branch a run twice without a change, and return whether both futures are the same, and the replay of one."""
+    called = rig(version, "branch", parent, "--at", "writing-starts", "--control", "2", "--json")
+    try:
+        futures = json.loads(called.stdout)
+    except ValueError:
+        return called.stderr.strip().partition("\n")[0] or f"status {called.returncode}"
+    past = futures[0]["branch"]["past"]
+    replayed = "identical" in rig(version, "replay", futures[0]["id"]).stdout
+    found = "identical" if called.returncode == 0 and not past else past or f"status {called.returncode}"
+    return found if replayed else f"{found}, replay differs"
 
 
 def median(version: Version) -> float:
@@ -133,13 +148,13 @@ def table(versions: list[Version]) -> str:
     """Return the table in Markdown. The last column is the plan's median beside that of the first version."""
     first = median(versions[0])
     lines = [
-        "| suite | QEMU | reproduced | replay | exported and imported | verify | plan | beside the first |",
-        "|---|---|---|---|---|---|---|---|",
+        "| suite | QEMU | reproduced | replay | exported and imported | branched | verify | plan | beside the first |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in versions:
         lines.append(
             f"| {each.suite} | {each.text} | {each.reproduced} of {each.scenarios} | {each.replay} | {each.imported}"
-            f" | {each.verify} | {median(each):.2f} s | {median(each) / first:.2f} |"
+            f" | {each.branched} | {each.verify} | {median(each):.2f} s | {median(each) / first:.2f} |"
         )
     return "\n".join([*lines, *(f"\n{each.suite}: {note}" for each in versions for note in each.notes)])
 
@@ -173,7 +188,7 @@ def main() -> None:
     broken = [
         each.suite
         for each in versions
-        if each.reproduced < each.scenarios or each.replay != "identical" or each.imported != "identical"
+        if each.reproduced < each.scenarios or {each.replay, each.imported, each.branched} != {"identical"}
     ]
     if slow or broken:
         raise SystemExit(f"too slow: {', '.join(slow) or 'none'}; not all works: {', '.join(broken) or 'none'}")

@@ -120,6 +120,14 @@ def test_snapshot_that_is_lost_is_set_aside_and_said(
     assert store.entries() == []
 
 
+def test_size_of_an_entry_holds_the_copies_of_its_files(store: Store) -> None:
+    entry = _snapshot(store)
+
+    copies = [entry.path / "copies" / name for name in entry.files]
+
+    assert entry.size == sum(path.stat().st_blocks * 512 for path in [*map(entry.file, entry.files), *copies])
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../x"])
 def test_name_that_points_at_no_key_points_at_nothing(content: bytes, store: Store) -> None:
     store.set_ref("kernel/debian:bookworm", K1)

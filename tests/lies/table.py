@@ -75,6 +75,7 @@ LIES = [
     _lie("meddled how=twins", "invalid", "twin"),
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
     _lie("meddled vm.swapiness=10", "refused"),
+    _lie("meddled net.core.somaxcon=10", "refused"),
     # Results that are not the usual one.
     _lie("snapshot-by-fork memory=192M", "not-reproduced", "no-oom"),
     _lie("prefault vm.panic_on_oom=1", "reproduced"),

@@ -55,3 +55,17 @@ def test_table_marks_the_differences_and_counts_them() -> None:
     assert "≠" in stream.getvalue()
     assert "1 of " in stream.getvalue()
     assert "hog-hogs" not in stream.getvalue()
+
+
+def test_warp_beside_live_says_why_live_has_less_memory() -> None:
+    warp = run_of(Made(), "a")
+    live = warp.model_copy(update={"environment": warp.environment.model_copy(update={"clock": "live"})})
+
+    printed = []
+    for left, right in ((warp, live), (warp, warp)):
+        stream = io.StringIO()
+        for part in comparison(left, right):
+            Console(file=stream, width=160).print(part)
+        printed.append("3 MB less" in stream.getvalue())
+
+    assert printed == [True, False]

@@ -8,9 +8,11 @@ import io
 import pytest
 from rich.console import Console
 
-from rig.report.sweep_table import SweepTable
+from rig.report.html.sweep_page import sweep_report
+from rig.report.sweep_table import SweepTable, points_table, shared_lines
 from rig.report.time_left import time_left
 from rig.sweep.row import Row
+from tests.sweep.made import row
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,32 @@ def test_runs_that_were_found_finished_do_not_count_as_fast_ones() -> None:
         table.began(object())
         table.ended(row.model_copy(update={"repeat": 2}))
         assert table._fresh == 1
+
+
+def test_runs_that_began_at_a_branch_point_are_told_with_what_differs() -> None:
+    [line] = shared_lines([row(0, shared="writing-starts"), row(1, shared="writing-starts"), row(2)])
+
+    assert line.startswith("2 of them began at 'writing-starts'")
+    assert "--whole" in line
+    assert shared_lines([row()]) == []
+
+
+TIE = Row(
+    point=0, repeat=0, settings={"hog": "1M"}, verdict="reproduced", oom_invoker="child", oom_victim="parent",
+    oom_tied="child,hog",
+)  # fmt: skip
+
+
+def test_victim_of_a_tie_is_said_with_those_it_was_tied_with() -> None:
+    out = io.StringIO()
+
+    Console(file=out, width=120).print(points_table(["hog"], [TIE]))
+
+    assert "child → parent, in a tie with child and hog" in out.getvalue()
+    assert "parent, in a tie with child and hog was killed" in sweep_report(
+        "x", "a sweep", [("hog", ("1M",))], {}, [TIE]
+    )
+
+
+def test_victim_that_was_in_no_tie_stands_alone() -> None:
+    assert TIE.model_copy(update={"oom_tied": ""}).victim == "parent"

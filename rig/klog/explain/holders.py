@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from rig.klog.explain.causes import unaccounted_kb
+from rig.klog.explain.amounts import unaccounted_kb
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
 from rig.klog.explain.usable import held_back, measured, reserved_kb, usable_zones
 from rig.klog.explain.words import count, size

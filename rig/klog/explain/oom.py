@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from rig.klog.explain.asked import asked, origin
-from rig.klog.explain.causes import Cause, Certainty, cause_of
+from rig.klog.explain.cause import Cause, Certainty
+from rig.klog.explain.causes import cause_of
 from rig.klog.explain.checks import checks
 from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures

@@ -39,8 +39,15 @@ def chosen_otherwise(event: OomEvent) -> bool:
         return False
     best = ranked[0][0]
     own = next((points for points, row in ranked if row.pid == event.victim.pid), None)
-    # The table is printed after the choice, and a running task gains or loses a few pages in between.
-    return own is None or own < best - max(64, best // 100)
+    return own is None or own < best - _tolerance(best)
+
+
+def _tolerance(best: int) -> int:
+    """Return by how many pages two tasks may differ in the table and still be in a tie.
+
+    The table is printed after the choice, and a running task gains or loses a few pages in between.
+    """
+    return max(64, best // 100)
 
 
 def victim(event: OomEvent) -> Section:
@@ -160,10 +167,20 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
         sentences.append(Sentence(text, (best.line, kill.line)))
     elif place == 0 and len(ranked) > 1:
         points, second = ranked[1]
+        tie = ", which is a tie" if points >= ranked[0][0] - _tolerance(ranked[0][0]) else ""
         sentences.append(
             Sentence(
-                f"That is the most of all; next came {second.name} (pid {second.pid}) with {points}.",
+                f"That is the most of all; next came {second.name} (pid {second.pid}) with {points}{tie}.",
                 (ranked[0][1].line, second.line),
+            )
+        )
+    elif place is not None and place > 0:
+        points, best = ranked[0]
+        sentences.append(
+            Sentence(
+                f"By the table {best.name} (pid {best.pid}) has {points}, which is a tie: the table was printed after "
+                "the choice.",
+                (best.line, kill.line),
             )
         )
     elif place == 0:

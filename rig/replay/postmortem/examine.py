@@ -134,17 +134,19 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
     if not (directory / run.panic_dump).is_file():
         raise RigError("the dump of the panic is gone", where=directory / run.panic_dump)
     with staging_directory("post-mortem") as name:
-        dump = unpack_dump(directory / run.panic_dump, Path(name))
+        dump = unpack_dump(directory / run.panic_dump, Path(name), run.guest.get("memory", 0))
         return _read(run, directory, dump, None, symbols, StopPoint("panic"), None, frames)
 
 
 def first_oom(directory: Path) -> OomEvent | None:
     """Return the first OOM report in the run's console log, or None."""
     from rig.klog import OomEvent, read
+    from rig.klog.kinds import Kind
 
     try:
         with (directory / "console.log").open("rb") as console:
-            return next((event for event in read(console).events if isinstance(event, OomEvent)), None)
+            events = read(console).events
+            return next((each for each in events if isinstance(each, OomEvent) and each.kind is Kind.OOM), None)
     except OSError:
         return None
 
