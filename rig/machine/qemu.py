@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.store import Store
+from rig.seal import seal, seal_is_broken
 
 __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 
@@ -92,8 +93,10 @@ def _stamp(program: Path) -> list[int]:
 
 def _remembered(program: str, stamp: list[int]) -> str | None:
     try:
-        known = json.loads((Store().root / VERSIONS).read_bytes())[program]
-        return str(known["printed"]) if stamp and known["stamp"] == stamp else None
+        text = (Store().root / VERSIONS).read_bytes()
+        known = json.loads(text)[program]
+        good = stamp and known["stamp"] == stamp and not seal_is_broken(text)
+        return str(known["printed"]) if good else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -104,5 +107,5 @@ def _remember(program: str, stamp: list[int], printed: str) -> None:
     if stamp and root.is_dir():
         with suppress(OSError):
             aside = root / f".{VERSIONS}.{os.getpid()}.partial"
-            aside.write_text(json.dumps({program: {"stamp": stamp, "printed": printed}}))
+            aside.write_text(seal(json.dumps({program: {"stamp": stamp, "printed": printed}})))
             aside.replace(root / VERSIONS)

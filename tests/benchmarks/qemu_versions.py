@@ -82,7 +82,7 @@ def rig(version: Version, *words: str, **variables: str) -> subprocess.Completed
     """Call rig under a version of QEMU and wait for its end."""
     return subprocess.run(
         [sys.executable, "-m", "rig", *words],
-        env={**os.environ, "RIG_QEMU": str(version.program), **variables},
+        env={**os.environ, "RIG_QEMU": str(version.program), "RIG_PREFIX": "no", **variables},
         capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
 
