@@ -69,7 +69,7 @@ def _parts(row: TaskRow, kb: int) -> str:
     if row.rss_anon is None or row.rss_file is None or row.rss_shmem is None:
         return ""
     parts = [
-        ("its own", row.rss_anon),
+        ("of its own", row.rss_anon),
         ("from files", row.rss_file),
         ("shared memory or tmpfs", row.rss_shmem),
     ]
