@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
 from rig.image.store import DAMAGED, Entry, Store
+from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes
 
@@ -99,7 +99,7 @@ def prune(
         if left <= bound:
             break
         if not dry_run:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         left -= size
         gone += 1
     for each in eviction_order(held):

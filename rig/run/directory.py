@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rig.disk import cannot_write
 from rig.errors import RigError, UsageError
 from rig.in_use import hold, lock_unused
+from rig.remove_tree import remove_tree
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
 from rig.validation import describe_first
@@ -126,7 +127,7 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
         yield directory
     finally:
         os.close(lock)
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 def rewrite_run(directory: Path, run: Run) -> None:
@@ -315,7 +316,7 @@ def remove_run(directory: Path) -> None:
             directory.rename(aside)
         except OSError as error:
             raise _cannot_write(directory, error) from error
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_tree(aside)
 
 
 def use_run(directory: Path) -> None:

@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rig.klog import Log, OomEvent, PanicEvent
 from rig.run.badness import Candidate, candidates, rss_slack
 from rig.run.process_names import Process, process_names
 from rig.run.records import Record, Records
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
+
+if TYPE_CHECKING:
+    from rig.klog import Log, OomEvent, PanicEvent
 
 __all__ = ["KIB", "Evidence", "processes"]
 
@@ -53,16 +55,24 @@ class Evidence:
             yield {**step, "id": self.plan.steps[index].id if known and isinstance(index, int) else None}
 
     def ooms(self) -> tuple[OomEvent, ...]:
-        """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned."""
+        """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned.
+
+        A request that failed without a kill has a report of the same form, and SysRq m prints one: neither is an OOM.
+        """
+        from rig.klog import OomEvent
+        from rig.klog.kinds import Kind
+
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
         return tuple(
             event
             for event in self.log.events
-            if isinstance(event, OomEvent) and (event.time is None or event.time >= start)
+            if isinstance(event, OomEvent) and event.kind is Kind.OOM and (event.time is None or event.time >= start)
         )
 
     def panics(self) -> tuple[PanicEvent, ...]:
+        from rig.klog import PanicEvent
+
         return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
     def page_size(self) -> int:

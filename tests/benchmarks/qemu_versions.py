@@ -96,7 +96,7 @@ def rig(version: Version, *words: str, **variables: str) -> subprocess.Completed
     """Call rig under a version of QEMU and wait for its end."""
     return subprocess.run(
         [sys.executable, "-m", "rig", *words],
-        env={**os.environ, "RIG_QEMU": str(version.program), **variables},
+        env={**os.environ, "RIG_QEMU": str(version.program), "RIG_PREFIX": "no", **variables},
         capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
 
@@ -212,6 +212,23 @@ def foreign(version: Version, results: Path) -> str:
     return "no"
 
 
+def branch(version: Version, results: Path) -> str:
+    """Branch a run twice without a change: both futures have to be the same, and the replay of one."""
+    found = recorded(version)
+    if found is None:
+        return "no run"
+    called = rig(version, "branch", found["id"], "--at", "writing-starts", "--control", "2", "--json")
+    try:
+        futures = json.loads(called.stdout)
+    except ValueError:
+        report(version, "branch", called)
+        return f"status {called.returncode}"
+    past = futures[0]["branch"]["past"]
+    replayed = "identical" in rig(version, "replay", futures[0]["id"]).stdout
+    same = "identical" if called.returncode == 0 and not past else past or f"status {called.returncode}"
+    return same if replayed else f"{same}, replay differs"
+
+
 def gdb(version: Version, results: Path) -> str:
     """Go back in gdb from the kill: an instruction, and then to the fork of the child."""
     found = run(version, *SMALL)
@@ -242,6 +259,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Version, Path], str], tuple[str, ...]]] 
     "catalogue": ("reproduced", catalogue, ()),
     "replay": ("replay", replay, ("identical",)),
     "export": ("exported and imported", export, ("identical",)),
+    "branch": ("branched", branch, ("identical",)),
     "foreign": ("a bundle of 7.2", foreign, ("identical", "imported; refused, naming the QEMU")),
     "upgrade": ("snapshot of 7.2", upgrade, ("made anew, and says so", "the same QEMU")),
     "gdb": ("back in gdb", gdb, ("step and continue",)),

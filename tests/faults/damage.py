@@ -81,14 +81,12 @@ def of_a_sweep(home: Home, count: int) -> Cases:
     """Each file of a sweep's directory, before results; and the list of all sweeps."""
     home.rig(*SWEEP)
     (sweep,) = (home.runs / "sweeps").iterdir()
-    shown, listed = home.rig("results", "last").out, home.rig("results").out
+    table = str(sweep / "results.parquet")
+    shown, tabled, listed = (home.rig("results", *words).out for words in (("last",), (table,), ()))
     files = sorted(path for path in sweep.iterdir() if path.is_file() and path.name != ".lock")
     for name, _ in islice(_damaged(files, sweep), count):
-        reads_it = "results.parquet" in name
-        words_of = ("results", str(sweep / "results.parquet")) if reads_it else ("results", "last")
-        problem = (
-            "" if reads_it and home.rig(*words_of).broken((3,)) == "" else _said(home, words_of, shown, (0, 3, 64))
-        )
+        words, reference = (table, tabled) if "results.parquet" in name else ("last", shown)
+        problem = _said(home, ("results", words), reference, (0, 3, 64))
         all_of_them = home.rig("results")
         yield (
             name,

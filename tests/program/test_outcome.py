@@ -22,6 +22,10 @@ from rig.scenario.settings import guest_settings
 from rig.telemetry.records import read_records
 
 OOM = (Path(__file__).parents[1] / "klog/data/amd64-bookworm-oom.log").read_bytes()
+# mm/page_alloc.c, warn_alloc(): a request that failed; nobody was killed.
+FAILED_REQUEST = (
+    b"[    8.100000] true: page allocation failure: order:10, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)\n"
+)
 PID = 82
 
 
@@ -95,6 +99,8 @@ def test_end_of_a_child_with_the_same_name_is_not_the_programs(tmp_path: Path) -
         (Expectation("signal", "KILL"), b"", {"signal": "KILL"}, "reproduced"),
         (Expectation("signal", "KILL"), b"", {"code": 0}, "not-reproduced"),
         (None, OOM, {"code": 5}, "reproduced"),
+        (Expectation("oom"), FAILED_REQUEST, {"code": 0}, "not-reproduced"),
+        (Expectation("no-oom"), FAILED_REQUEST, {"code": 0}, "reproduced"),
     ],
 )
 def test_expectation_is_the_verdict(

@@ -29,6 +29,16 @@ def test_oom_belongs_to_the_check_that_was_running() -> None:
     assert facts["sysrq-f"] == {"ooms": "0", "panics": "0"}
 
 
+def test_request_that_failed_without_a_kill_is_no_oom() -> None:
+    console = (
+        b"[    8.000000] rig-verify: begin oom-retry-mayfail\n"
+        b"[    8.100000] verify: page allocation failure: order:0, mode:0x404cc0(GFP_KERNEL|__GFP_RETRY_MAYFAIL), "
+        b"nodemask=(null)\n[    8.400000] rig-verify: end oom-retry-mayfail\n"
+    )
+
+    assert kernel_facts(console)["oom-retry-mayfail"]["ooms"] == "0"
+
+
 def test_panic_belongs_to_the_check_that_has_no_end() -> None:
     console = (
         b"[    8.000000] rig-verify: begin nobody-killable\n"

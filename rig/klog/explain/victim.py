@@ -62,7 +62,7 @@ def victim(event: OomEvent) -> Section:
         else:
             sentences.append(Sentence("The line that names the victim is not in this log."))
         return Section("Why this victim", tuple(sentences))
-    parts = [("its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
+    parts = [("of its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
     held = ", ".join(f"{size(kb)} {label}" for label, kb in parts if kb)
     sentences.append(
         Sentence(f"{kill.comm} (pid {kill.pid}) was killed; it held {held or 'next to nothing'}.", (kill.line,))

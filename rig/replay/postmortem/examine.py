@@ -141,10 +141,12 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
 def first_oom(directory: Path) -> OomEvent | None:
     """Return the first OOM report in the run's console log, or None."""
     from rig.klog import OomEvent, read
+    from rig.klog.kinds import Kind
 
     try:
         with (directory / "console.log").open("rb") as console:
-            return next((event for event in read(console).events if isinstance(event, OomEvent)), None)
+            events = read(console).events
+            return next((each for each in events if isinstance(each, OomEvent) and each.kind is Kind.OOM), None)
     except OSError:
         return None
 

@@ -400,40 +400,6 @@ static void cpuset(void)
 	processes();
 }
 
-/* Limits of cgroup v1: the file, its value, and those that must be set before it. */
-static void cgroup_v1(const char *file, const char *value)
-{
-	char path[100];
-
-	mkdir("/v1", 0755);
-	if (mount("v1", "/v1", "cgroup", 0, "memory") < 0)
-		fail("cgroup v1");
-	mkdir("/v1/job", 0755);
-	if (strstr(file, "memsw"))
-		set("/v1/job/memory.limit_in_bytes", value);
-	snprintf(path, sizeof(path), "/v1/job/%s", file);
-	set(path, value);
-	set("/v1/job/cgroup.procs", "0");
-}
-
-static void v1_memory(void)
-{
-	cgroup_v1("memory.limit_in_bytes", "67108864");
-	processes();
-}
-
-static void v1_memsw(void)
-{
-	cgroup_v1("memory.memsw.limit_in_bytes", "67108864");
-	processes();
-}
-
-static void v1_kmem(void)
-{
-	cgroup_v1("memory.kmem.limit_in_bytes", "33554432");
-	messages();
-}
-
 static void sysrq_f(void)
 {
 	set("/proc/sysrq-trigger", "f");
@@ -455,8 +421,7 @@ static const struct {
 	{ "semaphores", semaphores }, { "trace-buffer", trace_buffer }, { "threads", threads }, { "sockets", sockets },
 	{ "fragments", fragments }, { "huge-pages", huge_pages }, { "huge-pages-in-use", huge_pages_in_use },
 	{ "one-node", one_node }, { "cpuset", cpuset }, { "below", below }, { "lowered", lowered },
-	{ "v1-memory", v1_memory }, { "v1-memsw", v1_memsw }, { "v1-kmem", v1_kmem }, { "sysrq-f", sysrq_f },
-	{ "sysrq-m", sysrq_m },
+	{ "sysrq-f", sysrq_f }, { "sysrq-m", sysrq_m },
 };
 
 int main(int count, char **words)
