@@ -135,6 +135,10 @@ test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their sp
 reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
 	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)
 
+remedies: all-extras ## Measure the remedies that rig explain quotes, in replicas of each kind of failure: make remedies KIND=processes
+	$(PY) -m rig.cli.write_remedies $(KIND)
+	$(VENV)/bin/ruff format --quiet rig/klog/explain/measured_remedies.py
+
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
@@ -151,4 +155,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
+.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench remedies klog-bench reproduce-bench fuzz schema clean test-qemu

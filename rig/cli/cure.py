@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rig.cli.logfile import read_log
-from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale
+from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale, parse_budget
+from rig.cli.outputs import write_output
 from rig.cli.prefetch import prefetch
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
-from rig.units import parse_duration
 
 if TYPE_CHECKING:
     from rig.cure.trial import Patient
@@ -39,6 +39,9 @@ def cure(
     ] = [],  # noqa: B006 # as above
     budget: Annotated[str, typer.Option(metavar="TIME", help="Start no further run after this time.")] = "60s",
     event: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of a log: this event.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with each run's timeline.")
+    ] = None,
     jobs: Jobs = None,
     timeout_scale: TimeoutScale = 1.0,
     as_json: AsJson = False,
@@ -53,7 +56,7 @@ def cure(
     error.
     """
     check_outputs(("--json", as_json), ("-q", quiet))
-    seconds = _seconds(budget)
+    seconds = parse_budget(budget)
     prefetch()
     from rig.cure.cure import cure as try_all
     from rig.report.cure import cure_document, print_cure
@@ -62,6 +65,10 @@ def cure(
     with progress_for(quiet=quiet or as_json) as progress:
         patient = _patient(source, tuple(sets), event, timeout_scale, progress)
         found = asyncio.run(try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs))
+    if html is not None:
+        from rig.report.html.cure_page import cure_report
+
+        write_output(str(html), cure_report(found), "--html")
     if as_json:
         print(cure_document(found))
     elif quiet:
@@ -119,13 +126,3 @@ def _of_log(source: str, sets: tuple[str, ...], event: int | None, timeout_scale
     if differs:
         progress.line(f"the replica differs from the report in: {', '.join(differs)}")
     return Patient(str(made.scenario), load_scenario(str(made.scenario)), sets, timeout_scale)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(str(error), where="--budget", remedy="write it as in 60s") from None
-    if not 1 <= seconds <= 86400:
-        raise UsageError(f"'{text}' is not a budget", where="--budget", remedy="write 1s to 24h")
-    return seconds

@@ -13,10 +13,11 @@ import typer
 
 from rig.errors import UsageError
 from rig.run.verdict import VERDICTS
+from rig.units import parse_duration
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "parse_option",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "parse_budget", "parse_option",
 ]  # fmt: skip
 
 
@@ -99,6 +100,17 @@ def check_verdict(verdict: str | None, option: str) -> None:
     """Raise UsageError where an option names a verdict that there is not."""
     if verdict is not None and verdict not in VERDICTS:
         raise UsageError(f"'{verdict}' is not a verdict", where=option, remedy=f"one of {', '.join(VERDICTS)}")
+
+
+def parse_budget(text: str) -> float:
+    """Return the seconds of `--budget`. Raises UsageError for a text that is not a duration of 1s to 24h."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error), where="--budget", remedy="write it as in 60s") from None
+    if not 1 <= seconds <= 86400:
+        raise UsageError(f"'{text}' is not a budget", where="--budget", remedy="write 1s to 24h")
+    return seconds
 
 
 Result = TypeVar("Result")

@@ -35,12 +35,14 @@ class Dose:
     sets: settings of a run that has it from its beginning.
     acts: steps of the plan that apply it just before the failure.
     size: bytes, for a dose that is a size.
+    service: a program of a Debian package, with its arguments, that runs from the beginning.
     """
 
     text: str
     sets: tuple[str, ...] = ()
     acts: tuple[RenderedStep, ...] = ()
     size: int = 0
+    service: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,15 @@ def own_treatment(text: str) -> Treatment:
     return Treatment("also", text, (Dose(text, (text,)),))
 
 
-def not_played(event: Event) -> tuple[str, ...]:
-    """Return the remedies that apply and that no run can try, in words."""
-    services = [row for row in TABLE if row.applies(event) and all(each.how in _NOT_PLAYED for each in row.settings)]
-    return tuple(f"{row.name}: {row.what}" for row in services)
+def not_played(event: Event, treatments: Sequence[Treatment]) -> tuple[str, ...]:
+    """Return the remedies that apply and that no run of this scenario can try, in words."""
+    tried = {treatment.remedy for treatment in treatments}
+    rows = [row for row in TABLE if row.applies(event) and row.name not in tried]
+    return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 
-_NOT_PLAYED = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
+_OF_PROGRAMS = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
+"""Changes of the programs, which a run can try only where the scenario has a parameter for them."""
 
 
 def _case(scenario: Scenario, settings: Settings, run: Run) -> _Case:
@@ -147,6 +151,10 @@ def _of_setting(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treat
                 yield Treatment(row.name, f"oom_score_adj of {case.role}", doses, early=False)
         case How.CGROUP:
             yield from _cgroup(row, setting, case)
+        case How.SPAWN | How.MADVISE:
+            yield from _chosen(row, setting, case)
+        case How.SERVICE:
+            yield from _service(row, setting)
         case _:
             return
 
@@ -227,6 +235,24 @@ def _smaller(row: RemedyRow, case: _Case) -> Iterator[Treatment]:
         yield _of_sizes(row.name, name, [_whole(value * each) for each in SMALLER], value, _setting(name))
 
 
+def _service(row: RemedyRow, setting: Setting) -> Iterator[Treatment]:
+    """Yield earlyoom at several thresholds of available memory, in percent. systemd-oomd needs systemd as PID 1."""
+    if setting.name == "earlyoom":
+        doses = tuple(
+            Dose(f"earlyoom -m {percent}", service=("earlyoom", "-r", "0", "-m", str(percent)))
+            for percent in (3, 5, 10)
+        )
+        yield Treatment(row.name, "earlyoom", doses)
+
+
+def _chosen(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
+    """Yield a treatment for each parameter of the scenario that offers this way, and has another."""
+    for name, parameter in case.scenario.parameters.items():
+        if setting.value in (parameter.choices or ()) and case.settings.parameters[name] != setting.value:
+            text = f"{name}={setting.value}"
+            yield Treatment(row.name, text, (Dose(text, (text,)),))
+
+
 def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
     if not case.groups or row.name == "own-cgroup":
         return
@@ -244,6 +270,8 @@ def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment
             return
         case "memory.high":
             values = [str(_whole(base * fraction)) for fraction in (0.95, 0.9, 0.75)]
+        case "memory.low" | "memory.min":
+            values = [str(_whole(base * fraction)) for fraction in (0.5, 0.9)]
         case "memory.swap.max":
             yield from _group_swap(row, group, base)
             return

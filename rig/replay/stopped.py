@@ -26,7 +26,7 @@ from rig.machine.spec import Debugger
 from rig.replay.guestclock import read_tick_clock
 from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
 from rig.replay.replayable import Replayable
-from rig.replay.stop_point import KINDS, StopPoint, check_reached, marks_of
+from rig.replay.stop_point import KINDS, StopPoint, check_reached, marks_of, recorded_since
 from rig.run.document import Run
 from rig.run.progress import Progress
 
@@ -209,7 +209,8 @@ def _condition(replayable: Replayable, point: StopPoint, symbols: Symbols) -> Co
         return True
 
     if point.kind == "mark":
-        return _nth(marks_of(replayable.directory).index(point.name) + 1)
+        since = recorded_since(replayable.run, replayable.directory)
+        return _nth(marks_of(replayable.directory, since=since).index(point.name) + 1)
     if point.kind == "fork":
         return _child_is(replayable.run, symbols)
     return always

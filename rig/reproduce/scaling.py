@@ -33,6 +33,10 @@ WORTH = 0.01
 """The fraction of the memory below which a kind of memory is not played."""
 GROWTH, OTHER_GROWTH = 0.02, 0.006
 """The fraction of the memory that the invoker takes last: as memory of its own, and as memory of another kind."""
+FREE_SWAP = 0.10
+"""The fraction of swap that must be free for the actors to be kept out of it."""
+ACTORS = "actors"
+"""Cgroup of the actors of a report in which the machine ran out of memory with swap free."""
 ROOT_BONUS = 30
 """What kernels before 3.14 took off the oom_score_adj of root's tasks: 3 % of memory (a63d83f427fb)."""
 PAGE = 4 * KIB
@@ -44,7 +48,8 @@ TRIGGERS = {
     "copy-on-write": "copy-on-write", "file-read": "file-read", "shared": "shared", "page-table": "page-table",
     "fork": "fork", "pipe": "pipe", "slab": "slab", "network": "network", "swap-in": "swap-in",
 }  # fmt: skip
-"""The path of a report -> the trigger of guest/programs/cast.c that takes it."""
+"""The path of a report -> the trigger of guest/programs/cast/ that takes it."""
+_MADE = {"slab": "a kernel allocation", "pipe": "a write to a pipe"}
 OWN_TRIGGERS = ("anonymous", "copy-on-write", "swap-in")
 """Triggers that take memory of the invoker's own, which its row shows."""
 
@@ -105,10 +110,10 @@ class _Scaler:
             scale=self.scale,
             memory=memory,
             swap=swap,
-            cgroup=_cgroup(limit.task) if limit is not None else "",
-            limit_owner=_cgroup(limit.owner) if limit is not None else "",
+            cgroup=self.cgroup(),
+            limit_owner=_cgroup(limit.owner) if limit is not None else self.cgroup(),
             limit=self.scaled(self.total_kb) if limit is not None else None,
-            swap_limit=self.scaled(limit.swap_kb) if limit is not None and limit.swap_kb is not None else None,
+            swap_limit=self.swap_limit(actors),
             growth=growth,
             disk=whole_megabytes(disk) if disk else 0,
             huge_pages=round(self.scaled(huge) / (2 * MIB)),
@@ -126,6 +131,27 @@ class _Scaler:
             wanted = used * 2 if bound is None else bound
             return whole_megabytes(self.scaled(min(wanted, 4 * self.total_kb))) if wanted else 0
         return whole_megabytes(self.scaled(report.swap_total_kb)) if report.swap_total_kb else 0
+
+    def keeps_swap_free(self) -> bool:
+        """Return whether the machine ran out of memory with swap free: what it needed could not be swapped out.
+
+        The actors, which never use their memory again, would be. A bound on their swap keeps them in memory.
+        """
+        total, free = self.report.swap_total_kb or 0, self.report.swap_free_kb or 0
+        return self.report.limit is None and self.report.scope != "sysrq" and free > FREE_SWAP * total
+
+    def swap_limit(self, actors: list[Actor]) -> int | None:
+        """Return the bytes of swap that the actors may use together; None for no bound."""
+        if self.keeps_swap_free():
+            return sum(actor.sizes.get("swapped", 0) for actor in actors)
+        limit = self.report.limit
+        return self.scaled(limit.swap_kb) if limit is not None and limit.swap_kb is not None else None
+
+    def cgroup(self) -> str:
+        """Return the cgroup of the actors; empty for the root."""
+        if self.report.limit is not None:
+            return _cgroup(self.report.limit.task)
+        return ACTORS if self.keeps_swap_free() else ""
 
     def say_what_is_not_played(self) -> None:
         report = self.report
@@ -147,10 +173,9 @@ class _Scaler:
             self.leave_out("path", f"no guest program asks for memory by this path: {report.path}")
         if report.order is not None and report.order > 3:
             self.leave_out("order", "requests above order 3 do not call the OOM killer")
-        if report.path == "" and report.request == "kernel":
-            self.leave_out("path", "the report does not show it; a kernel allocation is made")
-        elif report.path == "":
-            self.leave_out("path", "the report does not show it; a page fault of anonymous memory is made")
+        if report.path == "":
+            made = _MADE.get(self.trigger(), "a page fault of anonymous memory")
+            self.leave_out("path", f"the report does not show it; {made} is made")
         if self.worth(report.kinds.get("reclaimable slab", 0)):
             self.leave_out("reclaimable slab", "the kernel gives it back before it kills; not played")
         if any(holder.swap_kb for holder in report.holders) or report.swap_total_kb:
@@ -164,13 +189,17 @@ class _Scaler:
         played, rest = self.chosen()
         shares = shares_of(report, played + rest, WORTH * self.total_kb)
         families = families_of(report, self.total_kb, played, shares)
-        if families.factor < 1:
+        present = report.kinds.get("anonymous", 0)
+        if len(report.holders) == 1 and shares[report.holders[0].pid].anon > 2 * present > 0:
+            # What one process holds is there, whatever the counters say.
+            self.leave_out("anonymous", f"the report counts {present // 1024} MB, and one task alone has more")
+        elif families.factor < 1:
             self.leave_out(
                 "holders",
                 f"the tasks claim more than there is; each is taken as {families.factor:.0%} of what its row says",
             )
             shares = {pid: replace(each, anon=int(each.anon * families.factor)) for pid, each in shares.items()}
-        cgroup = _cgroup(report.limit.task) if report.limit is not None else ""
+        cgroup = self.cgroup()
         actors = []
         for holder in played:
             if holder.pid in families.taken:
@@ -233,7 +262,17 @@ class _Scaler:
             return ""
         if (report.order or 0) > 0 or (report.path == "" and report.request in ("kernel", "nofs", "noio")):
             return "slab"
+        if report.path == "" and self.scaled(self.invoker_kb()) < self.scaled(GROWTH * self.total_kb):
+            # An invoker that is smaller than what it would take for the last part would become the victim.
+            return "pipe"
         return TRIGGERS.get(report.path, "anonymous")
+
+    def invoker_kb(self) -> int:
+        """Return the RSS of the invoker, in kB; 0 if the report has no row of it."""
+        report = self.report
+        by_pid = (holder.rss_kb for holder in report.holders if holder.pid == report.invoker_pid)
+        by_comm = (holder.rss_kb for holder in report.holders if holder.comm == report.invoker)
+        return next(by_pid if report.invoker_pid is not None else by_comm, 0)
 
     def with_trigger(self, actors: list[Actor], growth: int, cgroup: str) -> list[Actor]:
         """Give the invoker its trigger, and put it at the end."""

@@ -53,6 +53,31 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
     assert "damaged on disk (file)" in caplog.text
 
 
+def test_file_that_was_verified_is_read_again_only_when_it_was_touched(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = _add(store, "kernel", K1)
+    read: list[Path] = []
+    monkeypatch.setattr("rig.image.store.digest_once", lambda path: read.append(path) or entry.files[path.name])
+
+    def verify() -> int:
+        read.clear()
+        assert store.get_verified("kernel", K1) is not None
+        return len(read)
+
+    assert (verify(), verify()) == (1, 0)
+    entry.file("file").write_bytes(b"content")
+    assert verify() == 1
+
+
+def test_byte_that_flips_after_a_verification_is_found(store: Store) -> None:
+    entry = _add(store, "kernel", K1)
+    assert store.get_verified("kernel", K1) is not None
+    entry.file("file").write_bytes(b"cOntent")
+
+    assert store.get_verified("kernel", K1) is None
+
+
 @pytest.mark.parametrize("name", ["state", "manifest.json"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"\0\0", b'{"files":7,"about":{}}', None])
 def test_small_file_of_a_snapshot_is_put_back_from_its_copy(
