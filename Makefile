@@ -130,8 +130,8 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.virtme
 	$(PY) -m tests.benchmarks.peers
 
-test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
-	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
+test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid TRY=speed
+	$(PY) -m tests.benchmarks.qemu_versions $(if $(QEMUS),--only $(QEMUS)) $(if $(TRY),--columns $(TRY))
 
 reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
 	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)

@@ -196,8 +196,8 @@ async def execute(
         if guest.live:
             from rig.machine.ssh import new_key
 
-            key, line = new_key()
-            write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
+            key, texts = new_key()
+            write_payload(Payload(texts=texts), wiring.payload)
         elif departure is None and reuse:
             image, execution.payload_hash = await asyncio.to_thread(cached_payload, guest.store, payload)
             copy_image(image, wiring.payload)

@@ -16,6 +16,7 @@ import rig
 from rig.errors import RigError
 from rig.experiment.departure import Departure
 from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.image.payload import Payload
@@ -166,28 +167,59 @@ async def _run_job(
         if ready.depart is not None:
             ready = replace(ready, departure=await ready.depart(ready, guest, payload))
 
+    prepared = time.monotonic() - began
+    first = _Attempt(guest, payload, started, began, prepared)
+    try:
+        return await _execute_and_keep(ready, request, progress, first, meanwhile)
+    except FailedUnderKvm as failure:
+        guest = on_tcg(guest, failure.error)
+        progress.line(f"{guest.accel.why}: the run begins again on TCG")
+    return await _execute_and_keep(ready, request, progress, replace(first, guest=guest), meanwhile)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A guest with what it is to run. began and prepared: host seconds, a moment and a duration."""
+
+    guest: PreparedGuest
+    payload: Payload
+    started: datetime
+    began: float
+    prepared: float
+
+
+async def _execute_and_keep(
+    ready: Job, request: Request, progress: Progress, attempt: _Attempt, meanwhile: Callable[[], None]
+) -> tuple[Run, Path]:
+    """Execute the plan, judge it, and keep the run. Raises FailedUnderKvm, and keeps nothing, where KVM failed."""
+    guest = attempt.guest
+
     def while_it_runs() -> None:
         _import_what_judges()
         meanwhile()
 
     with open_run() as opened:
-        prepared = time.monotonic() - began
-        execution = await execute(
-            guest,
-            payload,
-            opened.directory,
-            name=opened.id,
-            deadlines=_deadlines(ready, request.timeout_scale),
-            progress=progress,
-            dump_panics=request.dump_panics,
-            reuse=request.reuse,
-            meanwhile=while_it_runs,
-            departure=ready.departure,
-            admit=lambda snapshot: refuse_unknown_sysctls(
-                ready.plan, snapshot.sysctls, str(snapshot.ready.get("kernel", ""))
-            ),
-        )
-        execution.phases = {"prepare": prepared, **execution.phases}
+        try:
+            execution = await execute(
+                guest,
+                attempt.payload,
+                opened.directory,
+                name=opened.id,
+                deadlines=_deadlines(ready, request.timeout_scale),
+                progress=progress,
+                dump_panics=request.dump_panics,
+                reuse=request.reuse,
+                meanwhile=while_it_runs,
+                departure=ready.departure,
+                admit=lambda snapshot: refuse_unknown_sysctls(
+                    ready.plan, snapshot.sysctls, str(snapshot.ready.get("kernel", ""))
+                ),
+            )
+        except RigError as error:
+            refuse_failure_of_kvm(guest, ready.settings.accel, error)
+            raise
+        refuse_failure_of_kvm(guest, ready.settings.accel, execution)
+        execution.phases = {"prepare": attempt.prepared, **execution.phases}
         from rig.run.document import Phase
 
         with execution.phase("judge", progress):
@@ -196,9 +228,9 @@ async def _run_job(
         run = run.model_copy(
             update={
                 "id": opened.id,
-                "started": started.isoformat(timespec="milliseconds"),
+                "started": attempt.started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "host_seconds": time.monotonic() - began,
+                "host_seconds": time.monotonic() - attempt.began,
                 "environment": _environment(ready, guest, execution),
                 "command": tuple(execution.command),
                 "program": ready.program() if ready.program is not None else None,

@@ -59,6 +59,9 @@ def victim(event: OomEvent) -> Section:
             sentences.append(
                 Sentence("Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,))
             )
+        elif event.panicked:
+            text = "Nobody was chosen: with vm.panic_on_oom the kernel panics before it looks for a victim."
+            sentences.append(Sentence(text, (event.last_line,)))
         else:
             sentences.append(Sentence("The line that names the victim is not in this log."))
         return Section("Why this victim", tuple(sentences))
