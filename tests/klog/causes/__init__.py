@@ -67,7 +67,6 @@ TABLE = {
     "page-tables": Made("page tables of a process that reads one page in each 2 MB", "page-tables", "page-tables", _SMALL),
     "messages": Made("System V messages", "messages", "slab", _SMALL),
     "open-files": Made("open event descriptors of five processes", "files", "slab", _SMALL),
-    "threads": Made("threads that sleep", "threads", "kernel-stacks", _SMALL),
     "pipes": Made("full pipes", "pipes", "uncounted", _SMALL),
     "semaphores": Made("sets of 32,000 semaphores", "semaphores", "slab", _SMALL),
     "trace-buffer": Made("the ring buffer of tracing", "trace-buffer", "uncounted", _SMALL),
