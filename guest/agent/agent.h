@@ -203,6 +203,7 @@ extern const char *launch_stage;	/* what failed: fork, setrlimit, execve, ... */
 const char *launch_prepare(const struct step *step);
 pid_t launch_start(int in, int out, int err);
 pid_t launch_on_terminal(const char *tty);
+pid_t launch_heartbeat(const char *const argv[], int in, const char *cgroup);
 
 /* spawn.c */
 enum outcome begin_spawn(struct step *step);
@@ -270,6 +271,24 @@ enum outcome begin_mark(struct step *step);
 const char *root_path(const char *name);
 enum outcome begin_root(struct step *step);
 enum outcome begin_mount(struct step *step);
+const char *disk_labelled(const char *label);
+
+/* heartbeat.c */
+#define HEARTBEAT "rig-heartbeat"	/* its argv[0] and its comm */
+int heartbeat_main(char **argv);
+enum outcome begin_heartbeat(struct step *step);
+void heartbeat_ended(pid_t pid);
+void heartbeat_stop(void);
+void say_heartbeat(void);
+
+/* cgroups.c */
+#define CGROUPS "/sys/fs/cgroup/"
+extern bool cgroup_v1;
+void mount_cgroups(void);
+int mount_cgroup2(const char *where);
+void cgroup_file(char *path, size_t size, const char *group, const char *file);
+int make_v1_groups(const char *name, char *path, size_t size);
+int join_cgroup(const char *name);
 
 /* wait.c */
 void poll_again(void);

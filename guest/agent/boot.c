@@ -117,16 +117,6 @@ static void furnish_root(void)
 		say_on_console("/bin/sh", errno);
 }
 
-static void mount_cgroups(void)
-{
-	static const char *const controllers[] = { "+memory", "+pids", "+cpuset", "+cpu", "+io" };
-
-	if (mount("cgroup", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
-		return;		/* no error here: a step that needs it will fail and name it */
-	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
-		spill("/sys/fs/cgroup/cgroup.subtree_control", controllers[i]);
-}
-
 /* Find the virtio-serial port by its name, rig.events: the device number depends on the order on the bus. */
 static void open_port(void)
 {

@@ -89,15 +89,6 @@ static int set_scheduler(const char *text)
 	return (int)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
-static int join_cgroup(const char *name)
-{
-	char path[PATH_BYTES] = "/sys/fs/cgroup/";
-
-	strncat(path, name, sizeof(path) - 64);
-	strcat(path, "/cgroup.procs");
-	return spill(path, "0");
-}
-
 /*
  * Drop the capabilities with which a program that runs as root could forge evidence: access to I/O ports (pvpanic's),
  * to the agent's memory and descriptors, and loading of modules. An unprivileged rig-agent --run cannot drop them, and
@@ -252,6 +243,26 @@ pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 	memcpy(launch.envp, env, sizeof(env));
 	launch.path = argv[0];
 	return start();
+}
+
+/*
+ * Start this very program again, under another argv[0]. /proc/self/exe is the agent's file also where it was removed
+ * with the initramfs. It inherits the agent's oom_score_adj: a kill of the heartbeat would change the experiment.
+ */
+pid_t launch_heartbeat(const char *const argv[], int in, const char *cgroup)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), err;
+	pid_t pid;
+
+	launch = (struct launch){ .uid = -1, .gid = -1, .in = in, .out = null, .err = null,
+				    .path = "/proc/self/exe", .cgroup = cgroup };
+	for (int i = 0; argv[i] && i < MAX_ARGS; i++)
+		launch.argv[i] = argv[i];
+	pid = start();
+	err = errno;
+	close(null);
+	errno = err;
+	return pid;
 }
 
 /* Replace {payload} by the payload's directory. Returns NULL when launch_text is full. */

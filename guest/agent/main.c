@@ -76,6 +76,7 @@ static int run_here(const char *path, const char *port)
 	loop_open();
 	kmsg_open();
 	status = run_plan();
+	heartbeat_stop();
 	port_drain(5 * NSEC);
 	port_set(-1, false);
 	end_programs();
@@ -117,6 +118,8 @@ int main(int argc, char **argv)
 	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);	/* programs must not inherit the caller's */
 	if (getpid() == 1)
 		run_as_init();
+	if (strcmp(argv[0], HEARTBEAT) == 0)
+		return heartbeat_main(argv);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return puts(AGENT_VERSION) < 0;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)

@@ -221,6 +221,7 @@ void reap(void)
 		if (wait4(zombie.pid, &status, 0, &usage) < 0)
 			return;
 		shell_ended(zombie.pid);
+		heartbeat_ended(zombie.pid);
 		member_forget_pid(zombie.pid, status);
 		if (spawned) {
 			spawned->alive = false;

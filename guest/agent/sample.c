@@ -55,7 +55,7 @@ static bool wanted(const char *line)
 	switch (line[0]) {
 	case 'p':
 		return memcmp(line, "pgfault ", 8) == 0 || memcmp(line, "pgmajfault ", 11) == 0 ||
-		       memcmp(line, "pswp", 4) == 0 || memcmp(line, "pgsteal_", 8) == 0 ||
+		       memcmp(line, "pswp", 4) == 0 || memcmp(line, "pgpgin ", 7) == 0 || memcmp(line, "pgsteal_", 8) == 0 ||
 		       memcmp(line, "pgscan_", 7) == 0;
 	case 'o':
 		return memcmp(line, "oom_kill ", 9) == 0;
@@ -89,9 +89,9 @@ static void say_vmstat(void)
 }
 
 /* Parse the lines "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and "full …" (psi_show() of kernel/sched/psi.c). */
-static void say_pressure(void)
+static void say_pressure(const char *key)
 {
-	rec_open("psi", '{');
+	rec_open(key, '{');
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		char *avg10 = strstr(line, "avg10="), *total = strstr(line, "total=");
 
@@ -108,19 +108,21 @@ static void say_pressure(void)
 
 static void say_psi(void)
 {
-	static int fd = -1;
+	static int fd = -1, io_fd = -1;
 
 	if (fill(&fd, "/proc/pressure/memory"))
-		say_pressure();
+		say_pressure("psi");
 	else
 		rec_null("psi");
+	if (fill(&io_fd, "/proc/pressure/io"))
+		say_pressure("psi_io");
 }
 
 static bool fill_cgroup(const char *file)
 {
 	char path[PATH_BYTES];
 
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", cgroup, file);
+	cgroup_file(path, sizeof(path), cgroup, file);
 	return slurp(path, text, sizeof(text)) > 0;
 }
 
@@ -131,7 +133,7 @@ static void say_cgroup(void)
 		return;
 	rec_open("cgroup", '{');
 	rec_str("name", cgroup);
-	if (fill_cgroup("memory.current"))
+	if (fill_cgroup(cgroup_v1 ? "memory.usage_in_bytes" : "memory.current"))
 		rec_raw("current", text, trim(text));
 	if (fill_cgroup("memory.events")) {
 		rec_open("events", '{');
@@ -146,7 +148,9 @@ static void say_cgroup(void)
 		rec_close('}');
 	}
 	if (fill_cgroup("memory.pressure"))
-		say_pressure();
+		say_pressure("psi");
+	if (fill_cgroup("io.pressure"))
+		say_pressure("psi_io");
 	rec_close('}');
 }
 
@@ -244,6 +248,7 @@ void take_sample(const char *label, bool pss)
 	say_vmstat();
 	say_psi();
 	say_cgroup();
+	say_heartbeat();
 	rec_open("procs", '[');
 	for (int i = 0; i < MAX_MEMBERS; i++) {
 		if (!members[i].pid || members[i].ended)

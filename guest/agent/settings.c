@@ -12,8 +12,6 @@
 
 #include "agent.h"
 
-#define CGROUPS "/sys/fs/cgroup/"
-
 static char got[8192];
 
 /* Return a file's present text, or NULL for a file that cannot be read (vm.drop_caches, memory.reclaim). */
@@ -158,7 +156,9 @@ enum outcome begin_cgroup(struct step *step)
 
 	if (!*name || *name == '/' || strstr(name, "..") || strlen(name) > PATH_BYTES - 128)
 		return fail(EINVAL, "'%s' is not the name of a cgroup below the root", name);
-	for (const char *at = name;; at++) {
+	if (cgroup_v1 && make_v1_groups(name, path, sizeof(path)))
+		return fail(errno, "mkdir of %s failed", path);
+	for (const char *at = name; !cgroup_v1; at++) {
 		if (*at && *at != '/')
 			continue;
 		snprintf(path, sizeof(path), CGROUPS "%.*s", (int)(at - name), name);
@@ -174,7 +174,7 @@ enum outcome begin_cgroup(struct step *step)
 
 		if (!strchr(key, '.'))
 			continue;
-		snprintf(path, sizeof(path), CGROUPS "%s/%s", name, key);
+		cgroup_file(path, sizeof(path), name, key);
 		if (spill(path, value))
 			return fail(errno, "write of '%s' to %s failed", value, path);
 		rec_begin("cgroup");

@@ -115,7 +115,8 @@ static const char *furnish(const char *root, const char *tmp_size)
 	if (mount_at(root, "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return "/sys";
 	/* No error here, because not every kernel has cgroup v2: a step that needs a cgroup will fail and name it. */
-	if (mount_at(root, "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) && errno != ENODEV)
+	snprintf(path, sizeof(path), "%s" CGROUPS, root);
+	if (cgroup_v1 ? mount(CGROUPS, path, NULL, MS_BIND | MS_REC, NULL) : mount_cgroup2(path) && errno != ENODEV)
 		return "/sys/fs/cgroup";
 	snprintf(options, sizeof(options), "mode=1777,size=%s", tmp_size);
 	if (mount_at(root, "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options))
@@ -187,7 +188,7 @@ enum outcome begin_root(struct step *step)
 }
 
 /* Return the image device that holds an ext4 with that label; NULL with errno when none does. */
-static const char *disk_labelled(const char *label)
+const char *disk_labelled(const char *label)
 {
 	char found[LABEL_BYTES];
 

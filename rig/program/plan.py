@@ -110,11 +110,14 @@ def program_plan(
         spawn.append(("stdin", stdin))
     if request.tty:
         spawn.append(("tty", "1"))
+    beside_disk = () if request.disk is None else (("label", DISK_LABEL),)
     memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
     steps += [
         RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", "guest"))),
         *([] if request.disk is None else [_mounted(request.disk)]),
         RenderedStep("cgroup", (("name", CGROUP), *request.cgroup.items())),
+        # A kernel without memfd_create cannot have a heartbeat, and runs the program all the same.
+        RenderedStep("heartbeat", (*beside_disk, ("on_error", "go"))),
         RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"), ("cgroup", CGROUP))),
         RenderedStep("spawn", tuple(spawn), id=STARTED),
         RenderedStep(

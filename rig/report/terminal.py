@@ -63,6 +63,8 @@ def render_run(run: Run, directory: Path | None = None) -> list[RenderableType]:
         parts += [Text(), *_trace(oom), Text(), *_ranking(oom)]
     if len(run.ooms) > 1:
         parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
+    if run.stalls:
+        parts += [Text(), *(Text(stall_sentence(stall)) for stall in run.stalls)]
     if run.panic:
         parts += [Text(), Text.assemble(("Panic: ", "bold red"), plain(run.panic))]
     parts += [Text(), *_footer(run, directory)]
@@ -78,7 +80,7 @@ def render_ending(run: Run, directory: Path | None = None) -> list[RenderableTyp
         parts += [Text(), *_ranking(oom)]
     if len(run.ooms) > 1:
         parts.append(Text(f"{len(run.ooms) - 1} more OOM reports followed.", "dim"))
-    parts += [Text(f"Stalled {_stalled(stall)}", "bold") for stall in run.stalls]
+    parts += [Text(sentence, "bold") for sentence in map(stall_sentence, run.stalls)]
     if run.panic:
         parts.append(Text.assemble(("Panic: ", "bold red"), plain(run.panic)))
     return [*parts, *_footer(run, directory)]
@@ -93,10 +95,19 @@ CAUSES = {
 }
 
 
-def _stalled(stall: Stall) -> str:
+SEEN_BY = {
+    "memory pressure": "PSI of memory",
+    "I/O pressure": "PSI of I/O",
+    "heartbeat": "the heartbeat",
+}
+
+
+def stall_sentence(stall: Stall) -> str:
+    """Return a sentence on a stall: when, who waited and how much of the time, why, and what showed it."""
+    who = plain(stall.who, longest=60) + " waited" if stall.who else "all waited"
     return (
-        f"for {stall.length:.1f} s from {stall.begin:.1f} s on the guest's clock, "
-        f"{stall.share * 100:.0f} % of it waiting for memory; {CAUSES[stall.cause]}"
+        f"Stalled for {stall.length:.1f} s from {stall.begin:.1f} s on the guest's clock: {who} for memory "
+        f"{stall.share * 100:.0f} % of it, {CAUSES[stall.cause]} (shown by {SEEN_BY[stall.by]})"
     )
 
 

@@ -303,13 +303,17 @@ class Stall(Model):
     """A span in which programs made no progress because they waited for memory.
 
     Times are guest seconds.
-    share: the fraction of the span in which all tasks waited for memory.
+    share: the fraction of the span that was lost to the wait.
+    by: what showed it: PSI of memory, PSI of I/O, or the agent's heartbeat.
+    who: the comm of the processes that were found waiting most often; empty where none was.
     """
 
     begin: float
     length: float
     share: float
     cause: Literal["throttled", "thrashing", "swapping", "no-progress", "io"]
+    by: Literal["memory pressure", "I/O pressure", "heartbeat"] = "memory pressure"
+    who: str = ""
 
 
 class ProgramRun(Model):

@@ -62,6 +62,7 @@ VERBS = {
     "sleep": _verb("seconds", ""),
     "wait_time": _verb("at", ""),
     "sample": _verb("", "every now label pss cgroup"),
+    "heartbeat": _verb("", "every cgroup label"),
     "pagemap": _verb("program", "comm start length region label pfns every"),
     "check_rss": _verb("program", "comm min max"),
     "fds": _verb("program", "comm label fd*"),

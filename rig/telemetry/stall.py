@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Stalls: spans in which no program made progress because all waited for memory, and the cause.
+"""Stalls: spans in which programs made no progress because they waited for memory, with the cause and who waited.
 
-A program that is throttled or thrashes is neither killed nor prints anything; to its user it looks frozen. PSI counts
-how long all non-idle tasks of the guest, or of a cgroup, waited for memory at the same time (`full`,
-Documentation/accounting/psi.rst). A stall is a span of at least SHORTEST seconds of which at least SHARE was `full`.
+A program that is throttled or thrashes is neither killed nor prints anything; to its user it looks frozen. A stall is a
+span of at least SHORTEST seconds of which one of three sources says that at least SHARE was lost:
+
+- PSI of memory: all non-idle tasks of the guest, or of a cgroup, waited for memory at once (`full`,
+  Documentation/accounting/psi.rst).
+- PSI of I/O, where most of what was read had been in memory before. PSI of memory counts a refault only of a page that
+  was active when it was reclaimed (folio_test_workingset() in folio_wait_bit_common(), mm/filemap.c), so that a program
+  which reads a file larger than its memory again and again stalls without a sign of it there.
+- The agent's heartbeat: the time that fresh pages, or pages of the disk, took it. It needs no PSI, which Debian 11's
+  kernel has switched off.
 """
 
 from __future__ import annotations
@@ -14,6 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from rig.run.document import Stall
+from rig.run.process_names import process_key
 from rig.run.records import Record, Records
 
 __all__ = ["find_stalls"]
@@ -26,6 +34,10 @@ SOME = 50
 """Pages a second: a lower rate of swapping or refaults is not named as the cause."""
 EFFICIENT = 0.1
 """Reclaimed pages per scanned page (pgsteal/pgscan): below this ratio, reclaim makes no progress."""
+AGAIN = 0.5
+"""Refaulted bytes per byte that was read: from this ratio on, a wait for I/O is a wait for memory."""
+PAGE_KB = 4
+MEMORY, IO, HEARTBEAT = "memory pressure", "I/O pressure", "heartbeat"
 
 
 @dataclass
@@ -34,8 +46,15 @@ class _Span:
 
     begin: float
     end: float
-    waited: float = 0.0
+    waited: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
+    waiting: dict[str, float] = field(default_factory=dict)
+
+    def add(self, before: Record, after: Record, waited: Mapping[str, float]) -> None:
+        self.end = after["t"]
+        _add(self.waited, waited)
+        _add(self.counts, _grown(before, after))
+        _add(self.waiting, _waiting(before, after))
 
 
 def find_stalls(records: Records) -> tuple[Stall, ...]:
@@ -47,30 +66,38 @@ def _spans(samples: Sequence[Record]) -> Iterator[_Span]:
     span: _Span | None = None
     for before, after in pairwise(samples):
         length = after["t"] - before["t"]
-        waited = (_waited(after) - _waited(before)) / 1e6
-        if length <= 0 or waited < SHARE * length:
+        waited = _waited(before, after) if length > 0 else {}
+        if max(waited.values(), default=0.0) < SHARE * length or length <= 0:
             if span is not None:
                 yield span
             span = None
             continue
         span = span or _Span(before["t"], after["t"])
-        span.end = after["t"]
-        span.waited += waited
-        for name, value in _counts(after).items():
-            span.counts[name] = span.counts.get(name, 0) + value - _counts(before).get(name, value)
+        span.add(before, after, waited)
     if span is not None:
         yield span
 
 
 def _stall(span: _Span) -> Stall:
     length = span.end - span.begin
-    return Stall(begin=span.begin, length=length, share=min(span.waited / length, 1.0), cause=_cause(span, length))
+    source, waited = max(span.waited.items(), key=lambda item: item[1])
+    who = max(span.waiting.items(), key=lambda item: item[1], default=None)
+    return Stall(
+        begin=span.begin,
+        length=length,
+        share=min(waited / length, 1.0),
+        cause=_cause(span, length, source),
+        by=source,
+        who=who[0] if who is not None and who[1] > 0 else "",
+    )
 
 
-def _cause(span: _Span, length: float) -> Any:
+def _cause(span: _Span, length: float, source: str) -> Any:
     counts = span.counts
     swapped = counts.get("pswpin", 0)
     refaulted = counts.get("refault", 0)
+    if source == IO and swapped < refaulted:
+        return "thrashing"
     if max(swapped, refaulted) >= SOME * length:
         return "swapping" if swapped >= refaulted else "thrashing"
     if counts.get("high", 0) > 0:
@@ -80,11 +107,52 @@ def _cause(span: _Span, length: float) -> Any:
     return "io"
 
 
-def _waited(sample: Record) -> float:
-    """Return the microseconds since boot in which all tasks waited for memory (PSI `full`, total)."""
-    group = _inner(sample, "cgroup")
-    pressure = _inner(group, "psi") or _inner(sample, "psi")
+def _waited(before: Record, after: Record) -> dict[str, float]:
+    """Return how many seconds of the span between two samples were lost, by source."""
+    counts = _grown(before, after)
+    again = counts["read_kb"] > 0 and PAGE_KB * counts["refault"] >= AGAIN * counts["read_kb"]
+    late = {name: max(0.0, _late(after, name) - _late(before, name)) for name in ("pages", "file")}
+    return {
+        MEMORY: (_full(after, "psi") - _full(before, "psi")) / 1e6,
+        IO: (_full(after, "psi_io") - _full(before, "psi_io")) / 1e6 if again else 0.0,
+        HEARTBEAT: late["pages"] + (late["file"] if again else 0.0),
+    }
+
+
+def _full(sample: Record, kind: str) -> float:
+    """Return the microseconds since boot in which all tasks waited (PSI `full`, total)."""
+    pressure = _inner(_inner(sample, "cgroup"), kind) or _inner(sample, kind)
     return _number(_inner(pressure, "full").get("total"))
+
+
+def _late(sample: Record, stage: str) -> float:
+    """Return the seconds that this stage of the heartbeat has taken since its start."""
+    return _number(_inner(sample, "heartbeat").get(stage))
+
+
+def _waiting(before: Record, after: Record) -> dict[str, float]:
+    """Return by comm how much its processes waited.
+
+    A sample in state D counts most, then the major faults between the two samples. A shell's loop starts a process of
+    the same comm again and again, so that a pid would say little.
+    """
+    earlier = {process_key(row): _number(row.get("majflt")) for row in _processes(before)}
+    found: dict[str, float] = {}
+    for row in _processes(after):
+        faults = _number(row.get("majflt"))
+        waited = (row.get("state") == "D") + max(0.0, faults - earlier.get(process_key(row), faults)) / 1e6
+        _add(found, {str(row.get("comm") or "")[:16]: waited})
+    return found
+
+
+def _processes(sample: Record) -> list[Mapping[str, Any]]:
+    rows = sample.get("procs")
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _grown(before: Record, after: Record) -> dict[str, float]:
+    earlier = _counts(before)
+    return {name: value - earlier[name] for name, value in _counts(after).items()}
 
 
 def _counts(sample: Record) -> dict[str, float]:
@@ -98,11 +166,18 @@ def _counts(sample: Record) -> dict[str, float]:
     return {
         "pswpin": _number(vmstat.get("pswpin")),
         "refault": _number(refault),
+        # In KiB, unlike the counters of pages (vmstat_start() of mm/vmstat.c).
+        "read_kb": _number(vmstat.get("pgpgin")),
         # Other pgscan_* counters (pgscan_anon, pgscan_file) count the same pages again by type.
         "scan": total("pgscan_kswapd") + total("pgscan_direct"),
         "steal": total("pgsteal_kswapd") + total("pgsteal_direct"),
         "high": _number(events.get("high")),
     }
+
+
+def _add(to: dict[Any, float], more: Mapping[Any, float]) -> None:
+    for name, value in more.items():
+        to[name] = to.get(name, 0.0) + value
 
 
 def _inner(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -111,4 +186,9 @@ def _inner(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    try:
+        return float(value)
+    except OverflowError:
+        return 0.0

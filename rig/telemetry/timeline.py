@@ -16,11 +16,11 @@ __all__ = ["COLUMNS", "PROCESS_COLUMNS", "Row", "columns", "rows", "write_timeli
 
 Row = dict[str, int | float | str | None]
 
-# Columns of the guest as a whole. Sizes are in kB, psi in percent of the last 10 s (avg10), and pgfault in faults a
-# second since the previous row.
+# Columns of the guest as a whole. Sizes are in kB, psi in percent of the last 10 s (avg10), pgfault in faults a
+# second since the previous row, and heartbeat_late in percent of the time since the previous row.
 COLUMNS = (
     "t", "step", "label", "free_kb", "available_kb", "committed_as_kb", "commit_limit_kb", "cached_kb", "anon_kb",
-    "page_tables_kb", "swap_free_kb", "psi_some_avg10", "psi_full_avg10", "pgfault_per_s", "oom_kill",
+    "page_tables_kb", "swap_free_kb", "psi_some_avg10", "psi_full_avg10", "pgfault_per_s", "oom_kill", "heartbeat_late",
 )  # fmt: skip
 MEMINFO = {
     "free_kb": "MemFree", "available_kb": "MemAvailable", "committed_as_kb": "Committed_AS",
@@ -41,6 +41,7 @@ def rows(records: Records) -> Iterator[Row]:
     """
     step, names = 0, process_names(records)
     before: tuple[float, int] | None = None
+    beat: tuple[float, float] | None = None
     for record in records.items:
         if record["ev"] == "step" and isinstance(record.get("i"), int):
             step = record["i"] + 1
@@ -52,6 +53,10 @@ def rows(records: Records) -> Iterator[Row]:
             row["pgfault_per_s"] = round((faults - before[1]) / (record["t"] - before[0]), 3)
         if isinstance(faults, int):
             before = (float(record["t"]), faults)
+        late = _late(record)
+        if late is not None and beat is not None and record["t"] > beat[0]:
+            row["heartbeat_late"] = round(100 * (late - beat[1]) / (record["t"] - beat[0]), 1)
+        beat = None if late is None else (float(record["t"]), late)
         row.update(_processes(record, names))
         yield row
 
@@ -83,7 +88,17 @@ def _guest(record: Record, step: int) -> Row:
     row |= {column: _number(meminfo.get(field)) for column, field in MEMINFO.items()}
     for kind in ("some", "full"):
         row[f"psi_{kind}_avg10"] = _number(_inner(psi, kind).get("avg10"))
-    return row | {"pgfault_per_s": None, "oom_kill": _number(vmstat.get("oom_kill"))}
+    return row | {"pgfault_per_s": None, "oom_kill": _number(vmstat.get("oom_kill")), "heartbeat_late": None}
+
+
+def _late(record: Record) -> float | None:
+    """Return how many seconds the stages of the heartbeat took since its start; None without a heartbeat."""
+    heartbeat = _inner(record, "heartbeat")
+    stages = [_number(heartbeat.get(stage)) for stage in ("timer", "pages", "file")]
+    try:
+        return sum(float(stage) for stage in stages if stage is not None) if heartbeat else None
+    except OverflowError:
+        return None
 
 
 def _processes(record: Record, names: Mapping[Process, str]) -> Row:

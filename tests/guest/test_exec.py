@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import subprocess
@@ -146,8 +147,11 @@ def test_run_with_two_layers_is_replayed_here_and_from_its_export(
     rig: Rig, environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(LARGEST_COPIES + 1))
-    called = rig("exec", "--deb", "redis-server", "--copy", str(tmp_path / "large"), "--", "redis-server", "--version")
+    # /dev/random has entropy from the start, and gives the same bytes in the replay.
+    script = "redis-server --version; od -A n -N 8 -t x8 /dev/random"
+    called = rig("exec", "--deb", "redis-server", "--copy", str(tmp_path / "large"), "--", "sh", "-c", script)
     assert called.status == 0, called.err
+    assert len(called.out.splitlines()[-1].split()[0]) == 16
 
     here = rig("replay", "last")
     exported = rig("export", "last", str(tmp_path / "run.tar.zst"))
@@ -205,6 +209,62 @@ def test_throttling_by_memory_high_is_a_stall_with_its_cause(rig: Rig) -> None:
     assert called.status == 0, called.err
     assert "throttled by memory.high" in called.err
     assert "OOM" not in called.err
+
+
+def test_reading_a_file_again_that_does_not_fit_into_memory_is_a_stall(rig: Rig) -> None:
+    # io.max makes the disk a slow one, whatever the host has: /dev/vda is 254:0.
+    script = "dd if=/dev/zero of=/data/file bs=1M count=48; sync; while :; do cat /data/file >/dev/null; done"
+
+    called = rig(
+        "exec", "--expect", "stall", "--timeout", "15s", "--disk", "128M:/data",
+        "--cgroup", "memory.max=24M", "--cgroup", "io.max=254:0 riops=300", "--", "sh", "-c", script,
+    )  # fmt: skip
+
+    assert called.status == 0, called.err
+    assert "cat waited" in called.err
+    assert "thrashing" in called.err
+
+
+HEARTBEAT = """
+title = "A heartbeat beside a hog"
+summary = "Both are throttled by memory.high: the heartbeat is late, and no PSI is needed to see it."
+programs = [{ name = "hog", source = "./hog" }]
+plan.steps = [
+    { do = "cgroup", name = "small", "memory.high" = "8M" },
+    { do = "heartbeat", cgroup = "small" },
+    { do = "spawn", program = "hog", cgroup = "small" },
+    { do = "sample", every = 1, now = true },
+    { do = "sleep", seconds = 20 },
+]
+claims = [{ id = "ran", text = "The hog began", expr = "lines_of('hog') == ('begin',)" }]
+"""
+
+
+def test_heartbeat_in_a_throttled_cgroup_is_late(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "scenario.toml").write_text(HEARTBEAT)
+    (tmp_path / "hog").write_text("#!/bin/sh\necho begin\nexec tail /dev/zero\n")
+    (tmp_path / "hog").chmod(0o755)
+
+    called = rig("run", f"{tmp_path}/", "--json")
+
+    assert called.status == 0, called.out + called.err
+    with (tmp_path / "runs" / called.run()["id"] / "timeline.csv").open() as file:
+        late = [float(row["heartbeat_late"]) for row in csv.DictReader(file) if row["heartbeat_late"]]
+    assert max(late) > 50, "percent of the time"
+
+
+def test_cgroup_version_1_is_a_word_of_the_kernels_command_line(rig: Rig) -> None:
+    called = rig(
+        "exec", "--append", "rig.cgroup=v1", "--cgroup", "memory.limit_in_bytes=32M", "--expect", "oom", "--",
+        "sh", "-c", "grep memory /proc/self/cgroup; cat /sys/fs/cgroup/memory/exec/memory.limit_in_bytes; tail /dev/zero",
+    )  # fmt: skip
+
+    assert called.status == 0, called.err
+    assert ":memory:/exec\n33554432\n" in called.out
+
+
+def test_cgroups_are_delegated_to_namespaces(rig: Rig) -> None:
+    assert "nsdelegate" in rig("exec", "-q", "--", "grep", "cgroup2", "/proc/mounts").out
 
 
 def test_program_that_has_its_memory_does_not_stall(rig: Rig) -> None:

@@ -631,3 +631,31 @@ def test_processes_are_watched_once_others_have_ended(run_plan, tmp_path):
     assert before["procs_left_out"] == 201 - len(before["procs"])
     assert len(after["procs"]) == 51
     assert "procs_left_out" not in after
+
+
+def test_heartbeat_adds_up_how_late_its_beats_were(run_plan):
+    run = run_plan(step("heartbeat", "every=0.02"), step("sleep", "seconds=0.2"), step("sample", "label=a"))
+
+    heartbeat = run.of("sample")[0]["heartbeat"]
+    assert heartbeat["beats"] > 1
+    assert {"timer", "pages", "file", "longest"} < heartbeat.keys()
+
+
+def test_heartbeat_that_was_killed_is_missing_and_not_late(run_plan):
+    run = run_plan(
+        step("heartbeat", "every=0.02"),
+        shell(
+            "beat=$(cut -d ' ' -f 1 /proc/$PPID/task/$PPID/children); kill -9 $beat;"
+            "while kill -0 $beat 2>/dev/null; do sleep 0.01; done"
+        ),
+        step("wait_exit", "program=sh", "timeout=10"),
+        step("sample", "label=a"),
+    )
+
+    assert "heartbeat" not in run.of("sample")[0]
+
+
+def test_only_one_heartbeat_runs(run_plan):
+    run = run_plan(step("heartbeat"), step("heartbeat", "on_error=go"), step("heartbeat", "label=x", "on_error=go"))
+
+    assert run.step(1)["errno"] == "EEXIST"

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from rig.report.terminal import print_run, print_verdict
-from rig.run.document import Run
+from rig.run.document import Run, Stall
 from rig.scenario.build_run import build_run
 from tests.scenario.made import PARENT, Made
 
@@ -37,6 +37,15 @@ def test_report_has_verdict_claims_with_values_trace_victim_and_directory() -> N
     assert "the page fault of child" in text
     assert "Killed: parent (120); tied within 256 pages: hog (122), parent (120), child (121)" in text
     assert "/runs/abcd" in text
+
+
+def test_stall_is_told_with_who_waited_why_and_what_showed_it() -> None:
+    stall = Stall(begin=4.0, length=9.5, share=0.93, cause="thrashing", by="I/O pressure", who="reader")
+
+    text = printed(run_of(Made()).model_copy(update={"stalls": (stall,)}))
+
+    assert "Stalled for 9.5 s from 4.0 s on the guest's clock: reader waited for memory 93 % of it, thrashing" in text
+    assert "(shown by PSI of I/O)" in text
 
 
 def test_exactly_one_frame_is_marked_as_the_page_fault() -> None:

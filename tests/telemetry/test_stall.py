@@ -65,3 +65,52 @@ def test_samples_without_pressure_tell_of_no_stall(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
 
     assert find_stalls(read_records(tmp_path / "events.jsonl")) == ()
+
+
+def _samples(tmp_path: Path, *records: dict[str, Any]) -> tuple[Stall, ...]:
+    """The stalls of these samples, a second apart."""
+    lines = [json.dumps({"n": n, "t": float(n), "ev": "sample", **each}) for n, each in enumerate(records)]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
+    return find_stalls(read_records(tmp_path / "events.jsonl"))
+
+
+def _reading(second: int, refaults: int) -> dict[str, Any]:
+    """A sample of a guest that waits for its disk and reads 4 MB a second."""
+    return {
+        "psi_io": {"full": {"avg10": 90.0, "total": second * 900_000}},
+        "vmstat": {"pgpgin": second * 4096, "workingset_refault_file": second * refaults},
+    }
+
+
+def test_wait_for_pages_that_had_been_in_memory_is_a_stall(tmp_path: Path) -> None:
+    (stall,) = _samples(tmp_path, *(_reading(second, refaults=1000) for second in range(4)))
+
+    assert (stall.cause, stall.by, stall.share) == ("thrashing", "I/O pressure", pytest.approx(0.9))
+
+
+def test_wait_for_what_was_never_in_memory_is_the_disks_and_no_stall(tmp_path: Path) -> None:
+    assert _samples(tmp_path, *(_reading(second, refaults=100) for second in range(4))) == ()
+
+
+def test_late_heartbeat_is_a_stall_without_psi(tmp_path: Path) -> None:
+    beats = [{"heartbeat": {"beats": n, "timer": 9.0 * n, "pages": 0.8 * n, "file": 0.0}} for n in range(4)]
+
+    (stall,) = _samples(tmp_path, *beats)
+
+    assert (stall.by, stall.share) == ("heartbeat", pytest.approx(0.8))
+
+
+def test_late_timer_of_the_heartbeat_is_the_cpus_and_no_stall(tmp_path: Path) -> None:
+    assert _samples(tmp_path, *({"heartbeat": {"beats": n, "timer": 0.9 * n, "pages": 0.0}} for n in range(4))) == ()
+
+
+def test_stall_names_who_was_found_waiting(tmp_path: Path) -> None:
+    def row(comm: str, pid: int, state: str, faults: int) -> dict[str, Any]:
+        return {"program": "exec", "comm": comm, "pid": pid, "state": state, "majflt": faults}
+
+    (stall,) = _samples(
+        tmp_path,
+        *(_reading(n, 1000) | {"procs": [row("shell", 7, "S", 0), row("reader", 8, "D", 9 * n)]} for n in range(4)),
+    )
+
+    assert stall.who == "reader"

@@ -25,6 +25,7 @@ from rig.report.html.environment import TEMPLATES, environment, stylesheet
 from rig.report.plots.frames import layers, source_link
 from rig.report.plots.pages import LARGEST_PICTURES, PagesPicture, most_changed, pages_pictures, png
 from rig.report.plots.timeline import Timeline, timeline
+from rig.report.terminal import stall_sentence
 from rig.run.document import OomReport, Ranked, Run
 from rig.run.process_names import Process, process_key
 from rig.run.records import Records
@@ -124,6 +125,7 @@ def report(source: Source) -> str:
             script=Markup(script),
             script_hash=Markup(f"sha256-{digest}"),
             data=_json(_data(run, drawn)),
+            stalls=[stall_sentence(stall) for stall in run.stalls],
             headline=explained[0][0].summary[0].text if explained and explained[0][0].summary else "",
             contents=_contents(source, drawn, pages, explained),
             what=_what(run),

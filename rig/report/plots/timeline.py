@@ -127,6 +127,13 @@ def timeline(run: Run, records: Records, oom: OomEvent | None) -> Timeline | Non
             kept,
             {"psi_some_avg10": "some task waited", "psi_full_avg10": "all waited"},
         ),
+        _lines(
+            "heartbeat",
+            "Heartbeat: share of the time by which its beats were late",
+            "%",
+            kept,
+            {"heartbeat_late": "late"},
+        ),
     ]
     return Timeline(
         times=tuple(float(row["t"] or 0) for row in kept),
