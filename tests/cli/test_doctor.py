@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
 from rig.cli.app import _run
-from rig.experiment.doctor import Finding
+from rig.experiment.doctor import Finding, _other_rig
 
 doctor = importlib.import_module("rig.cli.doctor")
 
@@ -47,3 +48,34 @@ def test_host_that_lacks_something_is_not_tried(asked: list[bool], monkeypatch: 
 
     assert _run(["doctor"]) == 1
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x7fELF\x02\x01", "is another program"),
+        (b"#!/usr/bin/python3\nfrom rig.scripts import boot\n", "is another program"),
+        (None, "there is no rig on PATH"),
+    ],
+    ids=["of Debian", "of PyPI", "none"],
+)
+def test_other_program_of_the_name_is_told_apart(
+    content: bytes | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "rig").write_bytes(content)
+        (tmp_path / "rig").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    (found,) = _other_rig()
+
+    assert found.level == "note"
+    assert words in found.saw
+
+
+def test_own_program_is_not_taken_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rig").write_text("#!/venv/bin/python3\nimport sys\nfrom rig.cli import main\nsys.exit(main())\n")
+    (tmp_path / "rig").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert list(_other_rig()) == []
