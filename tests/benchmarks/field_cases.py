@@ -34,7 +34,7 @@ class Case:
 
 
 SMALL = ("memory=128M", "parent=20M", "hog=20M", "every=1ms")
-STRICT = ("vm.overcommit_memory=2", "memory=128M", "parent=50M", "hog=0", "every=1ms")
+STRICT = ("vm.overcommit_memory=2", "vm.overcommit_ratio=30", "memory=128M", "parent=20M", "hog=0", "every=1s")
 GROUP = ("parent=16M", "hog=8M", "limit=32M", "outsider=40M", "every=1ms")
 CASES = (
     Case("libuv#2133", "spawn is ENOMEM", "fork-fails", ("by=never",), "spawn-without-fork"),
