@@ -127,10 +127,12 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.sweep_jobs
 	$(PY) -m tests.benchmarks.branch
 	$(PY) -m tests.benchmarks.guest_memory
+	$(PY) -m tests.benchmarks.program_starts
 	$(PY) -m tests.benchmarks.virtme
+	$(PY) -m tests.benchmarks.peers
 
-test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
-	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
+test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid TRY=speed
+	$(PY) -m tests.benchmarks.qemu_versions $(if $(QEMUS),--only $(QEMUS)) $(if $(TRY),--columns $(TRY))
 
 reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
 	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)

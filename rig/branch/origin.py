@@ -16,7 +16,7 @@ from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.experiment.run import Request
 from rig.image.digest import digest_file
-from rig.image.payload import write_payload
+from rig.image.payload import payload_key, write_payload
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, copy_image
 from rig.machine.snapshot import Snapshot
@@ -196,7 +196,13 @@ def _check_same(origin: Origin) -> None:
             where=f"snapshot {run.environment.snapshot_hash[:16]}, now {origin.snapshot.key[:16]}",
             remedy=f"kernel, image, QEMU or rig itself changed since; {again}",
         )
-    if run.environment.payload_hash != origin.payload:
+    if run.prefix is not None:
+        # The run's own payload is that of the run which made its prefix.
+        payload = payload_of(origin.store, origin.source.plan, origin.guest.parts.code)
+        same = run.prefix.content == payload_key(payload)
+    else:
+        same = run.environment.payload_hash == origin.payload
+    if not same:
         raise RigError(
             "the scenario or its programs have changed since the run",
             where=origin.source.scenario.directory,

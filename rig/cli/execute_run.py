@@ -8,15 +8,17 @@ needed: every tenth of a second before the guest starts is a tenth of a second o
 from __future__ import annotations
 
 import asyncio
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rig.branch.prefix import run_from_prefix
 from rig.cli.bisect import bisect_status
 from rig.cli.options import GuestOptions, check_verdict
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
-from rig.experiment.run import Request, print_qemu, run_scenario
+from rig.experiment.run import Request, print_qemu
 from rig.report.live import progress_for
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def _request(scenario: str, guest: GuestOptions, how: RunOptions) -> Request:
         append=tuple(word for text in how.append for word in text.split()),
         qemu_args=tuple(how.qemu_arg),
         timeout_scale=how.timeout_scale,
+        reuse=True,
+        prefix=not how.no_prefix and os.environ.get("RIG_PREFIX") != "no",
     )
 
 
@@ -117,7 +121,7 @@ def _run_once(request: Request, output: OutputOptions, number: int, of: int) -> 
         import_module("rig.cli.show_run")
 
     with progress_for(quiet=output.quiet or output.as_json) as progress:
-        result, directory = asyncio.run(run_scenario(request, progress, meanwhile=read_module))
+        result, directory = asyncio.run(run_from_prefix(request, progress, meanwhile=read_module))
     from rig.cli.show_run import show_run
 
     show_run(result, directory, output, number=number, of=of)

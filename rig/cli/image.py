@@ -126,7 +126,9 @@ def _build_with_buildroot(
         return
     tree = find_buildroot(directory)
     with BuildProgress(output_console()) as progress:
-        made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
+        made = build_image(
+            store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step, expect=progress.expect
+        )
         progress.finish(made.seconds)
     keep_bound(store)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")

@@ -15,12 +15,13 @@ from rig.cli.options import AsJson
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 from rig.extras import require
-from rig.report.arrow_text import arrow_csv, arrow_table
+from rig.report.arrow_text import arrow_csv, arrow_table, csv_text
 from rig.report.console import output_console
 from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
 from rig.scenario.load import load_scenario
+from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
 from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.table import query, read_table, table_of
@@ -64,6 +65,12 @@ def results(
             return
         if sql is None and not as_csv:
             output_console().print(points_table(directory.plan.names, rows))
+            return
+        if sql is None:
+            # Without pyarrow: the rows of a journal need no library.
+            columns = columns_of(directory.plan, load_scenario(directory.plan.scenario), rows)
+            values = zip(*(each.values for each in columns), strict=True)
+            sys.stdout.write(csv_text([each.name for each in columns], values))
             return
         # From the journal and not the Parquet file: a sweep that is running or was killed can be asked too.
         table = table_of(directory.plan, load_scenario(directory.plan.scenario), rows)

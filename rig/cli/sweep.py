@@ -22,13 +22,13 @@ from rig.report.sweep_table import SweepTable, points_table, shared_lines
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan, size_of
+from rig.sweep.columns import agreement
 from rig.sweep.dask import DaskExecutor
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import Executor, Outcome, execute_sweep
 from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.local import LocalExecutor
 from rig.sweep.suites import suites_of_rows
-from rig.sweep.table import agreement
 
 __all__ = ["app"]
 

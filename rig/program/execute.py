@@ -61,7 +61,7 @@ async def run_program(
     """
     store = store or Store()
     job, outcomes = program_job(store, request)
-    asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
+    asked = Request("exec", record=request.record, reuse=True, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
     return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)

@@ -8,11 +8,11 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from rig.disk import cannot_write, disk_full
 from rig.errors import RigError, UsageError
@@ -46,9 +46,17 @@ class Imported:
     added: tuple[str, ...]
 
 
-def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
+def export_run(
+    store: Store,
+    run: Run,
+    directory: Path,
+    target: Path,
+    *,
+    packed: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the run and its parts into `target` (tar, zstd) and return the archive's size in bytes.
 
+    packed: called with the bytes that are packed, and how many there are in all.
     A run without a recording is exported without parts: it can be read and reported anywhere, but not replayed.
     Raises RigError where a part is missing or the disk is full.
     """
@@ -77,11 +85,39 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
             tarfile.open(fileobj=stream, mode="w|") as tar,
         ):
             _add_bytes(tar, MANIFESTS[0], json.dumps(manifest, indent=1).encode())
+            progress = _Progress(packed, sum(path.stat().st_size for path in members.values()))
             for name, path in members.items():
-                tar.add(path, arcname=name, recursive=False, filter=_nobody)
+                with path.open("rb") as content:
+                    member = _nobody(tar.gettarinfo(arcname=name, fileobj=content))
+                    tar.addfile(member, progress.reading(content))
     except OSError as error:
         raise cannot_write("the archive", target, error) from error
     return target.stat().st_size
+
+
+@dataclass
+class _Progress:
+    """Counts the bytes of files as tarfile reads them. told: called with that number and the total."""
+
+    told: Callable[[int, int], None]
+    total: int
+    done: int = 0
+
+    def reading(self, file: IO[bytes]) -> IO[bytes]:
+        """Return a file that is read like this one, and counted."""
+        return cast(IO[bytes], _Counted(file, self))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    file: IO[bytes]
+    progress: _Progress
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.file.read(size)
+        self.progress.done += len(data)
+        self.progress.told(self.progress.done, self.progress.total)
+        return data
 
 
 def _wanted(run: Run) -> list[Part]:

@@ -191,7 +191,10 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
     if point := run.recording.guest.point:
-        return _branch_point(store, point, digest, (imported or {}).get("branch", ""))
+        remedy = "branch the parent again: rig branch makes the same point"
+        if run.prefix is not None:
+            remedy = f"run it again: rig run {run.scenario} --no-prefix records all of it"
+        return _branch_point(store, point, digest, (imported or {}).get("branch", ""), remedy)
     own = find_snapshot(store, key)
     beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
     for found in (own, beside):
@@ -211,7 +214,7 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     )
 
 
-def _branch_point(store: Store, key: str, digest: str, beside: str) -> Snapshot:
+def _branch_point(store: Store, key: str, digest: str, beside: str, remedy: str) -> Snapshot:
     """Return the branch point that the run began from: a local one, or the one that was imported with this run."""
     for found in (find_branch_point(store, key), imported_branch_point(store, beside)):
         if found is not None and found.digest == digest:
@@ -219,7 +222,7 @@ def _branch_point(store: Store, key: str, digest: str, beside: str) -> Snapshot:
     raise RigError(
         f"the branch point that the run began from ({key[:16]}) is not here any more",
         where=store.root / "branch",
-        remedy="branch the parent again: rig branch makes the same point",
+        remedy=remedy,
     )
 
 

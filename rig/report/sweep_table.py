@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rig.report.progress_table import STYLES
-from rig.report.time_left import time_left
 from rig.sanitize import plain
+from rig.time_left import time_left
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from rig.klog import read
 from rig.klog.explain import explain
 from tests.klog import made
-from tests.klog.causes import KERNELS, TABLE, logs
+from tests.klog.causes import KERNELS, TABLE, archived
 from tests.klog.test_causes import CASES, GUESTS
 from tests.klog.test_guest_logs import DATA
 
@@ -34,7 +34,7 @@ def _inputs() -> Iterator[tuple[str, str, bytes, str, str]]:
         if cause is not None:
             yield "printed by guests", path.stem, path.read_bytes(), "oom", cause
     for suite in KERNELS:
-        for name, log in logs(suite).items():
+        for name, log in archived(suite).items():
             if TABLE[name].cause:
                 yield "printed by guests", f"{suite}-{name}", log, TABLE[name].kind, TABLE[name].cause
     for name, (lines, _certainty, _words) in CASES.items():

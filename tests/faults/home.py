@@ -69,6 +69,7 @@ class Home:
             "RIG_KERNEL": f"debian:{host_suite()}",
             "TMPDIR": str(self.path / "t"),
             "XDG_RUNTIME_DIR": str(self.path / "x"),
+            "RIG_PREFIX": "no",
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -39,5 +39,5 @@ def test_cause_that_is_made_is_the_one_that_is_named(name: str, rig: Rig, progra
 
     assert called.status == 0, called.err
     (console,) = tmp_path.glob("runs/*/console.log")
-    event = read([console.read_bytes()]).events[0]
+    event = next(event for event in read([console.read_bytes()]).events if event.kind == made.kind)
     assert explain(event).cause == made.cause

@@ -32,6 +32,15 @@ def test_no_line_within_a_report_is_left_over(suite: str) -> None:
     assert left == {}
 
 
+@pytest.mark.parametrize("suite", KERNELS)
+def test_every_self_check_of_a_whole_report_holds(suite: str) -> None:
+    failed = {
+        name: check for name in logs(suite) for check in explain(event_of(suite, name)).checks if check.ok is False
+    }
+
+    assert failed == {}
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -42,6 +51,11 @@ def test_no_line_within_a_report_is_left_over(suite: str) -> None:
         ("cgroup-ancestor", "that of an ancestor: the victim was in /exec/below"),
         ("memory-policy", "A memory policy bound the request to node 1"),
         ("swap-full", "and 64.0 MB of swap"),
+        ("semaphores", "None of the caches in the list is large"),
+        ("cgroup", "of it are its processes' own memory"),
+        ("cgroup-slab", "of it are the kernel's slabs"),
+        ("cgroup-tmpfs", "of it are files in tmpfs and shared memory, which no kill gives back"),
+        ("cgroup-lowered", "The limit was set to less than that."),
     ],
 )
 @pytest.mark.parametrize("suite", KERNELS)

@@ -71,7 +71,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "certain",
         "300.0 MB of 461.6 MB; none of it is in use",
     ),
-    "shmem": (changed((" shmem:4 ", " shmem:70000 ")), "certain", "tmpfs and shared memory filled memory: 273.4 MB"),
+    "shmem": (changed((" shmem:4 ", " shmem:70000 "), (r" inactive_anon:\d+ isolated", " inactive_anon:70000 isolated")), "certain", "tmpfs and shared memory filled memory: 273.4 MB"),
     "page-tables": (changed(("pagetables:310", "pagetables:80000")), "certain", "Page tables filled memory: 312.5 MB"),
     "uncounted": (changed(tasks=SMALL), "certain", "in no counter of the report (drivers, a leak, a balloon): 43"),
     "cma": (
@@ -106,7 +106,10 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "no process maps (files in ramfs, locked shared memory) filled the machine: 383.4 MB of 461.6 MB",
     ),
     "kernel-stacks": (
-        changed(("kernel_stack:1056kB", "kernel_stack:200000kB"), tasks=SMALL),
+        changed(
+            ("kernel_stack:1056kB", "kernel_stack:200000kB"),
+            (r" inactive_anon:\d+ isolated", " inactive_anon:40000 isolated"),
+        ),
         "likely",
         "stacks of threads and processes filled memory: 195.3 MB of 461.6 MB. The task table has 3 processes.",
     ),
@@ -244,6 +247,60 @@ def test_blocks_of_a_reserve_do_not_serve_a_large_request() -> None:
     )  # fmt: skip
 
     assert "the 24 blocks of that size lie in CMA areas or reserves" in explain(oom(lines)).summary[0].text
+
+
+def test_kernel_memory_beyond_the_caches_names_no_cache() -> None:
+    lines = changed(("slab_unreclaimable:2900", "slab_unreclaimable:100000"))
+    at = lines.index("Tasks state (memory values in pages):")
+    lines[at:at] = ["Unreclaimable slab info:", "Name                      Used          Total",
+                    "made_cache              1290KB       1304KB"]  # fmt: skip
+
+    text = explain(oom(lines)).summary[0].text
+
+    assert "None of the caches in the list is large (the largest is made_cache with 1.3 MB)" in text
+
+
+def test_largest_of_what_no_process_holds_is_the_cause() -> None:
+    lines = changed(("slab_unreclaimable:2900", "slab_unreclaimable:32000"), tasks=SMALL)
+
+    assert explain(oom(lines)).cause == "uncounted"
+
+
+def cgroup_holding(**held: int) -> list[str]:
+    """Return the report of a cgroup at its limit of 100 MB that holds so many MB of each kind."""
+    lines = [line for line in made.oom_report(cgroup="/rig/job") if not re.match(r"file \d", line)]
+    at = next(at for at, line in enumerate(lines) if line.startswith("anon "))
+    lines[at : at + 1] = [f"{name} {megabytes << 20}" for name, megabytes in held.items()]
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"anon": 90, "file": 1}, "90.0 MB of it are its processes' own memory."),
+        (
+            {"anon": 5, "file": 90, "shmem": 88},
+            "88.0 MB of it are files in tmpfs and shared memory, which no kill gives",
+        ),
+        ({"anon": 5, "file": 90, "shmem": 1}, "89.0 MB of it are page cache."),
+        ({"anon": 5, "file": 1, "slab": 80}, "80.0 MB of it are the kernel's slabs."),
+    ],
+)
+def test_headline_of_a_cgroup_says_what_filled_it(held: dict[str, int], words: str) -> None:
+    assert words in explain(oom(cgroup_holding(**held))).summary[0].text
+
+
+def test_cgroup_that_nothing_fills_alone_is_said_to_be_full_and_no_more() -> None:
+    text = explain(oom(cgroup_holding(anon=30, file=30, shmem=1, slab=30))).summary[0].text
+
+    assert "of it are" not in text
+
+
+def test_limit_that_was_lowered_is_said_to_be() -> None:
+    lines = [line.replace("usage 102400kB", "usage 202400kB") for line in made.oom_report(cgroup="/rig/job")]
+
+    assert "197.7 MB of 100.0 MB" in explain(oom(lines)).summary[0].text
+    assert "The limit was set to less than that." in explain(oom(lines)).summary[0].text
 
 
 def test_limit_of_an_ancestor_is_said_to_be_one() -> None:
@@ -486,6 +543,13 @@ def test_old_cgroup_is_not_offered_what_it_does_not_have() -> None:
 
     assert "memory.max" in found
     assert not found & {"memory.oom.group", "memory.swap.max", "memory.high"}
+
+
+def test_cgroup_whose_memory_no_kill_gives_back_is_not_offered_another_kill() -> None:
+    found = names(explain(oom(cgroup_holding(anon=5, file=90, shmem=88))))
+
+    assert "memory.max" in found
+    assert not found & {"oom-score", "memory.oom.group"}
 
 
 def test_new_cgroup_without_swap_is_offered_both() -> None:

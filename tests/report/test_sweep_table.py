@@ -10,8 +10,8 @@ from rich.console import Console
 
 from rig.report.html.sweep_page import sweep_report
 from rig.report.sweep_table import SweepTable, points_table, shared_lines
-from rig.report.time_left import time_left
 from rig.sweep.row import Row
+from rig.time_left import time_left
 from tests.sweep.made import row
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rig.klog.event import Event
+from rig.klog.explain.amounts import largest_of_cgroup
 from rig.klog.explain.causes import cause_of
 from rig.klog.explain.explanation import Remedy
 from rig.klog.explain.facts import (
@@ -117,11 +118,27 @@ def _one_of_a_cgroup(event: Event) -> bool:
 
     memory.oom.group exists since 4.19 (3d8b38eb81ca), and only in cgroup v2.
     """
-    return isinstance(event, OomEvent) and _unified(event) and not event.oom_group and bool(event.kills)
+    return (
+        isinstance(event, OomEvent)
+        and _unified(event)
+        and _full_of_processes(event)
+        and not event.oom_group
+        and bool(event.kills)
+    )
+
+
+def _full_of_processes(event: OomEvent) -> bool:
+    """Return whether a kill gives back what filled memory; also True where a cgroup's report does not tell."""
+    return largest_of_cgroup(event)[0] in ("", "anon", "pagetables", "kernel_stack")
 
 
 def _killed(event: Event) -> bool:
-    return _because(event, "processes", "cgroup-memory") and isinstance(event, OomEvent) and event.victim is not None
+    return (
+        isinstance(event, OomEvent)
+        and _because(event, "processes", "cgroup-memory")
+        and _full_of_processes(event)
+        and event.victim is not None
+    )
 
 
 def _limit_of(event: OomEvent) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rig.verify.measure import NUMA
 
-__all__ = ["DATA", "KERNELS", "TABLE", "Made", "logs"]
+__all__ = ["DATA", "KERNELS", "TABLE", "Made", "archived", "logs"]
 
 DATA = Path(__file__).with_name("data")
 KERNELS = {"bullseye": "5.10", "bookworm": "6.1", "trixie": "6.12", "sid": "7.2"}
@@ -28,6 +28,7 @@ class Made:
     options: of `rig exec`.
     kind: of the event.
     not_on: suites whose kernels cannot make it, and why.
+    also: the name of logs in tests/klog/data, of guests without rig, that were made in the same way.
     """
 
     what: str
@@ -36,6 +37,7 @@ class Made:
     options: tuple[str, ...] = ()
     kind: str = "oom"
     not_on: Mapping[str, str] = field(default_factory=dict)
+    also: str = ""
 
 
 _SMALL = ("--memory", "256M")
@@ -54,9 +56,9 @@ TABLE = {
     "locked": Made("a process that locks its memory", "locked", "processes", _SMALL),
     "swap-full": Made("a process that grows, with 64 MB of swap", "processes", "processes", (*_SMALL, "--swap", "64M")),
     "zram-full": Made("the same with 64 MB of swap on zram", "processes", "processes", (*_SMALL, "--zram", "64M")),
-    "panic-on-oom": Made("the same with vm.panic_on_oom=1", "processes", "processes", (*_SMALL, "--sysctl=vm.panic_on_oom=1")),
-    "allocating-task": Made("the same with vm.oom_kill_allocating_task=1", "processes", "processes", (*_SMALL, "--sysctl=vm.oom_kill_allocating_task=1")),
-    "nobody-killable": Made("the same with oom_score_adj -1000", "exempt", "processes", _SMALL),
+    "panic-on-oom": Made("the same with vm.panic_on_oom=1", "processes", "processes", (*_SMALL, "--sysctl=vm.panic_on_oom=1"), also="panicoom"),
+    "allocating-task": Made("the same with vm.oom_kill_allocating_task=1", "processes", "processes", (*_SMALL, "--sysctl=vm.oom_kill_allocating_task=1"), also="alloctask"),
+    "nobody-killable": Made("the same with oom_score_adj -1000", "exempt", "processes", _SMALL, also="deadlock"),
     "tmpfs": Made("a file in tmpfs", "tmpfs", "shmem", _SMALL),
     "memfd": Made("a file of memfd_create(2)", "memfd", "shmem", _SMALL),
     "segments": Made("System V segments that nobody has attached", "segments", "shmem", _SMALL),
@@ -65,11 +67,10 @@ TABLE = {
     "page-tables": Made("page tables of a process that reads one page in each 2 MB", "page-tables", "page-tables", _SMALL),
     "messages": Made("System V messages", "messages", "slab", _SMALL),
     "open-files": Made("open event descriptors of five processes", "files", "slab", _SMALL),
-    "threads": Made("threads that sleep", "threads", "kernel-stacks", _SMALL),
     "pipes": Made("full pipes", "pipes", "uncounted", _SMALL),
     "semaphores": Made("sets of 32,000 semaphores", "semaphores", "slab", _SMALL),
     "trace-buffer": Made("the ring buffer of tracing", "trace-buffer", "uncounted", _SMALL),
-    "sockets": Made("datagrams that nobody reads", "sockets", "slab", _SMALL),
+    "sockets": Made("datagrams that nobody reads", "sockets", "uncounted", _SMALL),
     "huge-pages": Made("huge pages that nobody uses", "huge-pages", "huge-pages", _SMALL),
     "huge-pages-in-use": Made("huge pages that a process uses", "huge-pages-in-use", "huge-pages", _SMALL),
     "movable-zone": Made("messages, with movablecore=300M", "messages", "movable-zone", ("--memory", "512M", "--append", "movablecore=300M")),
@@ -87,17 +88,24 @@ TABLE = {
     "cgroup-without-swap": Made(
         "a process in a cgroup with memory.swap.max=0, with swap", "processes", "cgroup-memory", (*_cgroup("memory.max=64M", "memory.swap.max=0"), "--swap", "64M")
     ),
-    "sysrq-f": Made("SysRq f", "sysrq-f", "sysrq", _SMALL),
-    "sysrq-m": Made("SysRq m", "sysrq-m", "", _SMALL, kind="memory-info"),
+    "sysrq-f": Made("SysRq f", "sysrq-f", "sysrq", _SMALL, also="sysrqf"),
+    "sysrq-m": Made("SysRq m", "sysrq-m", "", _SMALL, kind="memory-info", also="sysrqm"),
 }  # fmt: skip
 
 
 @cache
-def logs(suite: str) -> Mapping[str, bytes]:
-    """Return name in TABLE -> log of the kernel of a Debian suite."""
+def archived(suite: str) -> Mapping[str, bytes]:
+    """Return name in TABLE -> log that `make cause-logs` kept for the kernel of a Debian suite."""
     path = DATA / f"{suite}.tar.xz"
     if not path.is_file():
         return {}
     with tarfile.open(path) as archive:
         found = {member.name.removesuffix(".log"): archive.extractfile(member) for member in archive}
         return {name: file.read() for name, file in found.items() if file is not None}
+
+
+@cache
+def logs(suite: str) -> Mapping[str, bytes]:
+    """Return name in TABLE -> log, also those of guests without rig."""
+    others = {name: DATA.parents[1] / "data" / f"amd64-{suite}-{made.also}.log" for name, made in TABLE.items()}
+    return {name: path.read_bytes() for name, path in others.items() if path.is_file()} | archived(suite)

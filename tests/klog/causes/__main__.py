@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rig.klog import Event, read
 from rig.klog.explain import explain
-from tests.klog.causes import DATA, KERNELS, TABLE, Made, logs
+from tests.klog.causes import DATA, KERNELS, TABLE, Made, archived
 
 MOST_EVENTS = 3  # of one log; a cgroup of many processes goes on to print a report for each of them
 GUESTS = 4  # at a time
@@ -65,7 +65,7 @@ def cut(log: bytes) -> bytes:
 
 def keep(suite: str, found: dict[str, bytes]) -> None:
     """Write the archive of a suite: the logs that it has, and the new ones. The same logs give the same bytes."""
-    kept = {name: log for name, log in (dict(logs(suite)) | found).items() if name in TABLE}
+    kept = {name: log for name, log in (dict(archived(suite)) | found).items() if name in TABLE}
     DATA.mkdir(exist_ok=True)
     with tarfile.open(DATA / f"{suite}.tar.xz", "w:xz") as archive:
         for name, log in sorted(kept.items()):
@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         (name, suite)
         for name in options.only or TABLE
         for suite in options.suites
-        if suite not in TABLE[name].not_on and not (options.missing and name in logs(suite))
+        if suite not in TABLE[name].not_on and not (options.missing and name in archived(suite))
     ]
     with tempfile.TemporaryDirectory() as directory:
         program = Path(directory) / "cause"

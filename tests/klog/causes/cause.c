@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -259,26 +258,6 @@ static void trace_buffer(void)
 	processes();
 }
 
-/* Each thread has a stack in the kernel. */
-static int sleeper(void *unused)
-{
-	(void)unused;
-	pause();
-	return 0;
-}
-
-static void threads(void)
-{
-	static char stack[4096] __attribute__((aligned(16)));
-
-	set("/proc/sys/kernel/threads-max", "100000");
-	set("/proc/sys/kernel/pid_max", "200000");
-	set("/proc/sys/vm/max_map_count", "200000");
-	for (;;)
-		if (clone(sleeper, stack + sizeof(stack), CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, NULL) < 0)
-			processes();
-}
-
 /* Datagrams that nobody reads. */
 static void sockets(void)
 {
@@ -418,7 +397,7 @@ static const struct {
 	{ "processes", processes }, { "locked", locked }, { "shared", shared }, { "many", many }, { "storm", storm },
 	{ "exempt", exempt }, { "tmpfs", tmpfs }, { "ramfs", ramfs }, { "memfd", memfd }, { "segments", segments },
 	{ "page-tables", page_tables }, { "messages", messages }, { "files", files }, { "pipes", pipes },
-	{ "semaphores", semaphores }, { "trace-buffer", trace_buffer }, { "threads", threads }, { "sockets", sockets },
+	{ "semaphores", semaphores }, { "trace-buffer", trace_buffer }, { "sockets", sockets },
 	{ "fragments", fragments }, { "huge-pages", huge_pages }, { "huge-pages-in-use", huge_pages_in_use },
 	{ "one-node", one_node }, { "cpuset", cpuset }, { "below", below }, { "lowered", lowered },
 	{ "sysrq-f", sysrq_f }, { "sysrq-m", sysrq_m },

@@ -22,7 +22,8 @@ HEAD = """\
 A guest filled its memory in each of these ways, with the kernel of each column, and the console was read. A cell is how
 certain the headline says it is; **wrong** would be a headline that names another cause. Limits of cgroup v1 are not among
 them: these guests mount v2, and Debian's kernels since 6.12 have no other for memory. Their reports are in
-`tests/klog/test_causes.py`, made by hand, as are the reports for the highatomic reserve and for GFP_DMA32.
+`tests/klog/test_causes.py`, made by hand, as are the reports for the highatomic reserve, for GFP_DMA32 and for kernel
+stacks. "Not run" means that no guest was run so far.
 
 """
 
@@ -32,7 +33,7 @@ def _cell(name: str, made: Made, suite: str, notes: dict[str, int]) -> str:
         return f"– ({notes.setdefault(made.not_on[suite], len(notes) + 1)})"
     log = logs(suite).get(name)
     if log is None:
-        return "not made"
+        return "not run"
     explanation = explain(next(event for event in read([log]).events if event.kind == made.kind))
     if explanation.cause != made.cause:
         return f"**wrong: {explanation.cause}**"
