@@ -127,6 +127,7 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.sweep_jobs
 	$(PY) -m tests.benchmarks.branch
 	$(PY) -m tests.benchmarks.guest_memory
+	$(PY) -m tests.benchmarks.program_starts
 	$(PY) -m tests.benchmarks.virtme
 	$(PY) -m tests.benchmarks.peers
 

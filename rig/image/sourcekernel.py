@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 Tell = Callable[[str], None]
-FILES = 1500
-"""Files that are compiled for a kernel with rig's fragments alone."""
+FILES = 1350
+"""About how many files are compiled for a kernel with rig's fragments alone: 1,346 for linux-source 6.1.176."""
 LAYOUT = "1"  # part of the cache key; raise it when the set of files kept from a build changes
 # scripts/kconfig writes this as the second line of every .config; a fragment does not have it.
 FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."

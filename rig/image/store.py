@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rig.disk import disk_full
 from rig.errors import RigError
@@ -40,12 +40,17 @@ from rig.remove_tree import remove_tree
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 __all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
+SILENT_WAIT = 3.0
+"""Host seconds of waiting for another rig process after which that is said."""
 UNSYNCED = ("branch", "payload")
 """The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
@@ -144,6 +149,17 @@ def _bytes_below(directory: Path) -> int:
         with suppress(OSError):
             count += path.lstat().st_blocks * 512
     return count
+
+
+def _acquire(lock: FileLock) -> None:
+    """Take a lock, and say so if another rig process holds it for a while. A build may take an hour, so wait for it."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=SILENT_WAIT)
+    except Timeout:
+        logger.warning("waiting for another rig process, which holds %s", lock.lock_file)
+        lock.acquire()
 
 
 def _stamp(path: Path) -> list[int | str]:
@@ -285,19 +301,31 @@ class Store:
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        with FileLock(path):
+        lock = FileLock(path)
+        _acquire(lock)
+        try:
             yield
+        finally:
+            lock.release()
 
     @asynccontextmanager
     async def lock_async(self, name: str) -> AsyncIterator[None]:
         """Hold the lock of that name, like lock(), without blocking the event loop while waiting for it."""
-        from filelock import AsyncFileLock
+        from filelock import AsyncFileLock, Timeout
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-        async with AsyncFileLock(path, is_singleton=False):
+        lock = AsyncFileLock(path, is_singleton=False)
+        try:
+            await lock.acquire(timeout=SILENT_WAIT)
+        except Timeout:
+            logger.warning("waiting for another rig process, which holds %s", path)
+            await lock.acquire()
+        try:
             yield
+        finally:
+            await lock.release()
 
     @contextmanager
     def staging_directory(self) -> Iterator[Path]:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 __all__ = ["demangle"]
 
-_DEEPEST = 200  # nesting of a name; back references could otherwise make it endless
+_DEEPEST = 200  # nesting of a name
+_MOST_STEPS = 10_000  # in one name: each back reference to a part with two of them doubles the work
 _LONGEST = 4000  # characters of a readable name
 _BASIC = {
     "a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize",
@@ -86,6 +87,7 @@ class _V0:
         self.text = text
         self.at = 0
         self.depth = 0
+        self.steps = 0
         self.lifetimes = 0
 
     def symbol(self) -> str:
@@ -147,7 +149,8 @@ class _V0:
 
     def nested(self, read: Callable[[], str]) -> str:
         self.depth += 1
-        if self.depth > _DEEPEST:
+        self.steps += 1
+        if self.depth > _DEEPEST or self.steps > _MOST_STEPS:
             raise _NotUnderstoodError
         found = read()
         self.depth -= 1

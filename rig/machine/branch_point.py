@@ -186,7 +186,7 @@ async def save_branch_point(
         heard = listeners or Listeners()
         with (result / STATE).open("wb") as state:
             async with restored(spec, wiring, qemu, work, heard, start, memory=memory, scale=scale) as session:
-                stop = await _stopped(session, deadline)
+                stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 with contextlib.suppress(TimeoutError):
@@ -220,8 +220,11 @@ def copy_image(source: Path, target: Path) -> None:
     target.chmod(0o644)
 
 
-async def _stopped(session: Session, deadline: float) -> dict[str, Any]:
-    """Start the guest, wait until its agent stops it, and return the agent's record `stop`."""
+async def _stopped(session: Session, deadline: float, scale: float) -> dict[str, Any]:
+    """Start the guest, wait until its agent stops it, and return the agent's record `stop`.
+
+    deadline: host seconds until the record. scale: multiplies the other deadlines.
+    """
     said = asyncio.ensure_future(session.record("stop", deadline))
     held = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
     try:
@@ -229,11 +232,11 @@ async def _stopped(session: Session, deadline: float) -> dict[str, Any]:
         waiting: set[asyncio.Future[Any]] = {said, held}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not said.done():
-            await asyncio.wait({said}, timeout=LAST_RECORD)
+            await asyncio.wait({said}, timeout=LAST_RECORD * scale)
             if not said.done():
                 raise session.failure("the guest panicked before the branch point")
         record = said.result()
-        await asyncio.wait_for(held, LAST_RECORD)
+        await asyncio.wait_for(held, LAST_RECORD * scale)
         return record
     except GuestError as error:
         raise GuestError(

@@ -6,6 +6,7 @@ Breakpoints are set on kernel functions. The guest boots with nokaslr, so their 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -131,7 +132,11 @@ async def stopped_at(
             elif point.kind == "t":
                 clock = await way.to_time(replayable.spec.kernel, symbols)
         except GuestEnded:
-            how = how_it_ended(session, await session.process.wait())
+            try:
+                status = await asyncio.wait_for(session.process.wait(), bounds.still)
+                how = how_it_ended(session, status)
+            except TimeoutError:
+                how = "QEMU closed its debugger port and does not end"
             raise RigError(
                 f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
                 where="replay",

@@ -65,7 +65,7 @@ def test_component_is_valid_by_gitlabs_schema(tmp_path: Path) -> None:
 
 def test_failed_claims_fail_the_step_and_leave_verdict_report_and_explanation(job: Job) -> None:
     done = job.run_step(
-        "run", scenario="overcommit-oops", options="--set hog=70M  --kernel debian:trixie", artifact="a"
+        "run", scenario="overcommit-oops", options="--set hog=70M\n  --kernel debian:trixie\n", artifact="a"
     )
 
     assert done.returncode == 1, done.stderr

@@ -48,7 +48,7 @@ def test_commands_and_files_go_both_ways(live: str, rig: Rig, tmp_path: Path) ->
 
     # The wall clock is the host's, not that of the moment at which the guest's snapshot was saved.
     now = float(rig("ssh", "--guest", live, "--", "date", "+%s").out)
-    assert now == pytest.approx(time.time(), abs=20)
+    assert now == pytest.approx(time.time(), abs=60)
 
     (tmp_path / "suite" / "case").mkdir(parents=True)
     (tmp_path / "suite" / "case" / "run.sh").write_text("echo ran > result\n")

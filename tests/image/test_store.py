@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -118,6 +119,30 @@ def test_snapshot_that_is_lost_is_set_aside_and_said(
     aside = list((store.root / "damaged").iterdir())
     assert [(path / "ram").read_bytes() for path in aside] == [b"rAm", b"rAm"]
     assert store.entries() == []
+
+
+@pytest.mark.parametrize("form", ["lock", "lock_async"])
+def test_wait_for_another_rig_is_said(
+    form: str, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rig.image.store.SILENT_WAIT", 0.05)
+
+    async def wait() -> None:
+        async with store.lock_async("kernel/x"):
+            pass
+
+    def wait_in_a_thread() -> None:
+        with store.lock("kernel/x"):
+            pass
+
+    waiting = threading.Thread(target=wait_in_a_thread if form == "lock" else lambda: asyncio.run(wait()))
+    with store.lock("kernel/x"):
+        waiting.start()
+        while not caplog.messages:
+            time.sleep(0.01)
+    waiting.join()
+
+    assert caplog.messages == [f"waiting for another rig process, which holds {store.root}/locks/kernel@x.lock"]
 
 
 def test_size_of_an_entry_holds_the_copies_of_its_files(store: Store) -> None:

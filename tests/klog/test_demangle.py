@@ -63,6 +63,17 @@ def test_damaged_and_endless_names_stay_as_they_are_or_are_short() -> None:
     assert all(len(demangle(name)) <= max(len(name), 4000) for name in names)
 
 
+def test_work_does_not_double_with_each_back_reference() -> None:
+    # The path of an implementation is read and not printed, so that the length of the result does not bound the work.
+    letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    name, place = "IC1a", 1
+    for _ in range(40):
+        back = f"B{letters[(place - 1) // 62] if place > 62 else ''}{letters[(place - 1) % 62]}_"
+        place, name = len(name), name + f"M{back}{back}"
+
+    assert demangle(f"_R{name}E") == f"_R{name}E"
+
+
 def test_crash_in_a_rust_driver_is_named_by_its_source() -> None:
     lines = [
         line.replace("made_release", "_RNvMs0_NtNtCs5_6kernel4sync3arcNtB5_3Arc4drop") for line in made.oops()
