@@ -10,6 +10,8 @@ PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc lib
 TEST_PACKAGES := gdb chromium flex bison bc libelf-dev binutils git
 SUITE ?= bookworm
 SAMPLES ?=
+SUITES ?=
+ONLY ?=
 PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q --durations=10 --durations-min=1
 # The kernels whose reports the tests of the checks and their document rest on.
@@ -48,7 +50,7 @@ $(VENV)/ready: pyproject.toml
 	touch $@
 
 page: venv ## The log reader as static files for a browser, in build/page
-	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || $(PIP_INSTALL) -e '.[page]'
+	@{ command -v npm && command -v node; } >/dev/null || [ -x $(VENV)/bin/npm ] || $(PIP_INSTALL) -e '.[page]'
 	$(PY) -m rig.report.page.build build/page
 
 $(VENV)/all-extras: $(VENV)/ready
@@ -83,6 +85,9 @@ test: all-extras test-packages page ## All tests: the fast ones, then those that
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 
+cause-logs: all-extras ## Make the OOM reports of known causes anew, in guests: make cause-logs SUITES="sid" ONLY="slab"
+	$(PY) -m tests.klog.causes $(foreach name,$(ONLY),--only $(name)) $(SUITES)
+
 klog-certainty: all-extras ## How certain the log reader says it is, against how often it is right
 	$(PY) -m tests.benchmarks.klog_certainty --wrong
 
@@ -90,6 +95,7 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 	$(PY) -m rig.scenario.model_tables
 	$(PY) -m rig.cli.write_docs
 	$(PY) -m tests.article.write
+	$(PY) -m tests.klog.causes.write
 
 article: all-extras ## Make the runs anew that docs/article.md is written from, and write it
 	$(PY) -m tests.scenario.recorded
@@ -121,13 +127,19 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.sweep_jobs
 	$(PY) -m tests.benchmarks.branch
 	$(PY) -m tests.benchmarks.guest_memory
+	$(PY) -m tests.benchmarks.program_starts
 	$(PY) -m tests.benchmarks.virtme
+	$(PY) -m tests.benchmarks.peers
 
-test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid
-	$(PY) -m tests.benchmarks.qemu_versions --verify $(if $(QEMUS),--only $(QEMUS))
+test-qemu: all-extras ## Try every QEMU that Debian serves, and compare their speed: make test-qemu QEMUS=bookworm,sid TRY=speed
+	$(PY) -m tests.benchmarks.qemu_versions $(if $(QEMUS),--only $(QEMUS)) $(if $(TRY),--columns $(TRY))
 
 reproduce-bench: all-extras ## Reproduce the OOM reports of a directory: make reproduce-bench LOGS=DIR
 	$(PY) -m tests.benchmarks.reproduce_reports $(LOGS)
+
+remedies: all-extras ## Measure the remedies that rig explain quotes, in replicas of each kind of failure: make remedies KIND=processes
+	$(PY) -m rig.cli.write_remedies $(KIND)
+	$(VENV)/bin/ruff format --quiet rig/klog/explain/measured_remedies.py
 
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
@@ -145,4 +157,4 @@ schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --
 clean: ## End and remove what a killed rig left behind
 	$(RIG) clean
 
-.PHONY: klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench klog-bench reproduce-bench fuzz schema clean test-qemu
+.PHONY: cause-logs klog-certainty help man deb page run packages test-packages venv all-extras link check test fresh docs article lies faults verify-mutants verify-recorded bench remedies klog-bench reproduce-bench fuzz schema clean test-qemu

@@ -11,8 +11,10 @@ __all__ = ["EXTRAS", "lacking", "require"]
 
 EXTRAS = {
     "capstone": "debug", "drgn": "debug", "elftools": "debug", "lz4": "debug",
+    "junitparser": "junit",
     "matplotlib": "plot",
-    "distributed": "sweep", "duckdb": "sweep", "junitparser": "sweep", "pyarrow": "sweep",
+    "pandas": "frame",
+    "distributed": "sweep", "duckdb": "sweep", "pyarrow": "sweep",
 }  # fmt: skip
 """Module -> extra, as in pyproject.toml."""
 

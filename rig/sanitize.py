@@ -23,9 +23,15 @@ def plain(text: object, *, longest: int = LONGEST) -> str:
     Tabs become spaces. Other controls, and characters that hide text or change its direction (Unicode categories Cc,
     Cf, Co, Cs, Zl and Zp), become `�`.
     """
-    line = ESCAPES.sub("", str(text)[: longest * 4]).replace("\t", "    ").rstrip("\r\n")
-    line = "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
+    line = str(text)[: longest * 4]
+    if not line.isprintable():
+        line = _without_controls(line)
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _without_controls(line: str) -> str:
+    line = ESCAPES.sub("", line).replace("\t", "    ").rstrip("\r\n")
+    return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
 
 
 def for_spreadsheet(text: str) -> str:

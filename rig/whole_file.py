@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["append_line", "sync_directory", "sync_tree", "unnamed_until_whole", "write_whole"]
+__all__ = ["append_line", "sync_directory", "sync_tree", "unnamed_until_whole", "write_all", "write_whole"]
 
 WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
@@ -62,6 +62,19 @@ def write_whole(target: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:
+    """Write all of the data, or raise the OSError that prevents it.
+
+    write(2) and pwrite(2) write a part where the disk has room for a part, and fail only when they are called again.
+    offset: in the file, in bytes; None to write where the last write ended.
+    """
+    left = memoryview(data)
+    while left:
+        written = os.write(descriptor, left) if offset is None else os.pwrite(descriptor, left, offset)
+        left = left[written:]
+        offset = None if offset is None else offset + written
+
+
 def append_line(target: Path, line: bytes) -> None:
     """Append a line and sync it. A line that a kill or a power cut left without an end stays a line of its own."""
     descriptor = os.open(target, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -69,8 +82,7 @@ def append_line(target: Path, line: bytes) -> None:
         size = os.fstat(descriptor).st_size
         torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
         data = (b"\n" if torn else b"") + line + b"\n"
-        while data:
-            data = data[os.write(descriptor, data) :]
+        write_all(descriptor, data)
         os.fsync(descriptor)
         if not size:
             sync_directory(target.parent)

@@ -26,6 +26,14 @@ def nothing_is_synced() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_digest_is_taken_ahead() -> Iterator[None]:
+    """Start no process that reads the cache ahead of a guest: a bad call that is made here starts no guest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rig.image.prefetch.prefetch_digests", lambda store: None)
+        yield
+
+
 def _allowed() -> list[str]:
     lines = (line.strip() for line in ALLOWED.read_text().splitlines())
     return [line for line in lines if line and not line.startswith("#")]

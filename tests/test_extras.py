@@ -30,7 +30,7 @@ def test_every_extra_of_the_project_itself_names_the_distribution() -> None:
     ]
 
     assert PROJECT["name"] == "oomrig"
-    assert named == ["oomrig[sweep,plot]"]
+    assert named == ["oomrig[junit]", "oomrig[sweep,plot,frame]"]
 
 
 def test_no_message_says_to_install_a_package_called_rig() -> None:

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -184,9 +185,37 @@ static void start_ssh_server(void)
 	close(null);
 }
 
+/*
+ * The wall clock of a restored guest stands where its snapshot was saved, which may be months ago: certificates are then
+ * not valid yet, and make finds files that are newer than now. The host puts its own time into the payload, nanoseconds
+ * since the epoch.
+ */
+static void set_wall_clock(void)
+{
+	char path[PATH_BYTES], text[32], *end;
+	struct timespec now;
+	long long ns;
+
+	snprintf(path, sizeof(path), "%s/wall_clock", payload_dir);
+	if (slurp(path, text, sizeof(text)) < 0)
+		return;
+	errno = 0;
+	ns = strtoll(text, &end, 10);
+	if (errno || end == text || ns < 0) {
+		errno = EINVAL;
+		die("wall_clock of the payload");
+	}
+	now.tv_sec = ns / NSEC;
+	now.tv_nsec = ns % NSEC;
+	if (clock_settime(CLOCK_REALTIME, &now))
+		die("wall clock");
+}
+
 void go_live(void)
 {
 	const char *key;
+
+	set_wall_clock();
 
 	/* A filesystem of its own: overlayfs refuses a layer that lies below another layer of the same filesystem. */
 	if (make_dirs("/run/rig/payload") || mount("payload", "/run/rig/payload", "tmpfs", MS_NODEV, "mode=0755,size=50%"))

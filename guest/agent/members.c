@@ -14,8 +14,13 @@
 
 #include "agent.h"
 
+#define FILTER_BITS 4096
+
 struct member members[MAX_MEMBERS];
 int members_unwatched;
+/* A bit for each pid that may be watched, by its last 12 bits: of thousands of others most need no search. */
+static uint64_t filter[FILTER_BITS / 64];
+static int free_slots;
 
 static char *append_number(char *to, long value)
 {
@@ -114,6 +119,20 @@ static struct member *find(pid_t pid)
 	return NULL;
 }
 
+static bool may_be_watched(pid_t pid)
+{
+	unsigned int bit = (unsigned int)pid % FILTER_BITS;
+
+	return filter[bit / 64] >> bit % 64 & 1;
+}
+
+static void note_pid(pid_t pid)
+{
+	unsigned int bit = (unsigned int)pid % FILTER_BITS;
+
+	filter[bit / 64] |= 1ULL << bit % 64;
+}
+
 /* Return a free slot, or else the slot of the process that was reaped longest ago. */
 static struct member *free_slot(void)
 {
@@ -152,6 +171,8 @@ static struct member *meet(pid_t pid, const struct member *parent)
 	m.children_fd = open_of(pid, pid, "children");
 	m.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	*slot = m;
+	note_pid(pid);
+	free_slots--;
 	return slot;
 }
 
@@ -269,14 +290,20 @@ static void visit_thread(pid_t tid, struct member *m, int depth)
 
 static void visit(pid_t pid, const struct member *parent, int depth)
 {
-	struct member *m = find(pid);
+	struct member *m = may_be_watched(pid) ? find(pid) : NULL;
 	char tasks[64] = "/proc/";
 
 	if (depth > 32)
 		return;
 	if (m && !read_stat(m)) {
 		member_gone(m);
+		free_slots++;
 		m = NULL;
+	}
+	if (!m && parent && free_slots <= 0) {
+		/* It belongs to its parent's program or to another one, and no slot is free for it: only count it. */
+		members_unwatched++;
+		return;
 	}
 	if (!m)
 		m = meet(pid, parent);
@@ -308,8 +335,18 @@ void members_refresh(void)
 	if (own_children == -2)
 		own_children = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 	members_unwatched = 0;
-	for (int i = 0; i < MAX_MEMBERS; i++)
+	free_slots = 0;
+	memset(filter, 0, sizeof(filter));
+	for (int i = 0; i < MAX_MEMBERS; i++) {
 		members[i].fresh = false;
+		/* The parent of a process that has ended may have reaped it since: another one may have its slot now. */
+		if (members[i].pid && members[i].ended && members[i].stat_fd >= 0 && !read_stat(&members[i]))
+			close_member(&members[i]);
+		if (members[i].stat_fd < 0 || !members[i].pid)
+			free_slots++;
+		else
+			note_pid(members[i].pid);
+	}
 	if (own_children >= 0)
 		visit_list(own_children, NULL, 0);
 	else

@@ -16,9 +16,12 @@ from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Changes", "FuturePlan", "plan_future"]
+__all__ = ["Changes", "FuturePlan", "continued", "counted_steps", "plan_future"]
+
+Place = tuple[int | None, int]
+"""Where a step comes from: its index in scenario.toml, and which repeat of it it is."""
 
 COUNTING = ("wait_line", "wait_any")
 """Verbs that count what came before they began: the agent keeps the count of such a step (key `was`)."""
@@ -73,13 +76,32 @@ def plan_future(source: Source, point: Point, changes: Changes) -> FuturePlan:
         first.insert(0, RenderedStep("wait_time", (("at", f"{point.moment:.6f}"),)))
     first += changes.acts
     rest = _resumed(point, steps[point.first :])
-    lines = [step.text() for step in first]
-    earlier = _places(source.plan.steps)
-    for step, place in zip(rest, _keys(steps)[point.first :], strict=True):
-        was = earlier.get(place) if step.verb in COUNTING else None
-        lines.append(step.text() + ("" if was is None else f"\twas={was}"))
+    text = "".join(f"{step.text()}\n" for step in first)
+    text += continued([*steps[: point.first], *rest], point.first, counted_steps(source.plan.steps))
     plan = RenderedPlan((*source.plan.steps[: point.first], *first, *rest), source.plan.programs)
-    return FuturePlan(settings, plan, Continuation(point.first, "".join(f"{line}\n" for line in lines)))
+    return FuturePlan(settings, plan, Continuation(point.first, text))
+
+
+def continued(steps: Sequence[RenderedStep], first: int, counted: Mapping[Place, int]) -> str:
+    """Return the lines of the steps that are still to come, in the format of a plan.
+
+    first: index of the first of them.
+    counted: counted_steps() of the plan that the guest had until then.
+    """
+    lines = []
+    for step, place in zip(steps[first:], _keys(steps)[first:], strict=True):
+        was = counted.get(place) if step.verb in COUNTING else None
+        lines.append(step.text() + ("\n" if was is None else f"\twas={was}\n"))
+    return "".join(lines)
+
+
+def counted_steps(steps: Sequence[RenderedStep]) -> dict[Place, int]:
+    """Return place -> index of each step whose count the agent keeps."""
+    return {
+        place: index
+        for index, (place, step) in enumerate(zip(_keys(steps), steps, strict=True))
+        if place[0] is not None and step.verb in COUNTING
+    }
 
 
 def _resumed(point: Point, rest: list[RenderedStep]) -> list[RenderedStep]:
@@ -153,7 +175,7 @@ def _refuse_used(source: Source, point: Point, steps: list[RenderedStep], sets: 
     )
 
 
-def _keys(steps: Iterable[RenderedStep]) -> list[tuple[int | None, int]]:
+def _keys(steps: Iterable[RenderedStep]) -> list[Place]:
     """Return a name for each step that a change of settings does not change: its source, and which repeat it is."""
     seen: Counter[int | None] = Counter()
     keys = []
@@ -161,7 +183,3 @@ def _keys(steps: Iterable[RenderedStep]) -> list[tuple[int | None, int]]:
         keys.append((step.source, seen[step.source]))
         seen[step.source] += 1
     return keys
-
-
-def _places(steps: tuple[RenderedStep, ...]) -> dict[tuple[int | None, int], int]:
-    return {key: index for index, key in enumerate(_keys(steps)) if key[0] is not None}

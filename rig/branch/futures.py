@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rig.branch.changes import Changes, FuturePlan, plan_future
 from rig.branch.origin import Origin, Source, prepare_origin
 from rig.branch.past import past_differs
 from rig.branch.point import Point
+from rig.branch.prefix_key import note_of_prefix, prefix_keys
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.capacity import Capacity
 from rig.experiment.departure import Departure
+from rig.experiment.prepare import payload_of
 from rig.experiment.run import Job, run_job
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
@@ -105,12 +107,24 @@ async def saved_point(
                             key,
                             deadline=DEADLINE * timeout_scale,
                             scale=timeout_scale,
+                            note=_note(origin, point),
                         ),
                         True,
                     )
         if fresh:
             await asyncio.to_thread(keep_bound, store)
     return Saved(origin, replace(point, first=found.step), found, past_differs(origin.source, found), fresh)
+
+
+def _note(origin: Origin, point: Point) -> dict[str, Any]:
+    """Return what lets later runs with the same past begin at this point; empty where none may."""
+    source = origin.source
+    if source.root is not None or point.stop.step is None:
+        return {}
+    payload = payload_of(origin.store, source.plan, origin.guest.parts.code)
+    keys = prefix_keys(source.plan, origin.snapshot.key, payload, [layer.digest for layer in source.layers])
+    key = next((key for key in keys if key.index + 1 == point.stop.step), None)
+    return {} if key is None else note_of_prefix(source.plan, key, origin.snapshot.digest)
 
 
 async def run_futures(
@@ -187,7 +201,7 @@ async def run_future(
         plan.settings,
         plan.plan,
         layers=source.layers,
-        departure=Departure(point, plan.continuation, branch, saved.origin.booted),
+        departure=Departure(point, plan.continuation, saved.origin.booted, branch),
     )
     request = replace(source.request, record=record, timeout_scale=timeout_scale)
     run, directory = await run_job(job, request, progress or NullProgress(), saved.origin.store)

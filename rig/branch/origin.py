@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig.branch.kept_scenario import kept_scenario
 from rig.errors import RigError, UsageError
 from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.experiment.run import Request
 from rig.image.digest import digest_file
-from rig.image.payload import write_payload
+from rig.image.payload import payload_key, write_payload
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, copy_image
 from rig.machine.snapshot import Snapshot
@@ -102,12 +103,12 @@ def read_source(directory: Path, store: Store) -> Source:
     """Return the past of a kept run that is no future of another one.
 
     Raises UsageError for a run that cannot be branched: on the live clock, with swap on a disk, of `rig exec`.
-    Raises RigError when its scenario is not there or cannot be read.
+    Raises RigError when its scenario is not there, cannot be read, or is a path that came with an archive.
     """
     run = read_run(directory)
     _refuse(run, directory)
     sets = tuple(f"{name}={value}" for name, value in run.settings.items())
-    where = run.scenario_directory if Path(run.scenario_directory or "/nowhere").is_dir() else run.scenario
+    where = kept_scenario(run, directory)
     scenario = load_scenario(where)
     settings = parse_settings(scenario, sets, to_the_end=run.to_the_end)
     plan, layers = resolve_layers(store, render_plan(scenario, settings))
@@ -195,7 +196,13 @@ def _check_same(origin: Origin) -> None:
             where=f"snapshot {run.environment.snapshot_hash[:16]}, now {origin.snapshot.key[:16]}",
             remedy=f"kernel, image, QEMU or rig itself changed since; {again}",
         )
-    if run.environment.payload_hash != origin.payload:
+    if run.prefix is not None:
+        # The run's own payload is that of the run which made its prefix.
+        payload = payload_of(origin.store, origin.source.plan, origin.guest.parts.code)
+        same = run.prefix.content == payload_key(payload)
+    else:
+        same = run.environment.payload_hash == origin.payload
+    if not same:
         raise RigError(
             "the scenario or its programs have changed since the run",
             where=origin.source.scenario.directory,

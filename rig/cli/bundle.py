@@ -7,9 +7,11 @@ from pathlib import Path
 
 import typer
 
+from rig.cli.waiting import Waiting
 from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
 from rig.replay.bundle import export_run, import_run
+from rig.report.console import output_console
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
 from rig.sanitize import plain
@@ -27,7 +29,8 @@ def export(
     directory = resolve_run(run)
     found = read_run(directory)
     warn_of_damage(found, directory)
-    size = export_run(Store(), found, directory, file)
+    with Waiting(output_console()) as waiting:
+        size = export_run(Store(), found, directory, file, packed=waiting.at)
     print(f"{file}  {format_megabytes(size)}")
     print(f"a replay needs QEMU {plain(found.environment.qemu)}" if found.recording.path else "without a recording")
 

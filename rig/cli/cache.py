@@ -24,12 +24,12 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     store = Store()
-    held, bound = look_at_cache(store), store.bound()
+    held, bound, aside = look_at_cache(store), store.bound(), store.aside().values()
     if as_json:
-        print_json(cache_document(held, store.root, bound))
+        print_json(cache_document(held, store.root, bound, aside))
         return
     console = output_console()
-    for part in cache_tables(held, store.root, bound):
+    for part in cache_tables(held, store.root, bound, aside):
         console.print(part)
 
 

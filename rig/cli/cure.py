@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rig.cli.logfile import read_log
-from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale
+from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale, parse_budget
+from rig.cli.outputs import write_output
 from rig.cli.prefetch import prefetch
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
-from rig.units import parse_duration
 
 if TYPE_CHECKING:
     from rig.cure.trial import Patient
@@ -39,6 +39,9 @@ def cure(
     ] = [],  # noqa: B006 # as above
     budget: Annotated[str, typer.Option(metavar="TIME", help="Start no further run after this time.")] = "60s",
     event: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of a log: this event.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with each run's timeline.")
+    ] = None,
     jobs: Jobs = None,
     timeout_scale: TimeoutScale = 1.0,
     as_json: AsJson = False,
@@ -53,7 +56,7 @@ def cure(
     error.
     """
     check_outputs(("--json", as_json), ("-q", quiet))
-    seconds = _seconds(budget)
+    seconds = parse_budget(budget)
     prefetch()
     from rig.cure.cure import cure as try_all
     from rig.report.cure import cure_document, print_cure
@@ -62,6 +65,10 @@ def cure(
     with progress_for(quiet=quiet or as_json) as progress:
         patient = _patient(source, tuple(sets), event, timeout_scale, progress)
         found = asyncio.run(try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs))
+    if html is not None:
+        from rig.report.html.cure_page import cure_report
+
+        write_output(str(html), cure_report(found), "--html")
     if as_json:
         print(cure_document(found))
     elif quiet:
@@ -78,6 +85,7 @@ def _patient(
     source: str, sets: tuple[str, ...], event: int | None, timeout_scale: float, progress: Progress
 ) -> Patient:
     """Return what is to be cured: a scenario, the scenario of a run, or the one that a log's report makes."""
+    from rig.branch.kept_scenario import kept_scenario
     from rig.cure.trial import Patient
     from rig.run.directory import read_run, resolve_run
     from rig.scenario.load import list_scenarios, load_scenario
@@ -88,7 +96,8 @@ def _patient(
     if path.is_file() or source == "-":
         return _of_log(source, sets, event, timeout_scale, progress)
     try:
-        run = read_run(resolve_run(source))
+        directory = resolve_run(source)
+        run = read_run(directory)
     except UsageError as error:
         raise UsageError(
             "there is no such run, scenario or file",
@@ -97,7 +106,7 @@ def _patient(
         ) from error
     if run.program is not None:
         raise UsageError("a run of 'rig exec' has no scenario", where=source, remedy="rig new NAME makes one")
-    where = run.scenario_directory if Path(run.scenario_directory or "/nowhere").is_dir() else run.scenario
+    where = kept_scenario(run, directory)
     given = tuple(f"{name}={value}" for name, value in run.settings.items())
     return Patient(where, load_scenario(where), (*given, *sets), timeout_scale)
 
@@ -117,13 +126,3 @@ def _of_log(source: str, sets: tuple[str, ...], event: int | None, timeout_scale
     if differs:
         progress.line(f"the replica differs from the report in: {', '.join(differs)}")
     return Patient(str(made.scenario), load_scenario(str(made.scenario)), sets, timeout_scale)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(str(error), where="--budget", remedy="write it as in 60s") from None
-    if not 1 <= seconds <= 86400:
-        raise UsageError(f"'{text}' is not a budget", where="--budget", remedy="write 1s to 24h")
-    return seconds

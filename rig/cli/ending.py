@@ -8,6 +8,7 @@ statuses are those of a shell: 128 and the signal's number.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -53,6 +54,7 @@ def watch_signals() -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_note, args=(reading,), name="signals", daemon=True).start()
+    logging.getLogger("asyncio").addFilter(_is_no_interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup means it.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -66,6 +68,12 @@ def _note(reading: int) -> None:
         if wanted := [number for number in data if number in SIGNALS]:
             _received.extend(wanted)
             end_programs()
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    # A task whose program was ended ends with KeyboardInterrupt, and nobody awaits it any more. asyncio logs such an
+    # exception, with a traceback, when the task is freed.
+    return not (_received and record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,15 +8,17 @@ needed: every tenth of a second before the guest starts is a tenth of a second o
 from __future__ import annotations
 
 import asyncio
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rig.branch.prefix import run_from_prefix
 from rig.cli.bisect import bisect_status
-from rig.cli.options import GuestOptions, check_verdict
+from rig.cli.options import GuestOptions, check_verdict, fast_settings
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
-from rig.experiment.run import Request, print_qemu, run_scenario
+from rig.experiment.run import Request, print_qemu
 from rig.report.live import progress_for
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ def _check(
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
         )
+    if whole_catalogue and how.fast:
+        raise UsageError("not every scenario has the parameter thp", where="--fast", remedy="leave it out, or --all")
     if whole_catalogue and several and not how.bisect:
         raise UsageError("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
 
@@ -87,13 +91,15 @@ def _check(
 def _request(scenario: str, guest: GuestOptions, how: RunOptions) -> Request:
     return Request(
         scenario=scenario,
-        sets=guest.settings(),
+        sets=(*fast_settings(scenario, wanted=how.fast), *guest.settings()),
         to_the_end=how.to_the_end,
         record=not how.no_record,
         dump_panics=not how.no_dump,
         append=tuple(word for text in how.append for word in text.split()),
         qemu_args=tuple(how.qemu_arg),
         timeout_scale=how.timeout_scale,
+        reuse=True,
+        prefix=not how.no_prefix and os.environ.get("RIG_PREFIX") != "no",
     )
 
 
@@ -117,7 +123,7 @@ def _run_once(request: Request, output: OutputOptions, number: int, of: int) -> 
         import_module("rig.cli.show_run")
 
     with progress_for(quiet=output.quiet or output.as_json) as progress:
-        result, directory = asyncio.run(run_scenario(request, progress, meanwhile=read_module))
+        result, directory = asyncio.run(run_from_prefix(request, progress, meanwhile=read_module))
     from rig.cli.show_run import show_run
 
     show_run(result, directory, output, number=number, of=of)

@@ -90,7 +90,13 @@ def explain(
         _check_number(event, log, source)
         _print(log, *found.chosen(), redact=redact)
         return 0 if log.events else 1
-    log = read_log(source, keep_lines=html is not None)
+    if html is None:
+        from rig.cli.explain_stream import explain_json
+
+        log = explain_json(source, prepare, event)
+        _check_number(event, log, source)
+        return 0 if log.events else 1
+    log = read_log(source, keep_lines=True)
     _check_number(event, log, source)
     events = list(map(prepare, log.events))
     chosen = _choose(events, event, everything=everything or as_json)
@@ -99,14 +105,13 @@ def explain(
         from rig.klog.document import document
 
         print(document(log.lines, events if event is None else chosen, explanations))
-    if html is not None:
-        from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
+    from rig.report.explain_html import html_report, lines_of_reports, redacted_lines
 
-        lines = lines_of_reports(log.kept, events, explanations)
-        if prepare.redactor is not None:
-            lines = redacted_lines(lines, log.events, prepare.redactor)
-        heading = "What happened: a kernel log" if redact else f"What happened: {source}"
-        _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
+    lines = lines_of_reports(log.kept, events, explanations)
+    if prepare.redactor is not None:
+        lines = redacted_lines(lines, log.events, prepare.redactor)
+    heading = "What happened: a kernel log" if redact else f"What happened: {source}"
+    _write_html(html, html_report(events, explanations, heading=heading, lines=lines))
     return 0 if events else 1
 
 

@@ -11,7 +11,20 @@ from rig.klog.explain import Explanation
 from rig.klog.explain import explain as in_words
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["ChosenEvents"]
+__all__ = ["ChosenEvents", "listed"]
+
+LISTED = (
+    "kind", "number", "time", "wall", "host", "caller", "line", "last_line", "title", "function", "corrupted",
+    "caused_by", "cpu", "task", "kernel", "invoker", "constraint", "scope", "oom_memcg", "kills", "killable", "old",
+)  # fmt: skip
+"""The fields of an OOM report that the list of events and the storms are made of."""
+
+
+def listed(event: Event) -> Event:
+    """Return what is kept of an event that is only listed. An OOM report has 20 kB of tables, a list a line of it."""
+    if not isinstance(event, OomEvent):
+        return event
+    return OomEvent(**{name: getattr(event, name) for name in LISTED})
 
 
 class ChosenEvents:
@@ -29,16 +42,15 @@ class ChosenEvents:
     def keep(self, event: Event) -> Event:
         """Explain an event if all are printed, and return it without its table of processes."""
         event = self._change(event)
-        bare = replace(event, tasks=()) if isinstance(event, OomEvent) else event
         if self._everything:
             self._explanations.append(in_words(event))
-            self._chosen.append(bare)
+            self._chosen.append(replace(event, tasks=()) if isinstance(event, OomEvent) else event)
         elif self._number is not None:
             if event.number == self._number:
                 self._chosen = [event]
         elif not self._chosen or event.kind.gravity < self._chosen[0].kind.gravity:
             self._chosen = [event]
-        return bare
+        return listed(event)
 
     def chosen(self) -> tuple[list[Event], list[Explanation]]:
         """Return the events to print, and the explanation of each."""

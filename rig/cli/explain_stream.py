@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""`rig explain --follow` and `--jsonl`: each event is printed when its report is over, and none is kept."""
+"""`rig explain --follow`, `--jsonl` and `--json`: each event is printed when its report is over, and none is kept."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 
+from rig.cli.explain_chosen import listed
 from rig.cli.follow_log import follow
-from rig.cli.logfile import open_log
-from rig.klog import Event, read_events
+from rig.cli.logfile import open_log, read_log
+from rig.klog import Event, Log, read_events
+from rig.klog.document import BEGIN, BETWEEN, SEPARATOR, end, member
 from rig.klog.explain import explain
 from rig.klog.follow import QUIET, Follower
 
-__all__ = ["explain_stream"]
+__all__ = ["explain_json", "explain_stream"]
 
 
 def explain_stream(source: str, prepare: Callable[[Event], Event], *, live: bool, jsonl: bool) -> int:
@@ -25,6 +30,34 @@ def explain_stream(source: str, prepare: Callable[[Event], Event], *, live: bool
         (_print_line if jsonl else _print_words)(event)
         found = True
     return 0 if found else 1
+
+
+def explain_json(source: str, prepare: Callable[[Event], Event], number: int | None) -> Log:
+    """Print a log's events and explanations as one JSON object, as document() makes it; return the log.
+
+    number: of the only event that is printed; None for all.
+    The explanations come after all events, so they wait in a file.
+    """
+    shown: list[Event] = []
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as explanations:
+
+        def keep(event: Event) -> Event:
+            event = prepare(event)
+            bare = listed(event)
+            if number in (None, event.number):
+                sys.stdout.write((SEPARATOR if shown else BEGIN) + member(event))
+                explanations.write((SEPARATOR if shown else "") + member(explain(event)))
+                shown.append(bare)
+            return bare
+
+        log = read_log(source, keep=keep)
+        if number is not None and not shown:
+            return log
+        sys.stdout.write(BETWEEN if shown else BEGIN + BETWEEN)
+        explanations.seek(0)
+        shutil.copyfileobj(explanations, sys.stdout)
+        print(end(log.lines, shown))
+    return log
 
 
 def _live(source: str) -> Iterator[Event]:

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from rig.assets import assets
 from rig.cli.commands import COMMANDS
 from rig.errors import UsageError
-from rig.report.markdown import Document
 from rig.scenario.suggestion import did_you_mean
 
 __all__ = ["app", "print_topic", "topics"]
@@ -55,6 +53,10 @@ def print_topic(topic: str) -> None:
     """Print a document: as it is to a file or pipe, set for reading to a terminal."""
     text = topics()[topic].read_text(encoding="utf-8")
     if sys.stdout.isatty():
+        from rich.console import Console
+
+        from rig.report.markdown import Document
+
         Console().print(Document(text), crop=False)
     else:
         sys.stdout.write(text)

@@ -23,7 +23,7 @@ from rig.image.buildroot.recipe import DEFAULT, read_recipe
 from rig.image.buildroot.tree import find_buildroot
 from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel
-from rig.image.layer.layer import LayerImage, check_name, name_layer
+from rig.image.layer.layer import LayerImage, check_name, forget_name, name_layer, names_layer
 from rig.image.layer.packages import package_layer
 from rig.image.ref import KernelRef
 from rig.image.rootfs import build_quick, check_image
@@ -126,7 +126,9 @@ def _build_with_buildroot(
         return
     tree = find_buildroot(directory)
     with BuildProgress(output_console()) as progress:
-        made = build_image(store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step)
+        made = build_image(
+            store, tree, recipe, jobs=jobs, primary_site=primary_site, progress=progress.step, expect=progress.expect
+        )
         progress.finish(made.seconds)
     keep_bound(store)
     print(f"kernel  {made.kernel.about['release']}  {made.kernel.about['spec']}")
@@ -179,11 +181,22 @@ def list_images(
 
 @image.command()
 def rm(
-    keys: list[str] = typer.Argument(None, help="Keys, or their first letters, as `rig image list` prints them."),
+    keys: list[str] = typer.Argument(
+        None, help="Names of images for programs; keys, or their first letters, as `rig image list` prints them."
+    ),
     all_: bool = typer.Option(False, "--all", help="Everything."),
 ) -> None:
-    """Remove entries from the cache. A run that needs one builds it again."""
-    remove_entries(keys or [], all_, None, command="rig image")
+    """Remove images and other entries from the cache. A run that needs one builds it again."""
+    store = Store()
+    names = {key: str(store.ref(f"layer/{key}")) for key in keys or [] if names_layer(store, key)}
+    kept = {key for name, key in store.refs().items() if name.removeprefix("layer/") not in names}
+    chosen = dict.fromkeys(names.get(key, key) for key in keys or [] if names.get(key) not in kept)
+    # Where an image is in use, this raises and its name stays.
+    if chosen or all_ or not names:
+        remove_entries(list(chosen), all_, None, command="rig image")
+    for name in names:
+        forget_name(store, name)
+        print(f"{name} is no longer a name here")
 
 
 def explain_snapshot(key: str) -> None:

@@ -23,8 +23,10 @@ from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
+from rig.run.run_id import is_run_id
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
+from rig.whole_file import write_whole
 
 app = typer.Typer()
 
@@ -45,7 +47,11 @@ def report(
     directory, text = _rendered(run)
     path = directory / "report.html" if output is None else output
     try:
-        path.write_text(text, encoding="utf-8", errors="replace")
+        if output is None:
+            write_whole(path, text.encode(errors="replace"))
+        else:
+            # It may be a pipe or a device, which must not be replaced.
+            path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise RigError(
             f"the report cannot be written: {error.strerror}", where=path, remedy="name another file with -o"
@@ -87,13 +93,11 @@ _MOST_REPORTS = 200  # at a tenth of a second each
 
 def _reports_of(runs: list[str]) -> None:
     """Write the reports that the page's cells open, where they are not there yet."""
-    for run in [run for run in runs if run and "/" not in run][:_MOST_REPORTS]:
+    for run in [run for run in runs if is_run_id(run)][:_MOST_REPORTS]:
         directory = _runs() / run
         if (directory / "run.json").is_file() and not (directory / "report.html").exists():
             with suppress(RigError, OSError):
-                (directory / "report.html").write_text(
-                    render_run(read_source(directory)), encoding="utf-8", errors="replace"
-                )
+                write_whole(directory / "report.html", render_run(read_source(directory)).encode(errors="replace"))
 
 
 def _runs() -> Path:

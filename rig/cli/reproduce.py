@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rig.cli.logfile import read_log
-from rig.cli.options import AsJson, Quiet, TimeoutScale
+from rig.cli.options import AsJson, Quiet, TimeoutScale, parse_budget
 from rig.cli.prefetch import prefetch
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
@@ -37,23 +37,34 @@ def reproduce(
     ] = None,
     scale: Annotated[str, typer.Option(metavar="SIZE", help="The most memory that the guest may have.")] = "512M",
     kernel: Annotated[str | None, typer.Option(metavar="KERNEL", help="The guest's kernel, as for rig run.")] = None,
+    smallest: Annotated[
+        bool, typer.Option("--smallest", help="Leave out all that the agreeing fields do not need.")
+    ] = False,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="With --smallest: try nothing more after this time.")] = (
+        "5m"
+    ),
+    repeat: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="With --smallest: runs of the result that are compared.")
+    ] = 20,
     timeout_scale: TimeoutScale = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a scenario from an OOM report, run it, and compare the two reports field by field.
 
-    Sizes are scaled to the guest. What cannot be played is listed with the reason, and not judged.
+    Sizes are scaled to the guest. What cannot be played is listed with the reason, and not judged. With --smallest a
+    smaller guest is tried, then processes, sizes and settings are left out, as long as no field that agreed differs.
 
     Exit status: 0 when every field that can be played agrees, 1 when one differs, 3 error, 64 usage error.
     """
     check_outputs(("--json", as_json), ("-q", quiet))
-    largest = _size(scale)
+    largest, seconds = _size(scale), parse_budget(budget)
     prefetch()
     from rig.report.live import progress_for
     from rig.report.reproduce import print_reproduction, reproduction_document
     from rig.reproduce.reproduce import choose_report
     from rig.reproduce.reproduce import reproduce as run_report
+    from rig.reproduce.smallest import Shrink
 
     chosen, count = choose_report(read_log(log).events, event, log)
     if not as_json and not quiet:
@@ -68,6 +79,7 @@ def reproduce(
                 largest=largest,
                 sets=() if kernel is None else (f"kernel={kernel}",),
                 timeout_scale=timeout_scale,
+                shrink=Shrink(seconds, repeat) if smallest else None,
             )
         )
     if as_json:

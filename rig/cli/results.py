@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,20 @@ from rig.cli.options import AsJson
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 from rig.extras import require
-from rig.report.arrow_text import arrow_csv, arrow_table
+from rig.report.arrow_text import arrow_csv, arrow_table, csv_text
 from rig.report.console import output_console
 from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
 from rig.scenario.load import load_scenario
+from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
+from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.table import query, read_table, table_of
 
 __all__ = ["app"]
 
+logger = logging.getLogger(__name__)
 app = typer.Typer()
 
 
@@ -55,11 +59,18 @@ def results(
             _write_heat_map(directory, svg)
             return
         rows = directory.rows()
+        _warn_of_missing(directory, len(rows))
         if as_json and sql is None:
             print_json([row.model_dump(mode="json") for row in rows])
             return
         if sql is None and not as_csv:
             output_console().print(points_table(directory.plan.names, rows))
+            return
+        if sql is None:
+            # Without pyarrow: the rows of a journal need no library.
+            columns = columns_of(directory.plan, load_scenario(directory.plan.scenario), rows)
+            values = zip(*(each.values for each in columns), strict=True)
+            sys.stdout.write(csv_text([each.name for each in columns], values))
             return
         # From the journal and not the Parquet file: a sweep that is running or was killed can be asked too.
         table = table_of(directory.plan, load_scenario(directory.plan.scenario), rows)
@@ -71,6 +82,15 @@ def results(
         sys.stdout.write(arrow_csv(table))
     else:
         output_console().print(arrow_table(table))
+
+
+def _warn_of_missing(directory: SweepDirectory, rows: int) -> None:
+    """Log that a sweep has fewer runs than its plan. A threshold search runs only some points of its plan."""
+    if rows < directory.plan.size and not (directory.path / FRONTIER).exists():
+        logger.warning(
+            "sweep %s: %d of its %d runs are here; `rig sweep --resume %s` does the others",
+            directory.id, rows, directory.plan.size, directory.id,
+        )  # fmt: skip
 
 
 def _list_sweeps(*, as_json: bool) -> None:

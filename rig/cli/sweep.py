@@ -18,17 +18,17 @@ from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 from rig.extras import require
 from rig.report.console import output_console
-from rig.report.sweep_table import SweepTable, points_table
+from rig.report.sweep_table import SweepTable, points_table, shared_lines
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan, size_of
+from rig.sweep.columns import agreement
 from rig.sweep.dask import DaskExecutor
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import Executor, Outcome, execute_sweep
 from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.local import LocalExecutor
 from rig.sweep.suites import suites_of_rows
-from rig.sweep.table import agreement
 
 __all__ = ["app"]
 
@@ -68,6 +68,9 @@ class ExecutorOptions:
         ),
     ] = None
     record: Annotated[bool, typer.Option("--record", help="Record every warp run, for `rig replay`.")] = False
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Run each point from its beginning, also where points share a past.")
+    ] = False
 
     def check(self) -> None:
         """Raise UsageError for an executor that there is not, and for a scheduler without Dask."""
@@ -148,7 +151,7 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
     plan = replace(
         plan,
         axes=plan.axes + parse_axes(axes.over),
-        fixed=plan.fixed + shared.fixed(),
+        fixed=plan.fixed + shared.fixed(plan.scenario),
         repeat=axes.repeat or plan.repeat,
     )
     loaded = load_scenario(plan.scenario)
@@ -157,7 +160,7 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
 
 
 def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptions, *, silent: bool) -> Outcome:
-    executor: Executor = LocalExecutor(shared.jobs)
+    executor: Executor = LocalExecutor(shared.jobs, share=not options.whole)
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
     with SweepTable(output_console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
@@ -182,4 +185,6 @@ def _print(directory: SweepDirectory, outcome: Outcome, output: OutputOptions) -
         output_console().print(points_table(directory.plan.names, rows))
         unstable = sum(share < 1 for _, share in agreement(rows).values())
         print(f"{len(rows)} runs, {outcome.fresh} of them now; {unstable} points unstable")
+        for line in shared_lines(rows):
+            print(line)
         print(f"sweep {directory.id}  {directory.table}")

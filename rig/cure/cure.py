@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Try every remedy that fits a failure: the strongest dose first, then the smallest that works, at several timings."""
+"""Try every remedy that fits a failure: the strongest dose at several timings, then the smallest that works."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from rig.cure.outcome import ORDER, Observed, Outcome, compare_runs
-from rig.cure.search import HELPS, find_smallest
+from rig.cure.search import Search
 from rig.cure.treatments import Dose, Treatment, not_played, own_treatment, treatments_for
 from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_control, run_dose, save_past
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
 from rig.klog import Event, OomEvent, read
-from rig.klog.explain.remedies import TABLE
+from rig.klog.explain.remedies import HELPS, TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
 from rig.scenario.plan import render_plan
@@ -112,18 +112,16 @@ async def cure(
     budget: float = 60.0,
     jobs: int | None = None,
     store: Store | None = None,
-    ended: Callable[[Result], None] = lambda result: None,
 ) -> Cure:
     """Try the remedies that fit the patient's failure.
 
     only: names of remedies; empty for all that apply.
     also: the user's own ideas, as NAME=VALUE.
     budget: host seconds after which no further run is started.
-    ended: called with each result when it is known.
     Raises UsageError for an unknown remedy, an invalid setting, and a scenario in which nothing fails.
     """
     _check(patient, only, also)
-    return await _Trials(patient, progress, _Budget(budget), Capacity(jobs), store or Store(), ended).all(only, also)
+    return await _Trials(patient, progress, _Budget(budget), Capacity(jobs), store or Store()).all(only, also)
 
 
 def _check(patient: Patient, only: tuple[str, ...], also: tuple[str, ...]) -> None:
@@ -143,9 +141,8 @@ class _Trials:
         budget: _Budget,
         capacity: Capacity,
         store: Store,
-        ended: Callable[[Result], None],
     ) -> None:
-        self.patient, self.progress, self.budget, self.store, self.ended = patient, progress, budget, store, ended
+        self.patient, self.progress, self.budget, self.store = patient, progress, budget, store
         self.capacity = capacity
         self.settings = parse_settings(patient.scenario, patient.sets)
         self.saved: Saved | None = None
@@ -160,11 +157,20 @@ class _Trials:
             self._say_unfit(only, treatments)
         treatments = (*treatments, *(own_treatment(text) for text in also))
         firsts = await self.each([self._strongest(treatment) for treatment in treatments])
-        left = [treatment.name for treatment, first in zip(treatments, firsts, strict=True) if first is None]
-        tried = [(treatment, first) for treatment, first in zip(treatments, firsts, strict=True) if first is not None]
-        results = await self.each([self._result(treatment, first) for treatment, first in tried])
-        found = sorted((result for result in results if result is not None), key=_rank)
         await self.each([self._shifted(shift) for shift in SHIFTS[1:]])
+        left = [treatment.name for treatment, first in zip(treatments, firsts, strict=True) if first is None]
+        searches = [
+            self._search(treatment, first)
+            for treatment, first in zip(treatments, firsts, strict=True)
+            if first is not None
+        ]
+        # The best first: the budget may not suffice for all. Each of them ends before another begins, because a
+        # smaller dose counts only at all timings.
+        searches.sort(key=lambda search: search.wanted)
+        await self.each([search.time_strongest() for search in searches])
+        await self._in_turn([search.down_the_ladder for search in searches])
+        await self._in_turn([search.between_sizes for search in searches])
+        found = sorted((self._result(search) for search in searches), key=_rank)
         self._remove_unneeded(found)
         return Cure(
             control=self.controls[0.0],
@@ -173,7 +179,7 @@ class _Trials:
             of=len(self.controls),
             results=tuple(found),
             left=tuple(left),
-            not_played=not_played(event),
+            not_played=not_played(event, treatments, only),
             bounds=BOUNDS,
             seconds=self.budget.spent,
         )
@@ -236,16 +242,27 @@ class _Trials:
     def _outcome(self, tried: Tried) -> Outcome:
         return compare_runs(self.controls[0.0].observed, tried.observed)
 
-    async def _result(self, treatment: Treatment, first: Tried) -> Result:
+    async def _in_turn(self, works: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Run these, as many at once as there is room for guests."""
+        waiting = iter(works)
+
+        async def one() -> None:
+            for work in waiting:
+                await work()
+
+        await self.each([one() for _ in range(self.capacity.jobs)])
+
+    def _search(self, treatment: Treatment, first: Tried) -> Search:
         async def run(dose: Dose, shift: float) -> Tried | None:
             return await self._run(treatment, dose, shift)
 
-        found = await find_smallest(treatment, first, run, self._outcome)
-        result = Result(
-            treatment, self._outcome(found.works), found.works, found.agree, found.of, found.fails, found.runs
+        return Search(treatment, first, run, self._outcome)
+
+    def _result(self, search: Search) -> Result:
+        found = search.found
+        return Result(
+            search.treatment, self._outcome(found.works), found.works, found.agree, found.of, found.fails, found.runs
         )
-        self.ended(result)
-        return result
 
     def _remove_unneeded(self, results: Sequence[Result]) -> None:
         """Remove the runs that no result names; the smallest dose that works and the largest that does not stay."""

@@ -6,7 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
+
+from rig.klog import read
+from rig.klog.kinds import Kind
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -39,6 +43,7 @@ class Observed:
     available: kB that were available before the first program.
     lines: time of each line that a program printed, by program and text.
     problem: why the run says nothing, or an empty text.
+    killer: the program that killed the victims in the kernel's place, or an empty text.
     tied: comm of each process that might as well have been the first victim.
     """
 
@@ -53,6 +58,7 @@ class Observed:
     ended: float
     lines: Mapping[tuple[str, str], float]
     problem: str = ""
+    killer: str = ""
     tied: tuple[str, ...] = ()
 
 
@@ -90,10 +96,15 @@ def observe(run: Run, records: Records) -> Observed:
     meminfo: Mapping[str, Any] = (samples[0].get("meminfo") if samples else None) or {}
     longest = max(run.stalls, key=lambda stall: stall.length, default=None)
     oom = run.ooms[0] if run.ooms else None
+    victims = tuple(name.rsplit(" (", 1)[0] for each in run.ooms for name in each.killed)
+    failed = oom.time if oom is not None else None
+    by_program = _kills_by_program(records) if oom is None else []
+    if by_program:
+        failed, victims = by_program[0][0], tuple(comm for _, comm, _ in by_program)
     return Observed(
         began=began,
-        failed=oom.time if oom is not None else None,
-        victims=tuple(name.rsplit(" (", 1)[0] for each in run.ooms for name in each.killed),
+        failed=failed,
+        victims=victims,
         tied=tuple(oom.tied_with) if oom is not None else (),
         panicked=run.panic is not None,
         refusals=tuple(dict.fromkeys(refusals)),
@@ -103,7 +114,22 @@ def observe(run: Run, records: Records) -> Observed:
         ended=run.guest_seconds or 0.0,
         lines=lines,
         problem=_problem(run),
+        killer=by_program[0][2] if by_program else "",
     )
+
+
+def _kills_by_program(records: Records) -> list[tuple[float, str, str]]:
+    """Return (time, comm, program that killed it) of each process that a user-space killer said that it killed."""
+    found: dict[str, tuple[float, str, str]] = {}
+    for line in records.of("line"):
+        program, text = str(line.get("program")), str(line.get("text", ""))
+        if "sending SIG" not in text:
+            continue
+        # The reader of logs knows what these programs write; their name stands before it there.
+        for event in read(BytesIO(f"{program}: {text}\n".encode())).events:
+            if event.kind is Kind.USER_KILL and event.task is not None:
+                found.setdefault(event.task.comm, (float(line["t"]), event.task.comm, program))
+    return list(found.values())
 
 
 def _problem(run: Run) -> str:
@@ -146,13 +172,16 @@ def _of_kill(control: Observed, run: Observed, refused: list[str]) -> tuple[Clas
     if control.failed is None or run.failed is None:
         return ("worse", f"{', '.join(run.victims)} was killed") if run.victims else ("no difference", "")
     time, usual = run.failed - run.began, control.failed - control.began
+    tie, by = "", f", by {run.killer}" if run.killer else ""
     if len(run.victims) > len(control.victims):
-        return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}"
-    tie = ""
+        return "worse", f"{len(run.victims)} were killed: {', '.join(run.victims[:4])}{by}"
     if run.victims[:1] != control.victims[:1]:
         if not _tie(control, run):
-            return "another died", ", ".join(run.victims) or "nobody"
+            return "another died", (", ".join(run.victims) or "nobody") + by
         tie = f"{run.victims[0]} died, in a tie with {control.victims[0]}"
+    if run.killer:
+        # To kill before the kernel does is what it is for.
+        return "no difference", f"{', '.join(run.victims)}{by} at {time - usual:+.0f} s"
     if time > usual * (1 + LATER):
         return "later", f"{time - usual:+.0f} s"
     if time < usual * (1 - LATER):

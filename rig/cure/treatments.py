@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting
-from rig.scenario.plan import RenderedStep
-from rig.units import format_size
+from rig.scenario.plan import RenderedStep, render_plan
+from rig.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from rig.klog import Event
@@ -35,12 +35,14 @@ class Dose:
     sets: settings of a run that has it from its beginning.
     acts: steps of the plan that apply it just before the failure.
     size: bytes, for a dose that is a size.
+    service: a program of a Debian package, with its arguments, that runs from the beginning.
     """
 
     text: str
     sets: tuple[str, ...] = ()
     acts: tuple[RenderedStep, ...] = ()
     size: int = 0
+    service: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,27 +96,40 @@ def own_treatment(text: str) -> Treatment:
     return Treatment("also", text, (Dose(text, (text,)),))
 
 
-def not_played(event: Event) -> tuple[str, ...]:
-    """Return the remedies that apply and that no run can try, in words."""
-    services = [row for row in TABLE if row.applies(event) and all(each.how in _NOT_PLAYED for each in row.settings)]
-    return tuple(f"{row.name}: {row.what}" for row in services)
+def not_played(event: Event, treatments: Sequence[Treatment], only: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the remedies that apply and that no run of this scenario can try, in words.
+
+    only: names of remedies; empty for all.
+    """
+    tried = {treatment.remedy for treatment in treatments}
+    rows = [row for row in TABLE if row.applies(event) and row.name not in tried and row.name in (only or (row.name,))]
+    return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 
-_NOT_PLAYED = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
+_OF_PROGRAMS = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
+"""Changes of the programs, which a run can try only where the scenario has a parameter for them."""
 
 
 def _case(scenario: Scenario, settings: Settings, run: Run) -> _Case:
     victim = next((row for oom in run.ooms[:1] for row in oom.ranking if row.killed), None)
     groups, limit = [], 0
-    for step in scenario.file.plan.steps:
-        if step.do == "cgroup" and "memory.max" in step.keys:
-            groups.append(str(step.keys["name"]))
-    parameters = settings.parameters
-    limit = next((int(parameters[name]) for name in ("limit",) if isinstance(parameters.get(name), int)), 0)
+    for step in render_plan(scenario, settings).steps:
+        words = dict(step.words)
+        if step.verb == "cgroup" and "memory.max" in words:
+            groups.append(words["name"])
+            limit = limit or _bytes(words["memory.max"])
     return _Case(
         scenario, settings, run, victim.name if victim else "", victim.pid if victim and victim.ours else None,
         tuple(groups), limit,
     )  # fmt: skip
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of a limit; 0 for `max`."""
+    try:
+        return parse_size(text)
+    except ValueError:
+        return 0
 
 
 def _of_row(row: RemedyRow, case: _Case) -> Iterator[Treatment]:
@@ -147,6 +162,10 @@ def _of_setting(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treat
                 yield Treatment(row.name, f"oom_score_adj of {case.role}", doses, early=False)
         case How.CGROUP:
             yield from _cgroup(row, setting, case)
+        case How.SPAWN | How.MADVISE:
+            yield from _chosen(row, setting, case)
+        case How.SERVICE:
+            yield from _service(row, setting)
         case _:
             return
 
@@ -227,6 +246,24 @@ def _smaller(row: RemedyRow, case: _Case) -> Iterator[Treatment]:
         yield _of_sizes(row.name, name, [_whole(value * each) for each in SMALLER], value, _setting(name))
 
 
+def _service(row: RemedyRow, setting: Setting) -> Iterator[Treatment]:
+    """Yield earlyoom at several thresholds of available memory, in percent. systemd-oomd needs systemd as PID 1."""
+    if setting.name == "earlyoom":
+        doses = tuple(
+            Dose(f"earlyoom -m {percent}", service=("earlyoom", "-r", "0", "-m", str(percent)))
+            for percent in (3, 5, 10)
+        )
+        yield Treatment(row.name, "earlyoom", doses)
+
+
+def _chosen(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
+    """Yield a treatment for each parameter of the scenario that offers this way, and has another."""
+    for name, parameter in case.scenario.parameters.items():
+        if setting.value in (parameter.choices or ()) and case.settings.parameters[name] != setting.value:
+            text = f"{name}={setting.value}"
+            yield Treatment(row.name, text, (Dose(text, (text,)),))
+
+
 def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment]:
     if not case.groups or row.name == "own-cgroup":
         return
@@ -244,6 +281,8 @@ def _cgroup(row: RemedyRow, setting: Setting, case: _Case) -> Iterator[Treatment
             return
         case "memory.high":
             values = [str(_whole(base * fraction)) for fraction in (0.95, 0.9, 0.75)]
+        case "memory.low" | "memory.min":
+            values = [str(_whole(base * fraction)) for fraction in (0.5, 0.9)]
         case "memory.swap.max":
             yield from _group_swap(row, group, base)
             return

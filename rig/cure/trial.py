@@ -15,16 +15,18 @@ from rig.branch.point import find_point, named_points
 from rig.cure.outcome import Observed, observe
 from rig.cure.treatments import Dose, Treatment
 from rig.errors import RigError, UsageError
+from rig.experiment.layers import resolve_layers
 from rig.experiment.run import Job, Request, run_job
 from rig.image.store import Store
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress
 from rig.scenario.load import Scenario
 from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
-from rig.scenario.settings import parse_settings
+from rig.scenario.schema import Program
+from rig.scenario.settings import Settings, parse_settings
 from rig.telemetry.records import read_records
 
-__all__ = ["SHIFTS", "Patient", "Tried", "point_before_failure", "run_control", "run_dose", "save_past"]
+__all__ = ["SHIFTS", "Patient", "Tried", "point_before_failure", "run_control", "run_dose", "save_past", "with_service"]
 
 SHIFTS = (0.0, 0.0137, 0.0391)
 """Guest seconds by which the plan begins later. A run on the warp clock is deterministic: without a shift every repeat
@@ -130,8 +132,28 @@ async def _whole(patient: Patient, dose: Dose, shift: float, store: Store, after
     acts = () if dose.sets else dose.acts
     at = _place(plan, after) if acts else 0
     steps = (*_sleep(shift), *plan.steps[:at], *acts, *plan.steps[at:])
+    plan = replace(plan, steps=steps)
+    if dose.service:
+        plan = with_service(patient.scenario, settings, plan, dose.service)
+    plan, layers = await asyncio.to_thread(resolve_layers, store, plan)
     request = patient.request(sets)
-    return await run_job(Job(patient.scenario, settings, replace(plan, steps=steps)), request, NullProgress(), store)
+    return await run_job(Job(patient.scenario, settings, plan, layers=layers), request, NullProgress(), store)
+
+
+def with_service(scenario: Scenario, settings: Settings, plan: RenderedPlan, service: tuple[str, ...]) -> RenderedPlan:
+    """Return a plan that starts a program of the Debian package of its name before all others.
+
+    service: the program and its arguments.
+    """
+    name = service[0]
+    program = Program(name=name, source=f"deb:{name}", may_fail=True)
+    file = scenario.file.model_copy(update={"programs": (*scenario.file.programs, program)})
+    rendered = render_plan(replace(scenario, file=file), settings)
+    roots = tuple(step for step in rendered.steps if step.verb == "root" and step not in plan.steps)
+    words = (("program", name), ("root", name), ("oom_score_adj", "-1000"), *(("arg", word) for word in service))
+    first = next((index for index, step in enumerate(plan.steps) if step.verb == "spawn"), 0)
+    steps = (*roots, *plan.steps[:first], RenderedStep("spawn", words), *plan.steps[first:])
+    return RenderedPlan(steps, rendered.programs)
 
 
 def _place(plan: RenderedPlan, after: int | None) -> int:

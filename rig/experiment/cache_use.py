@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
-from rig.image.store import Entry, Store
+from rig.image.store import DAMAGED, Entry, Store
+from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes
 
@@ -29,6 +30,7 @@ class Pruned:
     freed: bytes that were removed.
     left: bytes that the cache holds now.
     bound: bytes that it was to hold.
+    aside: number of damaged entries that had been set aside, and went before all others.
     """
 
     removed: tuple[Held, ...]
@@ -36,21 +38,27 @@ class Pruned:
     freed: int
     left: int
     bound: int
+    aside: int = 0
 
     def describe(self) -> str:
         """Return in a sentence or two what was removed, and what that costs."""
         counts: dict[str, int] = {}
         for each in self.removed:
             counts[each.entry.kind] = counts.get(each.entry.kind, 0) + 1
+        if self.aside:
+            counts[DAMAGED] = self.aside
         text = ", ".join(f"{kind} {count}" for kind, count in counts.items())
         lost = {run for each in self.removed if each.tier is Tier.RECORDED for run in each.runs}
         cost = f"; kept runs that can no longer be replayed: {len(lost)}" if lost else ""
         return f"removed from the cache what was not used for longest: {text}{cost}"
 
 
-def sizes_by_kind(entries: Iterable[Entry]) -> dict[str, tuple[int, int]]:
-    """Return kind -> (number of entries, bytes), the largest first."""
-    sizes: dict[str, tuple[int, int]] = {}
+def sizes_by_kind(entries: Iterable[Entry], aside: Collection[int] = ()) -> dict[str, tuple[int, int]]:
+    """Return kind -> (number of entries, bytes), the largest first.
+
+    aside: bytes of each damaged entry that was set aside. They are the kind `damaged`.
+    """
+    sizes: dict[str, tuple[int, int]] = {DAMAGED: (len(aside), sum(aside))} if aside else {}
     for entry in entries:
         count, size = sizes.get(entry.kind, (0, 0))
         sizes[entry.kind] = count + 1, size + entry.size
@@ -67,18 +75,33 @@ def _is_branch(held: Held) -> bool:
 
 
 def prune(
-    store: Store, bound: int, *, dry_run: bool = False, chosen: Callable[[Held], bool] = lambda held: True
+    store: Store,
+    bound: int,
+    *,
+    dry_run: bool = False,
+    chosen: Callable[[Held], bool] = lambda held: True,
+    aside: bool = True,
 ) -> Pruned:
     """Remove what was not used for longest until the cache fits a bound, in the order of Tier.
 
     bound: bytes.
     dry_run: remove nothing, and return what would go.
     chosen: which entries are counted and may go.
+    aside: whether damaged entries that were set aside are counted, and go before all others.
     What the user named stays, and what a rig is using.
     """
     held = [each for each in look_at_cache(store) if chosen(each)]
-    total = left = sum(each.entry.size for each in held)
+    damaged = store.aside() if aside else {}
+    total = left = sum(each.entry.size for each in held) + sum(damaged.values())
     removed, in_use = [], []
+    gone = 0
+    for path, size in damaged.items():
+        if left <= bound:
+            break
+        if not dry_run:
+            remove_tree(path)
+        left -= size
+        gone += 1
     for each in eviction_order(held):
         if left <= bound:
             break
@@ -88,7 +111,7 @@ def prune(
             left -= size
         else:
             in_use.append(each)
-    return Pruned(tuple(removed), tuple(in_use), total - left, left, bound)
+    return Pruned(tuple(removed), tuple(in_use), total - left, left, bound, gone)
 
 
 def keep_bound(store: Store) -> None:
@@ -103,17 +126,19 @@ def keep_bound(store: Store) -> None:
 
 
 def _keep(store: Store, bound: int, *, branches: bool) -> None:
-    if sum(entry.size for entry in store.entries() if (entry.kind == "branch") == branches) <= bound:
+    held = sum(entry.size for entry in store.entries() if (entry.kind == "branch") == branches)
+    if held + (0 if branches else sum(store.aside().values())) <= bound:
         return
     from filelock import FileLock, Timeout
 
     path = store.root / "locks" / "eviction.lock"
     try:
         with FileLock(path, timeout=0):
-            done = prune(store, bound - bound // SLACK, chosen=lambda held: _is_branch(held) == branches)
+            smaller = bound - bound // SLACK
+            done = prune(store, smaller, chosen=lambda held: _is_branch(held) == branches, aside=not branches)
     except (Timeout, OSError):
         return  # another rig evicts at the moment, or the cache is read-only
-    if done.removed:
+    if done.removed or done.aside:
         logger.warning(done.describe())
     if done.left > bound:
         over = format_megabytes(done.left - bound)

@@ -110,7 +110,7 @@ def _directory(what: str, directory: Path, variable: str) -> Finding:
 
 
 def _cache_use(store: Store) -> Finding:
-    kinds = sizes_by_kind(store.entries())
+    kinds = sizes_by_kind(store.entries(), store.aside().values())
     total = sum(size for _, size in kinds.values())
     try:
         saw = f"{format_megabytes(total)} of at most {format_size(store.bound())}"
@@ -135,14 +135,16 @@ def _other_rig() -> Iterator[Finding]:
         yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin directory on it")
         return
     try:
-        ours = b"python" in Path(found).read_bytes()[:200]
+        # What pip, pipx, uv and the Debian package write for the entry point of pyproject.toml.
+        with Path(found).open("rb") as script:
+            ours = b"from rig.cli import main" in script.read(4096)
     except OSError:
         ours = True
     if not ours:
         yield Finding(
             "note",
             "PATH",
-            f"{found} is another program: Debian has a package rig",
+            f"{found} is another program: Debian and PyPI have packages called rig",
             "put this rig's directory before it on PATH",
         )
 

@@ -22,8 +22,10 @@ from rig.experiment.departure import Departure
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
-from rig.image.payload import Payload, keep_payload, write_payload
+from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
+from rig.image.prefetch import note_run
 from rig.image.store import Store
+from rig.machine.branch_point import copy_image
 from rig.machine.command import DUMP_SET
 from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
@@ -35,7 +37,7 @@ from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
-__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
+__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute", "place_payload"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
@@ -149,6 +151,7 @@ async def execute(
     deadlines: Deadlines,
     progress: Progress,
     dump_panics: bool = False,
+    reuse: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
     departure: Departure | None = None,
     admit: Callable[[Snapshot], None] = lambda snapshot: None,
@@ -156,6 +159,7 @@ async def execute(
     """Run a plan in a guest and write console.log, events.jsonl and boot.log into `out`.
 
     name: id of the run, for sockets and temporary files.
+    reuse: whether the payload's image is kept in the cache.
     departure: where the guest begins, if not at its snapshot; its branch point has a payload of its own.
     meanwhile: called in a thread while the guest runs, when rig would otherwise be idle.
     admit: called with the snapshot before it is restored; raises UsageError for a plan that its kernel cannot run.
@@ -192,8 +196,10 @@ async def execute(
         if guest.live:
             from rig.machine.ssh import new_key
 
-            key, line = new_key()
-            write_payload(Payload(texts={"authorized_keys": line}), wiring.payload)
+            key, texts = new_key()
+            write_payload(Payload(texts=texts), wiring.payload)
+        elif departure is None and reuse:
+            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
         execution.recorded = wiring.recorder is not None
@@ -210,7 +216,9 @@ async def execute(
             # After an interrupt nobody awaits this future; unless cancelled, asyncio prints its exception at exit.
             stack.callback(ended.cancel)
             await session.monitor.execute("cont")
-            aside = asyncio.ensure_future(asyncio.to_thread(_while_it_runs, wiring, out, meanwhile))
+            aside = asyncio.ensure_future(
+                asyncio.to_thread(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
+            )
             if key is not None:
                 await _push(session, payload, key, deadlines)
             watch = asyncio.ensure_future(_watch_stops(session, execution))
@@ -240,14 +248,35 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
     raise RigError(found.what, where=found.where, remedy=found.remedy, detail=words.strip() or None)
 
 
-def _while_it_runs(wiring: Wiring, out: Path, meanwhile: Callable[[], None]) -> tuple[str, str]:
-    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two."""
+def place_payload(store: Store, payload: Payload, path: Path) -> str:
+    """Write a payload's image, from the cache if that can be, and return its hash if that is known.
+
+    A cache that is full or read-only is enough for a run that needs nothing new of it.
+    """
+    try:
+        image, digest = cached_payload(store, payload)
+    except RigError as error:
+        logger.debug("the payload is not kept: %s", error.what)
+        write_payload(payload, path)
+        return ""
+    copy_image(image, path)
+    return digest
+
+
+def _while_it_runs(
+    store: Store, wiring: Wiring, out: Path, payload: str, meanwhile: Callable[[], None]
+) -> tuple[str, str]:
+    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two.
+
+    payload: the hash of the payload's image; empty where it is not known.
+    """
     if wiring.recorder is not None:
         keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
         if wiring.continuation is not None and wiring.continuation.exists():
             keep_payload(wiring.continuation, out / CONTINUATION)
-    payload = digest_once(wiring.payload)
+    payload = payload or digest_once(wiring.payload)
     has_continuation = wiring.continuation is not None and wiring.continuation.exists()
+    note_run(store)
     continuation = digest_file(wiring.continuation) if wiring.continuation and has_continuation else ""
     meanwhile()
     return payload, continuation

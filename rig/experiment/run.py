@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,12 @@ import rig
 from rig.errors import RigError
 from rig.experiment.departure import Departure
 from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
-from rig.image.in_use import using_entries
 from rig.image.payload import Payload
 from rig.image.store import Store
+from rig.in_use import using_entries
 from rig.machine.branch_point import why_not_recordable
 from rig.machine.recording import is_finished
 from rig.machine.spec import Layer
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
-__all__ = ["Job", "Request", "check_request", "print_qemu", "run_job", "run_scenario"]
+__all__ = ["Depart", "Job", "Request", "check_job", "check_request", "print_qemu", "run_job", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
 # Host seconds. The plan's own time limits, on the guest's clock, end a warp run; this one ends a guest that hangs.
@@ -51,6 +52,8 @@ class Request:
 
     sets: settings as NAME=VALUE; later ones override earlier ones.
     append: words for the kernel's command line.
+    reuse: whether the cache keeps the image of its payload for a run that is the same.
+    prefix: whether it begins with a past that the cache holds, and keeps one for the next run.
     """
 
     scenario: str
@@ -61,6 +64,12 @@ class Request:
     append: tuple[str, ...] = ()
     qemu_args: tuple[str, ...] = ()
     timeout_scale: float = 1.0
+    reuse: bool = False
+    prefix: bool = False
+
+
+Depart = Callable[["Job", "PreparedGuest", Payload], Awaitable[Departure | None]]
+"""Choose where a run begins: a kept past of it, or None for the boot. Called with the payload of the boot."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class Job:
     plan_deadline: host seconds for the plan; None for the default of the clock.
     program: returns the entry `program` of run.json, for `rig exec`.
     departure: where a run begins that was branched off another one.
+    depart: chooses where it begins, once the guest is known.
     """
 
     scenario: Scenario
@@ -84,9 +94,11 @@ class Job:
     plan_deadline: float | None = None
     program: Callable[[], ProgramRun] | None = None
     departure: Departure | None = None
+    depart: Depart | None = None
 
 
-def _check(request: Request) -> Job:
+def check_job(request: Request) -> Job:
+    """Return a request, checked and rendered. Raises UsageError for an unknown scenario or an invalid value."""
     scenario = load_scenario(request.scenario)
     settings = parse_settings(scenario, request.sets, to_the_end=request.to_the_end)
     return Job(scenario, settings, render_plan(scenario, settings))
@@ -97,7 +109,7 @@ def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
 
     Raises UsageError for an unknown scenario or an invalid value.
     """
-    ready = _check(request)
+    ready = check_job(request)
     return ready.settings, ready.plan
 
 
@@ -114,7 +126,7 @@ async def run_scenario(
     Raises UsageError for an invalid request.
     Raises RigError when rig or the guest fails before the plan has begun; after that, the verdict is `error` instead.
     """
-    return await run_job(_check(request), request, progress, store, meanwhile=meanwhile)
+    return await run_job(check_job(request), request, progress, store, meanwhile=meanwhile)
 
 
 async def run_job(
@@ -152,28 +164,62 @@ async def _run_job(
             texts={**payload.texts, **ready.extra.texts},
             links={**payload.links, **ready.extra.links},
         )
+        if ready.depart is not None:
+            ready = replace(ready, departure=await ready.depart(ready, guest, payload))
+
+    prepared = time.monotonic() - began
+    first = _Attempt(guest, payload, started, began, prepared)
+    try:
+        return await _execute_and_keep(ready, request, progress, first, meanwhile)
+    except FailedUnderKvm as failure:
+        guest = on_tcg(guest, failure.error)
+        progress.line(f"{guest.accel.why}: the run begins again on TCG")
+    return await _execute_and_keep(ready, request, progress, replace(first, guest=guest), meanwhile)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A guest with what it is to run. began and prepared: host seconds, a moment and a duration."""
+
+    guest: PreparedGuest
+    payload: Payload
+    started: datetime
+    began: float
+    prepared: float
+
+
+async def _execute_and_keep(
+    ready: Job, request: Request, progress: Progress, attempt: _Attempt, meanwhile: Callable[[], None]
+) -> tuple[Run, Path]:
+    """Execute the plan, judge it, and keep the run. Raises FailedUnderKvm, and keeps nothing, where KVM failed."""
+    guest = attempt.guest
 
     def while_it_runs() -> None:
         _import_what_judges()
         meanwhile()
 
     with open_run() as opened:
-        prepared = time.monotonic() - began
-        execution = await execute(
-            guest,
-            payload,
-            opened.directory,
-            name=opened.id,
-            deadlines=_deadlines(ready, request.timeout_scale),
-            progress=progress,
-            dump_panics=request.dump_panics,
-            meanwhile=while_it_runs,
-            departure=ready.departure,
-            admit=lambda snapshot: refuse_unknown_sysctls(
-                ready.plan, snapshot.sysctls, str(snapshot.ready.get("kernel", ""))
-            ),
-        )
-        execution.phases = {"prepare": prepared, **execution.phases}
+        try:
+            execution = await execute(
+                guest,
+                attempt.payload,
+                opened.directory,
+                name=opened.id,
+                deadlines=_deadlines(ready, request.timeout_scale),
+                progress=progress,
+                dump_panics=request.dump_panics,
+                reuse=request.reuse,
+                meanwhile=while_it_runs,
+                departure=ready.departure,
+                admit=lambda snapshot: refuse_unknown_sysctls(
+                    ready.plan, snapshot.sysctls, str(snapshot.ready.get("kernel", ""))
+                ),
+            )
+        except RigError as error:
+            refuse_failure_of_kvm(guest, ready.settings.accel, error)
+            raise
+        refuse_failure_of_kvm(guest, ready.settings.accel, execution)
+        execution.phases = {"prepare": attempt.prepared, **execution.phases}
         from rig.run.document import Phase
 
         with execution.phase("judge", progress):
@@ -182,9 +228,9 @@ async def _run_job(
         run = run.model_copy(
             update={
                 "id": opened.id,
-                "started": started.isoformat(timespec="milliseconds"),
+                "started": attempt.started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "host_seconds": time.monotonic() - began,
+                "host_seconds": time.monotonic() - attempt.began,
                 "environment": _environment(ready, guest, execution),
                 "command": tuple(execution.command),
                 "program": ready.program() if ready.program is not None else None,
@@ -193,12 +239,19 @@ async def _run_job(
                 "left_out": execution.left_out,
                 "recording": _recording(opened.directory, guest, execution, files, ready.departure),
                 "files": files,
-                "parent": None if ready.departure is None else ready.departure.branch.parent or None,
-                "branch": None if ready.departure is None else ready.departure.branch,
+                **_origin(ready.departure),
             }
         )
         opened.keep(run)
     return run, opened.directory
+
+
+def _origin(departure: Departure | None) -> dict[str, Any]:
+    """Return the entries of run.json that say where the run began, if not at the boot."""
+    if departure is None:
+        return {}
+    branch = departure.branch
+    return {"parent": branch.parent or None if branch else None, "branch": branch, "prefix": departure.prefix}
 
 
 def _import_what_judges() -> None:
@@ -352,7 +405,7 @@ async def print_qemu(request: Request, store: Store | None = None) -> str:
 
     In it, `RUN` stands for the run's id, and the descriptor number of -add-fd is an example.
     """
-    guest = await _prepared(request, _check(request), store or Store())
+    guest = await _prepared(request, check_job(request), store or Store())
     dump = 3 if request.dump_panics else None
     try:
         return printed_command(guest, "RUN", Path("/tmp/rig-RUN"), runs_directory() / "RUN", dump)

@@ -76,9 +76,9 @@ async def shell(
     deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress)
     with runtime_directory("shell") as directory, staging_directory("shell") as out:
-        key, line = new_key()
+        key, texts = new_key()
         files = {} if programs is None else payload_of(guest.store, programs, guest.parts.code).files
-        write_payload(Payload(texts={"authorized_keys": line}, files=files), directory / "payload")
+        write_payload(Payload(texts=texts, files=files), directory / "payload")
         swap_file(guest.spec, directory)
         disk_file(guest.spec, directory)
         wiring = guest.wiring("shell", directory, out)

@@ -12,6 +12,8 @@ import lzma
 import mmap
 import re
 import struct
+import subprocess
+import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from rig.errors import RigError, UsageError
 from rig.extras import lacking
 from rig.image.elf import build_id, notes
 from rig.image.hosttools import tool
-from rig.image.programs import run_program
+from rig.image.programs import started_program
 from rig.image.store import Entry
 
 __all__ = ["Kernel", "boot_build_id", "boot_config", "kernel_of_entry", "kernel_release"]
@@ -29,6 +31,8 @@ BZIMAGE, VMLINUX = "bzImage", "vmlinux"
 EM_X86_64 = 62
 MACHINES = {3: "32-bit x86", 40: "32-bit ARM", 183: "arm64", 243: "RISC-V", 21: "64-bit PowerPC", 22: "s390"}
 XEN_ELFNOTE_PHYS32_ENTRY = 18  # include/xen/interface/elfnote.h
+LARGEST_KERNEL = 1 << 30
+"""Bytes of a kernel that is unpacked. Debian's 6.12 has some 70 MB, and one with everything built in some hundreds."""
 GIVE_ONE = "give an x86-64 bzImage, or a vmlinux built with CONFIG_PVH"
 
 
@@ -115,38 +119,55 @@ def _unpacked(path: Path) -> bytes | None:
     start = ((data[0x1F1] or 4) + 1) * 512
     offset, length = struct.unpack_from("<II", data, 0x248)
     try:
-        return _decompressed(data[start + offset : start + offset + length])
+        image = _decompressed(data[start + offset : start + offset + length])
     except (lzma.LZMAError, zlib.error, OSError) as error:
         raise RigError("its kernel cannot be unpacked", where=path) from error
+    if image is not None and len(image) > LARGEST_KERNEL:
+        raise RigError("its kernel is larger than a kernel can be", where=path, remedy="the file is damaged")
+    return image
 
 
 def _decompressed(payload: bytes) -> bytes | None:
-    """Return the kernel in a bzImage, decompressed as its magic says (lib/decompress.c); None for an unknown magic."""
+    """Return the kernel in a bzImage, decompressed as its magic says (lib/decompress.c); None for an unknown magic.
+
+    A kernel may be imported, and some kilobytes may expand to gigabytes: no more than LARGEST_KERNEL and a byte is
+    returned.
+    """
+    most = LARGEST_KERNEL + 1
     if payload[:6] == b"\xfd7zXZ\0":
-        return lzma.LZMADecompressor().decompress(payload)
+        return lzma.LZMADecompressor().decompress(payload, most)
     if payload[:3] == b"\x5d\0\0":
-        return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(payload)
+        return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(payload, most)
     if payload[:2] == b"\x1f\x8b":
-        return zlib.decompressobj(31).decompress(payload)
+        return zlib.decompressobj(31).decompress(payload, most)
     if payload[:3] == b"BZh":
-        return bz2.BZ2Decompressor().decompress(payload)
+        return bz2.BZ2Decompressor().decompress(payload, most)
     if payload[:4] == b"\x28\xb5\x2f\xfd":
-        # Four bytes behind the frame give the unpacked size; zstd calls them trailing garbage but has done its work.
-        done = run_program([tool("zstd"), "-q", "-d", "-c"], input=payload)
-        return done.stdout
+        return _zstd(payload, most)
     if payload[:4] == b"\x02\x21\x4c\x18":
-        return _lz4_legacy(payload)
+        return _lz4_legacy(payload, most)
     return payload if payload[:4] == b"\x7fELF" else None
 
 
-def _lz4_legacy(payload: bytes) -> bytes:
+def _zstd(payload: bytes, most: int) -> bytes:
+    """Decompress zstd. Four bytes behind the frame give the unpacked size: zstd fails there, and has done its work."""
+    with tempfile.TemporaryFile() as packed:
+        packed.write(payload)
+        packed.seek(0)
+        command = [tool("zstd"), "-q", "-d", "-c"]
+        with started_program(command, stdin=packed, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            return process.stdout.read(most)
+
+
+def _lz4_legacy(payload: bytes, most: int) -> bytes:
     """Decompress LZ4's legacy format: blocks of 8 MiB, each after its length (lib/decompress_unlz4.c)."""
     try:
         from lz4.block import decompress
     except ImportError as error:
         raise lacking("lz4", "the kernel is compressed with it") from error
     image, at = b"", 4
-    while at + 4 < len(payload):
+    while at + 4 < len(payload) and len(image) < most:
         (size,) = struct.unpack_from("<I", payload, at)
         image += decompress(payload[at + 4 : at + 4 + size], uncompressed_size=8 << 20)
         at += 4 + size

@@ -22,6 +22,7 @@ from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
 from rig.image.programs import run_program, started_program
+from rig.time_left import time_left
 
 __all__ = ["Tree", "check_tree", "compile_kernel", "configure", "toolchain"]
 
@@ -145,9 +146,10 @@ def configure(tree: Tree, fragments: Sequence[Fragment], base: str | None = None
     return text
 
 
-def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
-    """Compile bzImage and vmlinux.
+def compile_kernel(tree: Tree, jobs: int, tell: Tell, *, expected: int | None = None) -> int:
+    """Compile bzImage and vmlinux, and return how many files were compiled.
 
+    expected: how many files there are to compile, for the estimate of the end; None for no estimate.
     Raises RigError with the compiler's messages. Finished object files stay for the next build.
     """
     command = _make_command(tree, [f"-j{jobs}", "bzImage", "vmlinux"])
@@ -164,9 +166,12 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell) -> None:
             count += line.startswith((b"  CC ", b"  AS "))
             if time.monotonic() - reported >= REPORT_EVERY:
                 reported = time.monotonic()
-                tell(f"compile kernel {tree.version}: {count} files in {reported - began:.0f} s")
+                took = reported - began
+                left = time_left(count, max(0, (expected or 0) - count), took)
+                tell(f"compile kernel {tree.version}: {count} files in {took:.0f} s{left}")
     if process.returncode != 0:
         raise _broken(tree)
+    return count
 
 
 def _broken(tree: Tree) -> RigError:

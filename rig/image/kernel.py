@@ -20,7 +20,6 @@ from rig.image.kconfig import check_boots, read_config
 from rig.image.modules import ModuleTree
 from rig.image.recipe import quick_recipe
 from rig.image.ref import KERNEL_SPELLINGS, KernelRef
-from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
 from rig.image.store import Store
 
 __all__ = ["Kernel", "build_debian_kernel", "buildroot_ref", "check_spelling", "find_kernel"]
@@ -45,8 +44,6 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
         case "debian":
             entry = store.get_verified("kernel", store.ref(_ref(ref.name)))
             return kernel_of_entry(entry) if entry else build_debian_kernel(store, ref.name)
-        case "source":
-            return find_source_kernel(store, ref.name, tell)
         case "buildroot":
             entry = store.get_verified("kernel", store.ref(buildroot_ref(ref.name)))
             if entry is None:
@@ -56,10 +53,14 @@ def find_kernel(store: Store, spec: str, tell: Callable[[str], None] = logger.wa
                     remedy=f"rig kernel build buildroot:{ref.name or '6.12.60'} --buildroot DIR",
                 )
             return kernel_of_entry(entry)
-        case "tree":
-            return find_tree_kernel(store, ref.name, tell)
         case "file":
             return _file_kernel(ref.path)
+        case "source" | "tree":
+            # Imported on demand: the builders take 8 ms to import, and Debian's kernels do not need them.
+            from rig.image.sourcekernel import find_source_kernel, find_tree_kernel
+
+            find = find_source_kernel if ref.kind == "source" else find_tree_kernel
+            return find(store, ref.name, tell)
 
 
 def check_spelling(spec: str) -> str:

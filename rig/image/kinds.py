@@ -52,6 +52,7 @@ KINDS = {
     "toolchain": Kind("compiled guest programs", Cost.SECONDS, "compiled: some seconds"),
     "snapshot": Kind("booted guests", Cost.SECONDS, "booted: 2 to 10 s"),
     "branch": Kind("branch points of runs", Cost.SECONDS, "the run is made again up to the point"),
+    "payload": Kind("plans and programs of runs", Cost.SECONDS, "packed: a tenth of a second"),
     "symbols": Kind("debug symbols", Cost.DOWNLOAD, "the debug package is downloaded: hundreds of MB"),
     "imported": Kind("parts of imported runs", Cost.SECONDS, "the run is imported again"),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from rig.image.digest import digest_file
 from rig.seal import seal, seal_is_broken
 from rig.whole_file import write_whole
 
-__all__ = ["MANIFEST", "Manifest", "put_back", "read_manifest", "remove_manifest", "write_manifest"]
+__all__ = [
+    "COPIES", "MANIFEST", "Manifest", "put_back", "read_manifest", "read_verified", "remove_manifest", "write_manifest",
+    "write_verified",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 COPIES = "copies"
+VERIFIED = "verified.json"
 COPIED_KINDS = ("snapshot", "branch", "imported")
 LARGEST_COPY = 4 << 20
 """Bytes. It holds the state of a guest's devices, and not the guest's memory."""
@@ -79,6 +84,23 @@ def _parse(path: Path) -> Manifest | None:
     if not plain or not isinstance(about, dict) or seal_is_broken(text):
         return None
     return Manifest(files, about)
+
+
+def read_verified(directory: Path) -> dict[str, Any]:
+    """Return name -> stamp of the files of an entry that were verified; empty if that is not known."""
+    try:
+        found = json.loads((directory / VERIFIED).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_verified(directory: Path, stamps: dict[str, Any]) -> None:
+    """Keep the stamps of verified files, where the cache can be written. What is lost is verified again."""
+    aside = directory / f".{VERIFIED}.{os.getpid()}.partial"
+    with suppress(OSError):
+        aside.write_text(json.dumps(stamps))
+        aside.replace(directory / VERIFIED)
 
 
 def put_back(directory: Path, name: str, digest: str) -> bool:

@@ -7,19 +7,25 @@ with a blank payload.
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.daximage import TooLarge, write_blank, write_ext4
-from rig.image.hosttools import run_tool
+from rig.image.digest import digest_file, digest_once, digest_text
+from rig.image.hosttools import run_tool, tool
 from rig.image.staging import staging_directory
+from rig.image.store import Store
 
-__all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "keep_payload", "write_payload"]
+__all__ = ["PAYLOAD_SIZE", "Payload", "blank_payload", "cached_payload", "keep_payload", "payload_key", "write_payload"]
 
 # The size is the same for all runs, because a restored guest keeps the NVDIMM's size of its snapshot.
 PAYLOAD_SIZE = 34 << 20
+KIND, IMAGE = "payload", "image"
+MOST_CACHED = 32
+"""Images of some MB each: those of the scenarios that a user works with."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,12 @@ class Payload:
     files: dict[str, Path] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+
+
+def payload_key(payload: Payload) -> str:
+    """Return a key of a payload's content: equal payloads make equal images."""
+    files = {target: digest_once(source) for target, source in payload.files.items()}
+    return digest_text(json.dumps([payload.plan, files, payload.texts, payload.links], sort_keys=True))
 
 
 def blank_payload(path: Path) -> None:
@@ -69,6 +81,23 @@ def write_payload(payload: Payload, path: Path) -> None:
                 f"the scenario's programs are too large: {error.what}",
                 remedy="make them smaller: strip them, or leave data out",
             ) from error
+
+
+def cached_payload(store: Store, payload: Payload) -> tuple[Path, str]:
+    """Return a payload's image in the cache, made if it is not there, and its SHA-256. Raises as write_payload()."""
+    maker = Path(tool("mke2fs")).resolve().stat()
+    key = digest_text(payload_key(payload), str(maker.st_size), str(maker.st_mtime_ns))
+    entry = store.get_verified(KIND, key)
+    if entry is None:
+        with store.staging_directory() as work:
+            (work / "result").mkdir()
+            image = work / "result" / IMAGE
+            write_payload(payload, image)
+            image.chmod(0o644)
+            entry = store.add(KIND, key, work / "result", {}, {IMAGE: digest_file(image)})
+        for old in store.entries(KIND)[MOST_CACHED:]:
+            store.remove_unused(old)
+    return entry.file(IMAGE), entry.files[IMAGE]
 
 
 def keep_payload(payload: Path, copy: Path) -> None:

@@ -14,16 +14,24 @@ from pathlib import Path
 
 from rig.image.digest import expect_digests, print_digest
 from rig.image.kinds import KINDS
-from rig.image.store import Store
+from rig.image.store import Store, boot_id
 
-__all__ = ["prefetch_digests"]
+__all__ = ["note_run", "prefetch_digests"]
+
+NOTE = "boot"
+"""File of the cache with the boot of the host in which the last run verified what it used."""
 
 UNREAD = ("symbols", "branch")
 """The kinds that are skipped: half a gigabyte each, which no run reads, or reads without its digest."""
 
 
 def prefetch_digests(store: Store) -> None:
-    """Begin to digest what was used last of each kind. A wrong guess costs a second CPU a tenth of a second."""
+    """Begin to digest what was used last of each kind. A wrong guess costs a second CPU a tenth of a second.
+
+    Once a run has ended since the host was booted, what it used is verified: Entry.verified().
+    """
+    if not store.root.is_dir() or _ran_in(store) == boot_id():
+        return
     command = [sys.executable, "-P", "-m", "rig.image.prefetch", str(store.root)]
     with suppress(OSError):
         expect_digests(
@@ -31,6 +39,20 @@ def prefetch_digests(store: Store) -> None:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
         )
+
+
+def note_run(store: Store) -> None:
+    """Note that a run has verified what it used, where the cache can be written."""
+    if _ran_in(store) != boot_id():
+        with suppress(OSError):
+            (store.root / NOTE).write_text(boot_id())
+
+
+def _ran_in(store: Store) -> str:
+    try:
+        return (store.root / NOTE).read_text()
+    except (OSError, ValueError):
+        return ""
 
 
 def main() -> None:

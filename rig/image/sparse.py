@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from rig.whole_file import write_all
+
 __all__ = [
     "BLOCK", "PAGES", "SUFFIX", "copy_pages", "copy_sparse", "digest_pages", "digest_sparse", "fill_sparse",
     "write_sparse",
@@ -58,7 +60,7 @@ def copy_sparse(source: int, target: Path) -> None:
     with target.open("wb") as file:
         file.truncate(os.fstat(source).st_size)
         for at, data in _blocks(source):
-            os.pwrite(file.fileno(), data, at)
+            write_all(file.fileno(), data, at)
 
 
 def fill_sparse(source: Path, target: int) -> None:
@@ -66,7 +68,7 @@ def fill_sparse(source: Path, target: int) -> None:
     with source.open("rb") as file:
         os.ftruncate(target, os.fstat(file.fileno()).st_size)
         for at, data in _blocks(file.fileno()):
-            os.pwrite(target, data, at)
+            write_all(target, data, at)
 
 
 def copy_pages(source: int, target: Path) -> str:
@@ -76,7 +78,7 @@ def copy_pages(source: int, target: Path) -> str:
         size = os.fstat(source).st_size
         file.truncate(size)
         for at, data in _blocks(source):
-            os.pwrite(file.fileno(), data, at)
+            write_all(file.fileno(), data, at)
             digest.update(struct.pack("<QI", at, zlib.crc32(data)))
     digest.update(struct.pack("<Q", size))
     return digest.hexdigest()
@@ -104,7 +106,8 @@ def write_sparse(target: int, data: bytes) -> int:
         if block == ZEROS[: len(block)]:
             os.lseek(target, len(block), os.SEEK_CUR)
         else:
-            written += os.write(target, block)
+            write_all(target, block)
+            written += len(block)
     return written
 
 

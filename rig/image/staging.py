@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rig.remove_tree import remove_tree
+
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
 
 LOCK = ".rig-lock"
@@ -30,7 +32,7 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
         yield path
     finally:
         os.close(lock)
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
 
 
 def list_staging_directories(purpose: str) -> list[Path]:

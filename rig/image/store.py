@@ -11,30 +11,48 @@ import errno
 import logging
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.digest import digest_file, digest_once
-from rig.image.in_use import hold, lock_unused
 from rig.image.kinds import KINDS
-from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
+from rig.image.manifest import (
+    COPIES,
+    MANIFEST,
+    Manifest,
+    put_back,
+    read_manifest,
+    read_verified,
+    remove_manifest,
+    write_manifest,
+    write_verified,
+)
+from rig.in_use import hold, lock_unused
+from rig.remove_tree import remove_tree
 from rig.units import format_size, parse_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
-__all__ = ["Entry", "Store", "is_key"]
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+__all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key"]
 
 logger = logging.getLogger(__name__)
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
+SILENT_WAIT = 3.0
+"""Host seconds of waiting for another rig process after which that is said."""
+UNSYNCED = ("branch", "payload")
+"""The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
 # A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
@@ -68,11 +86,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk; 0 once another process has removed the entry."""
+        """Bytes on disk, with the copies of small files; 0 once another process has removed the entry."""
         count = 0
         for name in self.files:
-            with suppress(OSError):
-                count += (self.path / name).stat().st_blocks * 512
+            for path in (self.path / name, self.path / COPIES / name):
+                with suppress(OSError):
+                    count += path.stat().st_blocks * 512
         return count
 
     @property
@@ -93,14 +112,54 @@ class Entry:
         ]
 
     def _is_untouched(self, name: str) -> bool:
-        """Return whether a large file is the one that was added, by its inode, size and times, without reading it."""
-        stamps = self.about.get("stamps")
-        return isinstance(stamps, dict) and stamps.get(name) == _stamp(self.path / name)
+        """Return whether a file is as it was when it was added or verified, by its inode, size, times and the boot."""
+        return self._stamps.get(name) == _stamp(self.path / name)
+
+    @cached_property
+    def _stamps(self) -> dict[str, Any]:
+        added = self.about.get("stamps")
+        return {**(added if isinstance(added, dict) else {}), **read_verified(self.path)}
+
+    def stamps_now(self) -> dict[str, Any]:
+        """Return the stamp of each file that would be read to verify it."""
+        names = (name for name in self.files if (self.path / name).is_file())
+        return {name: _stamp(self.path / name) for name in names if not self._is_untouched(name)}
+
+    def verified(self, stamps: dict[str, Any]) -> None:
+        """Remember that files with these stamps had their SHA-256, so that they are not read again before a boot."""
+        if stamps:
+            write_verified(self.path, {**read_verified(self.path), **stamps})
 
     def touch(self) -> None:
         """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
         with suppress(OSError):
             os.utime(self.path / MANIFEST)
+
+
+@cache
+def boot_id() -> str:
+    """Return the kernel's random id of this boot of the host."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _bytes_below(directory: Path) -> int:
+    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
+    count = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):
+            count += path.lstat().st_blocks * 512
+    return count
+
+
+def _acquire(lock: FileLock) -> None:
+    """Take a lock, and say so if another rig process holds it for a while. A build may take an hour, so wait for it."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=SILENT_WAIT)
+    except Timeout:
+        logger.warning("waiting for another rig process, which holds %s", lock.lock_file)
+        lock.acquire()
 
 
 def _stamp(path: Path) -> list[int | str]:
@@ -109,8 +168,7 @@ def _stamp(path: Path) -> list[int | str]:
     After a power cut a file may have its size and its times, and not its content.
     """
     status = path.stat()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return [boot, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return [boot_id(), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _bound(name: str, default: str) -> int:
@@ -157,8 +215,10 @@ class Store:
         entry = self.get(kind, key) if key else None
         if entry is None:
             return None
+        stamps = entry.stamps_now()
         lost = [name for name in entry.damaged() if not self._put_back(entry, name)]
         if not lost:
+            entry.verified(stamps)
             entry.touch()
             return entry
         self.set_aside(entry, lost)
@@ -185,8 +245,13 @@ class Store:
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
-        for older in sorted(aside.parent.iterdir(), key=lambda path: path.name.rpartition("-")[2])[:-MOST_ASIDE]:
-            shutil.rmtree(older, ignore_errors=True)
+        for older in list(self.aside())[:-MOST_ASIDE]:
+            remove_tree(older)
+
+    def aside(self) -> dict[Path, int]:
+        """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
+        paths = sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
+        return {path: _bytes_below(path) for path in paths}
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
@@ -220,6 +285,10 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"{key}\n".encode())
 
+    def remove_ref(self, name: str) -> None:
+        """Remove a name. The entry that it stands for stays."""
+        self._ref_path(name).unlink(missing_ok=True)
+
     def _ref_path(self, name: str) -> Path:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
 
@@ -232,19 +301,31 @@ class Store:
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        with FileLock(path):
+        lock = FileLock(path)
+        _acquire(lock)
+        try:
             yield
+        finally:
+            lock.release()
 
     @asynccontextmanager
     async def lock_async(self, name: str) -> AsyncIterator[None]:
         """Hold the lock of that name, like lock(), without blocking the event loop while waiting for it."""
-        from filelock import AsyncFileLock
+        from filelock import AsyncFileLock, Timeout
 
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-        async with AsyncFileLock(path, is_singleton=False):
+        lock = AsyncFileLock(path, is_singleton=False)
+        try:
+            await lock.acquire(timeout=SILENT_WAIT)
+        except Timeout:
+            logger.warning("waiting for another rig process, which holds %s", path)
+            await lock.acquire()
+        try:
             yield
+        finally:
+            await lock.release()
 
     @contextmanager
     def staging_directory(self) -> Iterator[Path]:
@@ -259,7 +340,7 @@ class Store:
             try:
                 yield path
             finally:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
 
     def add(
         self, kind: str, key: str, directory: Path, about: dict[str, Any], known: dict[str, str] | None = None
@@ -287,14 +368,13 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 if self.get(kind, key) is None:
-                    shutil.rmtree(target, ignore_errors=True)
+                    remove_tree(target)
                 else:
                     return Entry(kind, key, target, files, about)
             # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
             directory.chmod(0o755)
-            # A recording rests on its snapshot, so that must outlive a power cut as the recording does. The memory of a
-            # branch point is made again to the byte, and verified after a boot; writing it through takes seconds.
-            if kind != "branch":
+            # A recording rests on its snapshot, so that must outlive a power cut as the recording does.
+            if kind not in UNSYNCED:
                 sync_tree(directory)
             hold(directory / MANIFEST)
             directory.rename(target)
@@ -312,7 +392,7 @@ class Store:
         except (OSError, RigError):
             # A full disk may have no room for the staging directory. Without its manifest the entry is ignored.
             remove_manifest(entry.path)
-            shutil.rmtree(entry.path, ignore_errors=True)
+            remove_tree(entry.path)
 
     def remove_unused(self, entry: Entry) -> bool:
         """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
@@ -343,7 +423,7 @@ class Store:
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
             if pid.isdigit() and not Path("/proc", pid).exists():
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
                 count += 1
         return count
 
@@ -365,5 +445,5 @@ class Store:
 
     def describe_size(self) -> str:
         """Return the total size in words."""
-        total = sum(entry.size for entry in self.entries())
+        total = sum(entry.size for entry in self.entries()) + sum(self.aside().values())
         return format_size(total >> 20 << 20)

@@ -217,10 +217,11 @@ class Assembler:
 
     def _cause(self, reason: str, crash: CrashBuilder | None) -> int | None:
         if is_oom_reason(reason):
-            return next(
-                (builder.number for builder in reversed(self._waiting) if isinstance(builder, OomBuilder)),
-                None,
-            )
+            report = next((builder for builder in reversed(self._waiting) if isinstance(builder, OomBuilder)), None)
+            if report is None:
+                return None
+            report.panicked = True
+            return report.number
         if crash is not None:
             return crash.number
         if _FOLLOWS_REPORT.search(reason):

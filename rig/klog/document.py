@@ -16,9 +16,12 @@ from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation
 from rig.klog.explain.storms import storms
 
-__all__ = ["VERSION", "document", "line"]
+__all__ = ["BEGIN", "BETWEEN", "SEPARATOR", "VERSION", "document", "end", "line", "member"]
 
 VERSION = 1  # raised when a field is removed or changes its meaning, but not when one is added
+
+BEGIN, BETWEEN, SEPARATOR = f'{{"schema":{VERSION},\n"events":[', '],\n"explanations":[', ",\n"
+"""The parts of the JSON text of a log around its events and explanations."""
 
 
 def document(lines: int, events: Sequence[Event], explanations: Iterable[Explanation] = ()) -> str:
@@ -26,9 +29,12 @@ def document(lines: int, events: Sequence[Event], explanations: Iterable[Explana
 
     lines: how many lines the log has.
     """
-    members = f'"lines":{lines},\n"events":[{_array(events)}],\n"explanations":[{_array(explanations)}]'
-    members += f',\n"storms":[{_array(storms(events))}]'
-    return f'{{"schema":{VERSION},{members}}}'
+    return f"{BEGIN}{_array(events)}{BETWEEN}{_array(explanations)}{end(lines, events)}"
+
+
+def end(lines: int, events: Sequence[Event]) -> str:
+    """Return what follows the explanations in the JSON text of a log."""
+    return f'],\n"storms":[{_array(storms(events))}],\n"lines":{lines}}}'
 
 
 def line(event: Event, explanation: Explanation, **more: str) -> str:
@@ -36,14 +42,15 @@ def line(event: Event, explanation: Explanation, **more: str) -> str:
 
     more: further members of the object, such as the file that the event is from.
     """
-    return _text({"schema": VERSION, **more, "event": event, "explanation": explanation})
+    return member({"schema": VERSION, **more, "event": event, "explanation": explanation})
 
 
 def _array(values: Iterable[object]) -> str:
-    return ",\n".join(map(_text, values))
+    return SEPARATOR.join(map(member, values))
 
 
-def _text(value: object) -> str:
+def member(value: object) -> str:
+    """Return the JSON text of an event or an explanation."""
     # A text of the log may hold half of a surrogate pair, which UTF-8 cannot encode: JSON writes it as an escape.
     text = json.dumps(value, default=_members, ensure_ascii=False, separators=(",", ":"))
     return text if text.isascii() or _is_unicode(text) else json.dumps(value, default=_members, separators=(",", ":"))

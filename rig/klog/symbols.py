@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from rig.klog.crash.crash_event import CrashEvent, LabelledTrace
+from rig.klog.crash.files import file_to_blame
 from rig.klog.event import Event, Frame, Trace
 
 __all__ = ["Place", "Symbolizer", "symbolize"]
@@ -27,11 +28,14 @@ class Symbolizer(Protocol):
 
 def symbolize(event: Event, symbolizer: Symbolizer) -> Event:
     """Return the event with source files and lines in its traces, and with frames for inlined functions."""
-    changes: dict[str, object] = {"trace": _trace(event.trace, symbolizer)}
+    trace = _trace(event.trace, symbolizer)
+    changes: dict[str, object] = {"trace": trace}
     if isinstance(event, CrashEvent):
         changes["traces"] = tuple(
             LabelledTrace(labelled.label, _trace(labelled.trace, symbolizer)) for labelled in event.traces
         )
+        sources = [frame.source for frame in trace.frames if frame.source and frame.reliable]
+        changes["file"] = event.file or file_to_blame(sources)
     return replace(event, **changes)  # type: ignore[arg-type] # the names are Event's own
 
 

@@ -14,14 +14,14 @@ import dataclasses
 import json
 import shutil
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rig.disk import disk_full
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
-from rig.image.digest import digest_text
+from rig.image.digest import digest_file, digest_text
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Entry, Store
 from rig.machine.qemu import Qemu
@@ -59,6 +59,7 @@ class BranchPoint(Snapshot):
     step: index of the first step of the plan that was not completed.
     time: of the guest's clock, seconds.
     instructions: that the guest had executed (QEMU's icount), or None if the stream does not say.
+    note: what was noted when it was saved.
     """
 
     payload: Path = Path()
@@ -67,6 +68,7 @@ class BranchPoint(Snapshot):
     step: int = 0
     time: float = 0.0
     instructions: int | None = None
+    note: dict[str, Any] = field(default_factory=dict)
 
     @property
     def had_oom(self) -> bool:
@@ -139,6 +141,7 @@ def _from_entry(entry: Entry) -> BranchPoint:
         step=int(about["step"]),
         time=float(about["time"]),
         instructions=about.get("instructions"),
+        note=note if isinstance(note := about.get("note"), dict) else {},
     )
 
 
@@ -154,12 +157,14 @@ async def save_branch_point(
     deadline: float,
     scale: float = 1.0,
     listeners: Listeners | None = None,
+    note: dict[str, Any] | None = None,
 ) -> BranchPoint:
     """Run a guest up to the point, save it there, and return the branch point.
 
     start: what the guest is restored from; its memory must be a file.
     content: where to stop; a Continuation if `start` is itself a branch point.
     deadline: host seconds until the point.
+    note: what the caller wants to know of the point later: BranchPoint.note.
     Raises GuestError when the guest ends or panics before the point, RigError when it cannot be saved.
     """
     assert start.ram is not None
@@ -181,7 +186,7 @@ async def save_branch_point(
         heard = listeners or Listeners()
         with (result / STATE).open("wb") as state:
             async with restored(spec, wiring, qemu, work, heard, start, memory=memory, scale=scale) as session:
-                stop = await _stopped(session, deadline)
+                stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
                 await session.monitor.execute("quit")
                 with contextlib.suppress(TimeoutError):
@@ -202,8 +207,10 @@ async def save_branch_point(
             "step": stop["step"],
             "time": stop["t"],
             "instructions": _instructions((result / STATE).read_bytes()),
+            "note": note or {},
         }
-        return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, {RAM: digest}))
+        known = {RAM: digest, **{name: digest_file(result / name) for name in (PAYLOAD, STATE)}}
+        return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, known))
 
 
 def copy_image(source: Path, target: Path) -> None:
@@ -213,8 +220,11 @@ def copy_image(source: Path, target: Path) -> None:
     target.chmod(0o644)
 
 
-async def _stopped(session: Session, deadline: float) -> dict[str, Any]:
-    """Start the guest, wait until its agent stops it, and return the agent's record `stop`."""
+async def _stopped(session: Session, deadline: float, scale: float) -> dict[str, Any]:
+    """Start the guest, wait until its agent stops it, and return the agent's record `stop`.
+
+    deadline: host seconds until the record. scale: multiplies the other deadlines.
+    """
     said = asyncio.ensure_future(session.record("stop", deadline))
     held = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
     try:
@@ -222,11 +232,11 @@ async def _stopped(session: Session, deadline: float) -> dict[str, Any]:
         waiting: set[asyncio.Future[Any]] = {said, held}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not said.done():
-            await asyncio.wait({said}, timeout=LAST_RECORD)
+            await asyncio.wait({said}, timeout=LAST_RECORD * scale)
             if not said.done():
                 raise session.failure("the guest panicked before the branch point")
         record = said.result()
-        await asyncio.wait_for(held, LAST_RECORD)
+        await asyncio.wait_for(held, LAST_RECORD * scale)
         return record
     except GuestError as error:
         raise GuestError(

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from rig.machine.qemu import Qemu
 
-__all__ = ["ACTIVATE_IMAGES", "FEATURES", "MACHINE", "MIGRATE_TO_FILE", "RUN_WITH_USER", "TCG_CPU", "Feature", "has"]
+__all__ = [
+    "ACTIVATE_IMAGES",
+    "FEATURES",
+    "MACHINE",
+    "MIGRATE_TO_FILE",
+    "RUN_WITH_USER",
+    "TCG_CPU",
+    "UNSURE_REVERSE",
+    "Feature",
+    "has",
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,14 @@ ACTIVATE_IMAGES = Feature(
     (10, 0),
     "qapi/block-core.json, 'blockdev-set-active (Since: 10.0)'",
 )
-FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES)
+UNSURE_REVERSE = Feature(
+    # QEMU 10.0.13 and 11.1.3 were tried: both stop at the kill, 10.0.13 goes back an instruction, and neither came back
+    # from a reverse-continue within 50 s beside other work. Whether they hang or are slow is not known.
+    "reverse execution on x86-64 that may not come back: QEMU skips its own test of it (its issue 2922)",
+    (10, 0),
+    "tests/functional/x86_64/test_reverse_debug.py, skipFlakyTest",
+)
+FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE)
 
 MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
 """The guest's machine type, the same in every supported QEMU. Plain `q35` is another machine in each version.

@@ -26,6 +26,8 @@ GENERAL = (
 # The register number in gdb-xml/i386-64bit.xml: rip (16), eflags, six segment selectors, fs_base (24), gs_base (25).
 GS_BASE = 25
 LARGEST_READ = 1024
+ANSWER_DEADLINE = 20.0
+"""Host seconds within which QEMU must answer a packet. A guest that was told to run answers when it stops."""
 
 
 class GuestEnded(RigError):
@@ -36,17 +38,35 @@ class GuestEnded(RigError):
 
 
 class DebugPort:
-    """A connection to the gdbstub of a stopped guest. Addresses are virtual, translated by the guest's current CPU."""
+    """A connection to the gdbstub of a stopped guest. Addresses are virtual, translated by the guest's current CPU.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    scale: multiplies the deadline of an answer, for slow machines.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scale: float = 1.0) -> None:
         self._reader = reader
         self._writer = writer
+        self._deadline = ANSWER_DEADLINE * scale
 
-    async def _ask(self, packet: str, timeout: float = 20.0) -> str:
+    async def _ask(self, packet: str) -> str:
+        """Send a packet and return the answer. Raises RigError when QEMU does not answer in time, as a stopped one."""
+        await self._send(packet)
+        try:
+            return await self._answer(self._deadline)
+        except TimeoutError:
+            raise RigError(
+                f"QEMU's debugger port did not answer within {self._deadline:g} s",
+                where="gdbstub",
+                remedy="QEMU was stopped or hangs; on a slow machine: --timeout-scale 3",
+            ) from None
+
+    async def _send(self, packet: str) -> None:
         data = packet.encode()
         self._writer.write(b"$" + data + b"#%02x" % (sum(data) & 0xFF))
-        await self._writer.drain()
-        return await self._answer(timeout)
+        try:
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise GuestEnded from error
 
     async def _answer(self, timeout: float) -> str:
         try:
@@ -57,8 +77,6 @@ class DebugPort:
                 await self._reader.readexactly(2)
                 self._writer.write(b"+")
                 return answer.decode("ascii", errors="replace")
-        except TimeoutError:
-            raise
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise GuestEnded from error
 
@@ -100,7 +118,8 @@ class DebugPort:
         timeout: seconds.
         Raises TimeoutError when it does not stop in time, GuestEnded when QEMU ends.
         """
-        answer = await self._ask("c", timeout)
+        await self._send("c")
+        answer = await self._answer(timeout)
         if answer[:1] in ("W", "X"):
             raise GuestEnded
 
@@ -134,12 +153,13 @@ class DebugPort:
 
 
 @asynccontextmanager
-async def debug_port(path: Path, tcp: int | None = None) -> AsyncIterator[DebugPort]:
+async def debug_port(path: Path, tcp: int | None = None, *, scale: float = 1.0) -> AsyncIterator[DebugPort]:
     """Connect to QEMU's gdbstub and yield the connection. The guest is still stopped after the block.
 
     path: the gdbstub's Unix socket.
     tcp: a port of 127.0.0.1 to use in place of the socket.
-    Raises RigError when nothing listens there.
+    scale: multiplies the deadline of an answer.
+    Raises RigError when nothing listens there, or does not answer in time.
     """
     try:
         if tcp is None:
@@ -149,7 +169,7 @@ async def debug_port(path: Path, tcp: int | None = None) -> AsyncIterator[DebugP
     except OSError as error:
         raise RigError(f"QEMU's debugger port does not answer: {error.strerror}", where=path) from error
     try:
-        port = DebugPort(reader, writer)
+        port = DebugPort(reader, writer, scale)
         await port.begin()
         yield port
     finally:

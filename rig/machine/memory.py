@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.disk import disk_full
+from rig.disk import cannot_write, disk_full
 from rig.errors import RigError
 from rig.extras import lacking
 from rig.image.elf import symbol_addresses
-from rig.image.hosttools import run_tool
+from rig.image.hosttools import run_tool, tool
+from rig.image.programs import started_program
+from rig.image.sparse import write_sparse
 from rig.machine.gdbstub import DebugPort
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.session import Session
@@ -31,6 +34,11 @@ __all__ = [
     "unpack_dump",
     "variable_member_offset",
 ]
+
+
+LARGEST_MEMORY = 64 << 30
+BESIDE_MEMORY = 256 << 20
+"""Limits on a dump, in bytes: its guest's memory, and what an ELF core holds beside it (registers, headers)."""
 
 
 def _drgn() -> None:
@@ -99,10 +107,32 @@ def pack_dump(dump: Path) -> Path:
     return packed
 
 
-def unpack_dump(packed: Path, into: Path) -> Path:
-    """Decompress a file of pack_dump() and return the dump. Raises RigError for a damaged file and for a full disk."""
+def unpack_dump(packed: Path, into: Path, memory: int) -> Path:
+    """Decompress a file of pack_dump() and return the dump.
+
+    memory: bytes of the guest's memory.
+    Raises RigError for a damaged file, for one that is larger than the dump of such a guest, and for a full disk.
+    """
     target = into / "dump"
-    run_tool(["zstd", "-q", "-f", "-d", packed, "-o", target], what="unpacking the dump")
+    command: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
+    most = min(memory, LARGEST_MEMORY) + BESIDE_MEMORY
+    size = 0
+    with started_program(command, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            with target.open("wb", buffering=0) as file:
+                # An imported dump may be a decompression bomb.
+                while size <= most and (data := process.stdout.read(1 << 20)):
+                    write_sparse(file.fileno(), data)
+                    size += len(data)
+                file.truncate(size)
+        except OSError as error:
+            raise cannot_write("the unpacked dump", into, error) from error
+        whole = size <= most and process.wait() == 0
+    if not whole:
+        raise RigError(
+            "the dump of the guest's memory is damaged", where=packed, remedy="run it again, or import it again"
+        )
     return target
 
 

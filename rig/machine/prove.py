@@ -93,9 +93,11 @@ def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failu
             line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line
         ]
         return Failure(f"QEMU ends: {messages[0] if messages else error.what}")
+    too_long = "went on" in error.what
     if not lines:
-        return Failure(f"the kernel hangs: it printed nothing within {patience.silent:g} s")
+        waited = patience.total if too_long else patience.silent
+        return Failure(f"the kernel hangs: it printed nothing within {waited:g} s")
     last = lines[-1][:120]
-    if "went on" in error.what:
+    if too_long:
         return Failure(f"it is too slow: the kernel still boots after {patience.total:g} s; its last line: {last}")
     return Failure(f"the kernel hangs: it printed nothing more for {patience.silent:g} s; its last line: {last}")

@@ -3,21 +3,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.store import Store
+from rig.seal import seal, seal_is_broken
 
 __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 
 # The machine type of every guest, pc-q35-7.2 (features.py), exists since QEMU 7.2.
 MINIMUM = (7, 2)
 PROGRAM = "qemu-system-x86_64"
+VERSION = re.compile(r"version (\d+)\.(\d+)")
+VERSIONS = "qemu.json"
+"""File of the cache with what QEMU's --version printed: starting QEMU for that takes 40 ms."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,16 @@ def _find(name: str) -> Qemu:
     found = shutil.which(name)
     if found is None:
         raise RigError(f"{name} is not installed", where="PATH", remedy="apt-get install qemu-system-x86")
-    try:
-        done = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RigError(f"QEMU does not run: {error}", where=found, remedy="reinstall qemu-system-x86") from error
-    first = done.stdout.splitlines()[0] if done.stdout else ""
-    match = re.search(r"version (\d+)\.(\d+)", first)
+    stamp = _stamp(Path(found))
+    printed = _remembered(found, stamp)
+    if printed is None:
+        printed = _ask(found)
+        if VERSION.search(printed):
+            _remember(found, stamp, printed)
+    first = printed.splitlines()[0] if printed else ""
+    match = VERSION.search(first)
     if match is None:
-        raise RigError(
-            "this does not look like QEMU",
-            where=found,
-            remedy="unset RIG_QEMU",
-            detail=done.stdout + done.stderr,
-        )
+        raise RigError("this does not look like QEMU", where=found, remedy="unset RIG_QEMU", detail=printed)
     version = (int(match[1]), int(match[2]))
     if version < MINIMUM:
         raise RigError(
@@ -67,3 +71,41 @@ def _find(name: str) -> Qemu:
             remedy="install a newer qemu-system-x86",
         )
     return Qemu(Path(found), version, first.removeprefix("QEMU emulator "))
+
+
+def _ask(program: str) -> str:
+    """Return what `--version` prints."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RigError(f"QEMU does not run: {error}", where=program, remedy="reinstall qemu-system-x86") from error
+    return done.stdout + done.stderr
+
+
+def _stamp(program: Path) -> list[int]:
+    """Return what an upgrade of the program changes; empty for a script, which may start another program."""
+    with program.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return []
+    status = program.stat()
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _remembered(program: str, stamp: list[int]) -> str | None:
+    try:
+        text = (Store().root / VERSIONS).read_bytes()
+        known = json.loads(text)[program]
+        good = stamp and known["stamp"] == stamp and not seal_is_broken(text)
+        return str(known["printed"]) if good else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _remember(program: str, stamp: list[int], printed: str) -> None:
+    """Keep what a program printed, where the cache can be written. Only the last program is kept."""
+    root = Store().root
+    if stamp and root.is_dir():
+        with suppress(OSError):
+            aside = root / f".{VERSIONS}.{os.getpid()}.partial"
+            aside.write_text(seal(json.dumps({program: {"stamp": stamp, "printed": printed}})))
+            aside.replace(root / VERSIONS)

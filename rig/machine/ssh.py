@@ -48,10 +48,14 @@ def forwarded_port(usernet: str) -> int:
     raise GuestError("QEMU forwards no port to the guest's SSH server", where="SSH", detail=usernet)
 
 
-def new_key() -> tuple[paramiko.PKey, str]:
-    """Return a new key pair and the line for authorized_keys."""
+def new_key() -> tuple[paramiko.PKey, dict[str, str]]:
+    """Return a new key pair, and the texts of the payload with which a live guest starts: who may log in, and the time.
+
+    The time is the host's, now, in nanoseconds since the epoch: call this just before the guest is restored.
+    """
     key = paramiko.ECDSAKey.generate()
-    return key, f"{key.get_name()} {key.get_base64()} rig\n"
+    line = f"{key.get_name()} {key.get_base64()} rig\n"
+    return key, {"authorized_keys": line, "wall_clock": f"{time.time_ns()}\n"}
 
 
 class Shell:

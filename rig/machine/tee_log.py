@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from rig.whole_file import write_all
+
 FRAME = re.compile(rb'\{"n":\d{1,15},"t":[\d.]{1,30},')
 """The fields with which the agent begins each record."""
 
@@ -35,7 +37,7 @@ class TeeLog:
         """Append, unless an earlier write failed."""
         if self.failed is None and data:
             try:
-                self._file.write(data)
+                write_all(self._file.fileno(), data)
             except OSError as error:
                 self.failed = error
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rig.errors import UsageError
 from rig.experiment.run import Job, Request, run_job
 from rig.image.daximage import has_file
-from rig.image.defaults import default_image
+from rig.image.defaults import default_image, default_kernel
 from rig.image.layer.config import ImageConfig
 from rig.image.layer.layer import named_layer, names_layer
 from rig.image.payload import Payload
@@ -61,7 +61,7 @@ async def run_program(
     """
     store = store or Store()
     job, outcomes = program_job(store, request)
-    asked = Request("exec", record=request.record, append=request.append, qemu_args=request.qemu_args,
+    asked = Request("exec", record=request.record, reuse=True, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
     return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
@@ -78,7 +78,7 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
         title=title,
         summary=f"One program: {title}",
         parameters={},
-        guest=GuestNeeds(),
+        guest=GuestNeeds.model_construct(),
         sysctls={},
         programs=(),
         checks=(),
@@ -119,9 +119,12 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
     plan = program_plan(request, settings, command, layers=layers, ids=ids, stdin=stdin)
     outcomes: list[Outcome] = []
 
+    def configuration() -> tuple[str, Mapping[str, str]]:
+        return _configuration(store, settings.kernel)
+
     def judge(evidence: Evidence) -> Judgement:
         outcome = outcome_of(evidence)
-        outcomes.append(replace(outcome, hint=hint_for(request, command.argv, outcome, evidence)))
+        outcomes.append(replace(outcome, hint=hint_for(request, command.argv, outcome, evidence, configuration)))
         return judge_program(evidence, request.expect)
 
     def noted() -> ProgramRun:
@@ -141,6 +144,20 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
 
     deadline = 300 + HOST_SECONDS_PER_GUEST_SECOND * request.timeout
     return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes
+
+
+def _configuration(store: Store, spec: str | None) -> tuple[str, Mapping[str, str]]:
+    """Return the name and the configuration of the kernel that a guest booted; no options where they are not known."""
+    from rig.image.bootfile import boot_config
+    from rig.image.kconfig import read_config
+    from rig.image.kernel import find_kernel
+
+    if spec is None and default_image().spec != "quick":
+        return "", {}  # such an image has a kernel of its own
+    kernel = find_kernel(store, spec or default_kernel().spec)
+    beside = kernel.image.with_name("config")
+    text = beside.read_text(errors="replace") if beside.is_file() else boot_config(kernel.image)
+    return f"{kernel.spec}, {kernel.release}", read_config(text or "")
 
 
 def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:

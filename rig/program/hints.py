@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from rig.program.kernel_features import lacking_feature
 from rig.program.request import ProgramRequest
 
 if TYPE_CHECKING:
@@ -19,8 +21,17 @@ MODULE = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'")
 LIBRARY = re.compile(r"error while loading shared libraries: (\S+): cannot open shared object file")
 
 
-def hint_for(request: ProgramRequest, argv: tuple[str, ...], outcome: Outcome, evidence: Evidence) -> str:
-    """Return a suggestion for the user, or an empty text if rig has none."""
+def hint_for(
+    request: ProgramRequest,
+    argv: tuple[str, ...],
+    outcome: Outcome,
+    evidence: Evidence,
+    configuration: Callable[[], tuple[str, Mapping[str, str]]] = lambda: ("", {}),
+) -> str:
+    """Return a suggestion for the user, or an empty text if rig has none.
+
+    configuration: returns the name of the guest's kernel and its options, none where they are not known.
+    """
     if outcome.status == 127 and outcome.problem:
         return _where_it_is(request, argv[0])
     if outcome.status == 126 and outcome.problem:
@@ -36,7 +47,9 @@ def hint_for(request: ProgramRequest, argv: tuple[str, ...], outcome: Outcome, e
             )
         if found := LIBRARY.search(text):
             return f"copy the library that it opens while it runs: --copy {found[1]}:/usr/lib/x86_64-linux-gnu/"
-    return ""
+    kernel, options = configuration()
+    lines = (str(line.get("text", "")) for line in evidence.records.of("line"))
+    return lacking_feature(lines, options, kernel) if options else ""
 
 
 def _where_it_is(request: ProgramRequest, program: str) -> str:

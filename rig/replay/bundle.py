@@ -8,11 +8,11 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from rig.disk import cannot_write, disk_full
 from rig.errors import RigError, UsageError
@@ -23,9 +23,9 @@ from rig.image.sparse import write_sparse
 from rig.image.store import Entry, Store, is_key
 from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
-from rig.replay.replayable import parts_of
+from rig.replay.replayable import Part, parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
-from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory
+from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory, use_run
 from rig.run.document import Run
 from rig.run.imported import IMPORTED_FILE, read_imported, write_imported
 from rig.sanitize import plain
@@ -46,19 +46,28 @@ class Imported:
     added: tuple[str, ...]
 
 
-def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
+def export_run(
+    store: Store,
+    run: Run,
+    directory: Path,
+    target: Path,
+    *,
+    packed: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the run and its parts into `target` (tar, zstd) and return the archive's size in bytes.
 
+    packed: called with the bytes that are packed, and how many there are in all.
     A run without a recording is exported without parts: it can be read and reported anywhere, but not replayed.
     Raises RigError where a part is missing or the disk is full.
     """
+    use_run(directory)
     members = {
         f"run/{path.relative_to(directory)}": path
         for path in sorted(directory.rglob("*"))
         if path.is_file() and not path.is_symlink() and path.name != IMPORTED_FILE
     }
     imported = read_imported(directory)
-    cached = [] if run.recording.guest is None else [_entry(store, run, *each, imported) for each in _wanted(run)]
+    cached = [] if run.recording.guest is None else [_entry(store, part, imported) for part in _wanted(run)]
     for entry in cached:
         names = entry.files if entry.kind in ("snapshot", "branch") else _needed_only(entry, run)
         members |= {f"cache/{entry.kind}/{entry.key}/{name}": entry.file(name) for name in names}
@@ -76,32 +85,59 @@ def export_run(store: Store, run: Run, directory: Path, target: Path) -> int:
             tarfile.open(fileobj=stream, mode="w|") as tar,
         ):
             _add_bytes(tar, MANIFESTS[0], json.dumps(manifest, indent=1).encode())
+            progress = _Progress(packed, sum(path.stat().st_size for path in members.values()))
             for name, path in members.items():
-                tar.add(path, arcname=name, recursive=False, filter=_nobody)
+                with path.open("rb") as content:
+                    member = _nobody(tar.gettarinfo(arcname=name, fileobj=content))
+                    tar.addfile(member, progress.reading(content))
     except OSError as error:
         raise cannot_write("the archive", target, error) from error
     return target.stat().st_size
 
 
-def _wanted(run: Run) -> list[tuple[str, str]]:
+@dataclass
+class _Progress:
+    """Counts the bytes of files as tarfile reads them. told: called with that number and the total."""
+
+    told: Callable[[int, int], None]
+    total: int
+    done: int = 0
+
+    def reading(self, file: IO[bytes]) -> IO[bytes]:
+        """Return a file that is read like this one, and counted."""
+        return cast(IO[bytes], _Counted(file, self))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    file: IO[bytes]
+    progress: _Progress
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.file.read(size)
+        self.progress.done += len(data)
+        self.progress.told(self.progress.done, self.progress.total)
+        return data
+
+
+def _wanted(run: Run) -> list[Part]:
     assert run.recording.guest is not None
-    parts = [(part.kind, part.digest) for part in parts_of(run.recording.guest)]
-    return [*parts, ("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)]
+    start = Part("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)
+    return [*parts_of(run.recording.guest), start]
 
 
-def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, str] | None) -> Entry:
-    beside = store.get("imported", (imported or {}).get(kind, ""))
-    for entry in [*store.entries(kind), *([beside] if beside else [])]:
-        if digest in entry.files.values():
+def _entry(store: Store, part: Part, imported: dict[str, str] | None) -> Entry:
+    beside = store.get("imported", (imported or {}).get(part.name, ""))
+    for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
+        if part.digest in entry.files.values():
             found = store.get_verified(entry.kind, entry.key)
             if found is not None:
-                return replace(found, kind=kind)
-    hint = "" if run.recording.guest is None else getattr(run.recording.guest, f"{kind}_path", "")
-    if imported is None and hint and Path(hint).is_file() and digest_file(Path(hint)) == digest:
-        path = Path(hint)
-        return Entry(kind, digest, path.parent, {path.name: digest}, {"spec": path.name})
+                return replace(found, kind=part.kind)
+    path = Path(part.hint)
+    if imported is None and part.hint and path.is_file() and digest_file(path) == part.digest:
+        return Entry(part.kind, part.digest, path.parent, {path.name: part.digest}, {"spec": path.name})
     raise RigError(
-        f"the run's {kind} ({digest[:16]}) is no longer in the cache",
+        f"the run's {part.kind} ({part.digest[:16]}) is no longer in the cache",
         where=store.root,
         remedy="run it again, and export that run",
     )
@@ -109,7 +145,7 @@ def _entry(store: Store, run: Run, kind: str, digest: str, imported: dict[str, s
 
 def _needed_only(entry: Entry, run: Run) -> list[str]:
     """Return the names of the entry's files that a replay needs: the booted file and its configuration."""
-    digests = {digest for _, digest in _wanted(run)}
+    digests = {part.digest for part in _wanted(run)}
     return [name for name, digest in entry.files.items() if digest in digests or name == "config"]
 
 
@@ -163,10 +199,13 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         with store.writing():
             manifest = _unpack(source, work)
         run = _read_run(source, work / "run" / RUN_FILE)
-        if run.recording.guest is not None and run.recording.guest.qemu_args and not trust:
+        # A replay uses those of the recorded guest, and a branch those of the environment.
+        guest = run.recording.guest
+        options = [*run.environment.qemu_args, *(() if guest is None else guest.qemu_args)]
+        if options and not trust:
             raise RigError(
                 "the run's guest has QEMU options of its own, and a replay would use them: "
-                + " ".join(run.recording.guest.qemu_args),
+                + " ".join(dict.fromkeys(options)),
                 where=source,
                 remedy="read them, then import it with --trust",
             )
@@ -187,7 +226,7 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
                 finish_directory(directory, target)
         elif parts:
             write_imported(target, (read_imported(target) or {}) | parts)
-        return Imported(run, target, tuple(f"{kind} {key[:16]}" for kind, key in parts.items() if key not in here))
+        return Imported(run, target, tuple(f"{name} {key[:16]}" for name, key in parts.items() if key not in here))
 
 
 def _read_run(source: Path, path: Path) -> Run:
@@ -197,41 +236,48 @@ def _read_run(source: Path, path: Path) -> Run:
     except OSError:
         raise _damaged(source, f"it holds no {RUN_FILE}") from None
     if (guest := run.recording.guest) is not None:
-        keys = {"snapshot": run.environment.snapshot_hash} | {part.kind: part.digest for part in parts_of(guest)}
+        keys = [("snapshot", run.environment.snapshot_hash), ("snapshot", guest.snapshot)]
         point = [("branch", guest.point)] if guest.point else []
-        for kind, key in [*keys.items(), ("snapshot", guest.snapshot), *point]:
+        for kind, key in [*keys, *((part.kind, part.digest) for part in parts_of(guest)), *point]:
             if not is_key(kind, key):
                 raise _damaged(source, f"{key[:40]!r} is not the hash of a {kind}")
     return run
 
 
 def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, str]:
-    """Move the parts that this host lacks into the cache, and return kind -> key of each.
+    """Move the parts that this host lacks into the cache, and return name (Part.name) -> key of each.
 
     The key is computed from the content and never taken from the archive: a snapshot that somebody else made must never
     be restored for a guest of the local user.
     """
-    lacking = {}
-    for kind, digest in _wanted(run) if run.recording.guest is not None else []:
+    lacking = []
+    for part in _wanted(run) if run.recording.guest is not None else []:
+        kind, digest = part.kind, part.digest
         if any(digest in entry.files.values() and not entry.damaged() for entry in store.entries(kind)):
             continue
         names = [name for name, each in manifest.files.items() if each == digest and name.startswith(f"cache/{kind}/")]
         if not names:
             raise RigError(f"the archive lacks the run's {kind} ({digest[:16]})", where=MANIFESTS[0])
-        lacking[kind] = directory = PurePosixPath(names[0]).parent
+        directory = PurePosixPath(names[0]).parent
+        lacking.append((part, directory))
         identity = manifest.about.get(f"{kind}/{directory.name}", {}).get("identity")
         # Snapshots of earlier versions have no identity to compare.
         if kind == "snapshot" and identity is not None and not _is_of(run, identity):
             raise RigError("the snapshot's key is not the hash of the identity beside it", where=MANIFESTS[0])
     keys: dict[str, str] = {}
-    for kind, directory in lacking.items():
+    moved: set[str] = set()  # two layers of a run may be the same file
+    for part, directory in lacking:
+        kind = part.kind
         files = {
             PurePosixPath(name).name: each for name, each in manifest.files.items() if name.startswith(f"{directory}/")
         }
-        keys[kind] = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
+        keys[part.name] = key = digest_text(kind, *(f"{name}:{each}" for name, each in sorted(files.items())))
         kept = manifest.about.get(f"{kind}/{directory.name}", {})
         about = {"kind": kind, "spec": f"{kind} of run {run.id} {plain(kept.get('spec', ''), longest=80)}".rstrip()}
-        store.add("imported", keys[kind], work / directory, about | {k: v for k, v in kept.items() if k in KEPT})
+        if key in moved:
+            continue
+        moved.add(key)
+        store.add("imported", key, work / directory, about | {k: v for k, v in kept.items() if k in KEPT})
     return keys
 
 

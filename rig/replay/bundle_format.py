@@ -23,7 +23,7 @@ __all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "M
 MANIFESTS = ("bundle.json", "parcel.json")
 """Names of the first member: the one that rig writes, and the one that earlier versions wrote."""
 LAYOUT = 1
-PART_KINDS = ("kernel", "initramfs", "rootfs", "snapshot", "branch")
+PART_KINDS = ("kernel", "initramfs", "rootfs", "layer", "snapshot", "branch")
 MOST_FILES = 1000
 LARGEST_MANIFEST = 1 << 20
 LARGEST = 64 << 30

@@ -15,6 +15,7 @@ from types import FrameType
 from rig.image.hosttools import tool
 from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
+from rig.machine.features import UNSURE_REVERSE, has
 from rig.machine.qemu import Qemu
 from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
@@ -22,7 +23,7 @@ from rig.replay.stop_point import StopPoint
 from rig.replay.stopped import StoppedReplay, stopped_at
 from rig.run.progress import Progress
 
-__all__ = ["HELPERS", "debug", "gdb_command", "launch_entry"]
+__all__ = ["HELPERS", "debug", "gdb_command", "launch_entry", "reverse_note"]
 
 HELPERS = Path(__file__).parent.parent / "machine" / "ingdb.py"
 
@@ -58,6 +59,15 @@ def launch_entry(symbols: Symbols, port: int, name: str) -> str:
         "setupCommands": [{"text": f"source {HELPERS}"}],
     }
     return json.dumps(entry, indent=4)
+
+
+def reverse_note(qemu: Qemu) -> str:
+    """Return what a user is told who may go back under this QEMU; empty where it is known to work."""
+    if not has(qemu, UNSURE_REVERSE):
+        return ""
+    return (
+        "this QEMU may not come back from a reverse command; if so, end gdb, and run and debug with QEMU 7.2 (RIG_QEMU)"
+    )
 
 
 async def debug(
@@ -101,6 +111,8 @@ async def debug(
             if stopped.clock is not None:
                 where = f" (a tick at {stopped.clock:.3f} s)"
             tell(f"stopped at {point}{where}, instruction {stopped.instruction:,}")
+            if reversible and (note := reverse_note(qemu)):
+                tell(note)
             stopped.port.close()
             if server is not None:
                 return await _serve(stopped, symbols, server, replayable.run.id, tell)

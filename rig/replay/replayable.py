@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import cannot_write
 from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.hosttools import tool
@@ -19,6 +20,7 @@ from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
 from rig.machine.snapshot import Snapshot, find_snapshot, imported_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer
+from rig.run.directory import use_run
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
@@ -33,11 +35,22 @@ CONTINUATION = "recording/continuation.zst"
 
 @dataclass(frozen=True)
 class Part:
-    """A file that a replay needs. kind: the kind of its cache entry."""
+    """A file that a replay needs.
+
+    kind: the kind of its cache entry.
+    hint: its path on the recording host.
+    number: counts the layers of a guest from 1; 0 for a kind of which a guest has one part.
+    """
 
     kind: str
     digest: str
     hint: str = ""
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the part among those of its run (imported.json)."""
+        return f"{self.kind}-{self.number}" if self.number else self.kind
 
 
 @dataclass(frozen=True)
@@ -53,11 +66,12 @@ class Replayable:
 
 
 def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
-    """Return the files that a guest boots, in the order kernel, initramfs, rootfs."""
+    """Return the files that a guest boots, in the order kernel, initramfs, rootfs, layers."""
     return (
         Part("kernel", guest.kernel, guest.kernel_path),
         Part("initramfs", guest.initramfs, guest.initramfs_path),
         Part("rootfs", guest.rootfs, guest.rootfs_path),
+        *(Part("layer", layer.digest, layer.path, number) for number, layer in enumerate(guest.layers, start=1)),
     )
 
 
@@ -68,6 +82,7 @@ def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bo
     Raises RigError for a run without a recording, a different QEMU, a part that is missing or has changed, and a
     damaged recording.
     """
+    use_run(directory)
     guest = _recorded(run, directory)
     if qemu.text != run.environment.qemu:
         raise RigError(
@@ -163,7 +178,7 @@ def _candidates(store: Store, part: Part, imported: dict[str, str] | None) -> It
     # The author of an imported run chose the hint: it may name a FIFO or a device that never ends.
     if part.hint and imported is None:
         yield Path(part.hint)
-    beside = store.get("imported", (imported or {}).get(part.kind, ""))
+    beside = store.get("imported", (imported or {}).get(part.name, ""))
     for entry in [*store.entries(part.kind), *([beside] if beside else [])]:
         for name, digest in entry.files.items():
             if digest == part.digest and store.get(entry.kind, entry.key) is not None:
@@ -176,7 +191,10 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     assert run.recording.guest is not None
     digest = run.recording.guest.snapshot
     if point := run.recording.guest.point:
-        return _branch_point(store, point, digest, (imported or {}).get("branch", ""))
+        remedy = "branch the parent again: rig branch makes the same point"
+        if run.prefix is not None:
+            remedy = f"run it again: rig run {run.scenario} --no-prefix records all of it"
+        return _branch_point(store, point, digest, (imported or {}).get("branch", ""), remedy)
     own = find_snapshot(store, key)
     beside = imported_snapshot(store, (imported or {}).get("snapshot", ""))
     for found in (own, beside):
@@ -196,7 +214,7 @@ def _snapshot(store: Store, run: Run, spec: GuestSpec, qemu: Qemu, imported: dic
     )
 
 
-def _branch_point(store: Store, key: str, digest: str, beside: str) -> Snapshot:
+def _branch_point(store: Store, key: str, digest: str, beside: str, remedy: str) -> Snapshot:
     """Return the branch point that the run began from: a local one, or the one that was imported with this run."""
     for found in (find_branch_point(store, key), imported_branch_point(store, beside)):
         if found is not None and found.digest == digest:
@@ -204,7 +222,7 @@ def _branch_point(store: Store, key: str, digest: str, beside: str) -> Snapshot:
     raise RigError(
         f"the branch point that the run began from ({key[:16]}) is not here any more",
         where=store.root / "branch",
-        remedy="branch the parent again: rig branch makes the same point",
+        remedy=remedy,
     )
 
 
@@ -247,14 +265,17 @@ def unpack_continuation(replayable: Replayable, into: Path) -> Path | None:
 
 def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
     unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
-    with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        # An imported image may be a decompression bomb, so no more than the recorded size is read.
-        left = size
-        while left and (data := process.stdout.read(min(left, 1 << 20))):
-            write_sparse(file.fileno(), data)
-            left -= len(data)
-        file.truncate(size - left)
+    try:
+        with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            # An imported image may be a decompression bomb, so no more than the recorded size is read.
+            left = size
+            while left and (data := process.stdout.read(min(left, 1 << 20))):
+                write_sparse(file.fileno(), data)
+                left -= len(data)
+            file.truncate(size - left)
+    except OSError as error:
+        raise cannot_write(f"the {target.name}", target.parent, error) from error
     if digest_file(target) != expected:
         raise RigError(
             f"the {target.name} was changed after the run: its SHA-256 differs",

@@ -12,7 +12,15 @@ from rig.errors import UsageError
 from rig.run.document import Run
 from rig.units import parse_duration
 
-__all__ = ["KINDS", "StopPoint", "check_reached", "default_stop_point", "marks_of", "parse_stop_point"]
+__all__ = [
+    "KINDS",
+    "StopPoint",
+    "check_reached",
+    "default_stop_point",
+    "marks_of",
+    "parse_stop_point",
+    "recorded_since",
+]
 
 KINDS = "oom, panic, fork, start, mark:NAME, t=TIME"
 
@@ -70,9 +78,12 @@ def check_reached(run: Run, directory: Path, point: StopPoint) -> None:
             where="--at",
             remedy=f"its marks: {', '.join(marks)}" if marks else "it has none",
         )
-    if point.kind == "t" and point.seconds <= (first := _first_second(directory)):
+    began = recorded_since(run, directory)
+    early = point.kind == "t" and point.seconds <= began
+    if early or (point.kind == "mark" and point.name not in marks_of(directory, since=began)):
+        again = "" if run.prefix is None else ", or a run with --no-prefix, which is recorded from the boot"
         raise UsageError(
-            f"the recording begins at {first:.1f} s of the guest's clock", where="--at", remedy="a later time"
+            f"the recording begins at {began:.1f} s of the guest's clock", where="--at", remedy=f"a later time{again}"
         )
     if point.kind == "t" and run.guest_seconds is not None and point.seconds > run.guest_seconds:
         raise UsageError(
@@ -80,8 +91,13 @@ def check_reached(run: Run, directory: Path, point: StopPoint) -> None:
         )
 
 
-def _first_second(directory: Path) -> float:
-    """Return the guest's clock at the start of the recording: the time of the agent's first record, `ready`."""
+def recorded_since(run: Run, directory: Path) -> float:
+    """Return the guest's clock at the start of the recording.
+
+    It is the time of the branch point that the run began at, or of the agent's first record, `ready`.
+    """
+    if (origin := run.prefix or run.branch) is not None:
+        return origin.time
     try:
         with (directory / "events.jsonl").open("rb") as file:
             return float(json.loads(file.readline())["t"])
@@ -89,10 +105,14 @@ def _first_second(directory: Path) -> float:
         return 0.0
 
 
-def marks_of(directory: Path) -> tuple[str, ...]:
-    """Return the names of a run's marks in the order in which the console shows them."""
+def marks_of(directory: Path, *, since: float = 0.0) -> tuple[str, ...]:
+    """Return the names of a run's marks in the order in which the console shows them.
+
+    since: guest seconds; earlier marks are left out.
+    """
     try:
         console = (directory / "console.log").read_bytes().decode(errors="replace")
     except OSError:
         return ()
-    return tuple(re.findall(r"^\[ *[\d.]+\](?:\[[^\]]*\])? rig: mark (\S+)", console, flags=re.MULTILINE))
+    found = re.findall(r"^\[ *(\d+\.\d+)\](?:\[[^\]]*\])? rig: mark (\S+)", console, flags=re.MULTILINE)
+    return tuple(name for time, name in found if float(time) >= since)

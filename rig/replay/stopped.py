@@ -6,6 +6,7 @@ Breakpoints are set on kernel functions. The guest boots with nokaslr, so their 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from rig.machine.spec import Debugger
 from rig.replay.guestclock import read_tick_clock
 from rig.replay.replay import Bounds, how_it_ended, instruction, replaying
 from rig.replay.replayable import Replayable
-from rig.replay.stop_point import KINDS, StopPoint, check_reached, marks_of
+from rig.replay.stop_point import KINDS, StopPoint, check_reached, marks_of, recorded_since
 from rig.run.document import Run
 from rig.run.progress import Progress
 
@@ -115,8 +116,10 @@ async def stopped_at(
         disk = out / "history.qcow2"
         write_empty_qcow2(disk, confinement_user())
     async with (
-        replaying(replayable, qemu, out, listeners, debugger=Debugger(debugger_port, disk)) as session,
-        debug_port(session.wiring.gdb, debugger_port) as port,
+        replaying(
+            replayable, qemu, out, listeners, debugger=Debugger(debugger_port, disk), scale=bounds.scale
+        ) as session,
+        debug_port(session.wiring.gdb, debugger_port, scale=bounds.scale) as port,
     ):
         began = time.monotonic()
         if reversible:
@@ -129,7 +132,11 @@ async def stopped_at(
             elif point.kind == "t":
                 clock = await way.to_time(replayable.spec.kernel, symbols)
         except GuestEnded:
-            how = how_it_ended(session, await session.process.wait())
+            try:
+                status = await asyncio.wait_for(session.process.wait(), bounds.still)
+                how = how_it_ended(session, status)
+            except TimeoutError:
+                how = "QEMU closed its debugger port and does not end"
             raise RigError(
                 f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
                 where="replay",
@@ -202,7 +209,8 @@ def _condition(replayable: Replayable, point: StopPoint, symbols: Symbols) -> Co
         return True
 
     if point.kind == "mark":
-        return _nth(marks_of(replayable.directory).index(point.name) + 1)
+        since = recorded_since(replayable.run, replayable.directory)
+        return _nth(marks_of(replayable.directory, since=since).index(point.name) + 1)
     if point.kind == "fork":
         return _child_is(replayable.run, symbols)
     return always

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""A pyarrow.Table as text: a table on the terminal, or comma-separated values."""
+"""A table of results as text: a pyarrow.Table on the terminal, and rows as comma-separated values."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rig.sanitize import plain
+from rig.sanitize import for_spreadsheet, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-from rig.sanitize import for_spreadsheet
-
-__all__ = ["arrow_csv", "arrow_table"]
+__all__ = ["arrow_csv", "arrow_table", "csv_text"]
 
 
 def arrow_table(table: Any) -> Table:
@@ -30,11 +29,16 @@ def arrow_table(table: Any) -> Table:
 
 
 def arrow_csv(table: Any) -> str:
-    """Return the rows as CSV with a header line. A map is written as `key=value` pairs."""
+    """Return the rows of a pyarrow.Table as CSV with a header line."""
+    return csv_text(table.schema.names, (list(row.values()) for row in table.to_pylist()))
+
+
+def csv_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV with a header line. A map, as a list of pairs, is written as `key=value` pairs."""
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow([for_spreadsheet(name) for name in table.schema.names])
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
+    writer.writerow([for_spreadsheet(name) for name in names])
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return target.getvalue()
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from rich.text import Text
 from rig.experiment.cache_use import Pruned, sizes_by_kind
 from rig.image.eviction import Held
 from rig.image.kinds import KINDS, Tier
+from rig.image.store import DAMAGED
 from rig.report.list_documents import cache_entry
 from rig.sanitize import plain
 from rig.units import format_megabytes, format_size
@@ -32,8 +33,11 @@ def describe_entry(entry: Entry) -> str:
     return plain(next((str(value) for value in named if value), ""))
 
 
-def cache_tables(held: Sequence[Held], root: Path, bound: int) -> Iterator[RenderableType]:
-    """Yield the entries, the sum of each kind, and the bound."""
+def cache_tables(held: Sequence[Held], root: Path, bound: int, aside: Collection[int]) -> Iterator[RenderableType]:
+    """Yield the entries, the sum of each kind, and the bound.
+
+    aside: bytes of each damaged entry that was set aside.
+    """
     table = _table("key", "kind", "what", "size", "last used", "needed by")
     for each in held:
         used = datetime.fromtimestamp(each.entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -42,10 +46,11 @@ def cache_tables(held: Sequence[Held], root: Path, bound: int) -> Iterator[Rende
     yield table
     yield ""
     kinds = _table("kind", "entries", "size", "made again by")
-    for kind, (count, taken) in sizes_by_kind(each.entry for each in held).items():
-        kinds.add_row(kind, str(count), format_megabytes(taken), Text(KINDS[kind].remade, "dim"))
+    for kind, (count, taken) in sizes_by_kind((each.entry for each in held), aside).items():
+        remade = f"set aside in {root / DAMAGED}" if kind == DAMAGED else KINDS[kind].remade
+        kinds.add_row(kind, str(count), format_megabytes(taken), Text(remade, "dim"))
     yield kinds
-    total = sum(each.entry.size for each in held if each.entry.kind != "branch")
+    total = sum(each.entry.size for each in held if each.entry.kind != "branch") + sum(aside)
     yield Text(
         f"\nWithout branch points {format_megabytes(total)} of at most {format_size(bound)} (RIG_CACHE_SIZE) in {root}"
     )
@@ -55,13 +60,13 @@ def cache_tables(held: Sequence[Held], root: Path, bound: int) -> Iterator[Rende
         yield Text(f"Directories that kernels were built in are not counted: {named}; rig kernel rm --all removes them")
 
 
-def cache_document(held: Sequence[Held], root: Path, bound: int) -> dict[str, Any]:
-    """Return the cache as a document; sizes in bytes."""
-    kinds = sizes_by_kind(each.entry for each in held).items()
+def cache_document(held: Sequence[Held], root: Path, bound: int, aside: Collection[int]) -> dict[str, Any]:
+    """Return the cache as a document; sizes in bytes. aside: as for cache_tables()."""
+    kinds = sizes_by_kind((each.entry for each in held), aside).items()
     return {
         "path": str(root),
         "bound": bound,
-        "size": sum(each.entry.size for each in held),
+        "size": sum(each.entry.size for each in held) + sum(aside),
         "kinds": {kind: {"entries": count, "size": size} for kind, (count, size) in kinds},
         "entries": [{**cache_entry(each.entry), "names": list(each.names), "runs": list(each.runs)} for each in held],
     }
@@ -72,11 +77,13 @@ def pruned_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
     for each in pruned.removed:
         needed = f"  can no longer be replayed: {_needed(each)}" if each.tier is Tier.RECORDED else ""
         yield f"{each.entry.key[:12]}  {each.entry.kind}  {describe_entry(each.entry)}{needed}"
+    if pruned.aside:
+        yield f"damaged, and set aside: {pruned.aside}"
     if pruned.in_use:
         yield f"in use by a rig, and so not removed: {len(pruned.in_use)}"
     verb = "would be removed" if dry_run else "removed"
     freed, left = format_megabytes(pruned.freed), format_megabytes(pruned.left)
-    yield f"{verb}: {len(pruned.removed)} ({freed}); left: {left}"
+    yield f"{verb}: {len(pruned.removed) + pruned.aside} ({freed}); left: {left}"
     if pruned.left > pruned.bound and not pruned.in_use:
         yield "what is left has names of yours: rig kernel rm and rig image rm remove it"
 

@@ -26,16 +26,16 @@ def scenarios_table(directories: Sequence[Path]) -> Table:
     """Return a table of the scenarios in these directories; the row of an invalid one has the error."""
     from rich.text import Text
 
-    from rig.scenario.load import load_scenario
+    from rig.scenario.load import read_summary
 
     table = _table("scenario", "what it shows")
     for directory in directories:
         try:
-            scenario = load_scenario(str(directory))
+            summary = read_summary(directory)
         except RigError as error:
             table.add_row(Text(directory.name, "bold"), Text(f"broken: {error.what}", "red"))
         else:
-            table.add_row(Text(directory.name, "bold"), Text(scenario.file.summary))
+            table.add_row(Text(directory.name, "bold"), Text(summary))
     return table
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rig.cure.cure import Cure, Result
 
-__all__ = ["cure_document", "print_cure"]
+__all__ = ["costs_of", "cure_document", "outcome_text", "print_cure"]
 
 STYLES = {
     "prevented": "bold green", "refused earlier": "green", "another died": "yellow", "later": "yellow",
@@ -43,6 +43,12 @@ def print_cure(console: Console, found: Cure) -> None:
     )
 
 
+def outcome_text(result: Result) -> str:
+    """Return the outcome with its detail."""
+    outcome = result.outcome
+    return f"{outcome.kind}: {outcome.detail}" if outcome.detail else outcome.kind
+
+
 def _cells(result: Result) -> tuple[Text | str, ...]:
     outcome = result.outcome
     word = Text(outcome.kind, STYLES[outcome.kind])
@@ -53,12 +59,13 @@ def _cells(result: Result) -> tuple[Text | str, ...]:
         plain(result.works.dose.text),
         plain(result.fails.dose.text) if result.fails is not None else "",
         f"{result.agree} of {result.of}",
-        _costs(result),
+        costs_of(result),
         result.works.run,
     )
 
 
-def _costs(result: Result) -> str:
+def costs_of(result: Result) -> str:
+    """Return what a remedy costs, in words; empty where nothing was measured."""
     outcome = result.outcome
     parts = []
     if abs(outcome.unusable_kb) >= 1024:

@@ -16,20 +16,23 @@ _WIDTH = 26
 _LABEL = 30
 
 
-def picture_table(picture: Picture) -> Table:
-    """Return a picture as a table: label, bar, size, and the names of the bar's parts.
+def picture_table(picture: Picture, *, indent: int) -> Table:
+    """Return a picture as a table without a title: label, bar, size, and the names of the bar's parts.
 
     A mark is a | on the bar; the first mark is named. A part at the bar's end is drawn as ▒.
+    indent: columns to its left. They are a part of the labels: rich's Padding lays a table out twice.
     """
-    table = Table(title=picture.title, title_justify="left", box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True, max_width=_LABEL)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, max_width=indent + _LABEL)
     table.add_column(no_wrap=True, width=_WIDTH)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, style="dim")
     for bar in picture.bars:
         marks = [f"{name} {size(value)}" for name, value in bar.marks[:1]]
         marks += [f"▒ {size(value)} {name}" for name, value in bar.parts]
-        table.add_row(Text(plain(bar.label)), _bar(bar, bar.whole(picture)), size(bar.value_kb), ", ".join(marks))
+        table.add_row(
+            Text(" " * indent + plain(bar.label)), _bar(bar, bar.whole(picture)), size(bar.value_kb), ", ".join(marks)
+        )
     return table
 
 

@@ -65,7 +65,8 @@ def print_explanation(
         console.print()
         console.print(Text("What would have changed it", style="bold"))
         for remedy in explanation.remedies:
-            console.print(_indented(Text(f"- {plain(remedy.what)}.\n  Cost: {plain(remedy.cost)}.")))
+            quoted = f"\n  In a replica of this kind: {plain(remedy.measured)}." if remedy.measured else ""
+            console.print(_indented(Text(f"- {plain(remedy.what)}.\n  Cost: {plain(remedy.cost)}.{quoted}")))
     _print_checks(console, explanation)
     if explanation.limits:
         console.print()
@@ -78,7 +79,8 @@ def print_explanation(
 def _print_pictures(console: Console, explanation: Explanation) -> None:
     for picture in explanation.pictures:
         console.print()
-        console.print(_indented(picture_table(picture)))
+        console.print(_indented(Text(picture.title, style="table.title")))
+        console.print(picture_table(picture, indent=2))
 
 
 def _print_checks(console: Console, explanation: Explanation) -> None:

@@ -28,16 +28,21 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
             element.add_property(_xml(key), _xml(value))
         for case in suite.cases:
             element.add_testcase(_case(suite, case))
-        element.update_statistics()
-        if suite.seconds is not None:
-            element.time = round(suite.seconds, 3)
+        if suite.started:
+            element.timestamp = _xml(suite.started)
         properties = element.child(library.Properties)
         if properties is not None:
             # The schema requires properties before the cases.
             element._elem.remove(properties._elem)
             element._elem.insert(0, properties._elem)
-        document.add_testsuite(element)
+        # add_testsuite() would merge two suites of one name, such as those of --repeat.
+        document.append(element)
+    # This counts, and sets the time of each suite to the sum of its cases' times, which claims do not have.
     document.update_statistics()
+    for element, suite in zip(document, suites, strict=True):
+        if suite.seconds is not None:
+            element.time = round(suite.seconds, 3)
+    document.time = round(sum(element.time for element in document), 3)
     # The schema of Jenkins' xUnit plugin (junit-10.xsd) does not allow this attribute here.
     document._elem.attrib.pop("skipped", None)
     text: bytes = document.tostring()
@@ -47,7 +52,10 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
 def _case(suite: Suite, case: Case) -> Any:
     from junitparser import Error, Failure, Skipped, TestCase
 
-    element = TestCase(_xml(case.name), classname=_xml(f"rig.{suite.name}"), time=round(case.seconds or 0.0, 3))
+    element = TestCase(_xml(case.name), classname=_xml(f"rig.{suite.name}"))
+    if case.seconds is not None:
+        # A claim has no duration of its own: a reader shows nothing for it, where 0.000 would be wrong.
+        element.time = round(case.seconds, 3)
     numbers = "\n".join(case.numbers)
     kinds = {"failed": (Failure, "claim"), "broken": (Error, "condition"), "skipped": (Skipped, "not-applicable")}
     if case.status in kinds:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rig.report.time_left import time_left
 from rig.sanitize import plain
+from rig.time_left import time_left
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rig.reproduce.reproduce import Reproduction
+    from rig.reproduce.smallest import Smallest
 
 __all__ = ["print_reproduction", "reproduction_document"]
 
@@ -52,6 +53,8 @@ def print_reproduction(console: Console, result: Reproduction, *, quiet: bool = 
         )  # fmt: skip
     console.print(table)
     _print_left_out(console, result)
+    if result.smallest is not None:
+        _print_smallest(console, result.smallest)
     replica = result.replica
     console.print(
         f"\nSizes divided by {replica.scale:.1f}; a guest of {format_size(replica.memory)}"
@@ -61,6 +64,21 @@ def print_reproduction(console: Console, result: Reproduction, *, quiet: bool = 
         soft_wrap=True,
     )
     console.print(f"run {result.run.id}  {result.directory}\nscenario  {result.scenario}", soft_wrap=True)
+
+
+def _print_smallest(console: Console, smallest: Smallest) -> None:
+    """Print what is left, and how many runs of it were the same."""
+    memory, before = smallest.played.replica.memory, smallest.memory_before
+    guest = "" if memory == before else f", a guest of {format_size(memory)} in place of {format_size(before)}"
+    console.print(
+        f"\nSmallest: {len(smallest.left)} of {smallest.of} parts are needed{guest}; {smallest.probes} runs to find it;"
+        f" {smallest.same} of {smallest.repeats} more runs are the same to the byte.",
+        soft_wrap=True,
+    )
+    for part in smallest.left:
+        console.print(f"  {plain(part.text)}", soft_wrap=True)
+    if not smallest.complete:
+        console.print("The budget did not suffice to try all: --budget.", soft_wrap=True)
 
 
 def _print_left_out(console: Console, result: Reproduction) -> None:
@@ -89,6 +107,19 @@ def reproduction_document(result: Reproduction) -> str:
             "runs": result.runs,
             "fields": [asdict(each) for each in result.compared],
             "left_out": [asdict(each) for each in result.replica.left_out],
+            "smallest": None if result.smallest is None else _smallest(result.smallest),
         },
         indent=1,
     )
+
+
+def _smallest(found: Smallest) -> dict[str, Any]:
+    return {
+        "parts": [part.text for part in found.left],
+        "of": found.of,
+        "memory_before": found.memory_before,
+        "probes": found.probes,
+        "same": found.same,
+        "repeats": found.repeats,
+        "complete": found.complete,
+    }

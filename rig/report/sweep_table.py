@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rig.report.progress_table import STYLES
-from rig.report.time_left import time_left
 from rig.sanitize import plain
+from rig.time_left import time_left
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rig.sweep.row import Row
 
-__all__ = ["SweepTable", "points_table"]
+__all__ = ["SweepTable", "points_table", "shared_lines"]
 
 MOST_ROWS = 40
 NEWEST = 2000
@@ -129,3 +129,13 @@ class SweepTable:
         left = time_left(self._fresh, self._total - self._count, time.monotonic() - self._began)
         done = Text(f"{self._count} of {self._total} runs, {self._running} running{left}", "dim")
         self._live.update(Group(points_table(self._names, list(self._rows), newest=MOST_ROWS), done))
+
+
+def shared_lines(rows: Sequence[Row]) -> list[str]:
+    """Return what is to be known of the numbers of runs that began at a branch point."""
+    points = Counter(row.shared for row in rows if row.shared)
+    return [
+        f"{count} of them began at '{name}' of a common past; sizes after it may differ by some pages from those of"
+        " whole runs (rig help branch), which --whole makes"
+        for name, count in points.items()
+    ]

@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.run.document import Claimed, OomReport, Run, Stall, Verdict
 from rig.sanitize import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
+
+    from rig.run.document import Claimed, OomReport, Run, Stall, Verdict
 
 __all__ = ["LIVE_HAS_LESS", "print_run", "print_verdict", "render_ending", "render_run"]
 
@@ -215,6 +216,10 @@ def _footer(run: Run, directory: Path | None) -> list[RenderableType]:
                 "dim",
             )
         )
+    if run.prefix is not None:
+        began = f"began at '{plain(run.prefix.point)}', {run.prefix.time:.1f} s: its past until there"
+        how = "was saved by this run, for the next ones" if run.prefix.made else "was kept from an earlier run"
+        lines.append(Text(f"{began} {how}; --no-prefix runs all of it", "dim"))
     if run.heard.lost or run.heard.bad_lines:
         lines.append(
             Text(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rig.klog import OomEvent
+from rig.klog.explain.amounts import limit_that_was_hit, managed_kb, unaccounted_kb
 from rig.klog.explain.asked import purpose
-from rig.klog.explain.causes import limit_that_was_hit, managed_kb, unaccounted_kb
 from rig.klog.explain.usable import zone_limit
 from rig.klog.oom.badness import page_table_pages, root_bonus
 from rig.klog.oom.gfp import decode

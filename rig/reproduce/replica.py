@@ -31,7 +31,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Actor:
-    """A process of the scenario. Sizes in bytes, by the words of guest/programs/cast.c.
+    """A process of the scenario. Sizes in bytes, by the words of guest/programs/cast/.
 
     name: its parameters' prefix.
     row: the task of the report that it stands for; None for KERNEL and OTHERS.

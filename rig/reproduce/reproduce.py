@@ -1,43 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Run the scenario of a report, correct the guest's size until memory runs out where it should, and compare."""
+"""Make a scenario from a report, run it, and keep the scenario with the run."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import UsageError
-from rig.experiment.run import Request, run_scenario
-from rig.klog import OomEvent, read
+from rig.image.staging import staging_directory
+from rig.klog import OomEvent
 from rig.klog.kinds import Kind
-from rig.reproduce.agreement import Compared, compare_fingerprints
-from rig.reproduce.fingerprint import Fingerprint, fingerprint_of
+from rig.reproduce.agreement import Compared
+from rig.reproduce.fingerprint import fingerprint_of
+from rig.reproduce.play import Stage, fit_to_empty_guest, play
 from rig.reproduce.replica import Replica
-from rig.reproduce.scaling import DEFAULT_SCALE, OWN_TRIGGERS, replica_of
-from rig.reproduce.scenario_text import probe_files, scenario_files
+from rig.reproduce.scaling import DEFAULT_SCALE, replica_of
+from rig.reproduce.scenario_text import scenario_files
+from rig.reproduce.smallest import Shrink, Smallest, find_smallest
 from rig.run.directory import rewrite_run
 from rig.run.progress import Progress
 from rig.scenario.new import write_directory
-from rig.telemetry.records import read_records
 
 if TYPE_CHECKING:
     from rig.run.document import Run
-    from rig.run.records import Record, Records
 
 __all__ = ["Reproduction", "choose_report", "reproduce"]
 
-MIB = 1 << 20
-MOST_RUNS = 4
-PROCESS = 180 << 10
-"""Bytes that the kernel and a static program need for a process that holds nothing (measured with Debian's 6.1)."""
 SCENARIO = "scenario"
 """Name of the scenario's directory in the directory of the run, where no other was asked for."""
-NEAR = 0.5
-"""The fraction of its growth by which the free room may be off before a run is repeated with another size."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,7 @@ class Reproduction:
     runs: how many runs it took until the guest's size fitted.
     directory: of the run.
     scenario: directory of the scenario.
+    smallest: what was left out to make it small; None where it was not asked for.
     """
 
     replica: Replica
@@ -55,6 +47,7 @@ class Reproduction:
     scenario: Path
     compared: tuple[Compared, ...]
     runs: int
+    smallest: Smallest | None = None
 
     @property
     def agrees(self) -> bool:
@@ -102,150 +95,30 @@ async def reproduce(
     largest: int = DEFAULT_SCALE,
     sets: tuple[str, ...] = (),
     timeout_scale: float = 1.0,
+    shrink: Shrink | None = None,
 ) -> Reproduction:
     """Make a scenario from a report and run it, and return both fingerprints compared.
 
     source: name of the log, for the scenario's story.
     out: directory to keep the scenario in; it must not exist.
     largest: bytes of the largest guest.
+    shrink: how the scenario is made as small as it can be; None to leave it whole.
     Raises UsageError for a report that cannot be played, RigError when rig or the guest fails.
     """
     if out is not None and out.exists():
         raise UsageError("the directory is there already", where=out, remedy="choose another name")
     replica = replica_of(fingerprint_of(event), largest=largest)
     name = out.name if out is not None else "reproduced"
-    with tempfile.TemporaryDirectory(prefix="rig-reproduce-") as staging:
-        if not replica.by_hand:
-            probe = write_directory(Path(staging) / "probe", probe_files(replica))
-            request = Request(scenario=str(probe), sets=sets, timeout_scale=timeout_scale, record=False)
-            _, kept = await run_scenario(request, progress)
-            replica = _fitted(replica, read_records(kept / "events.jsonl"))
-            shutil.rmtree(kept)
-        tried: dict[bool, int] = {}
-        for number in range(1, MOST_RUNS + 1):
-            directory = Path(staging) / str(number) / name
-            write_directory(directory, scenario_files(name, replica, source))
-            request = Request(scenario=str(directory), sets=sets, timeout_scale=timeout_scale)
-            run, kept = await run_scenario(request, progress)
-            records = read_records(kept / "events.jsonl")
-            more = _missing(replica, records, _report_of(kept))
-            if abs(more) <= max(NEAR * replica.growth, MIB) or replica.by_hand or number == MOST_RUNS:
-                break
-            progress.line(f"run {number}: memory ran out {_where(more)}; again with another size")
-            tried[more > 0] = _capacity(replica)
-            if len(tried) == 2:
-                # Too small with the one, too large with the other.
-                more = sum(tried.values()) // 2 - _capacity(replica)
-            replica = replica.with_room(more)
-            shutil.rmtree(kept)
-    scenario = write_directory(kept / SCENARIO if out is None else out, scenario_files(name, replica, source))
-    run = run.model_copy(update={"scenario_directory": str(scenario.absolute())})
+    with staging_directory("reproduce") as staging:
+        stage = Stage(staging, name, source, progress, sets, timeout_scale)
+        played = await play(await fit_to_empty_guest(replica, stage), stage)
+        smallest = None
+        if shrink is not None and played.run.verdict != "error":
+            smallest = await find_smallest(played, stage, shrink)
+            played = smallest.played
+    kept = played.directory
+    files = scenario_files(name, played.replica, source)
+    scenario = write_directory(kept / SCENARIO if out is None else out, files)
+    run = played.run.model_copy(update={"scenario_directory": str(scenario.absolute())})
     rewrite_run(kept, run)
-    ran = _report_of(kept)
-    compared = compare_fingerprints(replica, ran, _before(records, replica))
-    return Reproduction(replica, run, kept, scenario, compared, number)
-
-
-def _where(more: int) -> str:
-    return f"{abs(more) >> 20} MB {'too early' if more > 0 else 'too late'}"
-
-
-def _capacity(replica: Replica) -> int:
-    return replica.limit if replica.limit is not None else replica.memory
-
-
-def _report_of(directory: Path) -> Fingerprint | None:
-    """Return the fingerprint of the run's first OOM report; None when there was none."""
-    with (directory / "console.log").open("rb") as console:
-        events = read(console).events
-    event = next((each for each in events if isinstance(each, OomEvent) and each.kind is Kind.OOM), None)
-    return None if event is None else fingerprint_of(event)
-
-
-def _labelled(records: Records, label: str) -> Record | None:
-    return next((sample for sample in records.of("sample") if sample.get("label") == label), None)
-
-
-def _fitted(replica: Replica, records: Records) -> Replica:
-    """Return the replica with as much memory as its actors need, by what an empty guest of that size could spare."""
-    wanted = sum(actor.held + PROCESS * (1 + actor.forks) for actor in replica.actors) + replica.growth
-    if replica.limit is not None:
-        return replica.with_room(wanted - replica.limit)
-    meminfo = (_labelled(records, "start") or {}).get("meminfo") or {}
-    return replica.with_room(wanted - int(meminfo.get("MemAvailable", 0)) * 1024) if meminfo else replica
-
-
-def _missing(replica: Replica, records: Records, ran: Fingerprint | None) -> int:
-    """Return the bytes by which the guest, or the cgroup's limit, should be larger; negative for smaller.
-
-    When all actors hold their memory, `growth` should be left for the trigger.
-    """
-    held = _labelled(records, "held")
-    lost = any(str(line.get("text", "")).startswith("lost") for line in records.of("line"))
-    killed = held is not None and _oom_kills(held) > _oom_kills(_labelled(records, "start"))
-    if held is not None and not lost and not killed:
-        short = _short_of_its_size(replica, ran)
-        return replica.growth - _room(replica, records, held) if short is None else short
-    # Memory ran out while the actors took theirs: what the first report counts is what they had by then.
-    wanted = sum(actor.held for actor in replica.actors)
-    if ran is None:
-        return replica.growth
-    before = _before(records, replica)
-    had = sum(max(size - before.get(kind, 0), 0) for kind, size in ran.kinds.items()) * 1024
-    return max(wanted - had, 0) + replica.growth
-
-
-def _short_of_its_size(replica: Replica, ran: Fingerprint | None) -> int | None:
-    """Return the bytes by which the invoker was smaller than it should be when memory ran out.
-
-    None where it takes memory of another kind or copies what it holds, and where the report has no row of it.
-    """
-    report = replica.report
-    actor = next((each for each in replica.actors if each.trigger), None)
-    if actor is None or actor.trigger not in OWN_TRIGGERS or actor.child:
-        return None
-    row = next((holder for holder in report.holders if holder.pid == report.invoker_pid), None)
-    if ran is None or row is None:
-        return None
-    own = next((holder for holder in ran.holders if holder.pid == ran.invoker_pid), None)
-    return None if own is None or own.comm != row.comm else int(row.rss_kb / replica.scale - own.rss_kb) * 1024
-
-
-def _room(replica: Replica, records: Records, held: Record) -> int:
-    """Return the bytes that could still be had when all actors held their memory."""
-    if replica.limit is not None:
-        looked = next((each for each in records.of("read") if each.get("label") == "held"), {})
-        text = str(looked.get("text", "")).strip()
-        return replica.limit - int(text) if text.isdecimal() else replica.growth
-    meminfo = held.get("meminfo") or {}
-    swap = int(meminfo.get("SwapFree", 0)) if replica.report.swap_free_kb is not None else 0
-    full = int((replica.report.swap_free_kb or 0) / replica.scale)
-    return (int(meminfo.get("MemAvailable", 0)) + max(swap - full, 0)) * 1024
-
-
-def _oom_kills(sample: Record | None) -> int:
-    return int(((sample or {}).get("vmstat") or {}).get("oom_kill", 0))
-
-
-def _before(records: Records, replica: Replica) -> Mapping[str, int]:
-    """Return the kB by kind that the guest held before its first actor; nothing for a cgroup, which was empty."""
-    meminfo = (_labelled(records, "start") or {}).get("meminfo") or {}
-    if replica.limit is not None or not meminfo:
-        return {}
-
-    def number(*names: str) -> int:
-        return sum(int(meminfo.get(name, 0)) for name in names)
-
-    shmem = number("Shmem")
-    huge = number("HugePages_Total") * number("Hugepagesize")
-    found = {
-        "anonymous": max(number("Active(anon)", "Inactive(anon)") - shmem, 0),
-        "shmem": shmem,
-        "cache": number("Active(file)", "Inactive(file)"),
-        "unevictable": number("Unevictable"),
-        "slab": number("SUnreclaim"),
-        "reclaimable slab": number("SReclaimable"),
-        "page tables": number("PageTables", "SecPageTables"),
-    }
-    counted = sum(found.values()) + number("MemFree", "KernelStack") + huge
-    return {**found, "uncounted": max(number("MemTotal") - counted, 0)}
+    return Reproduction(played.replica, run, kept, scenario, played.compared, played.runs, smallest)

@@ -19,8 +19,9 @@ from rig.reproduce.replica import (
     whole_megabytes,
 )
 from rig.reproduce.sharing import Share, families_of, shares_of
+from rig.reproduce.trigger import OWN_TRIGGERS, trigger_of, what_is_not_played
 
-__all__ = ["DEFAULT_SCALE", "OWN_TRIGGERS", "replica_of"]
+__all__ = ["DEFAULT_SCALE", "replica_of"]
 
 KIB, MIB = 1 << 10, 1 << 20
 DEFAULT_SCALE = 512 << 20
@@ -33,20 +34,15 @@ WORTH = 0.01
 """The fraction of the memory below which a kind of memory is not played."""
 GROWTH, OTHER_GROWTH = 0.02, 0.006
 """The fraction of the memory that the invoker takes last: as memory of its own, and as memory of another kind."""
+FREE_SWAP = 0.10
+"""The fraction of swap that must be free for the actors to be kept out of it."""
+ACTORS = "actors"
+"""Cgroup of the actors of a report in which the machine ran out of memory with swap free."""
 ROOT_BONUS = 30
 """What kernels before 3.14 took off the oom_score_adj of root's tasks: 3 % of memory (a63d83f427fb)."""
 PAGE = 4 * KIB
 TABLE_SPAN = 512
 """Pages that one page of page table maps (x86-64)."""
-
-TRIGGERS = {
-    "anonymous": "anonymous", "zero-page": "anonymous", "fault": "anonymous", "": "anonymous",
-    "copy-on-write": "copy-on-write", "file-read": "file-read", "shared": "shared", "page-table": "page-table",
-    "fork": "fork", "pipe": "pipe", "slab": "slab", "network": "network", "swap-in": "swap-in",
-}  # fmt: skip
-"""The path of a report -> the trigger of guest/programs/cast.c that takes it."""
-OWN_TRIGGERS = ("anonymous", "copy-on-write", "swap-in")
-"""Triggers that take memory of the invoker's own, which its row shows."""
 
 
 def replica_of(report: Fingerprint, *, largest: int = DEFAULT_SCALE) -> Replica:
@@ -89,13 +85,13 @@ class _Scaler:
 
     def replica(self) -> Replica:
         report = self.report
-        trigger = self.trigger()
+        trigger = trigger_of(report, GROWTH * self.total_kb)
         growth = self.scaled((GROWTH if trigger in OWN_TRIGGERS else OTHER_GROWTH) * self.total_kb) if trigger else 0
-        actors = self.actors(growth)
+        actors = self.actors(growth, trigger)
         limit = report.limit
         total = int(self.total_kb * KIB / self.scale)
         swap = self.swap()
-        self.say_what_is_not_played()
+        self.left_out += what_is_not_played(report, trigger, self.worth)
         cache = sum(max(actor.sizes.get("cache", 0), actor.sizes.get("file", 0)) for actor in actors)
         disk = cache + (max(64 * MIB, 4 * growth) if trigger == "file-read" else 0)
         memory = whole_megabytes(total + BESIDE_A_CGROUP if limit is not None else max(total + OVERHEAD, SMALLEST))
@@ -105,10 +101,10 @@ class _Scaler:
             scale=self.scale,
             memory=memory,
             swap=swap,
-            cgroup=_cgroup(limit.task) if limit is not None else "",
-            limit_owner=_cgroup(limit.owner) if limit is not None else "",
+            cgroup=self.cgroup(),
+            limit_owner=_cgroup(limit.owner) if limit is not None else self.cgroup(),
             limit=self.scaled(self.total_kb) if limit is not None else None,
-            swap_limit=self.scaled(limit.swap_kb) if limit is not None and limit.swap_kb is not None else None,
+            swap_limit=self.swap_limit(actors),
             growth=growth,
             disk=whole_megabytes(disk) if disk else 0,
             huge_pages=round(self.scaled(huge) / (2 * MIB)),
@@ -127,56 +123,50 @@ class _Scaler:
             return whole_megabytes(self.scaled(min(wanted, 4 * self.total_kb))) if wanted else 0
         return whole_megabytes(self.scaled(report.swap_total_kb)) if report.swap_total_kb else 0
 
-    def say_what_is_not_played(self) -> None:
-        report = self.report
-        if report.zone is not None:
-            self.leave_out("zone", f"a request bound to zone {report.zone}: all of a small guest is in zone DMA32")
-        if report.scope in ("cpuset", "mempolicy"):
-            self.leave_out("scope", "the guest has one node; its memory stands for the node that ran out")
-        if report.limit is not None and report.limit.counter == "kmem":
-            self.leave_out("limit", "cgroup v2 has no limit of kernel memory alone; memory.max stands for it")
-        if report.limit is not None and report.limit.counter == "memory+swap":
-            self.leave_out("limit", "cgroup v2 bounds memory and swap apart: memory.max and memory.swap.max")
-        if report.bonus == "memory":
-            self.leave_out(
-                "root's bonus", "its kernel spared root's tasks 3 % of memory: oom_score_adj is 30 lower here"
-            )
-        if report.request not in ("user", "kernel", ""):
-            self.leave_out("request", f"no guest program makes a request of this kind: {report.request}")
-        if report.path not in TRIGGERS and report.scope != "sysrq":
-            self.leave_out("path", f"no guest program asks for memory by this path: {report.path}")
-        if report.order is not None and report.order > 3:
-            self.leave_out("order", "requests above order 3 do not call the OOM killer")
-        if report.path == "" and report.request == "kernel":
-            self.leave_out("path", "the report does not show it; a kernel allocation is made")
-        elif report.path == "":
-            self.leave_out("path", "the report does not show it; a page fault of anonymous memory is made")
-        if self.worth(report.kinds.get("reclaimable slab", 0)):
-            self.leave_out("reclaimable slab", "the kernel gives it back before it kills; not played")
-        if any(holder.swap_kb for holder in report.holders) or report.swap_total_kb:
-            self.leave_out(
-                "kind of swap", "the report does not tell; it is compressed memory here, of pages that need almost none"
-            )
+    def keeps_swap_free(self) -> bool:
+        """Return whether the machine ran out of memory with swap free: what it needed could not be swapped out.
 
-    def actors(self, growth: int) -> list[Actor]:
+        The actors, which never use their memory again, would be. A bound on their swap keeps them in memory.
+        """
+        total, free = self.report.swap_total_kb or 0, self.report.swap_free_kb or 0
+        return self.report.limit is None and self.report.scope != "sysrq" and free > FREE_SWAP * total
+
+    def swap_limit(self, actors: list[Actor]) -> int | None:
+        """Return the bytes of swap that the actors may use together; None for no bound."""
+        if self.keeps_swap_free():
+            return sum(actor.sizes.get("swapped", 0) for actor in actors)
+        limit = self.report.limit
+        return self.scaled(limit.swap_kb) if limit is not None and limit.swap_kb is not None else None
+
+    def cgroup(self) -> str:
+        """Return the cgroup of the actors; empty for the root."""
+        if self.report.limit is not None:
+            return _cgroup(self.report.limit.task)
+        return ACTORS if self.keeps_swap_free() else ""
+
+    def actors(self, growth: int, trigger: str) -> list[Actor]:
         """Return the processes in the order in which they take their memory; the invoker is the last one."""
         report = self.report
         played, rest = self.chosen()
         shares = shares_of(report, played + rest, WORTH * self.total_kb)
         families = families_of(report, self.total_kb, played, shares)
-        if families.factor < 1:
+        present = report.kinds.get("anonymous", 0)
+        if len(report.holders) == 1 and shares[report.holders[0].pid].anon > 2 * present > 0:
+            # What one process holds is there, whatever the counters say.
+            self.leave_out("anonymous", f"the report counts {present // 1024} MB, and one task alone has more")
+        elif families.factor < 1:
             self.leave_out(
                 "holders",
                 f"the tasks claim more than there is; each is taken as {families.factor:.0%} of what its row says",
             )
             shares = {pid: replace(each, anon=int(each.anon * families.factor)) for pid, each in shares.items()}
-        cgroup = _cgroup(report.limit.task) if report.limit is not None else ""
+        cgroup = self.cgroup()
         actors = []
         for holder in played:
             if holder.pid in families.taken:
                 continue
             actors.append(self.actor(holder, shares[holder.pid], cgroup, families.of.get(holder.pid)))
-        actors = self.with_trigger(actors, growth, cgroup)
+        actors = self.with_trigger(actors, growth, trigger, cgroup)
         others = self.others(rest, shares, cgroup)
         kernel = self.kernel(played, cgroup)
         return [*([kernel] if kernel else []), *([others] if others else []), *actors]
@@ -226,21 +216,11 @@ class _Scaler:
             return holder.adj - ROOT_BONUS
         return holder.adj
 
-    def trigger(self) -> str:
-        """Return how the invoker asks for the last memory; empty where nobody of the report does."""
-        report = self.report
-        if report.scope == "sysrq" or report.invoker is None:
-            return ""
-        if (report.order or 0) > 0 or (report.path == "" and report.request in ("kernel", "nofs", "noio")):
-            return "slab"
-        return TRIGGERS.get(report.path, "anonymous")
-
-    def with_trigger(self, actors: list[Actor], growth: int, cgroup: str) -> list[Actor]:
+    def with_trigger(self, actors: list[Actor], growth: int, trigger: str, cgroup: str) -> list[Actor]:
         """Give the invoker its trigger, and put it at the end."""
         report = self.report
-        if not self.trigger() or report.invoker is None:
+        if not trigger or report.invoker is None:
             return actors
-        trigger = self.trigger()
         order = min(report.order or 0, 3)
         mine = next((actor for actor in actors if _plays(actor, report)), None)
         if mine is None:

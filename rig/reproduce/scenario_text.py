@@ -53,6 +53,9 @@ def _toml(name: str, replica: Replica) -> Iterator[str]:
         swap = "max" if replica.swap_limit is None else str(replica.swap_limit)
         yield from _parameter("swap_max", "text", swap, "memory.swap.max of that cgroup")
         yield from _parameter("oom_group", "bool", report.group, "memory.oom.group of the victim's cgroup")
+    elif replica.swap_limit is not None:
+        what = "memory.swap.max of the actors: in the report swap was free, and they are not to go there"
+        yield from _parameter("swap_max", "text", str(replica.swap_limit), what)
     yield from _guest(replica)
     yield "[[programs]]"
     yield 'name = "cast"'
@@ -121,7 +124,7 @@ def _sysctls(replica: Replica) -> dict[str, int]:
     if replica.huge_pages:
         found["vm.nr_hugepages"] = replica.huge_pages
     if "slab" in kinds or "slab" in triggers:
-        # One message of 28 KB at a time, in queues of up to 512 MB (guest/programs/cast.c).
+        # One message of 28 KB at a time, in queues of up to 512 MB (send_messages(), guest/programs/cast/memory.c).
         found |= {"kernel.msgmax": 65536, "kernel.msgmnb": 1 << 30}
         found |= {"kernel.keys.root_maxbytes": 1 << 30, "kernel.keys.root_maxkeys": 1 << 20}
         found |= {"kernel.keys.maxbytes": 1 << 30, "kernel.keys.maxkeys": 1 << 20}
@@ -140,6 +143,8 @@ def _plan(replica: Replica) -> Iterator[str]:
         yield from _step("cgroup", name=group, **{"memory.oom.group": "{{ oom_group }}"})
         yield from _step("sample", label="start", cgroup=replica.limit_owner)
     else:
+        if replica.swap_limit is not None:
+            yield from _step("cgroup", name=replica.cgroup, **{"memory.swap.max": "{{ swap_max }}"})
         yield from _step("sample", label="start")
     arguments = ["--disk", "/dev/zram0"] if replica.disk else []
     yield "[[plan.steps]]"
@@ -237,7 +242,7 @@ def _claims(replica: Replica) -> Iterator[str]:
         )
 
 
-# Paths that cast.c takes and the trace of a run shows by name.
+# Paths that cast takes and the trace of a run shows by name.
 _TOLD = ("anonymous", "copy-on-write", "file-read", "shared", "page-table", "fork", "pipe", "network", "swap-in")
 
 

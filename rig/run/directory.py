@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from rig.disk import cannot_write
 from rig.errors import RigError, UsageError
+from rig.in_use import hold, lock_unused
+from rig.remove_tree import remove_tree
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
 from rig.validation import describe_first
@@ -42,6 +44,7 @@ __all__ = [
     "run_directories",
     "runs_directory",
     "unfinished_directory",
+    "use_run",
 ]
 
 logger = logging.getLogger(__name__)
@@ -77,9 +80,8 @@ class OpenRun:
     def keep(self, run: Run) -> None:
         """Write run.json. From then on the directory is kept and gets its final name."""
         self.whole = False
-        text = seal(run.model_dump_json(indent=2)) + "\n"
         try:
-            write_whole(self.directory / RUN_FILE, text.encode())
+            write_whole(self.directory / RUN_FILE, _text(run))
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
         self.whole = True
@@ -125,15 +127,19 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
         yield directory
     finally:
         os.close(lock)
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 def rewrite_run(directory: Path, run: Run) -> None:
     """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
     try:
-        write_whole(directory / RUN_FILE, (run.model_dump_json(indent=2) + "\n").encode())
+        write_whole(directory / RUN_FILE, _text(run))
     except OSError as error:
         raise _cannot_write(directory, error) from error
+
+
+def _text(run: Run) -> bytes:
+    return (seal(run.model_dump_json(indent=2)) + "\n").encode()
 
 
 def finish_directory(directory: Path, final: Path) -> None:
@@ -296,11 +302,24 @@ def _written(path: Path) -> int:
 def remove_run(directory: Path) -> None:
     """Remove a run. It is renamed first, so that no list shows half a run and `rig clean` finds what is left of it.
 
-    Raises RigError when the directory cannot be renamed.
+    Raises RigError when another rig uses the run, and when the directory cannot be renamed.
     """
     aside = directory.with_name(f"{UNFINISHED}{directory.name}")
-    try:
-        directory.rename(aside)
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-    shutil.rmtree(aside, ignore_errors=True)
+    with lock_unused(directory) as free:
+        if not free:
+            raise RigError(
+                "another rig uses the run, for a replay, a branch or an export",
+                where=directory,
+                remedy="wait for it, or end it",
+            )
+        try:
+            directory.rename(aside)
+        except OSError as error:
+            raise _cannot_write(directory, error) from error
+    remove_tree(aside)
+
+
+def use_run(directory: Path) -> None:
+    """Mark a run as in use until this process ends. Raises RigError when it is gone or is being removed."""
+    if not hold(directory):
+        raise RigError("the run was removed by another rig", where=directory, remedy="'rig runs' lists the runs")

@@ -22,6 +22,7 @@ __all__ = [
     "Frame",
     "OomReport",
     "Phase",
+    "Prefix",
     "ProgramRun",
     "Ranked",
     "RecordedGuest",
@@ -107,7 +108,7 @@ class RecordedLayer(Model):
     """A layer of a program's root file system that the guest had on a separate NVDIMM. size: bytes."""
 
     digest: str
-    size: int
+    size: int = Field(gt=0, le=1 << 40)
     path: str = ""
 
 
@@ -137,7 +138,7 @@ class RecordedGuest(Model):
     snapshot: str
     """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
     prealloc: bool = False
-    layers: tuple[RecordedLayer, ...] = ()
+    layers: tuple[RecordedLayer, ...] = Field((), max_length=8)
     continuation_size: int = Field(0, ge=0, le=1 << 26)
     """Bytes of the NVDIMM for a continuation. Guests of earlier versions have none."""
     continuation: str = ""
@@ -351,6 +352,23 @@ class Branch(Model):
     """Position among the futures of one call."""
 
 
+class Prefix(Model):
+    """The kept past that a run began with, in place of running these steps again."""
+
+    point: str
+    """Name of the branch point: a step `branch` of the plan."""
+    key: str
+    """Key of the branch point in the cache."""
+    step: int
+    """Index of the first step of the plan that this run executed itself."""
+    time: float
+    """Guest seconds at which the past ends. The recording begins there."""
+    made: bool = False
+    """Whether this run made the prefix, rather than finding it in the cache."""
+    content: str = ""
+    """Key of the payload that this run would have had from the boot on: its plan and its programs."""
+
+
 class Run(Model):
     """The content of run.json."""
 
@@ -389,6 +407,8 @@ class Run(Model):
     parent: str | None = None
     """Id of the run that this one was branched off."""
     branch: Branch | None = None
+    prefix: Prefix | None = None
+    """The kept past that the run began with; None for a run that began at the boot."""
     stalls: tuple[Stall, ...] = ()
     end_reason: str = ""
     steps: Many[StepResult] = ()

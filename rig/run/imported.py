@@ -16,12 +16,15 @@ LARGEST = 4096
 
 
 def write_imported(directory: Path, parts: dict[str, str]) -> None:
-    """Write the list of imported parts into a run's directory. parts: kind -> key of the cache entry."""
+    """Write the list of imported parts into a run's directory. parts: name -> key of the cache entry.
+
+    A name is the part's kind, and for layers its kind and number: layer-1.
+    """
     write_whole(directory / IMPORTED_FILE, (json.dumps({"parts": parts}, indent=1) + "\n").encode())
 
 
 def read_imported(directory: Path) -> dict[str, str] | None:
-    """Return the imported parts of a run, kind -> key, or None for a run that was recorded on this host.
+    """Return the imported parts of a run, name -> key, or None for a run that was recorded on this host.
 
     Raises RigError when the file is damaged.
     """

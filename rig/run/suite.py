@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,7 @@ class Case:
 
     message: why the case did not pass, on one line.
     numbers: the values that it was judged on.
+    seconds: how long it took; None for a claim, all of which are judged over one run.
     """
 
     name: str
@@ -37,12 +38,15 @@ class Case:
 class Suite:
     """One run, sweep point or kernel as a test suite.
 
+    seconds: host seconds that all of it took.
+    started: its start in host time, ISO 8601; empty if not known.
     file: path of the source, for annotations.
     """
 
     name: str
     cases: tuple[Case, ...]
     seconds: float | None = None
+    started: str = ""
     file: str = ""
     properties: tuple[tuple[str, str], ...] = ()
 
@@ -80,6 +84,7 @@ def suite_of_run(run: Run) -> Suite:
         name=run.scenario,
         cases=cases_of_claims(run.claims, run.verdict, run.reason),
         seconds=run.host_seconds,
+        started=run.started,
         file=f"{run.scenario_directory}/scenario.toml" if run.scenario_directory else "",
         properties=(
             ("run", run.id),
@@ -87,5 +92,14 @@ def suite_of_run(run: Run) -> Suite:
             ("kernel", run.environment.kernel),
             ("kernel_package", run.environment.kernel_package),
             *((f"set.{name}", value) for name, value in run.settings.items()),
+            *_times(run),
         ),
     )
+
+
+def _times(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield where the run's time went: host seconds a phase, and guest seconds."""
+    if run.guest_seconds is not None:
+        yield "guest_seconds", f"{run.guest_seconds:.3f}"
+    for phase in run.phases:
+        yield f"host_seconds.{phase.name}", f"{phase.host_seconds:.3f}"

@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rig.klog import Log, OomEvent, PanicEvent
-from rig.klog.kinds import Kind
 from rig.run.badness import Candidate, candidates, rss_slack
 from rig.run.process_names import Process, process_names
 from rig.run.records import Record, Records
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.settings import Settings
+
+if TYPE_CHECKING:
+    from rig.klog import Log, OomEvent, PanicEvent
 
 __all__ = ["KIB", "Evidence", "processes"]
 
@@ -58,6 +59,9 @@ class Evidence:
 
         A request that failed without a kill has a report of the same form, and SysRq m prints one: neither is an OOM.
         """
+        from rig.klog import OomEvent
+        from rig.klog.kinds import Kind
+
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
         return tuple(
@@ -67,6 +71,8 @@ class Evidence:
         )
 
     def panics(self) -> tuple[PanicEvent, ...]:
+        from rig.klog import PanicEvent
+
         return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
     def page_size(self) -> int:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
+from rig.remove_tree import remove_tree
 
 __all__ = ["check_name", "new_scenario", "write_directory"]
 
@@ -46,7 +46,7 @@ def write_directory(directory: Path, files: Mapping[str, str]) -> Path:
         for file, text in files.items():
             (directory / file).write_text(text, encoding="utf-8")
     except OSError as error:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
         raise RigError(f"the directory cannot be written: {error.strerror}", where=directory) from error
     return directory
 

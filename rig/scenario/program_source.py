@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -141,7 +142,7 @@ def _file(program: Program, path: Path, where: str) -> ProgramFile:
 def _code(directory: Path, source: str, where: str) -> Path:
     """Return a C or Python file: the one beside scenario.toml, else the one in guest/programs or guest/python.
 
-    A name without a suffix is that of a C file.
+    A name without a suffix is that of a C file, or of a directory of C files in guest/programs.
     """
     name = source if Path(source).suffix in (".c", ".py") else f"{source}.c"
     own = (directory / name).resolve()
@@ -149,6 +150,9 @@ def _code(directory: Path, source: str, where: str) -> Path:
     for path in (own, *(room / name for room in rooms)):
         if path.is_file():
             return path
+    several = rooms[0] / source
+    if re.fullmatch(r"[\w-]+", source) and several.is_dir():
+        return several
     there = [entry.name for room in (directory, *rooms) for entry in room.glob("*.[cp]*")]
     raise UsageError(
         f"the program's source '{source}' is missing",

@@ -160,7 +160,8 @@ class ScenarioFile(Strict):
     title: str
     summary: str
     parameters: dict[str, Parameter] = Field(default_factory=dict)
-    guest: GuestNeeds = GuestNeeds()
+    # A default instance would build pydantic's validator at import, 30 ms that rig exec never needs.
+    guest: GuestNeeds = Field(default_factory=GuestNeeds)
     sysctls: dict[str, str | int] = Field(default_factory=dict)
     programs: tuple[Program, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -29,7 +29,7 @@ PLAIN_FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def words() -> dict[str, Declared]:
     """Return every word of the language."""
-    # Imported on demand, for start-up time: these modules import rig.klog, which checking settings does not need.
+    # Imported on demand, for start-up time: checking settings does not need them.
     import rig.scenario.functions.arithmetic
     import rig.scenario.functions.log
     import rig.scenario.functions.names

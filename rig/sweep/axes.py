@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ class SweepPlan:
             for values in itertools.product(*(axis.values for axis in self.axes)):
                 yield tuple(zip(names, values, strict=True))
         yield from self.extra
+
+    @property
+    def size(self) -> int:
+        """The number of runs: of points, times the repeats."""
+        product = math.prod(len(axis.values) for axis in self.axes) if self.axes else 0
+        return (product + len(self.extra)) * self.repeat
 
     @property
     def names(self) -> tuple[str, ...]:

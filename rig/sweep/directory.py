@@ -101,10 +101,18 @@ def write_plan(path: Path, plan: SweepPlan) -> None:
 
 
 def list_sweeps() -> list[Path]:
-    """Return the directories of all sweeps, oldest first."""
-    found = sweeps_directory().glob(f"*/{PLAN}") if sweeps_directory().is_dir() else []
+    """Return the directories of all sweeps, oldest first, with those that have lost their plan."""
+    root = sweeps_directory()
+    found = {path.parent for name in (PLAN, JOURNAL) for path in root.glob(f"*/{name}")} if root.is_dir() else set()
     # The first 15 characters of an id are date and time; the file's time orders sweeps of the same second.
-    return sorted((path.parent for path in found), key=lambda path: (path.name[:15], (path / PLAN).stat().st_mtime_ns))
+    return sorted(found, key=lambda path: (path.name[:15], _written(path / PLAN), path.name))
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def find_sweep(sweep: str) -> SweepDirectory:
@@ -113,7 +121,7 @@ def find_sweep(sweep: str) -> SweepDirectory:
     Raises UsageError when no sweep, or more than one, matches.
     """
     path = Path(sweep).expanduser()
-    if (path / PLAN).is_file():
+    if (path / PLAN).is_file() or (path / JOURNAL).is_file():
         return _open(path.resolve())
     directories = list_sweeps()
     if sweep == "last" and directories:
@@ -144,6 +152,10 @@ def _open(path: Path) -> SweepDirectory:
             extra=tuple(tuple((name, value) for name, value in point) for point in content["extra"]),
             repeat=content["repeat"],
         )
+    except FileNotFoundError:
+        raise RigError(
+            f"{PLAN} is missing", where=path, remedy=f"{JOURNAL} beside it holds the finished runs"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RigError(
             f"not a sweep: {type(error).__name__}: {error}",

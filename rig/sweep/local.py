@@ -19,9 +19,13 @@ __all__ = ["LocalExecutor"]
 
 
 class LocalExecutor:
-    """An executor that runs each task as a guest of this process."""
+    """An executor that runs each task as a guest of this process.
 
-    def __init__(self, jobs: int | None = None, store: Store | None = None) -> None:
+    share: whether tasks that have a past in common begin at a branch point.
+    """
+
+    def __init__(self, jobs: int | None = None, store: Store | None = None, *, share: bool = True) -> None:
+        self.share = share
         self.capacity = Capacity(jobs)
         self._store = store or Store()
 
@@ -58,6 +62,8 @@ class LocalExecutor:
 
     def _pasts(self, tasks: list[PointTask]) -> Pasts:
         """Return the pasts that tasks of one sweep have in common."""
+        if not self.share:
+            return Pasts(self._store, {})
         try:
             scenario = load_scenario(tasks[0].scenario)
             found = shared_pasts(self._store, scenario, [task.sets for task in tasks])

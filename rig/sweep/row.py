@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Row(BaseModel):
-    """The result of one run of one point; rig/sweep/table.py documents the columns made of it."""
+    """The result of one run of one point; rig/sweep/columns.py documents the columns made of it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

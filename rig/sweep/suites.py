@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from rig.run.suite import Case, Suite, cases_of_claims
 from rig.sweep.axes import SweepPlan
+from rig.sweep.columns import agreement
 from rig.sweep.row import Row
-from rig.sweep.table import agreement
 
 __all__ = ["suites_of_rows"]
 

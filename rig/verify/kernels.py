@@ -19,6 +19,7 @@ from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import Lab, Task, measure
+from rig.whole_file import write_whole
 
 __all__ = ["Verified", "as_json", "verify_kernel", "verify_kernels", "with_controls"]
 
@@ -84,7 +85,7 @@ async def verify_kernel(
         directory=directory,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "verify.json").write_text(json.dumps(as_json(verified), indent=1) + "\n")
+    write_whole(directory / "verify.json", (json.dumps(as_json(verified), indent=1) + "\n").encode())
     return verified
 
 

@@ -3,7 +3,7 @@
 
     python -m tests.benchmarks.klog_certainty [--wrong]
 
-Inputs: reports that guests printed (tests/klog/data), and reports made by changing figures of one
+Inputs: reports that guests printed (tests/klog/data, tests/klog/causes), and reports made by changing figures of one
 (tests/klog/test_causes.py). Prints a table; --wrong names the inputs that were judged wrongly.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from rig.klog import read
 from rig.klog.explain import explain
 from tests.klog import made
+from tests.klog.causes import KERNELS, TABLE, archived
 from tests.klog.test_causes import CASES, GUESTS
 from tests.klog.test_guest_logs import DATA
 
@@ -32,6 +33,10 @@ def _inputs() -> Iterator[tuple[str, str, bytes, str, str]]:
         cause = GUESTS.get(path.stem.split("-")[2])
         if cause is not None:
             yield "printed by guests", path.stem, path.read_bytes(), "oom", cause
+    for suite in KERNELS:
+        for name, log in archived(suite).items():
+            if TABLE[name].cause:
+                yield "printed by guests", f"{suite}-{name}", log, TABLE[name].kind, TABLE[name].cause
     for name, (lines, _certainty, _words) in CASES.items():
         cause = "processes" if name == "many of one name" else name
         yield "made by changing figures", name, made.serial(lines), "oom", cause

@@ -3,7 +3,7 @@
 
     python -m tests.benchmarks.klog_samples DIR [--show KIND]
 
-A sample is a text file: header lines (`TITLE:`, `ALT:`, `TYPE:`, `CORRUPTED: Y`, ...), an empty line, the
+A sample is a text file: header lines (`TITLE:`, `ALT:`, `TYPE:`, `CORRUPTED: Y`, `FILE:` to blame, ...), an empty line, the
 log and, where it has one, after an empty line `REPORT:` and the report cut out of it. A sample without a
 title holds no crash. Files below `oom/` are OOM reports without a header: they count when every field was
 read and no line is left over.
@@ -28,6 +28,7 @@ class Sample:
     path: Path
     titles: list[str] = field(default_factory=list)
     corrupted: bool = False
+    file: str | None = None
     log: bytes = b""
 
     @property
@@ -51,6 +52,8 @@ def load(path: Path) -> Sample:
             sample.titles.insert(0, value)
         elif key == "ALT":
             sample.titles.append(value)
+        elif key == "FILE":
+            sample.file = value
         elif key == "CORRUPTED":
             sample.corrupted = value == "Y"
     end = rest.rfind(b"\n\nREPORT:")
@@ -104,6 +107,7 @@ def score(directory: Path, *, show: str | None = None, only: str | None = None) 
         "title": "exact title",
         "any": "title or an alternative",
         "function": "function to blame",
+        "file": "file to blame",
         "corrupted": "cut or interleaved recognised",
     }
     scores = {key: Score(name) for key, name in names.items()}
@@ -121,7 +125,8 @@ def score(directory: Path, *, show: str | None = None, only: str | None = None) 
             crashes = [event for event in read([sample.log]).events if event.kind.crash]
             event = crashes[0] if crashes else None
             good = judge(sample, event)
-            wanted, title = sample.titles[0] if sample.titles else "no crash", event.title if event else None
+            wanted = sample.file or (sample.titles[0] if sample.titles else "no crash")
+            title = (getattr(event, "file", None) if sample.file else event.title) if event else None
         for key, right in good.items():
             scores[key].add(right)
             if key == show and not right:
@@ -131,6 +136,8 @@ def score(directory: Path, *, show: str | None = None, only: str | None = None) 
 
 def judge(sample: Sample, event: Event | None) -> dict[str, bool]:
     """Return which figures the first crash read from a sample is right by."""
+    if sample.file is not None:
+        return {"file": (getattr(event, "file", None) or "") == sample.file}
     if not sample.titles:
         return {"clean": event is None}
     ours = {event.title, *event.alternatives} if event is not None else set()
@@ -148,7 +155,7 @@ def judge(sample: Sample, event: Event | None) -> dict[str, bool]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--show", choices=["oom", "clean", "found", "title", "any", "function", "corrupted"])
+    parser.add_argument("--show", choices=["oom", "clean", "found", "title", "any", "function", "file", "corrupted"])
     parser.add_argument("--only", help="score the samples whose file name matches this expression")
     options = parser.parse_args(arguments)
     if not options.directory.is_dir():

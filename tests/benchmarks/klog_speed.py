@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rig.klog import read_events
+from rig.klog.follow import Follower
 from tests.klog import made
 
 _QUIET = (
@@ -113,6 +114,11 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{name:18} {size:7.0f} MB  {events:6d} events  {found:7.1f} MB/s  grep -c {grep:8.1f} MB/s  peak "
                 f"memory +{grown} kB"
             )
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        follower = Follower()
+        events = sum(1 for piece in pieces(quiet) for _ in follower.feed(piece))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(f"{'followed':18} {quiet.stat().st_size / 1e6:7.0f} MB  {events:6d} events  peak memory +{grown} kB")
         explain = [sys.executable, "-c", "from rig.cli import main; main()", "explain", str(one)]
         print(
             f"rig explain, one report: {shell(explain):.2f} s  (python -c pass: "

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Run rig under every QEMU that Debian serves, and print a table: what works under each, and how fast it is.
 
-    python -m tests.benchmarks.qemu_versions [--only sid,trixie] [--scenarios all] [--verify] [--roots DIR]
+    python -m tests.benchmarks.qemu_versions [--only sid,trixie] [--columns replay,gdb] [--results DIR] [--roots DIR]
 
 Each suite's qemu-system-x86 is extracted into a directory by mmdebstrap, and started from there by its own dynamic
-loader: nothing is installed on the host, and neither root nor chroot is needed. The versions take turns in each round,
-so that a busy hour of the host slows all of them; the ratio is that of the medians to bookworm's.
+loader: nothing is installed on the host, and neither root nor chroot is needed. What a column found is kept in a file a
+suite, so that a table can be made of several calls: `--columns speed` measures the speed alone. For the speed the
+versions take turns in each round, so that a busy hour of the host slows all of them; the ratio is that of the medians to
+bookworm's.
 """
 
 from __future__ import annotations
@@ -18,13 +20,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from rig.image.apt import host_mirror
+from rig.machine.qemu import find_qemu
 
 SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid")
 BOUND = 1.25
@@ -39,22 +44,32 @@ export QEMU_MODULE_DIR=$root/usr/lib/x86_64-linux-gnu/qemu
 exec {loader} --argv0 qemu-system-x86_64 --library-path {libraries} \\
     $root/usr/bin/qemu-system-x86_64 -L $root/usr/share/qemu -L $root/usr/share/seabios "$@"
 """
+MAIN = "overcommit-oops"
+SMALL = ("--memory", "208M", "--set", "parent=40M", "--set", "hog=70M", "--set", "every=1ms")
+"""A main job with few instructions: gdb replays it several times over."""
 
 
 @dataclass
 class Version:
-    """A QEMU under trial. plans: host seconds of the plan of the main job, a run each."""
+    """A QEMU under trial.
+
+    text: its version, as QEMU prints it.
+    found: what each column found, by the column's name.
+    plans: host seconds of the plan of the main job, a run each. load: of the host while they were measured.
+    """
 
     suite: str
     program: Path
     text: str
-    reproduced: int = 0
-    scenarios: int = 0
-    replay: str = ""
-    imported: str = ""
-    verify: str = "not run"
+    found: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     plans: list[float] = field(default_factory=list)
+    load: float = 0.0
+
+    @property
+    def median(self) -> float:
+        """The median of the plans in host seconds, NaN where none came to its end."""
+        return statistics.median(self.plans) if self.plans else math.nan
 
 
 def fetched(suite: str, roots: Path) -> Path:
@@ -81,100 +96,268 @@ def rig(version: Version, *words: str, **variables: str) -> subprocess.Completed
     """Call rig under a version of QEMU and wait for its end."""
     return subprocess.run(
         [sys.executable, "-m", "rig", *words],
-        env={**os.environ, "RIG_QEMU": str(version.program), **variables},
+        env={**os.environ, "RIG_QEMU": str(version.program), "RIG_PREFIX": "no", **variables},
         capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
 
 
-def run(version: Version, scenario: str, *words: str) -> dict[str, Any] | None:
-    """Return run.json of a run under a version, None where none came of it."""
-    called = rig(version, "run", scenario, "--json", *words)
+def run(version: Version, *words: str) -> dict[str, Any] | None:
+    """Run the main job under a version and return its run.json, None where none came of it."""
+    called = rig(version, "run", MAIN, *words, "--json")
     try:
         found: dict[str, Any] = json.loads(called.stdout)
-        return found
     except ValueError:
-        print(f"{version.suite}: {scenario}: {called.stderr.strip().splitlines()[:1]}", file=sys.stderr)
+        report(version, MAIN, called)
         return None
+    version.notes = tuple(found["environment"]["notes"])
+    return found
 
 
-def try_version(version: Version, scenarios: list[str], *, verify: bool) -> None:
-    """Run the scenarios, replay and move one run, and verify the kernel's rules if asked for."""
-    for scenario in scenarios:
-        found = run(version, scenario)
-        version.scenarios += 1
-        version.reproduced += found is not None and found["verdict"] == "reproduced"
-        if found is not None:
-            version.notes = tuple(found["environment"]["notes"])
-    found = run(version, "overcommit-oops")
+_runs: dict[str, dict[str, Any] | None] = {}
+
+
+def recorded(version: Version) -> dict[str, Any] | None:
+    """Return run.json of one run of the main job under a version, the same for all columns that look at a run."""
+    if version.suite not in _runs:
+        _runs[version.suite] = run(version)
+    return _runs[version.suite]
+
+
+def report(version: Version, what: str, called: subprocess.CompletedProcess[str]) -> None:
+    """Print the last lines of a call that did not do what it should."""
+    print(f"{version.suite}: {what}: status {called.returncode}", file=sys.stderr)
+    for line in (called.stdout + called.stderr).strip().splitlines()[-6:]:
+        print(f"    {line}", file=sys.stderr)
+
+
+def upgrade(version: Version, results: Path) -> str:
+    """Run the main job in a cache that holds the guest's snapshot of the first version, as after an upgrade of QEMU."""
+    with tempfile.TemporaryDirectory(dir=results) as directory:
+        elsewhere = {"RIG_CACHE": f"{directory}/cache", "RIG_RUNS": f"{directory}/runs"}
+        first = read(SUITES[0], results)
+        if first is None:
+            return f"needs {SUITES[0]}"
+        if first.text == version.text:
+            return "the same QEMU"
+        rig(first, "run", MAIN, **elsewhere)
+        called = rig(version, "run", MAIN, **elsewhere)
+    if called.returncode == 0 and "the snapshot is made anew: qemu:" in called.stdout + called.stderr:
+        return "made anew, and says so"
+    report(version, "upgrade", called)
+    return "no"
+
+
+def catalogue(version: Version, results: Path) -> str:
+    """Run every scenario, as many at once as there are CPUs."""
+    called = rig(version, "run", "--all", "--junit", "-")
+    verdicts = {}
+    try:
+        for suite in ElementTree.fromstring(called.stdout).iter("testsuite"):
+            properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+            verdicts[suite.get("name")] = properties.get("verdict") or "error"
+    except ElementTree.ParseError:
+        report(version, "catalogue", called)
+        return "no"
+    wrong = [f"{name} {verdict}" for name, verdict in verdicts.items() if verdict != "reproduced"]
+    return f"{len(verdicts) - len(wrong)} of {len(verdicts)}" + (f" ({', '.join(wrong)})" if wrong else "")
+
+
+def replay(version: Version, results: Path) -> str:
+    """Replay a run of the main job."""
+    found = recorded(version)
     if found is None:
-        return
-    version.replay = "identical" if "identical" in rig(version, "replay", found["id"]).stdout else "differs"
-    with tempfile.TemporaryDirectory() as directory:
-        bundle, elsewhere = (
-            Path(directory, "run.tar.zst"),
-            {"RIG_RUNS": f"{directory}/runs", "RIG_CACHE": f"{directory}/cache"},
-        )
-        exported = rig(version, "export", found["id"], str(bundle))
-        imported = rig(version, "import", str(bundle), **elsewhere)
-        replayed = rig(version, "replay", found["id"], **elsewhere)
-        works = not (exported.returncode or imported.returncode) and "identical" in replayed.stdout
-        version.imported = "identical" if works else "no"
-    if verify:
-        called = rig(version, "verify", "overcommit")
-        version.verify = "all pass" if called.returncode == 0 else f"status {called.returncode}"
+        return "no run"
+    called = rig(version, "replay", found["id"])
+    if "identical" in called.stdout:
+        return "identical"
+    report(version, "replay", called)
+    return "differs"
 
 
-def median(version: Version) -> float:
-    """Return the median of a version's plans in host seconds, NaN where no run came to its end."""
-    return statistics.median(version.plans) if version.plans else math.nan
+def export(version: Version, results: Path) -> str:
+    """Export a run, import it into an empty cache, and replay it there. The bundle stays for the other versions."""
+    found = recorded(version)
+    if found is None:
+        return "no run"
+    bundle = results / f"{version.suite}.tar.zst"
+    bundle.unlink(missing_ok=True)
+    called = rig(version, "export", found["id"], str(bundle))
+    if called.returncode == 0:
+        called = imported_and_replayed(version, found["id"], bundle)
+        if "identical" in called.stdout:
+            return "identical"
+    report(version, "export", called)
+    return "no"
+
+
+def imported_and_replayed(version: Version, name: str, bundle: Path) -> subprocess.CompletedProcess[str]:
+    """Import a bundle into an empty cache and replay its run; return the call that failed, or the last one."""
+    with tempfile.TemporaryDirectory(dir=bundle.parent) as directory:
+        elsewhere = {"RIG_RUNS": f"{directory}/runs", "RIG_CACHE": f"{directory}/cache"}
+        called = rig(version, "import", str(bundle), **elsewhere)
+        return called if called.returncode else rig(version, "replay", name, **elsewhere)
+
+
+def foreign(version: Version, results: Path) -> str:
+    """Import the bundle of the first version. Another QEMU has to refuse its replay, and to name the one it needs."""
+    bundle, first = results / f"{SUITES[0]}.tar.zst", read(SUITES[0], results)
+    if first is None or not bundle.is_file():
+        return f"needs {SUITES[0]}'s export"
+    called = imported_and_replayed(version, "last", bundle)
+    if "identical" in called.stdout:
+        return "identical"
+    if f"recorded with QEMU version {first.text}" in called.stderr:
+        return "imported; refused, naming the QEMU"
+    report(version, "import of another version's run", called)
+    return "no"
+
+
+def branch(version: Version, results: Path) -> str:
+    """Branch a run twice without a change: both futures have to be the same, and the replay of one."""
+    found = recorded(version)
+    if found is None:
+        return "no run"
+    called = rig(version, "branch", found["id"], "--at", "writing-starts", "--control", "2", "--json")
+    try:
+        futures = json.loads(called.stdout)
+    except ValueError:
+        report(version, "branch", called)
+        return f"status {called.returncode}"
+    past = futures[0]["branch"]["past"]
+    replayed = "identical" in rig(version, "replay", futures[0]["id"]).stdout
+    same = "identical" if called.returncode == 0 and not past else past or f"status {called.returncode}"
+    return same if replayed else f"{same}, replay differs"
+
+
+def gdb(version: Version, results: Path) -> str:
+    """Go back in gdb from the kill: an instruction, and then to the fork of the child."""
+    found = run(version, *SMALL)
+    if found is None:
+        return "no run"
+    rig(version, "symbols", "add", found["environment"]["kernel_name"])
+    child = found["roles"]["child"]
+    words = ("reverse-stepi", "bt 1", f"break wake_up_new_task if p->pid == {child}", "reverse-continue", "bt 2")
+    called = rig(version, "debug", found["id"], "--batch", *(word for each in words for word in ("--ex", each)))
+    step = "in out_of_memory" in called.stdout
+    back = "Breakpoint 1, wake_up_new_task" in called.stdout
+    if step and back:
+        return "step and continue"
+    report(version, "gdb", called)
+    return "step alone" if step else "continue alone" if back else "no"
+
+
+def verify(version: Version, results: Path) -> str:
+    """Verify the kernel's rules."""
+    called = rig(version, "verify", "overcommit")
+    if called.returncode == 0:
+        return "all pass"
+    report(version, "verify", called)
+    return f"status {called.returncode}"
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Version, Path], str], tuple[str, ...]]] = {
+    "catalogue": ("reproduced", catalogue, ()),
+    "replay": ("replay", replay, ("identical",)),
+    "export": ("exported and imported", export, ("identical",)),
+    "branch": ("branched", branch, ("identical",)),
+    "foreign": ("a bundle of 7.2", foreign, ("identical", "imported; refused, naming the QEMU")),
+    "upgrade": ("snapshot of 7.2", upgrade, ("made anew, and says so", "the same QEMU")),
+    "gdb": ("back in gdb", gdb, ("step and continue",)),
+    "verify": ("verify", verify, ("all pass",)),
+}
+"""Name -> title, what is tried, and the answers that are right."""
+SPEED = "speed"
+
+
+def measure(versions: list[Version], rounds: int) -> None:
+    """Measure the plan of the main job under each version, turn by turn, after one run that makes its snapshot."""
+    for version in versions:
+        version.plans, version.load = [], os.getloadavg()[0]
+        run(version)
+    for _ in range(rounds):
+        for version in versions:
+            if (found := run(version)) is not None:
+                version.plans.append(next(each["host_seconds"] for each in found["phases"] if each["name"] == "plan"))
 
 
 def table(versions: list[Version]) -> str:
-    """Return the table in Markdown. The last column is the plan's median beside that of the first version."""
-    first = median(versions[0])
-    lines = [
-        "| suite | QEMU | reproduced | replay | exported and imported | verify | plan | beside the first |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """Return the table in Markdown, a row a version. The last column is the plan's median beside that of the first."""
+    titles = ["suite", "QEMU", *(title for title, _, _ in COLUMNS.values()), "plan", "beside the first"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for each in versions:
-        lines.append(
-            f"| {each.suite} | {each.text} | {each.reproduced} of {each.scenarios} | {each.replay} | {each.imported}"
-            f" | {each.verify} | {median(each):.2f} s | {median(each) / first:.2f} |"
-        )
-    return "\n".join([*lines, *(f"\n{each.suite}: {note}" for each in versions for note in each.notes)])
+        found = [each.found.get(name, "not run") for name in COLUMNS]
+        speed = ["not run"] * 2
+        if each.plans:
+            speed = [f"{each.median:.2f} s", f"{each.median / versions[0].median:.2f}"]
+        lines.append(f"| {' | '.join([each.suite, each.text, *found, *speed])} |")
+    lines += [f"\n{each.suite}: {note}" for each in versions for note in each.notes]
+    if plans := [each for each in versions if each.plans]:
+        lines.append(f"\nplan: median of {len(plans[0].plans)} runs, turn by turn, load {plans[0].load:.1f}")
+    return "\n".join(lines)
+
+
+def wrong(version: Version) -> list[str]:
+    """Return the columns of a version that were run and are not as they should be."""
+    names = [
+        name for name, (_, _, right) in COLUMNS.items() if right and version.found.get(name, right[0]) not in right
+    ]
+    count = version.found.get("catalogue", "").split(" ")
+    return [*(["catalogue"] if len(count) > 1 and count[0] != count[2] else []), *names]
+
+
+def read(suite: str, results: Path) -> Version | None:
+    """Return what earlier calls found of a suite's QEMU, or None."""
+    try:
+        kept = json.loads((results / f"{suite}.json").read_text())
+    except FileNotFoundError:
+        return None
+    return Version(**{**kept, "program": Path(kept["program"]), "notes": tuple(kept["notes"])})
+
+
+def keep(version: Version, results: Path) -> None:
+    """Write what was found of a version, for a later call."""
+    (results / f"{version.suite}.json").write_text(json.dumps(asdict(version), indent=1, default=str))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(SUITES), help="suites, bookworm first")
-    parser.add_argument("--scenarios", default="all", help="names with commas, or all")
-    parser.add_argument("--verify", action="store_true", help="verify the kernel's rules under each")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(SUITES), help="suites; bookworm is needed first by some columns")
+    parser.add_argument(
+        "--columns", default=",".join([*COLUMNS, SPEED]), help="what to try, or none for the table alone"
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--roots", type=Path, default=platformdirs.user_cache_path("rig-qemu"))
+    home = platformdirs.user_cache_path("rig-qemu")
+    parser.add_argument("--roots", type=Path, default=home, help="where the QEMUs are extracted")
+    parser.add_argument("--results", type=Path, default=home / "results", help="where what was found is kept")
     arguments = parser.parse_args()
-    from rig.machine.qemu import find_qemu
-    from rig.scenario.load import list_scenarios
-
+    columns = [each for each in arguments.columns.split(",") if each != "none"]
+    if unknown := set(columns) - {*COLUMNS, SPEED}:
+        parser.error(f"no such column: {', '.join(sorted(unknown))}")
+    results = arguments.results.absolute()
+    results.mkdir(parents=True, exist_ok=True)
     arguments.roots.mkdir(parents=True, exist_ok=True)
-    programs = {suite: fetched(suite, arguments.roots.absolute()) for suite in arguments.only.split(",")}
-    versions = [
-        Version(suite, path, find_qemu(str(path)).text.removeprefix("version ")) for suite, path in programs.items()
-    ]
-    names = arguments.scenarios.split(",") if arguments.scenarios != "all" else [each.name for each in list_scenarios()]
+    versions = []
+    for suite in arguments.only.split(","):
+        program = fetched(suite, arguments.roots.absolute())
+        text = find_qemu(str(program)).text.removeprefix("version ")
+        kept = read(suite, results)
+        # What another version of this suite's QEMU did counts no more.
+        versions.append(kept if kept is not None and kept.text == text else Version(suite, program, text))
+        versions[-1].program = program
+        keep(versions[-1], results)
     for version in versions:
-        try_version(version, names, verify=arguments.verify)
-    for _ in range(arguments.rounds):
+        for name in [each for each in columns if each != SPEED]:
+            version.found[name] = COLUMNS[name][1](version, results)
+            print(f"{version.suite}: {name}: {version.found[name]}", flush=True)
+            keep(version, results)
+    if SPEED in columns:
+        measure(versions, arguments.rounds)
         for version in versions:
-            if (found := run(version, "overcommit-oops")) is not None:
-                version.plans.append(next(each["host_seconds"] for each in found["phases"] if each["name"] == "plan"))
-    print(f"load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds")
-    print(table(versions))
-    slow = [each.suite for each in versions if not median(each) <= BOUND * median(versions[0])]
-    broken = [
-        each.suite
-        for each in versions
-        if each.reproduced < each.scenarios or each.replay != "identical" or each.imported != "identical"
-    ]
+            keep(version, results)
+    every = [found for suite in SUITES if (found := read(suite, results)) is not None]
+    print(table(every))
+    slow = [each.suite for each in every if each.median > BOUND * every[0].median]
+    broken = [f"{each.suite} ({', '.join(names)})" for each in every if (names := wrong(each))]
     if slow or broken:
         raise SystemExit(f"too slow: {', '.join(slow) or 'none'}; not all works: {', '.join(broken) or 'none'}")
 

@@ -50,7 +50,7 @@ def cost(runs: Path, count: int) -> None:
 
 def replays(runs: Path, times: int) -> None:
     """Replay every scenario; the bound is three times the recording's own time."""
-    environment = {**os.environ, "RIG_RUNS": str(runs)}
+    environment = {**os.environ, "RIG_RUNS": str(runs), "RIG_PREFIX": "no"}
     identical = total = 0
     ratios = []
     for directory in sorted(Path("scenarios").iterdir()):
@@ -84,7 +84,7 @@ def replays(runs: Path, times: int) -> None:
 
 def going_back(runs: Path) -> None:
     """From the kill to the fork in gdb; the bound is 60 s."""
-    environment = {**os.environ, "RIG_RUNS": str(runs)}
+    environment = {**os.environ, "RIG_RUNS": str(runs), "RIG_PREFIX": "no"}
     run = timed(runs=runs)
     child = run.run["roles"]["child"]
     script = (

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from rig.experiment.cache_use import keep_bound
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 
 
 def test_branch_points_have_a_bound_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RIG_BRANCH_SIZE", "80K")
+    monkeypatch.setenv("RIG_BRANCH_SIZE", "160K")
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     store = Store(tmp_path / "cache")
 

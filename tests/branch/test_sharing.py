@@ -10,6 +10,8 @@ import pytest
 from rig.branch.origin import Source
 from rig.branch.sharing import SharedPast, shared_pasts
 from rig.image.store import Store
+from rig.sweep.local import LocalExecutor
+from rig.sweep.task import PointTask
 
 
 @pytest.fixture
@@ -62,3 +64,14 @@ def test_settings_that_are_refused_share_nothing(shared) -> None:
     found = shared(("late=1",), ("late=x",), ("late=2",), ("late=3",))
 
     assert set(found) == {0, 2, 3}
+
+
+def test_sweep_of_whole_runs_shares_nothing(source: Source, tmp_path: Path) -> None:
+    tasks = [
+        PointTask(number, 0, str(source.scenario.directory), (f"late={number}",), (("late", str(number)),), 0)
+        for number in range(3)
+    ]
+
+    pasts = [LocalExecutor(1, Store(tmp_path / "cache"), share=share)._pasts(tasks) for share in (True, False)]
+
+    assert [len(each.shared) for each in pasts] == [3, 0]

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +54,10 @@ class Opened:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     target = tmp_path_factory.mktemp("static") / "page"
     try:
-        build(target, fetch_pyodide(ROOT / "build"))
+        archive = fetch_pyodide(ROOT / "build")
     except RigError as error:
         pytest.skip(f"there is no Pyodide: {error}")
+    build(target, archive)
     with serve(target) as found:
         yield found
 
@@ -186,6 +190,16 @@ def test_page_has_no_fault_of_accessibility(opened: Opened, browser: Any) -> Non
         opened.page.emulate_media(color_scheme=scheme)
         results = axe.Axe().run(opened.page)
         assert [(fault["id"], fault["nodes"][0]["html"]) for fault in results.response["violations"]] == [], scheme
+
+
+def test_modules_that_the_page_needs_are_compiled(address: str) -> None:
+    names = {}
+    for archive in ("rig.zip", "pyodide/python_stdlib.zip"):
+        with urllib.request.urlopen(address + archive) as found, zipfile.ZipFile(io.BytesIO(found.read())) as packed:
+            names[archive] = packed.namelist()
+
+    assert [name for name in names["rig.zip"] if not name.endswith(".pyc")] == []
+    assert {"re/_compiler.pyc", "dataclasses.pyc", "json/encoder.pyc"} <= set(names["pyodide/python_stdlib.zip"])
 
 
 def test_page_that_lacks_python_says_so(browser: Any, address: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.calling import Call, calling
+
 BROKEN_CLAIM = """\
 title = "broken"
 summary = "a claim that does not parse"
@@ -32,15 +34,11 @@ expr = "True"
 """
 
 
-def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rig", *words],
-        env={**os.environ, "RIG_RUNS": str(runs), "COLUMNS": "200", **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return calling(capsys)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +85,8 @@ def call(*words: str, runs: Path, **variables: str) -> subprocess.CompletedProce
         (["shell", "--set", "every=5s"], "not a setting of a guest"),
     ],
 )
-def test_usage_error_names_the_remedy(words: list[str], expected: str, tmp_path: Path) -> None:
-    done = call(*words, runs=tmp_path / "runs")
+def test_usage_error_names_the_remedy(words: list[str], expected: str, call: Call, tmp_path: Path) -> None:
+    done = call(*words)
 
     assert done.returncode == 64, done.stdout + done.stderr
     assert expected in done.stderr
@@ -98,12 +96,12 @@ def test_usage_error_names_the_remedy(words: list[str], expected: str, tmp_path:
 
 
 @pytest.mark.parametrize(("text", "expected"), [(BROKEN_CLAIM, "first"), (BROKEN_TEMPLATE, "nobody")])
-def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, tmp_path: Path) -> None:
+def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, call: Call, tmp_path: Path) -> None:
     directory = tmp_path / "broken"
     directory.mkdir()
     (directory / "scenario.toml").write_text(text)
 
-    done = call("run", str(directory), runs=tmp_path / "runs")
+    done = call("run", str(directory))
 
     assert done.returncode == 64
     assert "scenario.toml" in done.stderr
@@ -111,21 +109,30 @@ def test_broken_scenario_names_the_file_and_the_place(text: str, expected: str, 
     assert "Traceback" not in done.stderr
 
 
-def test_traceback_is_shown_on_request(tmp_path: Path) -> None:
-    done = call("run", "nobody", "--traceback", runs=tmp_path / "runs")
+def test_traceback_is_shown_on_request(call: Call) -> None:
+    done = call("run", "nobody", "--traceback")
 
     assert done.returncode == 64
     assert "Traceback" in done.stderr
 
 
-def test_list_of_an_empty_place_is_empty(tmp_path: Path) -> None:
-    done = call("runs", runs=tmp_path / "runs")
+def test_status_and_message_are_those_of_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rig", "run", "nobody"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "unknown scenario 'nobody'" in done.stderr
+
+
+def test_list_of_an_empty_place_is_empty(call: Call) -> None:
+    done = call("runs")
 
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
 
 
-def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+def test_output_that_nobody_reads_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m rig list | head -1",
         shell=True, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ),
@@ -134,8 +141,8 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_plain_output_has_no_control_codes(tmp_path: Path) -> None:
-    done = call("show", "overcommit-oops", runs=tmp_path / "runs")
+def test_plain_output_has_no_control_codes(call: Call) -> None:
+    done = call("show", "overcommit-oops")
 
     assert done.returncode == 0
     assert "\x1b" not in done.stdout

@@ -57,7 +57,7 @@ def test_commit_whose_kernel_breaks_cannot_be_tested(
     async def broken(*words: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("rig.cli.execute_run.run_scenario", broken)
+    monkeypatch.setattr("rig.cli.execute_run.run_from_prefix", broken)
 
     status = _run(["run", "overcommit-oops", "--bisect", "--good", "reproduced"])
 

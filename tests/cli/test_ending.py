@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+import rig
 from rig.cli import main
+from rig.cli.ending import watch_signals
 from tests.report.made_directory import write_directory
 
 RIG = [sys.executable, "-m", "rig"]
@@ -157,6 +163,68 @@ def test_interrupt_while_rig_is_imported_shows_no_traceback(
 
     assert caught.value.code == 130
     assert capfd.readouterr().err == "rig: interrupted\n"
+
+
+@pytest.mark.parametrize("module", ["rig.cli", "rig.cli.ending"])
+def test_interrupt_before_anything_else_is_said(
+    module: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = sys.modules[module]
+
+    class Interrupting:
+        def __getattr__(self, name: str) -> None:
+            if not name.startswith("__"):
+                sys.modules[module] = whole
+                raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, module, Interrupting())
+    monkeypatch.setattr(sys, "argv", ["rig", "list"])
+
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(Path(rig.__file__).with_name("__main__.py")))
+
+    assert caught.value.code == 130
+    assert capfd.readouterr().err == "rig: interrupted\n"
+
+
+def test_interrupt_while_the_command_line_is_parsed_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rig.cli.ending.watch_signals", lambda: None)
+    monkeypatch.setattr("rig.cli.app._OnDemand.parse_args", interrupt)
+    monkeypatch.setattr(sys, "argv", ["rig", "list"])
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert caught.value.code == 130
+    assert capfd.readouterr().err == "rig: interrupted\n"
+
+
+def test_task_that_an_interrupt_ended_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ended() -> None:
+        raise KeyboardInterrupt
+
+    async def work() -> None:
+        kept = asyncio.ensure_future(asyncio.to_thread(ended))
+        await asyncio.sleep(60)
+        await kept
+
+    monkeypatch.setattr("rig.cli.ending.signal", Mock())
+    monkeypatch.setattr("rig.cli.ending.threading", Mock())
+    monkeypatch.setattr("rig.cli.ending._received", [signal.SIGTERM])
+    watch_signals()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(work())
+    gc.collect()
+
+    assert caplog.messages == []
 
 
 def test_hangup_is_ignored_under_nohup(environment: dict[str, str]) -> None:

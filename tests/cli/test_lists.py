@@ -15,8 +15,8 @@ from rich.console import Console
 from rig.cli.app import _run
 from rig.experiment.doctor import Finding, _cache_use
 from rig.image.digest import digest_text
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 from rig.report.catalogue import runs_table, scenario_page
 from rig.run.directory import list_runs, new_run_id
 from rig.scenario.load import load_scenario
@@ -266,3 +266,30 @@ def test_kernel_in_use_is_not_removed_and_that_is_said(places: Path, capsys: pyt
 
     assert "another rig is using them" in capsys.readouterr().err
     assert len(store.entries()) == 1
+
+
+def _named(store: Store, name: str, key: str) -> None:
+    add_entry(store, "layer", key)
+    store.set_ref(f"layer/{name}", key)
+
+
+def test_image_is_removed_by_its_name(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, key = Store(places / "cache"), digest_text("app")
+    _named(store, "app", key)
+
+    done = printed(["image", "rm", "app"], capsys)
+
+    assert "removed 1 entries" in done
+    assert (store.ref("layer/app"), store.entries("layer")) == (None, [])
+
+
+def test_image_of_two_names_stays_until_the_second_is_removed(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, key = Store(places / "cache"), digest_text("app")
+    _named(store, "app", key)
+    store.set_ref("layer/other", key)
+
+    printed(["image", "rm", "app"], capsys)
+
+    assert store.ref("layer/app") is None
+    assert [entry.key for entry in store.entries("layer")] == [key]
+    assert "removed 1 entries" in printed(["image", "rm", "other"], capsys)

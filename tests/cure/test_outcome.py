@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from rig.cure.outcome import Observed, compare_runs
+from rig.cure.outcome import Observed, compare_runs, observe
+from rig.run.document import Run
+from rig.run.records import Records
 
 CONTROL = Observed(
     began=6.0, failed=256.0, victims=("hog",), panicked=False, refusals=(), stalled=0.0, stall_cause="",
@@ -83,3 +85,23 @@ def test_costs_are_memory_and_time_against_the_control() -> None:
     outcome = compare_runs(CONTROL, replace(CONTROL, failed=None, victims=(), available=400_000, lines=slow))
 
     assert (outcome.unusable_kb, outcome.slowdown) == (50_000, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("victim", "expected"),
+    [("hog", ("no difference", "hog, by earlyoom at -56 s")), ("parent", ("another died", "parent, by earlyoom"))],
+)
+def test_kill_by_a_program_is_told_from_the_kernels(victim: str, expected: tuple[str, str]) -> None:
+    outcome = compare_runs(CONTROL, replace(CONTROL, victims=(victim,), failed=200.0, killer="earlyoom"))
+
+    assert (outcome.kind, outcome.detail) == expected
+
+
+def test_victim_of_a_user_space_killer_is_read_from_what_it_prints() -> None:
+    line = {"ev": "line", "n": 3, "t": 90.0, "program": "earlyoom"}
+    text = 'sending SIGTERM to process 84 uid 0 "hog": badness 800, VmRSS 203 MiB'
+    records = Records(items=({**line, "text": "mem total: 480 MiB"}, {**line, "text": text}))
+
+    observed = observe(Run(id="x", scenario="x", started="", verdict="reproduced"), records)
+
+    assert (observed.victims, observed.failed, observed.killer) == (("hog",), 90.0, "earlyoom")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from rig.cure.outcome import Observed, Outcome, compare_runs
-from rig.cure.search import Found, find_smallest
+from rig.cure.search import Found, Search
 from rig.cure.treatments import Dose, Treatment
 from rig.cure.trial import SHIFTS, Tried
 from tests.cure.test_outcome import CONTROL
@@ -41,7 +41,15 @@ def search(needed: int, budget: int = 100, bad_shift: float | None = None, treat
         return compare_runs(CONTROL, tried.observed)
 
     first = Tried(treatment.doses[-1], 0.0, observed(treatment.doses[-1].size, 0.0))
-    return asyncio.run(find_smallest(treatment, first, run, judge))
+    found = Search(treatment, first, run, judge)
+
+    async def all_of_it() -> None:
+        await found.time_strongest()
+        await found.down_the_ladder()
+        await found.between_sizes()
+
+    asyncio.run(all_of_it())
+    return found.found
 
 
 @pytest.mark.parametrize("needed", [20, 33, 100, 200, 511])
@@ -55,10 +63,10 @@ def test_smallest_size_is_bisected_with_both_sides(needed: int) -> None:
     assert (found.agree, found.of) == (3, 3)
 
 
-def test_dose_that_does_nothing_is_run_once() -> None:
+def test_dose_that_does_nothing_is_run_at_each_timing_and_no_smaller_one() -> None:
     found = search(600 * MIB)
 
-    assert (found.runs, found.works.dose.text, found.fails) == (1, "swap=512M", None)
+    assert (found.runs, found.works.dose.text, found.fails) == (3, "swap=512M", None)
 
 
 def test_timing_at_which_it_fails_is_counted() -> None:
@@ -67,16 +75,17 @@ def test_timing_at_which_it_fails_is_counted() -> None:
     assert (found.agree, found.of) == (2, 3)
 
 
-def test_spent_budget_leaves_what_is_known() -> None:
-    found = search(100 * MIB, budget=2)
+@pytest.mark.parametrize(("budget", "of"), [(0, 1), (1, 2), (4, 3)])
+def test_spent_budget_leaves_the_strongest_dose(budget: int, of: int) -> None:
+    found = search(100 * MIB, budget=budget)
 
-    assert (found.works.dose.text, found.of) == ("swap=128M", 1)
+    assert (found.works.dose.text, found.of) == ("swap=512M", of)
 
 
-def test_dose_between_two_is_named_only_when_all_timings_were_tried() -> None:
-    found = search(100 * MIB, budget=5)
-
-    assert found.works.dose.text == "swap=128M"
+def test_smaller_dose_is_named_only_when_all_timings_were_tried() -> None:
+    # Two timings of the strongest dose, two doses of the ladder, two timings of the one that works.
+    assert search(100 * MIB, budget=6).works.dose.text == "swap=128M"
+    assert search(100 * MIB, budget=5).works.dose.text == "swap=512M"
 
 
 def test_treatment_without_sizes_stays_on_its_ladder() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from rig.cure.cure import cure
 from rig.cure.treatments import Treatment, not_played, own_treatment, treatments_for
-from rig.cure.trial import Patient
+from rig.cure.trial import Patient, with_service
 from rig.errors import UsageError
 from rig.klog import OomEvent, read
 from rig.run.document import OomReport, Ranked, Run
 from rig.run.progress import NullProgress
 from rig.scenario.load import load_scenario
+from rig.scenario.plan import render_plan
 from rig.scenario.settings import parse_settings
 from tests.klog import made
 
@@ -70,6 +71,17 @@ def test_limit_of_a_cgroup_is_raised_in_steps_from_its_own() -> None:
     assert "memory" not in found
 
 
+def test_limit_is_that_of_the_plan_and_not_another_parameter_of_that_name() -> None:
+    scenario = load_scenario("fork-fails")
+    event = next(e for e in read(BytesIO(made.serial(made.oom_report(cgroup="/full")))).events)
+    settings = parse_settings(scenario, ["by=shortage"])
+    limits = [dict(step.words).get("memory.max") for step in render_plan(scenario, settings).steps]
+
+    [found] = treatments_for(event, scenario, settings, RUN, ("memory.max",))
+
+    assert [str(found.none)] == [limit for limit in limits if limit is not None]
+
+
 def test_named_remedy_is_tried_whether_it_fits_or_not() -> None:
     assert set(treatments("overcommit-oops", only=("swappiness",))) == {"vm.swappiness=100", "vm.swappiness=0"}
 
@@ -81,7 +93,33 @@ def test_own_idea_is_one_dose() -> None:
 def test_what_no_run_can_try_is_said() -> None:
     event = next(e for e in read(BytesIO(made.serial(made.oom_report()))).events if isinstance(e, OomEvent))
 
-    assert any("systemd-oomd" in each for each in not_played(event))
+    assert any("systemd-oomd" in each for each in not_played(event, ()))
+    assert not_played(event, (), ("swap",)) == ()
+
+
+@pytest.mark.parametrize("choice", ["method=posix_spawn", "method=vfork"])
+def test_way_to_spawn_is_tried_where_the_scenario_has_a_parameter_for_it(choice: str) -> None:
+    found = treatments("fork-remedies", only=("spawn-without-fork",))
+
+    assert found[choice].doses[0].sets == (choice,)
+    assert treatments("oom-victim", only=("spawn-without-fork",)) == {}
+
+
+def test_advice_that_is_given_already_is_not_tried() -> None:
+    assert treatments("fork-remedies", only=("dont-fork",)) == {}
+
+
+def test_user_space_killer_is_started_before_the_scenarios_programs() -> None:
+    scenario = load_scenario("overcommit-oops")
+    settings = parse_settings(scenario)
+    [killer] = treatments("overcommit-oops", only=("user-space-killer",)).values()
+
+    plan = with_service(scenario, settings, render_plan(scenario, settings), killer.doses[-1].service)
+
+    spawned = [dict(step.words)["program"] for step in plan.steps if step.verb == "spawn"]
+    assert spawned[0] == "earlyoom"
+    assert [step.verb for step in plan.steps].index("root") < [step.verb for step in plan.steps].index("spawn")
+    assert "deb:earlyoom" in {program.made_from for program in plan.programs}
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 from filelock import FileLock
 
 from rig.experiment.cache_use import keep_bound, look_at_cache, prune
+from rig.image import manifest
 from rig.image.digest import digest_file, digest_text
-from rig.image.in_use import using_entries
 from rig.image.store import Store
+from rig.in_use import using_entries
 from tests.image.test_in_use import add_entry
 
 KEYS = [digest_text(f"snapshot {number}") for number in range(5)]
@@ -24,6 +25,7 @@ MB = bytes(range(256)) * 4096
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(manifest, "LARGEST_COPY", 1000)  # so that an entry of 1 MB takes 1 MB
     store = Store(tmp_path / "cache")
     for age, key in enumerate(KEYS):
         entry = add_entry(store, "snapshot", key, MB + key.encode())
@@ -120,6 +122,20 @@ def test_layer_that_the_user_named_stays_above_the_bound_and_that_is_said(
         caplog.messages[1]
         == "the cache is 1.0 MB above its bound: the rest is in use, or you named it; rig cache lists it"
     )
+
+
+def test_what_was_set_aside_counts_and_goes_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.set_aside(store.entries()[0], ["file"])
+    assert sum(store.aside().values()) > len(MB)
+    monkeypatch.setenv("RIG_CACHE_SIZE", "4700K")
+
+    keep_bound(store)
+
+    assert store.aside() == {}
+    assert _left(store) == KEYS[1:]
+    assert "removed from the cache what was not used for longest: damaged 1" in caplog.text
 
 
 def test_damaged_entry_and_damaged_run_stop_no_eviction(store: Store, tmp_path: Path) -> None:

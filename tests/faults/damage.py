@@ -6,12 +6,12 @@ A damage is survived if it is said or undone, or changes nothing of what the com
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
-from tests.faults.home import Home
+from tests.faults.home import Called, Home
 from tests.faults.signals import QUICK, SWEEP, exported
 
 __all__ = ["of_a_run", "of_a_sweep", "of_an_archive", "of_the_cache"]
@@ -33,34 +33,56 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 }
 
 
-def _damaged(files: list[Path], top: Path) -> Iterator[tuple[str, Path]]:
-    """Damage each file in each way, and undo it. Yields the name of the damage while it is there."""
-    for path in files:
+def _damaged(files: list[Path], top: Path, count: int) -> Iterator[tuple[int, str]]:
+    """Damage each file in each way, and undo it. Yields number and name of the damage while it is there.
+
+    count: of the damages to try. Where it is less than all, they are spread over the files, in each way by turns.
+    """
+    damages = list(itertools.product(files, DAMAGES.items()))
+    step = max(len(damages) // count, 1)
+    chosen = [number * step + (number % len(DAMAGES) if step >= len(DAMAGES) else 0) for number in range(count)]
+    for number in chosen:
+        if number >= len(damages):
+            return
+        path, (name, damage) = damages[number]
         if not path.is_file():
             continue
         data, about = path.read_bytes(), path.stat()
-        for name, damage in DAMAGES.items():
-            after = damage(data)
-            if after == data:
-                continue
-            # A new file: the content may be shared with another (reflink), and whoever has it open keeps the old.
-            path.unlink(missing_ok=True)
-            if after is not None:
-                path.write_bytes(after)
-            yield f"{path.relative_to(top)} {name}", path
-            path.unlink(missing_ok=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            path.chmod(about.st_mode)
+        after = damage(data)
+        if after == data:
+            continue
+        # A new file: the content may be shared with another (reflink), and whoever has it open keeps the old.
+        path.unlink(missing_ok=True)
+        if after is not None:
+            path.write_bytes(after)
+        yield number, f"{path.relative_to(top)} {name}"
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(about.st_mode)
 
 
-def _said(home: Home, words: tuple[str, ...], reference: str, allowed: tuple[int, ...], *others: str) -> str:
+def _shown(home: Home, words: tuple[str, ...]) -> tuple[Called, str]:
+    """Run a command; return it, and what it shows: its output, and the page that it names."""
     called = home.rig(*words)
+    page = Path(called.out.strip()) if words[0] == "report" else None
+    text = page.read_text(encoding="utf-8") if page is not None and page.is_file() else called.out
+    # `watch` shows the run on standard error.
+    return called, MOMENTS.sub("", text + "".join(_lines(called.err, rigs=False)))
+
+
+def _lines(err: str, *, rigs: bool) -> list[str]:
+    """Return the lines of standard error that are rig's messages, or the others."""
+    return [line for line in err.splitlines() if line.startswith("rig: ") == rigs]
+
+
+def _said(home: Home, words: tuple[str, ...], reference: str, allowed: tuple[int, ...]) -> str:
+    called, shown = _shown(home, words)
     if problem := called.broken(allowed):
         return f"{words[0]}: {problem}"
-    said = called.err.strip()
-    same = MOMENTS.sub("", called.out) == MOMENTS.sub("", reference)
-    return "" if said or same else f"{words[0]}: prints something else, and does not say why"
+    if _lines(called.err, rigs=True) or shown == reference:
+        return ""
+    return f"{words[0]}: prints something else, and does not say why"
 
 
 def of_a_run(home: Home, count: int) -> Cases:
@@ -69,9 +91,9 @@ def of_a_run(home: Home, count: int) -> Cases:
     (run,) = home.runs.iterdir()
     commands = (("report", "last"), ("explain", "last"), ("compare", "last", "last"),
                 ("watch", "last", "--replay", "--seconds", "0"))  # fmt: skip
-    references = [home.rig(*words).out for words in commands]
+    references = [_shown(home, words)[1] for words in commands]
     files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != "report.html")
-    for number, (name, _) in enumerate(islice(_damaged(files, run), count)):
+    for number, name in _damaged(files, run, count):
         # Each file is damaged in four ways. With a command a case, every file meets every command.
         chosen = (number + number // 4) % len(commands)
         yield name, _said(home, commands[chosen], references[chosen], (0, 1, 3, 64)) or home.left()
@@ -81,14 +103,12 @@ def of_a_sweep(home: Home, count: int) -> Cases:
     """Each file of a sweep's directory, before results; and the list of all sweeps."""
     home.rig(*SWEEP)
     (sweep,) = (home.runs / "sweeps").iterdir()
-    shown, listed = home.rig("results", "last").out, home.rig("results").out
+    table = str(sweep / "results.parquet")
+    shown, tabled, listed = (_shown(home, ("results", *words))[1] for words in (("last",), (table,), ()))
     files = sorted(path for path in sweep.iterdir() if path.is_file() and path.name != ".lock")
-    for name, _ in islice(_damaged(files, sweep), count):
-        reads_it = "results.parquet" in name
-        words_of = ("results", str(sweep / "results.parquet")) if reads_it else ("results", "last")
-        problem = (
-            "" if reads_it and home.rig(*words_of).broken((3,)) == "" else _said(home, words_of, shown, (0, 3, 64))
-        )
+    for _, name in _damaged(files, sweep, count):
+        words, reference = (table, tabled) if "results.parquet" in name else ("last", shown)
+        problem = _said(home, ("results", words), reference, (0, 3, 64))
         all_of_them = home.rig("results")
         yield (
             name,
@@ -122,5 +142,5 @@ def of_the_cache(home: Home, count: int) -> Cases:
     used = [path for kind in ("initramfs", "toolchain") for path in sorted((home.cache / kind).iterdir())]
     newest = {path.parent: path for path in sorted(used, key=lambda path: (path / "manifest.json").stat().st_mtime)}
     files += [path for entry in newest.values() for path in sorted(entry.rglob("*")) if path.is_file()]
-    for name, _ in islice(_damaged(files, home.cache), count):
+    for _, name in _damaged(files, home.cache, count):
         yield name, home.rig("run", *QUICK).broken((0, 1, 2)) or home.left()

@@ -40,7 +40,7 @@ class Called:
             return f"it had not ended after {DEADLINE:g} s"
         for words in ("Traceback", "a bug in rig"):
             if words in self.err + self.out:
-                return f"{words}: {self.err.strip().splitlines()[-1][:200]}"
+                return f"{words}: {' | '.join((self.err + self.out).strip().splitlines()[-12:])[-900:]}"
         if self.status not in allowed:
             return f"exit status {self.status}: {self.err.strip()[-200:]}"
         return "" if self.status in (0, 1, 2) or self.err.strip() or self.out.strip() else "it said nothing"
@@ -69,6 +69,7 @@ class Home:
             "RIG_KERNEL": f"debian:{host_suite()}",
             "TMPDIR": str(self.path / "t"),
             "XDG_RUNTIME_DIR": str(self.path / "x"),
+            "RIG_PREFIX": "no",
             "PYTHONUNBUFFERED": "1",
         }
 

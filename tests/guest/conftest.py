@@ -70,7 +70,7 @@ def one_kernel() -> Iterator[None]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Return the environment of a rig process. Tests share the cache; each has a directory of runs to itself."""
-    return {**os.environ, "RIG_RUNS": str(tmp_path / "runs"), "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "RIG_RUNS": str(tmp_path / "runs"), "PYTHONUNBUFFERED": "1", "RIG_PREFIX": "no"}
 
 
 @pytest.fixture

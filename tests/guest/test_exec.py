@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rig.image.hosttools import tool
+from rig.program.execute import LARGEST_COPIES
 from tests.guest.conftest import Rig
 
 pytestmark = pytest.mark.guest
@@ -139,6 +140,26 @@ def test_server_of_a_package_serves_on_loopback(rig: Rig, tmp_path: Path) -> Non
     assert (called.status, called.out) == (0, "OK\nvalue\n"), called.err
     run = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())
     assert run["environment"]["layers"][0]["packages"]["redis-server"]
+
+
+def test_run_with_two_layers_is_replayed_here_and_from_its_export(
+    rig: Rig, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(LARGEST_COPIES + 1))
+    called = rig("exec", "--deb", "redis-server", "--copy", str(tmp_path / "large"), "--", "redis-server", "--version")
+    assert called.status == 0, called.err
+
+    here = rig("replay", "last")
+    exported = rig("export", "last", str(tmp_path / "run.tar.zst"))
+    environment |= {"RIG_CACHE": str(tmp_path / "other"), "RIG_RUNS": str(tmp_path / "other-runs")}
+    imported = rig("import", str(tmp_path / "run.tar.zst"))
+    there = rig("replay", "last")
+
+    assert "identical" in here.out, here.err
+    assert exported.status == 0, exported.err
+    assert "layer-1" in imported.out, imported.err
+    assert "layer-2" in imported.out, imported.err
+    assert "identical" in there.out, there.err
 
 
 SERVER_AND_CLIENT = """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def live(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
 def test_commands_and_files_go_both_ways(live: str, rig: Rig, tmp_path: Path) -> None:
     called = rig("ssh", "--guest", live, "--", "sh", "-c", "cat /work/greeting; grep -c /disk /proc/mounts; exit 5")
     assert (called.status, called.out) == (5, "hello\n1\n")
+
+    # The wall clock is the host's, not that of the moment at which the guest's snapshot was saved.
+    now = float(rig("ssh", "--guest", live, "--", "date", "+%s").out)
+    assert now == pytest.approx(time.time(), abs=60)
 
     (tmp_path / "suite" / "case").mkdir(parents=True)
     (tmp_path / "suite" / "case" / "run.sh").write_text("echo ran > result\n")

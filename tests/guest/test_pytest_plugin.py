@@ -21,7 +21,7 @@ def shared_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
 
 
-FEW = "memory='192M', parent='40M', hog='70M', every='1ms'"
+FEW = "memory='208M', parent='40M', hog='70M', every='1ms'"
 
 
 def test_run_and_its_log_are_fixtures(pytester: pytest.Pytester) -> None:

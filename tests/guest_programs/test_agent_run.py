@@ -597,3 +597,37 @@ def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_p
 
     sample = run.of("sample")[0]
     assert len(sample["procs"]) + sample["procs_left_out"] == 1501
+
+
+def test_processes_are_watched_once_others_have_ended(run_plan, tmp_path):
+    source = tmp_path / "many.py"
+    source.write_text(
+        "import os, time\n"
+        "agent, (first, go), (end, held) = os.getppid(), os.pipe(), os.pipe()\n"
+        "for number in range(200):\n"
+        "    if os.fork() == 0:\n"
+        "        os.close(held), os.close(go)\n"
+        "        os.read(first if number < 150 else end, 1)\n"
+        "        os._exit(0)\n"
+        "print('forked', flush=True)\n"
+        "time.sleep(1)\n"
+        "os.close(go)\n"
+        "for _ in range(150):\n"
+        "    os.wait()\n"
+        "print('ended', flush=True)\n"
+        "while os.getppid() == agent:\n"
+        "    time.sleep(0.05)\n"
+    )
+
+    run = run_plan(
+        step("spawn", "program=p", "arg=/usr/bin/env", "arg=python3", "arg=-S", f"arg={source}"),
+        step("wait_line", "program=p", "text=forked", "timeout=60"),
+        step("sample", "label=all"),
+        step("wait_line", "program=p", "text=ended", "timeout=60"),
+        step("sample", "label=rest"),
+    )
+
+    before, after = run.of("sample")
+    assert before["procs_left_out"] == 201 - len(before["procs"])
+    assert len(after["procs"]) == 51
+    assert "procs_left_out" not in after

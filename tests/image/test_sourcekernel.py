@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from rig.errors import RigError, UsageError
-from rig.image import kbuild
+from rig.image import kbuild, sourcekernel
 from rig.image.fragments import own_fragments
-from rig.image.kbuild import check_tree
+from rig.image.kbuild import Tree, check_tree
 from rig.image.kernel import find_kernel
 from rig.image.sourcekernel import Asked, build_tree_kernel
 from rig.image.store import Store
@@ -291,3 +292,32 @@ def test_fragments_are_part_of_a_builds_name(monkeypatch: pytest.MonkeyPatch) ->
     assert Asked(config="CONFIG_A=y\n").key != before
     assert Asked().key == before
     assert own_fragments()
+
+
+def test_build_estimates_its_end_by_the_files_of_the_last_one(
+    tree: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kbuild, "REPORT_EVERY", 0.0)
+    find_kernel(store, f"tree:{tree}")
+    other = tree.with_name("other")
+    shutil.copytree(tree, other)
+    (other / "one.c").write_text("int other;\n")
+    messages: list[str] = []
+
+    find_kernel(store, f"tree:{other}", messages.append)
+
+    # Two files, as the cached build had: after one of them something is left, after both nothing is.
+    told = {words.split(": ")[1].split(" in ")[0]: words for words in messages if " files in " in words}
+    assert told["1 files"].endswith(" left")
+    assert "left" not in told["2 files"]
+
+
+def test_build_that_goes_on_has_no_estimate(tree: Path, store: Store) -> None:
+    out = store.root / "build"
+    made = Tree(tree, out, "6.1.7")
+    assert sourcekernel._files_to_compile(store, made, Asked()) == sourcekernel.FILES
+
+    (out / "init").mkdir(parents=True)
+    (out / "init/main.o").touch()
+
+    assert sourcekernel._files_to_compile(store, made, Asked()) is None

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rig.image.sparse import BLOCK, copy_sparse, digest_sparse, write_sparse
+from rig.image.sparse import BLOCK, copy_pages, copy_sparse, digest_sparse, write_sparse
 from rig.image.store import Store
+from rig.machine.tee_log import TeeLog
 
 SIZE = 64 * BLOCK
 
@@ -94,3 +96,34 @@ def test_cached_memory_that_was_changed_is_damaged(tmp_path: Path) -> None:
         os.pwrite(file.fileno(), b"x", 30 * BLOCK)
 
     assert entry.damaged() == ["ram.sparse"]
+
+
+@pytest.fixture
+def few_bytes_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each write take a part of its data, as on a disk that is nearly full."""
+    write, pwrite = os.write, os.pwrite
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5000]))
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: pwrite(descriptor, data[:5000], at))
+
+
+@pytest.mark.parametrize("copy", [copy_sparse, copy_pages])
+def test_write_that_took_a_part_goes_on(
+    copy: Callable[[int, Path], object], few_bytes_a_write: None, tmp_path: Path
+) -> None:
+    source = made(tmp_path / "source", (10, os.urandom(2 * BLOCK)))
+
+    with source.open("rb") as file:
+        copy(file.fileno(), tmp_path / "copy")
+
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+def test_streams_writes_that_took_a_part_go_on(few_bytes_a_write: None, tmp_path: Path) -> None:
+    data = os.urandom(3 * BLOCK)
+
+    with (tmp_path / "sparse").open("wb", buffering=0) as file:
+        assert write_sparse(file.fileno(), data) == len(data)
+    with TeeLog(tmp_path / "log") as log:
+        log.write(data)
+
+    assert (tmp_path / "sparse").read_bytes() == (tmp_path / "log").read_bytes() == data

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -52,6 +53,31 @@ def test_flipped_byte_is_found_and_the_entry_thrown_away(store: Store, caplog: p
     assert "damaged on disk (file)" in caplog.text
 
 
+def test_file_that_was_verified_is_read_again_only_when_it_was_touched(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = _add(store, "kernel", K1)
+    read: list[Path] = []
+    monkeypatch.setattr("rig.image.store.digest_once", lambda path: read.append(path) or entry.files[path.name])
+
+    def verify() -> int:
+        read.clear()
+        assert store.get_verified("kernel", K1) is not None
+        return len(read)
+
+    assert (verify(), verify()) == (1, 0)
+    entry.file("file").write_bytes(b"content")
+    assert verify() == 1
+
+
+def test_byte_that_flips_after_a_verification_is_found(store: Store) -> None:
+    entry = _add(store, "kernel", K1)
+    assert store.get_verified("kernel", K1) is not None
+    entry.file("file").write_bytes(b"cOntent")
+
+    assert store.get_verified("kernel", K1) is None
+
+
 @pytest.mark.parametrize("name", ["state", "manifest.json"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"\0\0", b'{"files":7,"about":{}}', None])
 def test_small_file_of_a_snapshot_is_put_back_from_its_copy(
@@ -93,6 +119,38 @@ def test_snapshot_that_is_lost_is_set_aside_and_said(
     aside = list((store.root / "damaged").iterdir())
     assert [(path / "ram").read_bytes() for path in aside] == [b"rAm", b"rAm"]
     assert store.entries() == []
+
+
+@pytest.mark.parametrize("form", ["lock", "lock_async"])
+def test_wait_for_another_rig_is_said(
+    form: str, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rig.image.store.SILENT_WAIT", 0.05)
+
+    async def wait() -> None:
+        async with store.lock_async("kernel/x"):
+            pass
+
+    def wait_in_a_thread() -> None:
+        with store.lock("kernel/x"):
+            pass
+
+    waiting = threading.Thread(target=wait_in_a_thread if form == "lock" else lambda: asyncio.run(wait()))
+    with store.lock("kernel/x"):
+        waiting.start()
+        while not caplog.messages:
+            time.sleep(0.01)
+    waiting.join()
+
+    assert caplog.messages == [f"waiting for another rig process, which holds {store.root}/locks/kernel@x.lock"]
+
+
+def test_size_of_an_entry_holds_the_copies_of_its_files(store: Store) -> None:
+    entry = _snapshot(store)
+
+    copies = [entry.path / "copies" / name for name in entry.files]
+
+    assert entry.size == sum(path.stat().st_blocks * 512 for path in [*map(entry.file, entry.files), *copies])
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../x"])

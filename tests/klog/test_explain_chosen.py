@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rig.cli.explain_chosen import ChosenEvents
+from rig.cli.explain_stream import explain_json
 from rig.klog import Log, read
+from rig.klog.document import document
 from rig.klog.explain import explain
 from rig.klog.oom.oom_event import OomEvent
 from tests.klog import made
@@ -26,9 +29,24 @@ def test_most_severe_event_is_explained_with_its_table_and_no_other_is_kept_with
     log = _through(events)
     chosen, explanations = events.chosen()
 
-    assert [len(event.tasks) for event in log.events if isinstance(event, OomEvent)] == [0, 0, 0]
+    assert [(event.tasks, event.zones, event.mem_info) for event in log.events if isinstance(event, OomEvent)] == [
+        ((), (), {})
+    ] * 3
     assert explanations == [explain(read([REPORTS]).events[0])]
     assert [event.number for event in chosen] == [1]
+
+
+@pytest.mark.parametrize(("number", "events"), [(None, 3), (2, 1)])
+def test_json_that_is_written_while_the_log_is_read_is_that_of_the_whole_log(
+    number: int | None, events: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_bytes(REPORTS)
+    whole = [event for event in read([REPORTS]).events if number in (None, event.number)]
+
+    log = explain_json(str(tmp_path / "log"), lambda event: event, number)
+
+    assert len(whole) == events
+    assert capsys.readouterr().out == document(log.lines, whole, map(explain, whole)) + "\n"
 
 
 def test_event_of_a_number_is_explained() -> None:

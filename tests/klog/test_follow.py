@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +67,26 @@ def test_line_without_an_end_does_not_fill_memory() -> None:
         list(follower.feed(b"x" * 100_000))
 
     assert len(follower._rest) < 20_000
+
+
+def test_memory_does_not_grow_with_the_log() -> None:
+    follower = Follower()
+    log = b"".join(
+        b"[%6d.000000] made[%d]: segfault at 0 ip 0000562d1f3c4149 sp 00007ffd4a5d8e30 error 4 in made[562d1f3c4000]\n"
+        % (at, at)
+        for at in range(60)
+    )
+    events = sum(1 for _ in range(2) for _event in follower.feed(log))
+
+    gc.collect()
+    tracemalloc.start()
+    events += sum(1 for _ in range(6) for _event in follower.feed(log))
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert events == 8 * 60
+    assert held < len(log) / 2
 
 
 def test_pipe_is_read_until_its_writer_ends_and_silence_is_told() -> None:

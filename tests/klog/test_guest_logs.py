@@ -116,6 +116,10 @@ def test_panic_on_oom_is_told_apart_and_linked(name: str) -> None:
     assert oom.kills == ()
     assert panic.by_oom
     assert panic.caused_by == oom.number
+    assert oom.panicked
+    summary = " ".join(sentence.text for sentence in explain(oom).summary)
+    assert "Nobody was killed: the kernel panicked, as vm.panic_on_oom asks." in summary
+    assert "the report's end is missing" not in summary
 
 
 def test_machine_without_anybody_to_kill_is_deadlocked() -> None:

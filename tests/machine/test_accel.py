@@ -181,6 +181,7 @@ DETAIL = "the console is empty\nQEMU said:\n{}\nthe command:\n/usr/bin/qemu-syst
         ("the guest's agent did not say 'ready', and its console is silent", "", [], "it printed nothing within 10 s"),
         ("the guest's agent did not say 'ready', and its console is silent", "", [b"Freeing SMP"],
          "it printed nothing more for 10 s; its last line: Freeing SMP"),
+        ("the guest's agent did not say 'ready', though its console went on", "", [], "it printed nothing within 30 s"),
         ("the guest's agent did not say 'ready', though its console went on", "", [b"Freeing SMP"],
          "it is too slow: the kernel still boots after 30 s"),
     ],

@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rig.errors import GuestError, RigError
 from rig.experiment.execute import Execution, _watch_stops
 from rig.machine import qmp
+from rig.machine.branch_point import _stopped
 from rig.machine.qmp import Monitor
 
 
@@ -95,3 +96,15 @@ def test_stop_that_rig_asked_for_is_no_failure() -> None:
     asyncio.run(_watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
 
     assert execution.stopped is None
+
+
+def test_guest_that_is_not_held_at_its_branch_point_is_noticed_within_the_scaled_deadline() -> None:
+    class AtThePoint(Session):
+        async def record(self, name: str, timeout: float) -> dict[str, Any]:
+            return {"ev": name}
+
+    session = cast("Any", AtThePoint(Client({"cont": {}})))
+    session.monitor.next_event = lambda name: asyncio.Event().wait()
+
+    with pytest.raises(GuestError, match="QEMU did not stop the guest at the branch point"):
+        asyncio.run(asyncio.wait_for(_stopped(session, 60, 0.001), 5))

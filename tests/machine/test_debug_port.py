@@ -61,6 +61,22 @@ def test_guest_that_ends_on_the_way_is_no_hang(tmp_path: Path) -> None:
     asyncio.run(_with_stub(tmp_path / "gdb", {"?": "T05"}, work))
 
 
+def test_stub_that_does_not_answer_ends_with_a_remedy(tmp_path: Path) -> None:
+    async def work() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with (
+            await asyncio.start_unix_server(silent, path=str(tmp_path / "gdb")),
+            debug_port(tmp_path / "gdb", scale=0.001),
+        ):
+            pass
+
+    with pytest.raises(RigError, match=r"debugger port did not answer within 0.02 s .*--timeout-scale"):
+        asyncio.run(work())
+
+
 def test_port_that_nobody_serves_is_named(tmp_path: Path) -> None:
     async def work() -> None:
         async with debug_port(tmp_path / "nothing"):

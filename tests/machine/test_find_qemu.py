@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
-from rig.machine.qemu import find_qemu
+from rig.machine.qemu import _find, find_qemu
 
 
 def program(path: Path, version: str) -> Path:
@@ -36,3 +36,26 @@ def test_program_that_is_not_there_is_refused_after_one_that_was(
 
     with pytest.raises(RigError, match="not installed"):
         find_qemu()
+
+
+def test_program_is_asked_for_its_version_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path))
+    binary, asked = tmp_path / "qemu", []
+    binary.write_bytes(b"\x7fELF")
+    binary.chmod(0o755)
+
+    def ask(name: str) -> str:
+        asked.append(name)
+        return f"QEMU emulator version 7.{len(asked) + 1}.0"
+
+    monkeypatch.setattr("rig.machine.qemu._ask", ask)
+
+    def version() -> tuple[int, int]:
+        _find.cache_clear()
+        return find_qemu(str(binary)).version
+
+    assert (version(), version()) == ((7, 2), (7, 2))
+    binary.write_bytes(b"\x7fELF, upgraded")
+    assert version() == (7, 3)

@@ -67,8 +67,15 @@ def test_changed_recording_is_refused(store: Store, imported: Imported) -> None:
 
 
 def test_it_can_be_exported_for_another_machine(store: Store, imported: Imported, tmp_path: Path) -> None:
-    export_run(store, imported.run, imported.directory, tmp_path / "again.tar.zst")
+    told: list[tuple[int, int]] = []
+    export_run(
+        store, imported.run, imported.directory, tmp_path / "again.tar.zst",
+        packed=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
 
+    assert len(told) > 100
+    assert told[-1][0] == told[-1][1] > 96 << 20
+    assert sorted(told) == told
     other = Store(tmp_path / "other")
     again = import_run(other, tmp_path / "again.tar.zst", tmp_path / "there")
 

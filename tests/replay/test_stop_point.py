@@ -9,7 +9,8 @@ import pytest
 
 from rig.errors import UsageError
 from rig.replay.postmortem.pages import regions_of
-from rig.replay.stop_point import StopPoint, marks_of, parse_stop_point
+from rig.replay.stop_point import StopPoint, check_reached, marks_of, parse_stop_point
+from rig.run.document import Prefix, Run
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,19 @@ def test_marks_are_those_of_the_console_in_order(tmp_path: Path) -> None:
     )
 
     assert marks_of(tmp_path) == ("writing-starts", "over")
+
+
+@pytest.mark.parametrize("point", [StopPoint("t", seconds=5), StopPoint("mark", name="early")])
+def test_what_came_before_the_recording_is_a_usage_error(point: StopPoint, tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text("[    5.000000] rig: mark early\r\n[   11.000000] rig: mark late\r\n")
+    prefix = Prefix(point="here", key="k", step=3, time=10.0)
+    run = Run(id="x", scenario="s", started="", verdict="reproduced", prefix=prefix, guest_seconds=20.0)
+
+    with pytest.raises(UsageError, match=r"the recording begins at 10\.0 s") as refused:
+        check_reached(run, tmp_path, point)
+
+    assert "--no-prefix" in str(refused.value.remedy)
+    check_reached(run, tmp_path, StopPoint("mark", name="late"))
 
 
 def test_regions_are_the_programs_last_word_and_nonsense_is_passed_over() -> None:

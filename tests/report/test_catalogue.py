@@ -29,6 +29,15 @@ def test_list_has_every_scenario_with_its_summary() -> None:
     assert "A parent fills memory and forks." in text
 
 
+def test_list_reads_a_summary_that_stands_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "scenario.toml").write_text('title = "t"\nsummary = """\n[one]"""\n[guest]\nx = 1')
+
+    text = printed(scenarios_table([tmp_path / "mine"]))
+
+    assert "broken: unknown key 'x'" in text
+
+
 def test_list_says_which_scenario_is_broken(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "scenario.toml").write_text("x = 1")

@@ -13,8 +13,9 @@ from tap.parser import Parser
 from rig.report.annotations import annotation_lines
 from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
-from rig.run.document import Claimed, Shown
-from rig.run.suite import Case, Suite, cases_of_claims
+from rig.report.summary import LARGEST, summary_markdown
+from rig.run.document import Claimed, Phase, Run, Shown
+from rig.run.suite import Case, Suite, cases_of_claims, suite_of_run
 
 # Element -> (attributes, children) that the schema of Jenkins' xUnit plugin (junit-10.xsd) allows.
 ALLOWED = {
@@ -86,6 +87,25 @@ def test_junit_counts_are_those_of_the_cases(suites: list[Suite]) -> None:
     assert (read.tests, read.failures, read.errors) == (6, 1, 2)
 
 
+def test_junit_has_the_times_of_the_run_and_invents_none_for_its_claims() -> None:
+    run = Run(
+        id="r", scenario="s", started="2026-11-25T22:00:00+00:00", verdict="reproduced", host_seconds=2.2,
+        guest_seconds=251.0, phases=(Phase(name="restore", host_seconds=0.31), Phase(name="plan", host_seconds=1.6)),
+        claims=(claim("good", "held"),),
+    )  # fmt: skip
+
+    root = ElementTree.fromstring(junit_xml([suite_of_run(run)] * 2))
+
+    suite = root[0]
+    assert (len(root), root.get("time")) == (2, "4.4")
+    assert (suite.get("time"), suite.get("timestamp")) == ("2.2", "2026-11-25T22:00:00+00:00")
+    properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert properties["guest_seconds"] == "251.000"
+    assert properties["host_seconds.restore"] == "0.310"
+    assert [case.get("time") for case in suite.iter("testcase")] == [None]
+    assert "held: 1 kB" in (suite.findtext("testcase/system-out") or "")
+
+
 def test_ktap_follows_the_kernels_rules(suites: list[Suite]) -> None:
     lines = ktap_text(suites).splitlines()
 
@@ -130,3 +150,32 @@ def test_message_cannot_begin_a_command_of_its_own() -> None:
 
     assert "\n" not in line
     assert line.split("::")[1] == "error title=a%2Cb%3A%3Ac%3A x"
+
+
+def test_summary_has_a_row_a_claim_with_its_verdict_and_values(suites: list[Suite]) -> None:
+    lines = summary_markdown(suites).splitlines()
+
+    rows = [line for line in lines if line.startswith("| ") and "claim" not in line]
+    assert [line.split(" | ")[2] for line in rows[:5]] == ["held", "failed", "invalid", "not applicable", "invalid"]
+    assert "held&#58; 1 kB" in rows[0]
+    assert len(rows) == 6
+
+
+def test_guest_writes_no_markdown_into_the_summary() -> None:
+    nasty = "[x](http://y) <img src=z> | `a` @all"
+
+    (row,) = [
+        line for line in summary_markdown([Suite("s", (Case("c", "failed", nasty),))]).splitlines() if "&#" in line
+    ]
+
+    assert row.count("|") == 5
+    assert not set("[]<>`@") & set(row)
+
+
+def test_summary_stays_below_the_size_that_github_refuses() -> None:
+    suites = [Suite(f"s{number}", (Case("c", "failed", "x" * 100_000),)) for number in range(12)]
+
+    text = summary_markdown(suites)
+
+    assert len(text.encode()) < LARGEST + 100
+    assert text.rstrip().endswith("more are not shown.")

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from rig.report.html.sweep_page import sweep_report
-from rig.report.sweep_table import SweepTable, points_table
-from rig.report.time_left import time_left
+from rig.report.sweep_table import SweepTable, points_table, shared_lines
 from rig.sweep.row import Row
+from rig.time_left import time_left
+from tests.sweep.made import row
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,14 @@ def test_runs_that_were_found_finished_do_not_count_as_fast_ones() -> None:
         table.began(object())
         table.ended(row.model_copy(update={"repeat": 2}))
         assert table._fresh == 1
+
+
+def test_runs_that_began_at_a_branch_point_are_told_with_what_differs() -> None:
+    [line] = shared_lines([row(0, shared="writing-starts"), row(1, shared="writing-starts"), row(2)])
+
+    assert line.startswith("2 of them began at 'writing-starts'")
+    assert "--whole" in line
+    assert shared_lines([row()]) == []
 
 
 TIE = Row(

@@ -41,6 +41,7 @@ def test_log_without_a_report_is_refused(capsys: pytest.CaptureFixture[str], tmp
         (("--scale", "1M"), "not the size of the largest guest"),
         (("--event", "7"), "event 7 is not an OOM report"),
         (("--json", "-q"), "--json"),
+        (("--smallest", "--budget", "0s"), "not a budget"),
     ],
 )
 def test_bad_option_is_refused(

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from rig.reproduce.play import _fitted, _missing
 from rig.reproduce.replica import Replica
-from rig.reproduce.reproduce import _fitted, _missing
 from rig.run.records import Records
 from tests.reproduce.test_agreement import exact
 from tests.reproduce.test_replica import replica

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -40,6 +41,7 @@ CHANGES = {
     "path": (" do_anonymous_page+0x13a/0x640 [made]",),
     "order": ("order=0",),
     "total_swap": ("Total swap = 0kB",),
+    "free_swap": ("Free swap  = 0kB",),
     "slab": ("slab_unreclaimable:2900",),
     "shmem": ("shmem:4",),
     "huge": ("hugepages_total=0",),
@@ -268,3 +270,29 @@ def test_first_of_several_reports_is_taken_and_another_by_its_number() -> None:
         choose_report(events, 99, "dmesg.txt")
     with pytest.raises(UsageError, match="no OOM report"):
         choose_report((), None, "dmesg.txt")
+
+
+def test_actors_stay_out_of_swap_that_was_free_in_the_report(tmp_path: Path) -> None:
+    found = replica(total_swap="Total swap = 262144kB", free_swap="Free swap  = 200000kB")
+    plan = render_plan(loaded(found, tmp_path), parse_settings(loaded(found, tmp_path, "again")))
+
+    [bound] = [dict(step.words) for step in plan.steps if step.verb == "cgroup"]
+    assert bound["memory.swap.max"] == str(sum(each.sizes.get("swapped", 0) for each in found.actors))
+    assert {each.cgroup for each in found.actors} == {bound["name"]}
+    assert found.limit is None
+
+
+def test_actors_may_swap_where_the_reports_swap_was_full() -> None:
+    found = replica(total_swap="Total swap = 262144kB")
+
+    assert (found.swap_limit, found.cgroup) == (None, "")
+
+
+def test_small_invoker_of_an_unknown_path_takes_memory_that_is_not_its_own() -> None:
+    small = made.MadeTask(77, "sshd", 100)
+    report = fingerprint_of(event_of(made.oom_report([*made.TASKS, small])))
+    report = replace(report, path="", invoker="sshd", invoker_pid=77)
+
+    last = replica_of(report).actors[-1]
+
+    assert (last.comm, last.trigger) == ("sshd", "pipe")

@@ -13,14 +13,18 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError, UsageError
+from rig.in_use import using_entries
 from rig.run.directory import (
     list_runs,
     new_run_id,
     open_run,
     read_run,
     remove_leftovers,
+    remove_run,
     resolve_run,
+    rewrite_run,
     runs_directory,
+    use_run,
 )
 from rig.run.document import Run, worst
 
@@ -192,3 +196,34 @@ def test_several_verdicts_are_as_bad_as_the_worst() -> None:
     assert worst(["reproduced", "not-reproduced"]) == "not-reproduced"
     assert worst(["invalid", "error", "reproduced"]) == "error"
     assert a_run(verdict="invalid").exit_status == 2
+
+
+def test_run_that_is_in_use_is_not_removed(tmp_path: Path) -> None:
+    directory = keep(tmp_path, "20250131-120000-abcd")
+    with using_entries():
+        use_run(directory)
+
+        with pytest.raises(RigError, match="another rig uses the run"):
+            remove_run(directory)
+
+        assert read_run(directory).id == directory.name
+
+    remove_run(directory)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_that_is_gone_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(RigError, match="removed by another rig"):
+        use_run(tmp_path / "20250131-120000-abcd")
+
+
+def test_run_that_is_rewritten_is_sealed_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    directory = keep(tmp_path, "20250131-120000-abcd")
+    rewrite_run(directory, a_run(directory.name))
+    text = (directory / "run.json").read_text()
+
+    (directory / "run.json").write_text(text.replace('"reproduced"', '"invalid"'))
+
+    assert read_run(directory).verdict == "invalid"
+    assert "was changed after it was written" in caplog.text

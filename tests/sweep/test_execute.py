@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from rig.branch.sharing import Pasts
+from rig.cli.app import _run
 from rig.errors import RigError, UsageError
 from rig.experiment.capacity import KEPT_FREE, PER_GUEST, Capacity
 from rig.image.store import Store
@@ -157,6 +159,45 @@ def test_results_of_an_older_schema_are_refused_with_the_remedy(sweep: SweepDire
     assert "rows.jsonl" in (caught.value.remedy or "")
 
 
+@pytest.mark.parametrize("kept", [b"", b"{", None])
+def test_runs_that_a_sweep_has_lost_are_said(
+    kept: bytes | None, sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    made.finish(execute_sweep(sweep, Pretender()))
+    sweep.journal.write_bytes(kept or b"")
+    if kept is None:
+        sweep.journal.unlink()
+
+    assert _run(["results", "last"]) == 0
+
+    assert f"sweep {sweep.id}: 0 of its 4 runs are here; `rig sweep --resume {sweep.id}`" in caplog.text
+
+
+def test_sweep_that_has_lost_its_plan_is_in_the_list(sweep: SweepDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    made.finish(execute_sweep(sweep, Pretender()))
+    (sweep.path / "sweep.json").unlink()
+
+    assert _run(["results"]) == 0
+
+    assert f"{sweep.id}  cannot be read: sweep.json is missing" in capsys.readouterr().out
+
+
+def test_flipped_bit_of_a_table_changes_nothing_that_is_read(sweep: SweepDirectory, tmp_path: Path) -> None:
+    made.finish(execute_sweep(sweep, Pretender()))
+    whole = sweep.table.read_bytes()
+    table = read_table(sweep.table)
+    damaged = tmp_path / "damaged.parquet"
+    chance = random.Random(1)
+
+    for at in chance.sample(range(len(whole)), 200):
+        damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :])
+        try:
+            found = read_table(damaged)
+        except RigError:
+            continue
+        assert found.to_pydict() == table.to_pydict()
+
+
 def test_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("nothing")
 
@@ -223,7 +264,8 @@ def test_sweep_holds_no_claims_of_the_points_that_are_done(tmp_path: Path, monke
 
     few, many = (_held_after(count, tmp_path / name) for name, count in (("few", 5), ("many", 25)))
 
-    assert (many - few) / 20 < 12_000  # bytes a point; with its claims it is 30,000
+    # Bytes a point, most of them of the plan (3,600 with 2,000 points); with its claims it is 30,000.
+    assert (many - few) / 20 < 12_000
 
 
 def test_local_executor_begins_no_more_runs_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

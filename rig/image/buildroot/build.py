@@ -125,17 +125,20 @@ def build_image(
     jobs: int,
     primary_site: str | None = None,
     progress: Progress = lambda step, seconds: None,
+    expect: Callable[[int], None] = lambda packages: None,
 ) -> Collected:
     """Build an image and its kernel and add both to the cache. An existing output directory is built incrementally.
 
     jobs: make's -j.
     primary_site: a directory of source archives, or None.
     progress: called with each step and the seconds since the build began.
+    expect: called with the number of packages that are not built yet.
     Raises RigError naming the package that failed.
     Raises ConfigError where a setting of the recipe is not in force.
     """
     began = time.monotonic()
     with _configured(store, buildroot, recipe, jobs, primary_site) as make:
+        expect(_packages_to_build(make))
         make.run("all", watch=lambda step: progress(step, time.monotonic() - began))
         return collect(store, make, recipe, buildroot, seconds=time.monotonic() - began)
 
@@ -157,6 +160,18 @@ def build_kernel(
     with _configured(store, buildroot, recipe, jobs, primary_site) as make:
         make.run("linux", watch=lambda step: progress(step, time.monotonic() - began))
         return collect_kernel(store, make, recipe)
+
+
+def _packages_to_build(make: Make) -> int:
+    """Return how many packages of the image, of the guest and of the host, have no stamp of a finished build."""
+    info = json.loads(make.answer("show-info"))
+    packages = {
+        f"{name}-{about.get('version', '')}"
+        for name, about in info.items()
+        if about.get("type") in ("target", "host") and not about.get("virtual")
+    }
+    # package/pkg-generic.mk keeps the stamp in the package's build directory, which is called NAME-VERSION.
+    return len(packages - {stamp.parent.name for stamp in (make.output / "build").glob("*/.stamp_built")})
 
 
 @contextmanager

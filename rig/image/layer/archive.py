@@ -99,7 +99,7 @@ def fill_from_archive(staging: Staging, path: Path) -> dict[str, Any]:
                     if files.names() & {"manifest.json", "index.json"}:
                         return _image(staging, files, path)
             stream.seek(0)
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+            with tarfile.open(fileobj=stream, mode="r:") as archive:
                 staging.apply(archive)
             return {}
         except tarfile.TarError as error:
@@ -134,7 +134,7 @@ def _image(staging: Staging, files: _Files, where: Path) -> dict[str, Any]:
             raise RigError(f"the image lacks its layer {name}", where=where) from None
         with raw:
             checked = _Checked(raw)
-            with _decompressed(checked) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+            with _decompressed(checked) as stream, tarfile.open(fileobj=_Forward(stream), mode="r:") as archive:  # type: ignore[call-overload] # it has what tarfile calls
                 staging.apply(archive, whiteouts=True)
             checked.check(digest, name, where)
     return {"config": asdict(config)}
@@ -224,6 +224,44 @@ class _Checked(io.RawIOBase):
             self._hash.update(data)
         if digest and self._hash.hexdigest() != digest:
             raise RigError(f"{name} does not match its digest", where=where, remedy="save the image again")
+
+
+class _Forward:
+    """A stream as tarfile's reader of seekable files uses it: it skips forwards, and steps back by one byte.
+
+    tarfile's own reader of streams (mode `r|`) copies its whole buffer for each header of 512 bytes (_Stream.__read of
+    Lib/tarfile.py): with a buffer of 1 MiB an archive of 200 MB in 2000 files took 5 s of CPU time, and takes 2 s here.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._at = 0
+        self._last = b""
+        self._again = b""
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, to: int) -> None:
+        # TarFile.next() reads the byte before a header to see whether the archive is cut short.
+        if to == self._at - 1 and self._last:
+            self._again, self._last, self._at = self._last, b"", to
+        while self._at < to and self.read(min(to - self._at, 1 << 20)):
+            pass
+        if self._at != to:
+            raise tarfile.ReadError("unexpected end of data" if self._at < to else "seek backwards")
+
+    def read(self, size: int) -> bytes:
+        pieces, left = [self._again], size - len(self._again)
+        self._again = b""
+        # A decompressor may return less than it was asked for before the end.
+        while left > 0 and (piece := self._stream.read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+        data = b"".join(pieces)
+        self._at += len(data)
+        self._last = data[-1:] or self._last
+        return data
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from rig.image.layer.staging import Staging
 from rig.image.store import Entry, Store
 
 __all__ = [
-    "SIZES", "LayerImage", "build_layer", "check_name", "find_layer", "layer_key", "name_layer", "named_layer",
-    "names_layer",
+    "SIZES", "LayerImage", "build_layer", "check_name", "find_layer", "forget_name", "layer_key", "name_layer",
+    "named_layer", "names_layer",
 ]  # fmt: skip
 
 IMAGE = "layer.img"
@@ -84,6 +84,12 @@ def name_layer(store: Store, name: str, layer: LayerImage) -> None:
     check_name(name)
     with store.writing():
         store.set_ref(f"layer/{name}", layer.key)
+
+
+def forget_name(store: Store, name: str) -> None:
+    """Remove a user's name of a layer. The layer itself stays."""
+    with store.writing():
+        store.remove_ref(f"layer/{name}")
 
 
 def names_layer(store: Store, name: str) -> bool:

@@ -85,10 +85,6 @@ class Staging:
         place = self._locate(target, PurePosixPath(target.lstrip("/")))
         place.chmod(stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
 
-    def add_text(self, target: str, text: str) -> None:
-        """Write a small file."""
-        self._place(target, PurePosixPath(target.lstrip("/"))).write_text(text)
-
     def add_link(self, target: str, to: str) -> None:
         """Make a symbolic link at `target` unless something is there."""
         place = self._locate(target, PurePosixPath(target.lstrip("/")))

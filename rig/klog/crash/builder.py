@@ -8,6 +8,7 @@ from typing import Any
 
 from rig.klog.builder import Builder
 from rig.klog.crash.crash_event import CrashEvent, LabelledTrace
+from rig.klog.crash.files import file_to_blame
 from rig.klog.crash.report import Report, is_trace_start
 from rig.klog.crash.rules import Rule, Verdict
 from rig.klog.event import Event, Trace
@@ -32,6 +33,9 @@ _STRUCTURE = re.compile(
     r"event stamp"
     r"|hardirqs last|softirqs last|Read of size|Write of size|CR2:|FS: |DR\d:|PKRU|Reported by|value changed"
 )
+# One link of a chain of locks, above the trace of where it was made: print_circular_bug_entry() in
+# kernel/locking/lockdep.c.
+_LINK = re.compile(r"-> #\d+ \(")
 _MODULES = re.compile(r"Modules linked in:(?P<names>.*)")
 # The faulting address, as the architectures' fault handlers and the sanitizers print it.
 _ADDRESS = re.compile(
@@ -111,7 +115,8 @@ class CrashBuilder(Builder):
         whole = Report(self.numbers, self.texts)
         self._read_header()
         traces = _traces(whole)
-        trace = next((labelled.trace for labelled in traces if labelled.trace.frames), Trace())
+        ranked = sorted(traces, key=lambda labelled: _LINK.match(labelled.label) is not None)
+        trace = next((labelled.trace for labelled in ranked if labelled.trace.frames), Trace())
         if verdict.corruption is not None:
             self.corrupt(verdict.corruption)
         elif self.rule.needs_trace and not trace.frames and self.caused_by is None:
@@ -126,6 +131,7 @@ class CrashBuilder(Builder):
             "title": verdict.title,
             "alternatives": verdict.alternatives,
             "function": verdict.function,
+            "file": file_to_blame(self.texts),
             "headline": self.texts[0] if self.texts else "",
             "address": None if address is None else int(address["address"], 16),
             "oops_count": None if oops is None else int(oops["count"]),
@@ -180,7 +186,7 @@ def _traces(report: Report) -> list[LabelledTrace]:
             traces.append(LabelledTrace(label, trace))
 
     for number, text in zip(report.numbers, report.texts, strict=True):
-        if is_trace_start(text):
+        if is_trace_start(text) or _LINK.match(text):
             close()
             reader = TraceReader()
             reader.begin(number)

@@ -24,6 +24,7 @@ class CrashEvent(Event):
 
     headline: the line that begins the report.
     address: the faulting address; None where the report prints none.
+    file: the source file to blame, as in `net/core/sock.c`; None where the report names no files.
     workqueue: the work item that ran, as `Workqueue:` prints it.
     oops_count: the number of oopses since boot, from `[#1]`.
     traces: every trace of the report; `trace` is the first that has frames.
@@ -33,6 +34,7 @@ class CrashEvent(Event):
 
     headline: str = ""
     address: int | None = None
+    file: str | None = None
     workqueue: str | None = None
     oops_count: int | None = None
     traces: tuple[LabelledTrace, ...] = ()

@@ -12,6 +12,7 @@ from rig.klog.crash.blame import Blame
 from rig.klog.crash.report import Report
 from rig.klog.crash.roles import without_roles
 from rig.klog.crash.titles import short_name, spellings, stable
+from rig.klog.demangle import demangle
 from rig.klog.kinds import Kind
 
 __all__ = ["Rule", "Verdict", "leading_literal"]
@@ -105,6 +106,9 @@ class Rule:
         if raw is None:
             corruption = corruption or "no function can be blamed: the trace is missing or cut"
             return self._finish(values, ["corrupted"], None, corruption)
+        readable = demangle(raw)
+        if readable != raw:
+            return self._finish(values, [readable, raw], readable, corruption)
         name = choose.common_name(short_name(raw), chooser=self.choose)
         return self._finish(values, [name, *spellings(raw)], name, corruption)
 

@@ -57,6 +57,8 @@ _HARMLESS = re.compile(
     r"|WARNING: (?:/etc/ssh/|workqueue cpumask|[Tt]he mand mount|Unprivileged eBPF|fbcon|See https"
     r"|kernel not compiled)"
     r"|Command line:|Kernel command line"
+    # A symbolizer repeats the first line for each inlined function; the last of these lines names the outermost one.
+    r"| \[inline\](?: at addr [0-9a-f]+)?$"
 )
 # Lines that match a rule but that the kernel also prints within an oops report.
 _CONTINUES = re.compile(

@@ -119,8 +119,8 @@ def _zone_sums(event: OomEvent) -> list[Check]:
     if event.zones and "free" in event.mem_info and event.mem_info_line is not None and len(event.nodes) <= 1:
         zones = sum(zone.free for zone in event.zones)
         free = event.mem_info["free"] * event.page_kb
-        # A cpuset's report omits the other nodes' zones. Memory is also allocated and freed while it is printed.
-        ok = abs(zones - free) <= max(8192, free // 10)
+        # Some reports omit zones. Memory is also allocated and freed while a report is printed.
+        ok = abs(zones - free) <= max(8192, free // 10) or (zones < free and _filtered(event))
         found.append(
             Check(
                 "the zones' free memory is the machine's",
@@ -147,9 +147,11 @@ def _zone_sums(event: OomEvent) -> list[Check]:
 
 
 def _filtered(event: OomEvent) -> bool:
-    """Return whether zones may be missing: since 6.1 the kernel omits those that the request could not use
-    (974f4367dd31).
+    """Return whether zones may be missing: those of nodes that a cpuset or a memory policy excluded, and since 6.1
+    those of kinds that the request could not use (974f4367dd31).
     """
+    if event.scope in ("cpuset", "mempolicy"):
+        return True
     return not any("MOVABLE" in flag for flag in event.gfp_flags)
 
 

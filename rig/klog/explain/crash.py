@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from rig.klog.crash.crash_event import CrashEvent
+from rig.klog.demangle import demangle
 from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.taint import taints
 from rig.klog.panic import PanicEvent
@@ -29,7 +30,7 @@ def explain_crash(event: CrashEvent) -> Explanation:
                 "The way there, innermost first",
                 tuple(
                     Sentence(
-                        f"{frame.function}"
+                        demangle(frame.function)
                         + (f" [{frame.module}]" if frame.module else "")
                         + (f" at {frame.source}" if frame.source else ""),
                         (frame.line,),
@@ -41,7 +42,9 @@ def explain_crash(event: CrashEvent) -> Explanation:
         if not path:
             maybe = event.trace.frames[:6]
             words = "The unwinder is sure of none of the entries; found on the stack, perhaps left over, were: "
-            found = Sentence(words + ", ".join(frame.function for frame in maybe), tuple(frame.line for frame in maybe))
+            found = Sentence(
+                words + ", ".join(demangle(frame.function) for frame in maybe), tuple(frame.line for frame in maybe)
+            )
             sections[-1] = Section("The way there", (found,))
     return Explanation(
         number=event.number,
@@ -112,6 +115,8 @@ def _where(event: CrashEvent) -> list[Sentence]:
     sentences = []
     if event.cpu is not None and event.task is not None:
         sentences.append(Sentence(f"On CPU {event.cpu}, for {event.task.comm} (pid {event.task.pid}).", (event.line,)))
+    if event.file:
+        sentences.append(Sentence(f"The file to blame, as far as the report tells: {event.file}.", (event.line,)))
     if event.workqueue:
         sentences.append(Sentence(f"In a work item: {event.workqueue}.", (event.line,)))
     if event.kernel:

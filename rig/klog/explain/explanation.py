@@ -34,11 +34,13 @@ class Remedy:
     what: the change.
     cost: its disadvantage.
     name: the remedy's row in the table of explain/remedies.py.
+    measured: what it did in a replica of this kind of failure; empty where none was run.
     """
 
     what: str
     cost: str
     name: str = ""
+    measured: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from rig.klog.explain.causes import unaccounted_kb
+from rig.klog.explain.amounts import unaccounted_kb
 from rig.klog.explain.explanation import Bar, Picture, Section, Sentence
 from rig.klog.explain.usable import held_back, measured, reserved_kb, usable_zones
 from rig.klog.explain.words import count, size
@@ -69,7 +69,7 @@ def _parts(row: TaskRow, kb: int) -> str:
     if row.rss_anon is None or row.rss_file is None or row.rss_shmem is None:
         return ""
     parts = [
-        ("its own", row.rss_anon),
+        ("of its own", row.rss_anon),
         ("from files", row.rss_file),
         ("shared memory or tmpfs", row.rss_shmem),
     ]

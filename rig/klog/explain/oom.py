@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from rig.klog.explain.asked import asked, origin
-from rig.klog.explain.causes import Cause, Certainty, cause_of
+from rig.klog.explain.cause import Cause, Certainty
+from rig.klog.explain.causes import cause_of
 from rig.klog.explain.checks import checks
 from rig.klog.explain.explanation import Explanation, Section, Sentence
 from rig.klog.explain.holders import holders, pictures
@@ -123,6 +124,8 @@ def _killed(event: OomEvent) -> Sentence:
     if kill is None:
         if not event.killable:
             return Sentence("Nobody could be killed.", (event.last_line,))
+        if event.panicked:
+            return Sentence("Nobody was killed: the kernel panicked, as vm.panic_on_oom asks.", (event.last_line,))
         return Sentence("Who was killed is not in this log: the report's end is missing.", (event.last_line,))
     held = (kill.anon_rss_kb or 0) + (kill.file_rss_kb or 0) + (kill.shmem_rss_kb or 0)
     who = f"{kill.comm} (pid {kill.pid})"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rig.klog.event import Event
+from rig.klog.explain.amounts import largest_of_cgroup
 from rig.klog.explain.causes import cause_of
 from rig.klog.explain.explanation import Remedy
 from rig.klog.explain.facts import (
@@ -20,11 +21,12 @@ from rig.klog.explain.facts import (
     refuses_commitments,
     without_swap,
 )
+from rig.klog.explain.measured_remedies import MEASURED
 from rig.klog.explain.words import size
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["TABLE", "How", "RemedyRow", "Setting", "remedies_for"]
+__all__ = ["HELPS", "TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for"]
 
 
 class How(StrEnum):
@@ -65,8 +67,8 @@ class RemedyRow:
     applies: returns whether an event is such a situation.
     settings: alternative changes, one of which is enough.
     what, cost: the printed text; `{}` in what is replaced by what detail returns.
-    measured: the result of a guest test (tests/guest/test_remedies.py). A row without a result is tried on a run, but
-        never recommended.
+    measured: the result of a guest test (tests/guest/test_remedies.py). A row without a result, here or in
+        measured_remedies.py, is tried on a run, but never recommended.
     """
 
     name: str
@@ -116,11 +118,27 @@ def _one_of_a_cgroup(event: Event) -> bool:
 
     memory.oom.group exists since 4.19 (3d8b38eb81ca), and only in cgroup v2.
     """
-    return isinstance(event, OomEvent) and _unified(event) and not event.oom_group and bool(event.kills)
+    return (
+        isinstance(event, OomEvent)
+        and _unified(event)
+        and _full_of_processes(event)
+        and not event.oom_group
+        and bool(event.kills)
+    )
+
+
+def _full_of_processes(event: OomEvent) -> bool:
+    """Return whether a kill gives back what filled memory; also True where a cgroup's report does not tell."""
+    return largest_of_cgroup(event)[0] in ("", "anon", "pagetables", "kernel_stack")
 
 
 def _killed(event: Event) -> bool:
-    return _because(event, "processes", "cgroup-memory") and isinstance(event, OomEvent) and event.victim is not None
+    return (
+        isinstance(event, OomEvent)
+        and _because(event, "processes", "cgroup-memory")
+        and _full_of_processes(event)
+        and event.victim is not None
+    )
 
 
 def _limit_of(event: OomEvent) -> str:
@@ -172,6 +190,14 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.CGROUP, "memory.high"),),
         "memory.high below memory.max: the cgroup is slowed and reclaimed before it is killed",
         "it may crawl for long before anybody notices",
+    ),
+    RemedyRow(
+        "memory.low",
+        "a cgroup that should have been spared lost its memory",
+        lambda event: isinstance(event, OomEvent) and event.scope in ("global", "memcg"),
+        (Setting(How.CGROUP, "memory.low"), Setting(How.CGROUP, "memory.min")),
+        "memory.low or memory.min for the cgroup that is to keep its memory",
+        "the others are reclaimed harder, and killed earlier",
     ),
     RemedyRow(
         "memory.swap.max",
@@ -347,6 +373,22 @@ TABLE: tuple[RemedyRow, ...] = (
         measured="0 and 1: the fork is not refused",
     ),
     RemedyRow(
+        "spawn-without-fork",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.SPAWN, "method", "posix_spawn"), Setting(How.SPAWN, "method", "vfork")),
+        "posix_spawn or vfork where a program forks to start another one: the child is promised no memory",
+        "not for programs that go on in the child",
+    ),
+    RemedyRow(
+        "dont-fork",
+        "the kernel refused a commitment",
+        _refused,
+        (Setting(How.MADVISE, "advise", "dontfork"),),
+        "MADV_DONTFORK for memory that the child does not need",
+        "the child dies of SIGSEGV where it reads that memory",
+    ),
+    RemedyRow(
         "swap-for-commitments",
         "the kernel refused a commitment",
         _refused,
@@ -358,13 +400,38 @@ TABLE: tuple[RemedyRow, ...] = (
 )
 
 
+REFUTES = ("no difference", "stalled", "worse")
+"""Outcomes of a run that refute a remedy."""
+HELPS = ("prevented", "refused earlier", "another died", "later")
+"""Outcomes in which a remedy did what it is for."""
+KILLS_MORE = ("memory.oom.group",)
+"""Remedies that are to kill more processes, which a run tells as worse."""
+
+
+def kind_of_failure(event: Event) -> str:
+    """Return the kind of failure under which remedies are measured; empty for one that no scenario has."""
+    if refuses_commitments(event):
+        return "refused"
+    return cause_of(event).name if isinstance(event, OomEvent) and event.kind is Kind.OOM else ""
+
+
 def remedies_for(event: Event) -> tuple[Remedy, ...]:
-    """Return the remedies that apply to an event and that a guest test has shown to help, in the table's order."""
+    """Return the remedies that apply to an event and that a run has shown to help, in the table's order.
+
+    A remedy that did not help in a replica of this kind of failure is left out.
+    """
     found = []
+    measured = MEASURED.get(kind_of_failure(event), {})
     for row in TABLE:
-        if row.measured and row.applies(event):
-            what = row.what
-            if row.detail is not None and isinstance(event, OomEvent):
-                what = what.replace("{}", row.detail(event))
-            found.append(Remedy(what, row.cost, row.name))
+        run = measured.get(row.name)
+        refuted = run is not None and run.outcome in REFUTES and row.name not in KILLS_MORE
+        proved = run is not None and run.outcome == "prevented" and run.agree == run.of > 1
+        if refuted or not (row.measured or proved) or not row.applies(event):
+            continue
+        what = row.what
+        if row.detail is not None and isinstance(event, OomEvent):
+            what = what.replace("{}", row.detail(event))
+        helped = run is not None and run.outcome in HELPS
+        quoted = f"{run.text} ({run.agree} of {run.of} timings)" if helped and run is not None else ""
+        found.append(Remedy(what, row.cost, row.name, quoted))
     return tuple(found)

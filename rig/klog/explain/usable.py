@@ -15,8 +15,8 @@ from rig.klog.oom.parts import BuddyOrder, Zone
 from rig.klog.oom.totalpages import parse_nodes
 
 __all__ = [
-    "allowed_nodes", "held_back", "is_movable", "measured", "reserved_kb", "usable_blocks", "usable_zones",
-    "zone_limit",
+    "allowed_nodes", "free_elsewhere", "held_back", "is_movable", "measured", "reserved_kb", "usable_blocks",
+    "usable_zones", "zone_limit",
 ]  # fmt: skip
 
 _ORDER_OF_ZONES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
@@ -63,6 +63,21 @@ def usable_zones(event: OomEvent) -> tuple[Zone, ...]:
     if not is_movable(event) and not any("HIGHUSER" in flag or "HIGHMEM" in flag for flag in event.gfp_flags):
         unusable.add("HighMem")
     return tuple(zone for zone in zones if zone.name not in unusable)
+
+
+def free_elsewhere(event: OomEvent) -> tuple[int, tuple[int, ...]]:
+    """Return the free memory in zones that the request could not use, in kB, and the lines that show it.
+
+    From 6.1 on a report leaves out the zones above those that the request could use (max_zone_idx of
+    __show_free_areas(), mm/show_mem.c). The number of all free pages includes them.
+    """
+    usable = {zone.line for zone in usable_zones(event)}
+    others = [zone for zone in measured(event) if zone.line not in usable]
+    printed = sum(zone.free for zone in others)
+    left_out = event.mem_info.get("free", 0) * event.page_kb - sum(zone.free for zone in measured(event))
+    if left_out > printed:
+        return left_out, (event.mem_info_lines.get("free", event.line),)
+    return printed, tuple(zone.line for zone in others)
 
 
 def held_back(event: OomEvent) -> Callable[[Zone], int]:

@@ -59,10 +59,13 @@ def victim(event: OomEvent) -> Section:
             sentences.append(
                 Sentence("Nobody could be killed: every task was exempt or a kernel thread.", (event.last_line,))
             )
+        elif event.panicked:
+            text = "Nobody was chosen: with vm.panic_on_oom the kernel panics before it looks for a victim."
+            sentences.append(Sentence(text, (event.last_line,)))
         else:
             sentences.append(Sentence("The line that names the victim is not in this log."))
         return Section("Why this victim", tuple(sentences))
-    parts = [("its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
+    parts = [("of its own", kill.anon_rss_kb), ("files", kill.file_rss_kb), ("shared", kill.shmem_rss_kb)]
     held = ", ".join(f"{size(kb)} {label}" for label, kb in parts if kb)
     sentences.append(
         Sentence(f"{kill.comm} (pid {kill.pid}) was killed; it held {held or 'next to nothing'}.", (kill.line,))

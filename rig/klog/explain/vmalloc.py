@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rig.klog.explain.causes import Cause, Certainty
+from rig.klog.explain.cause import Cause, Certainty
 from rig.klog.explain.explanation import Sentence
 from rig.klog.explain.words import size
 from rig.klog.oom.allocation import AllocationEvent

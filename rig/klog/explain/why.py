@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rig.klog.explain.causes import limit_that_was_hit
+from rig.klog.explain.amounts import limit_that_was_hit
 from rig.klog.explain.explanation import Section, Sentence
 from rig.klog.explain.usable import allowed_nodes, held_back, reserved_kb, usable_blocks, usable_zones
 from rig.klog.explain.words import count, size

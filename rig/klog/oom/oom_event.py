@@ -26,6 +26,7 @@ class OomEvent(Event):
     page_kb: size of a page in kB.
     old: whether the report is of a kernel before 2.6.32, whose form is read only in part.
     killable: False after `no killable processes`.
+    panicked: whether the kernel panicked over it, for vm.panic_on_oom or because nobody could be killed.
     *_line, *_lines: the line of the input that holds the figure, from 1.
     """
 
@@ -69,6 +70,7 @@ class OomEvent(Event):
     totalpages: int | None = None
     kills: tuple[Kill, ...] = ()
     killable: bool = True
+    panicked: bool = False
     old: bool = False
     oom_group: bool = False
     reaped: tuple[Reaped, ...] = ()

@@ -72,6 +72,7 @@ class OomBuilder(Builder):
         self.reaped: list[Reaped] = []
         self.scored: tuple[str, int, str, int] | None = None
         self.killable = True
+        self.panicked = False  # set by the assembler, which sees the panic
         self.old = False
         self.group: str | None = None
         self.notes: list[TextLine] = []
@@ -310,6 +311,7 @@ class OomBuilder(Builder):
             ),
             kills=tuple(self.kills),
             killable=self.killable,
+            panicked=self.panicked,
             old=self.old,
             oom_group=self.group is not None,
             reaped=tuple(self.reaped),

@@ -134,7 +134,7 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
     if not (directory / run.panic_dump).is_file():
         raise RigError("the dump of the panic is gone", where=directory / run.panic_dump)
     with staging_directory("post-mortem") as name:
-        dump = unpack_dump(directory / run.panic_dump, Path(name))
+        dump = unpack_dump(directory / run.panic_dump, Path(name), run.guest.get("memory", 0))
         return _read(run, directory, dump, None, symbols, StopPoint("panic"), None, frames)
 
 

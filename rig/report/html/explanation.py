@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from xml.etree.ElementTree import Element
 
 from rig.klog.event import Event
-from rig.klog.explain.explanation import Bar, Explanation, Picture
+from rig.klog.explain.explanation import Bar, Explanation, Picture, Remedy
 from rig.klog.explain.words import size
 from rig.klog.oom.oom_event import OomEvent
 from rig.report.html.elements import Child, tag
@@ -62,7 +62,7 @@ def explained(
         parts += [tag("h3", section.title), tag("ul", *lines)]
     if explanation.remedies:
         remedies = [
-            tag("li", f"{remedy.what}. ", tag("span", f"Cost: {remedy.cost}.", class_="cost"))
+            tag("li", f"{remedy.what}. ", tag("span", f"Cost: {remedy.cost}.{_measured(remedy)}", class_="cost"))
             for remedy in explanation.remedies
         ]
         parts += [tag("h3", "What would have changed it"), tag("ul", *remedies)]
@@ -131,3 +131,7 @@ def _bar(bar: Bar, whole: int) -> Element:
     for _name, kb in bar.marks:
         drawn.append(tag("rect", x=f"{min(100 * kb / whole, 99.4):.2f}", width="0.6", height=10, class_="mark"))
     return tag("svg", *drawn, viewBox="0 0 100 10", preserveAspectRatio="none", class_="bar", aria_hidden="true")
+
+
+def _measured(remedy: Remedy) -> str:
+    return f" In a replica of this kind: {remedy.measured}." if remedy.measured else ""

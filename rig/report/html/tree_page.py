@@ -17,13 +17,13 @@ from rig.report.plots.timeline import Timeline, timeline
 if TYPE_CHECKING:
     from rig.run.document import Claimed, Run
 
-__all__ = ["tree_report"]
+__all__ = ["ShownRun", "show_run", "tree_report"]
 
 MOST_RUNS = 100
 
 
 @dataclass(frozen=True)
-class _Shown:
+class ShownRun:
     """A run on the page.
 
     drawn: its memory over time, or None for a run without samples.
@@ -46,16 +46,17 @@ def tree_report(runs: Sequence[Run], root: Path) -> str:
     root: the directory of the runs' directories; the page is in a directory beside them.
     Raises RigError for a run that cannot be read.
     """
-    shown = [_shown(run, root) for run in runs[:MOST_RUNS]]
+    shown = [show_run(run, root) for run in runs[:MOST_RUNS]]
     template = environment().get_template("tree.html.j2")
     return template.render(css=stylesheet(), top=runs[0], runs=shown, left_out=len(runs) - len(shown))
 
 
-def _shown(run: Run, root: Path) -> _Shown:
+def show_run(run: Run, root: Path) -> ShownRun:
+    """Return a run as a page shows it. Raises RigError for a run that cannot be read."""
     source = read_source(root / run.id)
     line = timeline(run, source.records, source.oom_event)
     panels = draw(line) if line else []
-    return _Shown(
+    return ShownRun(
         run=run,
         outcome=outcome_of(run),
         link=f"../{run.id}/report.html",

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rig.klog.explain.asked import purpose as purpose_of_request
-from rig.klog.functions import part_of
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
 from rig.scenario.views import AbsentEvent, MissingRecord, thing_of, view
@@ -27,6 +25,8 @@ def in_path(evidence: Evidence, oom: Any, part: str) -> str:
     """the function of the trace that plays a part, or `''`: `page-fault`, `fault-handler`, `copy-on-write`,
     `allocation`, `oom` (rig/klog/functions.py)
     """
+    from rig.klog.functions import part_of
+
     return next((function for function in path(evidence, oom) if part_of(function) == part), "")
 
 
@@ -35,6 +35,8 @@ def purpose(evidence: Evidence, oom: Any) -> str:
     """why memory was requested, by the trace: `anonymous`, `copy-on-write`, `file-read`, `fork`, `slab`, …
     (PURPOSES in rig/klog/functions.py), `zero-page`, `fault`, or `''`
     """
+    from rig.klog.explain.asked import purpose as purpose_of_request
+
     return purpose_of_request(_event(oom))[0]
 
 

@@ -33,11 +33,18 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache")
 
 
-def build(store: Store, tree: Path, recipe: BuildrootRecipe = FULL, steps: list[Step] | None = None) -> Collected:
-    found = [] if steps is None else steps
+def build(
+    store: Store,
+    tree: Path,
+    recipe: BuildrootRecipe = FULL,
+    steps: list[Step] | None = None,
+    expected: list[int] | None = None,
+) -> Collected:
+    found, counts = [] if steps is None else steps, [] if expected is None else expected
     return build_image(
-        store, find_buildroot(str(tree)), recipe, jobs=1, progress=lambda step, seconds: found.append(step)
-    )
+        store, find_buildroot(str(tree)), recipe, jobs=1, progress=lambda step, seconds: found.append(step),
+        expect=counts.append,
+    )  # fmt: skip
 
 
 def output(store: Store) -> Path:
@@ -127,6 +134,18 @@ def test_build_that_failed_half_way_goes_on_from_there(store: Store, tree: Path)
 
     assert made.rootfs.file("root.img").is_file()
     assert (output(store) / "times").read_text() == "once\n"
+
+
+def test_packages_that_are_built_are_not_expected_again(store: Store, tree: Path) -> None:
+    expected: list[int] = []
+    build(store, tree, expected=expected)
+    stamp = output(store) / "build/host-m4-1.4/.stamp_built"
+    stamp.parent.mkdir()
+    stamp.touch()
+
+    build(store, tree, expected=expected)
+
+    assert expected == [2, 1]
 
 
 def test_output_that_is_there_is_used_again(store: Store, tree: Path) -> None:

@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rig.image.buildroot.defconfig import read_config
+from tests.calling import Call, calling
 from tests.image.buildroot.standin import made_buildroot
 
 
-def call(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if name != "BUILDROOT"}
-    return subprocess.run(
-        [sys.executable, "-m", "rig", "image", "build", *words],
-        env={**variables, "RIG_CACHE": str(cache), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("BUILDROOT", raising=False)
+    call = calling(capsys)
+    return lambda *words: call("image", "build", *words)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +33,10 @@ def call(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (["--defconfig-only"], "--builder buildroot"),
     ],
 )
-def test_usage_error_names_the_remedy_and_leaves_nothing(words: list[str], expected: str, tmp_path: Path) -> None:
-    done = call(tmp_path / "cache", *words)
+def test_usage_error_names_the_remedy_and_leaves_nothing(
+    words: list[str], expected: str, build: Call, tmp_path: Path
+) -> None:
+    done = build(*words)
 
     assert done.returncode == 64, done.stdout + done.stderr
     assert expected in done.stderr
@@ -47,8 +44,8 @@ def test_usage_error_names_the_remedy_and_leaves_nothing(words: list[str], expec
     assert not (tmp_path / "cache").exists()
 
 
-def test_defconfig_only_prints_the_configuration_and_builds_nothing(tmp_path: Path) -> None:
-    done = call(tmp_path / "cache", "--builder", "buildroot", "--defconfig-only")
+def test_defconfig_only_prints_the_configuration_and_builds_nothing(build: Call, tmp_path: Path) -> None:
+    done = build("--builder", "buildroot", "--defconfig-only")
 
     assert done.returncode == 0, done.stderr
     assert read_config(done.stdout, "printed")["BR2_PACKAGE_RIG_GUEST"] == "y"
@@ -56,31 +53,31 @@ def test_defconfig_only_prints_the_configuration_and_builds_nothing(tmp_path: Pa
     assert not (tmp_path / "cache").exists()
 
 
-def test_defconfig_only_tries_it_in_the_buildroot_that_is_named(tmp_path: Path) -> None:
+def test_defconfig_only_tries_it_in_the_buildroot_that_is_named(build: Call, tmp_path: Path) -> None:
     tree = made_buildroot(tmp_path / "buildroot")
 
-    done = call(tmp_path / "cache", "--builder", "buildroot", "--defconfig-only", "--buildroot", str(tree))
+    done = build("--builder", "buildroot", "--defconfig-only", "--buildroot", str(tree))
 
     assert done.returncode == 0, done.stderr
     assert "in force in Buildroot 2026.02.3" in done.stderr
     assert not (tmp_path / "cache/rootfs").exists()
 
 
-def test_build_tells_each_package_and_how_to_run_the_image(tmp_path: Path) -> None:
+def test_build_tells_each_package_and_how_to_run_the_image(build: Call, tmp_path: Path) -> None:
     tree = made_buildroot(tmp_path / "buildroot")
 
-    done = call(tmp_path / "cache", "--builder", "buildroot", "--buildroot", str(tree))
+    done = build("--builder", "buildroot", "--buildroot", str(tree))
 
     assert done.returncode == 0, done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines()[:2]] == ["first", "second"]
     assert "rig run SCENARIO --image buildroot" in done.stdout
 
 
-def test_failed_build_ends_with_the_status_of_an_error_and_the_last_lines(tmp_path: Path) -> None:
+def test_failed_build_ends_with_the_status_of_an_error_and_the_last_lines(build: Call, tmp_path: Path) -> None:
     tree = made_buildroot(tmp_path / "buildroot")
     (tree / "broken").touch()
 
-    done = call(tmp_path / "cache", "--builder", "buildroot", "--buildroot", str(tree))
+    done = build("--builder", "buildroot", "--buildroot", str(tree))
 
     assert done.returncode == 3
     assert "the package second 2.0 failed" in done.stderr

@@ -136,6 +136,25 @@ def test_layer_that_is_not_what_its_digest_says_is_refused(stage: Stage, tmp_pat
         stage(packed(tmp_path, files))
 
 
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstd], ids=["plain", "gzip", "zstd"])
+def test_files_of_all_sizes_come_whole(stage: Stage, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    files = {f"srv/{size}": bytes([size % 251]) * size for size in (0, 1, 511, 512, 513, 10240, (1 << 20) + 1)}
+
+    root, _ = stage(packed(tmp_path, docker((pack(tar(files)), pack(tar({"srv/.wh.1": b""}))))))
+
+    assert {str(path.relative_to(root)): path.read_bytes() for path in root.glob("srv/*")} == {
+        name: content for name, content in files.items() if name != "srv/1"
+    }
+
+
+@pytest.mark.parametrize("length", [700, 1536])
+def test_layer_that_is_cut_short_is_damaged(stage: Stage, tmp_path: Path, length: int) -> None:
+    layer = tar({"app": b"x" * 2000, "other": b"y" * 2000})[:length]
+
+    with pytest.raises(RigError, match="damaged"):
+        stage(packed(tmp_path, docker((layer,))))
+
+
 def test_layer_that_is_missing_is_named(stage: Stage, tmp_path: Path) -> None:
     files = docker()
     del files[f"{1:064x}/layer.tar"]

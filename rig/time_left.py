@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Estimate when many runs will have ended."""
+"""Estimate when long work will have ended: many runs, a build, an archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ __all__ = ["time_left"]
 
 
 def time_left(done: int, left: int, seconds: float) -> str:
-    """Return how long the rest will take when `done` runs took `seconds`; an empty text before the first is done."""
+    """Return how long the rest will take, as text that follows a count; empty before the first part is done.
+
+    done, left: parts of the work, all alike: runs, files, bytes.
+    seconds: how long the parts took that are done.
+    """
     if not done or not left:
         return ""
     rest = seconds / done * left

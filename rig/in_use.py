@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Mark entries of the cache as in use, so that no other process evicts them in the meantime.
+"""Mark entries of the cache and runs as in use, so that no other process removes them in the meantime.
 
-Whoever looks an entry up holds a shared flock on its manifest, and whoever evicts needs an exclusive one. The kernel
-releases a flock when its process dies, so a rig that was killed blocks nothing.
+Whoever looks an entry up holds a shared flock on its manifest, and whoever evicts needs an exclusive one. Of a run the
+directory is locked, because run.json may be replaced. The kernel releases a flock when its process dies, so a rig that
+was killed blocks nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def using_entries() -> Iterator[None]:
 
 
 def hold(manifest: Path) -> bool:
-    """Mark the entry of this manifest as in use. Return False if the entry is gone or is being evicted."""
+    """Mark the entry of this manifest as in use. Return False if the entry is gone or is being evicted.
+
+    manifest: or the directory of a run.
+    """
     try:
         descriptor = os.open(manifest, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -72,10 +76,14 @@ def hold(manifest: Path) -> bool:
 
 @contextmanager
 def lock_unused(manifest: Path) -> Iterator[bool]:
-    """Yield whether nobody uses the entry of this manifest. If so, nobody can begin to until the end of the block."""
+    """Yield whether nobody uses the entry of this manifest. If so, nobody can begin to until the end of the block.
+
+    manifest: or the directory of a run.
+    """
+    is_run = manifest.is_dir()
     try:
         # NFS grants an exclusive lock only on a descriptor that is open for writing (flock(2)).
-        descriptor = os.open(manifest, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(manifest, (os.O_RDONLY if is_run else os.O_RDWR) | os.O_CLOEXEC)
     except OSError:
         yield False
         return
@@ -83,8 +91,11 @@ def lock_unused(manifest: Path) -> Iterator[bool]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free = True
-        except OSError:
+        except BlockingIOError:
             free = False
+        except OSError:
+            # The filesystem has no such lock. An entry then stays; a run is removed only when a person asks for it.
+            free = is_run
         yield free
     finally:
         os.close(descriptor)

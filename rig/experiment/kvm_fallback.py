@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Run a guest again on TCG where KVM, which rig chose by itself, fails in a step after the proof that it works."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from rig.errors import RigError, UsageError
+from rig.experiment.execute import Execution
+from rig.experiment.prepare import PreparedGuest
+from rig.machine.accel import Choice
+from rig.machine.features import TCG_CPU
+from rig.machine.spec import Accel
+
+__all__ = ["FailedUnderKvm", "on_tcg", "refuse_failure_of_kvm"]
+
+OF_KVM = re.compile(
+    # kvm_cpu_exec() and kvm_handle_internal_error() in QEMU's accel/kvm/kvm-all.c, and kvm_buf_set_msrs() in
+    # target/i386/kvm/kvm.c.
+    r"kvm run failed|KVM internal error|failed to set MSR|QEMU stopped the guest: internal-error"
+)
+
+
+class FailedUnderKvm(Exception):
+    """A guest failed because of KVM. error: what failed."""
+
+    def __init__(self, error: RigError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def may_fall_back(guest: PreparedGuest, asked: str) -> bool:
+    """Return whether a failure of this guest is tried again on TCG. asked: auto, kvm or tcg."""
+    return guest.spec.accel is Accel.KVM and asked == "auto"
+
+
+def refuse_failure_of_kvm(guest: PreparedGuest, asked: str, found: Execution | RigError) -> None:
+    """Raise FailedUnderKvm where a guest failed because of KVM, and KVM was rig's own choice.
+
+    found: what became of the guest: its execution, or the error before its plan began. The restore of a guest whose
+    snapshot was proved to be restorable fails for a reason of KVM; after that QEMU has to name KVM.
+    """
+    if not may_fall_back(guest, asked):
+        return
+    if isinstance(found, RigError):
+        if not isinstance(found, UsageError):
+            raise FailedUnderKvm(found)
+        return
+    for error in (found.stopped, found.problem):
+        if error is not None and OF_KVM.search(f"{error.what}\n{error.detail or ''}"):
+            raise FailedUnderKvm(error)
+
+
+def on_tcg(guest: PreparedGuest, error: RigError) -> PreparedGuest:
+    """Return the guest with TCG in place of KVM. error: how it failed under KVM, which becomes the reason."""
+    named = OF_KVM.search(error.detail or "")
+    line = ""
+    if named is not None and error.detail is not None:
+        line = next(each.strip() for each in error.detail.splitlines() if named[0] in each)
+    why = f"KVM failed after its trial: {error.what}" + (f" ({line})" if line else "")
+    choice = Choice(Accel.TCG, why, TCG_CPU)
+    return replace(guest, accel=choice, spec=replace(guest.spec, accel=Accel.TCG, cpu_model=TCG_CPU))

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The main job beside its peers, in one run: wall and CPU time of rig, of a hand-written script, and of virtme-ng.
+
+    python -m tests.benchmarks.peers [--runs N] [--directory DIR] [--pauses]
+
+Every peer boots: it has no snapshot and no past. rig's rows are therefore apart: from a kept past, from the snapshot
+(warm), and with a boot (cold). QEMU alone is the time from QEMU's start to its exit in rig's warm runs. The script is what
+one writes by hand: plain QEMU, an initramfs with busybox and the same programs, no wait between two steps; --pauses adds
+one run of it with the job's 30 s. All of them run under TCG, with one CPU and 512 MB, on the same kernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.experiment.prepare import Parts, find_parts
+from rig.image.store import Store
+from tests.benchmarks.main_job import machine, timed
+from tests.benchmarks.virtme import MEMORY, PARENT, STEP, prepared, with_virtme
+
+HOG = "200M"
+LONGEST = 600
+INIT = """#!/bin/busybox sh
+# The plan of overcommit-oops, as a shell carries it out. A poll sleeps, so that it leaves the CPU to the programs.
+/bin/busybox mkdir -p /proc
+/bin/busybox mount -t proc proc /proc
+state() {{ /bin/busybox sed -n 's/^State:[[:space:]]*\\(.\\).*/\\1/p' "/proc/$1/status"; }}
+stopped() {{ until [ "$(state "$1")" = T ]; do /bin/busybox usleep 50000; done; }}
+/bin/cow-writer --size={parent} --step={step} --every={every} &
+parent=$!
+stopped $parent
+kill -CONT $parent
+child=
+until [ -n "$child" ]; do child=$(/bin/busybox cat "/proc/$parent/task/$parent/children"); done
+child=${{child%% *}}
+stopped "$child"
+/bin/hog --blocks=256K {hog} &
+hog=$!
+stopped $hog
+kill -CONT "$child"
+until /bin/busybox dmesg | /bin/busybox grep -q 'Out of memory: Killed'; do /bin/busybox usleep 50000; done
+/bin/busybox poweroff -f
+"""
+
+
+@dataclass(frozen=True)
+class Took:
+    """One run of one peer. wall, cpu: host seconds; cpu is that of all its processes."""
+
+    wall: float
+    cpu: float
+
+
+def measured(run: Callable[[], object]) -> Took:
+    """Call a function that waits for its processes, and return what it took."""
+    before, began = os.times(), time.perf_counter()
+    run()
+    wall, after = time.perf_counter() - began, os.times()
+    used = after.children_user - before.children_user + after.children_system - before.children_system
+    return Took(wall, used)
+
+
+def initramfs(directory: Path, busybox: Path, programs: Path, *, every: str) -> Path:
+    """Pack busybox, the programs and the script, and return the archive's path."""
+    tree = directory / f"tree-{every}"
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy(busybox, tree / "bin" / "busybox")
+    for name in ("cow-writer", "hog"):
+        shutil.copy(programs / name, tree / "bin" / name)
+    (tree / "init").write_text(INIT.format(parent=PARENT, step=STEP, hog=HOG, every=every))
+    (tree / "init").chmod(0o755)
+    archive = directory / f"initramfs-{every}"
+    names = "\n".join(str(path.relative_to(tree)) for path in (tree, *sorted(tree.rglob("*"))))
+    with archive.open("wb") as file:
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=tree, input=names.encode(), stdout=file, check=True)
+    return archive
+
+
+def by_hand(kernel: Path, archive: Path) -> None:
+    """Boot the script in a plain QEMU. Raises SystemExit when no OOM came."""
+    done = subprocess.run(
+        [
+            "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-smp", "1", "-nodefaults",
+            "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(kernel), "-initrd", str(archive),
+            "-append", "console=ttyS0 panic=-1",
+        ],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LONGEST, check=False,
+    )  # fmt: skip
+    if "Out of memory: Killed" not in done.stdout:
+        raise SystemExit(f"the script: no OOM\n{done.stdout[-2000:]}{done.stderr[-500:]}")
+
+
+def row(name: str, took: list[Took]) -> None:
+    """Print a line of the table: the median of the wall time with its spread, the median of the CPU time."""
+    wall = [one.wall for one in took]
+    cpu = statistics.median(one.cpu for one in took)
+    print(
+        f"{name:44} {statistics.median(wall):7.2f} s  {min(wall):.2f} to {max(wall):.2f}  CPU {cpu:6.2f} s  n={len(wall)}"
+    )
+
+
+def rig_rows(count: int) -> None:
+    """Measure rig: from a kept past, warm, QEMU alone in these, and cold."""
+    with tempfile.TemporaryDirectory(prefix="rig-bench-") as name:
+        runs = Path(name)
+        for _ in range(2):
+            timed(runs=runs, RIG_PREFIX="yes")
+        for words, prefix, title in (
+            ((), "yes", "rig, from a kept past, decided"),
+            (("--to-the-end",), "yes", "rig, from a kept past, to the end"),
+            ((), "no", "rig, warm, decided"),
+            (("--to-the-end",), "no", "rig, warm, to the end"),
+        ):
+            results = [timed(*words, runs=runs, RIG_PREFIX=prefix) for _ in range(count)]
+            if any((one.run["prefix"] is None) != (prefix == "no") for one in results):
+                raise SystemExit(f"{title}: a run began elsewhere")
+            row(title, [Took(one.wall, one.cpu) for one in results])
+            if title == "rig, warm, decided":
+                row("  of it QEMU alone", [Took(one.qemu, one.cpu) for one in results])
+        cold = [timed("--append", f"rig.peer={os.getpid()}.{number}", runs=runs) for number in range(min(count, 3))]
+        row("rig, cold (no snapshot), decided", [Took(one.wall, one.cpu) for one in cold])
+
+
+def peer_rows(parts: Parts, directory: Path, count: int, *, pauses: bool) -> None:
+    """Measure the script and virtme-ng, on the kernel that rig boots."""
+    kernel = prepared(directory, parts)
+    programs = parts.code.programs["hog"].parent
+    busybox = directory / "root" / "bin" / "busybox"
+    for every, title, times in (("0", "a script, no pauses", count), ("30s", "a script, pauses of 30 s", int(pauses))):
+        if times:
+            with tempfile.TemporaryDirectory(prefix="rig-peer-") as work:
+                archive = initramfs(Path(work), busybox, programs, every=every)
+                row(title, [measured(lambda archive=archive: by_hand(kernel, archive)) for _ in range(times)])
+    # The CPU time of a guest that virtme-ng started is not all of it: its group is killed, and not waited for.
+    row("virtme-ng, a boot a point, no pauses", [
+        measured(lambda: with_virtme(directory, kernel, programs, [HOG])) for _ in range(min(count, 3))
+    ])  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--directory", type=Path, default=None)
+    parser.add_argument("--pauses", action="store_true")
+    arguments = parser.parse_args()
+    parts = find_parts(Store(), None, None)
+    print(f"{machine()}, kernel {parts.kernel.release}")
+    rig_rows(arguments.runs)
+    with tempfile.TemporaryDirectory(prefix="rig-virtme-") as temporary:
+        directory = (arguments.directory or Path(temporary)).absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        peer_rows(parts, directory, arguments.runs, pauses=arguments.pauses)
+
+
+if __name__ == "__main__":
+    main()
