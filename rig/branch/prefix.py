@@ -106,11 +106,11 @@ class _Departing:
         if not _has_room(self.store, guest.spec.memory):
             return None
         self.progress.phase(f"keep the past up to '{key.point}'")
-        _, digest = await asyncio.to_thread(cached_payload, self.store, payload)
         source = Source(self.request, job.scenario, job.settings, job.plan, job.layers)
-        origin = Origin(source, self.store, guest, start, start.key, digest)
         point = Point(key.point, Stop(step=key.index + 1), key.index + 1)
         try:
+            _, digest = await asyncio.to_thread(cached_payload, self.store, payload)
+            origin = Origin(source, self.store, guest, start, start.key, digest)
             saved = await saved_point(origin, point, timeout_scale=self.request.timeout_scale)
         except RigError as error:
             self.progress.line(f"the past up to '{key.point}' is not kept: {error.what}")

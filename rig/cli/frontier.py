@@ -71,7 +71,7 @@ def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOp
     check_verdict(search.find, "--find")
     loaded = load_scenario(scenario)
     scale, others = _axes(loaded, search)
-    fixed = list(shared.fixed())
+    fixed = list(shared.fixed(scenario))
     if scale.name in dict(fixed):
         raise UsageError(f"'{scale.name}' is both a setting and the axis", where="--set", remedy="leave it out")
     kept = open_frontier(str(loaded.directory) if "/" in scenario else scenario, others, fixed)

@@ -17,7 +17,8 @@ from rig.units import parse_duration
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "parse_budget", "parse_option",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "fast_settings", "flatten_options", "parse_budget",
+    "parse_option",
 ]  # fmt: skip
 
 
@@ -89,11 +90,26 @@ class PointOptions:
         int | None,
         typer.Option(min=1, metavar="N", help="Guests at once; default: one per CPU, as far as memory allows."),
     ] = None
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
+    ] = False
     timeout_scale: TimeoutScale = 1.0
 
-    def fixed(self) -> tuple[tuple[str, str], ...]:
-        """Return the shared settings as (name, value)."""
-        return tuple((name, value) for name, _, value in (text.partition("=") for text in self.sets))
+    def fixed(self, scenario: str) -> tuple[tuple[str, str], ...]:
+        """Return the shared settings as (name, value). Raises UsageError where --fast does not fit the scenario."""
+        sets = (*fast_settings(scenario, wanted=self.fast), *self.sets)
+        return tuple((name, value) for name, _, value in (text.partition("=") for text in sets))
+
+
+def fast_settings(scenario: str, *, wanted: bool) -> tuple[str, ...]:
+    """Return the setting that --fast stands for. Raises UsageError for a scenario without that parameter."""
+    if not wanted:
+        return ()
+    from rig.scenario.load import load_scenario
+
+    if "thp" not in load_scenario(scenario).parameters:
+        raise UsageError(f"'{scenario}' has no parameter 'thp'", where="--fast", remedy="leave it out")
+    return ("thp=always",)
 
 
 def check_verdict(verdict: str | None, option: str) -> None:

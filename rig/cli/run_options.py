@@ -38,6 +38,9 @@ class RunOptions:
             help="On an unexpected verdict, open a shell in a live guest with the same settings and programs.",
         ),
     ] = False
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
+    ] = False
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record a warp run.")] = False
     no_prefix: Annotated[
         bool, typer.Option("--no-prefix", help="Run the whole plan, also where the cache holds its past up to a point.")

@@ -151,7 +151,7 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
     plan = replace(
         plan,
         axes=plan.axes + parse_axes(axes.over),
-        fixed=plan.fixed + shared.fixed(),
+        fixed=plan.fixed + shared.fixed(plan.scenario),
         repeat=axes.repeat or plan.repeat,
     )
     loaded = load_scenario(plan.scenario)

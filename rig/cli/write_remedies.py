@@ -28,11 +28,14 @@ from rig.units import format_size
 __all__ = ["measured_by", "table_text"]
 
 TABLE = Path(__file__).parents[1] / "klog" / "explain" / "measured_remedies.py"
-SMALL = ("memory=128M", "parent=20M", "hog=20M", "step=1M", "every=1s")
+SMALL = ("memory=128M", "parent=22M", "hog=30M", "step=1M", "every=1s")
 CASES = {
     "processes": ("overcommit-oops", SMALL),
     "cgroup-memory": ("overcommit-in-cgroup", ("parent=16M", "hog=8M", "limit=32M", "outsider=40M", "every=1s")),
-    "refused": ("overcommit-oops", ("vm.overcommit_memory=2", "memory=128M", "parent=50M", "hog=0", "every=1s")),
+    "refused": (
+        "overcommit-oops",
+        ("vm.overcommit_memory=2", "vm.overcommit_ratio=30", "memory=128M", "parent=20M", "hog=0", "every=1s"),
+    ),
 }
 """Kind of failure, as rig/klog/explain/remedies.py names it -> the scenario and the settings in which it comes."""
 SIZES = {"swap": "swap", "zram": "compressed swap", "memory": "memory"}
@@ -60,6 +63,8 @@ def _text(result: Result, memory: int) -> str:
         size = dose.size - (memory if result.treatment.name == "memory" else 0)
         more = "more " if result.treatment.name == "memory" else ""
         what = f"{100 * size / memory:.0f} % {more}{SIZES[result.treatment.name]} ({format_size(dose.size)})"
+    elif result.treatment.remedy == "memory.max" and dose.size > result.treatment.none > 0:
+        what = f"{100 * dose.size / result.treatment.none - 100:.0f} % more memory.max ({format_size(dose.size)})"
     detail = result.outcome.detail
     texts = {
         "prevented": f"{what} prevented it",

@@ -179,7 +179,7 @@ class _Trials:
             of=len(self.controls),
             results=tuple(found),
             left=tuple(left),
-            not_played=not_played(event, treatments),
+            not_played=not_played(event, treatments, only),
             bounds=BOUNDS,
             seconds=self.budget.spent,
         )

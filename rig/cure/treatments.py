@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting
-from rig.scenario.plan import RenderedStep
-from rig.units import format_size
+from rig.scenario.plan import RenderedStep, render_plan
+from rig.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from rig.klog import Event
@@ -96,10 +96,13 @@ def own_treatment(text: str) -> Treatment:
     return Treatment("also", text, (Dose(text, (text,)),))
 
 
-def not_played(event: Event, treatments: Sequence[Treatment]) -> tuple[str, ...]:
-    """Return the remedies that apply and that no run of this scenario can try, in words."""
+def not_played(event: Event, treatments: Sequence[Treatment], only: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the remedies that apply and that no run of this scenario can try, in words.
+
+    only: names of remedies; empty for all.
+    """
     tried = {treatment.remedy for treatment in treatments}
-    rows = [row for row in TABLE if row.applies(event) and row.name not in tried]
+    rows = [row for row in TABLE if row.applies(event) and row.name not in tried and row.name in (only or (row.name,))]
     return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 
@@ -110,15 +113,23 @@ _OF_PROGRAMS = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
 def _case(scenario: Scenario, settings: Settings, run: Run) -> _Case:
     victim = next((row for oom in run.ooms[:1] for row in oom.ranking if row.killed), None)
     groups, limit = [], 0
-    for step in scenario.file.plan.steps:
-        if step.do == "cgroup" and "memory.max" in step.keys:
-            groups.append(str(step.keys["name"]))
-    parameters = settings.parameters
-    limit = next((int(parameters[name]) for name in ("limit",) if isinstance(parameters.get(name), int)), 0)
+    for step in render_plan(scenario, settings).steps:
+        words = dict(step.words)
+        if step.verb == "cgroup" and "memory.max" in words:
+            groups.append(words["name"])
+            limit = limit or _bytes(words["memory.max"])
     return _Case(
         scenario, settings, run, victim.name if victim else "", victim.pid if victim and victim.ours else None,
         tuple(groups), limit,
     )  # fmt: skip
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of a limit; 0 for `max`."""
+    try:
+        return parse_size(text)
+    except ValueError:
+        return 0
 
 
 def _of_row(row: RemedyRow, case: _Case) -> Iterator[Treatment]:

@@ -135,14 +135,16 @@ def _other_rig() -> Iterator[Finding]:
         yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin directory on it")
         return
     try:
-        ours = b"python" in Path(found).read_bytes()[:200]
+        # What pip, pipx, uv and the Debian package write for the entry point of pyproject.toml.
+        with Path(found).open("rb") as script:
+            ours = b"from rig.cli import main" in script.read(4096)
     except OSError:
         ours = True
     if not ours:
         yield Finding(
             "note",
             "PATH",
-            f"{found} is another program: Debian has a package rig",
+            f"{found} is another program: Debian and PyPI have packages called rig",
             "put this rig's directory before it on PATH",
         )
 

@@ -37,7 +37,7 @@ from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
-__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute"]
+__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute", "place_payload"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
@@ -199,8 +199,7 @@ async def execute(
             key, texts = new_key()
             write_payload(Payload(texts=texts), wiring.payload)
         elif departure is None and reuse:
-            image, execution.payload_hash = await asyncio.to_thread(cached_payload, guest.store, payload)
-            copy_image(image, wiring.payload)
+            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
         execution.recorded = wiring.recorder is not None
@@ -247,6 +246,21 @@ def _refuse_what_is_not_written(session: Session, out: Path) -> None:
     # QEMU says that it could not write, and not why: a full disk is the usual reason.
     found = cannot_write("the run's directory", out.parent, failed or OSError(errno.ENOSPC, "No space left on device"))
     raise RigError(found.what, where=found.where, remedy=found.remedy, detail=words.strip() or None)
+
+
+def place_payload(store: Store, payload: Payload, path: Path) -> str:
+    """Write a payload's image, from the cache if that can be, and return its hash if that is known.
+
+    A cache that is full or read-only is enough for a run that needs nothing new of it.
+    """
+    try:
+        image, digest = cached_payload(store, payload)
+    except RigError as error:
+        logger.debug("the payload is not kept: %s", error.what)
+        write_payload(payload, path)
+        return ""
+    copy_image(image, path)
+    return digest
 
 
 def _while_it_runs(

@@ -15,8 +15,8 @@ from rig.klog.kinds import Kind
 from rig.reproduce.agreement import Compared, compare_fingerprints
 from rig.reproduce.fingerprint import Fingerprint, fingerprint_of
 from rig.reproduce.replica import Replica
-from rig.reproduce.scaling import OWN_TRIGGERS
 from rig.reproduce.scenario_text import probe_files, scenario_files
+from rig.reproduce.trigger import OWN_TRIGGERS
 from rig.run.progress import Progress
 from rig.scenario.new import write_directory
 from rig.telemetry.records import read_records

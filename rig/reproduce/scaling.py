@@ -19,8 +19,9 @@ from rig.reproduce.replica import (
     whole_megabytes,
 )
 from rig.reproduce.sharing import Share, families_of, shares_of
+from rig.reproduce.trigger import OWN_TRIGGERS, trigger_of, what_is_not_played
 
-__all__ = ["DEFAULT_SCALE", "OWN_TRIGGERS", "replica_of"]
+__all__ = ["DEFAULT_SCALE", "replica_of"]
 
 KIB, MIB = 1 << 10, 1 << 20
 DEFAULT_SCALE = 512 << 20
@@ -42,16 +43,6 @@ ROOT_BONUS = 30
 PAGE = 4 * KIB
 TABLE_SPAN = 512
 """Pages that one page of page table maps (x86-64)."""
-
-TRIGGERS = {
-    "anonymous": "anonymous", "zero-page": "anonymous", "fault": "anonymous", "": "anonymous",
-    "copy-on-write": "copy-on-write", "file-read": "file-read", "shared": "shared", "page-table": "page-table",
-    "fork": "fork", "pipe": "pipe", "slab": "slab", "network": "network", "swap-in": "swap-in",
-}  # fmt: skip
-"""The path of a report -> the trigger of guest/programs/cast/ that takes it."""
-_MADE = {"slab": "a kernel allocation", "pipe": "a write to a pipe"}
-OWN_TRIGGERS = ("anonymous", "copy-on-write", "swap-in")
-"""Triggers that take memory of the invoker's own, which its row shows."""
 
 
 def replica_of(report: Fingerprint, *, largest: int = DEFAULT_SCALE) -> Replica:
@@ -94,13 +85,13 @@ class _Scaler:
 
     def replica(self) -> Replica:
         report = self.report
-        trigger = self.trigger()
+        trigger = trigger_of(report, GROWTH * self.total_kb)
         growth = self.scaled((GROWTH if trigger in OWN_TRIGGERS else OTHER_GROWTH) * self.total_kb) if trigger else 0
-        actors = self.actors(growth)
+        actors = self.actors(growth, trigger)
         limit = report.limit
         total = int(self.total_kb * KIB / self.scale)
         swap = self.swap()
-        self.say_what_is_not_played()
+        self.left_out += what_is_not_played(report, trigger, self.worth)
         cache = sum(max(actor.sizes.get("cache", 0), actor.sizes.get("file", 0)) for actor in actors)
         disk = cache + (max(64 * MIB, 4 * growth) if trigger == "file-read" else 0)
         memory = whole_megabytes(total + BESIDE_A_CGROUP if limit is not None else max(total + OVERHEAD, SMALLEST))
@@ -153,37 +144,7 @@ class _Scaler:
             return _cgroup(self.report.limit.task)
         return ACTORS if self.keeps_swap_free() else ""
 
-    def say_what_is_not_played(self) -> None:
-        report = self.report
-        if report.zone is not None:
-            self.leave_out("zone", f"a request bound to zone {report.zone}: all of a small guest is in zone DMA32")
-        if report.scope in ("cpuset", "mempolicy"):
-            self.leave_out("scope", "the guest has one node; its memory stands for the node that ran out")
-        if report.limit is not None and report.limit.counter == "kmem":
-            self.leave_out("limit", "cgroup v2 has no limit of kernel memory alone; memory.max stands for it")
-        if report.limit is not None and report.limit.counter == "memory+swap":
-            self.leave_out("limit", "cgroup v2 bounds memory and swap apart: memory.max and memory.swap.max")
-        if report.bonus == "memory":
-            self.leave_out(
-                "root's bonus", "its kernel spared root's tasks 3 % of memory: oom_score_adj is 30 lower here"
-            )
-        if report.request not in ("user", "kernel", ""):
-            self.leave_out("request", f"no guest program makes a request of this kind: {report.request}")
-        if report.path not in TRIGGERS and report.scope != "sysrq":
-            self.leave_out("path", f"no guest program asks for memory by this path: {report.path}")
-        if report.order is not None and report.order > 3:
-            self.leave_out("order", "requests above order 3 do not call the OOM killer")
-        if report.path == "":
-            made = _MADE.get(self.trigger(), "a page fault of anonymous memory")
-            self.leave_out("path", f"the report does not show it; {made} is made")
-        if self.worth(report.kinds.get("reclaimable slab", 0)):
-            self.leave_out("reclaimable slab", "the kernel gives it back before it kills; not played")
-        if any(holder.swap_kb for holder in report.holders) or report.swap_total_kb:
-            self.leave_out(
-                "kind of swap", "the report does not tell; it is compressed memory here, of pages that need almost none"
-            )
-
-    def actors(self, growth: int) -> list[Actor]:
+    def actors(self, growth: int, trigger: str) -> list[Actor]:
         """Return the processes in the order in which they take their memory; the invoker is the last one."""
         report = self.report
         played, rest = self.chosen()
@@ -205,7 +166,7 @@ class _Scaler:
             if holder.pid in families.taken:
                 continue
             actors.append(self.actor(holder, shares[holder.pid], cgroup, families.of.get(holder.pid)))
-        actors = self.with_trigger(actors, growth, cgroup)
+        actors = self.with_trigger(actors, growth, trigger, cgroup)
         others = self.others(rest, shares, cgroup)
         kernel = self.kernel(played, cgroup)
         return [*([kernel] if kernel else []), *([others] if others else []), *actors]
@@ -255,31 +216,11 @@ class _Scaler:
             return holder.adj - ROOT_BONUS
         return holder.adj
 
-    def trigger(self) -> str:
-        """Return how the invoker asks for the last memory; empty where nobody of the report does."""
-        report = self.report
-        if report.scope == "sysrq" or report.invoker is None:
-            return ""
-        if (report.order or 0) > 0 or (report.path == "" and report.request in ("kernel", "nofs", "noio")):
-            return "slab"
-        if report.path == "" and self.scaled(self.invoker_kb()) < self.scaled(GROWTH * self.total_kb):
-            # An invoker that is smaller than what it would take for the last part would become the victim.
-            return "pipe"
-        return TRIGGERS.get(report.path, "anonymous")
-
-    def invoker_kb(self) -> int:
-        """Return the RSS of the invoker, in kB; 0 if the report has no row of it."""
-        report = self.report
-        by_pid = (holder.rss_kb for holder in report.holders if holder.pid == report.invoker_pid)
-        by_comm = (holder.rss_kb for holder in report.holders if holder.comm == report.invoker)
-        return next(by_pid if report.invoker_pid is not None else by_comm, 0)
-
-    def with_trigger(self, actors: list[Actor], growth: int, cgroup: str) -> list[Actor]:
+    def with_trigger(self, actors: list[Actor], growth: int, trigger: str, cgroup: str) -> list[Actor]:
         """Give the invoker its trigger, and put it at the end."""
         report = self.report
-        if not self.trigger() or report.invoker is None:
+        if not trigger or report.invoker is None:
             return actors
-        trigger = self.trigger()
         order = min(report.order or 0, 3)
         mine = next((actor for actor in actors if _plays(actor, report)), None)
         if mine is None:

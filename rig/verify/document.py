@@ -24,6 +24,7 @@ TITLES = {
     "fork": "fork, vfork, clone and exec",
     "score": "How a process is weighed",
     "oom": "Whom the OOM killer kills",
+    "requests": "Requests for which nobody is killed",
     "memcg": "Memory cgroups",
     "panic": "Panic or kill",
 }

@@ -151,9 +151,9 @@ STATEMENTS = (
         "fork fails when the parent has more than half of memory.", "no longer",
         "Under vm.overcommit_memory=0 a mapping is refused only if it is larger than all memory and swap. No older kernel"
         " was run. Linux 4.19.304 was built from its source with GCC 12 (rig kernel build tree:DIR) and boots up to rig's"
-        " agent, which then finds no root: root and payload are NVDIMMs in one section of 128 MB, and a kernel before 5.3"
-        " maps one device a section (commit ba72b4c8cf60, sub-section hotplug). Behind that, the agent follows processes"
-        " with pidfd_open, of 5.3 too.",
+        " agent, which finds no root filesystem. The likely cause: root and payload are NVDIMMs in one section of 128 MB,"
+        " and kernel/memremap.c before 5.3 maps one device a section (commit ba72b4c8cf60, sub-section hotplug). Behind"
+        " that, the agent follows processes with pidfd_open, of 5.3 too.",
         _proofs("fork-fails/half half-of-memory"), "5.2 (commit 8c7829b04c52)",
     ),
     Statement(

@@ -33,7 +33,9 @@ class Case:
     remedy: str
 
 
-STRICT = ("vm.overcommit_memory=2", "hog=0", "every=1ms")
+SMALL = ("memory=128M", "parent=20M", "hog=20M", "every=1ms")
+STRICT = ("vm.overcommit_memory=2", "vm.overcommit_ratio=30", "memory=128M", "parent=20M", "hog=0", "every=1s")
+GROUP = ("parent=16M", "hog=8M", "limit=32M", "outsider=40M", "every=1ms")
 CASES = (
     Case("libuv#2133", "spawn is ENOMEM", "fork-fails", ("by=never",), "spawn-without-fork"),
     Case(
@@ -44,16 +46,16 @@ CASES = (
     Case("supabase/postgres#58", "nothing starts in mode 2", "overcommit-oops", STRICT, "overcommit-ratio"),
     Case("redis#4523", "Can't save in background: fork", "overcommit-oops", STRICT, "overcommit-0"),
     Case("gunicorn#1377", "fork fails in a container", "fork-fails", ("by=shortage",), "memory.max"),
-    Case("valkey#1754", "OOM while it saves", "overcommit-oops", ("every=1ms",), "more-memory"),
+    Case("valkey#1754", "OOM while it saves", "overcommit-oops", SMALL, "more-memory"),
     Case(
-        "kubernetes#117793", "one child's OOM ends the pod", "overcommit-in-cgroup", ("every=1ms", "group=true"),
+        "kubernetes#117793", "one child's OOM ends the pod", "overcommit-in-cgroup", (*GROUP, "group=true"),
         "memory.swap.max",
     ),
     Case(
-        "teleport#19383", "bystanders die beside a task of -1000", "oom-victim", ("every=1ms", "hog_adj=-1000"),
+        "teleport#19383", "bystanders die beside a task of -1000", "oom-victim", ("memory=128M", "parent=15M", "hog=40M", "every=1ms", "hog_adj=-1000"),
         "smaller-processes",
     ),
-    Case("earlyoom", "the kernel kills too late", "overcommit-oops", (), "user-space-killer"),
+    Case("earlyoom", "the kernel kills too late", "overcommit-oops", SMALL, "user-space-killer"),
 )  # fmt: skip
 
 

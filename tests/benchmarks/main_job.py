@@ -46,7 +46,7 @@ def timed(*words: str, runs: Path, **variables: str) -> Timed:
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "rig", "run", "overcommit-oops", "-q", *words],
-        env={**os.environ, "RIG_RUNS": str(runs), "RIG_PREFIX": "no", **variables},
+        env=_environment() | {"RIG_RUNS": str(runs), "RIG_PREFIX": "no", **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -60,6 +60,11 @@ def timed(*words: str, runs: Path, **variables: str) -> Timed:
     phases = {phase["name"]: phase["host_seconds"] for phase in run["phases"]}
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
     return Timed(wall, phases["restore"] + phases["plan"], cpu, run, directory)
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, in which Python keeps its bytecode, as it does for a user."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def machine() -> str:

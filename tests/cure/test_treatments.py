@@ -71,6 +71,17 @@ def test_limit_of_a_cgroup_is_raised_in_steps_from_its_own() -> None:
     assert "memory" not in found
 
 
+def test_limit_is_that_of_the_plan_and_not_another_parameter_of_that_name() -> None:
+    scenario = load_scenario("fork-fails")
+    event = next(e for e in read(BytesIO(made.serial(made.oom_report(cgroup="/full")))).events)
+    settings = parse_settings(scenario, ["by=shortage"])
+    limits = [dict(step.words).get("memory.max") for step in render_plan(scenario, settings).steps]
+
+    [found] = treatments_for(event, scenario, settings, RUN, ("memory.max",))
+
+    assert [str(found.none)] == [limit for limit in limits if limit is not None]
+
+
 def test_named_remedy_is_tried_whether_it_fits_or_not() -> None:
     assert set(treatments("overcommit-oops", only=("swappiness",))) == {"vm.swappiness=100", "vm.swappiness=0"}
 
@@ -83,6 +94,7 @@ def test_what_no_run_can_try_is_said() -> None:
     event = next(e for e in read(BytesIO(made.serial(made.oom_report()))).events if isinstance(e, OomEvent))
 
     assert any("systemd-oomd" in each for each in not_played(event, ()))
+    assert not_played(event, (), ("swap",)) == ()
 
 
 @pytest.mark.parametrize("choice", ["method=posix_spawn", "method=vfork"])

@@ -46,7 +46,8 @@ def _at_moments(
         else:
             # One that comes before Python has its handlers ends it as it ends any program.
             allowed = (0, 1, 2, 128 + number_of)
-            early = called.status == -number_of
+            # So does SIGINT, with a traceback of Python's own start.
+            early = called.status == -number_of and "rig/cli" not in called.err
             yield name, ("" if early else called.broken(allowed)) or home.left()
     again()
     after = home.rig(*words)

@@ -59,9 +59,9 @@ def test_other_way_to_make_a_process_and_a_user_space_killer_are_tried(rig: Rig)
     )  # fmt: skip
     kills = remedies(rig, "overcommit-oops", "--try", "user-space-killer")
 
-    assert {name: each["outcome"] for name, each in forks.items()} == {
-        "method=posix_spawn": "prevented", "method=vfork": "prevented", "advise=dontfork": "prevented",
-    }  # fmt: skip
+    assert forks["advise=dontfork"]["outcome"] == "prevented"
+    # The program that is started anew asks for an array of its own, which is refused in place of the fork.
+    assert {forks[f"method={name}"]["outcome"] for name in ("posix_spawn", "vfork")} == {"refused earlier"}
     assert "by earlyoom" in kills["earlyoom"]["detail"]
 
 

@@ -348,21 +348,6 @@ def test_gdb_stands_at_the_kill_and_its_commands_tell_the_story(rig: Rig, killed
 
 
 @pytest.mark.usefixtures("symbols")
-def test_future_is_read_and_debugged_at_its_own_oom(rig: Rig, killed: str, environment: dict[str, str]) -> None:
-    sets = ("--set", "vm.oom_kill_allocating_task=1")
-    [future] = json.loads(rig("branch", killed, "--at", "writing-starts", *sets, "--json").out)
-    directory = str(Path(environment["RIG_RUNS"]) / future["id"])
-
-    memory = _memory(rig("post-mortem", directory, "--json"))
-    called = rig("debug", directory, "--batch", "--no-reverse", "--ex", "rig-tasks")
-
-    assert memory["disagreements"] == []
-    assert memory["task"] == "child"
-    assert called.status == 0, called.err
-    assert "hog" in called.out
-
-
-@pytest.mark.usefixtures("symbols")
 def test_gdb_goes_back_from_the_kill_to_the_fork(rig: Rig, killed: str) -> None:
     if has(find_qemu(), UNSURE_REVERSE):
         pytest.skip("this QEMU may not come back from a reverse command")

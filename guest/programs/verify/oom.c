@@ -2,7 +2,6 @@
 /* Which process the OOM killer kills when the machine, or the nodes that a process may use, are out of memory. */
 #include <sched.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 
 #include "holders.h"
 
@@ -70,42 +69,6 @@ static void oom_allocating_protected(void)
 	hold("large", meminfo("MemAvailable") * 6 / 10 / 4 * 4 * KB, 0, NULL);
 	eat(condition("adj") ? -1000 : 0, NULL);
 	wait_for_kill();
-}
-
-/* ---- requests that fail rather than kill ---- */
-
-/* Make pipes of so many slots (40 bytes each, physically contiguous) until one is refused. Returns the errno. */
-static int fill_with_pipes(long slots)
-{
-	struct rlimit files = { 16384, 16384 };
-
-	if (setrlimit(RLIMIT_NOFILE, &files))
-		refused("setrlimit");
-	for (int made = 0; made < 8000; made++) {
-		int ends[2];
-
-		if (pipe(ends) || fcntl(ends[0], F_SETPIPE_SZ, slots * PAGE) < 0)
-			return errno;
-	}
-	return 0;
-}
-
-static void oom_costly_order(void)
-{
-	hold("large", (meminfo("MemAvailable") - 24 * KB) / 4 * 4 * KB, 0, NULL);
-	/* 1024 slots are 40 kB, of order 4; 128 are 5 kB, of order 1. */
-	tell("errno=%d", fill_with_pipes(condition("costly") ? 1024 : 128));
-	expect_no_kill();
-}
-
-static void oom_hugepages(void)
-{
-	long asked = condition("excess") ? 1000 : 2;
-
-	hold("large", half(), 0, NULL);
-	tell("errno=%d asked=%ld", set_vm("nr_hugepages", asked), asked);
-	tell("pool=%ld", meminfo("HugePages_Total"));
-	expect_no_kill();
 }
 
 /* ---- processes that are never chosen ---- */
@@ -298,8 +261,6 @@ const struct check oom_checks[] = {
 	{ "oom-dump-tasks-1", oom_dump_tasks_1, "oom_dump_tasks", false },
 	{ "sysrq-f", sysrq_f, "large", false },
 	{ "oom-allocating-protected", oom_allocating_protected, "oom_kill_allocating_task adj", false },
-	{ "oom-costly-order", oom_costly_order, "costly", false },
-	{ "oom-hugepages", oom_hugepages, "excess", false },
 	{ "oom-init", oom_init, "adj", false },
 	{ "oom-sharers", oom_sharers, "vm", false },
 	{ "oom-vfork", oom_vfork, "vfork", false },

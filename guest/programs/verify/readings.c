@@ -85,6 +85,16 @@ long meminfo(const char *key)
 	return value;
 }
 
+const char *swap_device(void)
+{
+	static char path[128];
+	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;
+
+	if (!line || sscanf(line, "%127s", path) != 1)
+		not_applicable(ENODEV);
+	return path;
+}
+
 long committed(void)
 {
 	return meminfo("Committed_AS");

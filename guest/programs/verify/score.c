@@ -171,16 +171,7 @@ static void adj_lower(void)
 
 /* ---- who takes memory on behalf of the kernel goes first ---- */
 
-static char swap_path[128];
-
-/* Return the path of the swap device: the first word after the header line of /proc/swaps. */
-static void find_swap(void)
-{
-	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;
-
-	if (!line || sscanf(line, "%127s", swap_path) != 1)
-		not_applicable(ENODEV);
-}
+static const char *swap_path;
 
 static void swapoff_here(void)
 {
@@ -195,11 +186,72 @@ static void swapoff_here(void)
 
 static void swapoff_origin(void)
 {
-	find_swap();
+	swap_path = swap_device();
 	/* First, because beside the large one there may be no page left to fork and measure it with. */
 	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, swapoff_here });
 	hold("large", (meminfo("MemAvailable") + 24 * KB) / 4 * 4 * KB, 0, NULL);
 	tell("swapped=%ld", meminfo("SwapTotal") - meminfo("SwapFree"));
+	go_on();
+	wait_for_kill();
+}
+
+#define KSM "/sys/kernel/mm/ksm/"
+
+enum { EQUAL = 32 };	/* MB */
+
+static long ksm(const char *name)
+{
+	char path[64], *text;
+
+	snprintf(path, sizeof(path), KSM "%s", name);
+	text = slurp(path);
+	return text ? strtol(text, NULL, 10) : -1;
+}
+
+static void set_ksm(const char *name, const char *value)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), KSM "%s", name);
+	err = spill(path, value);
+	if (err)
+		not_applicable(err);
+}
+
+static void hold_equal_pages(void)
+{
+	char *at = map(EQUAL * MB, RW, ANON);
+
+	if (madvise(at, EQUAL * MB, MADV_MERGEABLE))
+		_exit(EXIT_REFUSED);
+	touch(at, EQUAL * MB);
+}
+
+static void unmerge_here(void)
+{
+	now_ready();
+	wait_to_go_on();
+	if (condition("unmerge"))
+		spill(KSM "run", "2");
+	else
+		touch(map(256 * MB, RW, ANON | MAP_NORESERVE), 256 * MB);
+	_exit(0);
+}
+
+static void ksm_origin(void)
+{
+	set_ksm("pages_to_scan", "10000");
+	set_ksm("sleep_millisecs", "0");
+	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, unmerge_here });
+	start_holder((struct holder){ "equal", 64 * KB, 0, NULL, ANY_NODE, hold_equal_pages });
+	set_ksm("run", "1");
+	for (int left = 500; left > 0 && ksm("pages_sharing") * PAGE < (EQUAL - 1) * MB; left--)
+		sleep_for(10000000);
+	set_ksm("run", "0");
+	/* MemAvailable is an estimate, which is off by some 5 MB to either side. */
+	hold("large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL);
+	tell("merged=%ld", ksm("pages_sharing") * PAGE / KB);
 	go_on();
 	wait_for_kill();
 }
@@ -215,5 +267,6 @@ const struct check score_checks[] = {
 	{ "adj-shared", adj_shared, "vm", true },
 	{ "adj-lower", adj_lower, "nobody", false },
 	{ "swapoff-origin", swapoff_origin, "swapoff", false },
+	{ "ksm-origin", ksm_origin, "unmerge", false },
 	{ 0 },
 };

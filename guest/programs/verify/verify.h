@@ -37,7 +37,7 @@ struct check {
 
 /* The tables of checks; each ends with an empty entry. */
 extern const struct check limits_checks[], refusals_checks[], watermarks_checks[], commit_checks[], shared_checks[],
-	fork_checks[], score_checks[], oom_checks[], memcg_checks[], panic_checks[];
+	fork_checks[], score_checks[], oom_checks[], requests_checks[], memcg_checks[], panic_checks[];
 
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
@@ -70,6 +70,9 @@ long number_in(const char *path, const char *key);
 /* Return a number of /proc/meminfo, in kB; when the kernel does not print it, the check does not apply. */
 long meminfo(const char *key);
 long committed(void);
+
+/* Return the path of the first swap device; without one the check does not apply. */
+const char *swap_device(void);
 
 /* Map anonymous memory; a refusal ends the check. */
 char *map(long bytes, int prot, int flags);

@@ -24,4 +24,13 @@ class MeasuredRemedy:
 
 
 # Kind of failure -> name of the remedy -> what it did.
-MEASURED: dict[str, dict[str, MeasuredRemedy]] = {}
+MEASURED: dict[str, dict[str, MeasuredRemedy]] = {
+    "cgroup-memory": {
+        "memory.max": MeasuredRemedy("prevented", "31 % more memory.max (42M) prevented it", 3, 3),
+        "memory.swap.max": MeasuredRemedy("prevented", "service memory.swap.max=10M (zram) prevented it", 3, 3),
+        "memory.high": MeasuredRemedy("later", "service memory.high=29M delayed it by 3 s", 3, 3),
+        "memory.oom.group": MeasuredRemedy(
+            "worse", "service memory.oom.group=1 made it worse: 4 were killed: child, parent, child, hog", 3, 3
+        ),
+    },
+}

@@ -425,12 +425,13 @@ def remedies_for(event: Event) -> tuple[Remedy, ...]:
     for row in TABLE:
         run = measured.get(row.name)
         refuted = run is not None and run.outcome in REFUTES and row.name not in KILLS_MORE
-        proved = run is not None and run.outcome in HELPS and run.agree == run.of > 1
+        proved = run is not None and run.outcome == "prevented" and run.agree == run.of > 1
         if refuted or not (row.measured or proved) or not row.applies(event):
             continue
         what = row.what
         if row.detail is not None and isinstance(event, OomEvent):
             what = what.replace("{}", row.detail(event))
-        quoted = f"{run.text} ({run.agree} of {run.of} timings)" if run is not None else ""
+        helped = run is not None and run.outcome in HELPS
+        quoted = f"{run.text} ({run.agree} of {run.of} timings)" if helped and run is not None else ""
         found.append(Remedy(what, row.cost, row.name, quoted))
     return tuple(found)

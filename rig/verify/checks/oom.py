@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from rig.verify.check import Check, Source
-from rig.verify.rules import ENOMEM
 
 __all__ = ["CHECKS"]
 
@@ -109,24 +108,6 @@ CHECKS = (
         control="oom-allocating",
         given={"oom_kill_allocating_task": 1, "adj.eater": -1000},
         counterexamples=({"killed": "eater", "oom_victim": "eater"}, {"killed": "nobody"}),
-    ),
-    Check(
-        "oom-costly-order",
-        "oom",
-        "A request for more than 8 pages in one piece (order 4 and above) fails with ENOMEM; it never kills.",
-        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("fs/pipe.c", "pipe_resize_ring")),
-        lambda f: f["errno"] == ENOMEM and f["ooms"] == 0 and f.killed() == set(),
-        control="oom-largest",
-        counterexamples=({"errno": 0}, {"ooms": 1}, {"killed": "large"}),
-    ),
-    Check(
-        "oom-hugepages",
-        "oom",
-        "vm.nr_hugepages above what is free takes what it gets and kills nobody (__GFP_RETRY_MAYFAIL).",
-        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_huge_page")),
-        lambda f: f["errno"] == 0 and 0 <= f["pool"] < f["asked"] and f["ooms"] == 0 and f.killed() == set(),
-        control="oom-largest",
-        counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),
     ),
     Check(
         "oom-init",

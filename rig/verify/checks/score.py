@@ -162,4 +162,25 @@ CHECKS = (
             {"rss.large": 4},
         ),
     ),
+    Check(
+        "ksm-origin",
+        "oom",
+        "A process that has KSM separate merged pages (2 to /sys/kernel/mm/ksm/run) is killed first, however small.",
+        (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/ksm.c", "run_store")),
+        lambda f: (
+            # Memory is still full afterwards, so a second kill may follow.
+            "origin" in f.killed()
+            and f.text("oom_victim") == "origin"
+            and f["merged"] > 28 * 1024
+            and f["rss.large"] > 20 * f["rss.origin"]
+        ),
+        control="oom-largest",
+        given={"adj.origin": 0, "adj.large": 0},
+        counterexamples=(
+            {"killed": "large", "oom_victim": "large"},
+            {"killed": "nobody"},
+            {"merged": 0},
+            {"rss.large": 4},
+        ),
+    ),
 )

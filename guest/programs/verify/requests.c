@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/* Requests of the kernel for which the OOM killer kills nobody: they fail, or wait until there is memory. */
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/swap.h>
+
+#include "holders.h"
+
+/* Make pipes of so many slots (40 bytes each, physically contiguous) until one is refused. Returns the errno. */
+static int fill_with_pipes(long slots)
+{
+	struct rlimit files = { 16384, 16384 };
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		refused("setrlimit");
+	for (int made = 0; made < 8000; made++) {
+		int ends[2];
+
+		if (pipe(ends) || fcntl(ends[0], F_SETPIPE_SZ, slots * PAGE) < 0)
+			return errno;
+	}
+	return 0;
+}
+
+static void oom_costly_order(void)
+{
+	hold("large", (meminfo("MemAvailable") - 24 * KB) / 4 * 4 * KB, 0, NULL);
+	/* 1024 slots are 40 kB, of order 4; 128 are 5 kB, of order 1. */
+	tell("errno=%d", fill_with_pipes(condition("costly") ? 1024 : 128));
+	expect_no_kill();
+}
+
+static void oom_hugepages(void)
+{
+	long asked = condition("excess") ? 1000 : 2;
+
+	hold("large", half(), 0, NULL);
+	tell("errno=%d asked=%ld", set_vm("nr_hugepages", asked), asked);
+	tell("pool=%ld", meminfo("HugePages_Total"));
+	expect_no_kill();
+}
+
+/* ---- __GFP_RETRY_MAYFAIL ---- */
+
+/* On devtmpfs, where a write needs no memory but a page the first time. */
+#define WATCHED "/dev/verify-watched"
+
+/* The queue is looked at after each few events, because an event that gets no memory takes 50 ms to fail. */
+enum { EVENTS = 1 << 20, A_LOOK = 16 };
+
+/* Open a file of the watched directory. Its name has 255 bytes, and each event has a copy of it. */
+static int watched_file(char letter)
+{
+	char path[sizeof(WATCHED) + 257] = WATCHED "/";
+
+	memset(path + strlen(path), letter, 255);
+	return open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/*
+ * Queue events that nobody reads until one is lost. An inotify event is allocated with __GFP_RETRY_MAYFAIL, and one that
+ * got no memory is replaced by IN_Q_OVERFLOW (inotify_handle_inode_event() of fs/notify/inotify/inotify_fsnotify.c).
+ * Writes to two files in turn, because equal events are merged.
+ */
+static void queue_events(void)
+{
+	int queue, files[2], bytes = 0, before = -1;
+	static char text[64 * 1024];
+	long events = 0, overflows = 0;
+	ssize_t got;
+
+	/* The buffer has its pages before there are none. */
+	if (mlockall(MCL_CURRENT))
+		refused("mlockall");
+	if (spill("/proc/sys/fs/inotify/max_queued_events", "1048576"))
+		not_applicable(errno);
+	queue = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (mkdir(WATCHED, 0700) && errno != EEXIST)
+		refused("mkdir");
+	files[0] = watched_file('a');
+	files[1] = watched_file('b');
+	if (queue < 0 || files[0] < 0 || files[1] < 0 || inotify_add_watch(queue, WATCHED, IN_MODIFY) < 0)
+		not_applicable(errno);
+	for (long i = 0; i < EVENTS && bytes != before; i += A_LOOK) {
+		for (int k = 0; k < A_LOOK; k++)
+			if (pwrite(files[k & 1], "x", 1, 0) != 1)
+				refused("write");
+		before = bytes;
+		if (ioctl(queue, FIONREAD, &bytes))
+			refused("FIONREAD");
+	}
+	while ((got = read(queue, text, sizeof(text))) > 0)
+		for (ssize_t at = 0; at < got; events++) {
+			struct inotify_event *event = (struct inotify_event *)(text + at);
+
+			overflows += !!(event->mask & IN_Q_OVERFLOW);
+			at += (ssize_t)sizeof(*event) + event->len;
+		}
+	tell("events=%ld overflows=%ld most=%d", events, overflows, EVENTS);
+}
+
+static void oom_retry_mayfail(void)
+{
+	hold("large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL);
+	if (condition("retry_mayfail"))
+		queue_events();
+	else
+		eat(-1000, NULL);
+	expect_no_kill();
+}
+
+/* ---- GFP_NOFS and GFP_NOIO ---- */
+
+static struct shared {
+	volatile bool release;
+	volatile long written;	/* kB */
+	volatile int ended;	/* errno + 1, or 0 while the writer writes */
+} *shared;
+
+static char zram_path[32];
+
+/* Make a compressed device; the module is loaded, because the swap of this guest is one. */
+static int new_zram(void)
+{
+	char path[64], *text = slurp("/sys/class/zram-control/hot_add");
+	long number = text ? strtol(text, NULL, 10) : -1;
+
+	if (number < 0)
+		not_applicable(errno);
+	snprintf(path, sizeof(path), "/sys/block/zram%ld/disksize", number);
+	snprintf(zram_path, sizeof(zram_path), "/dev/zram%ld", number);
+	if (spill(path, "64M"))
+		not_applicable(errno);
+	for (int left = 100; left > 0 && access(zram_path, F_OK); left--)
+		sleep_for(10000000);
+	return (int)number;
+}
+
+static void wait_for_release(void)
+{
+	now_ready();
+	while (!shared->release)
+		sleep_for(1000000);
+	_exit(0);
+}
+
+/*
+ * Write what cannot be compressed to the device, past the page cache: zram takes the pages for it with GFP_NOIO, in the
+ * process that writes (zram_write_page() of drivers/block/zram/zram_drv.c). GFP_NOIO has no __GFP_FS, like GFP_NOFS.
+ */
+static void write_to_zram(void)
+{
+	static char noise[64 * KB] __attribute__((aligned(PAGE)));
+	uint64_t state = 1;
+	int fd = open(zram_path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+
+	/* A linear congruential generator (Knuth's MMIX): no compressor of zram's finds anything in its upper bytes. */
+	for (size_t i = 0; i < sizeof(noise); i++) {
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		noise[i] = (char)(state >> 56);
+	}
+	now_ready();
+	wait_to_go_on();
+	if (!condition("noio"))
+		touch(map(256 * MB, RW, ANON | MAP_NORESERVE), 256 * MB);
+	while (fd >= 0 && shared->written < 24 * KB) {
+		if (pwrite(fd, noise, sizeof(noise), shared->written * KB) != sizeof(noise))
+			break;
+		shared->written += (long)sizeof(noise) / KB;
+	}
+	shared->ended = (shared->written < 24 * KB ? errno : 0) + 1;
+	_exit(0);
+}
+
+static void oom_noio(void)
+{
+	char number[16];
+	const char *swap;
+	long before = -1;
+	bool stuck;
+
+	shared = (struct shared *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
+	snprintf(number, sizeof(number), "%d", new_zram());
+	/*
+	 * Without swap: a process that needs a page back from it while there is none would make a kill. Locking does not
+	 * help, because the data of a program that lies on DAX cannot be locked (mlock_fixup() of mm/mlock.c).
+	 */
+	swap = swap_device();
+	if (swapoff(swap))
+		refused("swapoff");
+	start_holder((struct holder){ "writer", 64 * KB, 0, NULL, ANY_NODE, write_to_zram });
+	start_holder((struct holder){ "large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL, ANY_NODE,
+				      wait_for_release });
+	go_on();
+	/* No line is printed before there is memory again: its pipe would need a page. */
+	for (int left = 50; left > 0 && shared->written != before; left--) {
+		before = shared->written;
+		sleep_for(300000000);
+	}
+	stuck = shared->written == before && !shared->ended;
+	shared->release = true;
+	for (int left = 1000; left > 0 && !shared->ended; left--)
+		sleep_for(10000000);
+	tell("stuck=%d before=%ld written=%ld errno=%d", stuck, before, shared->written, shared->ended - 1);
+	expect_no_kill();
+	spill("/sys/class/zram-control/hot_remove", number);
+	if (swapon(swap, 0))
+		refused("swapon");
+}
+
+const struct check requests_checks[] = {
+	{ "oom-costly-order", oom_costly_order, "costly", false },
+	{ "oom-hugepages", oom_hugepages, "excess", false },
+	{ "oom-retry-mayfail", oom_retry_mayfail, "retry_mayfail", false },
+	{ "oom-noio", oom_noio, "noio", false },
+	{ 0 },
+};

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Requests of the kernel for which the OOM killer kills nobody: they fail, or wait until there is memory."""
+
+from __future__ import annotations
+
+from rig.verify.check import Check, Source
+from rig.verify.rules import ENOMEM
+
+__all__ = ["CHECKS"]
+
+CHECKS = (
+    Check(
+        "oom-costly-order",
+        "oom",
+        "A request for more than 8 pages in one piece (order 4 and above) fails with ENOMEM; it never kills.",
+        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("fs/pipe.c", "pipe_resize_ring")),
+        lambda f: f["errno"] == ENOMEM and f["ooms"] == 0 and f.killed() == set(),
+        control="oom-largest",
+        counterexamples=({"errno": 0}, {"ooms": 1}, {"killed": "large"}),
+    ),
+    Check(
+        "oom-hugepages",
+        "oom",
+        "vm.nr_hugepages above what is free takes what it gets and kills nobody (order 9).",
+        (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_huge_page")),
+        lambda f: f["errno"] == 0 and 0 <= f["pool"] < f["asked"] and f["ooms"] == 0 and f.killed() == set(),
+        control="oom-largest",
+        counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),
+    ),
+    Check(
+        "oom-retry-mayfail",
+        "oom",
+        "A request with __GFP_RETRY_MAYFAIL fails when memory is out and kills nobody, though it is for one page: an "
+        "inotify event is lost.",
+        (
+            Source("mm/page_alloc.c", "__alloc_pages_may_oom"),
+            Source("fs/notify/inotify/inotify_fsnotify.c", "inotify_handle_inode_event"),
+        ),
+        lambda f: f["overflows"] == 1 and 512 < f["events"] < f["most"] and f["ooms"] == 0 and f.killed() == set(),
+        control="oom-largest",
+        counterexamples=({"overflows": 0}, {"ooms": 1}, {"killed": "large"}, {"events": 1 << 20}, {"events": 1}),
+    ),
+    Check(
+        "oom-noio",
+        "swap",
+        "A request without __GFP_FS (GFP_NOFS, GFP_NOIO) kills nobody: it waits, and is served once another process "
+        "gives memory back.",
+        (Source("mm/oom_kill.c", "out_of_memory"), Source("drivers/block/zram/zram_drv.c", "zram_write_page")),
+        lambda f: (
+            f["stuck"] == 1
+            and 0 < f["before"] < f["written"] == 24 * 1024
+            and f["errno"] == 0
+            and f["ooms"] == 0
+            and f.killed() == set()
+        ),
+        control="oom-largest",
+        given={"adj.writer": 0, "adj.large": 0},
+        counterexamples=(
+            {"stuck": 0},
+            {"before": 24 * 1024},
+            {"before": 0},
+            {"written": "-64"},
+            {"errno": ENOMEM},
+            {"ooms": 1},
+            {"killed": "large"},
+        ),
+    ),
+)
