@@ -47,7 +47,7 @@ static void oom_hugepages(void)
 #define WATCHED "/dev/verify-watched"
 
 /* The queue is looked at after each few events, because an event that gets no memory takes 50 ms to fail. */
-enum { EVENTS = 1 << 20, A_LOOK = 16 };
+enum { EVENTS = 1 << 16, A_LOOK = 16 };
 
 /* Open a file of the watched directory. Its name has 255 bytes, and each event has a copy of it. */
 static int watched_file(char letter)
@@ -70,10 +70,7 @@ static void queue_events(void)
 	long events = 0, overflows = 0;
 	ssize_t got;
 
-	/* The buffer has its pages before there are none. */
-	if (mlockall(MCL_CURRENT))
-		refused("mlockall");
-	if (spill("/proc/sys/fs/inotify/max_queued_events", "1048576"))
+	if (spill("/proc/sys/fs/inotify/max_queued_events", "65536"))
 		not_applicable(errno);
 	queue = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (mkdir(WATCHED, 0700) && errno != EEXIST)
@@ -102,7 +99,10 @@ static void queue_events(void)
 
 static void oom_retry_mayfail(void)
 {
-	hold("large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL);
+	/* First, so that the buffer for the events has its pages before there are none. */
+	if (mlockall(MCL_CURRENT))
+		refused("mlockall");
+	hold("large", (meminfo("MemAvailable") - 16 * KB) / 4 * 4 * KB, 0, NULL);
 	if (condition("retry_mayfail"))
 		queue_events();
 	else
