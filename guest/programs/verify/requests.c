@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Requests of the kernel for which the OOM killer kills nobody: they fail, or wait until there is memory. */
-#include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/swap.h>
 
@@ -38,75 +36,6 @@ static void oom_hugepages(void)
 	hold("large", half(), 0, NULL);
 	tell("errno=%d asked=%ld", set_vm("nr_hugepages", asked), asked);
 	tell("pool=%ld", meminfo("HugePages_Total"));
-	expect_no_kill();
-}
-
-/* ---- __GFP_RETRY_MAYFAIL ---- */
-
-/* On devtmpfs, where a write needs no memory but a page the first time. */
-#define WATCHED "/dev/verify-watched"
-
-/* The queue is looked at after each few events, because an event that gets no memory takes 50 ms to fail. */
-enum { EVENTS = 1 << 16, A_LOOK = 16 };
-
-/* Open a file of the watched directory. Its name has 255 bytes, and each event has a copy of it. */
-static int watched_file(char letter)
-{
-	char path[sizeof(WATCHED) + 257] = WATCHED "/";
-
-	memset(path + strlen(path), letter, 255);
-	return open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-}
-
-/*
- * Queue events that nobody reads until one is lost. An inotify event is allocated with __GFP_RETRY_MAYFAIL, and one that
- * got no memory is replaced by IN_Q_OVERFLOW (inotify_handle_inode_event() of fs/notify/inotify/inotify_fsnotify.c).
- * Writes to two files in turn, because equal events are merged.
- */
-static void queue_events(void)
-{
-	int queue, files[2], bytes = 0, before = -1;
-	static char text[64 * 1024];
-	long events = 0, overflows = 0;
-	ssize_t got;
-
-	if (spill("/proc/sys/fs/inotify/max_queued_events", "65536"))
-		not_applicable(errno);
-	queue = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (mkdir(WATCHED, 0700) && errno != EEXIST)
-		refused("mkdir");
-	files[0] = watched_file('a');
-	files[1] = watched_file('b');
-	if (queue < 0 || files[0] < 0 || files[1] < 0 || inotify_add_watch(queue, WATCHED, IN_MODIFY) < 0)
-		not_applicable(errno);
-	for (long i = 0; i < EVENTS && bytes != before; i += A_LOOK) {
-		for (int k = 0; k < A_LOOK; k++)
-			if (pwrite(files[k & 1], "x", 1, 0) != 1)
-				refused("write");
-		before = bytes;
-		if (ioctl(queue, FIONREAD, &bytes))
-			refused("FIONREAD");
-	}
-	while ((got = read(queue, text, sizeof(text))) > 0)
-		for (ssize_t at = 0; at < got; events++) {
-			struct inotify_event *event = (struct inotify_event *)(text + at);
-
-			overflows += !!(event->mask & IN_Q_OVERFLOW);
-			at += (ssize_t)sizeof(*event) + event->len;
-		}
-	tell("events=%ld overflows=%ld most=%d", events, overflows, EVENTS);
-}
-
-static void oom_retry_mayfail(void)
-{
-	/* First, so that the buffer for the events has its pages before there are none. */
-	if (mlockall(MCL_CURRENT))
-		refused("mlockall");
-	hold("large", (meminfo("MemAvailable") - 16 * KB) / 4 * 4 * KB, 0, NULL);
-	if (condition("retry_mayfail"))
-		queue_events();
-	else
-		eat(-1000, NULL);
 	expect_no_kill();
 }
 
@@ -212,7 +141,6 @@ static void oom_noio(void)
 const struct check requests_checks[] = {
 	{ "oom-costly-order", oom_costly_order, "costly", false },
 	{ "oom-hugepages", oom_hugepages, "excess", false },
-	{ "oom-retry-mayfail", oom_retry_mayfail, "retry_mayfail", false },
 	{ "oom-noio", oom_noio, "noio", false },
 	{ 0 },
 };

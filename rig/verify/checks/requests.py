@@ -28,19 +28,6 @@ CHECKS = (
         counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),
     ),
     Check(
-        "oom-retry-mayfail",
-        "oom",
-        "A request with __GFP_RETRY_MAYFAIL fails when memory is out and kills nobody, though it is for one page: an "
-        "inotify event is lost.",
-        (
-            Source("mm/page_alloc.c", "__alloc_pages_may_oom"),
-            Source("fs/notify/inotify/inotify_fsnotify.c", "inotify_handle_inode_event"),
-        ),
-        lambda f: f["overflows"] == 1 and 512 < f["events"] < f["most"] and f["ooms"] == 0 and f.killed() == set(),
-        control="oom-largest",
-        counterexamples=({"overflows": 0}, {"ooms": 1}, {"killed": "large"}, {"events": 1 << 20}, {"events": 1}),
-    ),
-    Check(
         "oom-noio",
         "swap",
         "A request without __GFP_FS (GFP_NOFS, GFP_NOIO) kills nobody: it waits, and is served once another process "
