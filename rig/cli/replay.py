@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,6 +20,10 @@ from rig.report.live import progress_for
 from rig.report.replay import print_replayed
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run
+from rig.run.progress import Progress
+
+if TYPE_CHECKING:
+    from rig.branch.again import PastAgain
 
 app = typer.Typer()
 
@@ -28,6 +33,9 @@ def replay(
     run: ChosenRun = "last",
     out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this directory."),
     no_check: bool = typer.Option(False, "--no-check", help="Do not compare the recording with its hash first."),
+    from_boot: bool = typer.Option(
+        False, "--from-boot", help="Also run again what a run began with in place of its own past, and compare it."
+    ),
     timeout_scale: TimeoutScale = 1.0,
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the result."),
 ) -> None:
@@ -45,6 +53,15 @@ def replay(
         qemu = find_qemu()
         ready = replayable(Store(), found, directory, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
+        past = _past(directory, progress, timeout_scale) if from_boot else None
         replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
     print_replayed(output_console(), replayed)
-    raise typer.Exit(0 if replayed.identical else 1)
+    if past is not None:
+        print(past)
+    raise typer.Exit(0 if replayed.identical and not (past and past.differs) else 1)
+
+
+def _past(directory: Path, progress: Progress, timeout_scale: float) -> PastAgain | None:
+    from rig.branch.again import past_from_boot
+
+    return asyncio.run(past_from_boot(directory, Store(), progress, timeout_scale=timeout_scale))
