@@ -3,6 +3,7 @@
  * The root filesystem of a program: an overlayfs of read-only layers (NVDIMMs and directories) under a tmpfs that takes
  * the writes, with /proc, /dev and the like mounted in it. The agent stays in its own root; the program is chrooted.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -102,10 +103,36 @@ static int mount_at(const char *root, const char *below, const char *type, unsig
 	return mount(type, path, type, flags, options);
 }
 
+/* Whether a directory holds anything; false where it is not there. */
+static bool holds_anything(const char *path)
+{
+	const struct dirent *entry;
+	bool found = false;
+	DIR *directory = opendir(path);
+
+	while (directory && !found && (entry = readdir(directory)))
+		found = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+/* Mount a tmpfs on /tmp, unless the root has files there, which it would hide: a program may be one of them. */
+static int make_tmp(const char *root, const char *size)
+{
+	char path[PATH_BYTES], options[64];
+
+	snprintf(path, sizeof(path), "%s/tmp", root);
+	if (holds_anything(path))
+		return chmod(path, 01777);
+	snprintf(options, sizeof(options), "mode=1777,size=%s", size);
+	return mount_at(root, "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options);
+}
+
 /* Mount the kernel's filesystems and make the directories that programs expect. Returns what failed, or NULL. */
 static const char *furnish(const char *root, const char *tmp_size)
 {
-	char path[PATH_BYTES], options[64];
+	char path[PATH_BYTES];
 
 	snprintf(path, sizeof(path), "%s/dev", root);
 	if (make_dirs(path) || mount("/dev", path, NULL, MS_BIND | MS_REC, NULL))
@@ -118,8 +145,7 @@ static const char *furnish(const char *root, const char *tmp_size)
 	snprintf(path, sizeof(path), "%s" CGROUPS, root);
 	if (cgroup_v1 ? mount(CGROUPS, path, NULL, MS_BIND | MS_REC, NULL) : mount_cgroup2(path) && errno != ENODEV)
 		return "/sys/fs/cgroup";
-	snprintf(options, sizeof(options), "mode=1777,size=%s", tmp_size);
-	if (mount_at(root, "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options))
+	if (make_tmp(root, tmp_size))
 		return "/tmp";
 	snprintf(path, sizeof(path), "%s/work", root);
 	if (make_dirs(path) || chmod(path, 01777))

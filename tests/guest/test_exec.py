@@ -6,9 +6,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,15 @@ def test_program_of_the_host_brings_its_libraries(rig: Rig, tmp_path: Path) -> N
     called = rig("exec", "--copy", "data", "--", "./main", "2", cwd=tmp_path)
 
     assert (called.status, called.out) == (0, "data\n1.414\n"), called.err
+
+
+def test_program_below_tmp_is_found_there(rig: Rig) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        program = Path(directory, "true")
+        shutil.copy("/bin/true", program)
+        called = rig("exec", "--", str(program))
+
+    assert called.status == 0, called.err
 
 
 def test_container_image_runs_as_it_wants_to(rig: Rig, tmp_path: Path) -> None:
