@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rig.errors import UsageError
 from rig.run.document import Run
+from rig.telemetry.records import read_records
 from rig.units import parse_duration
 
 __all__ = [
@@ -80,15 +81,29 @@ def check_reached(run: Run, directory: Path, point: StopPoint) -> None:
         )
     began = recorded_since(run, directory)
     early = point.kind == "t" and point.seconds <= began
+    if point.kind == "fork" and (run.prefix or run.branch) is not None:
+        early = _sampled_by(directory, run.roles.get("child"), began)
     if early or (point.kind == "mark" and point.name not in marks_of(directory, since=began)):
         again = "" if run.prefix is None else ", or a run with --no-prefix, which is recorded from the boot"
         raise UsageError(
-            f"the recording begins at {began:.1f} s of the guest's clock", where="--at", remedy=f"a later time{again}"
+            f"the recording begins at {began:.1f} s of the guest's clock",
+            where=f"--at {point}",
+            remedy=f"a later time{again}",
         )
     if point.kind == "t" and run.guest_seconds is not None and point.seconds > run.guest_seconds:
         raise UsageError(
             f"the run ended at {run.guest_seconds:.1f} s of its clock", where="--at", remedy="an earlier time"
         )
+
+
+def _sampled_by(directory: Path, pid: int | None, time: float) -> bool:
+    """Return whether a process of that pid is in a sample up to a time of the guest's clock."""
+    try:
+        records = read_records(directory / "events.jsonl").items
+    except OSError:
+        return False
+    rows = (row for each in records if each["ev"] == "sample" and each["t"] <= time for row in each.get("procs") or ())
+    return any(isinstance(row, dict) and row.get("pid") == pid for row in rows)
 
 
 def recorded_since(run: Run, directory: Path) -> float:

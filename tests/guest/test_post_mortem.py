@@ -42,7 +42,7 @@ def symbols() -> None:
 def kept_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory of runs that several tests read: the main job, and the main job with a panic."""
     root = tmp_path_factory.mktemp("kept")
-    environment = {**os.environ, "RIG_RUNS": str(root)}
+    environment = {**os.environ, "RIG_RUNS": str(root), "RIG_PREFIX": "no"}
     for words in (("overcommit-oops",), ("overcommit-oops", "--sysctl", "vm.panic_on_oom=1")):
         done = subprocess.run(
             [sys.executable, "-m", "rig", "run", *words, "--json"],

@@ -25,8 +25,21 @@ def run(rig: Rig):
 
 
 def shown(run: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
-    """Return the values that each claim was judged on."""
-    return {claim["id"]: [(value["name"], value["shown"]) for value in claim["values"]] for claim in run["claims"]}
+    """Return the values of the claims that are decided before the point.
+
+    Sizes at the OOM differ by some pages: from the point on the guest's clock is some milliseconds behind, and the kernel
+    returns its free pages a CPU in batches (docs/how-to/branch.md).
+    """
+    before = ("parent-filled", "fork-succeeded", "fork-cost-little", "hog-hogs")
+    return {
+        claim["id"]: [(value["name"], value["shown"]) for value in claim["values"]]
+        for claim in run["claims"]
+        if claim["id"] in before
+    }
+
+
+def verdicts(run: dict[str, Any]) -> dict[str, str]:
+    return {claim["id"]: claim["verdict"] for claim in run["claims"]}
 
 
 def test_repeat_begins_at_the_kept_past_and_shows_the_same(rig: Rig, run, environment: dict[str, str]) -> None:
@@ -39,7 +52,9 @@ def test_repeat_begins_at_the_kept_past_and_shows_the_same(rig: Rig, run, enviro
     assert made["prefix"]["point"] == again["prefix"]["point"] == "hogging"
     assert not again["prefix"]["made"]
     assert again["verdict"] == whole["verdict"] == "reproduced"
+    assert len(shown(whole)) == 4
     assert shown(again) == shown(whole)
+    assert verdicts(again) == verdicts(whole)
     assert again["ooms"][0]["killed"] == whole["ooms"][0]["killed"]
     records = (Path(environment["RIG_RUNS"]) / again["id"] / "events.jsonl").read_text().splitlines()
     assert {json.loads(line)["ev"] for line in records} >= {"ready", "go", "sample", "stop", "continue", "end"}

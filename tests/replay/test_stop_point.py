@@ -40,17 +40,23 @@ def test_marks_are_those_of_the_console_in_order(tmp_path: Path) -> None:
     assert marks_of(tmp_path) == ("writing-starts", "over")
 
 
-@pytest.mark.parametrize("point", [StopPoint("t", seconds=5), StopPoint("mark", name="early")])
+@pytest.mark.parametrize(
+    "point", [StopPoint("t", seconds=5), StopPoint("mark", name="early"), StopPoint("fork")], ids=str
+)
 def test_what_came_before_the_recording_is_a_usage_error(point: StopPoint, tmp_path: Path) -> None:
     (tmp_path / "console.log").write_text("[    5.000000] rig: mark early\r\n[   11.000000] rig: mark late\r\n")
     prefix = Prefix(point="here", key="k", step=3, time=10.0)
-    run = Run(id="x", scenario="s", started="", verdict="reproduced", prefix=prefix, guest_seconds=20.0)
+    run = Run(
+        id="x", scenario="s", started="", verdict="reproduced", prefix=prefix, guest_seconds=20.0, roles={"child": 83}
+    )
+    (tmp_path / "events.jsonl").write_text('{"n":0,"t":7.5,"ev":"sample","procs":[{"pid":82},{"pid":83}]}\n')
 
     with pytest.raises(UsageError, match=r"the recording begins at 10\.0 s") as refused:
         check_reached(run, tmp_path, point)
 
     assert "--no-prefix" in str(refused.value.remedy)
     check_reached(run, tmp_path, StopPoint("mark", name="late"))
+    check_reached(run.model_copy(update={"roles": {"child": 99}}), tmp_path, StopPoint("fork"))  # made later
 
 
 def test_regions_are_the_programs_last_word_and_nonsense_is_passed_over() -> None:
