@@ -66,9 +66,12 @@ def main(words: list[str]) -> int:
     for row in ROWS:
         if options.words and not any(word in row.name for word in options.words):
             continue
+        count = row.part if options.part else row.whole
+        if not count:
+            continue
         result = kept.get(row.name)
         if result is None:
-            result = run(row, row.part if options.part else row.whole)
+            result = run(row, count)
             _keep(options.kept, result)
         lost += len(result.wrong)
         print(result, flush=True)
