@@ -18,7 +18,7 @@ from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_con
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
-from rig.klog import Event, OomEvent, read
+from rig.klog import Event, read
 from rig.klog.explain.remedies import HELPS, TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
@@ -293,12 +293,11 @@ def _failed(observed: Observed) -> bool:
 def _failure_event(directory: Path, observed: Observed) -> Event | None:
     """Return what failed: the first OOM report, or a refused commitment, which not every kernel reports."""
     with (directory / "console.log").open("rb") as console:
-        events = read(console).events
-    ooms = [event for event in events if isinstance(event, OomEvent) and event.kind is Kind.OOM]
-    refused = [event for event in events if event.kind is Kind.COMMIT_REFUSED]
-    if not ooms and not refused and observed.refusals:
+        log = read(console)
+    refused = log.of_kind(Kind.COMMIT_REFUSED)
+    if not log.ooms and not refused and observed.refusals:
         return Event(kind=Kind.COMMIT_REFUSED, title=f"{observed.refusals[0]} was refused")
-    return next(iter((*ooms, *refused)), None)
+    return next(iter((*log.ooms, *refused)), None)
 
 
 def _failure(run: Run) -> str:

@@ -13,6 +13,8 @@ from rig.klog.crash.starts import find_start
 from rig.klog.encoding import in_utf8, looks_like_text
 from rig.klog.event import Event
 from rig.klog.forms import Unpacker, unescaped
+from rig.klog.kinds import Kind
+from rig.klog.oom.oom_event import OomEvent
 from rig.klog.prefix import Prefix, is_serial, split_prefix
 from rig.klog.scan import Scanner
 from rig.klog.text import LONGEST_LINE, blocks, bounded, clean
@@ -66,6 +68,14 @@ class Log:
     def of_kind(self, *kinds: str) -> tuple[Event, ...]:
         """Return the events of these kinds."""
         return tuple(event for event in self.events if event.kind in kinds)
+
+    @property
+    def ooms(self) -> tuple[OomEvent, ...]:
+        """The reports of the OOM killer.
+
+        A request that failed without a kill has a report of the same form, and SysRq m prints one: neither is an OOM.
+        """
+        return tuple(event for event in self.events if isinstance(event, OomEvent) and event.kind is Kind.OOM)
 
 
 def read(

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.experiment.run import Request, run_scenario
-from rig.klog import OomEvent, read
-from rig.klog.kinds import Kind
+from rig.klog import read
 from rig.reproduce.agreement import Compared, compare_fingerprints
 from rig.reproduce.fingerprint import Fingerprint, fingerprint_of
 from rig.reproduce.replica import Replica
@@ -124,9 +123,8 @@ def _capacity(replica: Replica) -> int:
 def _report_of(directory: Path) -> Fingerprint | None:
     """Return the fingerprint of the run's first OOM report; None when there was none."""
     with (directory / "console.log").open("rb") as console:
-        events = read(console).events
-    event = next((each for each in events if isinstance(each, OomEvent) and each.kind is Kind.OOM), None)
-    return None if event is None else fingerprint_of(event)
+        ooms = read(console).ooms
+    return fingerprint_of(ooms[0]) if ooms else None
 
 
 def _labelled(records: Records, label: str) -> Record | None:

@@ -55,20 +55,10 @@ class Evidence:
             yield {**step, "id": self.plan.steps[index].id if known and isinstance(index, int) else None}
 
     def ooms(self) -> tuple[OomEvent, ...]:
-        """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned.
-
-        A request that failed without a kill has a report of the same form, and SysRq m prints one: neither is an OOM.
-        """
-        from rig.klog import OomEvent
-        from rig.klog.kinds import Kind
-
+        """Return the OOM reports at or after the agent's `go`; reports without a timestamp are all returned."""
         go = self.records.first("go")
         start = 0.0 if go is None else float(go["t"]) - CLOCK_SLACK
-        return tuple(
-            event
-            for event in self.log.events
-            if isinstance(event, OomEvent) and event.kind is Kind.OOM and (event.time is None or event.time >= start)
-        )
+        return tuple(event for event in self.log.ooms if event.time is None or event.time >= start)
 
     def panics(self) -> tuple[PanicEvent, ...]:
         from rig.klog import PanicEvent

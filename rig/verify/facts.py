@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from rig.klog import OomEvent, PanicEvent, read
-from rig.klog.kinds import Kind
+from rig.klog import PanicEvent, read
 from rig.telemetry.records import read_records
 
 __all__ = ["collect_facts", "kernel_facts", "program_facts"]
@@ -52,10 +51,9 @@ def kernel_facts(console: bytes) -> dict[str, dict[str, str]]:
 
 
 def _facts(part: bytes) -> dict[str, str]:
-    events = read([part]).events
-    # A request that failed without a kill has a report too, of another kind.
-    ooms = [event for event in events if isinstance(event, OomEvent) and event.kind is Kind.OOM]
-    panics = [event for event in events if isinstance(event, PanicEvent)]
+    log = read([part])
+    ooms = log.ooms
+    panics = [event for event in log.events if isinstance(event, PanicEvent)]
     facts = {"ooms": str(len(ooms)), "panics": str(len(panics))}
     if ooms:
         first = ooms[0]

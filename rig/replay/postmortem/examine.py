@@ -140,13 +140,11 @@ def post_mortem_of_dump(run: Run, directory: Path, symbols: Symbols, *, frames: 
 
 def first_oom(directory: Path) -> OomEvent | None:
     """Return the first OOM report in the run's console log, or None."""
-    from rig.klog import OomEvent, read
-    from rig.klog.kinds import Kind
+    from rig.klog import read
 
     try:
         with (directory / "console.log").open("rb") as console:
-            events = read(console).events
-            return next((each for each in events if isinstance(each, OomEvent) and each.kind is Kind.OOM), None)
+            return next(iter(read(console).ooms), None)
     except OSError:
         return None
 
