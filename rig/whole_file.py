@@ -6,11 +6,19 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["append_line", "sync_directory", "sync_tree", "unnamed_until_whole", "write_all", "write_whole"]
+__all__ = [
+    "append_line",
+    "sync_directory",
+    "sync_tree",
+    "unnamed_until_whole",
+    "write_all",
+    "write_unsynced",
+    "write_whole",
+]
 
 WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
@@ -60,6 +68,20 @@ def write_whole(target: Path, data: bytes) -> None:
     """Write a temporary file, sync it and rename it to `target`, so that a reader sees the old or the new content."""
     with unnamed_until_whole(target) as file:
         file.write(data)
+
+
+def write_unsynced(target: Path, text: str) -> None:
+    """Write what may be lost: a power cut may undo it, and nothing is written where the directory does not allow it.
+
+    As with write_whole() a reader sees the old or the new content, but no run waits for the disk.
+    """
+    aside = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+    try:
+        aside.write_text(text)
+        aside.replace(target)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:

@@ -10,10 +10,8 @@ saving takes nor some hundred megabytes of disk.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +33,7 @@ from rig.machine.identity import identity_of, key_of
 from rig.machine.snapshot import Snapshot, find_snapshot
 from rig.run.progress import Progress
 from rig.scenario.kernel_sysctls import refuse_unknown_sysctls
+from rig.whole_file import write_unsynced
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -166,8 +165,5 @@ def _add_notes(store: Store, digests: list[str]) -> None:
     fresh = [digest for digest in digests if digest not in notes]
     if not fresh:
         return
-    aside = store.root / f".{NOTES}.{os.getpid()}.partial"
-    # Not synced, because a run would wait for the disk. A cache that cannot be written has no prefixes.
-    with suppress(OSError):
-        aside.write_text("".join(f"{note}\n" for note in [*notes, *fresh][-MOST_NOTES:]))
-        aside.replace(store.root / NOTES)
+    # A cache that cannot be written has no prefixes.
+    write_unsynced(store.root / NOTES, "".join(f"{note}\n" for note in [*notes, *fresh][-MOST_NOTES:]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 from rig.image.digest import digest_file
 from rig.seal import seal, seal_is_broken
-from rig.whole_file import write_whole
+from rig.whole_file import write_unsynced, write_whole
 
 __all__ = [
     "COPIES", "MANIFEST", "Manifest", "put_back", "read_manifest", "read_verified", "remove_manifest", "write_manifest",
@@ -97,10 +96,7 @@ def read_verified(directory: Path) -> dict[str, Any]:
 
 def write_verified(directory: Path, stamps: dict[str, Any]) -> None:
     """Keep the stamps of verified files, where the cache can be written. What is lost is verified again."""
-    aside = directory / f".{VERIFIED}.{os.getpid()}.partial"
-    with suppress(OSError):
-        aside.write_text(json.dumps(stamps))
-        aside.replace(directory / VERIFIED)
+    write_unsynced(directory / VERIFIED, json.dumps(stamps))
 
 
 def put_back(directory: Path, name: str, digest: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from rig.image.digest import expect_digests, print_digest
 from rig.image.kinds import KINDS
 from rig.image.store import Store, boot_id
+from rig.whole_file import write_unsynced
 
 __all__ = ["note_run", "prefetch_digests"]
 
@@ -44,8 +45,7 @@ def prefetch_digests(store: Store) -> None:
 def note_run(store: Store) -> None:
     """Note that a run has verified what it used, where the cache can be written."""
     if _ran_in(store) != boot_id():
-        with suppress(OSError):
-            (store.root / NOTE).write_text(boot_id())
+        write_unsynced(store.root / NOTE, boot_id())
 
 
 def _ran_in(store: Store) -> str:

@@ -245,13 +245,15 @@ class Store:
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
-        for older in list(self.aside())[:-MOST_ASIDE]:
+        for older in self._paths_aside()[:-MOST_ASIDE]:
             remove_tree(older)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
-        paths = sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
-        return {path: _bytes_below(path) for path in paths}
+        return {path: _bytes_below(path) for path in self._paths_aside()}
+
+    def _paths_aside(self) -> list[Path]:
+        return sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.image.store import Store
 from rig.seal import seal, seal_is_broken
+from rig.whole_file import write_unsynced
 
 __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 
@@ -83,11 +83,17 @@ def _ask(program: str) -> str:
 
 
 def _stamp(program: Path) -> list[int]:
-    """Return what an upgrade of the program changes; empty for a script, which may start another program."""
-    with program.open("rb") as file:
-        if file.read(4) != b"\x7fELF":
-            return []
-    status = program.stat()
+    """Return what an upgrade of the program changes.
+
+    Empty for a script, which may start another program, and for a file that may be executed and not read.
+    """
+    try:
+        with program.open("rb") as file:
+            if file.read(4) != b"\x7fELF":
+                return []
+        status = program.stat()
+    except OSError:
+        return []
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
@@ -105,7 +111,4 @@ def _remember(program: str, stamp: list[int], printed: str) -> None:
     """Keep what a program printed, where the cache can be written. Only the last program is kept."""
     root = Store().root
     if stamp and root.is_dir():
-        with suppress(OSError):
-            aside = root / f".{VERSIONS}.{os.getpid()}.partial"
-            aside.write_text(seal(json.dumps({program: {"stamp": stamp, "printed": printed}})))
-            aside.replace(root / VERSIONS)
+        write_unsynced(root / VERSIONS, seal(json.dumps({program: {"stamp": stamp, "printed": printed}})))
