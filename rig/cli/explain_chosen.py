@@ -16,6 +16,7 @@ __all__ = ["ChosenEvents", "listed"]
 LISTED = (
     "kind", "number", "time", "wall", "host", "caller", "line", "last_line", "title", "function", "corrupted",
     "caused_by", "cpu", "task", "kernel", "invoker", "constraint", "scope", "oom_memcg", "kills", "killable", "old",
+    "reaped",
 )  # fmt: skip
 """The fields of an OOM report that the list of events and the storms are made of."""
 

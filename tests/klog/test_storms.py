@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from rig.cli.explain_chosen import listed
 from rig.klog import Event, read
 from rig.klog.document import document
 from rig.klog.explain import explain
@@ -37,12 +38,14 @@ def test_kills_that_follow_each_other_are_one_storm_with_its_interval() -> None:
 def test_second_kill_right_after_the_first_says_what_the_reaper_did() -> None:
     reaped = "oom_reaper: reaped process 120 (parent), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB"
     unable = "oom_reaper: unable to reap pid:120 (parent)"
-    texts = [storms(log((100, [*REPORT, *line]), (100.4, REPORT)))[0].text for line in ([], [reaped], [unable])]
+    logs = [log((100, [*REPORT, *line]), (100.4, REPORT)) for line in ([], [reaped], [unable])]
+    texts = [storms(events)[0].text for events in logs]
 
     assert all("two OOM reports for one shortage of memory, 0.4 s apart" in text for text in texts)
     assert "No line of the reaper" in texts[0]
     assert "had taken back the memory of parent" in texts[1]
     assert "could not take back the memory of parent" in texts[2]
+    assert [storms(tuple(map(listed, events)))[0].text for events in logs] == texts
 
 
 @pytest.mark.parametrize(
