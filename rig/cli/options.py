@@ -16,7 +16,7 @@ from rig.run.verdict import VERDICTS
 from rig.units import parse_duration
 
 __all__ = [
-    "AsJson", "At", "ChosenRun", "ChosenScenario", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
+    "AsJson", "At", "ChosenRun", "ChosenScenario", "Fast", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
     "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "fast_settings", "flatten_options", "parse_budget",
     "parse_option",
 ]  # fmt: skip
@@ -25,6 +25,9 @@ __all__ = [
 ChosenRun = Annotated[str, typer.Argument(metavar="RUN", help="A run: path, id, unique prefix, or last.")]
 OtherRun = Annotated[str, typer.Argument(metavar="RUN", help="The other run.")]
 ChosenScenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="A name (see `rig list`) or a directory.")]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
+]
 At = Annotated[
     str | None,
     typer.Option(metavar="POINT", help="oom, panic, fork, start, mark:NAME or t=TIME; default: oom, else panic."),
@@ -90,9 +93,7 @@ class PointOptions:
         int | None,
         typer.Option(min=1, metavar="N", help="Guests at once; default: one per CPU, as far as memory allows."),
     ] = None
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
-    ] = False
+    fast: Fast = False
     timeout_scale: TimeoutScale = 1.0
 
     def fixed(self, scenario: str) -> tuple[tuple[str, str], ...]:

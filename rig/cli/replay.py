@@ -34,7 +34,9 @@ def replay(
     out: Path = typer.Option(None, help="Keep the replay's own console.log and events.jsonl in this directory."),
     no_check: bool = typer.Option(False, "--no-check", help="Do not compare the recording with its hash first."),
     from_boot: bool = typer.Option(
-        False, "--from-boot", help="Also run again what a run began with in place of its own past, and compare it."
+        False,
+        "--from-boot",
+        help="Where a run began at a saved point, run what came before it again, from the boot, and compare it.",
     ),
     timeout_scale: TimeoutScale = 1.0,
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Print only the result."),

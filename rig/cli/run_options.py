@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.options import Junit, Ktap, TimeoutScale
+from rig.cli.options import Fast, Junit, Ktap, TimeoutScale
 
 __all__ = ["OutputOptions", "RunOptions"]
 
@@ -38,12 +38,11 @@ class RunOptions:
             help="On an unexpected verdict, open a shell in a live guest with the same settings and programs.",
         ),
     ] = False
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
-    ] = False
+    fast: Fast = False
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record a warp run.")] = False
     no_prefix: Annotated[
-        bool, typer.Option("--no-prefix", help="Run the whole plan, also where the cache holds its past up to a point.")
+        bool,
+        typer.Option("--no-prefix", help="Run the whole plan, also where the cache has a saved point of it."),
     ] = False
     no_dump: Annotated[bool, typer.Option("--no-dump", help="Do not keep the memory of a guest that panics.")] = False
     append: Annotated[list[str], typer.Option(metavar="WORDS", help="Append to the kernel's command line.")] = field(

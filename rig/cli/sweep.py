@@ -21,7 +21,7 @@ from rig.report.console import output_console
 from rig.report.sweep_table import SweepTable, points_table, shared_lines
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
-from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan, size_of
+from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan
 from rig.sweep.columns import agreement
 from rig.sweep.dask import DaskExecutor
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
@@ -163,7 +163,7 @@ def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptio
     executor: Executor = LocalExecutor(shared.jobs, share=not options.whole)
     if options.executor == "dask":
         executor = DaskExecutor(options.scheduler, shared.jobs)
-    with SweepTable(output_console(), directory.plan.names, size_of(directory.plan), quiet=silent) as table:
+    with SweepTable(output_console(), directory.plan.names, directory.plan.size, quiet=silent) as table:
         work = execute_sweep(
             directory, executor, record=options.record, timeout_scale=shared.timeout_scale,
             began=table.began, ended=table.ended,

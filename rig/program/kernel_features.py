@@ -40,7 +40,7 @@ FEATURES = (
     Feature("FUSE", r"/dev/fuse|\bfuse\b", "FUSE_FS"),
     Feature("KVM", r"/dev/kvm|\bkvm\b", "KVM"),
     Feature("loop devices", r"loop device|/dev/loop", "BLK_DEV_LOOP"),
-    Feature("the device mapper", r"device-?mapper|/dev/mapper", "BLK_DEV_DM"),
+    Feature("device mapper", r"device-?mapper|/dev/mapper", "BLK_DEV_DM"),
     Feature("veth devices", r"\bveth\b", "VETH"),
     Feature("bridges", r"\bbridge\b", "BRIDGE"),
     Feature("vsock", r"vsock", "VSOCKETS"),
@@ -97,7 +97,7 @@ def _filesystem(line: str) -> tuple[Feature, ...]:
         return ()
     name = found[1]
     option = name.upper() if name in WITHOUT_FS else f"{name.upper()}_FS"
-    return (Feature(f"filesystem {name}", re.escape(name), option),)
+    return (Feature(f"{name} filesystem", re.escape(name), option),)
 
 
 def _sentence(feature: Feature, value: str | None, kernel: str) -> str:

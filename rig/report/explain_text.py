@@ -65,7 +65,7 @@ def print_explanation(
         console.print()
         console.print(Text("What would have changed it", style="bold"))
         for remedy in explanation.remedies:
-            quoted = f"\n  In a replica of this kind: {plain(remedy.measured)}." if remedy.measured else ""
+            quoted = f"\n  In a replica of this kind of failure: {plain(remedy.measured)}." if remedy.measured else ""
             console.print(_indented(Text(f"- {plain(remedy.what)}.\n  Cost: {plain(remedy.cost)}.{quoted}")))
     _print_checks(console, explanation)
     if explanation.limits:

@@ -135,7 +135,7 @@ def shared_lines(rows: Sequence[Row]) -> list[str]:
     """Return what is to be known of the numbers of runs that began at a branch point."""
     points = Counter(row.shared for row in rows if row.shared)
     return [
-        f"{count} of them began at '{name}' of a common past; sizes after it may differ by some pages from those of"
-        " whole runs (rig help branch), which --whole makes"
+        f"{count} of them began at '{name}', a saved point, and not at the boot; sizes after it may differ by some"
+        " pages from those of whole runs (rig help branch), which --whole makes"
         for name, count in points.items()
     ]

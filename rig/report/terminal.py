@@ -35,7 +35,8 @@ PARTS = {
 }
 MOST_RANKED = 8
 LIVE_HAS_LESS = (
-    "on the live clock a guest has some 3 MB less: programs in a tmpfs, network card, SSH server (rig help design)"
+    "on the live clock a guest has some 3 MB less memory: programs in a tmpfs, network card, SSH server "
+    "(rig help design)"
 )
 """What docs/explanation/design.md has the figures of."""
 NOT_JUDGED = "not judged:"

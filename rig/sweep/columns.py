@@ -15,7 +15,7 @@ Columns, one row a run, ordered by point and repeat:
 | run | string | id of the run (`rig runs`); empty where none was made |
 | kernel, kernel_package, kernel_hash, image_hash | string | what the guest booted |
 | host_seconds, overhead_seconds, guest_seconds | double | whole run; the rig's own part; on the guest's clock |
-| oom_count | int32 | OOM reports in the kernel's log; the next five speak of the first |
+| oom_count | int32 | OOM reports in the kernel's log; the next six speak of the first |
 | oom_time | double | guest seconds |
 | oom_invoker, oom_victim, oom_scope, oom_constraint | string | |
 | oom_tied | string | the tasks that might as well have been killed (a tie), with commas; empty: no tie |

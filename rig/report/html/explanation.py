@@ -134,4 +134,4 @@ def _bar(bar: Bar, whole: int) -> Element:
 
 
 def _measured(remedy: Remedy) -> str:
-    return f" In a replica of this kind: {remedy.measured}." if remedy.measured else ""
+    return f" In a replica of this kind of failure: {remedy.measured}." if remedy.measured else ""
