@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from rig.klog import read
@@ -126,7 +125,7 @@ def _kills_by_program(records: Records) -> list[tuple[float, str, str]]:
         if "sending SIG" not in text:
             continue
         # The reader of logs knows what these programs write; their name stands before it there.
-        for event in read(BytesIO(f"{program}: {text}\n".encode())).events:
+        for event in read([f"{program}: {text}\n".encode()]).events:
             if event.kind is Kind.USER_KILL and event.task is not None:
                 found.setdefault(event.task.comm, (float(line["t"]), event.task.comm, program))
     return list(found.values())

@@ -102,7 +102,7 @@ def not_played(event: Event, treatments: Sequence[Treatment], only: tuple[str, .
     only: names of remedies; empty for all.
     """
     tried = {treatment.remedy for treatment in treatments}
-    rows = [row for row in TABLE if row.applies(event) and row.name not in tried and row.name in (only or (row.name,))]
+    rows = [row for row in TABLE if row.applies(event) and row.name not in tried and (not only or row.name in only)]
     return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 

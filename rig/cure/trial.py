@@ -15,7 +15,6 @@ from rig.branch.point import find_point, named_points
 from rig.cure.outcome import Observed, observe
 from rig.cure.treatments import Dose, Treatment
 from rig.errors import RigError, UsageError
-from rig.experiment.layers import resolve_layers
 from rig.experiment.run import Job, Request, run_job
 from rig.image.store import Store
 from rig.run.document import Run
@@ -135,9 +134,7 @@ async def _whole(patient: Patient, dose: Dose, shift: float, store: Store, after
     plan = replace(plan, steps=steps)
     if dose.service:
         plan = with_service(patient.scenario, settings, plan, dose.service)
-    plan, layers = await asyncio.to_thread(resolve_layers, store, plan)
-    request = patient.request(sets)
-    return await run_job(Job(patient.scenario, settings, plan, layers=layers), request, NullProgress(), store)
+    return await run_job(Job(patient.scenario, settings, plan), patient.request(sets), NullProgress(), store)
 
 
 def with_service(scenario: Scenario, settings: Settings, plan: RenderedPlan, service: tuple[str, ...]) -> RenderedPlan:

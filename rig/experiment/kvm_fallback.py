@@ -30,18 +30,14 @@ class FailedUnderKvm(Exception):
         self.error = error
 
 
-def may_fall_back(guest: PreparedGuest, asked: str) -> bool:
-    """Return whether a failure of this guest is tried again on TCG. asked: auto, kvm or tcg."""
-    return guest.spec.accel is Accel.KVM and asked == "auto"
-
-
 def refuse_failure_of_kvm(guest: PreparedGuest, asked: str, found: Execution | RigError) -> None:
     """Raise FailedUnderKvm where a guest failed because of KVM, and KVM was rig's own choice.
 
+    asked: auto, kvm or tcg.
     found: what became of the guest: its execution, or the error before its plan began. The restore of a guest whose
     snapshot was proved to be restorable fails for a reason of KVM; after that QEMU has to name KVM.
     """
-    if not may_fall_back(guest, asked):
+    if guest.spec.accel is not Accel.KVM or asked != "auto":
         return
     if isinstance(found, RigError):
         if not isinstance(found, UsageError):

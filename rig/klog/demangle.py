@@ -80,6 +80,10 @@ def _unescaped(part: str) -> str:
     return _ESCAPE.sub(readable, part[1:] if part.startswith("_$") else part)
 
 
+def _lifetime_name(place: int) -> str:
+    return f"'{chr(ord('a') + place)}" if 0 <= place < 26 else f"'_{place}"
+
+
 class _V0:
     """The parser of one v0 name. Each method reads one production of the RFC's grammar and returns it as text."""
 
@@ -203,8 +207,7 @@ class _V0:
         number = self.base62()
         if number == 0:
             return "'_"
-        place = self.lifetimes - number
-        return f"'{chr(ord('a') + place)}" if 0 <= place < 26 else f"'_{place}"
+        return _lifetime_name(self.lifetimes - number)
 
     def generic_argument(self) -> str:
         if self.eat("L"):
@@ -249,11 +252,8 @@ class _V0:
         count = self.base62() + 1 if self.eat("G") else 0
         if count > _DEEPEST:
             raise _NotUnderstoodError
-        names = []
-        for _ in range(count):
-            self.lifetimes += 1
-            place = self.lifetimes - 1
-            names.append(f"'{chr(ord('a') + place)}" if place < 26 else f"'_{place}")
+        names = [_lifetime_name(before + number) for number in range(count)]
+        self.lifetimes += count
         found = (f"for<{', '.join(names)}> " if names else "") + read()
         self.lifetimes = before
         return found

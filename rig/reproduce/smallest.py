@@ -4,23 +4,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.run import Request, run_scenario
+from rig.remove_tree import remove_tree
 from rig.reproduce.ddmin import minimise
 from rig.reproduce.play import PROCESS, Played, Stage, fit_to_empty_guest, play
 from rig.reproduce.replica import Actor, Replica
 from rig.reproduce.scaling import replica_of
 from rig.reproduce.scenario_text import scenario_files
-from rig.run.comparison import Comparison
 from rig.run.progress import NullProgress
 from rig.scenario.new import write_directory
 
@@ -158,7 +155,7 @@ class _Search:
             return False
         self.probes += played.runs
         good = self.agreeing <= played.agreeing
-        _remove((self.best if good else played).directory)
+        remove_tree((self.best if good else played).directory)
         if good:
             self.best = played
         return good
@@ -169,8 +166,10 @@ class _Search:
             if memory >= largest:
                 return
             good = await self.take(lambda size=memory: replica_of(report, largest=size), fit=True)  # type: ignore[misc]
+            if good is None:
+                return
             self.stage.progress.line(f"a guest of {memory >> 20} MB: {'agrees' if good else 'differs'}")
-            if good is not False:
+            if good:
                 return
 
     async def fewer_parts(self) -> tuple[tuple[Part, ...], int]:
@@ -208,20 +207,9 @@ async def _repeat(played: Played, stage: Stage, repeats: int) -> int:
         async with capacity.room_for(played.replica.memory):
             request = Request(scenario=str(directory), sets=stage.sets, timeout_scale=stage.timeout_scale)
             _, kept = await run_scenario(request, NullProgress())
-        good = all(_same(played.directory / name, kept / name) for name in STREAMS)
-        _remove(kept)
+        good = all((played.directory / name).read_bytes() == (kept / name).read_bytes() for name in STREAMS)
+        remove_tree(kept)
         return good
 
     stage.progress.line(f"{repeats} runs of the smallest")
     return sum(await asyncio.gather(*(one() for _ in range(repeats))))
-
-
-def _same(one: Path, other: Path) -> bool:
-    comparison = Comparison(one.name, one)
-    comparison.feed(other.read_bytes())
-    return comparison.difference is None and not comparison.missing
-
-
-def _remove(directory: Path) -> None:
-    with suppress(OSError):
-        shutil.rmtree(directory)

@@ -17,7 +17,7 @@ from rig.scenario.parameter import GUEST_SETTINGS
 from rig.scenario.settings import parse_settings
 from rig.scenario.suggestion import did_you_mean
 
-__all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan", "size_of"]
+__all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan"]
 
 MANY_POINTS = 10_000
 """A sweep of this many runs or more starts only with --yes."""
@@ -61,7 +61,7 @@ class SweepPlan:
 
     @property
     def size(self) -> int:
-        """The number of runs: of points, times the repeats."""
+        """The number of runs, without building the product: it may have millions of points."""
         product = math.prod(len(axis.values) for axis in self.axes) if self.axes else 0
         return (product + len(self.extra)) * self.repeat
 
@@ -70,14 +70,6 @@ class SweepPlan:
         """The settings that differ between points, in order."""
         extra = (name for point in self.extra for name, _ in point)
         return tuple(dict.fromkeys([*(axis.name for axis in self.axes), *extra]))
-
-
-def size_of(plan: SweepPlan) -> int:
-    """Return the number of runs of a plan, without building the product: it may have millions of points."""
-    product = 1 if plan.axes else 0
-    for axis in plan.axes:
-        product *= len(axis.values)
-    return (product + len(plan.extra)) * plan.repeat
 
 
 def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
@@ -209,7 +201,7 @@ def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> Non
                 where=f"--over {name}",
                 remedy=did_you_mean(name, known),
             )
-    count = size_of(plan)
+    count = plan.size
     if not count:
         raise UsageError("there is no point: the product is empty", where="--over", remedy="name at least one axis")
     if count >= MANY_POINTS and not yes:

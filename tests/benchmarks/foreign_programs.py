@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs that others wrote, each in a guest by one `rig exec`: does it work, and how long does it take?
 
-    python -m tests.benchmarks.foreign_programs [--list] [--markdown] [NAME…]
+    python -m tests.benchmarks.foreign_programs [--list] [NAME…]
 
 All come from Debian's packages, except the Go program, which Debian's golang compiles, and the OCI archive, which is made
 here. The first start installs the packages; the second one is measured. A row whose output is not the expected one is

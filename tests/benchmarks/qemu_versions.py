@@ -301,8 +301,12 @@ def wrong(version: Version) -> list[str]:
     names = [
         name for name, (_, _, right) in COLUMNS.items() if right and version.found.get(name, right[0]) not in right
     ]
-    count = version.found.get("catalogue", "").split(" ")
-    return [*(["catalogue"] if len(count) > 1 and count[0] != count[2] else []), *names]
+    catalogue = version.found.get("catalogue")
+    if catalogue is None:
+        return names
+    # "N of M", or what stood in the way of any run.
+    count = catalogue.split(" ")
+    return names if len(count) > 2 and count[0] == count[2] else ["catalogue", *names]
 
 
 def read(suite: str, results: Path) -> Version | None:

@@ -9,7 +9,7 @@ import pytest
 
 from rig.errors import UsageError
 from rig.scenario.load import load_scenario
-from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes, read_plan, size_of
+from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes, read_plan
 from rig.sweep.execute import tasks_of
 from tests.sweep import made
 
@@ -34,7 +34,7 @@ def test_file_gives_axes_settings_and_explicit_points(tmp_path: Path) -> None:
     assert plan.axes == (Axis("memory", ("384M", "512M")),)
     assert plan.fixed == (("vm.swappiness", "10"),)
     assert plan.extra == ((("hog", "1M"),),)
-    assert size_of(plan) == 9
+    assert plan.size == 9
 
 
 @pytest.mark.parametrize(

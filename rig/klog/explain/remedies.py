@@ -431,7 +431,6 @@ def remedies_for(event: Event) -> tuple[Remedy, ...]:
         what = row.what
         if row.detail is not None and isinstance(event, OomEvent):
             what = what.replace("{}", row.detail(event))
-        helped = run is not None and run.outcome in HELPS
-        quoted = f"{run.text} ({run.agree} of {run.of} timings)" if helped and run is not None else ""
+        quoted = f"{run.text} ({run.agree} of {run.of} timings)" if run is not None and run.outcome in HELPS else ""
         found.append(Remedy(what, row.cost, row.name, quoted))
     return tuple(found)

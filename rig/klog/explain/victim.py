@@ -177,21 +177,15 @@ def _order(event: OomEvent, ranked: list[tuple[int, TaskRow]]) -> list[Sentence]
                 (ranked[0][1].line, second.line),
             )
         )
-    elif place is not None and place > 0:
+    elif place == 0:
+        sentences.append(Sentence("No other task could be killed.", (ranked[0][1].line,)))
+    elif place is not None:
         points, best = ranked[0]
         sentences.append(
             Sentence(
                 f"By the table {best.name} (pid {best.pid}) has {points}, which is a tie: the table was printed after "
                 "the choice.",
                 (best.line, kill.line),
-            )
-        )
-    elif place == 0:
-        sentences.append(Sentence("No other task could be killed.", (ranked[0][1].line,)))
-    elif place is not None:
-        sentences.append(
-            Sentence(
-                f"It is number {place + 1} of the ranking, by no more than a running task gains or loses meanwhile."
             )
         )
     exempt = [row for row in event.tasks if row.oom_score_adj == OOM_SCORE_ADJ_MIN]
