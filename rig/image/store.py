@@ -43,9 +43,11 @@ from rig.whole_file import sync_directory, sync_tree, write_whole
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key"]
+__all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key", "waits"]
 
 logger = logging.getLogger(__name__)
+waits = logging.getLogger("rig.waits")
+"""Says that rig waits for another rig process. The command line silences it for -q."""
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
@@ -158,7 +160,7 @@ def _acquire(lock: FileLock) -> None:
     try:
         lock.acquire(timeout=SILENT_WAIT)
     except Timeout:
-        logger.warning("waiting for another rig process, which holds %s", lock.lock_file)
+        waits.warning("waiting for another rig process, which holds %s", lock.lock_file)
         lock.acquire()
 
 
@@ -322,7 +324,7 @@ class Store:
         try:
             await lock.acquire(timeout=SILENT_WAIT)
         except Timeout:
-            logger.warning("waiting for another rig process, which holds %s", path)
+            waits.warning("waiting for another rig process, which holds %s", path)
             await lock.acquire()
         try:
             yield
