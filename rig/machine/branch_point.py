@@ -22,8 +22,9 @@ from rig.disk import disk_full
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.machine.qemu import Qemu
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
 from rig.machine.snapshot import QUIT_DEADLINE, Snapshot, guest_memory, restored, save_state

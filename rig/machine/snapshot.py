@@ -27,9 +27,10 @@ from rig.disk import disk_full
 from rig.errors import RigError
 from rig.image.continuation import write_continuation
 from rig.image.daximage import write_blank
+from rig.image.entry import Entry
 from rig.image.payload import blank_payload
 from rig.image.sparse import SUFFIX, copy_sparse
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.machine.command import memory_is_a_file
 from rig.machine.disk import disk_file
 from rig.machine.features import MIGRATE_TO_FILE, has
