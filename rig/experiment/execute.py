@@ -25,6 +25,7 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
 from rig.image.store import Store
+from rig.machine.boot import make_snapshot
 from rig.machine.branch_point import copy_image
 from rig.machine.command import DUMP_SET
 from rig.machine.disk import disk_file
@@ -32,8 +33,9 @@ from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.recording import WRITE_ERROR
+from rig.machine.restoring import restored
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, swap_file
-from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
+from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 

@@ -19,8 +19,8 @@ from rig.image.staging import staging_directory
 from rig.image.store import Store
 from rig.machine.disk import disk_file
 from rig.machine.live_guest import LiveGuest, guest_name
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, Session, runtime_directory, swap_file
-from rig.machine.snapshot import restored
 from rig.machine.spec import Layer
 from rig.machine.ssh import forwarded_port, new_key, push_plan
 from rig.machine.terminal import attach, wait_for_prompt

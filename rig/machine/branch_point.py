@@ -26,8 +26,10 @@ from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Store
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
+from rig.machine.saving import QUIT_DEADLINE, guest_memory, save_state
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
-from rig.machine.snapshot import QUIT_DEADLINE, Snapshot, guest_memory, restored, save_state
+from rig.machine.snapshot import Snapshot
 from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = [
