@@ -24,7 +24,8 @@ from rig.branch.prefix_key import PrefixKey, prefix_keys
 from rig.errors import RigError
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import PreparedGuest
-from rig.experiment.run import Job, Request, check_job, run_job
+from rig.experiment.request import Job, Request, check_job
+from rig.experiment.run import run_job
 from rig.image.bounds import branch_bound
 from rig.image.continuation import Continuation, Stop
 from rig.image.payload import Payload, cached_payload, payload_key

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import UsageError
-from rig.experiment.run import Job, Request, run_job
+from rig.experiment.request import Job, Request
+from rig.experiment.run import run_job
 from rig.image.daximage import has_file
 from rig.image.defaults import default_image, default_kernel
 from rig.image.layer.config import ImageConfig

@@ -19,7 +19,8 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
+from rig.experiment.execute import ensure_snapshot
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import prepare_guest
 from rig.image.continuation import write_continuation
 from rig.image.payload import blank_payload
