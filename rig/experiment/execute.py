@@ -8,9 +8,10 @@ import contextlib
 import errno
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,54 @@ async def execute(
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
     execution = Execution()
+    snapshot = await _start(guest, deadlines, execution, progress, departure, admit)
+    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(runtime_directory(name))
+        dump = stack.enter_context(room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
+        wiring = _wiring_of(guest, name, directory, out, dump, departure)
+        execution.recorded = wiring.recorder is not None
+        key = None
+        if guest.live:
+            from rig.machine.ssh import new_key
+
+            key, texts = new_key()
+            write_payload(Payload(texts=texts), wiring.payload)
+        elif departure is None and reuse:
+            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
+        elif departure is None:
+            write_payload(payload, wiring.payload)
+        listeners = Listeners(
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
+            on_record=lambda record: _tell(record, progress),
+        )
+        with execution.phase("restore", progress):
+            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot, scale=deadlines.scale)
+            session = await stack.enter_async_context(context)
+            execution.command = session.command
+        with execution.phase("plan", progress):
+            beside = partial(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
+            push = None if key is None else partial(_push, session, payload, key, deadlines)
+            await _run_plan(session, deadlines, execution, beside, push)
+        await session.process.stop()
+        await session.channel.drain(DRAIN_DEADLINE)
+        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        execution.left_out = session.left_out
+        _refuse_what_is_not_written(session, out)
+    if not (out / "qemu.log").read_bytes():
+        (out / "qemu.log").unlink()
+    return execution
+
+
+async def _start(
+    guest: PreparedGuest,
+    deadlines: Deadlines,
+    execution: Execution,
+    progress: Progress,
+    departure: Departure | None,
+    admit: Callable[[Snapshot], None],
+) -> Snapshot:
+    """Return what the guest is restored from: its snapshot, or the branch point of its departure."""
     snapshot: Snapshot
     if departure is None:
         snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
@@ -120,63 +169,56 @@ async def execute(
     execution.snapshot_digest, execution.notes = snapshot.digest, snapshot.notes
     for note in snapshot.notes:
         progress.line(note)
-    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
-    async with AsyncExitStack() as stack:
-        directory = stack.enter_context(runtime_directory(name))
-        dump = stack.enter_context(room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
-        wiring = guest.wiring(name, directory, out, dump=dump)
-        if departure is not None:
-            # Preallocation would copy all pages of the branch point, which its futures share until they write to them.
-            wiring = replace(wiring, payload=departure.point.payload, prealloc=False)
-        if guest.spec.continuation_size:
-            write_continuation(directory / "continuation", None if departure is None else departure.continuation)
-        swap_file(guest.spec, directory)
-        disk_file(guest.spec, directory)
-        if wiring.recorder is not None:
-            wiring.recorder.file.parent.mkdir()
-        key = None
-        if guest.live:
-            from rig.machine.ssh import new_key
+    return snapshot
 
-            key, texts = new_key()
-            write_payload(Payload(texts=texts), wiring.payload)
-        elif departure is None and reuse:
-            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
-        elif departure is None:
-            write_payload(payload, wiring.payload)
-        execution.recorded = wiring.recorder is not None
-        listeners = Listeners(
-            on_line=lambda line: progress.console(line.decode(errors="replace")),
-            on_record=lambda record: _tell(record, progress),
-        )
-        with execution.phase("restore", progress):
-            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot, scale=deadlines.scale)
-            session = await stack.enter_async_context(context)
-            execution.command = session.command
-        with execution.phase("plan", progress):
-            ended = asyncio.ensure_future(session.record("end", deadlines.plan))
-            # After an interrupt nobody awaits this future; unless cancelled, asyncio prints its exception at exit.
-            stack.callback(ended.cancel)
-            await session.monitor.execute("cont")
-            aside = asyncio.ensure_future(
-                asyncio.to_thread(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
-            )
-            if key is not None:
-                await _push(session, payload, key, deadlines)
-            watch = asyncio.ensure_future(watch_stops(session, execution))
-            stack.callback(watch.cancel)
-            execution.problem = await _to_the_end(session, ended, deadlines)
+
+def _wiring_of(
+    guest: PreparedGuest, name: str, directory: Path, out: Path, dump: int | None, departure: Departure | None
+) -> Wiring:
+    """Return the guest's wiring, and make the files that it names, except the payload."""
+    wiring = guest.wiring(name, directory, out, dump=dump)
+    if departure is not None:
+        # Preallocation would copy all pages of the branch point, which its futures share until they write to them.
+        wiring = replace(wiring, payload=departure.point.payload, prealloc=False)
+    if guest.spec.continuation_size:
+        write_continuation(directory / "continuation", None if departure is None else departure.continuation)
+    swap_file(guest.spec, directory)
+    disk_file(guest.spec, directory)
+    if wiring.recorder is not None:
+        wiring.recorder.file.parent.mkdir()
+    return wiring
+
+
+async def _run_plan(
+    session: Session,
+    deadlines: Deadlines,
+    execution: Execution,
+    beside: Callable[[], tuple[str, str]],
+    push: Callable[[], Awaitable[None]] | None,
+) -> None:
+    """Let the restored guest run to its end, and note why it ended early.
+
+    beside: called in a thread meanwhile; returns the hashes of payload and continuation.
+    push: copies the plan into a live guest, once that runs.
+    """
+    # Before `cont`: a guest may be through its plan before anything else here is executed.
+    ended = asyncio.ensure_future(session.record("end", deadlines.plan))
+    watch: asyncio.Future[None] | None = None
+    try:
+        await session.monitor.execute("cont")
+        aside = asyncio.ensure_future(asyncio.to_thread(beside))
+        if push is not None:
+            await push()
+        watch = asyncio.ensure_future(watch_stops(session, execution))
+        execution.problem = await _to_the_end(session, ended, deadlines)
+        watch.cancel()
+        execution.problem = execution.stopped or execution.problem
+        execution.payload_hash, execution.continuation_hash = await aside
+    finally:
+        # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
+        ended.cancel()
+        if watch is not None:
             watch.cancel()
-            execution.problem = execution.stopped or execution.problem
-            execution.payload_hash, execution.continuation_hash = await aside
-        await session.process.stop()
-        await session.channel.drain(DRAIN_DEADLINE)
-        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
-        execution.left_out = session.left_out
-        _refuse_what_is_not_written(session, out)
-    if not (out / "qemu.log").read_bytes():
-        (out / "qemu.log").unlink()
-    return execution
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
