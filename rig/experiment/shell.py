@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,13 +100,17 @@ async def shell(
                     await session.process.wait()
                     return
                 await asyncio.to_thread(wait_for_prompt, connection, 20 * timeout_scale)
-                if root != "/":
-                    # The console's shell is in the agent's own root, where the program's root is a directory.
-                    connection.send(f"exec chroot {root} /bin/sh\n".encode())
                 where = "" if programs is None else "; the scenario's programs are in /payload/bin"
                 progress.phase(f"shell: leave with Ctrl-]{where}")
                 progress.__exit__(None, None, None)
-                await asyncio.to_thread(attach, connection)
+                await asyncio.to_thread(_let_the_user_in, connection, root)
+
+
+def _let_the_user_in(connection: socket.socket, root: str) -> None:
+    if root != "/":
+        # The console's shell is in the agent's own root, where the program's root is a directory.
+        connection.send(f"exec chroot {root} /bin/sh\n".encode())
+    attach(connection)
 
 
 async def _reachable(

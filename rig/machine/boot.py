@@ -8,7 +8,7 @@ import contextlib
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,22 +65,11 @@ async def make_snapshot(
     identity = identity_of(spec, qemu)
     key = key_of(identity)
     with store.staging_directory() as work, runtime_directory(key) as directory, guest_memory(spec) as memory:
-        blank = work / "payload"
-        blank_payload(blank)
-        if spec.continuation_size:
-            write_continuation(work / "continuation")
         result = work / "result"
         result.mkdir()
-        wiring = Wiring(
-            name=key[:12],
-            directory=directory,
-            payload=blank,
-            swap=swap_file(spec, work),
-            disk=disk_file(spec, work, blank=True),
-            shell=spec.clock is Clock.LIVE,
+        wiring = replace(
+            _blank_wiring(spec, key[:12], directory, work),
             ram=None if memory is None else RamFile(Path(f"/proc/self/fd/{memory}"), kept=True),
-            blank_layers=_blank_layers(spec, work / "layers"),
-            continuation=work / "continuation",
         )
         with (result / STATE).open("wb") as state:
             listening = listeners or Listeners()
@@ -144,6 +133,26 @@ async def _queue_entries(session: Session) -> int | None:
         return int(status["vring-num-default"])
     except (RigError, KeyError, TypeError, ValueError):
         return None
+
+
+def _blank_wiring(spec: GuestSpec, name: str, directory: Path, work: Path) -> Wiring:
+    """Return the wiring of a guest that has no run yet, and make its files, which are blank, in `work`.
+
+    The guest sees the same devices, of the same sizes, as a run will have: a snapshot is restored only with these.
+    """
+    blank_payload(work / "payload")
+    if spec.continuation_size:
+        write_continuation(work / "continuation")
+    return Wiring(
+        name=name,
+        directory=directory,
+        payload=work / "payload",
+        swap=swap_file(spec, work),
+        disk=disk_file(spec, work, blank=True),
+        shell=spec.clock is Clock.LIVE,
+        blank_layers=_blank_layers(spec, work / "layers"),
+        continuation=work / "continuation",
+    )
 
 
 def _blank_layers(spec: GuestSpec, directory: Path) -> Path | None:
