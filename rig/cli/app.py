@@ -160,8 +160,8 @@ def run_command() -> int:
 
 def _run(arguments: list[str]) -> int:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    # Looked up by its name, so that the cache's module is not imported for it.
-    waits = logging.getLogger("rig.waits")
+    # Looked up by its name, so that its module is not imported for it.
+    waits = logging.getLogger("rig.image.cache_lock")
     waits.disabled = not {"-q", "--quiet"}.isdisjoint(own)
     try:
         return _answer(arguments)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rig.cli import app, waiting
 from rig.cli.build_progress import BuildProgress
 from rig.cli.waiting import Waiting
+from rig.image import cache_lock
 from rig.image.buildroot.make import Step
-from rig.image.store import waits
 
 MB = 1 << 20
 
@@ -54,7 +54,7 @@ class Waits:
         return []
 
     def main(self, **_: object) -> None:
-        waits.warning("waiting")
+        cache_lock.logger.warning(cache_lock.WAITING, "a lock")
 
 
 @pytest.mark.parametrize(
