@@ -156,7 +156,7 @@ def test_signal_ends_rig_and_what_it_started_with_a_line_and_leaves_nothing(
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         try:
-            _begun(tmp_path / "child")
+            _begun(tmp_path / "begun")
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
         finally:
