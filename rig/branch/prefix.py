@@ -87,10 +87,12 @@ class _Departing:
         for key in reversed(keys):
             if NOT_KEPT + key.digest in notes:
                 continue
-            point, made = kept.get(key.digest), False
-            if point is None and key.digest in notes:
-                point, made = await self._make(job, guest, payload, start, key), True
-            if point is None or (found := find_branch_point(self.store, point)) is None:
+            found, made = None, False
+            if (held := kept.get(key.digest)) is not None:
+                found = await asyncio.to_thread(find_branch_point, self.store, held)
+            elif key.digest in notes:
+                found, made = await self._make(job, guest, payload, start, key), True
+            if found is None:
                 continue
             if guest.unrecorded is None and why_not_recordable(found) is not None:
                 _add_notes(self.store, [NOT_KEPT + key.digest])
@@ -102,8 +104,8 @@ class _Departing:
 
     async def _make(
         self, job: Job, guest: PreparedGuest, payload: Payload, start: Snapshot, key: PrefixKey
-    ) -> str | None:
-        """Save the prefix and return the key of its branch point; None where it cannot be saved."""
+    ) -> BranchPoint | None:
+        """Save the prefix and return its branch point; None where it cannot be saved."""
         if not _has_room(self.store, guest.spec.memory):
             return None
         self.progress.phase(f"keep the past up to '{key.point}'")
@@ -117,7 +119,7 @@ class _Departing:
             self.progress.line(f"the past up to '{key.point}' is not kept: {error.what}")
             _add_notes(self.store, [NOT_KEPT + key.digest])
             return None
-        return saved.branch_point.key
+        return saved.branch_point
 
     def _departure(
         self, job: Job, payload: Payload, start: Snapshot, key: PrefixKey, point: BranchPoint, *, made: bool
