@@ -71,6 +71,8 @@ class _Departing:
 
     async def depart(self, job: Job, guest: PreparedGuest, payload: Payload) -> Departure | None:
         """Return the kept past that the run begins with; make it if its steps were run before."""
+        # A branch point holds memory and devices: the content of a disk at that time is not kept, and neither is the
+        # host's time, on which a live guest's clock runs.
         if guest.live or guest.spec.swap or guest.spec.disk:
             return None
         snapshot = key_of(identity_of(guest.spec, guest.qemu))
@@ -82,8 +84,10 @@ class _Departing:
         if start is None:
             _add_notes(self.store, [key.digest for key in keys])
             return None
+        # execute() checks this of a run that begins at its snapshot. Here the past would be saved first.
         refuse_unknown_sysctls(job.plan, start.sysctls, str(start.ready.get("kernel", "")))
         kept = await asyncio.to_thread(_kept_prefixes, self.store, start)
+        # The latest point first: it leaves the least to run.
         for key in reversed(keys):
             if NOT_KEPT + key.digest in notes:
                 continue
