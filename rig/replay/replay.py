@@ -15,8 +15,8 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
-from rig.machine.snapshot import restored
 from rig.machine.spec import Debugger, Recorder, Wiring
 from rig.replay.replayable import Replayable, unpack_continuation, unpack_payload
 from rig.run.comparison import Comparison, Replayed
@@ -104,7 +104,7 @@ async def replay(
     def feed(comparison: Comparison, data: bytes) -> None:
         comparison.feed(data)
         if comparison.difference is not None:
-            # The listeners are called in the threads that read the pipes.
+            # on_console is called in the thread that reads the console, and an asyncio.Event is not thread-safe.
             loop.call_soon_threadsafe(parted.set)
 
     listeners = Listeners(
