@@ -18,7 +18,8 @@ from rig.experiment.cache_use import keep_bound
 from rig.experiment.capacity import Capacity
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import payload_of
-from rig.experiment.run import Job, run_job
+from rig.experiment.request import Job
+from rig.experiment.run import run_job
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.run.progress import NullProgress, Progress
@@ -91,6 +92,7 @@ async def saved_point(
     found, fresh = await asyncio.to_thread(find_branch_point, store, key), False
     if found is None:
         async with store.lock_async(f"branch-{key[:16]}"):
+            # Another rig may have saved it while this one waited for the lock.
             found = await asyncio.to_thread(find_branch_point, store, key)
             if found is None:
                 (progress or NullProgress()).phase("save the branch point")
@@ -144,6 +146,7 @@ async def run_futures(
     Raises UsageError, before a guest is started, for a change that is not possible.
     """
     source = saved.origin.source
+    # All plans before the first guest: a change that is not possible is a usage error, and no guest has run in vain.
     plans = [plan_future(source, saved.point, changes) for changes in futures]
     capacity = Capacity(jobs)
 
@@ -160,6 +163,7 @@ async def run_futures(
     try:
         return list(await asyncio.gather(*tasks))
     finally:
+        # gather() passes the first error on and leaves the other tasks running, each with a QEMU.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,6 +24,7 @@ __all__ = [
     "EXIT_READER_GONE",
     "OutputLost",
     "finish_output",
+    "forget_interrupt",
     "interrupted_status",
     "reader_is_gone",
     "say",
@@ -97,6 +98,16 @@ def interrupted_status() -> int:
     number = signal.Signals(_received[0]) if _received else signal.SIGINT
     say("rig: interrupted" if number == signal.SIGINT else f"rig: interrupted by {number.name}")
     return 128 + number
+
+
+def forget_interrupt() -> None:
+    """Let Python exit with the status that it is given, whatever was interrupted before.
+
+    Python runs a string of code, as dataclasses and namedtuples do while they are imported, with a flag that says
+    whether the code ended with KeyboardInterrupt (run_eval_code_obj() in Python/pythonrun.c). Nobody takes the flag
+    back when the exception is caught, and `python -m` then ends itself by SIGINT (Py_RunMain() in Modules/main.c).
+    """
+    exec("")
 
 
 def say(text: str) -> None:

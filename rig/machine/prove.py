@@ -10,11 +10,13 @@ from rig.errors import RigError
 from rig.image.payload import blank_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
+from rig.machine.boot import Patience, make_snapshot
 from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, runtime_directory, swap_file
-from rig.machine.snapshot import Patience, find_snapshot, make_snapshot, restored
+from rig.machine.snapshot import find_snapshot
 from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = ["PATIENCE", "Failure", "diagnose", "prove"]
@@ -88,6 +90,7 @@ def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failu
         if BUSY in line:
             return Failure(f"QEMU cannot use it now: {line.strip()}", passing=True)
     lines = [text for line in printed if (text := line.decode(errors="replace").strip())]
+    # "did not say" is of Session.record(): QEMU ran, and the guest's agent never got ready. Any other error is QEMU's.
     if "did not say" not in error.what:
         messages = [
             line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line
