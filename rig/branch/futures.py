@@ -18,7 +18,8 @@ from rig.experiment.cache_use import keep_bound
 from rig.experiment.capacity import Capacity
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import payload_of
-from rig.experiment.run import Job, run_job
+from rig.experiment.request import Job
+from rig.experiment.run import run_job
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.run.progress import NullProgress, Progress

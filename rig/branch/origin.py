@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from rig.branch.kept_scenario import kept_scenario
 from rig.errors import RigError, UsageError
-from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
+from rig.experiment.execute import ensure_snapshot
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
-from rig.experiment.run import Request
+from rig.experiment.request import Request
 from rig.image.digest import digest_file
 from rig.image.payload import payload_key, write_payload
 from rig.image.store import Store

@@ -24,7 +24,9 @@ from rig.branch.prefix_key import PrefixKey, prefix_keys
 from rig.errors import RigError
 from rig.experiment.departure import Departure
 from rig.experiment.prepare import PreparedGuest
-from rig.experiment.run import Job, Request, check_job, run_job
+from rig.experiment.request import Job, Request, check_job
+from rig.experiment.run import run_job
+from rig.image.bounds import branch_bound
 from rig.image.continuation import Continuation, Stop
 from rig.image.payload import Payload, cached_payload, payload_key
 from rig.image.store import Store
@@ -149,7 +151,7 @@ def _kept_prefixes(store: Store, start: Snapshot) -> dict[str, str]:
 
 def _has_room(store: Store, memory: int) -> bool:
     """Return whether the disk and the bound of the branch points have room for two guests of this memory, in bytes."""
-    return 2 * memory <= min(shutil.disk_usage(store.root).free, store.branch_bound())
+    return 2 * memory <= min(shutil.disk_usage(store.root).free, branch_bound())
 
 
 def _read_notes(store: Store) -> list[str]:

@@ -19,7 +19,7 @@ from rig.branch.origin import Source
 from rig.branch.point import Point, find_point, named_points
 from rig.errors import RigError, UsageError
 from rig.experiment.layers import resolve_layers
-from rig.experiment.run import Request
+from rig.experiment.request import Request
 from rig.image.store import Store
 from rig.scenario.load import Scenario
 from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rig.cli.print_error import print_error
 from rig.errors import RigError, UsageError
-from rig.experiment.run import Request, check_request
+from rig.experiment.request import Request, check_request
 
 __all__ = ["CANNOT_TEST", "ENDS", "bisect_status", "status_of"]
 

@@ -91,8 +91,8 @@ def branch(
     store = Store()
     source, point = locate(read_past(resolve_run(run), store), at)
     acts = (
-        *(parse_write(text) for text in writes or []),
-        *(parse_cgroup(text) for text in cgroups or []),
+        *map(parse_write, writes or []),
+        *map(parse_cgroup, cgroups or []),
         *(parse_spawn(text, source) for text in spawns or []),
         *(parse_signal(text, source, point) for text in signals or []),
     )
@@ -117,12 +117,11 @@ def branch(
     if as_json:
         print_json([each.run.model_dump(mode="json") for each in futures])
     else:
-        console = output_console()
         if not quiet:
-            print_saved(console, saved)
-        console.print(futures_table(futures))
+            print_saved(output_console(), saved)
+        output_console().print(futures_table(futures))
         if control:
-            print_controls(console, control, difference)
+            print_controls(output_console(), control, difference)
     worst = max(each.run.exit_status for each in futures)
     raise typer.Exit(max(worst, 1) if difference else worst)
 

@@ -7,6 +7,7 @@ import typer
 
 from rig.cli.options import AsJson, parse_option
 from rig.experiment.cache_use import look_at_cache, prune
+from rig.image.bounds import cache_bound
 from rig.image.store import Store
 from rig.report.cache_table import cache_document, cache_tables, pruned_lines
 from rig.report.console import output_console
@@ -24,7 +25,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     store = Store()
-    held, bound, aside = look_at_cache(store), store.bound(), store.aside().values()
+    held, bound, aside = look_at_cache(store), cache_bound(), store.aside().values()
     if as_json:
         print_json(cache_document(held, store.root, bound, aside))
         return
@@ -45,6 +46,6 @@ def prune_cache(
     What you named stays (rig kernel rm and rig image rm remove it), and what a rig is using.
     """
     store = Store()
-    bound = store.bound() if most is None else parse_option(parse_size, most, "--max")
+    bound = cache_bound() if most is None else parse_option(parse_size, most, "--max")
     for line in pruned_lines(prune(store, bound, dry_run=dry_run), dry_run=dry_run):
         print(line)

@@ -9,7 +9,8 @@ from datetime import datetime
 from rich.table import Table
 
 from rig.errors import RigError, UsageError
-from rig.image.store import Entry, Store
+from rig.image.entry import Entry
+from rig.image.store import Store
 from rig.report.cache_table import describe_entry
 from rig.report.console import output_console
 from rig.report.list_documents import cache_entry, print_json

@@ -18,7 +18,8 @@ from rig.cli.options import GuestOptions, check_verdict, fast_settings
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
-from rig.experiment.run import Request, print_qemu
+from rig.experiment.request import Request
+from rig.experiment.run import print_qemu
 from rig.report.live import progress_for
 
 if TYPE_CHECKING:

@@ -96,6 +96,13 @@ def explain(
         log = explain_json(source, prepare, event)
         _check_number(event, log, source)
         return 0 if log.events else 1
+    return _explain_as_page(source, html, event, prepare, everything=everything, as_json=as_json, redact=redact)
+
+
+def _explain_as_page(
+    source: str, html: Path, event: int | None, prepare: _Prepare, *, everything: bool, as_json: bool, redact: bool
+) -> int:
+    """Write the page of --html, print the JSON if that is wanted too, and return the exit status."""
     log = read_log(source, keep_lines=True)
     _check_number(event, log, source)
     events = list(map(prepare, log.events))

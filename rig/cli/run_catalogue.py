@@ -11,7 +11,7 @@ from rig.cli.outputs import write_outputs
 from rig.cli.run_options import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.experiment.catalogue import run_all
-from rig.experiment.run import Request
+from rig.experiment.request import Request
 from rig.report.console import output_console
 from rig.report.progress_table import ProgressTable
 from rig.run.suite import suite_of_error, suite_of_run

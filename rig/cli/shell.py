@@ -16,7 +16,7 @@ import typer
 from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
 from rig.cli.root_options import BehindDashes, RootOptions
 from rig.errors import UsageError
-from rig.experiment.run import Request, check_request
+from rig.experiment.request import Request, check_request
 from rig.experiment.shell import shell as open_shell
 from rig.machine.live_guest import LiveGuest, choose_guest
 from rig.machine.ssh import connected

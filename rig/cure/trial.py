@@ -15,7 +15,8 @@ from rig.branch.point import find_point, named_points
 from rig.cure.outcome import Observed, observe
 from rig.cure.treatments import Dose, Treatment
 from rig.errors import RigError, UsageError
-from rig.experiment.run import Job, Request, run_job
+from rig.experiment.request import Job, Request
+from rig.experiment.run import run_job
 from rig.image.store import Store
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from rig.image.bounds import branch_bound, cache_bound
+from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
-from rig.image.store import DAMAGED, Entry, Store
+from rig.image.store import DAMAGED, Store
 from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes
@@ -121,8 +123,8 @@ def keep_bound(store: Store) -> None:
     Warns of what was removed, and of a cache that stays above its bound.
     Raises RigError where one of the two is not a size.
     """
-    _keep(store, store.bound(), branches=False)
-    _keep(store, store.branch_bound(), branches=True)
+    _keep(store, cache_bound(), branches=False)
+    _keep(store, branch_bound(), branches=True)
 
 
 def _keep(store: Store, bound: int, *, branches: bool) -> None:

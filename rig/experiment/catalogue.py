@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.document import Run
 from rig.run.progress import NullProgress

@@ -14,6 +14,7 @@ from typing import Literal
 from rig.errors import RigError
 from rig.experiment.cache_use import sizes_by_kind
 from rig.image.apt import host_mirror, host_suite
+from rig.image.bounds import cache_bound
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
 from rig.image.ref import KernelRef
@@ -113,7 +114,7 @@ def _cache_use(store: Store) -> Finding:
     kinds = sizes_by_kind(store.entries(), store.aside().values())
     total = sum(size for _, size in kinds.values())
     try:
-        saw = f"{format_megabytes(total)} of at most {format_size(store.bound())}"
+        saw = f"{format_megabytes(total)} of at most {format_size(cache_bound())}"
     except RigError as error:
         return Finding("bad", "cache use", error.what, error.remedy or "")
     largest = ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())

@@ -8,10 +8,10 @@ import contextlib
 import errno
 import logging
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,86 +19,29 @@ from rig.disk import cannot_write
 from rig.errors import RigError
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.departure import Departure
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
+from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_stops
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
 from rig.image.store import Store
+from rig.machine.boot import make_snapshot
 from rig.machine.branch_point import copy_image
-from rig.machine.command import DUMP_SET
 from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
-from rig.machine.memory import pack_dump
-from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.recording import WRITE_ERROR
+from rig.machine.restoring import restored
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, swap_file
-from rig.machine.snapshot import Snapshot, find_snapshot, make_snapshot, nearest_snapshots, restored
+from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
-__all__ = ["Deadlines", "Execution", "ensure_snapshot", "execute", "place_payload"]
+__all__ = ["ensure_snapshot", "execute", "place_payload"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
-PANIC_DUMP = "panic.elf"
-BROKEN = ("internal-error", "io-error", "watchdog")
-"""States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
-
-
-@dataclass(frozen=True)
-class Deadlines:
-    """Time limits, in host seconds.
-
-    boot: from the start of QEMU to the agent's first record.
-    plan: from `go` to the agent's `end` record.
-    exit: from the `end` record to the exit of QEMU.
-    scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
-    """
-
-    boot: float
-    plan: float
-    exit: float = 10.0
-    scale: float = 1.0
-
-    def scaled(self, scale: float) -> Deadlines:
-        """Return the time limits for a host that is slower by the factor `scale`."""
-        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
-
-
-@dataclass
-class Execution:
-    """What the host observed of a run.
-
-    phases: name -> host seconds.
-    left_out: file name -> bytes of output that exceeded its limit and were not kept.
-    problem: why the run ended early; None if the plan ran to its end and QEMU exited.
-    """
-
-    command: list[str] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
-    snapshot: str = ""
-    snapshot_digest: str = ""
-    payload_hash: str = ""
-    continuation_hash: str = ""
-    recorded: bool = False
-    panicked: bool = False
-    panic_dump: str | None = None
-    left_out: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    problem: RigError | None = None
-    stopped: RigError | None = None
-    """Why QEMU stopped the guest's CPUs by itself (see BROKEN); None if it did not."""
-
-    @contextmanager
-    def phase(self, name: str, progress: Progress) -> Iterator[None]:
-        """Report the start of a phase, and record its duration."""
-        progress.phase(name)
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.phases[name] = time.monotonic() - began
 
 
 async def ensure_snapshot(
@@ -167,6 +110,54 @@ async def execute(
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
     execution = Execution()
+    snapshot = await _start(guest, deadlines, execution, progress, departure, admit)
+    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(runtime_directory(name))
+        dump = stack.enter_context(room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
+        wiring = _wiring_of(guest, name, directory, out, dump, departure)
+        execution.recorded = wiring.recorder is not None
+        key = None
+        if guest.live:
+            from rig.machine.ssh import new_key
+
+            key, texts = new_key()
+            write_payload(Payload(texts=texts), wiring.payload)
+        elif departure is None and reuse:
+            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
+        elif departure is None:
+            write_payload(payload, wiring.payload)
+        listeners = Listeners(
+            on_line=lambda line: progress.console(line.decode(errors="replace")),
+            on_record=lambda record: _tell(record, progress),
+        )
+        with execution.phase("restore", progress):
+            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot, scale=deadlines.scale)
+            session = await stack.enter_async_context(context)
+            execution.command = session.command
+        with execution.phase("plan", progress):
+            beside = partial(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
+            push = None if key is None else partial(_push, session, payload, key, deadlines)
+            await _run_plan(session, deadlines, execution, beside, push)
+        await session.process.stop()
+        await session.channel.drain(DRAIN_DEADLINE)
+        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        execution.left_out = session.left_out
+        _refuse_what_is_not_written(session, out)
+    if not (out / "qemu.log").read_bytes():
+        (out / "qemu.log").unlink()
+    return execution
+
+
+async def _start(
+    guest: PreparedGuest,
+    deadlines: Deadlines,
+    execution: Execution,
+    progress: Progress,
+    departure: Departure | None,
+    admit: Callable[[Snapshot], None],
+) -> Snapshot:
+    """Return what the guest is restored from: its snapshot, or the branch point of its departure."""
     snapshot: Snapshot
     if departure is None:
         snapshot = await ensure_snapshot(guest, deadlines, execution, progress)
@@ -178,63 +169,56 @@ async def execute(
     execution.snapshot_digest, execution.notes = snapshot.digest, snapshot.notes
     for note in snapshot.notes:
         progress.line(note)
-    shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
-    async with AsyncExitStack() as stack:
-        directory = stack.enter_context(runtime_directory(name))
-        dump = stack.enter_context(_room_for_a_dump(out / PANIC_DUMP)) if dump_panics else None
-        wiring = guest.wiring(name, directory, out, dump=dump)
-        if departure is not None:
-            # Preallocation would copy all pages of the branch point, which its futures share until they write to them.
-            wiring = replace(wiring, payload=departure.point.payload, prealloc=False)
-        if guest.spec.continuation_size:
-            write_continuation(directory / "continuation", None if departure is None else departure.continuation)
-        swap_file(guest.spec, directory)
-        disk_file(guest.spec, directory)
-        if wiring.recorder is not None:
-            wiring.recorder.file.parent.mkdir()
-        key = None
-        if guest.live:
-            from rig.machine.ssh import new_key
+    return snapshot
 
-            key, texts = new_key()
-            write_payload(Payload(texts=texts), wiring.payload)
-        elif departure is None and reuse:
-            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
-        elif departure is None:
-            write_payload(payload, wiring.payload)
-        execution.recorded = wiring.recorder is not None
-        listeners = Listeners(
-            on_line=lambda line: progress.console(line.decode(errors="replace")),
-            on_record=lambda record: _tell(record, progress),
-        )
-        with execution.phase("restore", progress):
-            context = restored(guest.spec, wiring, guest.qemu, out, listeners, snapshot, scale=deadlines.scale)
-            session = await stack.enter_async_context(context)
-            execution.command = session.command
-        with execution.phase("plan", progress):
-            ended = asyncio.ensure_future(session.record("end", deadlines.plan))
-            # After an interrupt nobody awaits this future; unless cancelled, asyncio prints its exception at exit.
-            stack.callback(ended.cancel)
-            await session.monitor.execute("cont")
-            aside = asyncio.ensure_future(
-                asyncio.to_thread(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
-            )
-            if key is not None:
-                await _push(session, payload, key, deadlines)
-            watch = asyncio.ensure_future(_watch_stops(session, execution))
-            stack.callback(watch.cancel)
-            execution.problem = await _to_the_end(session, ended, deadlines)
+
+def _wiring_of(
+    guest: PreparedGuest, name: str, directory: Path, out: Path, dump: int | None, departure: Departure | None
+) -> Wiring:
+    """Return the guest's wiring, and make the files that it names, except the payload."""
+    wiring = guest.wiring(name, directory, out, dump=dump)
+    if departure is not None:
+        # Preallocation would copy all pages of the branch point, which its futures share until they write to them.
+        wiring = replace(wiring, payload=departure.point.payload, prealloc=False)
+    if guest.spec.continuation_size:
+        write_continuation(directory / "continuation", None if departure is None else departure.continuation)
+    swap_file(guest.spec, directory)
+    disk_file(guest.spec, directory)
+    if wiring.recorder is not None:
+        wiring.recorder.file.parent.mkdir()
+    return wiring
+
+
+async def _run_plan(
+    session: Session,
+    deadlines: Deadlines,
+    execution: Execution,
+    beside: Callable[[], tuple[str, str]],
+    push: Callable[[], Awaitable[None]] | None,
+) -> None:
+    """Let the restored guest run to its end, and note why it ended early.
+
+    beside: called in a thread meanwhile; returns the hashes of payload and continuation.
+    push: copies the plan into a live guest, once that runs.
+    """
+    # Before `cont`: a guest may be through its plan before anything else here is executed.
+    ended = asyncio.ensure_future(session.record("end", deadlines.plan))
+    watch: asyncio.Future[None] | None = None
+    try:
+        await session.monitor.execute("cont")
+        aside = asyncio.ensure_future(asyncio.to_thread(beside))
+        if push is not None:
+            await push()
+        watch = asyncio.ensure_future(watch_stops(session, execution))
+        execution.problem = await _to_the_end(session, ended, deadlines)
+        watch.cancel()
+        execution.problem = execution.stopped or execution.problem
+        execution.payload_hash, execution.continuation_hash = await aside
+    finally:
+        # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
+        ended.cancel()
+        if watch is not None:
             watch.cancel()
-            execution.problem = execution.stopped or execution.problem
-            execution.payload_hash, execution.continuation_hash = await aside
-        await session.process.stop()
-        await session.channel.drain(DRAIN_DEADLINE)
-        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
-        execution.left_out = session.left_out
-        _refuse_what_is_not_written(session, out)
-    if not (out / "qemu.log").read_bytes():
-        (out / "qemu.log").unlink()
-    return execution
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
@@ -297,57 +281,6 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
         push_plan, port, key, str(ssh_record.get("host_key", "")), deadlines.boot,
         plan=payload.plan or "", files=payload.files, texts=payload.texts, links=payload.links,
     )  # fmt: skip
-
-
-@contextmanager
-def _room_for_a_dump(path: Path) -> Iterator[int]:
-    """Yield the descriptor of a file for a dump; remove the file if it stays empty.
-
-    QEMU is confined and may not open files itself, so it is passed the descriptor.
-    """
-    with path.open("wb") as file:
-        yield file.fileno()
-    if path.exists() and not path.stat().st_size:
-        path.unlink()
-
-
-async def _watch_stops(session: Session, execution: Execution) -> None:
-    """Wait until QEMU stops the guest, after a panic or an error of QEMU, and record the reason."""
-    # Most runs have neither; the monitor then closes, which raises RigError here.
-    with contextlib.suppress(RigError):
-        while True:
-            event = await session.monitor.next_event("GUEST_PANICKED", "STOP")
-            if event["event"] == "GUEST_PANICKED":
-                await _hold_panic(session, execution)
-                return
-            state = await session.monitor.state()
-            if state in BROKEN:
-                execution.stopped = session.failure(f"QEMU stopped the guest: {state}")
-                await session.monitor.execute("quit")
-                return
-
-
-async def _hold_panic(session: Session, execution: Execution) -> None:
-    """Dump the memory of a guest that panicked, if a dump was requested, and quit QEMU.
-
-    QEMU runs with -action panic=pause, so the guest is stopped but its memory is still there.
-    """
-    execution.panicked = True
-    dump = session.console_log.with_name(PANIC_DUMP)
-    try:
-        if session.wiring.dump is None:
-            return
-        await session.monitor.execute(
-            "dump-guest-memory", deadline=DUMP_DEADLINE, paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}"
-        )
-        execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
-    except RigError as error:
-        logger.warning("the guest that panicked could not be dumped: %s", error)
-        # An incomplete ELF core cannot be read.
-        dump.unlink(missing_ok=True)
-    finally:
-        with contextlib.suppress(RigError):
-            await session.monitor.execute("quit")
 
 
 async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: Deadlines) -> RigError | None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from rig.errors import RigError, UsageError
-from rig.experiment.execute import Execution
+from rig.experiment.execution import Execution
 from rig.experiment.prepare import PreparedGuest
 from rig.machine.accel import Choice
 from rig.machine.features import TCG_CPU

@@ -28,8 +28,9 @@ from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
 from rig.machine.features import MACHINE, TCG_CPU
 from rig.machine.qemu import Qemu, find_qemu
+from rig.machine.restoring import as_restored
 from rig.machine.session import confined
-from rig.machine.snapshot import as_restored, expected_snapshot
+from rig.machine.snapshot import expected_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Recorder, Wiring
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.program_source import PROGRAM_DIRECTORY

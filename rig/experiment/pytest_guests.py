@@ -39,7 +39,8 @@ class Guests:
     def run(self, scenario: str, **settings: object) -> TestedRun:
         """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
         from rig.experiment.pytest_run import TestedRun
-        from rig.experiment.run import Request, run_scenario
+        from rig.experiment.request import Request
+        from rig.experiment.run import run_scenario
         from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
@@ -109,7 +110,8 @@ class Guest:
         return asyncio.run(self._run(plan, programs or {}, timeout))
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
-        from rig.experiment.execute import Deadlines, execute
+        from rig.experiment.execute import execute
+        from rig.experiment.execution import Deadlines
         from rig.experiment.prepare import prepare_guest
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload

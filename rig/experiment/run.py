@@ -4,113 +4,39 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rig
 from rig.errors import RigError
-from rig.experiment.departure import Departure
-from rig.experiment.execute import Deadlines, Execution, execute
+from rig.experiment.execute import execute
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
 from rig.experiment.layers import resolve_layers
-from rig.experiment.prepare import RECORDING, PreparedGuest, payload_of, prepare_guest, printed_command
+from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
+from rig.experiment.provenance import environment_of, origin_of, recording_of
+from rig.experiment.request import Job, Request, check_job
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.in_use import using_entries
 from rig.machine.branch_point import why_not_recordable
-from rig.machine.recording import is_finished
 from rig.machine.spec import Layer
 from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
 from rig.scenario.kernel_sysctls import refuse_unknown_sysctls
-from rig.scenario.load import Scenario, load_scenario
-from rig.scenario.plan import RenderedPlan, render_plan
-from rig.scenario.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
-    from rig.image.layer.layer import LayerImage
-    from rig.run.document import Environment, ProgramRun, Recording, Run
-    from rig.scenario.evidence import Evidence
-    from rig.scenario.judge import Judgement
+    from rig.run.document import Run
 
-__all__ = ["Depart", "Job", "Request", "check_job", "check_request", "print_qemu", "run_job", "run_scenario"]
+__all__ = ["print_qemu", "run_job", "run_scenario"]
 
 BOOT_DEADLINE = 60.0
 # Host seconds. The plan's own time limits, on the guest's clock, end a warp run; this one ends a guest that hangs.
 WARP_DEADLINE = 300.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """The options of a run.
-
-    sets: settings as NAME=VALUE; later ones override earlier ones.
-    append: words for the kernel's command line.
-    reuse: whether the cache keeps the image of its payload for a run that is the same.
-    prefix: whether it begins with a past that the cache holds, and keeps one for the next run.
-    """
-
-    scenario: str
-    sets: tuple[str, ...] = ()
-    to_the_end: bool = False
-    record: bool = True
-    dump_panics: bool = True
-    append: tuple[str, ...] = ()
-    qemu_args: tuple[str, ...] = ()
-    timeout_scale: float = 1.0
-    reuse: bool = False
-    prefix: bool = False
-
-
-Depart = Callable[["Job", "PreparedGuest", Payload], Awaitable[Departure | None]]
-"""Choose where a run begins: a kept past of it, or None for the boot. Called with the payload of the boot."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A request that was checked and rendered; from here on no usage error is expected.
-
-    extra: further files of the payload, beside the plan and the scenario's programs.
-    layers: filesystem layers of the programs' roots.
-    judge: replaces the judgement by the scenario's claims.
-    plan_deadline: host seconds for the plan; None for the default of the clock.
-    program: returns the entry `program` of run.json, for `rig exec`.
-    departure: where a run begins that was branched off another one.
-    depart: chooses where it begins, once the guest is known.
-    """
-
-    scenario: Scenario
-    settings: Settings
-    plan: RenderedPlan
-    extra: Payload = field(default_factory=Payload)
-    layers: tuple[LayerImage, ...] = ()
-    judge: Callable[[Evidence], Judgement] | None = None
-    plan_deadline: float | None = None
-    program: Callable[[], ProgramRun] | None = None
-    departure: Departure | None = None
-    depart: Depart | None = None
-
-
-def check_job(request: Request) -> Job:
-    """Return a request, checked and rendered. Raises UsageError for an unknown scenario or an invalid value."""
-    scenario = load_scenario(request.scenario)
-    settings = parse_settings(scenario, request.sets, to_the_end=request.to_the_end)
-    return Job(scenario, settings, render_plan(scenario, settings))
-
-
-def check_request(request: Request) -> tuple[Settings, RenderedPlan]:
-    """Return the settings and the plan of a request, without starting a guest.
-
-    Raises UsageError for an unknown scenario or an invalid value.
-    """
-    ready = check_job(request)
-    return ready.settings, ready.plan
 
 
 async def run_scenario(
@@ -231,27 +157,19 @@ async def _execute_and_keep(
                 "started": attempt.started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "host_seconds": time.monotonic() - attempt.began,
-                "environment": _environment(ready, guest, execution),
+                "environment": environment_of(ready, guest, execution),
                 "command": tuple(execution.command),
                 "program": ready.program() if ready.program is not None else None,
                 "phases": tuple(Phase(name=name, host_seconds=took) for name, took in execution.phases.items()),
                 "panic_dump": execution.panic_dump,
                 "left_out": execution.left_out,
-                "recording": _recording(opened.directory, guest, execution, files, ready.departure),
+                "recording": recording_of(opened.directory, guest, execution, files, ready.departure),
                 "files": files,
-                **_origin(ready.departure),
+                **origin_of(ready.departure),
             }
         )
         opened.keep(run)
     return run, opened.directory
-
-
-def _origin(departure: Departure | None) -> dict[str, Any]:
-    """Return the entries of run.json that say where the run began, if not at the boot."""
-    if departure is None:
-        return {}
-    branch = departure.branch
-    return {"parent": branch.parent or None if branch else None, "branch": branch, "prefix": departure.prefix}
 
 
 def _import_what_judges() -> None:
@@ -302,84 +220,6 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     return build_run(
         ready.scenario, evidence, judgement, id=opened.id, started="", stalls=find_stalls(records), **reason
     )
-
-
-def _environment(ready: Job, guest: PreparedGuest, execution: Execution) -> Environment:
-    from rig.run.document import Environment, UsedLayer
-
-    parts = guest.parts
-    host = os.uname()
-    return Environment(
-        host=f"{host.sysname} {host.release} {host.machine}",
-        rig=rig.__version__,
-        qemu=guest.qemu.text,
-        accelerator=guest.accel.accel,
-        accelerator_reason=guest.accel.why,
-        clock=guest.spec.clock.value,
-        kernel=parts.kernel.release,
-        kernel_name=parts.kernel.spec,
-        kernel_reason=parts.kernel_reason,
-        kernel_package=parts.kernel.package or "",
-        kernel_hash=parts.kernel.digest,
-        image_name=parts.image_name,
-        image_reason=parts.image_reason,
-        image_hash=parts.rootfs.digest,
-        snapshot_hash=execution.snapshot,
-        payload_hash=execution.payload_hash,
-        append=guest.spec.append,
-        qemu_args=guest.spec.qemu_args,
-        notes=execution.notes,
-        layers=tuple(
-            UsedLayer(source=layer.source, digest=layer.digest, size=layer.size, packages=dict(layer.packages))
-            for layer in ready.layers
-        ),
-    )
-
-
-def _recording(
-    directory: Path,
-    guest: PreparedGuest,
-    execution: Execution,
-    files: dict[str, str],
-    departure: Departure | None,
-) -> Recording:
-    from rig.run.document import RecordedGuest, RecordedLayer, Recording
-
-    file, spec = directory / RECORDING, guest.spec
-    if execution.recorded and file.is_file() and not is_finished(file):
-        return Recording(reason="QEMU was ended from outside and did not finish its recording")
-    if execution.recorded and file.is_file():
-        return Recording(
-            path=str(file.relative_to(directory)),
-            size=file.stat().st_size,
-            sha256=files[RECORDING],
-            console_sha256=files["console.log"],
-            events_sha256=files["events.jsonl"],
-            guest=RecordedGuest(
-                memory=spec.memory,
-                cpus=spec.cpus,
-                payload_size=spec.payload_size,
-                append=spec.append,
-                qemu_args=spec.qemu_args,
-                kernel=spec.kernel_digest,
-                kernel_path=str(spec.kernel),
-                initramfs=spec.initramfs_digest,
-                initramfs_path=str(spec.initramfs),
-                rootfs=spec.rootfs_digest,
-                rootfs_path=str(spec.rootfs),
-                snapshot=execution.snapshot_digest,
-                prealloc=guest.prealloc and departure is None,
-                continuation_size=spec.continuation_size,
-                continuation=execution.continuation_hash,
-                point="" if departure is None else departure.point.key,
-                layers=tuple(
-                    RecordedLayer(digest=layer.digest, size=layer.size, path=str(layer.image)) for layer in spec.layers
-                ),
-                machine=spec.machine,
-                cpu_model=spec.cpu_model,
-            ),
-        )
-    return Recording(reason=guest.unrecorded)
 
 
 async def _prepared(

@@ -6,21 +6,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import GuestError
-from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
+from rig.experiment.execute import ensure_snapshot
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.image.payload import Payload, write_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
 from rig.machine.disk import disk_file
 from rig.machine.live_guest import LiveGuest, guest_name
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, Session, runtime_directory, swap_file
-from rig.machine.snapshot import restored
 from rig.machine.spec import Layer
 from rig.machine.ssh import forwarded_port, new_key, push_plan
 from rig.machine.terminal import attach, wait_for_prompt
@@ -98,13 +100,17 @@ async def shell(
                     await session.process.wait()
                     return
                 await asyncio.to_thread(wait_for_prompt, connection, 20 * timeout_scale)
-                if root != "/":
-                    # The console's shell is in the agent's own root, where the program's root is a directory.
-                    connection.send(f"exec chroot {root} /bin/sh\n".encode())
                 where = "" if programs is None else "; the scenario's programs are in /payload/bin"
                 progress.phase(f"shell: leave with Ctrl-]{where}")
                 progress.__exit__(None, None, None)
-                await asyncio.to_thread(attach, connection)
+                await asyncio.to_thread(_let_the_user_in, connection, root)
+
+
+def _let_the_user_in(connection: socket.socket, root: str) -> None:
+    if root != "/":
+        # The console's shell is in the agent's own root, where the program's root is a directory.
+        connection.send(f"exec chroot {root} /bin/sh\n".encode())
+    attach(connection)
 
 
 async def _reachable(

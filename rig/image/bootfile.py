@@ -21,9 +21,9 @@ from pathlib import Path
 from rig.errors import RigError, UsageError
 from rig.extras import lacking
 from rig.image.elf import build_id, notes
+from rig.image.entry import Entry
 from rig.image.hosttools import tool
 from rig.image.programs import started_program
-from rig.image.store import Entry
 
 __all__ = ["Kernel", "boot_build_id", "boot_config", "kernel_of_entry", "kernel_release"]
 

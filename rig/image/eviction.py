@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from rig.image.entry import Entry
 from rig.image.kinds import KINDS, Cost, Tier
-from rig.image.store import Entry
 
 __all__ = ["Held", "eviction_order", "held_entries", "named_keys"]
 

@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 from rig.image.digest import digest_text
+from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode
 from rig.image.hosttools import run_tool
 from rig.image.kernel import Kernel
 from rig.image.modules import ModuleTree, read_module
 from rig.image.recipe import quick_recipe
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 
 __all__ = ["INITRAMFS", "build_initramfs"]
 

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from rig.image.digest import expect_digests, print_digest
+from rig.image.entry import boot_id
 from rig.image.kinds import KINDS
-from rig.image.store import Store, boot_id
+from rig.image.store import Store
 from rig.whole_file import write_unsynced
 
 __all__ = ["note_run", "prefetch_digests"]

@@ -13,11 +13,12 @@ from rig.errors import RigError, UsageError
 from rig.image.apt import host_fetching, host_mirror, host_suite
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.ref import IMAGE_SPELLINGS, ImageRef
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.untar import extract_tree
 
 __all__ = [

@@ -20,13 +20,14 @@ from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.digest import digest_text
+from rig.image.entry import Entry
 from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
 from rig.image.kconfig import read_config
 from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 
 __all__ = [
     "Asked",

@@ -10,136 +10,33 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rig.disk import disk_full
 from rig.errors import RigError
-from rig.image.digest import digest_file, digest_once
+from rig.image.cache_lock import hold_lock, hold_lock_async
+from rig.image.digest import digest_file
+from rig.image.entry import Entry, is_key, stamp_of
 from rig.image.kinds import KINDS
-from rig.image.manifest import (
-    COPIES,
-    MANIFEST,
-    Manifest,
-    put_back,
-    read_manifest,
-    read_verified,
-    remove_manifest,
-    write_manifest,
-    write_verified,
-)
+from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
-from rig.units import format_size, parse_size
+from rig.units import format_size
 from rig.whole_file import sync_directory, sync_tree, write_whole
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
-__all__ = ["DAMAGED", "Entry", "Store", "boot_id", "is_key"]
+__all__ = ["DAMAGED", "Store"]
 
 logger = logging.getLogger(__name__)
-DEFAULT_BOUND = "8G"
-BRANCH_BOUND = "4G"
 DAMAGED, MOST_ASIDE = "damaged", 2
-SILENT_WAIT = 3.0
-"""Host seconds of waiting for another rig process after which that is said."""
 UNSYNCED = ("branch", "payload")
 """The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
-# A key becomes the name of a directory that rig replaces and removes, so its form is checked. The key of symbols is
-# the kernel's build id.
-KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
-BUILD_ID = re.compile(r"[0-9a-f]{16,128}", re.ASCII)
-
-
-def is_key(kind: str, key: str) -> bool:
-    """Return whether a kind exists and a key has the form that keys of this kind have."""
-    return kind in KINDS and (BUILD_ID if kind == "symbols" else KEY).fullmatch(key) is not None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished entry of the cache.
-
-    files: name -> SHA-256.
-    about: facts that the builder recorded.
-    """
-
-    kind: str
-    key: str
-    path: Path
-    files: dict[str, str]
-    about: dict[str, Any]
-
-    def file(self, name: str) -> Path:
-        """Return the path of one of its files."""
-        return self.path / name
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk, with the copies of small files; 0 once another process has removed the entry."""
-        count = 0
-        for name in self.files:
-            for path in (self.path / name, self.path / COPIES / name):
-                with suppress(OSError):
-                    count += path.stat().st_blocks * 512
-        return count
-
-    @property
-    def used(self) -> float:
-        """Host time of the last use; 0 once another process has removed the entry."""
-        try:
-            return (self.path / MANIFEST).stat().st_mtime
-        except OSError:
-            return 0
-
-    def damaged(self) -> list[str]:
-        """Return the names of files that are missing or whose SHA-256 differs from the manifest."""
-        return [
-            name
-            for name, expected in self.files.items()
-            if not (self.path / name).is_file()
-            or not (self._is_untouched(name) or digest_once(self.path / name) == expected)
-        ]
-
-    def _is_untouched(self, name: str) -> bool:
-        """Return whether a file is as it was when it was added or verified, by its inode, size, times and the boot."""
-        return self._stamps.get(name) == _stamp(self.path / name)
-
-    @cached_property
-    def _stamps(self) -> dict[str, Any]:
-        added = self.about.get("stamps")
-        return {**(added if isinstance(added, dict) else {}), **read_verified(self.path)}
-
-    def stamps_now(self) -> dict[str, Any]:
-        """Return the stamp of each file that would be read to verify it."""
-        names = (name for name in self.files if (self.path / name).is_file())
-        return {name: _stamp(self.path / name) for name in names if not self._is_untouched(name)}
-
-    def verified(self, stamps: dict[str, Any]) -> None:
-        """Remember that files with these stamps had their SHA-256, so that they are not read again before a boot."""
-        if stamps:
-            write_verified(self.path, {**read_verified(self.path), **stamps})
-
-    def touch(self) -> None:
-        """Record a use, unless the cache is read-only. evict() removes the least recently used entries first."""
-        with suppress(OSError):
-            os.utime(self.path / MANIFEST)
-
-
-@cache
-def boot_id() -> str:
-    """Return the kernel's random id of this boot of the host."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _bytes_below(directory: Path) -> int:
@@ -149,33 +46,6 @@ def _bytes_below(directory: Path) -> int:
         with suppress(OSError):
             count += path.lstat().st_blocks * 512
     return count
-
-
-def _acquire(lock: FileLock) -> None:
-    """Take a lock, and say so if another rig process holds it for a while. A build may take an hour, so wait for it."""
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=SILENT_WAIT)
-    except Timeout:
-        logger.warning("waiting for another rig process, which holds %s", lock.lock_file)
-        lock.acquire()
-
-
-def _stamp(path: Path) -> list[int | str]:
-    """Return what changes when a file is written to or replaced, and when the host is booted.
-
-    After a power cut a file may have its size and its times, and not its content.
-    """
-    status = path.stat()
-    return [boot_id(), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _bound(name: str, default: str) -> int:
-    try:
-        return parse_size(os.environ.get(name, default))
-    except ValueError as error:
-        raise RigError(str(error), where=name, remedy="set it to a size such as 8G") from None
 
 
 class Store:
@@ -296,38 +166,22 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of that name, so that two rig processes do not build the same entry at once."""
-        from filelock import FileLock
+        """Hold the lock of that name; see cache_lock.py."""
+        with hold_lock(self._lock_path(name)):
+            yield
 
+    @asynccontextmanager
+    async def lock_async(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock of that name, without blocking the event loop while waiting for it."""
+        async with hold_lock_async(self._lock_path(name)):
+            yield
+
+    def _lock_path(self, name: str) -> Path:
         path = self.root / "locks" / (name.replace("/", "@") + ".lock")
         with self.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        lock = FileLock(path)
-        _acquire(lock)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @asynccontextmanager
-    async def lock_async(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of that name, like lock(), without blocking the event loop while waiting for it."""
-        from filelock import AsyncFileLock, Timeout
-
-        path = self.root / "locks" / (name.replace("/", "@") + ".lock")
-        with self.writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        lock = AsyncFileLock(path, is_singleton=False)
-        try:
-            await lock.acquire(timeout=SILENT_WAIT)
-        except Timeout:
-            logger.warning("waiting for another rig process, which holds %s", path)
-            await lock.acquire()
-        try:
-            yield
-        finally:
-            await lock.release()
+        return path
 
     @contextmanager
     def staging_directory(self) -> Iterator[Path]:
@@ -359,7 +213,7 @@ class Store:
         target = self.root / kind / key
         known = known or {}
         if known:
-            about = {**about, "stamps": {name: _stamp(directory / name) for name in known}}
+            about = {**about, "stamps": {name: stamp_of(directory / name) for name in known}}
         files = {
             name: known.get(name) or digest_file(path)
             for path in sorted(directory.rglob("*"))
@@ -402,22 +256,6 @@ class Store:
             if free:
                 self.remove(entry)
         return free
-
-    def bound(self) -> int:
-        """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
-
-        Branch points are not counted: they have branch_bound().
-        Raises RigError where RIG_CACHE_SIZE is not a size.
-        """
-        return _bound("RIG_CACHE_SIZE", DEFAULT_BOUND)
-
-    def branch_bound(self) -> int:
-        """Return the number of bytes that the branch points may take: RIG_BRANCH_SIZE, or the default.
-
-        Each of them is as large as the memory that its guest used.
-        Raises RigError where RIG_BRANCH_SIZE is not a size.
-        """
-        return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories of processes that no longer run, and return their number."""

@@ -21,12 +21,15 @@ from rig.disk import disk_full
 from rig.errors import GuestError, RigError
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.machine.icount import instructions_of, without_jump
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
+from rig.machine.saving import QUIT_DEADLINE, guest_memory, save_state
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
-from rig.machine.snapshot import QUIT_DEADLINE, Snapshot, guest_memory, restored, save_state
+from rig.machine.snapshot import Snapshot
 from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = [
@@ -188,22 +191,12 @@ async def save_branch_point(
             async with restored(spec, wiring, qemu, work, heard, start, memory=memory, scale=scale) as session:
                 stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
-                await session.monitor.execute("quit")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
-                await session.channel.drain(DRAIN_DEADLINE)
-                await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
-                if (failed := session.console.failed or session.channel.failed) is not None:
-                    raise disk_full(store.root) from failed
+                await _quit(session, store, scale)
         stream = without_jump((result / STATE).read_bytes())
         with store.writing():
             (result / STATE).write_bytes(stream)
             digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
-            for name in (CONSOLE, EVENTS):
-                shutil.copyfile(work / name, result / name)
-            shutil.copyfile(start.boot_log, result / BOOT_LOG)
-            if start.head is not None:
-                shutil.copyfile(start.head, result / HEAD)
+            _copy_logs(work, start, result)
         about = {
             "what": f"at {stop['t']:.1f} s of the guest's clock",
             "step": stop["step"],
@@ -215,11 +208,31 @@ async def save_branch_point(
         return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, known))
 
 
+def _copy_logs(work: Path, start: Snapshot, result: Path) -> None:
+    """Copy what the guest said, and what it boots from, into the branch point's directory."""
+    for name in (CONSOLE, EVENTS):
+        shutil.copyfile(work / name, result / name)
+    shutil.copyfile(start.boot_log, result / BOOT_LOG)
+    if start.head is not None:
+        shutil.copyfile(start.head, result / HEAD)
+
+
 def copy_image(source: Path, target: Path) -> None:
     """Copy an image that QEMU, which may run as another user, is to read."""
     with source.open("rb") as file:
         copy_sparse(file.fileno(), target)
     target.chmod(0o644)
+
+
+async def _quit(session: Session, store: Store, scale: float) -> None:
+    """End a saved guest's QEMU, and read what is still in the pipes. Raises RigError when it could not be written."""
+    await session.monitor.execute("quit")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+    await session.channel.drain(DRAIN_DEADLINE)
+    await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+    if (failed := session.console.failed or session.channel.failed) is not None:
+        raise disk_full(store.root) from failed
 
 
 async def _stopped(session: Session, deadline: float, scale: float) -> dict[str, Any]:

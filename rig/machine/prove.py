@@ -10,11 +10,13 @@ from rig.errors import RigError
 from rig.image.payload import blank_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
+from rig.machine.boot import Patience, make_snapshot
 from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, runtime_directory, swap_file
-from rig.machine.snapshot import Patience, find_snapshot, make_snapshot, restored
+from rig.machine.snapshot import find_snapshot
 from rig.machine.spec import GuestSpec, Wiring
 
 __all__ = ["PATIENCE", "Failure", "diagnose", "prove"]

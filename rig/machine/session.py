@@ -226,12 +226,7 @@ async def started(
     monitor = Monitor(wiring.name, scale)
     log = out / "console.log"
     console = Console(ReadEnd(wiring.console), log, listeners.on_line, listeners.on_console, console_before)
-    shell = None
-    if wiring.shell:
-        # QEMU refuses to start when nothing listens on the socket, so listen even if no user attaches.
-        shell = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        shell.bind(str(wiring.shell_socket))
-        shell.listen(1)
+    shell = _listening(wiring.shell_socket) if wiring.shell else None
     session: Session | None = None
 
     def on_line(line: bytes) -> None:
@@ -259,6 +254,14 @@ async def started(
             shell.close()
         await monitor.close()
         await asyncio.to_thread(console.close)
+
+
+def _listening(path: Path) -> socket.socket:
+    """Return a socket for the guest's second console. QEMU refuses to start when nothing listens on it."""
+    shell = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    shell.bind(str(path))
+    shell.listen(1)
+    return shell
 
 
 async def _connected(session: Session, deadline: float) -> None:

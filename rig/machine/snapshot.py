@@ -11,47 +11,34 @@ is used.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
-import shutil
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.disk import disk_full
-from rig.errors import RigError
-from rig.image.continuation import write_continuation
-from rig.image.daximage import write_blank
-from rig.image.payload import blank_payload
-from rig.image.sparse import SUFFIX, copy_sparse
-from rig.image.store import Entry, Store
+from rig.image.entry import Entry
+from rig.image.sparse import SUFFIX
+from rig.image.store import Store
 from rig.machine.command import memory_is_a_file
-from rig.machine.disk import disk_file
-from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.identity import Identity, differences, identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
-from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
+from rig.machine.spec import GuestSpec
 
 __all__ = [
-    "Patience",
+    "BOOT_LOG",
+    "HEAD",
+    "RAM",
+    "READY",
+    "STATE",
     "Snapshot",
     "SnapshotFiles",
-    "as_restored",
     "expected_snapshot",
     "find_snapshot",
-    "guest_memory",
     "imported_snapshot",
     "kept_identity",
-    "make_snapshot",
+    "kernel_head",
     "nearest_snapshots",
-    "restored",
-    "save_state",
+    "read_snapshot",
 ]
 
 STATE = "state"
@@ -59,31 +46,12 @@ RAM = "ram" + SUFFIX
 HEAD = "kernel.head"
 BOOT_LOG = "boot.log"
 READY = "ready.jsonl"
-QUIT_DEADLINE = 20.0
-"""Host seconds within which QEMU must exit after `quit`."""
-LOOK_EVERY = 0.25
 QUEUE_ENTRIES, PORT_ENTRIES = 32, 128
 """Entries of virtio-serial's control queue and of a port's queue (hw/char/virtio-serial-bus.c).
 
 Debian's QEMU 10.0.13 gives every virtqueue 1024 entries, whatever the device asks for.
 """
 LARGEST_READY = 64 << 10
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a boot that may hang. All values are host seconds.
-
-    silent: the longest time without a byte on the console.
-    total: the longest time in all, even if the console still grows.
-    """
-
-    silent: float
-    total: float
-
-    def scaled(self, scale: float) -> Patience:
-        """Return both limits multiplied by a factor, for a slow machine."""
-        return Patience(self.silent * scale, self.total * scale)
 
 
 @dataclass(frozen=True)
@@ -149,7 +117,7 @@ class Snapshot(SnapshotFiles):
 def find_snapshot(store: Store, key: str) -> Snapshot | None:
     """Return the snapshot with this key, verified by hash, or None. A damaged one is removed and logged."""
     entry = store.get_verified("snapshot", key)
-    return None if entry is None else _from_entry(entry)
+    return None if entry is None else read_snapshot(entry)
 
 
 def kept_identity(entry: Entry) -> Identity | None:
@@ -174,13 +142,14 @@ def imported_snapshot(store: Store, key: str) -> Snapshot | None:
     if entry is None or not {STATE, BOOT_LOG, READY} <= entry.files.keys():
         return None
     try:
-        return _from_entry(entry)
+        return read_snapshot(entry)
     except (ValueError, RecursionError):
         # The record comes from another host and may be malformed or nested too deeply for json.loads().
         return None
 
 
-def _from_entry(entry: Entry) -> Snapshot:
+def read_snapshot(entry: Entry) -> Snapshot:
+    """Return the snapshot of a cache entry. Raises ValueError or RecursionError for a malformed record."""
     with entry.file(READY).open("rb") as file:
         line = file.read(LARGEST_READY)
     ram = entry.file(RAM) if RAM in entry.files else None
@@ -212,154 +181,11 @@ def expected_snapshot(store: Store, spec: GuestSpec, qemu: Qemu) -> SnapshotFile
     return SnapshotFiles(
         key=key,
         ram=directory / RAM if memory_is_a_file(spec) else None,
-        head=directory / HEAD if _head(spec.kernel) else None,
+        head=directory / HEAD if kernel_head(spec.kernel) else None,
     )
 
 
-async def make_snapshot(
-    store: Store,
-    spec: GuestSpec,
-    qemu: Qemu,
-    *,
-    deadline: float | Patience,
-    scale: float = 1.0,
-    listeners: Listeners | None = None,
-) -> Snapshot:
-    """Boot the guest with a blank payload, stop it as soon as its agent reports ready, and save it.
-
-    deadline: host seconds for the boot, or a Patience.
-    scale: multiplies all other deadlines.
-    Raises GuestError when the agent does not become ready.
-    """
-    identity = identity_of(spec, qemu)
-    key = key_of(identity)
-    with store.staging_directory() as work, runtime_directory(key) as directory, guest_memory(spec) as memory:
-        blank = work / "payload"
-        blank_payload(blank)
-        if spec.continuation_size:
-            write_continuation(work / "continuation")
-        result = work / "result"
-        result.mkdir()
-        wiring = Wiring(
-            name=key[:12],
-            directory=directory,
-            payload=blank,
-            swap=swap_file(spec, work),
-            disk=disk_file(spec, work, blank=True),
-            shell=spec.clock is Clock.LIVE,
-            ram=None if memory is None else RamFile(Path(f"/proc/self/fd/{memory}"), kept=True),
-            blank_layers=_blank_layers(spec, work / "layers"),
-            continuation=work / "continuation",
-        )
-        with (result / STATE).open("wb") as state:
-            listening = listeners or Listeners()
-            async with started(
-                spec, wiring, qemu, work, listening, state=state.fileno(), memory=memory, scale=scale
-            ) as session:
-                await session.monitor.execute("cont")
-                ready = await _ready(session, deadline)
-                # On the warp clock the time of an idle guest would run on while it is saved.
-                await session.monitor.execute("stop")
-                entries = await _queue_entries(session)
-                await save_state(session, state.fileno(), qemu, store.root)
-                await session.monitor.execute("quit")
-                # If QEMU does not exit in time, started() kills it at the end of its block.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
-                session.console.drain(DRAIN_DEADLINE)
-        if memory is not None:
-            await asyncio.to_thread(copy_sparse, memory, result / RAM)
-        if head := _head(spec.kernel):
-            (result / HEAD).write_bytes(head)
-        shutil.copyfile(work / "console.log", result / BOOT_LOG)
-        # The names of the sysctls are the kernel's and not a run's: they stay beside the snapshot.
-        names, complete = ready.pop("sysctls", []), ready.pop("sysctls_complete", False)
-        sysctls = names if complete else []
-        (result / READY).write_text(json.dumps(ready) + "\n")
-        about = {
-            "kernel": ready.get("kernel"), "identity": identity, "queue_entries": entries, "sysctls": sysctls,
-        }  # fmt: skip
-        return _from_entry(store.add("snapshot", key, result, about))
-
-
-async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]:
-    """Wait for the agent's record `ready` and return it. Raises GuestError when the deadline is over."""
-    if isinstance(deadline, float | int):
-        return await session.record("ready", deadline)
-    began = grew = time.monotonic()
-    size = 0
-    record = asyncio.ensure_future(session.record("ready", deadline.total + 60))
-    try:
-        while True:
-            await asyncio.wait({record}, timeout=LOOK_EVERY)
-            if record.done():
-                return record.result()
-            now, last, size = time.monotonic(), size, session.console_log.stat().st_size
-            if size != last:
-                grew = now
-            if now - grew > deadline.silent:
-                raise session.failure("the guest's agent did not say 'ready', and its console is silent")
-            if now - began > deadline.total:
-                raise session.failure("the guest's agent did not say 'ready', though its console went on")
-    finally:
-        record.cancel()
-
-
-async def _queue_entries(session: Session) -> int | None:
-    """Return the entries of virtio-serial's control queue (queue 2), or None if QEMU does not report them."""
-    try:
-        path = "/machine/peripheral/vs/virtio-backend"
-        status = await session.monitor.execute("x-query-virtio-queue-status", path=path, queue=2)
-        return int(status["vring-num-default"])
-    except (RigError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _blank_layers(spec: GuestSpec, directory: Path) -> Path | None:
-    if not spec.layers:
-        return None
-    directory.mkdir()
-    for size in {layer.size for layer in spec.layers}:
-        write_blank(directory / str(size), size)
-    return directory
-
-
-@contextmanager
-def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
-    """Yield a memfd for the guest's memory, or None if rig does not back that memory with a file.
-
-    The kernel would write the dirty pages of a file on a disk back while the guest boots.
-    """
-    if not memory_is_a_file(spec):
-        yield None
-        return
-    descriptor = os.memfd_create("rig-ram", os.MFD_CLOEXEC)
-    try:
-        os.ftruncate(descriptor, spec.memory)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _copied_memory(ram: Path | None) -> Iterator[int | None]:
-    """Yield a memfd with a copy of a snapshot's memory, or None if QEMU can open the file itself.
-
-    QEMU 7.2 opens the file for reading and writing although it maps it privately: in a read-only cache it ends at once.
-    """
-    if ram is None or os.access(ram, os.W_OK):
-        yield None
-        return
-    descriptor = os.memfd_create("rig-ram", os.MFD_CLOEXEC)
-    try:
-        with ram.open("rb") as file:
-            copy_sparse(file.fileno(), Path(f"/proc/self/fd/{descriptor}"))
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _head(kernel: Path) -> bytes:
+def kernel_head(kernel: Path) -> bytes:
     """Return the start of a bzImage, which is enough for QEMU to restore a guest: the setup code and one sector more.
 
     A restored guest has its kernel in memory already. With the full image QEMU would hold a copy of it, 14 MB a guest.
@@ -372,61 +198,3 @@ def _head(kernel: Path) -> bytes:
             return b""
         file.seek(0)
         return file.read(((start[0x1F1] or 4) + 2) * 512)
-
-
-async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
-    """Write a stopped guest's devices to an open file. Raises RigError when QEMU fails or the disk is full."""
-    try:
-        await session.monitor.migrate("out", descriptor, to_file=has(qemu, MIGRATE_TO_FILE))
-    except RigError as error:
-        numbers = os.fstatvfs(descriptor)
-        if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
-            raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
-        raise
-
-
-def as_restored(spec: GuestSpec, wiring: Wiring, snapshot: SnapshotFiles) -> tuple[GuestSpec, Wiring]:
-    """Return spec and wiring with the snapshot's files in place of the files that the guest boots from."""
-    ram = None if snapshot.ram is None else RamFile(snapshot.ram)
-    return replace(spec, kernel=snapshot.head or spec.kernel), replace(wiring, ram=ram)
-
-
-@asynccontextmanager
-async def restored(
-    spec: GuestSpec,
-    wiring: Wiring,
-    qemu: Qemu,
-    out: Path,
-    listeners: Listeners,
-    snapshot: Snapshot,
-    *,
-    memory: int | None = None,
-    scale: float = 1.0,
-) -> AsyncIterator[Session]:
-    """Restore a guest from its snapshot and yield it with its CPUs stopped.
-
-    memory: an open copy of the snapshot's memory, which the guest maps shared, so that it can be saved again.
-    scale: multiplies the deadlines, for slow machines.
-    Raises RigError when QEMU does not start or does not take the snapshot.
-    """
-    spec, wiring = as_restored(spec, wiring, snapshot)
-    with snapshot.state.open("rb") as state, _copied_memory(None if memory is not None else snapshot.ram) as copy:
-        if memory is not None:
-            wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{memory}"), kept=True))
-        elif copy is not None:
-            memory = copy
-            wiring = replace(wiring, ram=RamFile(Path(f"/proc/self/fd/{copy}")))
-        async with started(
-            spec,
-            wiring,
-            qemu,
-            out,
-            listeners,
-            records_before=snapshot.records_before,
-            console_before=snapshot.console_before,
-            state=state.fileno(),
-            memory=memory,
-            scale=scale,
-        ) as session:
-            await session.monitor.migrate("in", state.fileno(), to_file=has(qemu, MIGRATE_TO_FILE))
-            yield session

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import UsageError
-from rig.experiment.run import Job, Request, run_job
+from rig.experiment.request import Job, Request
+from rig.experiment.run import run_job
 from rig.image.daximage import has_file
 from rig.image.defaults import default_image, default_kernel
 from rig.image.layer.config import ImageConfig
@@ -72,20 +73,7 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
 
     Raises UsageError for an invalid request.
     """
-    title = shlex.join(request.command) or Path(request.root or "").name
-    # A run needs a scenario. This one has nothing that a user wrote, so there is nothing for pydantic to validate.
-    file = ScenarioFile.model_construct(
-        title=title,
-        summary=f"One program: {title}",
-        parameters={},
-        guest=GuestNeeds.model_construct(),
-        sysctls={},
-        programs=(),
-        checks=(),
-        plan=Plan.model_construct(steps=()),
-        claims=(),
-    )
-    scenario = Scenario("exec", Path.cwd(), file, (), (), {})
+    scenario = _bare_scenario(shlex.join(request.command) or Path(request.root or "").name)
     settings = parse_settings(scenario, request.sets)
     root = find_root(store, request.packages, request.root)
     if settings.image is not None and names_layer(store, settings.image):
@@ -108,12 +96,7 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
     extra, layers, root = _placed(store, copies, root)
     ids = root.user(command.user) if command.user else None
     if request.stdin is not None:
-        if request.stdin.stat().st_size > LARGEST_STDIN:
-            raise UsageError(
-                f"standard input is larger than {LARGEST_STDIN >> 20} MB",
-                where="standard input",
-                remedy="copy it: --copy FILE, and let the program open it",
-            )
+        _refuse_long_input(request.stdin)
         extra = replace(extra, files={**extra.files, STDIN: request.stdin})
     stdin = f"{{payload}}/{STDIN}" if request.stdin is not None else None
     plan = program_plan(request, settings, command, layers=layers, ids=ids, stdin=stdin)
@@ -144,6 +127,33 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
 
     deadline = 300 + HOST_SECONDS_PER_GUEST_SECOND * request.timeout
     return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes
+
+
+def _bare_scenario(title: str) -> Scenario:
+    """Return a scenario without parameters, steps and claims: a run needs one."""
+    # It has nothing that a user wrote, so there is nothing for pydantic to validate.
+    file = ScenarioFile.model_construct(
+        title=title,
+        summary=f"One program: {title}",
+        parameters={},
+        guest=GuestNeeds.model_construct(),
+        sysctls={},
+        programs=(),
+        checks=(),
+        plan=Plan.model_construct(steps=()),
+        claims=(),
+    )
+    return Scenario("exec", Path.cwd(), file, (), (), {})
+
+
+def _refuse_long_input(stdin: Path) -> None:
+    """Raise UsageError for a standard input that does not fit into the payload."""
+    if stdin.stat().st_size > LARGEST_STDIN:
+        raise UsageError(
+            f"standard input is larger than {LARGEST_STDIN >> 20} MB",
+            where="standard input",
+            remedy="copy it: --copy FILE, and let the program open it",
+        )
 
 
 def _configuration(store: Store, spec: str | None) -> tuple[str, Mapping[str, str]]:

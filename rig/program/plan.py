@@ -96,20 +96,6 @@ def program_plan(
         steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
     # At most 600 samples, however long the program may run.
     period = max(1.0, request.timeout / 600)
-    spawn = [
-        ("program", command.name),
-        *(("arg", word) for word in command.argv),
-        *(("env", f"{name}={value}") for name, value in command.env.items()),
-        ("root", ROOT), ("cgroup", CGROUP), ("cwd", command.cwd), ("stream", "1"),
-    ]  # fmt: skip
-    if request.oom_score_adj:
-        spawn.append(("oom_score_adj", str(request.oom_score_adj)))
-    if ids is not None:
-        spawn += [("uid", str(ids[0])), ("gid", str(ids[1]))]
-    if stdin is not None:
-        spawn.append(("stdin", stdin))
-    if request.tty:
-        spawn.append(("tty", "1"))
     beside_disk = () if request.disk is None else (("label", DISK_LABEL),)
     memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
     steps += [
@@ -119,7 +105,7 @@ def program_plan(
         # A kernel without memfd_create cannot have a heartbeat, and runs the program all the same.
         RenderedStep("heartbeat", (*beside_disk, ("on_error", "go"))),
         RenderedStep("sample", (("every", f"{period:g}"), ("now", "1"), ("label", "start"), ("cgroup", CGROUP))),
-        RenderedStep("spawn", tuple(spawn), id=STARTED),
+        RenderedStep("spawn", _spawn_words(request, command, ids, stdin), id=STARTED),
         RenderedStep(
             "wait_exit",
             (("program", command.name), ("timeout", f"{request.timeout:f}"), ("on_error", "go")),
@@ -129,6 +115,33 @@ def program_plan(
         RenderedStep("read", (("path", memory_events), ("label", "memory.events"), ("on_error", "go"))),
     ]
     plan = RenderedPlan(tuple(steps), ())
+    _refuse_large_plan(plan)
+    return plan
+
+
+def _spawn_words(
+    request: ProgramRequest, command: Command, ids: tuple[int, int] | None, stdin: str | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the words of the step that starts the program."""
+    words = [
+        ("program", command.name),
+        *(("arg", word) for word in command.argv),
+        *(("env", f"{name}={value}") for name, value in command.env.items()),
+        ("root", ROOT), ("cgroup", CGROUP), ("cwd", command.cwd), ("stream", "1"),
+    ]  # fmt: skip
+    if request.oom_score_adj:
+        words.append(("oom_score_adj", str(request.oom_score_adj)))
+    if ids is not None:
+        words += [("uid", str(ids[0])), ("gid", str(ids[1]))]
+    if stdin is not None:
+        words.append(("stdin", stdin))
+    if request.tty:
+        words.append(("tty", "1"))
+    return tuple(words)
+
+
+def _refuse_large_plan(plan: RenderedPlan) -> None:
+    """Raise UsageError if the plan is not UTF-8, or larger than the agent accepts."""
     try:
         size = len(plan.text().encode())
     except UnicodeEncodeError:
@@ -139,4 +152,3 @@ def program_plan(
             where="rig exec",
             remedy="put them into a file and copy it: --copy",
         )
-    return plan

@@ -17,10 +17,11 @@ from typing import IO, cast
 from rig.disk import cannot_write, disk_full
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry, is_key
 from rig.image.hosttools import tool
 from rig.image.programs import started_program
 from rig.image.sparse import write_sparse
-from rig.image.store import Entry, Store, is_key
+from rig.image.store import Store
 from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, LAYOUT, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import Part, parts_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from rig.image.store import is_key
+from rig.image.entry import is_key
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import LARGEST_RUN_FILE, LOCK, RUN_FILE
 from rig.run.imported import IMPORTED_FILE

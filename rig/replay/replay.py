@@ -15,8 +15,8 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
+from rig.machine.restoring import restored
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
-from rig.machine.snapshot import restored
 from rig.machine.spec import Debugger, Recorder, Wiring
 from rig.replay.replayable import Replayable, unpack_continuation, unpack_payload
 from rig.run.comparison import Comparison, Replayed

@@ -132,18 +132,23 @@ async def stopped_at(
             elif point.kind == "t":
                 clock = await way.to_time(replayable.spec.kernel, symbols)
         except GuestEnded:
-            try:
-                status = await asyncio.wait_for(session.process.wait(), bounds.still)
-                how = how_it_ended(session, status)
-            except TimeoutError:
-                how = "QEMU closed its debugger port and does not end"
-            raise RigError(
-                f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
-                where="replay",
-                remedy="`rig replay` checks whether the recording is complete",
-            ) from None
+            raise await _ended_early(session, point, bounds) from None
         count = await instruction(session)
         yield StoppedReplay(point, session, port, symbols, count, function, time.monotonic() - began, clock)
+
+
+async def _ended_early(session: Session, point: StopPoint, bounds: Bounds) -> RigError:
+    """Return the error of a replay that ended before its stop point, with how QEMU ended."""
+    try:
+        status = await asyncio.wait_for(session.process.wait(), bounds.still)
+        how = how_it_ended(session, status)
+    except TimeoutError:
+        how = "QEMU closed its debugger port and does not end"
+    return RigError(
+        f"the replay ended before it reached {point}" + (f": {how}" if how else ""),
+        where="replay",
+        remedy="`rig replay` checks whether the recording is complete",
+    )
 
 
 Condition = Callable[[DebugPort], Awaitable[bool]]

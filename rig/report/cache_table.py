@@ -22,7 +22,7 @@ from rig.units import format_megabytes, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rig.image.store import Entry
+    from rig.image.entry import Entry
 
 __all__ = ["cache_document", "cache_tables", "describe_entry", "pruned_lines"]
 

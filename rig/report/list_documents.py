@@ -13,7 +13,7 @@ from rig.scenario.load import Scenario, load_scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig.image.store import Entry
+    from rig.image.entry import Entry
     from rig.run.directory import Listed
 
 __all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scenario_entry"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.klog import read
 from rig.reproduce.agreement import Compared, compare_fingerprints
 from rig.reproduce.fingerprint import Fingerprint, fingerprint_of

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.remove_tree import remove_tree
 from rig.reproduce.ddmin import minimise
 from rig.reproduce.play import PROCESS, Played, Stage, fit_to_empty_guest, play

@@ -13,7 +13,8 @@ from pathlib import Path
 import rig
 from rig.branch.sharing import Pasts
 from rig.errors import RigError
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.directory import runs_directory
 from rig.run.progress import NullProgress

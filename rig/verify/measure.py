@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
-from rig.experiment.execute import Deadlines, execute
+from rig.experiment.execute import execute
+from rig.experiment.execution import Deadlines
 from rig.experiment.prepare import Parts, prepare_guest
 from rig.image.payload import Payload
 from rig.image.store import Store

@@ -33,11 +33,12 @@ from rig.branch.controls import same_futures
 from rig.branch.futures import Saved, open_origin, run_futures, saved_point
 from rig.branch.point import named_points
 from rig.branch.source import locate, read_past
-from rig.experiment.run import Job, Request, run_job, run_scenario
+from rig.experiment.request import Job, Request
+from rig.experiment.run import run_job, run_scenario
 from rig.image.continuation import write_continuation
 from rig.image.store import Store
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, Session, runtime_directory
-from rig.machine.snapshot import restored
 from rig.run.progress import NullProgress
 from rig.scenario.load import load_scenario
 from rig.scenario.plan import RenderedStep, render_plan

@@ -19,12 +19,13 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rig.experiment.execute import Deadlines, Execution, ensure_snapshot
+from rig.experiment.execute import ensure_snapshot
+from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import prepare_guest
 from rig.image.continuation import write_continuation
 from rig.image.payload import blank_payload
+from rig.machine.restoring import restored
 from rig.machine.session import Listeners, Session, runtime_directory
-from rig.machine.snapshot import restored
 from rig.run.progress import NullProgress
 from rig.scenario.settings import guest_settings
 

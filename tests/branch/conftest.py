@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.branch.origin import Source
-from rig.experiment.run import Request
+from rig.experiment.request import Request
 from rig.scenario.load import load_scenario
 from rig.scenario.plan import render_plan
 from rig.scenario.settings import parse_settings

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from rig.errors import GuestError, RigError, UsageError
-from rig.experiment.execute import Execution
+from rig.experiment.execution import Execution
 from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
 from rig.experiment.prepare import PreparedGuest
 from rig.machine.accel import Choice

@@ -14,7 +14,7 @@ import pytest
 from rig.cli import main
 from rig.image.store import Store
 from rig.machine import accel, prove
-from rig.machine.snapshot import Patience
+from rig.machine.boot import Patience
 from tests.guest.conftest import Rig
 
 pytestmark = [

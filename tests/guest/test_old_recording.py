@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rig.experiment import prepare
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.document import RecordedGuest
 from rig.run.progress import NullProgress

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rig.image.digest import digest_text
+from rig.image.entry import Entry
 from rig.image.eviction import eviction_order, held_entries, named_keys
 from rig.image.kinds import KINDS, Cost, Tier
-from rig.image.store import Entry
 
 NAMES = {
     "layer/mine": "l1",

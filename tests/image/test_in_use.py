@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rig.image.digest import digest_text
-from rig.image.store import Entry, Store
+from rig.image.entry import Entry
+from rig.image.store import Store
 from rig.in_use import lock_unused, using_entries
 
 K1, S1 = (digest_text(name) for name in ("k1", "s1"))

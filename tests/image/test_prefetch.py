@@ -11,8 +11,9 @@ import pytest
 
 from rig.image import digest
 from rig.image.digest import digest_file, digest_once, expect_digests
+from rig.image.entry import Entry
 from rig.image.prefetch import prefetch_digests
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 
 
 @pytest.fixture

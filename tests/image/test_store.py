@@ -13,8 +13,10 @@ import pytest
 
 from rig.errors import RigError
 from rig.image import manifest
+from rig.image.bounds import cache_bound
 from rig.image.digest import digest_text
-from rig.image.store import Entry, Store
+from rig.image.entry import Entry
+from rig.image.store import Store
 from tests.image.bad_keys import BAD_KEYS
 
 K1, S1 = (digest_text(name) for name in ("k1", "s1"))
@@ -58,7 +60,7 @@ def test_file_that_was_verified_is_read_again_only_when_it_was_touched(
 ) -> None:
     entry = _add(store, "kernel", K1)
     read: list[Path] = []
-    monkeypatch.setattr("rig.image.store.digest_once", lambda path: read.append(path) or entry.files[path.name])
+    monkeypatch.setattr("rig.image.entry.digest_once", lambda path: read.append(path) or entry.files[path.name])
 
     def verify() -> int:
         read.clear()
@@ -125,7 +127,7 @@ def test_snapshot_that_is_lost_is_set_aside_and_said(
 def test_wait_for_another_rig_is_said(
     form: str, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rig.image.store.SILENT_WAIT", 0.05)
+    monkeypatch.setattr("rig.image.cache_lock.SILENT_WAIT", 0.05)
 
     async def wait() -> None:
         async with store.lock_async("kernel/x"):
@@ -197,7 +199,7 @@ def test_bound_that_is_no_size_is_named(store: Store, monkeypatch: pytest.Monkey
     monkeypatch.setenv("RIG_CACHE_SIZE", "much")
 
     with pytest.raises(RigError, match=r"RIG_CACHE_SIZE.*'much' is not a size"):
-        store.bound()
+        cache_bound()
 
 
 def test_names_are_listed_with_what_they_stand_for(store: Store) -> None:

@@ -7,7 +7,8 @@ import asyncio
 import sys
 
 from rig.errors import RigError, UsageError
-from rig.experiment.run import Request, run_scenario
+from rig.experiment.request import Request
+from rig.experiment.run import run_scenario
 from rig.run.progress import NullProgress
 from tests.lies.table import LIES, Lie
 

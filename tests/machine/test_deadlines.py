@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from rig.errors import GuestError, RigError
-from rig.experiment.execute import Execution, _watch_stops
+from rig.experiment.execution import Execution
+from rig.experiment.stops import watch_stops
 from rig.machine import qmp
 from rig.machine.branch_point import _stopped
 from rig.machine.qmp import Monitor
@@ -81,7 +82,7 @@ def test_guest_that_qemu_stopped_is_ended_and_qemu_quoted(state: str) -> None:
     execution = Execution()
     client = Client({"query-status": {"status": state}, "quit": {}}, ("RESUME", "STOP"))
 
-    asyncio.run(_watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
+    asyncio.run(watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
 
     assert execution.stopped is not None
     assert execution.stopped.what == f"QEMU stopped the guest: {state}"
@@ -93,7 +94,7 @@ def test_stop_that_rig_asked_for_is_no_failure() -> None:
     execution = Execution()
     client = Client({"query-status": {"status": "paused"}}, ("STOP", "RESUME"))
 
-    asyncio.run(_watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
+    asyncio.run(watch_stops(Session(client), execution))  # type: ignore[arg-type] # all that it uses
 
     assert execution.stopped is None
 

@@ -88,7 +88,8 @@ def every_run() -> list[tuple[str, str]]:
 
 async def record(name: str, variant: str, sets: tuple[str, ...]) -> None:
     """Run a variant of a scenario in a guest and keep its records and its console."""
-    from rig.experiment.run import Request, run_scenario
+    from rig.experiment.request import Request
+    from rig.experiment.run import run_scenario
     from rig.run.progress import NullProgress
 
     run, kept = await run_scenario(Request(name, sets, record=False), NullProgress())

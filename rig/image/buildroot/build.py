@@ -27,8 +27,9 @@ from rig.image.buildroot.make import Make, Step
 from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 from rig.image.buildroot.tree import Buildroot, check_host
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry
 from rig.image.fragments import check_distinct, read_fragment
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 
 __all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
 

@@ -19,12 +19,13 @@ from rig.image.buildroot.tree import Buildroot
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
+from rig.image.entry import Entry
 from rig.image.fragments import check_met, read_fragment
 from rig.image.guestcode import sources_digest
 from rig.image.kconfig import read_config
 from rig.image.kernel import buildroot_ref
 from rig.image.rootfs import BUILDROOT_LAYOUT, GUEST_DIRECTORY, IMAGE, image_ref
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 from rig.untar import extract_tree
 
 __all__ = ["Collected", "collect", "collect_kernel"]

@@ -12,9 +12,10 @@ from typing import Any
 from rig.errors import UsageError
 from rig.image.daximage import Owner, write_ext4
 from rig.image.digest import digest_text
+from rig.image.entry import Entry
 from rig.image.layer.config import ImageConfig, config_from
 from rig.image.layer.staging import Staging
-from rig.image.store import Entry, Store
+from rig.image.store import Store
 
 __all__ = [
     "SIZES", "LayerImage", "build_layer", "check_name", "find_layer", "forget_name", "layer_key", "name_layer",

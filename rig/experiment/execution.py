@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What the host observes of one plan's execution, and the time limits that it sets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rig.errors import RigError
+from rig.run.progress import Progress
+
+__all__ = ["Deadlines", "Execution"]
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Time limits, in host seconds.
+
+    boot: from the start of QEMU to the agent's first record.
+    plan: from `go` to the agent's `end` record.
+    exit: from the `end` record to the exit of QEMU.
+    scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
+    """
+
+    boot: float
+    plan: float
+    exit: float = 10.0
+    scale: float = 1.0
+
+    def scaled(self, scale: float) -> Deadlines:
+        """Return the time limits for a host that is slower by the factor `scale`."""
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
+
+
+@dataclass
+class Execution:
+    """What the host observed of a run.
+
+    phases: name -> host seconds.
+    left_out: file name -> bytes of output that exceeded its limit and were not kept.
+    problem: why the run ended early; None if the plan ran to its end and QEMU exited.
+    """
+
+    command: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    snapshot: str = ""
+    snapshot_digest: str = ""
+    payload_hash: str = ""
+    continuation_hash: str = ""
+    recorded: bool = False
+    panicked: bool = False
+    panic_dump: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    problem: RigError | None = None
+    stopped: RigError | None = None
+    """Why QEMU stopped the guest's CPUs by itself (see stops.py); None if it did not."""
+
+    @contextmanager
+    def phase(self, name: str, progress: Progress) -> Iterator[None]:
+        """Report the start of a phase, and record its duration."""
+        progress.phase(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = time.monotonic() - began

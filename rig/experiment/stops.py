@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Watch for QEMU stopping the guest by itself: after a panic, whose memory is dumped, or after an error of QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rig.errors import RigError
+from rig.experiment.execution import Execution
+from rig.machine.command import DUMP_SET
+from rig.machine.memory import pack_dump
+from rig.machine.qmp import DUMP_DEADLINE
+from rig.machine.session import Session
+
+__all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_stops"]
+
+logger = logging.getLogger(__name__)
+PANIC_DUMP = "panic.elf"
+BROKEN = ("internal-error", "io-error", "watchdog")
+"""States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
+
+
+@contextmanager
+def room_for_a_dump(path: Path) -> Iterator[int]:
+    """Yield the descriptor of a file for a dump; remove the file if it stays empty.
+
+    QEMU is confined and may not open files itself, so it is passed the descriptor.
+    """
+    with path.open("wb") as file:
+        yield file.fileno()
+    if path.exists() and not path.stat().st_size:
+        path.unlink()
+
+
+async def watch_stops(session: Session, execution: Execution) -> None:
+    """Wait until QEMU stops the guest, after a panic or an error of QEMU, and record the reason."""
+    # Most runs have neither; the monitor then closes, which raises RigError here.
+    with contextlib.suppress(RigError):
+        while True:
+            event = await session.monitor.next_event("GUEST_PANICKED", "STOP")
+            if event["event"] == "GUEST_PANICKED":
+                await _hold_panic(session, execution)
+                return
+            state = await session.monitor.state()
+            if state in BROKEN:
+                execution.stopped = session.failure(f"QEMU stopped the guest: {state}")
+                await session.monitor.execute("quit")
+                return
+
+
+async def _hold_panic(session: Session, execution: Execution) -> None:
+    """Dump the memory of a guest that panicked, if a dump was requested, and quit QEMU.
+
+    QEMU runs with -action panic=pause, so the guest is stopped but its memory is still there.
+    """
+    execution.panicked = True
+    dump = session.console_log.with_name(PANIC_DUMP)
+    try:
+        if session.wiring.dump is None:
+            return
+        await session.monitor.execute(
+            "dump-guest-memory", deadline=DUMP_DEADLINE, paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}"
+        )
+        execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+    except RigError as error:
+        logger.warning("the guest that panicked could not be dumped: %s", error)
+        # An incomplete ELF core cannot be read.
+        dump.unlink(missing_ok=True)
+    finally:
+        with contextlib.suppress(RigError):
+            await session.monitor.execute("quit")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""How many bytes the cache may hold."""
+
+from __future__ import annotations
+
+import os
+
+from rig.errors import RigError
+from rig.units import parse_size
+
+__all__ = ["branch_bound", "cache_bound"]
+
+DEFAULT_BOUND = "8G"
+BRANCH_BOUND = "4G"
+
+
+def cache_bound() -> int:
+    """Return the number of bytes that the cache may hold: RIG_CACHE_SIZE, or the default.
+
+    Branch points are not counted: they have branch_bound().
+    Raises RigError where RIG_CACHE_SIZE is not a size.
+    """
+    return _bound("RIG_CACHE_SIZE", DEFAULT_BOUND)
+
+
+def branch_bound() -> int:
+    """Return the number of bytes that the branch points may take: RIG_BRANCH_SIZE, or the default.
+
+    Each of them is as large as the memory that its guest used.
+    Raises RigError where RIG_BRANCH_SIZE is not a size.
+    """
+    return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
+
+
+def _bound(name: str, default: str) -> int:
+    try:
+        return parse_size(os.environ.get(name, default))
+    except ValueError as error:
+        raise RigError(str(error), where=name, remedy="set it to a size such as 8G") from None

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Save a stopped guest: its memory into a file that QEMU maps shared, and the state of its devices into a stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rig.disk import disk_full
+from rig.errors import RigError
+from rig.machine.command import memory_is_a_file
+from rig.machine.features import MIGRATE_TO_FILE, has
+from rig.machine.qemu import Qemu
+from rig.machine.session import Session
+from rig.machine.spec import GuestSpec
+
+__all__ = ["QUIT_DEADLINE", "guest_memory", "save_state"]
+
+QUIT_DEADLINE = 20.0
+"""Host seconds within which QEMU must exit after `quit`."""
+
+
+@contextmanager
+def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
+    """Yield a memfd for the guest's memory, or None if rig does not back that memory with a file.
+
+    The kernel would write the dirty pages of a file on a disk back while the guest boots.
+    """
+    if not memory_is_a_file(spec):
+        yield None
+        return
+    descriptor = os.memfd_create("rig-ram", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, spec.memory)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
+    """Write a stopped guest's devices to an open file. Raises RigError when QEMU fails or the disk is full."""
+    try:
+        await session.monitor.migrate("out", descriptor, to_file=has(qemu, MIGRATE_TO_FILE))
+    except RigError as error:
+        numbers = os.fstatvfs(descriptor)
+        if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
+            raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
+        raise
