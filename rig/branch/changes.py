@@ -72,6 +72,7 @@ def plan_future(source: Source, point: Point, changes: Changes) -> FuturePlan:
     _refuse_used(source, point, steps, changes.sets)
     changed = {name: value for name, value in settings.sysctls.items() if source.settings.sysctls.get(name) != value}
     first = [RenderedStep("sysctl", (("name", name), ("value", value))) for name, value in changed.items()]
+    # The guest was saved at the last record before the moment (point.py), so a change waits for the moment itself.
     if point.moment is not None:
         first.insert(0, RenderedStep("wait_time", (("at", f"{point.moment:.6f}"),)))
     first += changes.acts

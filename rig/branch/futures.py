@@ -92,6 +92,7 @@ async def saved_point(
     found, fresh = await asyncio.to_thread(find_branch_point, store, key), False
     if found is None:
         async with store.lock_async(f"branch-{key[:16]}"):
+            # Another rig may have saved it while this one waited for the lock.
             found = await asyncio.to_thread(find_branch_point, store, key)
             if found is None:
                 (progress or NullProgress()).phase("save the branch point")
@@ -145,6 +146,7 @@ async def run_futures(
     Raises UsageError, before a guest is started, for a change that is not possible.
     """
     source = saved.origin.source
+    # All plans before the first guest: a change that is not possible is a usage error, and no guest has run in vain.
     plans = [plan_future(source, saved.point, changes) for changes in futures]
     capacity = Capacity(jobs)
 
@@ -161,6 +163,7 @@ async def run_futures(
     try:
         return list(await asyncio.gather(*tasks))
     finally:
+        # gather() passes the first error on and leaves the other tasks running, each with a QEMU.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -71,6 +71,8 @@ class _Departing:
 
     async def depart(self, job: Job, guest: PreparedGuest, payload: Payload) -> Departure | None:
         """Return the kept past that the run begins with; make it if its steps were run before."""
+        # A branch point holds memory and devices: the content of a disk at that time is not kept, and neither is the
+        # host's time, on which a live guest's clock runs.
         if guest.live or guest.spec.swap or guest.spec.disk:
             return None
         snapshot = key_of(identity_of(guest.spec, guest.qemu))
@@ -82,15 +84,19 @@ class _Departing:
         if start is None:
             _add_notes(self.store, [key.digest for key in keys])
             return None
+        # execute() checks this of a run that begins at its snapshot. Here the past would be saved first.
         refuse_unknown_sysctls(job.plan, start.sysctls, str(start.ready.get("kernel", "")))
         kept = await asyncio.to_thread(_kept_prefixes, self.store, start)
+        # The latest point first: it leaves the least to run.
         for key in reversed(keys):
             if NOT_KEPT + key.digest in notes:
                 continue
-            point, made = kept.get(key.digest), False
-            if point is None and key.digest in notes:
-                point, made = await self._make(job, guest, payload, start, key), True
-            if point is None or (found := find_branch_point(self.store, point)) is None:
+            found, made = None, False
+            if (held := kept.get(key.digest)) is not None:
+                found = await asyncio.to_thread(find_branch_point, self.store, held)
+            elif key.digest in notes:
+                found, made = await self._make(job, guest, payload, start, key), True
+            if found is None:
                 continue
             if guest.unrecorded is None and why_not_recordable(found) is not None:
                 _add_notes(self.store, [NOT_KEPT + key.digest])
@@ -102,8 +108,8 @@ class _Departing:
 
     async def _make(
         self, job: Job, guest: PreparedGuest, payload: Payload, start: Snapshot, key: PrefixKey
-    ) -> str | None:
-        """Save the prefix and return the key of its branch point; None where it cannot be saved."""
+    ) -> BranchPoint | None:
+        """Save the prefix and return its branch point; None where it cannot be saved."""
         if not _has_room(self.store, guest.spec.memory):
             return None
         self.progress.phase(f"keep the past up to '{key.point}'")
@@ -117,7 +123,7 @@ class _Departing:
             self.progress.line(f"the past up to '{key.point}' is not kept: {error.what}")
             _add_notes(self.store, [NOT_KEPT + key.digest])
             return None
-        return saved.branch_point.key
+        return saved.branch_point
 
     def _departure(
         self, job: Job, payload: Payload, start: Snapshot, key: PrefixKey, point: BranchPoint, *, made: bool

@@ -163,7 +163,9 @@ class Pasts:
             return None
         if id(past) not in self._saved:
             self._saved[id(past)] = asyncio.ensure_future(self._save(past))
+        # Shielded, because all runs of the past wait for this one task: a run that is cancelled must not end it.
         saved = await asyncio.shield(self._saved[id(past)])
+        # Was memory out before the point, then these sysctls have shaped the past (OOM_SYSCTLS), and it is not common.
         if saved is None or (_sets_oom(changes) and saved.branch_point.had_oom):
             return None
         return await run_future(saved, changes, record=self.record, timeout_scale=self.timeout_scale)

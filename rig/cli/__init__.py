@@ -22,7 +22,8 @@ def main() -> NoReturn:
         from rig.cli.ending import interrupted_status
 
         status = interrupted_status()
-    from rig.cli.ending import finish_output
+    from rig.cli.ending import finish_output, forget_interrupt
 
     lost = finish_output()
+    forget_interrupt()
     raise SystemExit(status if lost is None else lost.status)

@@ -159,6 +159,17 @@ def run_command() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    # Looked up by its name, so that its module is not imported for it.
+    waits = logging.getLogger("rig.image.cache_lock")
+    waits.disabled = not {"-q", "--quiet"}.isdisjoint(own)
+    try:
+        return _answer(arguments)
+    finally:
+        waits.disabled = False
+
+
+def _answer(arguments: list[str]) -> int:
     with_traceback = "--traceback" in arguments
     try:
         command: Any = typer.main.get_command(app)

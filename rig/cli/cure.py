@@ -17,6 +17,7 @@ from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
+    from rig.cure.cure import Cure
     from rig.cure.trial import Patient
     from rig.run.progress import Progress
 
@@ -66,9 +67,7 @@ def cure(
         patient = _patient(source, tuple(sets), event, timeout_scale, progress)
         found = asyncio.run(try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs))
     if html is not None:
-        from rig.report.html.cure_page import cure_report
-
-        write_output(str(html), cure_report(found), "--html")
+        _write_page(html, found)
     if as_json:
         print(cure_document(found))
     elif quiet:
@@ -79,6 +78,16 @@ def cure(
 
         print_cure(output_console(highlight=False), found)
     raise typer.Exit(0 if found.cured else 1)
+
+
+def _write_page(path: Path, found: Cure) -> None:
+    from rig.report.html.cure_page import cure_report
+    from rig.report.html.links import link_beside, write_reports
+    from rig.run.directory import runs_directory
+
+    runs = runs_directory()
+    write_reports((each.run for each in (found.control, *(result.works for result in found.results))), runs_of=runs)
+    write_output(str(path), cure_report(found, link_beside(path.parent, runs_of=runs)), "--html")
 
 
 def _patient(

@@ -24,6 +24,7 @@ __all__ = [
     "EXIT_READER_GONE",
     "OutputLost",
     "finish_output",
+    "forget_interrupt",
     "interrupted_status",
     "reader_is_gone",
     "say",
@@ -46,9 +47,9 @@ class OutputLost:
 
 
 def watch_signals() -> None:
-    """Let SIGTERM and SIGHUP interrupt as SIGINT does, and let each of them end the programs that rig has started.
+    """Let SIGTERM and SIGHUP interrupt as SIGINT does, and let all three end the programs that rig has started.
 
-    A thread does the latter: the main one may be waiting for a thread that waits for such a program.
+    A thread ends the programs, because the main thread may be waiting for a thread that waits for one of them.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(writing, False)
@@ -56,7 +57,7 @@ def watch_signals() -> None:
     threading.Thread(target=_note, args=(reading,), name="signals", daemon=True).start()
     logging.getLogger("asyncio").addFilter(_is_no_interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # nohup means it.
+        # nohup(1) starts rig with SIGHUP ignored: it stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 
@@ -97,6 +98,16 @@ def interrupted_status() -> int:
     number = signal.Signals(_received[0]) if _received else signal.SIGINT
     say("rig: interrupted" if number == signal.SIGINT else f"rig: interrupted by {number.name}")
     return 128 + number
+
+
+def forget_interrupt() -> None:
+    """Let Python exit with the status that it is given, whatever was interrupted before.
+
+    Python runs a string of code, as dataclasses and namedtuples do while they are imported, with a flag that says
+    whether the code ended with KeyboardInterrupt (run_eval_code_obj() in Python/pythonrun.c). Nobody takes the flag
+    back when the exception is caught, and `python -m` then ends itself by SIGINT (Py_RunMain() in Modules/main.c).
+    """
+    exec("")
 
 
 def say(text: str) -> None:

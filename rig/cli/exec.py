@@ -25,12 +25,16 @@ from rig.cli.root_options import BehindDashes, RootOptions
 from rig.errors import RigError, UsageError
 
 if TYPE_CHECKING:
+    from rig.program.outcome import Outcome
     from rig.program.request import ProgramRequest
+    from rig.run.document import Run
 
 __all__ = ["app"]
 
 app = typer.Typer()
 BROKEN = 125
+NOT_RUN = (125, 126, 127)
+"""The exit statuses that mean that the program did not run to its end; a program may have them as its own."""
 
 
 class _ExecCommand(BehindDashes):
@@ -79,7 +83,9 @@ class ExecOptions:
     )
     timeout_scale: TimeoutScale = 1.0
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record the run.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the program's output and nothing else.")] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the program's output, and of rig only why it could not be run.")
+    ] = False
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where in rig an error came from.")] = False
 
 
@@ -149,9 +155,17 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
         run.ooms or run.stalls or run.panic or outcome.problem or outcome.hint or run.verdict != "reproduced"
     ):
         print_ending(run, directory, outcome.problem, outcome.hint)
+    status = _status(run, outcome, expected=request.expect is not None)
+    # Without a reason, 125 to 127 could as well be the program's own status.
+    if quiet and status in NOT_RUN and (reason := outcome.problem or run.reason):
+        print_error(RigError(reason, remedy=outcome.hint or None))
+    return status
+
+
+def _status(run: Run, outcome: Outcome, *, expected: bool) -> int:
     if run.verdict == "error":
         return BROKEN
-    if request.expect is not None:
+    if expected:
         return {"reproduced": 0, "not-reproduced": 1}.get(run.verdict, BROKEN)
     return outcome.status
 

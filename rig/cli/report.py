@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -14,7 +13,7 @@ from rig.errors import RigError, UsageError
 from rig.report.console import output_console
 from rig.report.follow import follow, replay
 from rig.report.html.frontier_page import frontier_report
-from rig.report.html.links import link_beside
+from rig.report.html.links import link_beside, write_reports
 from rig.report.html.page import read_source
 from rig.report.html.page import report as render_run
 from rig.report.html.sweep_page import sweep_report
@@ -23,7 +22,6 @@ from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
-from rig.run.run_id import is_run_id
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
 from rig.whole_file import write_whole
@@ -74,35 +72,18 @@ def _rendered(run: str) -> tuple[Path, str]:
 
 
 def _sweep(name: str) -> tuple[Path, str] | None:
-
     try:
         sweep = find_sweep(name)
     except UsageError:
         return None
     plan, rows = sweep.plan, sweep.rows()
-    _reports_of([row.run for row in rows])
-    link = link_beside(sweep.path, runs_of=_runs())
+    runs = runs_directory()
+    write_reports([row.run for row in rows], runs_of=runs)
+    link = link_beside(sweep.path, runs_of=runs)
     if (sweep.path / FRONTIER).is_file():
         return sweep.path, frontier_report(read_frontier(sweep.path), sweep.id, rows, link)
     axes = [(axis.name, axis.values) for axis in plan.axes]
     return sweep.path, sweep_report(plan.scenario, sweep.id, axes, dict(plan.fixed), rows, link)
-
-
-_MOST_REPORTS = 200  # at a tenth of a second each
-
-
-def _reports_of(runs: list[str]) -> None:
-    """Write the reports that the page's cells open, where they are not there yet."""
-    for run in [run for run in runs if is_run_id(run)][:_MOST_REPORTS]:
-        directory = _runs() / run
-        if (directory / "run.json").is_file() and not (directory / "report.html").exists():
-            with suppress(RigError, OSError):
-                write_whole(directory / "report.html", render_run(read_source(directory)).encode(errors="replace"))
-
-
-def _runs() -> Path:
-
-    return runs_directory()
 
 
 @app.command()

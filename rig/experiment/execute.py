@@ -56,6 +56,7 @@ async def ensure_snapshot(
     found = find_snapshot(store, key)
     if found is None:
         async with store.lock_async(f"snapshot-{key[:16]}"):
+            # Another rig may have made it while this one waited for the lock.
             found = find_snapshot(store, key)
             if found is None:
                 with execution.phase("boot", progress):
@@ -139,6 +140,7 @@ async def execute(
             beside = partial(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
             push = None if key is None else partial(_push, session, payload, key, deadlines)
             await _run_plan(session, deadlines, execution, beside, push)
+        # QEMU first: a pipe is at its end when its last writer has closed it.
         await session.process.stop()
         await session.channel.drain(DRAIN_DEADLINE)
         await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)

@@ -144,12 +144,14 @@ async def _execute_and_keep(
         except RigError as error:
             refuse_failure_of_kvm(guest, ready.settings.accel, error)
             raise
+        # Before the run is judged and kept: what KVM broke says nothing about the kernel's behaviour.
         refuse_failure_of_kvm(guest, ready.settings.accel, execution)
         execution.phases = {"prepare": attempt.prepared, **execution.phases}
         from rig.run.document import Phase
 
         with execution.phase("judge", progress):
             run = _judged(ready, opened, execution)
+        # After the judgement, which writes timeline.csv. run.json cannot hold its own digest and is written last.
         files = digest_files(opened.directory)
         run = run.model_copy(
             update={

@@ -70,20 +70,20 @@ def _info_block(size: int) -> bytes:
     """
     head = struct.pack(
         "<16s16s16sIHHQQIIIIIH",
-        b"NVDIMM_PFN_INFO\0",
-        b"rig" * 5 + b"\0",
-        bytes(16),
-        0,
-        1,
-        4,
-        ALIGNMENT,
-        (size - ALIGNMENT) // BLOCK,
-        1,
-        0,
-        0,
-        ALIGNMENT,
-        BLOCK,
-        64,
+        b"NVDIMM_PFN_INFO\0",  # signature
+        b"rig" * 5 + b"\0",  # uuid
+        bytes(16),  # parent_uuid
+        0,  # flags
+        1,  # version_major
+        4,  # version_minor
+        ALIGNMENT,  # dataoff
+        (size - ALIGNMENT) // BLOCK,  # npfns
+        1,  # mode
+        0,  # start_pad
+        0,  # end_trunc
+        ALIGNMENT,  # align
+        BLOCK,  # page_size
+        64,  # page_struct_size: sizeof(struct page)
     ).ljust(BLOCK - 8, b"\0")
     return head + struct.pack("<Q", _fletcher64(head + bytes(8)))
 

@@ -232,6 +232,7 @@ class Store:
             # A recording rests on its snapshot, so that must outlive a power cut as the recording does.
             if kind not in UNSYNCED:
                 sync_tree(directory)
+            # Held before it can be found, so that no other rig evicts it before its maker has used it.
             hold(directory / MANIFEST)
             directory.rename(target)
             sync_directory(target.parent)

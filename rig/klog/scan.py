@@ -26,7 +26,8 @@ _SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap")
 def _words() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]:
     """Return (words, pairs) to search a block for.
 
-    A pair is (capitals, word): the word cannot occur in a block whose capital letters do not contain `capitals`.
+    A pair is (capitals, word), where `capitals` is a run of capital letters of the word. A block is searched for the
+    word only if that run is among the block's capital letters.
     """
     words = shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS)
     plain, capital = [], []

@@ -108,6 +108,7 @@ async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]
         return await session.record("ready", deadline)
     began = grew = time.monotonic()
     size = 0
+    # Later than the limits below, whose errors say whether the console was silent: prove.py tells its user by that.
     record = asyncio.ensure_future(session.record("ready", deadline.total + 60))
     try:
         while True:

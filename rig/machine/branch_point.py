@@ -240,6 +240,9 @@ async def _stopped(session: Session, deadline: float, scale: float) -> dict[str,
 
     deadline: host seconds until the record. scale: multiplies the other deadlines.
     """
+    # Both before the guest runs: a record that comes before somebody waits for it is not seen again. The agent reports
+    # it before it writes to the port (branch_here(), guest/agent/branch.c), but it comes through a pipe and the event
+    # through QMP, so that either may arrive first.
     said = asyncio.ensure_future(session.record("stop", deadline))
     held = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
     try:

@@ -39,7 +39,11 @@ def kernel_command_line(spec: GuestSpec) -> str:
     """
     words = [
         "console=ttyS0",
+        # devkmsg=on: otherwise the kernel drops what one process writes to /dev/kmsg beyond ten lines in five seconds,
+        # the agent's marks with it (devkmsg_write(), kernel/printk/printk.c; include/linux/ratelimit_types.h).
         "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
+        # After a panic the kernel restarts the machine at once if the time-out is negative (panic(), kernel/panic.c).
+        # With -no-reboot QEMU ends then, in place of a second boot in the same log.
         "panic=-1",
         # By default the kernel reserves 64 MB of bounce buffers (swiotlb) for DMA that this guest never does.
         "swiotlb=noforce",
@@ -116,6 +120,8 @@ def _memory(spec: GuestSpec, wiring: Wiring) -> list[str]:
     Root and payload are NVDIMMs. Access to them is a memory access, not I/O, so a replay needs no record of it. Their
     sizes do not count towards -m.
     """
+    # QEMU places the NVDIMMs in a region of maxmem minus -m, with 1 GiB more for each slot's alignment
+    # (pc_get_device_memory_range(), hw/i386/pc.c). So 2 GiB must hold root, payload and continuation.
     slots = 2 + len(spec.layers) + (spec.continuation_size > 0)
     maxmem = spec.memory + (2 << 30) + sum(layer.size for layer in spec.layers)
     ram = []
@@ -168,6 +174,9 @@ def memory_is_a_file(spec: GuestSpec) -> bool:
 
 
 def _backend(name: str, path: Path | None, size: int) -> str:
+    # share=on: x-ignore-shared then leaves the NVDIMM out of a snapshot (ramblock_is_ignored(), migration/ram.c), and
+    # all guests map the same pages of the host's page cache. QEMU takes a read-only file only for a device
+    # with unarmed=on (nvdimm_prepare_memory_region(), hw/mem/nvdimm.c).
     return f"memory-backend-file,id={name},mem-path={_escaped(path)},size={size},share=on,readonly=on"
 
 

@@ -15,6 +15,7 @@ import gdb
 
 PAGE = 4096
 PAGE_KB = 4
+# _PAGE_PRESENT and _PAGE_PSE of arch/x86/include/asm/pgtable_types.h; the bits of an entry that are an address.
 PRESENT = 1
 HUGE = 1 << 7
 FRAME_MASK = 0x000FFFFFFFFFF000

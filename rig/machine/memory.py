@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.disk import cannot_write, disk_full
+from rig.disk import disk_full
 from rig.errors import RigError
 from rig.extras import lacking
 from rig.image.elf import symbol_addresses
-from rig.image.hosttools import run_tool, tool
-from rig.image.programs import started_program
-from rig.image.sparse import write_sparse
+from rig.image.hosttools import run_tool
+from rig.image.unpack import unpack_zst
 from rig.machine.gdbstub import DebugPort
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.session import Session
@@ -114,22 +112,8 @@ def unpack_dump(packed: Path, into: Path, memory: int) -> Path:
     Raises RigError for a damaged file, for one that is larger than the dump of such a guest, and for a full disk.
     """
     target = into / "dump"
-    command: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
     most = min(memory, LARGEST_MEMORY) + BESIDE_MEMORY
-    size = 0
-    with started_program(command, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        try:
-            with target.open("wb", buffering=0) as file:
-                # An imported dump may be a decompression bomb.
-                while size <= most and (data := process.stdout.read(1 << 20)):
-                    write_sparse(file.fileno(), data)
-                    size += len(data)
-                file.truncate(size)
-        except OSError as error:
-            raise cannot_write("the unpacked dump", into, error) from error
-        whole = size <= most and process.wait() == 0
-    if not whole:
+    if not unpack_zst(packed, target, most, what="the unpacked dump"):
         raise RigError(
             "the dump of the guest's memory is damaged", where=packed, remedy="run it again, or import it again"
         )

@@ -79,6 +79,8 @@ async def running_qemu(
     small_pages: whether to disable transparent huge pages for QEMU.
     Raises RigError when QEMU cannot be started.
     """
+    # A session of its own for QEMU and for the guardian: Ctrl-C signals the terminal's whole foreground process group.
+    # rig alone is to get it, to end the guest in order; the guardian has to outlive rig.
     with stderr.open("wb") as words, without_huge_pages() if small_pages else contextlib.nullcontext():
         try:
             process = subprocess.Popen(

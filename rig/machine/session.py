@@ -234,6 +234,8 @@ async def started(
             session.collect(line, listeners)
 
     channel = Channel(out / "events.jsonl", on_line, records_before, listeners.on_events)
+    # All of them before QEMU starts: it connects to the socket and opens the pipes while it reads its command line, and
+    # ends where one of them is missing.
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()
@@ -253,6 +255,7 @@ async def started(
         if shell is not None:
             shell.close()
         await monitor.close()
+        # It joins the thread that reads the console, which must not hold up the event loop.
         await asyncio.to_thread(console.close)
 
 

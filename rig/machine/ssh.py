@@ -120,6 +120,7 @@ class Shell:
             for target, source in files.items():
                 data = source.read_bytes()
                 with sftp.open(target, "wb") as file:
+                    # Without it paramiko waits for the server's answer to each block of 32 KiB.
                     file.set_pipelined(True)
                     file.write(data)
                 sftp.chmod(target, 0o755)

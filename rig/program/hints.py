@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from rig.program.kernel_features import lacking_feature
+from rig.program.kernel_features import Configuration, lacking_feature
 from rig.program.request import ProgramRequest
 
 if TYPE_CHECKING:
@@ -26,12 +25,9 @@ def hint_for(
     argv: tuple[str, ...],
     outcome: Outcome,
     evidence: Evidence,
-    configuration: Callable[[], tuple[str, Mapping[str, str]]] = lambda: ("", {}),
+    configuration: Configuration = lambda: ("", {}),
 ) -> str:
-    """Return a suggestion for the user, or an empty text if rig has none.
-
-    configuration: returns the name of the guest's kernel and its options, none where they are not known.
-    """
+    """Return a suggestion for the user, or an empty text if rig has none."""
     if outcome.status == 127 and outcome.problem:
         return _where_it_is(request, argv[0])
     if outcome.status == 126 and outcome.problem:
@@ -47,9 +43,7 @@ def hint_for(
             )
         if found := LIBRARY.search(text):
             return f"copy the library that it opens while it runs: --copy {found[1]}:/usr/lib/x86_64-linux-gnu/"
-    kernel, options = configuration()
-    lines = (str(line.get("text", "")) for line in evidence.records.of("line"))
-    return lacking_feature(lines, options, kernel) if options else ""
+    return lacking_feature((str(line.get("text", "")) for line in evidence.records.of("line")), configuration)
 
 
 def _where_it_is(request: ProgramRequest, program: str) -> str:

@@ -8,12 +8,16 @@ guest did not load with EOPNOTSUPP, ENODEV or EAFNOSUPPORT. The program prints t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from rig.sanitize import plain
 
-__all__ = ["FEATURES", "Feature", "lacking_feature"]
+__all__ = ["FEATURES", "Configuration", "Feature", "lacking_feature"]
+
+Configuration = Callable[[], tuple[str, Mapping[str, str]]]
+"""Returns the name of the guest's kernel, for messages, and its options; no options where they are not known."""
 
 
 @dataclass(frozen=True)
@@ -71,24 +75,29 @@ MOST_LINES = 2000
 LONGEST = 500
 
 
-def lacking_feature(lines: Iterable[str], config: Mapping[str, str], kernel: str) -> str:
+def lacking_feature(lines: Iterable[str], configuration: Configuration) -> str:
     """Return a sentence on the first feature that a failed program named and its kernel lacks, or an empty text.
 
     lines: what the program printed.
-    config: option -> value of the kernel's configuration.
-    kernel: its name, for the sentence.
+    configuration: called only if a line names a feature, as it reads the kernel's file.
     """
-    for number, text in enumerate(lines):
+    named = list(_named_features(lines))
+    kernel, options = configuration() if named else ("", {})
+    if not options:
+        return ""
+    lacking = ((feature, options.get(feature.option)) for feature in named)
+    return next((_sentence(feature, value, kernel) for feature, value in lacking if value != "y"), "")
+
+
+def _named_features(lines: Iterable[str]) -> Iterator[Feature]:
+    """Yield the features that a failure's lines name, in the order in which they were printed."""
+    for text in islice(lines, MOST_LINES):
         line = text[:LONGEST]
-        if number == MOST_LINES:
-            break
         if not FAILED.search(line):
             continue
         for feature in (*_filesystem(line), *FEATURES):
-            value = config.get(feature.option)
-            if value != "y" and re.search(feature.words, line, re.IGNORECASE):
-                return _sentence(feature, value, kernel)
-    return ""
+            if re.search(feature.words, line, re.IGNORECASE):
+                yield feature
 
 
 def _filesystem(line: str) -> tuple[Feature, ...]:

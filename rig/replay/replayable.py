@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.disk import cannot_write
 from rig.errors import RigError
 from rig.image.digest import digest_file
-from rig.image.hosttools import tool
-from rig.image.programs import started_program
-from rig.image.sparse import write_sparse
 from rig.image.store import Store
+from rig.image.unpack import unpack_zst
 from rig.machine.branch_point import find_branch_point, imported_branch_point
 from rig.machine.identity import differences, identity_of
 from rig.machine.qemu import Qemu
@@ -264,19 +260,7 @@ def unpack_continuation(replayable: Replayable, into: Path) -> Path | None:
 
 
 def _unpack(packed: Path, target: Path, size: int, expected: str) -> Path:
-    unpack: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
-    try:
-        with target.open("wb", buffering=0) as file, started_program(unpack, stderr=subprocess.DEVNULL) as process:
-            assert process.stdout is not None
-            # An imported image may be a decompression bomb, so no more than the recorded size is read.
-            left = size
-            while left and (data := process.stdout.read(min(left, 1 << 20))):
-                write_sparse(file.fileno(), data)
-                left -= len(data)
-            file.truncate(size - left)
-    except OSError as error:
-        raise cannot_write(f"the {target.name}", target.parent, error) from error
-    if digest_file(target) != expected:
+    if not unpack_zst(packed, target, size, what=f"the {target.name}") or digest_file(target) != expected:
         raise RigError(
             f"the {target.name} was changed after the run: its SHA-256 differs",
             where=packed,

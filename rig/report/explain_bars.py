@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -10,10 +11,12 @@ from rig.klog.explain.explanation import Bar, Picture
 from rig.klog.explain.words import size
 from rig.sanitize import plain
 
-__all__ = ["picture_table"]
+__all__ = ["picture_lines", "picture_table"]
 
 _WIDTH = 26
 _LABEL = 30
+_GAP = "  "
+"""What stands between the columns of a table of rich's with its usual padding."""
 
 
 def picture_table(picture: Picture, *, indent: int) -> Table:
@@ -27,13 +30,34 @@ def picture_table(picture: Picture, *, indent: int) -> Table:
     table.add_column(no_wrap=True, width=_WIDTH)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, style="dim")
+    for row in _rows(picture, indent):
+        table.add_row(*row)
+    return table
+
+
+def picture_lines(picture: Picture, *, indent: int) -> Text:
+    """Return the lines of picture_table() without colours, for what is not a terminal.
+
+    Rich takes 6 ms of CPU time to lay out the two tables of a report, and a log may have ten thousand reports.
+    """
+    rows = _rows(picture, indent)
+    label_width = min(max((cell_len(label.plain) for label, *_ in rows), default=0), indent + _LABEL)
+    size_width = max((len(amount) for _, _, amount, _ in rows), default=0)
+    lines = []
+    for label, bar, amount, names in rows:
+        label.truncate(label_width, overflow="ellipsis", pad=True)
+        lines.append(_GAP.join((label.plain, bar.plain.ljust(_WIDTH), amount.rjust(size_width), names)))
+    return Text("\n".join(lines))
+
+
+def _rows(picture: Picture, indent: int) -> list[tuple[Text, Text, str, str]]:
+    rows = []
     for bar in picture.bars:
         marks = [f"{name} {size(value)}" for name, value in bar.marks[:1]]
         marks += [f"▒ {size(value)} {name}" for name, value in bar.parts]
-        table.add_row(
-            Text(" " * indent + plain(bar.label)), _bar(bar, bar.whole(picture)), size(bar.value_kb), ", ".join(marks)
-        )
-    return table
+        label = Text(" " * indent + plain(bar.label))
+        rows.append((label, _bar(bar, bar.whole(picture)), size(bar.value_kb), ", ".join(marks)))
+    return rows
 
 
 def _bar(bar: Bar, whole: int) -> Text:

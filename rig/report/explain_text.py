@@ -16,7 +16,7 @@ from rig.klog.explain.explanation import Explanation, Sentence
 from rig.klog.explain.silent import SILENT_KILLERS
 from rig.klog.explain.stalled import stalled_on_memory
 from rig.klog.explain.storms import storms
-from rig.report.explain_bars import picture_table
+from rig.report.explain_bars import picture_lines, picture_table
 from rig.sanitize import plain
 
 __all__ = ["events_table", "print_explanation", "print_nothing_found", "print_silent_killers", "print_storms"]
@@ -80,7 +80,7 @@ def _print_pictures(console: Console, explanation: Explanation) -> None:
     for picture in explanation.pictures:
         console.print()
         console.print(_indented(Text(picture.title, style="table.title")))
-        console.print(picture_table(picture, indent=2))
+        console.print((picture_table if console.is_terminal else picture_lines)(picture, indent=2))
 
 
 def _print_checks(console: Console, explanation: Explanation) -> None:

@@ -219,6 +219,7 @@ def _runs(record: Record) -> list[Run] | None:
         return None
     found: list[Run] = []
     for run in runs:
+        # type() and not isinstance(): JSON's true is an int for isinstance().
         if not (isinstance(run, list) and len(run) == 2 and type(run[0]) is int and run[0] > 0 and run[1] in STATES):
             return None
         found.append((run[0], run[1]))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -40,6 +41,20 @@ PAGE_KB = 4
 MEMORY, IO, HEARTBEAT = "memory pressure", "I/O pressure", "heartbeat"
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Two consecutive samples. counts: the growth of the counters between them."""
+
+    before: Record
+    after: Record
+    counts: Mapping[str, float]
+
+    @cached_property
+    def waited(self) -> dict[str, float]:
+        """Seconds that were lost, by source."""
+        return _waited(self.before, self.after, self.counts)
+
+
 @dataclass
 class _Span:
     """Consecutive samples between which the programs were stalled."""
@@ -50,11 +65,11 @@ class _Span:
     counts: dict[str, float] = field(default_factory=dict)
     waiting: dict[str, float] = field(default_factory=dict)
 
-    def add(self, before: Record, after: Record, waited: Mapping[str, float]) -> None:
-        self.end = after["t"]
-        _add(self.waited, waited)
-        _add(self.counts, _grown(before, after))
-        _add(self.waiting, _waiting(before, after))
+    def add(self, step: _Step) -> None:
+        self.end = step.after["t"]
+        _add(self.waited, step.waited)
+        _add(self.counts, step.counts)
+        _add(self.waiting, _waiting(step.before, step.after))
 
 
 def find_stalls(records: Records) -> tuple[Stall, ...]:
@@ -65,15 +80,15 @@ def find_stalls(records: Records) -> tuple[Stall, ...]:
 def _spans(samples: Sequence[Record]) -> Iterator[_Span]:
     span: _Span | None = None
     for before, after in pairwise(samples):
+        step = _Step(before, after, _grown(before, after))
         length = after["t"] - before["t"]
-        waited = _waited(before, after) if length > 0 else {}
-        if max(waited.values(), default=0.0) < SHARE * length or length <= 0:
+        if length <= 0 or max(step.waited.values()) < SHARE * length:
             if span is not None:
                 yield span
             span = None
             continue
         span = span or _Span(before["t"], after["t"])
-        span.add(before, after, waited)
+        span.add(step)
     if span is not None:
         yield span
 
@@ -107,9 +122,11 @@ def _cause(span: _Span, length: float, source: str) -> Any:
     return "io"
 
 
-def _waited(before: Record, after: Record) -> dict[str, float]:
-    """Return how many seconds of the span between two samples were lost, by source."""
-    counts = _grown(before, after)
+def _waited(before: Record, after: Record, counts: Mapping[str, float]) -> dict[str, float]:
+    """Return how many seconds of the span between two samples were lost, by source.
+
+    counts: the growth of the counters between them.
+    """
     again = counts["read_kb"] > 0 and PAGE_KB * counts["refault"] >= AGAIN * counts["read_kb"]
     late = {name: max(0.0, _late(after, name) - _late(before, name)) for name in ("pages", "file")}
     return {

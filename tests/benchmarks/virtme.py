@@ -62,30 +62,35 @@ def prepared(directory: Path, parts: Parts) -> Path:
     return kernel
 
 
+def guest_output(directory: Path, kernel: Path, script: str) -> str:
+    """Run a script in a guest of virtme-ng and return what it printed. No process of it is left, also after a time-out."""
+    words = [
+        str(directory / "venv" / "bin" / "virtme-run"), "--kimg", str(kernel), "--mods", "auto", "--memory", MEMORY,
+        "--cpus", "1", "--disable-kvm", "--busybox", str(directory / "root" / "bin" / "busybox"),
+        "--script-sh", script,
+    ]  # fmt: skip
+    path = f"{directory / 'bin'}:{os.environ['PATH']}"
+    process = subprocess.Popen(
+        words, env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        return process.communicate(timeout=LONGEST)[0]
+    except subprocess.TimeoutExpired:
+        return f"nothing came of it within {LONGEST} s"
+    finally:
+        # Its QEMU and its virtiofsd are of its group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def with_virtme(directory: Path, kernel: Path, programs: Path, hogs: list[str]) -> float:
     """Run each point in a guest of its own and return the host seconds of all. An OOM must have come in each."""
     script = shutil.copy(Path(__file__).with_name("virtme_point.sh"), directory / "point.sh")
     began = time.perf_counter()
     for hog in hogs:
-        words = [
-            str(directory / "venv" / "bin" / "virtme-run"), "--kimg", str(kernel), "--mods", "auto", "--memory", MEMORY,
-            "--cpus", "1", "--disable-kvm", "--busybox", str(directory / "root" / "bin" / "busybox"),
-            "--script-sh", f"bash {script} {programs} {PARENT} {STEP} {hog}",
-        ]  # fmt: skip
-        path = f"{directory / 'bin'}:{os.environ['PATH']}"
-        process = subprocess.Popen(
-            words, env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
-        try:
-            output, _ = process.communicate(timeout=LONGEST)
-        except subprocess.TimeoutExpired:
-            output = f"nothing came of it within {LONGEST} s"
-        finally:
-            # Its QEMU and its virtiofsd are of its group.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        output = guest_output(directory, kernel, f"bash {script} {programs} {PARENT} {STEP} {hog}")
         if "Out of memory: Killed" not in output:
             raise SystemExit(f"virtme-ng, hog={hog}: no OOM\n{output[-2000:]}")
     return time.perf_counter() - began

@@ -89,6 +89,28 @@ SIGNALS = [
 ]
 
 
+@pytest.mark.parametrize(("number", "status", "line"), SIGNALS)
+def test_signal_within_a_string_of_code_gives_the_same_status(
+    number: signal.Signals, status: int, line: str, tmp_path: Path
+) -> None:
+    """dataclasses and namedtuples run strings of code while rig's modules are imported."""
+    (tmp_path / "held.py").write_text(
+        "import rig.cli.app as app\nfrom rig.cli import main\n"
+        f"app.run_command = lambda: exec('import os; os.kill(os.getpid(), {int(number)})')\nmain()\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(rig.__file__).parents[1])])
+
+    done = subprocess.run(
+        [sys.executable, "-m", "held"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (status, line)
+
+
 def _compiler(tmp_path: Path) -> None:
     """A make that tells that it has begun, and does not end."""
     make = tmp_path / "bin/make"
@@ -134,7 +156,7 @@ def test_signal_ends_rig_and_what_it_started_with_a_line_and_leaves_nothing(
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         try:
-            _begun(tmp_path / "child")
+            _begun(tmp_path / "begun")
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
         finally:

@@ -8,9 +8,10 @@ import io
 import pytest
 from rich.console import Console
 
-from rig.cli import waiting
+from rig.cli import app, waiting
 from rig.cli.build_progress import BuildProgress
 from rig.cli.waiting import Waiting
+from rig.image import cache_lock
 from rig.image.buildroot.make import Step
 
 MB = 1 << 20
@@ -44,3 +45,33 @@ def test_build_says_how_many_packages_are_left_and_for_how_long() -> None:
         progress.step(Step(package, "1.0", "Extracting"), 60.0 * number)
 
     assert str(progress.status.status) == "  2:00  dropbear 1.0: Extracting  package 3 of 12, about 10 min left"
+
+
+class Waits:
+    """A command that waits for another rig process."""
+
+    def get_params(self, context: object) -> list[object]:
+        return []
+
+    def main(self, **_: object) -> None:
+        cache_lock.logger.warning(cache_lock.WAITING, "a lock")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run overcommit-oops", True),
+        ("run overcommit-oops -q", False),
+        ("verify --quiet", False),
+        ("exec -- grep -q x", True),
+        ("exec -q -- true", False),
+    ],
+)
+def test_wait_for_another_rig_is_said_unless_quiet(
+    words: str, said: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app.typer.main, "get_command", lambda _: Waits())
+
+    assert app._run(words.split()) == 0
+
+    assert bool(caplog.messages) == said

@@ -573,56 +573,48 @@ def test_what_is_no_condition_is_found_before_the_plan_runs(build, tmp_path, con
     assert "is not a condition" in done.stderr
 
 
-def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_plan, tmp_path):
-    # The kernel gives the list of a task's children a page at a time, some 700 of them.
-    source = tmp_path / "many.py"
+def forked(directory: Path, count: int, ending: int = 0) -> tuple[str, ...]:
+    """Return the steps that fork `count` children of one program and take the sample `all`.
+
+    ending: of these children, that end once the program is continued; it prints `ended` then.
+    """
+    source = directory / "many.py"
     source.write_text(
-        "import os, time\n"
-        "agent, (end, held) = os.getppid(), os.pipe()\n"
-        "for _ in range(1500):\n"
+        "import os, signal, time\n"
+        "agent, (first, go), (end, held) = os.getppid(), os.pipe(), os.pipe()\n"
+        f"for number in range({count}):\n"
         "    if os.fork() == 0:\n"
-        "        os.close(held)\n"
-        "        os.read(end, 1)\n"  # until the parent is gone
+        "        os.close(held), os.close(go)\n"
+        f"        os.read(first if number < {ending} else end, 1)\n"  # until the parent has closed its end, or is gone
         "        os._exit(0)\n"
         "print('forked', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "os.close(go)\n"
+        f"for _ in range({ending}):\n"
+        "    os.wait()\n"
+        "print('ended', flush=True)\n"
         "while os.getppid() == agent:\n"
         "    time.sleep(0.05)\n"
     )
-
-    run = run_plan(
+    return (
         step("spawn", "program=p", "arg=/usr/bin/env", "arg=python3", "arg=-S", f"arg={source}"),
         step("wait_line", "program=p", "text=forked", "timeout=60"),
         step("sample", "label=all"),
     )
+
+
+def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_plan, tmp_path):
+    # The kernel gives the list of a task's children a page at a time, some 700 of them.
+    run = run_plan(*forked(tmp_path, 1500))
 
     sample = run.of("sample")[0]
     assert len(sample["procs"]) + sample["procs_left_out"] == 1501
 
 
 def test_processes_are_watched_once_others_have_ended(run_plan, tmp_path):
-    source = tmp_path / "many.py"
-    source.write_text(
-        "import os, time\n"
-        "agent, (first, go), (end, held) = os.getppid(), os.pipe(), os.pipe()\n"
-        "for number in range(200):\n"
-        "    if os.fork() == 0:\n"
-        "        os.close(held), os.close(go)\n"
-        "        os.read(first if number < 150 else end, 1)\n"
-        "        os._exit(0)\n"
-        "print('forked', flush=True)\n"
-        "time.sleep(1)\n"
-        "os.close(go)\n"
-        "for _ in range(150):\n"
-        "    os.wait()\n"
-        "print('ended', flush=True)\n"
-        "while os.getppid() == agent:\n"
-        "    time.sleep(0.05)\n"
-    )
-
     run = run_plan(
-        step("spawn", "program=p", "arg=/usr/bin/env", "arg=python3", "arg=-S", f"arg={source}"),
-        step("wait_line", "program=p", "text=forked", "timeout=60"),
-        step("sample", "label=all"),
+        *forked(tmp_path, 200, ending=150),
+        step("signal", "program=p", "comm=python3", "signal=CONT"),
         step("wait_line", "program=p", "text=ended", "timeout=60"),
         step("sample", "label=rest"),
     )

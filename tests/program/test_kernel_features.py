@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from rig.program.kernel_features import FEATURES, lacking_feature
+
+
+def lacking(lines: list[str], options: Mapping[str, str]) -> str:
+    return lacking_feature(lines, lambda: ("debian:sid", options))
 
 
 @pytest.mark.parametrize(
@@ -25,8 +31,8 @@ def test_option_that_is_not_built_in_is_named(line: str, option: str) -> None:
     everything_else = {feature.option: "y" for feature in FEATURES}
     everything_else.pop(option, None)
 
-    assert f"CONFIG_{option} is not set there" in lacking_feature(["starting", line], everything_else, "debian:sid")
-    assert f"CONFIG_{option} is a module" in lacking_feature([line], everything_else | {option: "m"}, "debian:sid")
+    assert f"CONFIG_{option} is not set there" in lacking(["starting", line], everything_else)
+    assert f"CONFIG_{option} is a module" in lacking([line], everything_else | {option: "m"})
 
 
 @pytest.mark.parametrize(
@@ -38,4 +44,17 @@ def test_option_that_is_not_built_in_is_named(line: str, option: str) -> None:
     ],
 )
 def test_nothing_is_named_without_a_missing_option(line: str) -> None:
-    assert lacking_feature([line], {"IO_URING": "y"}, "debian:sid") == ""
+    assert lacking([line], {"IO_URING": "y"}) == ""
+
+
+def test_configuration_is_looked_up_only_where_a_line_names_a_feature() -> None:
+    looked_up: list[str] = []
+
+    def configuration() -> tuple[str, Mapping[str, str]]:
+        looked_up.append("")
+        return "debian:sid", {}
+
+    assert lacking_feature(["Operation not permitted", "io_uring is fine"], configuration) == ""
+    assert looked_up == []
+    assert lacking_feature(["io_uring: Function not implemented"], configuration) == ""
+    assert looked_up == [""]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from rig.cure.cure import Cure, Result
@@ -10,6 +11,7 @@ from rig.cure.outcome import Outcome
 from rig.cure.treatments import Dose, Treatment
 from rig.cure.trial import Tried
 from rig.report.html.cure_page import cure_report
+from rig.report.html.links import link_beside
 from rig.run.document import Run
 from tests.cure.test_outcome import CONTROL
 
@@ -24,6 +26,10 @@ def tried(root: Path, number: int, text: str) -> Tried:
 
 def result(works: Tried, outcome: Outcome, fails: Tried | None = None) -> Result:
     return Result(Treatment("x", works.dose.text, (works.dose,)), outcome, works, 3, 3, fails, 5)
+
+
+def no_link(run: str) -> str | None:
+    return None
 
 
 def test_page_has_each_remedy_with_its_run_and_escapes_what_the_guest_wrote(tmp_path: Path) -> None:
@@ -44,12 +50,28 @@ def test_page_has_each_remedy_with_its_run_and_escapes_what_the_guest_wrote(tmp_
         42.0,
     )
 
-    page = cure_report(found)
+    page = cure_report(found, no_link)
 
     assert "prevented" in page
     assert "swap=128M" in page
     assert "2 MB more memory" in page
-    assert page.count("../20261125-") == 3
+    assert page.count("rig report 20261125-") == 3
     assert "another died: &lt;script&gt;" in page
     assert "<b>190M" not in page
     assert "memory=1T" in page
+
+
+def test_each_link_of_a_page_that_lies_anywhere_leads_to_a_report(tmp_path: Path) -> None:
+    runs, page = tmp_path / "state" / "runs", tmp_path / "pages" / "cure.html"
+    runs.mkdir(parents=True)
+    page.parent.mkdir()
+    works = tried(runs, 1, "swap=256M")
+    found = Cure(
+        tried(runs, 0, "nothing changed"), "hog was killed", 3, 3, (result(works, Outcome("prevented")),), (), (), (), 1.0
+    )  # fmt: skip
+    (runs / works.run / "report.html").write_text("")
+
+    page.write_text(cure_report(found, link_beside(page.parent, runs_of=runs)))
+
+    links = re.findall(r'href="([^#"]+)"', page.read_text())
+    assert [(page.parent / link).resolve() for link in links] == [runs / works.run / "report.html"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -55,8 +56,9 @@ def test_page_shows_each_future_and_escapes_what_the_guest_wrote(tmp_path: Path)
         (tmp_path / each.id).mkdir()
         (tmp_path / each.id / "run.json").write_text(each.model_dump_json())
 
-    page = tree_report(runs, tmp_path)
+    page = tree_report(runs, tmp_path, lambda run: f"{run}.html" if run == names[1] else None)
 
     assert "vm.swappiness=0" in page
     assert "<script>" not in page
     assert page.count("<section") == 4
+    assert re.findall(r'href="([^#"]+)"', page) == [f"{names[1]}.html"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rig.report.cure import costs_of, outcome_text
 from rig.report.html.environment import environment, stylesheet
-from rig.report.html.tree_page import ShownRun, show_run
+from rig.report.html.tree_page import Link, ShownRun, show_run
 
 if TYPE_CHECKING:
     from rig.cure.cure import Cure, Result
@@ -31,9 +31,12 @@ class _Row:
     shown: ShownRun | None
 
 
-def cure_report(found: Cure) -> str:
-    """Return the page, which is to lie in a directory beside those of the runs. Raises RigError for a damaged run."""
-    control = _shown(found.control)
+def cure_report(found: Cure, link: Link) -> str:
+    """Return the page. Raises RigError for a damaged run.
+
+    link: see links.py.
+    """
+    control = _shown(found.control, link)
     timings = f"{found.failed} of {found.of}"
     first = _Row("the failure", "nothing changed", "", timings, "", found.control.run, control)
     return (
@@ -46,7 +49,7 @@ def cure_report(found: Cure) -> str:
             failed=found.failed,
             of=found.of,
             seconds=found.seconds,
-            rows=[first, *(_row(result) for result in found.results)],
+            rows=[first, *(_row(result, link) for result in found.results)],
             bounds=found.bounds,
             not_played=found.not_played,
             left=found.left,
@@ -54,17 +57,17 @@ def cure_report(found: Cure) -> str:
     )
 
 
-def _row(result: Result) -> _Row:
+def _row(result: Result, link: Link) -> _Row:
     fails = result.fails.dose.text if result.fails is not None else ""
     return _Row(
         outcome_text(result), result.works.dose.text, fails, f"{result.agree} of {result.of}", costs_of(result),
-        result.works.run, _shown(result.works),
+        result.works.run, _shown(result.works, link),
     )  # fmt: skip
 
 
-def _shown(tried: Tried) -> ShownRun | None:
+def _shown(tried: Tried, link: Link) -> ShownRun | None:
     from rig.run.directory import read_run
 
     if tried.directory is None:
         return None
-    return show_run(read_run(tried.directory), Path(tried.directory).parent)
+    return show_run(read_run(tried.directory), Path(tried.directory).parent, link)

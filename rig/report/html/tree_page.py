@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,12 @@ from rig.report.plots.timeline import Timeline, timeline
 if TYPE_CHECKING:
     from rig.run.document import Claimed, Run
 
-__all__ = ["ShownRun", "show_run", "tree_report"]
+__all__ = ["Link", "ShownRun", "show_run", "tree_report"]
 
 MOST_RUNS = 100
+
+Link = Callable[[str], str | None]
+"""Of a run's id: where its report is, as seen from the page, or None."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +30,33 @@ class ShownRun:
     """A run on the page.
 
     drawn: its memory over time, or None for a run without samples.
+    link: where its report is, as seen from the page; None where there is none.
     at: where on the time axis it was branched off, from 0 to 1; None for the first run.
     """
 
     run: Run
     outcome: str
-    link: str
+    link: str | None
     drawn: DrawnPanel | None
     ticks: tuple[tuple[float, str], ...]
     at: float | None
     not_held: tuple[Claimed, ...]
 
 
-def tree_report(runs: Sequence[Run], root: Path) -> str:
+def tree_report(runs: Sequence[Run], root: Path, link: Link) -> str:
     """Return the page.
 
     runs: of one tree, the first of them at its top.
-    root: the directory of the runs' directories; the page is in a directory beside them.
+    root: the directory of the runs' directories.
+    link: see links.py.
     Raises RigError for a run that cannot be read.
     """
-    shown = [show_run(run, root) for run in runs[:MOST_RUNS]]
+    shown = [show_run(run, root, link) for run in runs[:MOST_RUNS]]
     template = environment().get_template("tree.html.j2")
     return template.render(css=stylesheet(), top=runs[0], runs=shown, left_out=len(runs) - len(shown))
 
 
-def show_run(run: Run, root: Path) -> ShownRun:
+def show_run(run: Run, root: Path, link: Link) -> ShownRun:
     """Return a run as a page shows it. Raises RigError for a run that cannot be read."""
     source = read_source(root / run.id)
     line = timeline(run, source.records, source.oom_event)
@@ -59,7 +64,7 @@ def show_run(run: Run, root: Path) -> ShownRun:
     return ShownRun(
         run=run,
         outcome=outcome_of(run),
-        link=f"../{run.id}/report.html",
+        link=link(run.id),
         drawn=panels[0] if panels else None,
         ticks=_ticks(line) if line else (),
         at=line.scale.place(run.branch.time) if line and run.branch else None,
