@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["cannot_write", "disk_full", "is_full"]
+__all__ = ["FULL", "cannot_write", "disk_full", "is_full"]
 
 LITTLE = 1 << 20
 """Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""

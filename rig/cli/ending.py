@@ -47,9 +47,9 @@ class OutputLost:
 
 
 def watch_signals() -> None:
-    """Let SIGTERM and SIGHUP interrupt as SIGINT does, and let each of them end the programs that rig has started.
+    """Let SIGTERM and SIGHUP interrupt as SIGINT does, and let all three end the programs that rig has started.
 
-    A thread does the latter: the main one may be waiting for a thread that waits for such a program.
+    A thread ends the programs, because the main thread may be waiting for a thread that waits for one of them.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(writing, False)
@@ -57,7 +57,7 @@ def watch_signals() -> None:
     threading.Thread(target=_note, args=(reading,), name="signals", daemon=True).start()
     logging.getLogger("asyncio").addFilter(_is_no_interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # nohup means it.
+        # nohup(1) starts rig with SIGHUP ignored: it stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 

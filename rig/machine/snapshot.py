@@ -197,6 +197,6 @@ def kernel_head(kernel: Path) -> bytes:
         if len(start) < 0x206 or start[0x202:] != b"HdrS":
             return b""
         file.seek(0)
-        # x86_load_linux() (hw/i386/x86.c) takes setup_sects and one sector more as the setup, with 4 for a setup_sects
-        # of 0, refuses a file that is shorter, and loads the rest as the kernel: here that is one sector.
+        # The setup has setup_sects + 1 sectors, and a setup_sects of 0 stands for 4. x86_load_linux() (hw/i386/x86.c)
+        # refuses a file that is shorter than its setup. It loads the rest as the kernel, which here is one sector.
         return file.read(((start[0x1F1] or 4) + 2) * 512)

@@ -104,7 +104,7 @@ async def replay(
     def feed(comparison: Comparison, data: bytes) -> None:
         comparison.feed(data)
         if comparison.difference is not None:
-            # The listeners are called in the threads that read the pipes.
+            # on_console is called in the thread that reads the console, and an asyncio.Event is not thread-safe.
             loop.call_soon_threadsafe(parted.set)
 
     listeners = Listeners(

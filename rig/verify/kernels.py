@@ -55,16 +55,17 @@ async def verify_kernel(
 ) -> Verified:
     """Run the checks on a kernel and return the result of each, in their order.
 
-    For a kernel that is not available the result has only the reason. A guest that breaks affects only its own checks.
+    The result of a kernel that is not available holds only the reason. A guest that breaks affects only its own checks.
     Raises RigError when rig itself cannot run guests.
     """
     began = time.monotonic()
     store = store or Store()
-    # Compile first: an error of the compiler is raised here and is not a result of a kernel.
+    # Compile first, so that a compiler error is raised and does not make each kernel unavailable.
     await asyncio.to_thread(build_guest_code, store)
     try:
         parts = await asyncio.to_thread(find_parts, store, kernel, None)
     except RigError as error:
+        # A usage error is the caller's: a name that is not a kernel's. Anything else is of this kernel alone.
         if error.status != RigError.status:
             raise
         return Verified(kernel or "", unavailable=str(error))

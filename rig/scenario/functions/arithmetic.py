@@ -107,7 +107,7 @@ def available_at(evidence: Evidence, label: str, zones: str = "zones") -> int:
 
 @function("records", "swapped_out('writing-starts') == 0")
 def swapped_out(evidence: Evidence, label: str) -> int:
-    """bytes of swap that were taken from that sample to the first OOM's report"""
+    """bytes of swap that were taken between that sample and the first OOM's report"""
     ooms = evidence.ooms()
     if not ooms:
         raise AbsentEvent("there was no OOM")
@@ -116,7 +116,10 @@ def swapped_out(evidence: Evidence, label: str) -> int:
 
 
 def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
-    """Return a field of a process as the samples had it last, up to the first OOM (a zombie has few fields)."""
+    """Return the last value that a sample has of a process's field, up to the first OOM.
+
+    The last sample of a process may lack the field: a zombie has few of them.
+    """
     last: Any = None
     for sample in evidence.samples():
         for process in processes(sample):
@@ -125,7 +128,7 @@ def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
         if sample.get("label") == "oom":
             break
     if last is None:
-        raise MissingRecord(f"no sample tells the {field} of '{role}' ({pid})")
+        raise MissingRecord(f"no sample has the {field} of '{role}' ({pid})")
     return last
 
 
