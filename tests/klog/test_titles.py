@@ -168,6 +168,15 @@ MACHINES = {
 }
 
 
+@pytest.mark.parametrize("what", ["assert: race", "data-race"])
+def test_race_of_one_function_blames_it(what: str) -> None:
+    event = first(
+        [f"BUG: KCSAN: {what} in made_read+0x10/0x20", "race at unknown origin, with read to 0xffff8881001cb1e8"]
+    )
+
+    assert (event.title, event.function) == (f"KCSAN: {what} in made_read", "made_read")
+
+
 def test_arm_trace_without_a_line_above_it_is_read() -> None:
     event = first(
         [
