@@ -180,7 +180,7 @@ def test_processes_beyond_those_watched_are_counted_however_many_there_are(run_p
 def test_processes_are_watched_once_others_have_ended(run_plan, tmp_path):
     run = run_plan(
         *forked(tmp_path, 200, ending=150),
-        step("signal", "program=p", "comm=python3", "signal=CONT"),
+        step("signal", "program=p", "signal=CONT"),
         step("wait_line", "program=p", "text=ended", "timeout=60"),
         step("sample", "label=rest"),
     )
