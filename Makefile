@@ -97,8 +97,8 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 	$(PY) -m tests.article.write
 	$(PY) -m tests.klog.causes.write
 
-article: all-extras ## Make the runs anew that docs/article.md is written from, and write it
-	$(PY) -m tests.scenario.recorded
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it; RESUME=1 goes on where it was ended
+	$(PY) -m tests.scenario.recorded $(if $(RESUME),--resume)
 	$(PY) -m tests.article.host
 	$(PY) -m tests.article.write
 
@@ -108,8 +108,9 @@ lies: all-extras ## Run the scenarios that were written to mislead: each verdict
 faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
 	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
-verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated, on each kernel: none may pass
-	$(PY) -m rig.verify.mutants $(foreach kernel,$(KERNELS),--kernel $(kernel)) $(CHECKS)
+verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated, on each kernel: none may pass. RESUME=1 goes on
+	$(if $(RESUME),,rm -f build/mutants)
+	$(PY) -m rig.verify.mutants --kept build/mutants $(foreach kernel,$(KERNELS),--kernel $(kernel)) $(CHECKS)
 
 verify-recorded: all-extras ## Record anew what kernels report for the checks: make verify-recorded CHECKS="brk exit"
 	$(PY) -m rig.verify.recorded $(foreach name,$(CHECKS),--check $(name)) $(KERNELS)

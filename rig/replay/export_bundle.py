@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
-from rig.disk import cannot_write, disk_full
+from rig.disk import cannot_write, disk_full_of
 from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.entry import Entry
@@ -158,7 +158,7 @@ def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
                 broken = True
             words = zstd.stderr.read().decode(errors="replace").strip()
             status = zstd.wait()
-        if "No space left" in words:
-            raise disk_full(target.parent, detail=words)
+        if full := disk_full_of(words, target.parent):
+            raise full
         if status != 0 or broken:
             raise RigError("the archive could not be packed", where=target, detail=words)

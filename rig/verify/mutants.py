@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Mutants of the checks: each check measured with one of its conditions negated, which must not pass.
 
-`python -m rig.verify.mutants [--kernel KERNEL]… [CHECK…]`. A check that passes without the condition that its rule is
-about would pass on any kernel.
+`python -m rig.verify.mutants [--kernel KERNEL]… [--kept FILE] [CHECK…]`. A check that passes without the condition that
+its rule is about would pass on any kernel.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.experiment.capacity import Capacity
@@ -24,7 +24,10 @@ from rig.verify.check import Facts, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import PROGRAM, Lab, Task, measure
 
-__all__ = ["Mutant", "judge_mutant", "list_conditions", "main", "run_mutants"]
+__all__ = ["Kept", "Mutant", "judge_mutant", "list_conditions", "main", "run_mutants"]
+
+AT_ONCE = 48
+"""How many mutants are measured before they are reported and kept: what an interruption may cost."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,28 @@ class Mutant:
     title: str
     caught: bool
     why: str
+
+
+@dataclass
+class Kept:
+    """The mutants that were caught on one kernel, in a file of several calls. path: None keeps nothing."""
+
+    path: Path | None
+    kernel: str
+    titles: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.path is not None and self.path.exists():
+            lines = (line.split() for line in self.path.read_text().splitlines())
+            self.titles = {title for kernel, title in lines if kernel == self.kernel}
+
+    def add(self, mutants: Iterable[Mutant]) -> None:
+        """Keep those that were caught; the others are run again."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.writelines(f"{self.kernel} {mutant.title}\n" for mutant in mutants if mutant.caught)
 
 
 def list_conditions(program: Path) -> dict[str, list[str]]:
@@ -55,16 +80,28 @@ def judge_mutant(task: Task, facts: Facts) -> Mutant:
     return Mutant(task.title, caught, f"{result.status}: {result.why}" if caught else f"the check is {result.status}")
 
 
-async def run_mutants(kernel: str | None, names: Sequence[str]) -> list[Mutant]:
-    """Run every mutant of these checks on a kernel."""
+async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | None = None) -> list[Mutant]:
+    """Run every mutant of these checks on a kernel, but those that `kept` lists. Print each, and return them."""
     store = Store()
     program = (await asyncio.to_thread(build_guest_code, store)).programs[PROGRAM]
     parts = await asyncio.to_thread(find_parts, store, kernel, None)
-    lab = Lab(store, parts, runs_directory() / "verify" / new_run_id(), Capacity(None))
-    tasks = make_tasks(list_conditions(program), names)
-    measured = await measure(lab, tasks)
     release = parse_release(parts.kernel.release)
-    return [judge_mutant(task, Facts(measured[task.title], release)) for task in tasks]
+    caught = Kept(kept, parts.kernel.spec)
+    tasks = [task for task in make_tasks(list_conditions(program), names) if task.title not in caught.titles]
+    mutants: list[Mutant] = []
+    for first in range(0, len(tasks), AT_ONCE):
+        some = tasks[first : first + AT_ONCE]
+        lab = Lab(store, parts, runs_directory() / "verify" / new_run_id(), Capacity(None))
+        measured = await measure(lab, some)
+        judged = [judge_mutant(task, Facts(measured[task.title], release)) for task in some]
+        for mutant in judged:
+            print(f"{'caught  ' if mutant.caught else 'SURVIVED'} {mutant.title}: {mutant.why}", flush=True)
+        caught.add(judged)
+        mutants += judged
+    survived = sum(not mutant.caught for mutant in mutants)
+    before = f", {len(caught.titles)} were caught before" if caught.titles else ""
+    print(f"{parts.kernel.spec}: {len(mutants)} mutants, {survived} survived{before}", flush=True)
+    return mutants
 
 
 def make_tasks(conditions: Mapping[str, Iterable[str]], names: Sequence[str]) -> list[Task]:
@@ -79,6 +116,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--kernel", action="append", help="debian:SUITE, source:SUITE, tree:DIR or a path; once for each"
     )
+    parser.add_argument("--kept", type=Path, help="the file of the mutants that were caught: they are not run again")
     parser.add_argument("check", nargs="*", help="only these checks")
     options = parser.parse_args(arguments)
     for name in options.check:
@@ -86,12 +124,8 @@ def main(arguments: list[str]) -> int:
             parser.error(f"there is no check '{name}'")
     status = 0
     for kernel in options.kernel or [None]:
-        mutants = asyncio.run(run_mutants(kernel, options.check or list(catalogue())))
-        for mutant in mutants:
-            print(f"{'caught  ' if mutant.caught else 'SURVIVED'} {mutant.title}: {mutant.why}")
-        survived = sum(not mutant.caught for mutant in mutants)
-        print(f"{kernel or 'the default kernel'}: {len(mutants)} mutants, {survived} survived", flush=True)
-        status |= bool(survived) or not mutants
+        mutants = asyncio.run(run_mutants(kernel, options.check or list(catalogue()), options.kept))
+        status |= any(not mutant.caught for mutant in mutants) or not (mutants or options.kept)
     return status
 
 

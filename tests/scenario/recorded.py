@@ -4,6 +4,8 @@
 data/SCENARIO/VARIANT/ holds events.jsonl and console.log of a run of Debian's 6.1 kernel on the warp clock, and `sets`,
 the settings it was made with. `python -m tests.scenario.recorded [SCENARIO…]` runs them again;
 `python -m tests.scenario.recorded SCENARIO/VARIANT [NAME=VALUE…]` records a variant, new or with other settings.
+With --resume, what is named in build/recorded is not run again: that file lists what has been run since the last time
+that all were.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from rig.scenario.settings import parse_settings
 from rig.telemetry.records import read_records
 
 DATA = Path(__file__).resolve().parent / "data"
+DONE = Path(__file__).resolve().parents[2] / "build" / "recorded"
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -101,14 +104,28 @@ async def record(name: str, variant: str, sets: tuple[str, ...]) -> None:
     print(f"{name} {variant}: {run.verdict}", flush=True)
 
 
+def still_to_run(names: list[str], resume: bool) -> list[tuple[str, str]]:
+    """Return the runs of these scenarios, or of all; with `resume` those that DONE does not list, which is kept."""
+    if not resume:
+        DONE.unlink(missing_ok=True)
+    done = set(DONE.read_text().split()) if DONE.exists() else set()
+    runs = [run for run in every_run() if not names or run[0] in names]
+    return [(name, variant) for name, variant in runs if f"{name}/{variant}" not in done]
+
+
 async def main(words: list[str]) -> None:
     if words and "/" in words[0]:
         name, _, variant = words[0].partition("/")
         await record(name, variant, tuple(words[1:]))
         return
-    for name, variant in every_run():
-        if not words or name in words:
-            await record(name, variant, recorded(name, variant).sets)
+    names = [word for word in words if word != "--resume"]
+    for name, variant in still_to_run(names, "--resume" in words):
+        await record(name, variant, recorded(name, variant).sets)
+        DONE.parent.mkdir(exist_ok=True)
+        with DONE.open("a") as done:
+            done.write(f"{name}/{variant}\n")
+    if not names:
+        DONE.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

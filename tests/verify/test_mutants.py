@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rig.verify.check import Facts
 from rig.verify.checks import catalogue
 from rig.verify.measure import Task
-from rig.verify.mutants import judge_mutant, make_tasks
+from rig.verify.mutants import Kept, Mutant, judge_mutant, make_tasks
 
 TASK = Task(catalogue()["dontneed"], "madvise")
 GOOD = {"mapped": "8192", "touched": "8192", "resident": "0", "charged": "8192", "control_unmapped": "0"}
@@ -41,3 +43,14 @@ def test_each_condition_of_a_check_is_a_mutant() -> None:
     tasks = make_tasks({"dontneed": ["madvise"], "mode2-switch": ["above", "switch"]}, ["mode2-switch"])
 
     assert [task.title for task in tasks] == ["mode2-switch~above", "mode2-switch~switch"]
+
+
+def test_what_was_caught_is_kept_for_its_kernel_and_the_rest_is_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "mutants"
+
+    Kept(file, "debian:sid").add([Mutant("brk~above", True, "fail"), Mutant("exec~mode", False, "the check is pass")])
+    Kept(file, "debian:trixie").add([Mutant("exec~mode", True, "fail")])
+
+    assert Kept(file, "debian:sid").titles == {"brk~above"}
+    assert Kept(file, "debian:bookworm").titles == set()
+    assert Kept(None, "debian:sid").titles == set()

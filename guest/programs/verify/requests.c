@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Requests of the kernel for which the OOM killer kills nobody: they fail, or wait until there is memory. */
+#include <linux/bpf.h>
 #include <sys/resource.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 
 #include "holders.h"
 
@@ -138,9 +140,69 @@ static void oom_noio(void)
 		refused("swapon");
 }
 
+/* ---- __GFP_RETRY_MAYFAIL ---- */
+
+#define LARGE_MAP (96 * MB)	/* the second node has 64 MB */
+
+/*
+ * Make a BPF array: its memory is requested page by page, with __GFP_RETRY_MAYFAIL (__bpf_map_area_alloc() of
+ * kernel/bpf/syscall.c). Returns the errno. The memory is given back when the process ends.
+ */
+static int make_bpf_array(long bytes)
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = PAGE, .max_entries = (unsigned)(bytes / PAGE),
+	};
+
+	return syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)) < 0 ? errno : 0;
+}
+
+static void ask_for_large_map(void)
+{
+	/* Until 5.11 the memory of a map counts as locked. */
+	struct rlimit any = { RLIM_INFINITY, RLIM_INFINITY };
+	int err = setrlimit(RLIMIT_MEMLOCK, &any) ? errno : make_bpf_array(4 * MB);
+
+	if (err)
+		not_applicable(err);
+	now_ready();
+	wait_to_go_on();
+	if (condition("mayfail"))
+		err = make_bpf_array(LARGE_MAP);
+	else
+		touch(map(LARGE_MAP, RW, ANON | MAP_NORESERVE), LARGE_MAP);
+	tell("errno=%d", err);
+	give_pid(getpid());
+}
+
+static long stalls(void)
+{
+	return number_in("/proc/vmstat", "allocstall_normal") + number_in("/proc/vmstat", "allocstall_dma32");
+}
+
+/* On the second node, which nobody else uses: in a full machine another process might need a page, and cause a kill. */
+static void retry_mayfail(void)
+{
+	int node = condition("bound") ? 1 : ANY_NODE;
+	long before;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		not_applicable(errno);
+	start_holder((struct holder){ "large", 16 * MB, 0, NULL, 1, NULL });
+	start_holder((struct holder){ "asker", 64 * KB, 0, NULL, node, ask_for_large_map });
+	before = stalls();
+	tell("asked=%ld free=%ld", LARGE_MAP / KB, meminfo("MemFree"));
+	go_on();
+	for (int left = 500; left > 0 && !given_pid(); left--)
+		sleep_for(10000000);
+	tell("stalls=%ld", stalls() - before);
+	expect_no_kill();
+}
+
 const struct check requests_checks[] = {
 	{ "oom-costly-order", oom_costly_order, "costly", false },
 	{ "oom-hugepages", oom_hugepages, "excess", false },
 	{ "oom-noio", oom_noio, "noio", false },
+	{ "retry-mayfail", retry_mayfail, "mayfail bound", false },
 	{ 0 },
 };

@@ -169,30 +169,54 @@ static void adj_lower(void)
 	as_nobody(condition("nobody"), lower);
 }
 
-/* ---- who takes memory on behalf of the kernel goes first ---- */
+/*
+ * ---- who takes memory on behalf of the kernel goes first ----
+ *
+ * In a cgroup at its limit, and not in a machine that is full: there the killed process may fail to end before the
+ * reaper is through with it (OOM_REAPER_DELAY, 2 s), because each page that swapoff reads ahead is looked for in vain
+ * (swapin_readahead() of mm/swap_state.c). The next OOM then passes it over (MMF_OOM_SKIP) and kills the large
+ * process, whose memory stays: swapoff holds its mm (try_to_unuse() of mm/swapfile.c). The one after that finds nobody,
+ * and Linux panics.
+ */
+
+enum { ORIGINS_LIMIT = 24 };	/* MB */
 
 static const char *swap_path;
+
+/* Take more than the cgroup has, as the mutant does that is not the origin. */
+static void take_too_much(void)
+{
+	touch(map(64 * MB, RW, ANON | MAP_NORESERVE), 64 * MB);
+}
 
 static void swapoff_here(void)
 {
 	now_ready();
 	wait_to_go_on();
 	if (condition("swapoff"))
-		tell("swapoff=%d", swapoff(swap_path) ? errno : 0);
+		swapoff(swap_path);
 	else
-		touch(map(256 * MB, RW, ANON | MAP_NORESERVE), 256 * MB);
+		take_too_much();
 	_exit(0);
 }
 
 static void swapoff_origin(void)
 {
+	char path[64];
+	pid_t large;
+
 	swap_path = swap_device();
-	/* First, because beside the large one there may be no page left to fork and measure it with. */
-	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, swapoff_here });
-	hold("large", (meminfo("MemAvailable") + 24 * KB) / 4 * 4 * KB, 0, NULL);
-	tell("swapped=%ld", meminfo("SwapTotal") - meminfo("SwapFree"));
+	make_group(GROUP);
+	set_group(GROUP, "memory.max", "24M");
+	/* The pages of the large one, and some more: the mutant must not fill the whole device. */
+	set_group(GROUP, "memory.swap.max", "20M");
+	start_holder((struct holder){ "origin", 64 * KB, 0, GROUP, ANY_NODE, swapoff_here });
+	large = hold("large", (ORIGINS_LIMIT + 12) * MB, 0, GROUP);
+	snprintf(path, sizeof(path), "/proc/%d/status", large);
+	tell("swapped=%ld free=%ld", number_in(path, "VmSwap"), meminfo("MemFree"));
 	go_on();
 	wait_for_kill();
+	remove_group(GROUP);
 }
 
 #define KSM "/sys/kernel/mm/ksm/"
@@ -235,7 +259,7 @@ static void unmerge_here(void)
 	if (condition("unmerge"))
 		spill(KSM "run", "2");
 	else
-		touch(map(256 * MB, RW, ANON | MAP_NORESERVE), 256 * MB);
+		take_too_much();
 	_exit(0);
 }
 
@@ -243,17 +267,19 @@ static void ksm_origin(void)
 {
 	set_ksm("pages_to_scan", "10000");
 	set_ksm("sleep_millisecs", "0");
-	start_holder((struct holder){ "origin", 64 * KB, 0, NULL, ANY_NODE, unmerge_here });
-	start_holder((struct holder){ "equal", 64 * KB, 0, NULL, ANY_NODE, hold_equal_pages });
+	make_group(GROUP);
+	start_holder((struct holder){ "origin", 64 * KB, 0, GROUP, ANY_NODE, unmerge_here });
+	start_holder((struct holder){ "equal", 64 * KB, 0, GROUP, ANY_NODE, hold_equal_pages });
 	set_ksm("run", "1");
 	for (int left = 500; left > 0 && ksm("pages_sharing") * PAGE < (EQUAL - 1) * MB; left--)
 		sleep_for(10000000);
 	set_ksm("run", "0");
-	/* MemAvailable is an estimate, which is off by some 5 MB to either side. */
-	hold("large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL);
-	tell("merged=%ld", ksm("pages_sharing") * PAGE / KB);
+	set_group(GROUP, "memory.max", "24M");
+	hold("large", (ORIGINS_LIMIT - 8) * MB, 0, GROUP);
+	tell("merged=%ld free=%ld", ksm("pages_sharing") * PAGE / KB, meminfo("MemFree"));
 	go_on();
 	wait_for_kill();
+	remove_group(GROUP);
 }
 
 const struct check score_checks[] = {

@@ -52,4 +52,24 @@ CHECKS = (
             {"killed": "large"},
         ),
     ),
+    Check(
+        "retry-mayfail",
+        "numa",
+        "A request with __GFP_RETRY_MAYFAIL fails with ENOMEM when no page is left; it never kills.",
+        (
+            Source("mm/page_alloc.c", "__alloc_pages_may_oom", "dcda9b04713c"),
+            Source("kernel/bpf/syscall.c", "__bpf_map_area_alloc"),
+        ),
+        # The machine has as much, but not the node; the kernel looked for pages to reclaim before it gave up.
+        lambda f: (
+            f["errno"] == ENOMEM
+            and f["stalls"] > 0
+            and f["free"] > f["asked"]
+            and f["ooms"] == 0
+            and f.killed() == set()
+        ),
+        control="mempolicy-oom",
+        given={"adj.asker": 0, "adj.large": 0},
+        counterexamples=({"errno": 0}, {"stalls": 0}, {"free": 1024}, {"ooms": 1}, {"killed": "asker"}),
+    ),
 )

@@ -18,6 +18,16 @@ SCALE = Change(
     before="badness is rounded to thousandths of all memory, and oom_score runs from 0 to 1000",
     after="badness is counted in pages, and oom_score runs from 0 to 2000, where two thirds of 1000 is a badness of 0",
 )
+MEMCG = "CONSTRAINT_MEMCG"
+_IN_ONE_CGROUP = {"memory.max": 24 << 20, "adj.origin": 0, "adj.large": 0}
+_ANOTHER_GOES_FIRST = (
+    {"killed": "large", "oom_victim": "large"},
+    {"killed": "nobody"},
+    {"ooms": 0},
+    {"oom_constraint": "CONSTRAINT_NONE"},
+    {"free": 1024},
+    {"rss.large": 4},
+)
 ADJS = (-1000, -999, -500, 0, 300, 1000)
 # The counters of a process's pages are one a CPU and lag behind by a few pages.
 ROUNDING = 2
@@ -26,6 +36,18 @@ ROUNDING = 2
 def _as_computed(facts: Facts, name: str, adj: int, reported: int) -> bool:
     expected = 0 if adj == -1000 else score(badness_kb(facts, name, adj), facts["total"])
     return abs(reported - expected) <= ROUNDING
+
+
+def _origin_goes_first(facts: Facts) -> bool:
+    # The cgroup is still full afterwards, so a second kill may follow.
+    return (
+        "origin" in facts.killed()
+        and facts["ooms"] > 0
+        and facts.text("oom_victim") == "origin"
+        and facts.text("oom_constraint") == MEMCG
+        and facts["free"] > 16 * 1024
+        and facts["rss.large"] > 10 * facts["rss.origin"]
+    )
 
 
 def _points(facts: Facts, name: str) -> int:
@@ -146,41 +168,19 @@ CHECKS = (
         "swap",
         "A process in swapoff, which brings everybody's pages back into RAM, is killed first, however small.",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/swapfile.c", "swapoff")),
-        lambda f: (
-            # By its end, not by the first report: kswapd may complain of an allocation for the swap device before it.
-            f.killed() == {"origin"}
-            and f["ooms"] > 0
-            and f["swapped"] > 16 * 1024
-            and f["rss.large"] > 20 * f["rss.origin"]
-        ),
-        control="oom-largest",
-        counterexamples=(
-            {"ooms": 0},
-            {"killed": "large"},
-            {"killed": "origin,large"},
-            {"swapped": 0},
-            {"rss.large": 4},
-        ),
+        lambda f: _origin_goes_first(f) and f["swapped"] > 8 * 1024,
+        control="memcg-largest",
+        given=_IN_ONE_CGROUP,
+        counterexamples=(*_ANOTHER_GOES_FIRST, {"swapped": 0}),
     ),
     Check(
         "ksm-origin",
         "oom",
         "A process that has KSM separate merged pages (2 to /sys/kernel/mm/ksm/run) is killed first, however small.",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/ksm.c", "run_store")),
-        lambda f: (
-            # Memory is still full afterwards, so a second kill may follow.
-            "origin" in f.killed()
-            and f.text("oom_victim") == "origin"
-            and f["merged"] > 28 * 1024
-            and f["rss.large"] > 20 * f["rss.origin"]
-        ),
-        control="oom-largest",
-        given={"adj.origin": 0, "adj.large": 0},
-        counterexamples=(
-            {"killed": "large", "oom_victim": "large"},
-            {"killed": "nobody"},
-            {"merged": 0},
-            {"rss.large": 4},
-        ),
+        lambda f: _origin_goes_first(f) and f["merged"] > 28 * 1024,
+        control="memcg-largest",
+        given=_IN_ONE_CGROUP,
+        counterexamples=(*_ANOTHER_GOES_FIRST, {"merged": 0}),
     ),
 )
