@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from rig.cli import app
 from rig.disk import cannot_write, disk_full
+from rig.image.staging import staging_directory
+from rig.image.store import Store
 
 DIRECTORIES = ("RIG_RUNS", "RIG_CACHE", "XDG_RUNTIME_DIR", "TMPDIR")
 
@@ -83,3 +87,26 @@ def test_directory_that_may_not_be_written_does_not_ask_for_room(number: int, ho
 
 def test_no_remedy_removes_anything(home: Path) -> None:
     assert not {"rm", "remove", "delete", "clean"} & set(str(disk_full().remedy).split())
+
+
+@pytest.mark.parametrize("beside", ["nothing", "a cache entry"])
+def test_directory_that_was_full_is_named_when_its_files_are_gone(
+    beside: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A write that fails names no file; the directory of temporary files is removed before the message is made."""
+    store = Store(home / "RIG_CACHE")
+
+    def command(**_: object) -> None:
+        with (
+            nullcontext() if beside == "nothing" else store.staging_directory(),
+            staging_directory("x", str(home / "XDG_RUNTIME_DIR")),
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app.typer.main, "get_command", lambda _: SimpleNamespace(main=command, get_params=lambda _: []))
+
+    assert app._run([]) == 3
+
+    said = capsys.readouterr().err
+    assert f"{home}/XDG_RUNTIME_DIR" in said
+    assert "name a directory on another disk in XDG_RUNTIME_DIR" in said

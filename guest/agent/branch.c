@@ -20,6 +20,9 @@ enum { BLOCK = 4096, HEADER_AT = 2048, TEXT_AT = BLOCK };
 /* The I/O port of QEMU's pvpanic and its bit for a panic (docs/specs/pvpanic.rst): QEMU then stops the machine. */
 enum { PVPANIC_PORT = 0x505, PVPANIC_PANICKED = 1 };
 
+/* "rig:stop" as eight bytes, the first of them the highest: QEMU saves registers in that order. */
+#define STOP_MARK 0x7269673a73746f70
+
 /*
  * At HEADER_AT, so that the places at which filesystems have their magic stay zero in every run.
  * stop_step: one more than the index of the step before which the machine stops; 0 for no stop.
@@ -62,12 +65,29 @@ bool branch_now(void)
 	return rec_number() > header.stop_record - 1;
 }
 
-/* QEMU stops at this instruction. Programs must not inherit the right to the port, so it is given back at once. */
+/*
+ * QEMU stops at the instruction outb. It may have moved its clock to the next timer by then: the virtual CPU counts as
+ * idle once it has stopped, and the main loop skips idle time before it sees that the machine is to stop
+ * (icount_start_warp_timer() and cpu_thread_is_idle() in softmmu/). So r14 holds a mark and r15 the time stamp counter,
+ * which is QEMU's clock here: rig/machine/icount.py finds them in what is saved, and puts the clock back.
+ *
+ * Programs must not inherit the right to the port, so it is given back at once.
+ */
 static bool stop_machine(void)
 {
 	if (ioperm(PVPANIC_PORT, 1, 1))
 		return false;
-	outb(PVPANIC_PANICKED, PVPANIC_PORT);
+	__asm__ volatile("movabs %[mark], %%r14\n\t"
+			 "rdtsc\n\t"
+			 "mov %%eax, %%r15d\n\t"
+			 "shl $32, %%rdx\n\t"
+			 "or %%rdx, %%r15\n\t"
+			 "mov %[panicked], %%eax\n\t"
+			 "mov %[port], %%edx\n\t"
+			 "outb %%al, %%dx"
+			 :
+			 : [mark] "i"(STOP_MARK), [panicked] "i"(PVPANIC_PANICKED), [port] "i"(PVPANIC_PORT)
+			 : "rax", "rdx", "r14", "r15", "cc", "memory");
 	ioperm(PVPANIC_PORT, 1, 0);
 	return true;
 }

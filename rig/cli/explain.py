@@ -16,7 +16,7 @@ from rig.errors import RigError, UsageError
 from rig.klog import Event, Log
 from rig.klog.code import Instruction, NoDisassembler, disassemble
 from rig.klog.crash.crash_event import CrashEvent
-from rig.klog.explain import Explanation, choose
+from rig.klog.explain import choose
 from rig.klog.explain import explain as in_words
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def explain(
         found = ChosenEvents(event, prepare, everything=everything)
         log = read_log(source, keep=found.keep)
         _check_number(event, log, source)
-        _print(log, *found.chosen(), redact=redact)
+        _print(log, found, redact=redact)
         return 0 if log.events else 1
     if html is None:
         from rig.cli.explain_stream import explain_json
@@ -173,7 +173,7 @@ def _choose(events: Sequence[Event], number: int | None, *, everything: bool) ->
     return choose(events, everything=everything)
 
 
-def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation], *, redact: bool) -> None:
+def _print(log: Log, chosen: ChosenEvents, *, redact: bool) -> None:
     from rig.report.console import output_console
     from rig.report.explain_text import (
         events_table,
@@ -187,18 +187,18 @@ def _print(log: Log, chosen: Sequence[Event], explanations: Sequence[Explanation
     if not events:
         print_nothing_found(console, log.lines, looks_like_text=log.looks_like_text)
         return
-    if len(events) > len(chosen) or len(events) > 1:
+    if len(events) > 1:
         console.print(events_table(events))
         print_storms(console, events)
         console.print()
-    for index, (found, explanation) in enumerate(zip(chosen, explanations, strict=True)):
+    for index, (found, explanation) in enumerate(chosen.chosen()):
         if index:
             console.print()
         print_explanation(console, explanation, found, code=() if redact else _code(found))
     if not any(found.kind in ("oom", "user-kill") for found in events):
         print_silent_killers(console, events)
-    if len(events) > len(chosen):
-        console.print(f"\n{len(events) - len(chosen)} more: --event N explains one, --all explains them all.")
+    if len(events) > chosen.count:
+        console.print(f"\n{len(events) - chosen.count} more: --event N explains one, --all explains them all.")
 
 
 def _code(found: Event) -> Sequence[Instruction]:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import IO
 
 from rig.klog import Event
 from rig.klog.explain import Explanation
 from rig.klog.explain import explain as in_words
 from rig.klog.oom.oom_event import OomEvent
+
+# tempfile and pickle are imported where all events are printed: most logs are small, and imports are most of the time.
 
 __all__ = ["ChosenEvents", "listed"]
 
@@ -21,6 +24,9 @@ LISTED = (
 """The fields of an OOM report that the list of events and the storms are made of."""
 
 
+IN_MEMORY = 4 << 20  # bytes; of a log with few events nothing is written
+
+
 def listed(event: Event) -> Event:
     """Return what is kept of an event that is only listed. An OOM report has 20 kB of tables, a list a line of it."""
     if not isinstance(event, OomEvent):
@@ -29,32 +35,51 @@ def listed(event: Event) -> Event:
 
 
 class ChosenEvents:
-    """The events to print: all of them, the one with a number, or the most severe (Kind.gravity)."""
+    """The events to print: all of them, the one with a number, or the most severe (Kind.gravity).
+
+    number: the event to print; None for the most severe.
+    everything: whether all are printed. Their explanations wait in a file, because the list of events is printed
+        first, and in memory they would take more than the log.
+    """
 
     def __init__(
         self, number: int | None, change: Callable[[Event], Event] = lambda event: event, *, everything: bool
     ) -> None:
+        self.count = 0
         self._number = number
-        self._everything = everything
         self._change = change
-        self._chosen: list[Event] = []
-        self._explanations: list[Explanation] = []
+        self._chosen: Event | None = None
+        self._file: IO[bytes] | None = None
+        if everything:
+            from tempfile import SpooledTemporaryFile
+
+            self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 # closed by chosen()
 
     def keep(self, event: Event) -> Event:
         """Explain an event if all are printed, and return it without its table of processes."""
         event = self._change(event)
-        if self._everything:
-            self._explanations.append(in_words(event))
-            self._chosen.append(replace(event, tasks=()) if isinstance(event, OomEvent) else event)
-        elif self._number is not None:
-            if event.number == self._number:
-                self._chosen = [event]
-        elif not self._chosen or event.kind.gravity < self._chosen[0].kind.gravity:
-            self._chosen = [event]
+        if self._file is not None:
+            import pickle
+
+            shown = replace(event, tasks=()) if isinstance(event, OomEvent) else event
+            pickle.dump((shown, in_words(event)), self._file, pickle.HIGHEST_PROTOCOL)
+            self.count += 1
+        elif event.number == self._number if self._number is not None else self._is_most_severe(event):
+            self._chosen, self.count = event, 1
         return listed(event)
 
-    def chosen(self) -> tuple[list[Event], list[Explanation]]:
-        """Return the events to print, and the explanation of each."""
-        if not self._everything:
-            self._explanations = [in_words(event) for event in self._chosen]
-        return self._chosen, self._explanations
+    def _is_most_severe(self, event: Event) -> bool:
+        return self._chosen is None or event.kind.gravity < self._chosen.kind.gravity
+
+    def chosen(self) -> Iterator[tuple[Event, Explanation]]:
+        """Yield the events to print, each with its explanation. `count` is their number."""
+        if self._file is None:
+            if self._chosen is not None:
+                yield self._chosen, in_words(self._chosen)
+            return
+        import pickle
+
+        with self._file as file:
+            file.seek(0)
+            for _ in range(self.count):
+                yield pickle.load(file)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting
+from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting, rows_for
 from rig.scenario.plan import RenderedStep, render_plan
 from rig.units import format_size, parse_size
 
@@ -87,7 +87,7 @@ def treatments_for(
     only: names of remedies; empty for all that apply.
     """
     case = _case(scenario, settings, run)
-    rows = [row for row in TABLE if (row.name in only if only else row.applies(event))]
+    rows = [row for row in TABLE if row.name in only] if only else rows_for(event)
     return tuple(treatment for row in rows for treatment in _of_row(row, case))
 
 
@@ -102,7 +102,7 @@ def not_played(event: Event, treatments: Sequence[Treatment], only: tuple[str, .
     only: names of remedies; empty for all.
     """
     tried = {treatment.remedy for treatment in treatments}
-    rows = [row for row in TABLE if row.applies(event) and row.name not in tried and (not only or row.name in only)]
+    rows = [row for row in rows_for(event) if row.name not in tried and (not only or row.name in only)]
     return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rig.disk import FULL
 from rig.remove_tree import remove_tree
 
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
@@ -30,6 +31,11 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
     path, lock = _make_locked(purpose, base)
     try:
         yield path
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            # A failed write names no file, and when the directory is removed its disk may have room again.
+            error.filename = str(path.parent)
+        raise
     finally:
         os.close(lock)
         remove_tree(path)

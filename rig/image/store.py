@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import disk_full
+from rig.disk import FULL, disk_full
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -37,6 +37,10 @@ UNSYNCED = ("branch", "payload")
 """The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
+
+
+def _is_outside(path: object, root: Path) -> bool:
+    return isinstance(path, str) and not Path(path).is_relative_to(root)
 
 
 def _bytes_below(directory: Path) -> int:
@@ -274,8 +278,10 @@ class Store:
         try:
             yield
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise disk_full(self.root) from error
+            if error.errno in FULL:
+                # What fails within the block may be a write into another directory than the cache.
+                elsewhere = error.filename if _is_outside(error.filename, self.root) else None
+                raise disk_full(elsewhere, self.root) from error
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",

@@ -144,7 +144,8 @@ class Assembler:
             return
         if current.finished:
             self._stray(prefix, text)
-        elif prefix.present == current.prefix.present:
+        elif prefix.present == current.prefix.present or isinstance(current, OomBuilder):
+            # A line without a stamp is of a program: a fuzzer writes thousands within crash reports, few others any.
             current.leave_unknown(text, self._line)
 
     def _start(self, prefix: Prefix, text: str, current: Builder | None, context: _Context) -> Builder | None:

@@ -2,7 +2,8 @@
 """Find the lines that could begin an event, without reading the other lines one by one.
 
 Most lines of a log report nothing. So a block is searched for a few short words with bytes.find() (a gigabyte a second
-each). Only a line with such a word is matched against the keywords, and only a line with a keyword reaches the reader.
+each), and first for the words' letters in the block's letters, which are about half of it. Only a line with such a word
+is matched against the keywords, and only a line with a keyword reaches the reader.
 """
 
 from __future__ import annotations
@@ -20,31 +21,30 @@ __all__ = ["KEYWORDS", "Scanner"]
 KEYWORDS = shortest((*starts.KEYWORDS, *report.KEYWORDS, *oneline.KEYWORDS))
 # Parts that several keywords share: one search for the part replaces a search for each of these keywords. The choice
 # affects only speed: a keyword without such a part is searched for itself.
-_SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap")
-
-
-def _words() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]:
-    """Return (words, pairs) to search a block for.
-
-    A pair is (capitals, word), where `capitals` is a run of capital letters of the word. A block is searched for the
-    word only if that run is among the block's capital letters.
-    """
-    words = shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS)
-    plain, capital = [], []
-    for word in words:
-        capitals = max(re.findall(r"[A-Z]+", word), key=len, default="")
-        if len(capitals) >= 3:
-            capital.append((capitals.encode(), word.encode()))
-        else:
-            plain.append(word.encode())
-    return tuple(plain), tuple(capital)
-
-
-_WORDS, _CAPITALS = _words()
+_SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap", "allocation", "ille")
+_NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha())
 _NO_CAPITALS = bytes(byte for byte in range(256) if not 65 <= byte <= 90)
+
+
+def _words() -> tuple[tuple[bytes, bytes, bytes], ...]:
+    """Return (word, its letters, its capital letters) for each word to search a block for.
+
+    A word cannot occur in a block whose letters, joined, do not contain the word's letters, nor in one whose capitals
+    do not contain the word's. Fewer than three capitals in a row are left out, because most blocks have them.
+    """
+    found = []
+    for word in shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS):
+        capitals = max(re.findall(r"[A-Z]+", word), key=len, default="")
+        letters = word.encode().translate(None, _NO_LETTERS)
+        found.append((word.encode(), letters, capitals.encode() if len(capitals) >= 3 else b""))
+    return tuple(found)
+
+
+_WORDS = _words()
 _LOOK = re.compile(b"|".join(re.escape(word.encode()) for word in KEYWORDS))
 # The journal's records may hold the message as a list of numbers, in which no word can be found.
-_RECORDS = re.compile(rb'__CURSOR=|"MESSAGE"\s?:\s?\[')
+_LIST = re.compile(rb'"MESSAGE"\s?:\s?\[')
+_BEGINNING = 65536  # bytes of a block that are searched for such records
 
 
 class Scanner:
@@ -54,7 +54,10 @@ class Scanner:
         self._block = block
         self._places: dict[bytes, int] = {}
         self._words: tuple[bytes, ...] = ()
-        self._records = _RECORDS.search(block, 0, 65536) is not None
+        self._records = block.find(b"__CURSOR=", 0, _BEGINNING) >= 0
+        place = -1 if self._records else block.find(b'"MESSAGE"', 0, _BEGINNING)
+        if place >= 0:
+            self._records = _LIST.search(block, place, _BEGINNING) is not None
 
     def next(self, start: int) -> int:
         """Return the offset of the first line from `start` on that could begin an event, or -1.
@@ -65,9 +68,12 @@ class Scanner:
         if self._records:
             return start
         if not self._words:
-            # Most blocks have few capital letters: what remains when all else is deleted rules words out at once.
-            capitals = block.translate(None, _NO_CAPITALS)
-            self._words = _WORDS + tuple(word for letters, word in _CAPITALS if letters in capitals)
+            # Most blocks have few capitals, and what remains when all else is deleted rules several words out at once.
+            letters = block.translate(None, _NO_LETTERS)
+            capitals = letters.translate(None, _NO_CAPITALS)
+            self._words = tuple(word for word, own, large in _WORDS if large in capitals and own in letters)
+            if not self._words:
+                return -1
         # Each word's next hit is kept, so that a block is searched once for each word and not once for each line.
         while True:
             nearest = -1

@@ -33,8 +33,11 @@ _ARM = re.compile(
     r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
     r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
 )
-# Some arm kernels print no `Backtrace:` line before the first frame, so the frame itself starts the trace.
-_ARM_BEGINS = re.compile(r"\s*(?:unwind|dump)_backtrace from ")
+# Some arm kernels print no `Backtrace:` line before the first frame, so the frame itself starts the trace: those with
+# CONFIG_ARM_UNWIND (dump_backtrace() of arch/arm/kernel/traps.c).
+_ARM_BEGINS = re.compile(
+    r"\s*(?:(?:unwind|dump)_backtrace from |\[<[0-9a-f]{8}>\] \([^()]{1,200}\) from \[<[0-9a-f]{8}>\] \()"
+)
 _STARTS = re.compile(
     r"\s*(?:Call [Tt]race|Call Trace|Backtrace|Krnl Code|Stack ?"
     r"(?:trace)?)\s*:?",

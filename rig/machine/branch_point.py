@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Store
+from rig.machine.icount import instructions_of, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored
 from rig.machine.saving import QUIT_DEADLINE, guest_memory, save_state
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 KIND = "branch"
-FORMAT = 1
+FORMAT = 2
 """The version of a branch point's files. Increase it when they, or the way they are made, change."""
 STATE, HEAD, PAYLOAD = "state", "kernel.head", "payload"
 RAM = "ram" + PAGES
@@ -192,14 +192,16 @@ async def save_branch_point(
                 stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
                 await _quit(session, store, scale)
+        stream = without_jump((result / STATE).read_bytes())
         with store.writing():
+            (result / STATE).write_bytes(stream)
             digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
             _copy_logs(work, start, result)
         about = {
             "what": f"at {stop['t']:.1f} s of the guest's clock",
             "step": stop["step"],
             "time": stop["t"],
-            "instructions": _instructions((result / STATE).read_bytes()),
+            "instructions": instructions_of(stream),
             "note": note or {},
         }
         known = {RAM: digest, **{name: digest_file(result / name) for name in (PAYLOAD, STATE)}}
@@ -266,18 +268,6 @@ async def _stopped(session: Session, deadline: float, scale: float) -> dict[str,
         for each in (said, held):
             with contextlib.suppress(asyncio.CancelledError, RigError):
                 await each
-
-
-def _instructions(stream: bytes) -> int | None:
-    """Return qemu_icount of a migration stream: the section timer/icount of softmmu/cpu-timers.c.
-
-    After the section's name come its version (32 bits), qemu_icount_bias and qemu_icount (64 bits each, big-endian).
-    """
-    name = b"timer/icount"
-    at = stream.find(name)
-    if at < 0 or at + len(name) + 20 > len(stream):
-        return None
-    return int(struct.unpack_from(">q", stream, at + len(name) + 12)[0])
 
 
 def why_not_recordable(point: BranchPoint) -> str | None:

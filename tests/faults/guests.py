@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""A guest program that does what it can against rig, in twenty modes. Each run ends with a verdict."""
+"""A guest program that does what it can against rig, in twenty modes, and one that prints 50 MB.
+
+Each run ends with a verdict.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.home import Home
 
-__all__ = ["hostile"]
+__all__ = ["hostile", "noise"]
 
 MODES = {
     "escapes": r'for (int i = 0; i < 200; i++) printf("\033[2J\033]0;owned\007\033[31m\x9b%d\n", i);',
@@ -67,6 +72,20 @@ int main(void)
 	return 0;
 }
 """
+NOISE = {
+    "what it prints": r'for (long i = 0; i < 500000; i++) printf("%099ld\n", i);',
+    "lines of 1 MB": r'for (long i = 0; i < 50; i++) { for (long j = 0; j < 1000000; j++) putchar(65); puts(""); }',
+    "/dev/kmsg": r"char line[900]; memset(line, 65, sizeof(line)); line[0] = 60; line[1] = 52; line[2] = 62; "
+    r'line[899] = 0; int fd = open("/dev/kmsg", O_WRONLY); for (long i = 0; i < 55556; i++) '
+    r"if (write(fd, line, 899) < 0) return 1;",
+    "/dev/ttyS0": r"char line[1001]; memset(line, 65, 1000); line[999] = 10; line[1000] = 0; "
+    r'int fd = open("/dev/ttyS0", O_WRONLY); for (long i = 0; i < 50000; i++) if (write(fd, line, 1000) < 0) return 1;',
+}
+"""Where 50 MB go -> body of the program."""
+LARGEST = 26 << 20
+"""Bytes of the largest file of such a run: console.log is kept up to 25 MB, events.jsonl up to 16 MB of output."""
+LONGEST = 400.0
+"""Host seconds. rig ends a guest after 300, with a verdict (WARP_DEADLINE)."""
 SCENARIO = """
 title = "Hostile"
 summary = "A program against rig."
@@ -82,7 +101,7 @@ program = "hostile"
 [[plan.steps]]
 do = "wait_exit"
 program = "hostile"
-timeout = 20
+timeout = TIMEOUT
 
 [[claims]]
 id = "it-ended"
@@ -94,16 +113,36 @@ expr = "len(exits) >= 1"
 def hostile(home: Home, count: int) -> Iterator[tuple[str, str]]:
     """Run the program in each mode, and read the run with each command that shows one."""
     for name, body in list(MODES.items())[:count]:
-        directory = home.path / "hostile"
-        directory.mkdir(exist_ok=True)
-        (directory / "scenario.toml").write_text(SCENARIO)
-        (directory / "hostile.c").write_text(PROGRAM.replace("BODY", body))
+        directory = _scenario(home, body)
         called = home.rig("run", str(directory), "--memory", "128M")
         problem = called.broken((0, 1, 2, 3)) or _controls(called.out) or home.left()
         run = max(home.runs.glob("2*"), default=None)
         if run is not None and not problem:
             problem = _read(home, run)
         yield name, problem
+
+
+def noise(home: Home, count: int) -> Iterator[tuple[str, str]]:
+    """Run a program that writes 50 MB into each of the guest's ways out. The name of a case has its host seconds."""
+    for name, body in list(NOISE.items())[:count]:
+        directory = _scenario(home, body, 600)
+        began = time.monotonic()
+        called = home.end(home.begin("run", str(directory), "--memory", "128M"), LONGEST)
+        took = time.monotonic() - began
+        files = [path for path in max(home.runs.glob("2*")).rglob("*") if path.is_file()]
+        large = [f"{path.name} has {path.stat().st_size} bytes" for path in files if path.stat().st_size > LARGEST]
+        problem = called.broken((0, 1, 2, 3)) or home.left() or next(iter(large), "")
+        print(f"    50 MB into {name}: {took:.0f} s, status {called.status}", file=sys.stderr, flush=True)
+        yield f"{name}, {took:.0f} s", problem
+
+
+def _scenario(home: Home, body: str, timeout: int = 20) -> Path:
+    """Write the scenario of a program. timeout: seconds of the guest's clock that it has."""
+    directory = home.path / "hostile"
+    directory.mkdir(exist_ok=True)
+    (directory / "scenario.toml").write_text(SCENARIO.replace("TIMEOUT", str(timeout)))
+    (directory / "hostile.c").write_text(PROGRAM.replace("BODY", body))
+    return directory
 
 
 def _read(home: Home, run: Path) -> str:

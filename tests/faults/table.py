@@ -53,6 +53,7 @@ ROWS = (
     Row("crafted archive", inputs.archives, 10_000, 0),
     Row("mutated log", inputs.logs, 3000, 300),
     Row("hostile guest", guests.hostile, 20, 0),
+    Row("50 MB of noise from a guest", guests.noise, 4, 0),
     Row("two rigs that want one branch point", together.one_branch_point, 5, 0),
     Row("eight rigs at once, on an empty cache", together.eight, 1, 0),
 )

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from rig.klog import OomEvent, read
-from rig.klog.explain import Explanation, explain
+from rig.klog.explain import Explanation, causes, explain
+from rig.klog.explain.cause import Cause
 from rig.klog.explain.causes import cause_of
 from rig.klog.explain.measured_remedies import MEASURED, MeasuredRemedy
 from rig.klog.explain.remedies import TABLE
@@ -556,3 +557,19 @@ def test_new_cgroup_without_swap_is_offered_both() -> None:
     assert {"memory.max", "memory.swap.max", "memory.oom.group"} <= names(
         explain(oom(made.oom_report(cgroup="/rig/job")))
     )
+
+
+@pytest.mark.parametrize("lines", [made.oom_report(), made.oom_report(cgroup="/rig/job")], ids=["machine", "cgroup"])
+def test_cause_is_looked_for_once_in_an_explanation(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    event, first = oom(lines), causes._RULES[0]
+    looked: list[OomEvent] = []
+
+    def counted(event: OomEvent) -> Cause | None:
+        looked.append(event)
+        return first(event)
+
+    monkeypatch.setattr(causes, "_RULES", (counted, *causes._RULES[1:]))
+
+    explain(event)
+
+    assert looked == [event]

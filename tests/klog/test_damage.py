@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rig.klog import Log, OomEvent, read, read_events
 from rig.klog.explain import explain
 from rig.klog.redact import Redactor
-from rig.klog.scan import Scanner
+from rig.klog.scan import KEYWORDS, Scanner
 from tests.klog import made
 from tests.klog.shape import shape
 from tests.klog.test_guest_logs import DATA
@@ -247,3 +247,13 @@ def test_every_kind_of_first_line_is_found_among_others(title: str) -> None:
     titles = [event.title for event in read([made.serial([*quiet, *REPORTS[title], *quiet])]).events]
 
     assert titles[0] == title
+
+
+def test_line_with_any_keyword_is_found_and_one_with_its_letters_alone_is_not() -> None:
+    quiet = b"[    1.000000] usb 1-1: new high-speed USB device\n" * 50
+    for keyword in KEYWORDS:
+        line = f"[    2.000000] x{keyword}y\n".encode()
+        other = "\n".join(keyword).encode() + b"\n"
+
+        assert Scanner(quiet + line + quiet).next(0) == len(quiet), keyword
+        assert Scanner(quiet + other + quiet).next(0) == -1, keyword

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli import explain_chosen
 from rig.cli.explain_chosen import ChosenEvents
 from rig.cli.explain_stream import explain_json
 from rig.klog import Log, read
@@ -27,13 +28,13 @@ def test_most_severe_event_is_explained_with_its_table_and_no_other_is_kept_with
     events = ChosenEvents(None, everything=False)
 
     log = _through(events)
-    chosen, explanations = events.chosen()
+    ((chosen, explanation),) = events.chosen()
 
     assert [(event.tasks, event.zones, event.mem_info) for event in log.events if isinstance(event, OomEvent)] == [
         ((), (), {})
     ] * 3
-    assert explanations == [explain(read([REPORTS]).events[0])]
-    assert [event.number for event in chosen] == [1]
+    assert explanation == explain(read([REPORTS]).events[0])
+    assert (chosen.number, events.count) == (1, 1)
 
 
 @pytest.mark.parametrize(("number", "events"), [(None, 3), (2, 1)])
@@ -54,17 +55,19 @@ def test_event_of_a_number_is_explained() -> None:
 
     _through(events)
 
-    assert events.chosen()[1] == [explain(read([REPORTS]).events[1])]
+    assert [explanation for _event, explanation in events.chosen()] == [explain(read([REPORTS]).events[1])]
 
 
-def test_all_events_are_explained_while_they_are_read() -> None:
+@pytest.mark.parametrize("in_memory", [1, 1 << 20], ids=["in a file", "in memory"])
+def test_all_events_are_explained_while_they_are_read(in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain_chosen, "IN_MEMORY", in_memory)
     events = ChosenEvents(None, everything=True)
 
     _through(events)
-    chosen, explanations = events.chosen()
+    chosen = list(events.chosen())
 
-    assert explanations == [explain(event) for event in read([REPORTS]).events]
-    assert not any(isinstance(event, OomEvent) and event.tasks for event in chosen)
+    assert [explanation for _event, explanation in chosen] == [explain(event) for event in read([REPORTS]).events]
+    assert not any(isinstance(event, OomEvent) and event.tasks for event, _explanation in chosen)
 
 
 def test_change_is_made_before_the_explanation() -> None:

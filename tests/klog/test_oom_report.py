@@ -160,3 +160,23 @@ def test_report_of_a_kernel_before_2_6_32_names_the_victim_and_invents_no_cause(
     assert "older than 2.6.32" in explanation.summary[0].text
     assert explanation.summary[1].text.startswith(f"The kernel killed {victim} (pid ")
     assert explanation.remedies == ()
+
+
+def test_line_of_a_program_within_a_report_is_kept_as_not_understood() -> None:
+    lines = made.serial(made.oom_report()).splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if b"Mem-Info" in line)
+
+    (event,) = read([b"".join([*lines[:at], b"a program wrote this\n", *lines[at:]])]).events
+
+    assert [(line.line, line.text) for line in event.unknown] == [(at + 1, "a program wrote this")]
+
+
+def test_message_after_the_constraint_is_not_part_of_it() -> None:
+    lines = made.oom_report(kernel="6.1.0")
+    at = next(number for number, line in enumerate(lines) if line.startswith("oom-kill:"))
+
+    (event,) = read([made.serial([*lines[: at + 1], "sched: RT throttling activated", *lines[at + 1 :]])]).events
+
+    assert isinstance(event, OomEvent)
+    assert event.constraint_values["uid"] == "0"
+    assert [line.text for line in event.unknown] == ["sched: RT throttling activated"]

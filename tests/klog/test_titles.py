@@ -168,6 +168,21 @@ MACHINES = {
 }
 
 
+def test_arm_trace_without_a_line_above_it_is_read() -> None:
+    event = first(
+        [
+            "Unable to handle kernel NULL pointer dereference at virtual address 00000000",
+            "Internal error: Oops: 17 [#1] ARM",
+            "PC is at made_fault+0x10/0x20",
+            "[<c0100000>] (made_fault+0x10/0x20) from [<c0200000>] (made_ioctl+0x10/0x20)",
+            "[<c0200000>] (made_ioctl+0x10/0x20) from [<c0300000>] (made_call+0x40/0x50 [made])",
+        ]
+    )
+
+    assert event.trace.functions == ("made_fault", "made_ioctl", "made_call")
+    assert not event.corrupted
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_architecture_names_the_function(machine: str) -> None:
     event = first(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rig.image import manifest
 from rig.image.continuation import Continuation, Stop
 from rig.image.sparse import copy_pages, digest_pages
 from rig.image.store import Store
-from rig.machine.branch_point import BranchPoint, _instructions, key_of_point, why_not_recordable
+from rig.machine.branch_point import BranchPoint, key_of_point, why_not_recordable
 from rig.machine.snapshot import Snapshot
 
 START = Snapshot("a" * 64, Path("ram"), None, None, Path("state"), "digest", Path("boot.log"), {}, b"")
@@ -40,16 +39,6 @@ def test_key_depends_on_all_that_led_to_the_point() -> None:
 )
 def test_point_whose_step_is_negative_as_an_int_cannot_be_recorded(count: int, recordable: bool) -> None:
     assert (why_not_recordable(replace(POINT, instructions=count)) is None) is recordable
-
-
-def test_instructions_are_read_from_the_migration_stream() -> None:
-    stream = b"\5\x0ctimer/icount" + struct.pack(">Iqq", 1, -5, 1_305_412_742) + b"rest"
-
-    assert _instructions(stream) == 1_305_412_742
-
-
-def test_stream_that_was_cut_says_no_count() -> None:
-    assert _instructions(b"timer/icount\0\0") is None
 
 
 def test_memory_that_was_changed_on_the_disk_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

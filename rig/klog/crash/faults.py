@@ -69,7 +69,13 @@ RULES = (
         (pointer_only,),
         keywords=("double fault",),
     ),
-    Rule(Kind.OOPS, r"divide[ _]error: ", "divide error in {f}", (pointer_only,)),
+    Rule(
+        Kind.OOPS,
+        r"divide[ _]error: ",
+        "divide error in {f}",
+        (pointer_only,),
+        keywords=("divide error", "divide_error"),
+    ),
     Rule(
         Kind.BUG,
         r"kernel BUG at mm/usercopy\.c",

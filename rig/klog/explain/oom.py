@@ -31,7 +31,7 @@ def explain_oom(event: OomEvent) -> Explanation:
         title=event.title,
         summary=_summary(event, cause),
         sections=(asked(event), why(event), holders(event), victim(event)),
-        remedies=remedies_for(event),
+        remedies=remedies_for(event, cause.name),
         checks=checks(event),
         pictures=pictures(event),
         limits=_limits(event),

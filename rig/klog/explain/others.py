@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rig.klog.event import Event
 from rig.klog.explain.explanation import Explanation, Section, Sentence
-from rig.klog.explain.remedies import remedies_for
+from rig.klog.explain.remedies import kind_of_failure, remedies_for
 from rig.klog.explain.words import size
 from rig.klog.kinds import Kind
 from rig.klog.oneline import OneLineEvent
@@ -41,7 +41,7 @@ def explain_other(event: Event) -> Explanation:
         title=event.title,
         summary=(Sentence(text, (event.line,)),),
         sections=(Section("What it is", tuple(sentences)),) if sentences else (),
-        remedies=remedies_for(event),
+        remedies=remedies_for(event, kind_of_failure(event)),
     )
 
 

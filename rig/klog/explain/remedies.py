@@ -26,7 +26,7 @@ from rig.klog.explain.words import size
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 
-__all__ = ["HELPS", "TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for"]
+__all__ = ["HELPS", "TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for", "rows_for"]
 
 
 class How(StrEnum):
@@ -64,11 +64,12 @@ class RemedyRow:
     """A remedy.
 
     when: the situation, in words.
-    applies: returns whether an event is such a situation.
+    applies: returns whether an event is such a situation, whatever its cause is.
     settings: alternative changes, one of which is enough.
     what, cost: the printed text; `{}` in what is replaced by what detail returns.
     measured: the result of a guest test (tests/guest/test_remedies.py). A row without a result, here or in
         measured_remedies.py, is tried on a run, but never recommended.
+    causes: the causes of OOM reports that it is for; empty where the cause does not matter.
     """
 
     name: str
@@ -79,6 +80,11 @@ class RemedyRow:
     cost: str
     detail: Callable[[OomEvent], str] | None = None
     measured: str = ""
+    causes: tuple[str, ...] = ()
+
+    def fits(self, event: Event, failure: str) -> bool:
+        """Return whether the remedy is one for this event. failure: what kind_of_failure() returned for it."""
+        return (not self.causes or failure in self.causes) and self.applies(event)
 
 
 def _refused(event: Event) -> bool:
@@ -93,14 +99,13 @@ def _machine(event: Event) -> bool:
     return isinstance(event, OomEvent) and event.scope not in ("memcg", "sysrq")
 
 
-def _because(event: Event, *causes: str) -> bool:
-    """Return whether the report's cause is one of `causes`: a remedy for another cause would change nothing."""
-    return isinstance(event, OomEvent) and event.kind is Kind.OOM and cause_of(event).name in causes
+def _oom(event: Event) -> bool:
+    return isinstance(event, OomEvent)
 
 
 def _cgroup_limit(event: Event) -> bool:
     memory = cgroup_counter(event, "memory")
-    return memory is not None and memory.limit_kb is not None and _because(event, "cgroup-memory")
+    return memory is not None and memory.limit_kb is not None
 
 
 def _unified(event: Event) -> bool:
@@ -110,7 +115,7 @@ def _unified(event: Event) -> bool:
 
 def _cgroup_without_swap(event: Event) -> bool:
     swap = cgroup_counter(event, "swap")
-    return swap is not None and swap.limit_kb == 0 and _because(event, "cgroup-memory")
+    return swap is not None and swap.limit_kb == 0
 
 
 def _one_of_a_cgroup(event: Event) -> bool:
@@ -133,12 +138,7 @@ def _full_of_processes(event: OomEvent) -> bool:
 
 
 def _killed(event: Event) -> bool:
-    return (
-        isinstance(event, OomEvent)
-        and _because(event, "processes", "cgroup-memory")
-        and _full_of_processes(event)
-        and event.victim is not None
-    )
+    return isinstance(event, OomEvent) and _full_of_processes(event) and event.victim is not None
 
 
 def _limit_of(event: OomEvent) -> str:
@@ -182,6 +182,7 @@ TABLE: tuple[RemedyRow, ...] = (
         "the machine must have it to spare, or the next report is a global one",
         _limit_of,
         measured="128M instead of 32M: a program of 60M ends, and is not killed",
+        causes=("cgroup-memory",),
     ),
     RemedyRow(
         "memory.high",
@@ -207,6 +208,7 @@ TABLE: tuple[RemedyRow, ...] = (
         "swap for the cgroup (memory.swap.max)",
         "what is swapped answers slowly",
         measured="512M of swap for the group of 128M: nobody is killed",
+        causes=("cgroup-memory",),
     ),
     RemedyRow(
         "memory.oom.group",
@@ -220,11 +222,12 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "swap",
         "the machine ran out of memory and has no swap",
-        lambda event: without_swap(event) and _because(event, "processes", "shmem"),
+        without_swap,
         (Setting(How.SWAP, "swap"),),
         "swap: cold anonymous memory moves out of the way",
         "slow under pressure; the end comes later, not never",
         measured="512M of swap: the main job's child is not killed (512M of memory)",
+        causes=("processes", "shmem"),
     ),
     RemedyRow(
         "min-free",
@@ -246,11 +249,12 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "overcommit-2",
         "the machine ran out of memory",
-        lambda event: _because(event, "processes"),
+        _oom,
         (Setting(How.SYSCTL, "vm.overcommit_memory", "2"),),
         "vm.overcommit_memory=2 with a fitting vm.overcommit_ratio: the promise is refused instead of broken",
         "fork and mmap fail with ENOMEM while memory is still free; programs must cope",
         measured="the main job's fork is refused, nobody is killed",
+        causes=("processes",),
     ),
     RemedyRow(
         "user-space-killer",
@@ -263,11 +267,12 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "more-memory",
         "the machine ran out of memory",
-        lambda event: _because(event, "processes", "shmem", "small-machine"),
+        _oom,
         (Setting(How.SIZE, "memory"),),
         "more memory, or less work on this machine",
         "money, or another machine",
         measured="1G instead of 512M: the main job's child is not killed",
+        causes=("processes", "shmem", "small-machine"),
     ),
     RemedyRow(
         "oom-score",
@@ -278,22 +283,25 @@ TABLE: tuple[RemedyRow, ...] = (
         "memory is as short as before: another process dies, or, with -1000 for all, the kernel panics",
         _score_of,
         measured="-500 for the hog: another is killed in its place",
+        causes=("processes", "cgroup-memory"),
     ),
     RemedyRow(
         "zram",
         "the machine ran out of memory and has no swap",
-        lambda event: without_swap(event) and _because(event, "processes", "shmem"),
+        without_swap,
         (Setting(How.ZRAM, "zram"),),
         "compressed swap in memory (zram)",
         "CPU time; memory that does not compress is held twice",
+        causes=("processes", "shmem"),
     ),
     RemedyRow(
         "smaller-processes",
         "the machine or the cgroup ran out of memory",
-        lambda event: _because(event, "processes", "cgroup-memory", "cgroup", "shmem"),
+        _oom,
         (Setting(How.PARAMETER, "size"),),
         "processes that hold less",
         "what they did with the memory",
+        causes=("processes", "cgroup-memory", "cgroup", "shmem"),
     ),
     RemedyRow(
         "watermarks",
@@ -415,18 +423,25 @@ def kind_of_failure(event: Event) -> str:
     return cause_of(event).name if isinstance(event, OomEvent) and event.kind is Kind.OOM else ""
 
 
-def remedies_for(event: Event) -> tuple[Remedy, ...]:
-    """Return the remedies that apply to an event and that a run has shown to help, in the table's order.
+def rows_for(event: Event) -> tuple[RemedyRow, ...]:
+    """Return the rows for an event, in the table's order, also those that no run has measured."""
+    failure = kind_of_failure(event)
+    return tuple(row for row in TABLE if row.fits(event, failure))
+
+
+def remedies_for(event: Event, failure: str) -> tuple[Remedy, ...]:
+    """Return the remedies for an event that a run has shown to help, in the table's order.
 
     A remedy that did not help in a replica of this kind of failure is left out.
+    failure: as kind_of_failure() returns it. Whoever has found the cause already need not look for it again.
     """
     found = []
-    measured = MEASURED.get(kind_of_failure(event), {})
+    measured = MEASURED.get(failure, {})
     for row in TABLE:
         run = measured.get(row.name)
         refuted = run is not None and run.outcome in REFUTES and row.name not in KILLS_MORE
         proved = run is not None and run.outcome == "prevented" and run.agree == run.of > 1
-        if refuted or not (row.measured or proved) or not row.applies(event):
+        if refuted or not (row.measured or proved) or not row.fits(event, failure):
             continue
         what = row.what
         if row.detail is not None and isinstance(event, OomEvent):

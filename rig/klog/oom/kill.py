@@ -11,7 +11,7 @@ import re
 
 from rig.klog.oom.parts import Kill, Reaped
 
-__all__ = ["read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
+__all__ = ["is_whole_constraint", "read_constraint", "read_group", "read_kill", "read_reaped", "read_score"]
 
 # The second form of the name is that of RHEL 6: `Killed process 12, UID 500, (java) total-vm:...`.
 _KILL = re.compile(
@@ -35,6 +35,7 @@ _REAPED = re.compile(
 )
 _UNABLE = re.compile(r"oom_reaper: unable to reap (?:pid:|process )(?P<pid>\d+) \((?P<comm>.*)\)\.?$")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+)(?P<rest>.*)$")
+_WHOLE_CONSTRAINT = re.compile(r"oom-kill:constraint=.*,uid=\d+$")
 _SPLIT_KEY = re.compile(r"\b(oom|task|mems) ?_? ?(?=(?:memcg|allowed)=)")  # where a mail client wrapped the line
 _KEYS = "nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid"
 # A cgroup's path and a task's name may contain commas and equals signs, so a field ends only before a known key.
@@ -111,6 +112,11 @@ def read_constraint(text: str) -> dict[str, str] | None:
         else:
             fields[field["key"]] = field["value"]
     return fields
+
+
+def is_whole_constraint(text: str) -> bool:
+    """Return whether a line is `oom-kill:constraint=...` with its last field, uid (dump_oom_victim())."""
+    return _WHOLE_CONSTRAINT.match(text) is not None
 
 
 def read_group(text: str) -> str | None:

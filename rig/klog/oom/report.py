@@ -14,7 +14,7 @@ from rig.klog.kinds import Kind
 from rig.klog.oom import totalpages
 from rig.klog.oom.gfp import decode
 from rig.klog.oom.invocation import FAILURE_KEYWORDS, Invocation, read_cpuset, read_invocation
-from rig.klog.oom.kill import read_constraint, read_group, read_kill, read_reaped, read_score
+from rig.klog.oom.kill import is_whole_constraint, read_constraint, read_group, read_kill, read_reaped, read_score
 from rig.klog.oom.memcg import CgroupReader
 from rig.klog.oom.meminfo import MemInfoReader
 from rig.klog.oom.oom_event import OomEvent
@@ -136,7 +136,7 @@ class OomBuilder(Builder):
     def _take_wrapped(self, text: str, line: int) -> bool:
         """Read a line joined to the line before it, because a mail client may have wrapped a long line in two."""
         before, at = self._before
-        if not before or not text or text[0] == " " or len(before) < 20:
+        if not before or not text or text[0] == " " or len(before) < 20 or is_whole_constraint(before):
             return False
         joined = f"{before} {text}"
         known = len(self.kills)

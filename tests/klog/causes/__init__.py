@@ -42,6 +42,8 @@ class Made:
 
 _SMALL = ("--memory", "256M")
 _NODES = ("--memory", "224M", *(f"--qemu-arg={word}" for word in NUMA))
+_V1 = ("--append", "rig.cgroup=v1")
+_NO_V1 = dict.fromkeys(("trixie", "sid"), "CONFIG_MEMCG_V1, which exists since 6.11 (e93d4166b40a), is not set")
 _NO_CMA = dict.fromkeys(("bullseye", "bookworm", "trixie"), "CONFIG_CMA is not set")
 
 
@@ -70,6 +72,7 @@ TABLE = {
     "pipes": Made("full pipes", "pipes", "uncounted", _SMALL),
     "semaphores": Made("sets of 32,000 semaphores", "semaphores", "slab", _SMALL),
     "trace-buffer": Made("the ring buffer of tracing", "trace-buffer", "uncounted", _SMALL),
+    "threads": Made("threads that only wait", "threads", "kernel-stacks", (*_SMALL, "--sysctl=kernel.sched_rt_runtime_us=-1")),
     "sockets": Made("datagrams that nobody reads", "sockets", "uncounted", _SMALL),
     "huge-pages": Made("huge pages that nobody uses", "huge-pages", "huge-pages", _SMALL),
     "huge-pages-in-use": Made("huge pages that a process uses", "huge-pages-in-use", "huge-pages", _SMALL),
@@ -78,7 +81,10 @@ TABLE = {
     "fragmentation": Made("free memory in single pages, and a pipe with 512 buffers", "fragments", "fragmentation", _SMALL),
     "memory-policy": Made("a process bound to one of two nodes", "one-node", "mempolicy", _NODES),
     "cpuset": Made("a process in a cpuset of one of two nodes", "cpuset", "cpuset", _NODES),
-    "small-machine": Made("a process that grows, with mem=80M", "processes", "small-machine", ("--memory", "96M", "--append", "mem=80M")),
+    "small-machine": Made(
+        "a process that grows, with mem=80M", "processes", "small-machine", ("--memory", "96M", "--append", "mem=80M"),
+        not_on={"sid": "with mem=80M this kernel runs out of memory while it starts"},
+    ),
     "cgroup": Made("a process that grows in a cgroup", "processes", "cgroup-memory", _cgroup("memory.max=64M")),
     "cgroup-as-one": Made("ten processes in a cgroup with memory.oom.group=1", "many", "cgroup-memory", _cgroup("memory.max=64M", "memory.oom.group=1")),
     "cgroup-ancestor": Made("a process in a cgroup below the one with the limit", "below", "cgroup-memory", _cgroup("memory.max=64M")),
@@ -88,6 +94,13 @@ TABLE = {
     "cgroup-without-swap": Made(
         "a process in a cgroup with memory.swap.max=0, with swap", "processes", "cgroup-memory", (*_cgroup("memory.max=64M", "memory.swap.max=0"), "--swap", "64M")
     ),
+    "cgroup-v1": Made("a process in a cgroup of version 1", "processes", "cgroup-memory", (*_V1, *_cgroup("memory.limit_in_bytes=64M")), not_on=_NO_V1),
+    "cgroup-v1-memsw": Made(
+        "a process in a cgroup of version 1, with a limit of memory and swap", "processes", "cgroup-memsw",
+        (*_V1, "--append", "swapaccount=1", *_cgroup("memory.limit_in_bytes=64M", "memory.memsw.limit_in_bytes=64M"), "--swap", "64M"),
+        not_on=_NO_V1,
+    ),
+    "large-vmalloc": Made("a set of 8 million semaphores", "large-set", "vmalloc-size", _SMALL, kind="allocation-failure"),
     "sysrq-f": Made("SysRq f", "sysrq-f", "sysrq", _SMALL, also="sysrqf"),
     "sysrq-m": Made("SysRq m", "sysrq-m", "", _SMALL, kind="memory-info", also="sysrqm"),
 }  # fmt: skip

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -248,6 +249,37 @@ static void semaphores(void)
 			fail("semget");
 }
 
+/* A set of 8 million semaphores is larger than the guest: vmalloc() refuses it. */
+static void large_set(void)
+{
+	set("/proc/sys/kernel/sem", "8000000 1024000000 500 32000");
+	if (semget(IPC_PRIVATE, 8000000, 0600) >= 0 || errno != ENOMEM)
+		fail("semget");
+}
+
+static int wait_for_ever(void *unused)
+{
+	(void)unused;
+	while (syscall(SYS_pause) < 0)
+		;
+	return 0;
+}
+
+/* Threads that only wait. Each has 16 kB of stack in the kernel, and of the program's memory a sixteenth of a page. */
+static void threads(void)
+{
+	enum { STACK = 256, MOST = 30000 };
+	char *stacks = map(MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
+	set("/proc/sys/kernel/pid_max", "100000");
+	set("/proc/sys/kernel/threads-max", "100000");
+	for (int at = 1; at <= MOST; at++)
+		if (clone(wait_for_ever, stacks + at * STACK, flags, NULL) < 0)
+			fail("clone");
+	processes();
+}
+
 /* The ring buffer of the kernel's tracing. It is allocated on behalf of who asks for it. */
 static void trace_buffer(void)
 {
@@ -397,7 +429,7 @@ static const struct {
 	{ "processes", processes }, { "locked", locked }, { "shared", shared }, { "many", many }, { "storm", storm },
 	{ "exempt", exempt }, { "tmpfs", tmpfs }, { "ramfs", ramfs }, { "memfd", memfd }, { "segments", segments },
 	{ "page-tables", page_tables }, { "messages", messages }, { "files", files }, { "pipes", pipes },
-	{ "semaphores", semaphores }, { "trace-buffer", trace_buffer }, { "sockets", sockets },
+	{ "semaphores", semaphores }, { "large-set", large_set }, { "threads", threads }, { "trace-buffer", trace_buffer }, { "sockets", sockets },
 	{ "fragments", fragments }, { "huge-pages", huge_pages }, { "huge-pages-in-use", huge_pages_in_use },
 	{ "one-node", one_node }, { "cpuset", cpuset }, { "below", below }, { "lowered", lowered },
 	{ "sysrq-f", sysrq_f }, { "sysrq-m", sysrq_m },

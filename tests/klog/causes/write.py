@@ -20,10 +20,12 @@ HEAD = """\
 <!-- written by `make docs` from tests/klog/causes: `make cause-logs` makes the reports anew -->
 
 A guest filled its memory in each of these ways, with the kernel of each column, and the console was read. A cell is how
-certain the headline says it is; **wrong** would be a headline that names another cause. Limits of cgroup v1 are not among
-them: these guests mount v2, and Debian's kernels since 6.12 have no other for memory. Their reports are in
-`tests/klog/test_causes.py`, made by hand, as are the reports for the highatomic reserve, for GFP_DMA32 and for kernel
-stacks. "Not run" means that no guest was run so far.
+certain the headline says it is; **wrong** would be a headline that names another cause. "Not run" means that no guest was
+run so far.
+
+The reports of four more causes are in `tests/klog/test_causes.py`, made by hand: a limit of kernel memory (kmem, cgroup
+v1), the highatomic reserve, GFP_DMA32, and a page fault without a request (gfp_mask 0). None of these kernels prints the
+last: since 60e2793d440a (5.16, and in stable kernels before it) pagefault_out_of_memory() calls no OOM killer.
 
 """
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""QEMU's instruction counter in a migration stream, and the jump of the guest's clock that a stop may bring.
+
+The section timer/icount (softmmu/cpu-timers.c) holds two numbers of 64 bits after its version: qemu_icount_bias,
+nanoseconds of idle time that were skipped, and qemu_icount, instructions. The clock is their sum, with 2^shift ns an
+instruction.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from rig.machine.command import WARP_SHIFT
+
+__all__ = ["instructions_of", "without_jump"]
+
+SECTION = b"timer/icount"
+NUMBERS = struct.Struct(">qq")
+MARK = b"rig:stop"
+"""In r14 when the agent stops the machine. r15, which follows it in the stream, is the time stamp counter."""
+AFTER_MARK = struct.Struct(">q")
+TO_THE_STOP = 6 << WARP_SHIFT
+"""Nanoseconds from the reading of the time stamp counter to the stop: 6 instructions (guest/agent/branch.c)."""
+
+
+def _numbers_at(stream: bytes) -> int | None:
+    at = stream.find(SECTION) + len(SECTION) + 4
+    return at if at > len(SECTION) + 3 and at + NUMBERS.size <= len(stream) else None
+
+
+def instructions_of(stream: bytes) -> int | None:
+    """Return the instructions that the guest had executed, or None if the stream does not say."""
+    at = _numbers_at(stream)
+    return None if at is None else int(NUMBERS.unpack_from(stream, at)[1])
+
+
+def without_jump(stream: bytes) -> bytes:
+    """Return the stream with the clock at the instruction at which the agent stopped the machine.
+
+    QEMU's main loop skips idle time when no virtual CPU runs, and a virtual CPU that has stopped itself counts as idle
+    until the loop has seen that the machine is to stop. Whether the clock jumps to the next timer depends on which of
+    the two comes first: 9 of 40 branch points of one run were 3.7 ms later than the others, and the same otherwise.
+    Under QEMU 7.2 to 11 the clock of the others is that of the agent's reading and six instructions, to the nanosecond.
+    A stream without the agent's mark is returned as it is.
+    """
+    at, mark = _numbers_at(stream), stream.find(MARK)
+    if at is None or mark < 0 or mark + len(MARK) + AFTER_MARK.size > len(stream):
+        return stream
+    _, count = NUMBERS.unpack_from(stream, at)
+    (stamp,) = AFTER_MARK.unpack_from(stream, mark + len(MARK))
+    bias = stamp + TO_THE_STOP - (count << WARP_SHIFT)
+    return stream[:at] + NUMBERS.pack(bias, count) + stream[at + NUMBERS.size :]
