@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["FULL", "cannot_write", "disk_full", "is_full"]
+__all__ = ["FULL", "cannot_write", "disk_full", "disk_full_of", "is_full"]
 
 LITTLE = 1 << 20
 """Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""
@@ -37,6 +37,18 @@ def disk_full(*paths: str | Path | None, detail: str | None = None) -> RigError:
             return RigError("the disk is full", where=path, remedy=_remedy(path, known), detail=detail)
     where = written[0] if written else None
     return RigError("the disk is full", where=where, remedy=_remedy(where, known), detail=detail)
+
+
+def disk_full_of(words: str, *paths: str | Path | None) -> RigError | None:
+    """Return the error for a full disk if a program that failed says so, or None.
+
+    words: what the program printed.
+    paths: as for disk_full().
+    """
+    # strerror(ENOSPC): mkfs, ld, as, zstd, dpkg and make's shells print it.
+    if "No space left on device" not in words:
+        return None
+    return disk_full(*paths, detail=words.strip()[-2000:])
 
 
 def cannot_write(what: str, path: Path, error: OSError) -> RigError:

@@ -21,7 +21,7 @@ from rig.experiment.cache_use import keep_bound
 from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
-from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_stops
+from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_stops
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
@@ -205,21 +205,22 @@ async def _run_plan(
     """
     # Before `cont`: a guest may be through its plan before anything else here is executed.
     ended = asyncio.ensure_future(session.record("end", deadlines.plan))
-    watch: asyncio.Future[None] | None = None
+    watches: list[asyncio.Future[None]] = []
     try:
         await session.monitor.execute("cont")
         aside = asyncio.ensure_future(asyncio.to_thread(beside))
         if push is not None:
             await push()
-        watch = asyncio.ensure_future(watch_stops(session, execution))
+        watches = [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
         execution.problem = await _to_the_end(session, ended, deadlines)
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
         execution.problem = execution.stopped or execution.problem
         execution.payload_hash, execution.continuation_hash = await aside
     finally:
         # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
         ended.cancel()
-        if watch is not None:
+        for watch in watches:
             watch.cancel()
 
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Watch for QEMU stopping the guest by itself: after a panic, whose memory is dumped, or after an error of QEMU."""
+"""Watch for what ends a guest early.
+
+QEMU stops it after a panic, whose memory is dumped, and after an error of its own; rig ends it when the recording
+grows too large.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,19 @@ from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.qmp import DUMP_DEADLINE
 from rig.machine.session import Session
+from rig.units import format_size
 
-__all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_stops"]
+__all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_recording", "watch_stops"]
 
 logger = logging.getLogger(__name__)
 PANIC_DUMP = "panic.elf"
 BROKEN = ("internal-error", "io-error", "watchdog")
 """States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
+
+LARGEST_RECORDING = 1 << 30
+"""Bytes. The main job's recording has less than 1 MB. Each byte on the console takes 14 in a recording (measured)."""
+LOOK = 1.0
+"""Host seconds between two looks at the recording's size."""
 
 
 @contextmanager
@@ -49,6 +59,25 @@ async def watch_stops(session: Session, execution: Execution) -> None:
             state = await session.monitor.state()
             if state in BROKEN:
                 execution.stopped = session.failure(f"QEMU stopped the guest: {state}")
+                await session.monitor.execute("quit")
+                return
+
+
+async def watch_recording(session: Session, execution: Execution) -> None:
+    """Wait until the recording is too large, then record that as the reason and quit QEMU.
+
+    QEMU cannot go on without recording. Returns at once for a guest that is not recorded.
+    """
+    recorder = session.wiring.recorder
+    with contextlib.suppress(RigError):
+        while recorder is not None:
+            await asyncio.sleep(LOOK)
+            if recorder.file.exists() and recorder.file.stat().st_size > LARGEST_RECORDING:
+                execution.stopped = RigError(
+                    f"the guest was ended, because its recording has more than {format_size(LARGEST_RECORDING)}",
+                    where=recorder.file,
+                    remedy="run it with --no-record, or let the guest print less",
+                )
                 await session.monitor.execute("quit")
                 return
 

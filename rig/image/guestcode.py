@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.assets import assets
+from rig.disk import disk_full_of
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_text
 from rig.image.hosttools import tool
@@ -81,11 +82,14 @@ def build_guest_code(store: Store) -> GuestCode:
 def _make(source: Path, out: Path) -> None:
     done = run_program([tool("make"), "-C", source, "-j2", f"O={out}"])
     if done.returncode != 0:
+        words = done.stderr.decode(errors="replace")
+        if full := disk_full_of(words, out):
+            raise full
         raise RigError(
             "the guest's programs do not compile",
             where=source,
             remedy="install a C compiler with static libraries: apt-get install gcc libc6-dev",
-            detail="\n".join(done.stderr.decode(errors="replace").splitlines()[-20:]),
+            detail="\n".join(words.splitlines()[-20:]),
         )
 
 
@@ -129,11 +133,14 @@ def compile_program(store: Store, source: Path, more: tuple[Path, ...] = (), lib
                 ],
             )  # fmt: skip
             if done.returncode != 0:
+                words = done.stderr.decode(errors="replace")
+                if full := disk_full_of(words, result):
+                    raise full
                 raise UsageError(
                     "the program does not compile",
                     where=source,
                     remedy="fix the errors that the compiler reports",
-                    detail="\n".join(done.stderr.decode(errors="replace").splitlines()[:20]),
+                    detail="\n".join(words.splitlines()[:20]),
                 )
             shutil.copyfile(source, result / source.name)
             entry = store.add("toolchain", key, result, {"what": source.name})

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from rig.disk import disk_full
+from rig.disk import disk_full_of
 from rig.errors import RigError
 from rig.image.programs import run_program
 
@@ -107,8 +107,9 @@ def run_tool(
     done = run_program(command, cwd=cwd, input=stdin, env=environment and {**os.environ, **environment})
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
-        if "No space left on device" in words:
-            raise disk_full(cwd, *(path for path in map(Path, argv[1:]) if path.is_absolute()), detail=words[-2000:])
+        paths = (path for path in map(Path, argv[1:]) if path.is_absolute())
+        if full := disk_full_of(words, cwd, *paths):
+            raise full
         raise RigError(
             f"{what} failed: {argv[0]} ended with status {done.returncode}",
             where=" ".join(map(str, argv)),

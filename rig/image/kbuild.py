@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.disk import disk_full
+from rig.disk import disk_full_of
 from rig.errors import RigError, UsageError
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import missing_tools, tool
@@ -175,9 +175,10 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell, *, expected: int | None = 
 
 
 def _broken(tree: Tree) -> RigError:
-    lines = tree.log.read_text(errors="replace").splitlines()
-    if any("No space left on device" in line for line in lines):
-        return disk_full(tree.out)
+    words = tree.log.read_text(errors="replace")
+    if full := disk_full_of(words, tree.out):
+        return full
+    lines = words.splitlines()
     first = next(
         (at for at, line in enumerate(lines) if re.search(r"\berror\b[: ]|\*\*\*|undefined reference", line)), 0
     )
@@ -210,8 +211,11 @@ def _run(tree: Tree, command: Sequence[str | Path], what: str) -> None:
     done = run_program(command, cwd=tree.out, env=environment, stderr=subprocess.STDOUT)
     tree.log.write_bytes(done.stdout)
     if done.returncode != 0:
+        words = done.stdout.decode(errors="replace")
+        if full := disk_full_of(words, tree.out):
+            raise full
         raise RigError(
             f"{what} failed: {Path(command[0]).name} ended with status {done.returncode}",
             where=tree.source,
-            detail="\n".join(done.stdout.decode(errors="replace").splitlines()[-20:]),
+            detail="\n".join(words.splitlines()[-20:]),
         )

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rig.errors import UsageError
-from rig.image.guestcode import REFUSED, compile_program
+from rig.errors import RigError, UsageError
+from rig.image import guestcode, kbuild
+from rig.image.guestcode import REFUSED, build_guest_code, compile_program
 from rig.image.store import Store
 from rig.scenario.new import SKELETON
 
@@ -52,3 +54,31 @@ def test_error_of_a_newer_compiler_is_an_error_of_every_compiler(
     assert warning in REFUSED
     assert "sloppy.c:3:" in (caught.value.detail or "")
     assert f"{warning}]" in (caught.value.detail or "")
+
+
+WORDS = b"/usr/bin/ld: final link failed: No space left on device\nmake: *** [Makefile:21: rig-agent] Error 1\n"
+
+
+def _configure(store: Store) -> None:
+    tree = kbuild.Tree(store.root, store.root, "6.1")
+    kbuild._run(tree, ["make"], "configuring the kernel")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [build_guest_code, lambda store: compile_program(store, SKELETON / "holder.c"), _configure],
+    ids=["guest code", "a program", "a kernel"],
+)
+def test_compiler_that_meets_a_full_disk_is_not_said_to_be_missing(
+    build: Callable[[Store], object], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.root.mkdir()
+    for module in (guestcode, kbuild):
+        monkeypatch.setattr(module, "run_program", lambda *_, **__: subprocess.CompletedProcess([], 2, WORDS, WORDS))
+
+    with pytest.raises(RigError, match="the disk is full") as caught:
+        build(store)
+
+    assert str(store.root) in str(caught.value.where)
+    assert "another disk" in (caught.value.remedy or "")
+    assert "final link failed" in (caught.value.detail or "")

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from rig.errors import GuestError, RigError
+from rig.experiment import stops
 from rig.experiment.execution import Execution
 from rig.experiment.stops import watch_stops
 from rig.machine import qmp
@@ -72,6 +74,7 @@ class Session:
 
     def __init__(self, client: Client) -> None:
         self.monitor = monitor(client)
+        self.wiring = SimpleNamespace(recorder=None)
 
     def failure(self, what: str) -> GuestError:
         return GuestError(what, detail="QEMU said: KVM internal error. Suberror: 1")
@@ -88,6 +91,33 @@ def test_guest_that_qemu_stopped_is_ended_and_qemu_quoted(state: str) -> None:
     assert execution.stopped.what == f"QEMU stopped the guest: {state}"
     assert "KVM internal error" in str(execution.stopped.detail)
     assert client.commands == ["query-status", "quit"]
+
+
+@pytest.mark.parametrize(("size", "commands"), [(4097, ["quit"]), (4096, [])])
+def test_guest_whose_recording_grows_too_large_is_ended(
+    size: int, commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stops, "LARGEST_RECORDING", 4096)
+    monkeypatch.setattr(stops, "LOOK", 0.001)
+    execution = Execution()
+    client = Client({"quit": {}})
+    session = Session(client)
+    session.wiring = SimpleNamespace(recorder=SimpleNamespace(file=tmp_path / "replay.bin"))
+
+    async def watch() -> None:
+        watching = asyncio.ensure_future(stops.watch_recording(session, execution))  # type: ignore[arg-type] # all that it uses
+        await asyncio.sleep(0.01)
+        (tmp_path / "replay.bin").write_bytes(bytes(size))
+        await asyncio.wait([watching], timeout=0.2)
+        watching.cancel()
+
+    asyncio.run(watch())
+
+    assert client.commands == commands
+    assert (execution.stopped is not None) == bool(commands)
+    if execution.stopped is not None:
+        assert "recording has more than 4" in execution.stopped.what
+        assert "--no-record" in str(execution.stopped.remedy)
 
 
 def test_stop_that_rig_asked_for_is_no_failure() -> None:

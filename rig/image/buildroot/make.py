@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rig.disk import disk_full
+from rig.disk import disk_full_of
 from rig.errors import RigError
 from rig.image.hosttools import tool
 from rig.image.programs import run_program, started_program
@@ -109,8 +109,8 @@ class Make:
     def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:
         lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
         output = "\n".join(lines)
-        if "No space left on device" in output:
-            return disk_full(self.output)
+        if full := disk_full_of(output, self.output):
+            return full
         if last is not None and last.package:
             what = f"the package {last.package} {last.version} failed: {last.action}"
         else:
