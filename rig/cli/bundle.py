@@ -10,7 +10,8 @@ import typer
 from rig.cli.waiting import Waiting
 from rig.experiment.cache_use import keep_bound
 from rig.image.store import Store
-from rig.replay.bundle import export_run, import_run
+from rig.replay.export_bundle import export_run
+from rig.replay.import_bundle import import_run
 from rig.report.console import output_console
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run

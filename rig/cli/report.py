@@ -14,8 +14,8 @@ from rig.report.console import output_console
 from rig.report.follow import follow, replay
 from rig.report.html.frontier_page import frontier_report
 from rig.report.html.links import link_beside, write_reports
-from rig.report.html.page import read_source
 from rig.report.html.page import report as render_run
+from rig.report.html.source import read_source
 from rig.report.html.sweep_page import sweep_report
 from rig.report.live import progress_for
 from rig.report.plots.figure import plot as draw

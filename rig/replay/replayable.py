@@ -21,7 +21,15 @@ from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
 
 __all__ = [
-    "CONTINUATION", "PAYLOAD", "Part", "Replayable", "kernel_of", "parts_of", "replayable", "unpack_continuation",
+    "CONTINUATION",
+    "PAYLOAD",
+    "Part",
+    "Replayable",
+    "bundled_parts",
+    "kernel_of",
+    "parts_of",
+    "replayable",
+    "unpack_continuation",
     "unpack_payload",
 ]  # fmt: skip
 
@@ -69,6 +77,13 @@ def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
         Part("rootfs", guest.rootfs, guest.rootfs_path),
         *(Part("layer", layer.digest, layer.path, number) for number, layer in enumerate(guest.layers, start=1)),
     )
+
+
+def bundled_parts(run: Run) -> list[Part]:
+    """Return what a bundle of a recorded run carries: its guest's parts, and what the guest was restored from."""
+    assert run.recording.guest is not None
+    start = Part("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)
+    return [*parts_of(run.recording.guest), start]
 
 
 def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bool = True) -> Replayable:

@@ -3,10 +3,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import Field
 
+from rig.run.document_model import Many, Model, Named
+from rig.run.observations import (
+    Collected,
+    EventSummary,
+    Footprint,
+    Frame,
+    OomReport,
+    Ranked,
+    Stall,
+    StepResult,
+)
+from rig.run.recorded_guest import RecordedGuest, RecordedLayer, Recording
 from rig.run.verdict import EXIT_STATUS, ClaimVerdict, Verdict, worst
 
 __all__ = [
@@ -38,25 +50,6 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-
-Item = TypeVar("Item")
-# Without FailFast, a list of a million invalid items makes pydantic build a million errors of a kilobyte each.
-Many = Annotated[tuple[Item, ...], FailFast()]
-
-
-def _few(found: Any) -> Any:
-    if isinstance(found, dict) and len(found) > 10_000:
-        raise ValueError("more than 10,000 keys")
-    return found
-
-
-Named = Annotated[dict[str, Item], BeforeValidator(_few)]
-
-
-class Model(BaseModel):
-    # extra="ignore": a run.json that a later rig wrote may have fields that this version does not know.
-    # defer_build: the validators are built at first use, so that they do not delay the start of a guest.
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class UsedLayer(Model):
@@ -104,166 +97,12 @@ class Environment(Model):
     layers: tuple[UsedLayer, ...] = ()
 
 
-class RecordedLayer(Model):
-    """A layer of a program's root file system that the guest had on a separate NVDIMM. size: bytes."""
-
-    digest: str
-    size: int = Field(gt=0, le=1 << 40)
-    path: str = ""
-
-
-MACHINE_PATTERN = r"^(pc-)?q35(-\d+\.\d+)?(,(nvdimm|usb|vmport|smbus|hpet)=(on|off))*$"
-"""The -machine options that a recording may use. Other options could let an imported run open files of this host."""
-
-
-CPU_PATTERN = r"^max(,-[a-z0-9-]+|,(family|model|stepping)=\d+)*$"
-
-
-class RecordedGuest(Model):
-    """The guest that a replay must start again. Each file has its SHA-256 and its path on the recording host."""
-
-    memory: int = Field(gt=0, le=1 << 44)
-    """Bytes."""
-    cpus: int = Field(gt=0, le=4096)
-    payload_size: int = Field(gt=0, le=1 << 30)
-    """Bytes. The upper bound keeps an imported run from filling the disk."""
-    append: Many[str] = ()
-    qemu_args: Many[str] = ()
-    kernel: str
-    kernel_path: str = ""
-    initramfs: str
-    initramfs_path: str = ""
-    rootfs: str
-    rootfs_path: str = ""
-    snapshot: str
-    """SHA-256 of the saved state. A replay needs this very snapshot: two snapshots of one guest differ in bytes."""
-    prealloc: bool = False
-    layers: tuple[RecordedLayer, ...] = Field((), max_length=8)
-    continuation_size: int = Field(0, ge=0, le=1 << 26)
-    """Bytes of the NVDIMM for a continuation. Guests of earlier versions have none."""
-    continuation: str = ""
-    """SHA-256 of that image."""
-    point: str = ""
-    """Key of the branch point from which the run began; empty for a run that began at its guest's snapshot."""
-    machine: str = Field("q35,nvdimm=on,usb=off,vmport=off,smbus=off", pattern=MACHINE_PATTERN)
-    """The value of QEMU's -machine. The default applies to old recordings, which do not name it."""
-    cpu_model: str = Field("max,-erms,-fsrm,model=4,stepping=0", pattern=CPU_PATTERN)
-    """The value of QEMU's -cpu. The default applies to old recordings, which do not name it."""
-
-
-class Recording(Model):
-    """The recording's path in the run's directory (or why there is none), and what a replay must match."""
-
-    path: str | None = None
-    size: int | None = None
-    reason: str | None = None
-    sha256: str = ""
-    console_sha256: str = ""
-    events_sha256: str = ""
-    guest: RecordedGuest | None = None
-
-
 class Phase(Model):
     """The duration of a phase in host seconds, and in guest seconds where the guest's clock ran."""
 
     name: str
     host_seconds: float
     guest_seconds: float | None = None
-
-
-class Footprint(Model):
-    """The agent's own memory use in the guest, in kB."""
-
-    agent_rss_kb: int | None = None
-    agent_rss_at_end_kb: int | None = None
-    mem_total_kb: int | None = None
-    mem_free_kb: int | None = None
-    mem_available_kb: int | None = None
-
-
-class Collected(Model):
-    """How many of the agent's records were collected, lost and unreadable."""
-
-    records: int = 0
-    samples: int = 0
-    lost: int = 0
-    bad_lines: int = 0
-    problems: Many[str] = ()
-    cut: bool = False
-
-
-class Frame(Model):
-    """One frame of a trace. role: the function's part (rig.klog.functions); empty where it has none."""
-
-    function: str
-    offset: int | None = None
-    size: int | None = None
-    module: str | None = None
-    reliable: bool = True
-    role: str = ""
-
-
-class Ranked(Model):
-    """A task of an OOM report, ranked by badness.
-
-    Counts are in pages.
-    points: None for a task that the OOM killer never chooses.
-    """
-
-    pid: int
-    name: str
-    points: int | None
-    rss: int
-    swap: int
-    page_tables: int
-    oom_score_adj: int
-    killed: bool = False
-    tied: bool = False
-    ours: bool = False
-    """Whether the task is a process of the scenario."""
-
-
-class OomReport(Model):
-    """An OOM report of the kernel: the failed allocation, the state of memory, and the victims."""
-
-    time: float | None = None
-    line: int | None = None
-    invoker: str = ""
-    invoker_pid: int | None = None
-    gfp_flags: Many[str] = ()
-    order: int | None = None
-    scope: str = "global"
-    constraint: str | None = None
-    frames: Many[Frame] = ()
-    free_kb: int | None = None
-    min_kb: int | None = None
-    ranking: Many[Ranked] = ()
-    slack_pages: int = 0
-    killed: Many[str] = ()
-    """`name (pid)` of each task that was killed."""
-
-    @property
-    def victims(self) -> str:
-        """Who was killed, by name, and who might as well have been: `child, in a tie with hog`. `nobody` for none."""
-        killed = ", ".join(name.rsplit(" (", 1)[0] for name in self.killed) or "nobody"
-        return f"{killed}, in a tie with {' and '.join(self.tied_with)}" if self.tied_with else killed
-
-    @property
-    def tied_with(self) -> list[str]:
-        """The names of the tasks that might as well have been killed; none where the victim had the highest badness."""
-        if not any(row.killed and row.tied for row in self.ranking):
-            return []
-        return sorted(row.name for row in self.ranking if row.tied and not row.killed)
-
-
-class EventSummary(Model):
-    """An event of the kernel log, as one line."""
-
-    kind: str
-    time: float | None = None
-    line: int | None = None
-    last_line: int | None = None
-    summary: str = ""
 
 
 class Shown(Model):
@@ -285,35 +124,6 @@ class Claimed(Model):
     values: Many[Shown] = ()
     expr: str = ""
     reason: str = ""
-
-
-class StepResult(Model):
-    """A step of the plan that was started."""
-
-    index: int
-    verb: str
-    ok: bool
-    time: float | None = None
-    took: float | None = None
-    error: str = ""
-    saw: str = ""
-
-
-class Stall(Model):
-    """A span in which programs made no progress because they waited for memory.
-
-    Times are guest seconds.
-    share: the fraction of the span that was lost to the wait.
-    by: what showed it: PSI of memory, PSI of I/O, or the agent's heartbeat.
-    who: the comm of the processes that were found waiting most often; empty where none was.
-    """
-
-    begin: float
-    length: float
-    share: float
-    cause: Literal["throttled", "thrashing", "swapping", "no-progress", "io"]
-    by: Literal["memory pressure", "I/O pressure", "heartbeat"] = "memory pressure"
-    who: str = ""
 
 
 class ProgramRun(Model):

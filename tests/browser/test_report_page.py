@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rig.report.html.frontier_page import frontier_report
-from rig.report.html.page import read_source, report
+from rig.report.html.page import report
+from rig.report.html.source import read_source
 from rig.report.html.sweep_page import sweep_report
 from rig.run.directory import LARGEST_RUN_FILE, RUN_FILE
 from tests.report.made_directory import EVIL, write_directory

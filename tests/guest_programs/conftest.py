@@ -16,6 +16,9 @@ GUEST = Path(__file__).parents[2] / "guest"
 Record = dict[str, Any]
 RunPlan = Callable[..., "PlanRun"]
 
+COW_WRITER = "{payload}/programs/cow-writer"
+HOG = "{payload}/programs/hog"
+
 
 class PlanRun:
     """What a plan run on this machine said: its records, standard error and exit status."""
@@ -38,6 +41,14 @@ class PlanRun:
 def step(verb: str, *words: str) -> str:
     """Return a line of a plan."""
     return "\t".join([verb, *words]) + "\n"
+
+
+def shell(script: str, program: str = "sh") -> str:
+    return step("spawn", f"program={program}", "arg=/bin/sh", "arg=-c", f"arg={script}")
+
+
+def spawn_cow_writer(*args: str) -> str:
+    return step("spawn", "program=w", f"arg={COW_WRITER}", *(f"arg={arg}" for arg in args))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.store import Store
 from rig.machine.qemu import Qemu
-from rig.replay.bundle import Imported, export_run, import_run
+from rig.replay.export_bundle import export_run
+from rig.replay.import_bundle import Imported, import_run
 from rig.replay.replayable import Replayable, replayable, unpack_payload
 from rig.run.document import RecordedGuest
 

@@ -18,7 +18,8 @@ from rig.errors import RigError
 from rig.image.digest import digest_text
 from rig.image.store import Store
 from rig.machine.identity import key_of
-from rig.replay.bundle import Imported, export_run, import_run
+from rig.replay.export_bundle import export_run
+from rig.replay.import_bundle import Imported, import_run
 from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
 from tests.image.bad_keys import BAD_KEYS

@@ -16,7 +16,7 @@ from rig.errors import RigError
 from rig.image import bootfile
 from rig.image.store import Store
 from rig.machine import memory
-from rig.replay.bundle import import_run
+from rig.replay.import_bundle import import_run
 from tests.replay.made_archive import MadeArchive, run_json
 from tests.zstd import zstd
 

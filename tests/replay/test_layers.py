@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rig.image.store import Store
 from rig.machine.qemu import Qemu
-from rig.replay.bundle import export_run, import_run
+from rig.replay.export_bundle import export_run
+from rig.replay.import_bundle import import_run
 from rig.replay.replayable import replayable
 from tests.replay.made_archive import MadeArchive, digest, run_json
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError, UsageError
-from rig.report.html.page import Source, read_source
+from rig.report.html.source import Source, read_source
 from rig.report.plots.figure import PICTURES, plot
 from tests.report.made_directory import EVIL, write_directory
 

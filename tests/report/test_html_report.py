@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.report.html.page import read_source, report
+from rig.report.html.page import report
+from rig.report.html.source import read_source
 from rig.report.plots.pages import pages_pictures, png
 from tests.report.made_directory import EVIL, write_directory
 

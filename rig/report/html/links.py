@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rig.errors import RigError
-from rig.report.html.page import read_source, report
+from rig.report.html.page import report
+from rig.report.html.source import read_source
 from rig.run.run_id import is_run_id
 from rig.whole_file import write_whole
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rig.report.branch import outcome_of
 from rig.report.html.drawing import DrawnPanel, draw, seconds
 from rig.report.html.environment import environment, stylesheet
-from rig.report.html.page import read_source
+from rig.report.html.source import read_source
 from rig.report.plots.timeline import Timeline, timeline
 
 if TYPE_CHECKING:

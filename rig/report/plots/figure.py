@@ -15,7 +15,7 @@ from rig.report.plots.timeline import Panel, Timeline, timeline
 from rig.sanitize import plain
 
 if TYPE_CHECKING:
-    from rig.report.html.page import Source
+    from rig.report.html.source import Source
 
 __all__ = ["PICTURES", "plot"]
 
