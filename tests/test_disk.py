@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,24 +89,32 @@ def test_no_remedy_removes_anything(home: Path) -> None:
     assert not {"rm", "remove", "delete", "clean"} & set(str(disk_full().remedy).split())
 
 
-@pytest.mark.parametrize("beside", ["nothing", "a cache entry"])
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [("XDG_RUNTIME_DIR", "nothing"), ("XDG_RUNTIME_DIR", "a cache entry"), ("RIG_CACHE", "a cache entry")],
+)
 def test_directory_that_was_full_is_named_when_its_files_are_gone(
-    beside: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, beside: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A write that fails names no file; the directory of temporary files is removed before the message is made."""
+    """A write that fails names no file; the directories that were written to are removed before the message is made."""
     store = Store(home / "RIG_CACHE")
 
+    def statvfs(path: Path) -> SimpleNamespace:
+        full = Path(path).is_relative_to(home / name) and list((home / name).rglob("large"))
+        return SimpleNamespace(f_bavail=0 if full else 1 << 20, f_frsize=4096, f_files=9, f_favail=9)
+
     def command(**_: object) -> None:
-        with (
-            nullcontext() if beside == "nothing" else store.staging_directory(),
-            staging_directory("x", str(home / "XDG_RUNTIME_DIR")),
-        ):
+        with ExitStack() as stack:
+            entry = stack.enter_context(store.staging_directory()) if beside != "nothing" else home
+            sockets = stack.enter_context(staging_directory("x", str(home / "XDG_RUNTIME_DIR")))
+            ((entry if name == "RIG_CACHE" else sockets) / "large").touch()
             raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(os, "statvfs", statvfs)
     monkeypatch.setattr(app.typer.main, "get_command", lambda _: SimpleNamespace(main=command, get_params=lambda _: []))
 
     assert app._run([]) == 3
 
     said = capsys.readouterr().err
-    assert f"{home}/XDG_RUNTIME_DIR" in said
-    assert "name a directory on another disk in XDG_RUNTIME_DIR" in said
+    assert f"{home}/{name}" in said
+    assert f"name a directory on another disk in {name}" in said

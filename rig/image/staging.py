@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rig.disk import FULL
+from rig.disk import FULL, is_full
 from rig.remove_tree import remove_tree
 
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
@@ -32,7 +32,7 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
     try:
         yield path
     except OSError as error:
-        if error.errno in FULL and error.filename is None:
+        if error.errno in FULL and error.filename is None and is_full(path):
             # A failed write names no file, and when the directory is removed its disk may have room again.
             error.filename = str(path.parent)
         raise

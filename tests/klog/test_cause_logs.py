@@ -56,6 +56,9 @@ def test_every_self_check_of_a_whole_report_holds(suite: str) -> None:
         ("cgroup-slab", "of it are the kernel's slabs"),
         ("cgroup-tmpfs", "of it are files in tmpfs and shared memory, which no kill gives back"),
         ("cgroup-lowered", "The limit was set to less than that."),
+        ("cgroup-v1", "reached its limit for memory: 64.0 MB of 64.0 MB"),
+        ("cgroup-v1-memsw", "reached its limit for memory and swap (memsw): 64.0 MB of 64.0 MB"),
+        ("threads", "The kernel's stacks of threads and processes filled memory: "),
     ],
 )
 @pytest.mark.parametrize("suite", KERNELS)

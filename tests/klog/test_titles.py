@@ -168,6 +168,35 @@ MACHINES = {
 }
 
 
+@pytest.mark.parametrize("what", ["assert: race", "data-race"])
+def test_race_of_one_function_blames_it(what: str) -> None:
+    event = first(
+        [f"BUG: KCSAN: {what} in made_read+0x10/0x20", "race at unknown origin, with read to 0xffff8881001cb1e8"]
+    )
+
+    assert (event.title, event.function) == (f"KCSAN: {what} in made_read", "made_read")
+
+
+def test_traces_of_both_accesses_of_a_race_are_read() -> None:
+    event = first(
+        [
+            "BUG: KCSAN: data-race in made_read / made_write",
+            "write to 0xffff888012345678 of 8 bytes by task 7 on cpu 0:",
+            " made_write+0x30/0x40", " made_store+0x30/0x40", " ",
+            "read (marked) to 0xffff888012345678 of 8 bytes by interrupt on cpu 1:",
+            " made_read+0x30/0x40",
+        ]
+    )  # fmt: skip
+
+    assert [labelled.trace.functions for labelled in event.traces] == [("made_write", "made_store"), ("made_read",)]
+
+
+def test_trace_of_an_uninitialised_value_is_that_of_its_use() -> None:
+    event = first(REPORTS["KMSAN: uninit-value in made_hash"])
+
+    assert event.trace.functions == ("made_hash", "made_send")
+
+
 def test_arm_trace_without_a_line_above_it_is_read() -> None:
     event = first(
         [

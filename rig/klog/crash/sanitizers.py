@@ -75,6 +75,13 @@ RULES = (
         r"alloc_skb|netlink_(?:ack|rcv_skb)|_encrypt$|^(?:crypto|cipher|drbg|rng)_",
         needs_trace=False,
     ),
+    # A race with an unknown origin, or with an assertion, names one function; any other names two.
+    Rule(
+        Kind.KCSAN,
+        r"BUG: KCSAN: (?P<what>(?:assert: race|data-race) in (?P<function>[\w.]+)(?:\+0x\S+)?)$",
+        "KCSAN: {what}",
+        needs_trace=False,
+    ),
     Rule(Kind.KCSAN, r"BUG: KCSAN: (?P<what>.*)", "KCSAN: {what}", needs_trace=False),
     _kfence(
         "(?P<what>use-after-free|out-of-bounds) (?P<access>read|write)",

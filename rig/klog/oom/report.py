@@ -43,6 +43,8 @@ _NOTES = re.compile(
     r"COMPACTION is disabled|Huh VM_FAULT_OOM leaked|.* is added to the oom list|OOM victim|oom killer "
     r"(?:disabled|enabled)|"
     r"Purging GPU memory|\d+ and \d+ pages still available|sysrq: OOM request ignored"
+    # printk_deferred() prints it between any two lines (sched_rt_runtime_exceeded() in kernel/sched/rt.c).
+    r"|sched: RT throttling activated"
 )
 _SCOPES = {
     "CONSTRAINT_NONE": "global",

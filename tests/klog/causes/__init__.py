@@ -72,7 +72,7 @@ TABLE = {
     "pipes": Made("full pipes", "pipes", "uncounted", _SMALL),
     "semaphores": Made("sets of 32,000 semaphores", "semaphores", "slab", _SMALL),
     "trace-buffer": Made("the ring buffer of tracing", "trace-buffer", "uncounted", _SMALL),
-    "threads": Made("threads that only wait", "threads", "kernel-stacks", (*_SMALL, "--sysctl=kernel.sched_rt_runtime_us=-1")),
+    "threads": Made("threads that only wait", "threads", "kernel-stacks", _SMALL),
     "sockets": Made("datagrams that nobody reads", "sockets", "uncounted", _SMALL),
     "huge-pages": Made("huge pages that nobody uses", "huge-pages", "huge-pages", _SMALL),
     "huge-pages-in-use": Made("huge pages that a process uses", "huge-pages-in-use", "huge-pages", _SMALL),
