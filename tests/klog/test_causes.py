@@ -85,6 +85,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
             KERNEL,
             (NORMAL, "Node 0 DMA32 free:9000kB boost:0kB min:2708kB"),
             ("high:4060kB reserved_highatomic:0KB", "high:4060kB reserved_highatomic:8192KB"),
+            ("inactive_anon:1250 ", "inactive_anon:110000 "),
         ),
         "certain",
         "8.0 MB are reserved for requests that cannot wait (highatomic)",

@@ -97,7 +97,7 @@ static char twin_stack[16 * 1024] __attribute__((aligned(16)));
 __attribute__((noreturn))
 static int twin(void *adj)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* No PR_SET_PDEATHSIG: it would kill the twin with its parent, whether they share an mm or not. */
 	take_role("twin");
 	if (adj && spill("/proc/self/oom_score_adj", adj))
 		_exit(EXIT_REFUSED);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from rig.klog.explain.cause import Cause, Certainty, found
 from rig.klog.explain.explanation import Sentence
+from rig.klog.explain.outside import held_by_no_process
 from rig.klog.explain.usable import (
     allowed_nodes,
     free_elsewhere,
@@ -100,7 +101,11 @@ def _figures(zones: tuple[Zone, ...]) -> str:
 
 
 def reserved(event: OomEvent) -> Cause | None:
-    """Return the cause where the free memory is in CMA areas or in the highatomic reserve."""
+    """Return the cause where the free memory is in CMA areas or in the highatomic reserve.
+
+    The highatomic reserve is about 1 % of a zone at most (reserve_highatomic_pageblock() in mm/page_alloc.c): where the
+    report shows what filled the rest, that is the cause.
+    """
     if (event.order or 0) > 0:
         return None
     reserve = held_back(event)
@@ -115,6 +120,9 @@ def reserved(event: OomEvent) -> Cause | None:
                 f"{size(zone.free - cma - atomic)} are left for this request, at or below the min watermark of "
                 f"{size(low)}."
             )
+            filled = held_by_no_process(event) if atomic > cma else None
+            if filled is not None and filled.certainty is Certainty.CERTAIN:
+                return None
             return found("cma" if cma >= atomic else "highatomic", Certainty.CERTAIN, text, event.line, zone.line)
     return None
 
