@@ -81,3 +81,9 @@ def test_expression_that_would_cost_too_much_cannot_be_judged(expr: str, why: st
 def test_power_is_refused_when_the_scenario_is_loaded() -> None:
     with pytest.raises(UsageError, match="Pow is not part of the language"):
         parse_expression("9**9**9 > 0", where="scenario.toml:7", names=(), functions=PLAIN_FUNCTIONS)
+
+
+def test_expression_of_which_the_compiler_warns_prints_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    parse_expression("1and 2", where="scenario.toml:7", names=(), functions=PLAIN_FUNCTIONS)
+
+    assert list(recwarn) == []
