@@ -97,10 +97,12 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 	$(PY) -m tests.article.write
 	$(PY) -m tests.klog.causes.write
 
-article: all-extras ## Make the runs anew that docs/article.md is written from, and write it; RESUME=1 goes on where it was ended
-	$(PY) -m tests.scenario.recorded $(if $(RESUME),--resume)
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it. RESUME=1 goes on where it was interrupted
+	$(if $(RESUME),,rm -f build/recorded)
+	$(PY) -m tests.scenario.recorded --done build/recorded
 	$(PY) -m tests.article.host
 	$(PY) -m tests.article.write
+	rm -f build/recorded
 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
@@ -108,7 +110,7 @@ lies: all-extras ## Run the scenarios that were written to mislead: each verdict
 faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
 	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
-verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated, on each kernel: none may pass. RESUME=1 goes on
+verify-mutants: all-extras ## Run the checks of rig verify with each condition negated, on each kernel: none may pass. RESUME=1 goes on where it was interrupted
 	$(if $(RESUME),,rm -f build/mutants)
 	$(PY) -m rig.verify.mutants --kept build/mutants $(foreach kernel,$(KERNELS),--kernel $(kernel)) $(CHECKS)
 
