@@ -97,10 +97,12 @@ docs: all-extras ## Write what the documents take from the code: tables, the hel
 	$(PY) -m tests.article.write
 	$(PY) -m tests.klog.causes.write
 
-article: all-extras ## Make the runs anew that docs/article.md is written from, and write it; RESUME=1 goes on where it was ended
-	$(PY) -m tests.scenario.recorded $(if $(RESUME),--resume)
+article: all-extras ## Make the runs anew that docs/article.md is written from, and write it. RESUME=1 goes on where it was interrupted
+	$(if $(RESUME),,rm -f build/recorded)
+	$(PY) -m tests.scenario.recorded --done build/recorded
 	$(PY) -m tests.article.host
 	$(PY) -m tests.article.write
+	rm -f build/recorded
 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
@@ -108,7 +110,7 @@ lies: all-extras ## Run the scenarios that were written to mislead: each verdict
 faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
 	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
-verify-mutants: all-extras ## Run the checks of rig verify with each of their conditions negated, on each kernel: none may pass. RESUME=1 goes on
+verify-mutants: all-extras ## Run the checks of rig verify with each condition negated, on each kernel: none may pass. RESUME=1 goes on where it was interrupted
 	$(if $(RESUME),,rm -f build/mutants)
 	$(PY) -m rig.verify.mutants --kept build/mutants $(foreach kernel,$(KERNELS),--kernel $(kernel)) $(CHECKS)
 
@@ -124,6 +126,7 @@ bench: all-extras ## The numbers, each with its reference from the same run
 	$(PY) -m tests.benchmarks.main_job
 	$(PY) -m tests.benchmarks.replay
 	$(PY) -m tests.benchmarks.report
+	$(PY) -m tests.benchmarks.klog_hostile --slowest 5
 	$(PY) -m tests.benchmarks.page
 	$(PY) -m tests.benchmarks.sweep_jobs
 	$(PY) -m tests.benchmarks.branch
@@ -145,11 +148,10 @@ remedies: all-extras ## Measure the remedies that rig explain quotes, in replica
 klog-bench: all-extras ## Score the log reader on a directory of samples: make klog-bench SAMPLES=DIR
 	$(PY) -m tests.benchmarks.klog_samples $(SAMPLES)
 
-FUZZ_SECONDS ?= 60
-fuzz: all-extras ## Run a coverage-guided fuzzer over what reads untrusted input: FUZZ_SECONDS=60 each
+FUZZ_SECONDS ?= 240
+fuzz: all-extras ## Run a coverage-guided fuzzer over the readers of untrusted input, FUZZ_SECONDS=240 for all together
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
-	for target in tests/fuzz/target_*.py; do \
-		name=$${target##*/target_}; $(PY) -m tests.fuzz.run $${name%.py} --seconds $(FUZZ_SECONDS) || exit 1; done
+	$(PY) -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
 schema: all-extras ## Write rig/klog/log.schema.json, the form of rig explain --json, from the models
 	$(PY) -c 'from rig.klog.schema import json_schema; print(json_schema(), end="")' >$(VENV)/log.schema.json

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer()
-BROKEN = 125
-NOT_RUN = (125, 126, 127)
-"""The exit statuses that mean that the program did not run to its end; a program may have them as its own."""
 
 
 class _ExecCommand(BehindDashes):
@@ -84,7 +81,12 @@ class ExecOptions:
     timeout_scale: TimeoutScale = 1.0
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record the run.")] = False
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the program's output, and of rig only why it could not be run.")
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Print the program's output, and no message of rig but the reason why the program could not be run.",
+        ),
     ] = False
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where in rig an error came from.")] = False
 
@@ -140,6 +142,7 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
 def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     """Run the program, tell how it ended, and return the exit status. What breaks in rig is 125."""
     from rig.program.execute import run_program
+    from rig.program.outcome import BROKEN, NOT_FOUND, NOT_STARTED
     from rig.report.program import OutputProgress, print_ending
 
     try:
@@ -156,13 +159,17 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     ):
         print_ending(run, directory, outcome.problem, outcome.hint)
     status = _status(run, outcome, expected=request.expect is not None)
-    # Without a reason, 125 to 127 could as well be the program's own status.
-    if quiet and status in NOT_RUN and (reason := outcome.problem or run.reason):
+    # With --expect the status is 0 or 1, whether or not the program could be run: outcome.status says that. A program
+    # may itself exit with 125 to 127, and then there is no reason.
+    not_run = {status, outcome.status} & {BROKEN, NOT_STARTED, NOT_FOUND}
+    if quiet and not_run and (reason := outcome.problem or run.reason):
         print_error(RigError(reason, remedy=outcome.hint or None))
     return status
 
 
 def _status(run: Run, outcome: Outcome, *, expected: bool) -> int:
+    from rig.program.outcome import BROKEN
+
     if run.verdict == "error":
         return BROKEN
     if expected:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
-__all__ = ["Outcome", "judge_program", "outcome_of"]
+__all__ = ["BROKEN", "NOT_FOUND", "NOT_STARTED", "Outcome", "judge_program", "outcome_of"]
 
 TIMED_OUT, BROKEN, NOT_STARTED, NOT_FOUND = 124, 125, 126, 127
 # Prefix of the agent's errors that concern the program's file. An error of an earlier stage, such as the root or the

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -84,7 +85,10 @@ def parse_expression(
     if not line:
         raise UsageError("the expression is empty", where=where, remedy="write what must be true")
     try:
-        tree = ast.parse(line, mode="eval")
+        with warnings.catch_warnings():
+            # The compiler warns of `1and x` on standard error, with no word of the scenario.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(line, mode="eval")
     except SyntaxError as error:
         column = max((error.offset or 1) - 1, 0)
         raise UsageError(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
@@ -41,7 +42,12 @@ class Mutant:
 
 @dataclass
 class Kept:
-    """The mutants that were caught on one kernel, in a file of several calls. path: None keeps nothing."""
+    """The mutants that were caught on one kernel, read from a file and added to it.
+
+    path: the file, which later calls of this program read; None where nothing is kept. It has a line for each mutant,
+        of all kernels: kernel and title. A last line that an interruption cut off does not count.
+    titles: the mutants of this kernel that earlier calls caught.
+    """
 
     path: Path | None
     kernel: str
@@ -49,8 +55,10 @@ class Kept:
 
     def __post_init__(self) -> None:
         if self.path is not None and self.path.exists():
-            lines = (line.split() for line in self.path.read_text().splitlines())
-            self.titles = {title for kernel, title in lines if kernel == self.kernel}
+            whole = (line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n"))
+            # A kernel may be a path with blanks; a title has none.
+            entries = (line.rstrip("\n").rpartition(" ") for line in whole)
+            self.titles = {title for kernel, _, title in entries if kernel == self.kernel}
 
     def add(self, mutants: Iterable[Mutant]) -> None:
         """Keep those that were caught; the others are run again."""
@@ -81,13 +89,18 @@ def judge_mutant(task: Task, facts: Facts) -> Mutant:
 
 
 async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | None = None) -> list[Mutant]:
-    """Run every mutant of these checks on a kernel, but those that `kept` lists. Print each, and return them."""
+    """Run the mutants of these checks on a kernel, and print the outcome of each.
+
+    kept: a file of mutants that earlier calls caught; those of this kernel are not run. The mutants that are caught now
+        are added.
+    Return the mutants that were run. Raises RigError for checks without conditions, which have no mutants.
+    """
     store = Store()
     program = (await asyncio.to_thread(build_guest_code, store)).programs[PROGRAM]
     parts = await asyncio.to_thread(find_parts, store, kernel, None)
     release = parse_release(parts.kernel.release)
     caught = Kept(kept, parts.kernel.spec)
-    tasks = [task for task in make_tasks(list_conditions(program), names) if task.title not in caught.titles]
+    tasks = [task for task in _tasks_of(program, names) if task.title not in caught.titles]
     mutants: list[Mutant] = []
     for first in range(0, len(tasks), AT_ONCE):
         some = tasks[first : first + AT_ONCE]
@@ -104,6 +117,16 @@ async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | Non
     return mutants
 
 
+def _tasks_of(program: Path, names: Sequence[str]) -> list[Task]:
+    tasks = make_tasks(list_conditions(program), names)
+    if not tasks:
+        raise RigError(
+            f"there is no mutant of {', '.join(names)}: a mutant negates a condition, and the checks have none",
+            remedy="name a check that has conditions",
+        )
+    return tasks
+
+
 def make_tasks(conditions: Mapping[str, Iterable[str]], names: Sequence[str]) -> list[Task]:
     """Return a task for each condition of each of these checks."""
     known = catalogue()
@@ -111,7 +134,7 @@ def make_tasks(conditions: Mapping[str, Iterable[str]], names: Sequence[str]) ->
 
 
 def main(arguments: list[str]) -> int:
-    """Negate each condition of the checks in turn. Exit status 1 when a check passes in spite of it."""
+    """Negate each condition of the checks in turn. Exit status: 1 when a check passes in spite of it, 3 error."""
     parser = argparse.ArgumentParser(prog="python -m rig.verify.mutants", description=main.__doc__)
     parser.add_argument(
         "--kernel", action="append", help="debian:SUITE, source:SUITE, tree:DIR or a path; once for each"
@@ -124,8 +147,12 @@ def main(arguments: list[str]) -> int:
             parser.error(f"there is no check '{name}'")
     status = 0
     for kernel in options.kernel or [None]:
-        mutants = asyncio.run(run_mutants(kernel, options.check or list(catalogue()), options.kept))
-        status |= any(not mutant.caught for mutant in mutants) or not (mutants or options.kept)
+        try:
+            mutants = asyncio.run(run_mutants(kernel, options.check or list(catalogue()), options.kept))
+        except RigError as error:
+            print(f"rig: {error}", file=sys.stderr)
+            return error.status
+        status |= any(not mutant.caught for mutant in mutants)
     return status
 
 

@@ -106,6 +106,8 @@ def test_signal_within_a_string_of_code_gives_the_same_status(
         capture_output=True,
         text=True,
         check=False,
+        # The children of a background job ignore SIGINT, and those of nohup SIGHUP.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
 
     assert (done.returncode, done.stderr) == (status, line)

@@ -168,22 +168,27 @@ MACHINES = {
 }
 
 
+@pytest.mark.parametrize("module", ["", " [made]"])
 @pytest.mark.parametrize("what", ["assert: race", "data-race"])
-def test_race_of_one_function_blames_it(what: str) -> None:
+def test_race_of_one_function_blames_it(what: str, module: str) -> None:
     event = first(
-        [f"BUG: KCSAN: {what} in made_read+0x10/0x20", "race at unknown origin, with read to 0xffff8881001cb1e8"]
+        [
+            f"BUG: KCSAN: {what} in made_read+0x10/0x20{module}",
+            "race at unknown origin, with read to 0xffff8881001cb1e8",
+        ]
     )
 
-    assert (event.title, event.function) == (f"KCSAN: {what} in made_read", "made_read")
+    assert (event.title, event.function) == (f"KCSAN: {what} in made_read{module}", "made_read")
 
 
-def test_traces_of_both_accesses_of_a_race_are_read() -> None:
+@pytest.mark.parametrize("other", ["read (marked)", "write (marked, reordered)", "assert no writes (scoped)"])
+def test_traces_of_both_accesses_of_a_race_are_read(other: str) -> None:
     event = first(
         [
             "BUG: KCSAN: data-race in made_read / made_write",
             "write to 0xffff888012345678 of 8 bytes by task 7 on cpu 0:",
             " made_write+0x30/0x40", " made_store+0x30/0x40", " ",
-            "read (marked) to 0xffff888012345678 of 8 bytes by interrupt on cpu 1:",
+            f"{other} to 0xffff888012345678 of 8 bytes by interrupt on cpu 1:",
             " made_read+0x30/0x40",
         ]
     )  # fmt: skip

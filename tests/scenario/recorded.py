@@ -4,12 +4,12 @@
 data/SCENARIO/VARIANT/ holds events.jsonl and console.log of a run of Debian's 6.1 kernel on the warp clock, and `sets`,
 the settings it was made with. `python -m tests.scenario.recorded [SCENARIO…]` runs them again;
 `python -m tests.scenario.recorded SCENARIO/VARIANT [NAME=VALUE…]` records a variant, new or with other settings.
-With --resume, what is named in build/recorded is not run again: that file lists what has been run since the last time
-that all were.
+With `--done FILE`, runs that FILE lists are not run again, and each run is added to it when it is recorded.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import shutil
@@ -29,7 +29,6 @@ from rig.scenario.settings import parse_settings
 from rig.telemetry.records import read_records
 
 DATA = Path(__file__).resolve().parent / "data"
-DONE = Path(__file__).resolve().parents[2] / "build" / "recorded"
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -104,13 +103,11 @@ async def record(name: str, variant: str, sets: tuple[str, ...]) -> None:
     print(f"{name} {variant}: {run.verdict}", flush=True)
 
 
-def still_to_run(names: list[str], resume: bool) -> list[tuple[str, str]]:
-    """Return the runs of these scenarios, or of all; with `resume` those that DONE does not list, which is kept."""
-    if not resume:
-        DONE.unlink(missing_ok=True)
-    done = set(DONE.read_text().split()) if DONE.exists() else set()
+def still_to_run(names: list[str], done: Path | None) -> list[tuple[str, str]]:
+    """Return the runs of these scenarios, or of all scenarios where `names` is empty, without those that `done` lists."""
+    listed = set(done.read_text().splitlines()) if done is not None and done.exists() else set()
     runs = [run for run in every_run() if not names or run[0] in names]
-    return [(name, variant) for name, variant in runs if f"{name}/{variant}" not in done]
+    return [(name, variant) for name, variant in runs if f"{name}/{variant}" not in listed]
 
 
 async def main(words: list[str]) -> None:
@@ -118,14 +115,16 @@ async def main(words: list[str]) -> None:
         name, _, variant = words[0].partition("/")
         await record(name, variant, tuple(words[1:]))
         return
-    names = [word for word in words if word != "--resume"]
-    for name, variant in still_to_run(names, "--resume" in words):
+    parser = argparse.ArgumentParser(prog="python -m tests.scenario.recorded")
+    parser.add_argument("--done", type=Path, help="the file of the runs that were recorded: they are not run again")
+    parser.add_argument("scenario", nargs="*", help="only these scenarios")
+    options = parser.parse_args(words)
+    for name, variant in still_to_run(options.scenario, options.done):
         await record(name, variant, recorded(name, variant).sets)
-        DONE.parent.mkdir(exist_ok=True)
-        with DONE.open("a") as done:
-            done.write(f"{name}/{variant}\n")
-    if not names:
-        DONE.unlink(missing_ok=True)
+        if options.done is not None:
+            options.done.parent.mkdir(parents=True, exist_ok=True)
+            with options.done.open("a") as file:
+                file.write(f"{name}/{variant}\n")
 
 
 if __name__ == "__main__":

@@ -132,3 +132,9 @@ def test_claim_may_walk_the_samples_of_a_long_run_for_each_of_them() -> None:
     held = evaluate(expression, {"samples": samples}, PLAIN_FUNCTIONS)
 
     assert held
+
+
+def test_expression_of_which_the_compiler_warns_prints_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    parse_expression("1and 2", where="scenario.toml:7", names=(), functions=PLAIN_FUNCTIONS)
+
+    assert list(recwarn) == []

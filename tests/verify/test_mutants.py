@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from rig.verify import mutants
 from rig.verify.check import Facts
 from rig.verify.checks import catalogue
 from rig.verify.measure import Task
@@ -54,3 +58,56 @@ def test_what_was_caught_is_kept_for_its_kernel_and_the_rest_is_run_again(tmp_pa
     assert Kept(file, "debian:sid").titles == {"brk~above"}
     assert Kept(file, "debian:bookworm").titles == set()
     assert Kept(None, "debian:sid").titles == set()
+
+
+def test_what_was_caught_is_read_where_the_kernel_has_a_blank_and_the_last_line_is_cut(tmp_path: Path) -> None:
+    file = tmp_path / "mutants"
+
+    Kept(file, "/my kernels/bzImage").add([Mutant("brk~above", True, "fail"), Mutant("exec~mode", True, "fail")])
+    Kept(file, "debian:sid").add([Mutant("exec~mode", True, "fail")])
+    file.write_text(file.read_text() + "debian:sid")
+    bare = Kept(file, "debian:sid").titles
+    file.write_text(file.read_text() + " brk~abo")
+
+    assert bare == Kept(file, "debian:sid").titles == {"exec~mode"}
+    assert Kept(file, "/my kernels/bzImage").titles == {"brk~above", "exec~mode"}
+
+
+KERNEL = SimpleNamespace(release="6.12.1", spec="debian:trixie")
+
+
+@pytest.fixture
+def no_guest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the program list two checks, of which one has a condition, and let nothing be measured."""
+
+    async def measured(lab: object, tasks: list[Task]) -> dict[str, dict[str, str]]:
+        raise AssertionError(f"{tasks} must not be run")
+
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path))
+    monkeypatch.setattr(mutants, "build_guest_code", lambda store: SimpleNamespace(programs={mutants.PROGRAM: None}))
+    monkeypatch.setattr(mutants, "find_parts", lambda *_: SimpleNamespace(kernel=KERNEL))
+    monkeypatch.setattr(mutants, "list_conditions", lambda program: {"brk": [], "dontneed": ["madvise"]})
+    monkeypatch.setattr(mutants, "measure", measured)
+
+
+@pytest.mark.usefixtures("no_guest")
+@pytest.mark.parametrize("kept", [[], ["--kept", "kept"]])
+def test_checks_without_a_condition_are_an_error(
+    kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert mutants.main([*kept, "brk"]) == 3
+
+    assert "rig: there is no mutant of brk: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_guest")
+def test_call_whose_mutants_were_all_caught_before_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Kept(tmp_path / "kept", "debian:trixie").add([Mutant("dontneed~madvise", True, "fail")])
+
+    assert mutants.main(["--kept", str(tmp_path / "kept"), "brk", "dontneed"]) == 0
+
+    assert "0 mutants, 0 survived, 1 were caught before" in capsys.readouterr().out

@@ -36,11 +36,12 @@ _STRUCTURE = re.compile(
 # One link of a chain of locks, above the trace of where it was made: print_circular_bug_entry() in
 # kernel/locking/lockdep.c.
 _LINK = re.compile(r"-> #\d+ \(")
-# Traces without a heading of their own: KMSAN's begins below its first line and where the memory was made
-# (mm/kmsan/report.c), those of KCSAN below the lines that tell the accesses (print_report() in kernel/kcsan/report.c).
+# Lines below which a trace begins without a heading such as `Call Trace:`. KMSAN prints one trace below the first line
+# of its report and one below the line that says where the memory was allocated or declared (mm/kmsan/report.c). KCSAN
+# prints one below the line of each access (print_report() and get_access_type() in kernel/kcsan/report.c).
 _BARE = re.compile(
     r"BUG: KMSAN: |^Uninit was created at:|^Local variable .{1,200} created at:"
-    r"|^(?:race at unknown origin, with )?(?:read|write|assert no )[\w ()-]{0,60} to 0x[0-9a-f]{1,16} of \d+ bytes by "
+    r"|^(?:race at unknown origin, with )?(?:read|write|assert no )[\w (),-]{0,60} to 0x[0-9a-f]{1,16} of \d+ bytes by "
 )
 _MODULES = re.compile(r"Modules linked in:(?P<names>.*)")
 # The faulting address, as the architectures' fault handlers and the sanitizers print it.

@@ -75,10 +75,11 @@ RULES = (
         r"alloc_skb|netlink_(?:ack|rcv_skb)|_encrypt$|^(?:crypto|cipher|drbg|rng)_",
         needs_trace=False,
     ),
-    # A race with an unknown origin, or with an assertion, names one function; any other names two.
+    # The first line names one function where KCSAN did not see the other access (`race at unknown origin`), and two
+    # where it did, also if one access is an assertion (print_report() in kernel/kcsan/report.c).
     Rule(
         Kind.KCSAN,
-        r"BUG: KCSAN: (?P<what>(?:assert: race|data-race) in (?P<function>[\w.]+)(?:\+0x\S+)?)$",
+        r"BUG: KCSAN: (?P<what>(?:assert: race|data-race) in (?P<function>[\w.]+)(?:\+0x\S+)?(?: \[[\w-]+\])?)\s*$",
         "KCSAN: {what}",
         needs_trace=False,
     ),
