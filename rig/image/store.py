@@ -27,7 +27,7 @@ from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remo
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
 from rig.units import format_size
-from rig.whole_file import sync_directory, sync_tree, write_whole
+from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
 __all__ = ["DAMAGED", "Store"]
 
@@ -120,6 +120,7 @@ class Store:
             aside.parent.mkdir(parents=True, exist_ok=True)
             entry.path.rename(aside)
         for older in self._paths_aside()[:-MOST_ASIDE]:
+            logger.warning("removed %s, which was set aside before: the last %d are kept", older, MOST_ASIDE)
             remove_tree(older)
 
     def aside(self) -> dict[Path, int]:
@@ -263,8 +264,8 @@ class Store:
         return free
 
     def sweep_leftovers(self) -> int:
-        """Remove the staging directories of processes that no longer run, and return their number."""
-        count = 0
+        """Remove the staging directories and unfinished files of processes that no longer run; return their number."""
+        count = len(remove_partials(self.root))
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
             if pid.isdigit() and not Path("/proc", pid).exists():
