@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, disk_full
+from rig.disk import FULL, bytes_below, disk_full
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -41,15 +41,6 @@ RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 
 def _is_outside(path: object, root: Path) -> bool:
     return isinstance(path, str) and not Path(path).is_relative_to(root)
-
-
-def _bytes_below(directory: Path) -> int:
-    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
-    count = 0
-    for path in directory.rglob("*"):
-        with suppress(OSError):
-            count += path.lstat().st_blocks * 512
-    return count
 
 
 class Store:
@@ -125,7 +116,7 @@ class Store:
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
-        return {path: _bytes_below(path) for path in self._paths_aside()}
+        return {path: bytes_below(path) for path in self._paths_aside()}
 
     def _paths_aside(self) -> list[Path]:
         return sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
