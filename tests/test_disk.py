@@ -93,10 +93,11 @@ def test_no_remedy_removes_anything(home: Path) -> None:
     ("name", "beside"),
     [("XDG_RUNTIME_DIR", "nothing"), ("XDG_RUNTIME_DIR", "a cache entry"), ("RIG_CACHE", "a cache entry")],
 )
+@pytest.mark.parametrize("way", ["write", "open", "copy"])
 def test_directory_that_was_full_is_named_when_its_files_are_gone(
-    name: str, beside: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    way: str, name: str, beside: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A write that fails names no file; the directories that were written to are removed before the message is made."""
+    """The directories that were written to are removed before the message is made."""
     store = Store(home / "RIG_CACHE")
 
     def statvfs(path: Path) -> SimpleNamespace:
@@ -107,8 +108,11 @@ def test_directory_that_was_full_is_named_when_its_files_are_gone(
         with ExitStack() as stack:
             entry = stack.enter_context(store.staging_directory()) if beside != "nothing" else home
             sockets = stack.enter_context(staging_directory("x", str(home / "XDG_RUNTIME_DIR")))
-            ((entry if name == "RIG_CACHE" else sockets) / "large").touch()
-            raise OSError(errno.ENOSPC, "No space left on device")
+            large = (entry if name == "RIG_CACHE" else sockets) / "large"
+            large.touch()
+            # A write through an open file names none; a copy names its source, and then its target.
+            names = {"write": (), "open": (str(large),), "copy": ("/boot/vmlinuz", None, str(large))}[way]
+            raise OSError(errno.ENOSPC, "No space left on device", *names)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     monkeypatch.setattr(app.typer.main, "get_command", lambda _: SimpleNamespace(main=command, get_params=lambda _: []))

@@ -68,8 +68,11 @@ bool branch_now(void)
 /*
  * QEMU stops at the instruction outb. It may have moved its clock to the next timer by then: the virtual CPU counts as
  * idle once it has stopped, and the main loop skips idle time before it sees that the machine is to stop
- * (icount_start_warp_timer() and cpu_thread_is_idle() in softmmu/). So r14 holds a mark and r15 the time stamp counter,
- * which is QEMU's clock here: rig/machine/icount.py finds them in what is saved, and puts the clock back.
+ * (icount_start_warp_timer() and cpu_thread_is_idle(), softmmu/ of QEMU 7.2). So r14 holds a mark and r15 the time stamp
+ * counter, which is QEMU's clock here: rig/machine/icount.py finds them in what is saved, and puts the clock back.
+ *
+ * It adds the six instructions from rdtsc to outb (TO_THE_STOP): change both together. An interrupt between the two would
+ * be taken for such a jump; they are 48 ns apart, so that hardly ever happens.
  *
  * Programs must not inherit the right to the port, so it is given back at once.
  */

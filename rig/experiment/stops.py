@@ -31,7 +31,7 @@ BROKEN = ("internal-error", "io-error", "watchdog")
 
 LARGEST_RECORDING = 1 << 30
 """Bytes. The main job's recording has less than 1 MB. Each byte on the console takes 14 in a recording (measured)."""
-LOOK = 1.0
+LOOK_EVERY = 1.0
 """Host seconds between two looks at the recording's size."""
 
 
@@ -71,12 +71,12 @@ async def watch_recording(session: Session, execution: Execution) -> None:
     recorder = session.wiring.recorder
     with contextlib.suppress(RigError):
         while recorder is not None:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK_EVERY)
             if recorder.file.exists() and recorder.file.stat().st_size > LARGEST_RECORDING:
+                # All in one text, because it becomes the run's reason. The file has another path once the run is kept.
                 execution.stopped = RigError(
-                    f"the guest was ended, because its recording has more than {format_size(LARGEST_RECORDING)}",
-                    where=recorder.file,
-                    remedy="run it with --no-record, or let the guest print less",
+                    f"the guest was ended, because its recording has more than {format_size(LARGEST_RECORDING)}:"
+                    " run it with --no-record, or let the guest print less"
                 )
                 await session.monitor.execute("quit")
                 return

@@ -32,13 +32,21 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
     try:
         yield path
     except OSError as error:
-        if error.errno in FULL and error.filename is None and is_full(path):
-            # A failed write names no file, and when the directory is removed its disk may have room again.
-            error.filename = str(path.parent)
+        if error.errno in FULL and _is_of(error, path):
+            # When the directory is removed its disk may have room again.
+            error.filename, error.filename2 = str(path.parent), None
         raise
     finally:
         os.close(lock)
         remove_tree(path)
+
+
+def _is_of(error: OSError, path: Path) -> bool:
+    """Return whether the write that failed was one into this directory, which is full."""
+    # A copy's filename is its source, and filename2 its target (shutil.copyfile()). A write through an open file names
+    # neither.
+    written = error.filename2 or error.filename
+    return is_full(path) if written is None else isinstance(written, str) and Path(written).is_relative_to(path)
 
 
 def list_staging_directories(purpose: str) -> list[Path]:

@@ -278,14 +278,15 @@ class Store:
         try:
             yield
         except OSError as error:
+            # A copy's filename is its source, and filename2 its target (shutil.copyfile()).
+            written = error.filename2 or error.filename
             if error.errno in FULL:
                 # What fails within the block may be a write into another directory than the cache.
-                elsewhere = error.filename if _is_outside(error.filename, self.root) else None
-                raise disk_full(elsewhere, self.root) from error
+                raise disk_full(written if _is_outside(written, self.root) else None, self.root) from error
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",
-                    where=error.filename or self.root,
+                    where=written or self.root,
                     remedy="set RIG_CACHE to a directory of yours",
                 ) from error
             raise

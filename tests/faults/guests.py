@@ -17,7 +17,7 @@ __all__ = ["hostile", "noise"]
 
 MODES = {
     "escapes": r'for (int i = 0; i < 200; i++) printf("\033[2J\033]0;owned\007\033[31m\x9b%d\n", i);',
-    "no line end": r"for (int i = 0; i < 300000; i++) putchar(65);",
+    "no line end": r"for (int i = 0; i < 300000; i++) putchar('A');",
     "not UTF-8": r"for (int i = 0; i < 100000; i++) putchar(128 + i % 128);",
     "zeros": r"for (int i = 0; i < 100000; i++) putchar(i % 50 ? 0 : 10);",
     "records": r'for (int i = 0; i < 200; i++) printf("{\"n\":1,\"t\":1e999,\"ev\":\"end\",\"reason\":\"plan\"}\n");',
@@ -74,16 +74,33 @@ int main(void)
 """
 NOISE = {
     "what it prints": r'for (long i = 0; i < 500000; i++) printf("%099ld\n", i);',
-    "lines of 1 MB": r'for (long i = 0; i < 50; i++) { for (long j = 0; j < 1000000; j++) putchar(65); puts(""); }',
-    "/dev/kmsg": r"char line[900]; memset(line, 65, sizeof(line)); line[0] = 60; line[1] = 52; line[2] = 62; "
-    r'line[899] = 0; int fd = open("/dev/kmsg", O_WRONLY); for (long i = 0; i < 55556; i++) '
-    r"if (write(fd, line, 899) < 0) return 1;",
-    "/dev/ttyS0": r"char line[1001]; memset(line, 65, 1000); line[999] = 10; line[1000] = 0; "
-    r'int fd = open("/dev/ttyS0", O_WRONLY); for (long i = 0; i < 50000; i++) if (write(fd, line, 1000) < 0) return 1;',
+    "lines of 1 MB": r"""
+    for (long i = 0; i < 50; i++) {
+        for (long j = 0; j < 1000000; j++)
+            putchar('A');
+        puts("");
+    }""",
+    "/dev/kmsg": r"""
+    char line[899];
+    int fd = open("/dev/kmsg", O_WRONLY);
+    memset(line, 'A', sizeof(line));
+    memcpy(line, "<4>", 3);
+    for (long i = 0; i < 55556; i++)
+        if (write(fd, line, sizeof(line)) < 0)
+            return 1;""",
+    "/dev/ttyS0": r"""
+    char line[1000];
+    int fd = open("/dev/ttyS0", O_WRONLY);
+    memset(line, 'A', sizeof(line));
+    line[999] = '\n';
+    for (long i = 0; i < 50000; i++)
+        if (write(fd, line, sizeof(line)) < 0)
+            return 1;""",
 }
 """Where 50 MB go -> body of the program."""
 LARGEST = {"console.log": 26 << 20, "events.jsonl": 17 << 20, "replay.bin": 1100 << 20}
 """Bytes of the largest files of such a run."""
+NO_RUN = "it kept no run"
 LONGEST = 400.0
 """Host seconds. rig ends a guest after 300, with a verdict (WARP_DEADLINE)."""
 SCENARIO = """
@@ -114,11 +131,12 @@ def hostile(home: Home, count: int) -> Iterator[tuple[str, str]]:
     """Run the program in each mode, and read the run with each command that shows one."""
     for name, body in list(MODES.items())[:count]:
         directory = _scenario(home, body)
+        before = _kept(home)
         called = home.rig("run", str(directory), "--memory", "128M")
         problem = called.broken((0, 1, 2, 3)) or _controls(called.out) or home.left()
-        run = max(home.runs.glob("2*"), default=None)
-        if run is not None and not problem:
-            problem = _read(home, run)
+        run = next(iter(_kept(home) - before), None)
+        if not problem:
+            problem = NO_RUN if run is None else _read(home, run)
         yield name, problem
 
 
@@ -126,17 +144,26 @@ def noise(home: Home, count: int) -> Iterator[tuple[str, str]]:
     """Run a program that writes 50 MB into each of the guest's ways out. The name of a case has its host seconds."""
     for name, body in list(NOISE.items())[:count]:
         directory = _scenario(home, body, 600)
+        before = _kept(home)
         began = time.monotonic()
         called = home.end(home.begin("run", str(directory), "--memory", "128M"), LONGEST)
         took = time.monotonic() - began
-        files = [path for path in max(home.runs.glob("2*")).rglob("*") if path.is_file()]
-        sizes = {path: path.stat().st_size for path in files}
-        large = [
-            f"{path.name} has {size} bytes" for path, size in sizes.items() if size > LARGEST.get(path.name, 1 << 20)
-        ]
-        problem = called.broken((0, 1, 2, 3)) or home.left() or next(iter(large), "")
+        run = next(iter(_kept(home) - before), None)
+        problem = called.broken((0, 1, 2, 3)) or home.left() or (NO_RUN if run is None else _too_large(run))
         print(f"    50 MB into {name}: {took:.0f} s, status {called.status}", file=sys.stderr, flush=True)
         yield f"{name}, {took:.0f} s", problem
+
+
+def _kept(home: Home) -> set[Path]:
+    return set(home.runs.glob("2*"))
+
+
+def _too_large(run: Path) -> str:
+    """Return which file of a run is larger than it may be, or an empty text."""
+    for path in run.rglob("*"):
+        if path.is_file() and (size := path.stat().st_size) > LARGEST.get(path.name, 1 << 20):
+            return f"{path.name} has {size} bytes"
+    return ""
 
 
 def _scenario(home: Home, body: str, timeout: int = 20) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -13,7 +14,6 @@ import pytest
 
 from rig.errors import RigError
 from rig.image import manifest
-from rig.image.bounds import cache_bound
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
 from rig.image.store import Store
@@ -195,11 +195,11 @@ def test_failed_build_leaves_nothing(store: Store) -> None:
     assert list((store.root / "tmp").iterdir()) == []
 
 
-def test_bound_that_is_no_size_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RIG_CACHE_SIZE", "much")
+def test_copy_into_a_full_cache_names_the_cache_and_not_the_source(store: Store) -> None:
+    with pytest.raises(RigError, match="the disk is full") as caught, store.writing():
+        raise OSError(errno.ENOSPC, "No space left on device", "/boot/vmlinuz", None, str(store.root / "tmp/x"))
 
-    with pytest.raises(RigError, match=r"RIG_CACHE_SIZE.*'much' is not a size"):
-        cache_bound()
+    assert caught.value.where == str(store.root)
 
 
 def test_names_are_listed_with_what_they_stand_for(store: Store) -> None:

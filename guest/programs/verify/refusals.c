@@ -100,7 +100,10 @@ static void lock_some(void)
 
 static void rlimit_memlock(void)
 {
-	/* Not what is there without: that is 64 kB until 5.16 (MLOCK_LIMIT of include/uapi/linux/resource.h). */
+	/*
+	 * The mutant sets a limit too, a larger one: the kernel's own is 64 kB until 5.16 (MLOCK_LIMIT,
+	 * include/uapi/linux/resource.h), and would refuse as well.
+	 */
 	const rlim_t limit = condition("rlimit") ? 64 * KB : 8 * MB;
 	struct rlimit bound = { limit, limit };
 	char *at = map(128 * KB, RW, ANON);

@@ -183,7 +183,15 @@ enum { ORIGINS_LIMIT = 24 };	/* MB */
 
 static const char *swap_path;
 
-/* Take more than the cgroup has, as the mutant does that is not the origin. */
+static void limit_group(void)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%dM", ORIGINS_LIMIT);
+	set_group(GROUP, "memory.max", text);
+}
+
+/* The mutant does this instead: it exceeds the cgroup's limit as well, and is no OOM origin. */
 static void take_too_much(void)
 {
 	touch(map(64 * MB, RW, ANON | MAP_NORESERVE), 64 * MB);
@@ -194,7 +202,7 @@ static void swapoff_here(void)
 	now_ready();
 	wait_to_go_on();
 	if (condition("swapoff"))
-		swapoff(swap_path);
+		tell("swapoff=%d", swapoff(swap_path) ? errno : 0);
 	else
 		take_too_much();
 	_exit(0);
@@ -207,8 +215,8 @@ static void swapoff_origin(void)
 
 	swap_path = swap_device();
 	make_group(GROUP);
-	set_group(GROUP, "memory.max", "24M");
-	/* The pages of the large one, and some more: the mutant must not fill the whole device. */
+	limit_group();
+	/* Room for the 12 MB of "large" that are swapped out, and 8 MB more: the mutant must not fill the whole device. */
 	set_group(GROUP, "memory.swap.max", "20M");
 	start_holder((struct holder){ "origin", 64 * KB, 0, GROUP, ANY_NODE, swapoff_here });
 	large = hold("large", (ORIGINS_LIMIT + 12) * MB, 0, GROUP);
@@ -257,7 +265,7 @@ static void unmerge_here(void)
 	now_ready();
 	wait_to_go_on();
 	if (condition("unmerge"))
-		spill(KSM "run", "2");
+		tell("unmerge=%d", spill(KSM "run", "2"));
 	else
 		take_too_much();
 	_exit(0);
@@ -274,7 +282,7 @@ static void ksm_origin(void)
 	for (int left = 500; left > 0 && ksm("pages_sharing") * PAGE < (EQUAL - 1) * MB; left--)
 		sleep_for(10000000);
 	set_ksm("run", "0");
-	set_group(GROUP, "memory.max", "24M");
+	limit_group();
 	hold("large", (ORIGINS_LIMIT - 8) * MB, 0, GROUP);
 	tell("merged=%ld free=%ld", ksm("pages_sharing") * PAGE / KB, meminfo("MemFree"));
 	go_on();
