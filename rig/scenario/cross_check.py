@@ -10,6 +10,9 @@ nothing. An OOM report is accepted when all three of these agree with it:
 - memory.events of the cgroup at its limit counted an OOM.
 
 A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
+
+The console may also tell too little: a program that runs as root can turn it off (printk's parameter ignore_loglevel,
+then SYSLOG_ACTION_CONSOLE_OFF of syslog(2)). So kills and panics that the console lacks make the run `invalid` too.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ __all__ = ["AGREES", "cross_check"]
 AGREES = "kernel-said-it"
 TEXT = "what the log tells of out-of-memory kills and panics is the kernel's own"
 MOST_SHOWN = 5
+MOST_RELAYED = 2000
+"""Lines of the kernel's own about OOM kills that the agent relays from /dev/kmsg (guest/agent/kmsg.c)."""
 
 Signature = tuple[Any, ...]
 
@@ -36,16 +41,17 @@ Signature = tuple[Any, ...]
 def cross_check(evidence: Evidence) -> Claimed | None:
     """Return the condition that the kernel itself wrote the log's reports, or None if that cannot be checked.
 
-    It cannot be checked when the log has neither an OOM report nor a panic, or when the agent cannot read /dev/kmsg.
+    There is nothing to check when no source tells of a kill or a panic, and it cannot be checked when the agent cannot
+    read /dev/kmsg.
     """
     go = evidence.records.first("go") or {}
     reports, panics = evidence.ooms(), evidence.panics()
-    if not (reports or panics) or go.get("kmsg") is not True:
+    if go.get("kmsg") is not True or not (reports or panics or _counted_kills(evidence) or evidence.panicked):
         return None
     if go.get("pvpanic") is not True:
         # The guest has no pvpanic driver, so the absence of GUEST_PANICKED does not mean that it did not panic.
         evidence = replace(evidence, panicked=None)
-    problems = [*_forged_reports(evidence), *_forged_panics(evidence)]
+    problems = [*_forged_reports(evidence), *_forged_panics(evidence), *_hidden(evidence)]
     if problems and not evidence.records.complete:
         return _claim("invalid", "records of the agent were lost: whether the kernel said all of it cannot be told")
     asked = [str(spawn.get("program")) for spawn in evidence.records.of("spawn") if spawn.get("privileged") is True]
@@ -67,6 +73,9 @@ def _forged_reports(evidence: Evidence) -> Iterator[str]:
     # The panic stops the agent before it can read the last report from /dev/kmsg, so that one may be unmatched.
     if unmatched and unmatched[-1] is evidence.ooms()[-1] and _ended_in_oom_panic(evidence):
         unmatched.pop()
+    if len(evidence.records.of("kmsg")) >= MOST_RELAYED:
+        # The agent relayed no more, so a report that is not matched may well be the kernel's. The kills are counted.
+        unmatched = []
     for report in unmatched:
         what = f"line {report.line} of console.log ({report.title})"
         yield f"{what} is not the kernel's: /dev/kmsg has no such record of it"
@@ -92,6 +101,16 @@ def _forged_panics(evidence: Evidence) -> Iterator[str]:
         yield f"the log tells of {len(panics)} panics, and a kernel panics once"
     if panics and evidence.panicked is False:
         yield f"line {panics[0].line} of console.log tells of a panic, and QEMU saw none (GUEST_PANICKED)"
+
+
+def _hidden(evidence: Evidence) -> Iterator[str]:
+    """Say what the kernel did and the console does not show."""
+    shown, counted = sum(len(report.kills) for report in evidence.ooms()), _counted_kills(evidence)
+    silent = "was the console turned off?"
+    if counted is not None and counted > shown:
+        yield f"vmstat's oom_kill counted {counted}, and the log tells of {shown} kills: {silent}"
+    if evidence.panicked and not evidence.panics():
+        yield f"QEMU saw a panic (GUEST_PANICKED), and the log tells of none: {silent}"
 
 
 def _ended_in_oom_panic(evidence: Evidence) -> bool:

@@ -67,11 +67,14 @@ def _after_oom(claim: Claimed) -> Claimed:
 
 
 def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:
-    """Return the judgement of claims that the caller has judged, with the condition that the plan ended.
+    """Return the judgement of claims that the caller has judged, with the conditions that every run has.
+
+    They are that the plan ended, and that the kernel itself wrote the log's reports.
 
     excused: whether a step that failed is the expected result, so that it does not make the run invalid.
     """
-    claims = (_plan_claim(evidence, excused), *judged)
+    own = [_plan_claim(evidence, excused), cross_check(evidence)]
+    claims = (*(claim for claim in own if claim is not None), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 
 

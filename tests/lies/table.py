@@ -50,6 +50,8 @@ LIES = [
     _lie("forged where=/dev/kmsg what=panic", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/ttyS0 what=panic-off", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/console what=panic-twice", "invalid", "kernel-said-it"),
+    _lie("forged what=silence real=yes", "invalid", "kernel-said-it"),
+    _lie("forged what=silence", "not-reproduced", "oom-came"),
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
     _lie("forged what=nothing real=yes", "reproduced"),

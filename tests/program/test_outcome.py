@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,23 @@ def test_expectation_is_the_verdict(
     tmp_path: Path, expected: Expectation | None, log: bytes, how: dict[str, Any], verdict: str
 ) -> None:
     assert judge_program(made(tmp_path, *ended(**how), log=log), expected).verdict == verdict
+
+
+@pytest.mark.parametrize(("expected", "log", "counted"), [("oom", OOM, 0), ("no-oom", b"", 1)])
+def test_log_that_disagrees_with_the_kernels_count_is_no_evidence(
+    tmp_path: Path, expected: str, log: bytes, counted: int
+) -> None:
+    found = made(tmp_path, *ended(code=0), log=log)
+    records = [
+        {**record, **{"go": {"kmsg": True, "oom_kill": 3}, "end": {"oom_kill": 3 + counted}}.get(record["ev"], {})}
+        for record in found.records.items
+    ]
+    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+    judgement = judge_program(replace(found, records=read_records(lines)), Expectation(expected))
+
+    assert judgement.verdict == "invalid"
+    assert judgement.reason.startswith("kernel-said-it: ")
 
 
 def test_program_that_does_not_end_is_not_reproduced(tmp_path: Path) -> None:

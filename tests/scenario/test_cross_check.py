@@ -128,6 +128,30 @@ def test_kernel_panics_once() -> None:
     assert "a kernel panics once" in check(with_console(run, line), panicked=True).reason
 
 
+def test_kill_that_the_console_does_not_show_was_hidden() -> None:
+    run = recorded("fd-passing")
+    killed = end(run, oom_kill=run.evidence().records.first("go")["oom_kill"] + 1)  # type: ignore[index] # it has one
+
+    assert check(killed).verdict == "failed"
+    assert "oom_kill counted 1, and the log tells of 0 kills" in check(killed).reason
+    assert verdict(killed)[0] == "invalid"
+
+
+def test_panic_that_the_console_does_not_show_was_hidden() -> None:
+    assert "QEMU saw a panic" in check(recorded("fd-passing"), panicked=True).reason
+
+
+def test_reports_beyond_those_that_the_agent_relays_are_not_forged_for_that() -> None:
+    run = recorded("overcommit-oops")
+    relayed = next(each for each in run.records if each["ev"] == "kmsg")
+    many = replace(run, records=(*run.records, *(relayed for _ in range(2000))))
+    numbered = replace(many, records=tuple({**each, "n": n} for n, each in enumerate(many.records)))
+    again = with_console(numbered, report_of(run))
+
+    assert "is not the kernel's" not in check(again).reason
+    assert "vmstat's oom_kill counted 1" in check(again).reason
+
+
 def test_nothing_is_checked_where_the_agent_cannot_read_the_log_or_nothing_happened() -> None:
     run = recorded("overcommit-oops").changed("go", lambda record: record.update(kmsg=False))
 

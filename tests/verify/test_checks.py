@@ -103,6 +103,15 @@ def test_kernel_that_panics_where_it_must_not_fails_the_check() -> None:
     assert judge_check(CHECKS["panic-1-memcg"], Facts(facts)).status == "fail"
 
 
+@pytest.mark.parametrize("name", [name for name, check in CHECKS.items() if check.batch != "panic"])
+def test_kernel_that_panics_before_anything_is_measured_fails_the_check(name: str) -> None:
+    result = judge_check(CHECKS[name], Facts({"ooms": "1", "panics": "1", "panic": "Out of memory"}))
+
+    assert result.status == "fail"
+    # A check that needs no number of its program's is judged, and fails by its rule.
+    assert result.why in ("the kernel panicked: Out of memory", CHECKS[name].rule)
+
+
 def test_rule_that_a_commit_changed_is_judged_by_the_kernels_version() -> None:
     given_back = RECORDED[0].facts("mprotect-untouched", readonly_again=0).values
 

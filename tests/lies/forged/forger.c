@@ -2,6 +2,7 @@
 /* forger: makes up a report of the kernel's where it is told to, and does by itself what the report says. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/klog.h>
 #include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
@@ -9,6 +10,8 @@
 #include <time.h>
 
 #include "phases.h"
+
+enum { CONSOLE_OFF = 6 };	/* SYSLOG_ACTION_CONSOLE_OFF of syslog(2) */
 
 static const char *where;
 
@@ -126,6 +129,16 @@ static void attack(void)
 	}
 }
 
+static void silence(void)
+{
+	int fd = open("/sys/module/printk/parameters/ignore_loglevel", O_WRONLY);
+
+	if (fd < 0 || write(fd, "N", 1) != 1)
+		refused("ignore_loglevel");
+	if (klogctl(CONSOLE_OFF, NULL, 0))
+		refused("klogctl");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[2] : "oom";
@@ -152,6 +165,8 @@ int main(int argc, char **argv)
 			refused("sysrq-trigger");
 	} else if (strcmp(what, "attack") == 0)
 		attack();
+	else if (strcmp(what, "silence") == 0)
+		silence();
 	say("done");
 	return 0;
 }
