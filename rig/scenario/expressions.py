@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,15 @@ MOST_STEPS = 2_000_000
 
 CALL_STEPS = 200
 """What a call counts for MOST_STEPS: 10,000 calls are allowed."""
+
+ITEMS_A_STEP, CHARACTERS_A_STEP = 2, 64
+"""A list counts for MOST_STEPS by its items, those of the lists in it included, and a text that was made by its length.
+
+Each value that a list holds was evaluated, and so counted, before: no list is larger than what was paid for it.
+"""
+
+LARGEST_BITS = 4096
+"""Bound on a product of numbers: sizes and times have 64 bits."""
 
 METHODS = frozenset({"startswith", "endswith", "lower"})
 """String methods that may be called; every other method call is refused."""
@@ -75,7 +85,10 @@ def parse_expression(
     if not line:
         raise UsageError("the expression is empty", where=where, remedy="write what must be true")
     try:
-        tree = ast.parse(line, mode="eval")
+        with warnings.catch_warnings():
+            # The compiler warns of `1and x` on standard error, with no word of the scenario.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(line, mode="eval")
     except SyntaxError as error:
         column = max((error.offset or 1) - 1, 0)
         raise UsageError(
@@ -129,8 +142,16 @@ def evaluate(expression: Expression, names: Mapping[str, Any], functions: Mappin
 
 @cache
 def _bounded_evaluator() -> Any:
-    """Return simpleeval's evaluator with a bound on the number of nodes that one expression may evaluate."""
+    """Return simpleeval's evaluator with a bound on what one expression may evaluate, in time and memory."""
     from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes
+
+    def product(left: Any, right: Any) -> Any:
+        # simpleeval bounds the length of a list, and not that of the lists in it.
+        if isinstance(left, list | tuple) or isinstance(right, list | tuple):
+            raise MissingRecord("lists are not repeated in expressions")
+        if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
+            raise MissingRecord(f"a number of more than {LARGEST_BITS} bits")
+        return DEFAULT_OPERATORS[ast.Mult](left, right)
 
     def remainder(left: Any, right: Any) -> Any:
         if isinstance(left, str):
@@ -141,16 +162,37 @@ def _bounded_evaluator() -> Any:
         steps = 0
 
         def __init__(self, **words: Any) -> None:
-            super().__init__(operators={**DEFAULT_OPERATORS, ast.Mod: remainder}, **words)
+            super().__init__(operators={**DEFAULT_OPERATORS, ast.Mult: product, ast.Mod: remainder}, **words)
 
         def _eval(self, node: Any) -> Any:
             # A function reads all records of the run, or all of the log.
-            self.steps += CALL_STEPS if isinstance(node, ast.Call) else 1
+            self.spend(CALL_STEPS if isinstance(node, ast.Call) else 1)
+            value = super()._eval(node)
+            self.spend(_items(value) // ITEMS_A_STEP)
+            if isinstance(node, ast.BinOp | ast.Subscript | ast.Call):
+                self.spend(_characters(value) // CHARACTERS_A_STEP)
+            return value
+
+        def spend(self, steps: int) -> None:
+            self.steps += steps
             if self.steps > MOST_STEPS:
                 raise MissingRecord(f"the expression takes more than {MOST_STEPS:,} steps")
-            return super()._eval(node)
 
     return Bounded
+
+
+def _items(value: Any) -> int:
+    """Return the number of items of a list, tuple or set, and of those in it; 0 for any other value."""
+    if not isinstance(value, list | tuple | set):
+        return 0
+    return len(value) + sum(_items(item) for item in value if isinstance(item, list | tuple | set))
+
+
+def _characters(value: Any) -> int:
+    """Return the length of a text or of a number's bytes; 0 for any other value."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    return value.bit_length() // 8 if isinstance(value, int) else 0
 
 
 def _none_of(expression: Expression, names: Mapping[str, Any], attribute: str) -> str | None:

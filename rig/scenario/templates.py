@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["check_template", "render"]
 
 LONGEST = 64 << 10
+"""Bound on the characters that products and joined lists of one template may have, all together."""
+LONGEST_TEXT = 1 << 20
+"""Bound on the characters of a rendered template: far more than any plan, message or source of a program needs."""
 LARGEST_BITS = 4096
 MOST_DIGITS = 30
 WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
@@ -39,6 +43,10 @@ NODES = frozenset(
 Loops, calls, powers, macros and includes are refused, so that no template runs for long or fills memory.
 """
 WORDS = {"For": "a loop", "Call": "a call", "Pow": "a power (**)", "Assign": "an assignment", "Dict": "a dictionary"}
+
+
+_made: ContextVar[int] = ContextVar("_made", default=0)
+"""Characters that the template has made by products and joins so far."""
 
 
 @cache
@@ -71,17 +79,29 @@ def _environment() -> Environment:
 def _check_product(left: Any, right: Any) -> None:
     """Raise ValueError if a product would be larger than anything that a plan can hold."""
     for one, other in ((left, right), (right, left)):
-        if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LONGEST:
-            raise ValueError(f"a product of more than {LONGEST} characters or items")
+        if isinstance(one, list | tuple):
+            # A length bounds nothing here: the items of a list may be lists.
+            raise ValueError("a product of a list")
+        if isinstance(one, str) and isinstance(other, int):
+            _make(len(one) * other, f"a product of more than {LONGEST} characters")
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
         raise ValueError(f"a number of more than {LARGEST_BITS} bits")
+
+
+def _make(length: int, refusal: str) -> None:
+    """Count characters that the template makes from few of its own. Raises ValueError above the bound."""
+    if length > LONGEST:
+        raise ValueError(refusal)
+    _made.set(_made.get() + max(length, 0))
+    if _made.get() > LONGEST:
+        raise ValueError(f"products and joined lists of more than {LONGEST} characters together")
 
 
 def _join(values: Iterable[Any], separator: str = "") -> str:
     """Return the values as one text. Raises ValueError for one that is longer than anything that a plan can hold."""
     texts = [str(value) for value in values]
-    if sum(len(text) for text in texts) + len(texts) * len(str(separator)) > LONGEST:
-        raise ValueError(f"a text of more than {LONGEST} characters")
+    length = sum(len(text) for text in texts) + len(texts) * len(str(separator))
+    _make(length, f"a text of more than {LONGEST} characters")
     return str(separator).join(texts)
 
 
@@ -155,8 +175,9 @@ def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
         return text
     from jinja2 import TemplateError
 
+    before = _made.set(0)
     try:
-        return _environment().from_string(text).render(context)
+        return _within_bound(_environment().from_string(text).generate(context))
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise UsageError(
             f"the template cannot be rendered: {error}",
@@ -164,3 +185,16 @@ def render(text: str, context: Mapping[str, Any], *, where: str) -> str:
             remedy="correct the template",
             detail=text,
         ) from None
+    finally:
+        _made.reset(before)
+
+
+def _within_bound(parts: Iterable[str]) -> str:
+    """Join the parts of a rendered template. Raises ValueError at the first that is beyond LONGEST_TEXT."""
+    texts, length = [], 0
+    for part in parts:
+        length += len(part)
+        if length > LONGEST_TEXT:
+            raise ValueError(f"a text of more than {LONGEST_TEXT} characters")
+        texts.append(part)
+    return "".join(texts)

@@ -5,6 +5,7 @@
 
 A ratio near 2 is linear, and 4 is quadratic. A shape is a beginning of a report (its context), and lines of one repeated
 unit after each of FIRST. The lines are doubled in length, since a pattern that is not linear is so within a line.
+LINES are single lines of megabytes, in four sizes each.
 """
 
 from __future__ import annotations
@@ -39,12 +40,31 @@ CONTEXTS: dict[str, list[str]] = {
 }
 FIRST = ("", "BUG: ", "[    1.000000] ", "invoked oom-killer: ", "Killed process ", "traps: ", " a+", "WARNING: at ")
 
+LINES = (("0x", 2), ("A", 50))
+"""What one line repeats, and its length in MB."""
+HALVINGS = 3
+PIECE = 1 << 16
+"""Bytes that the reader is handed at once, as from a file."""
+
 
 def attack(context: list[str], unit: str, size: int) -> bytes:
     """Return a log of about size bytes: the context, then a line of the repeated unit after each of FIRST."""
     length = size // len(FIRST)
     lines = [(first + unit * (length // len(unit) + 1))[:length] for first in FIRST]
     return ("\n".join([*context, *lines]) + "\n").encode()
+
+
+def long_lines(only: str | None) -> None:
+    """Print the CPU time of single long lines, each half as long as the next, and its ratio to the shorter one's."""
+    for unit, megabytes in LINES:
+        name, before = f"a line of {unit!r}", 0.0
+        if only and not re.search(only, name):
+            continue
+        for size in (megabytes / 2**halvings for halvings in range(HALVINGS, -1, -1)):
+            seconds = cost(unit.encode() * int(size * 1e6 / len(unit)) + b"\n")
+            ratio = f"  ratio {seconds / before:5.2f}" if before else ""
+            print(f"{name}, {size:5.2f} MB: {seconds:6.3f} s, {seconds / size:.3f} s/MB{ratio}", flush=True)
+            before = seconds
 
 
 def many_reports(size: int) -> bytes:
@@ -75,8 +95,9 @@ def many_zones(size: int) -> bytes:
 
 def cost(data: bytes) -> float:
     """Return the seconds of CPU time to read a log and explain every event."""
+    pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
     start = time.process_time()
-    for event in read_events([data]):
+    for event in read_events(pieces):
         explain(event)
     return time.process_time() - start
 
@@ -101,6 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--slowest", type=int, metavar="N", help="print only the N slowest, and what is not linear")
     options = parser.parse_args(arguments)
     size = options.kilobytes * 1000
+    cost(many_reports(1))  # what is imported and compiled on the first use is not counted below
+    long_lines(options.only)
     measured = []
     for name, make in kinds():
         if options.only and not re.search(options.only, name):
@@ -112,6 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Below 20 ms the ratio is that of the clock.
         if options.slowest is None or place < options.slowest or (ratio > 3 and seconds > 0.02):
             print(f"{rate:8.3f} s/MB  ratio {ratio:5.2f}  {name}")
+    if not measured:
+        return 0
     worst = max((ratio for _, ratio, _, seconds in measured if seconds > 0.02), default=0)
     print(f"{len(measured)} shapes; slowest {measured[0][0]:.3f} s/MB; largest ratio above 20 ms {worst:.2f}")
     return 0

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""Runs a coverage-guided fuzzer (atheris) over one of the readers of what rig is handed.
+"""Run a coverage-guided fuzzer (atheris) over a reader of untrusted input: logs, records, archives, scenarios.
 
-    python -m tests.fuzz.run klog [--seconds 60]
+    python -m tests.fuzz.run [klog records archive scenario] [--seconds 240]
 
-What it finds is written beside the corpus as crash-*; a corpus file that is worth keeping is made small and committed.
+Each target gets an equal share of the time, in a process of its own. An input that it fails on is kept below build/fuzz
+and named. One that is worth keeping is made small and committed to the corpus.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
+FOUND = Path(__file__).parents[2] / "build/fuzz"
+LONGEST = 16 << 10
+"""Bytes of the longest input that is tried, and of a corpus file."""
 TARGETS = sorted(
     module.name.removeprefix("target_")
     for module in pkgutil.iter_modules([str(Path(__file__).parent)])
@@ -23,31 +29,57 @@ TARGETS = sorted(
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("target", choices=TARGETS)
-    parser.add_argument("--seconds", type=int, default=60)
-    options = parser.parse_args(arguments)
+def fuzz(name: str, seconds: int) -> None:
+    """Fuzz one target. Never returns: libFuzzer ends the process, with status 0 if nothing was found."""
     import atheris
 
     with atheris.instrument_imports(include=["rig"]):
-        target = importlib.import_module(f"tests.fuzz.target_{options.target}")
+        target = importlib.import_module(f"tests.fuzz.target_{name}")
+        # rig imports some of its modules within functions. What is imported later is not instrumented.
+        for path in sorted((CORPUS / name).iterdir()):
+            target.one(path.read_bytes())
+    words = CORPUS.parent / f"{name}.dict"
+    (FOUND / name).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as grown:
         atheris.Setup(
             [
                 sys.argv[0],
                 grown,  # what the fuzzer finds interesting goes here, and not into the committed corpus
-                str(CORPUS / options.target),
-                f"-max_total_time={options.seconds}",
+                str(CORPUS / name),
+                f"-max_total_time={seconds}",
                 "-timeout=10",
                 "-rss_limit_mb=2048",
                 "-print_final_stats=1",
-                f"-artifact_prefix={CORPUS / options.target}/",
+                "-verbosity=0",
+                f"-max_len={LONGEST}",
+                *([f"-dict={words}"] if words.is_file() else []),
+                f"-artifact_prefix={FOUND / name}/",
             ],
             target.one,
         )
         atheris.Fuzz()
-    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("targets", nargs="*", help=f"from {', '.join(TARGETS)}; default: all")
+    parser.add_argument("--seconds", type=int, default=240, help="for all targets together")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    targets = options.targets or TARGETS
+    if unknown := set(targets) - set(TARGETS):
+        parser.error(f"there is no target {', '.join(sorted(unknown))}")
+    share = max(options.seconds // len(targets), 1)
+    if options.here:
+        fuzz(targets[0], share)
+    failed = []
+    for name in targets:
+        print(f"{name}: {share} s, load {os.getloadavg()[0]:.0f}", flush=True)
+        done = subprocess.run([sys.executable, "-m", "tests.fuzz.run", name, "--here", "--seconds", str(share)])
+        if done.returncode != 0:
+            failed.append(name)
+            print(f"{name}: failed; the input is below {FOUND / name}", flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
