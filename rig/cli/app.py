@@ -27,7 +27,7 @@ from rig.cli.ending import (
     was_interrupted,
 )
 from rig.cli.print_error import print_error
-from rig.disk import cannot_write, disk_full
+from rig.disk import FULL, cannot_write, disk_full
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
 __all__ = ["app", "run_command"]
@@ -199,7 +199,7 @@ def _run_or_report_error(arguments: list[str]) -> int:
             # What could not be written is in the buffer still.
             return _report_lost(lost)
         path = error.filename2 or error.filename
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             print_error(disk_full(path))
         elif error.errno in (errno.EROFS, errno.EACCES) and isinstance(path, str):
             print_error(cannot_write("a file", Path(path), error))
