@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["FULL", "bytes_below", "cannot_write", "disk_full", "disk_full_of", "is_full"]
+__all__ = ["FULL", "bytes_below", "cannot_write", "disk_full", "disk_full_of", "is_full", "says_full"]
 
 LITTLE = 1 << 20
 """Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""
@@ -46,10 +46,15 @@ def disk_full_of(words: str, *paths: str | Path | None) -> RigError | None:
     words: what the program printed.
     paths: as for disk_full().
     """
-    # strerror(ENOSPC): mkfs, ld, as, zstd, dpkg and make's shells print it.
-    if "No space left on device" not in words:
-        return None
-    return disk_full(*paths, detail=words.strip()[-2000:])
+    return disk_full(*paths, detail=words.strip()[-2000:]) if says_full(words) else None
+
+
+def says_full(words: str) -> bool:
+    """Return whether a program printed the message of an errno for a full disk.
+
+    mkfs, ld, as, zstd, dpkg, make's shells and QEMU print it.
+    """
+    return any(os.strerror(number) in words for number in FULL)
 
 
 def cannot_write(what: str, path: Path, error: OSError) -> RigError:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from rig.cli import app
-from rig.disk import cannot_write, disk_full
+from rig.disk import cannot_write, disk_full, disk_full_of
 from rig.image.staging import staging_directory
 from rig.image.store import Store
 
@@ -83,6 +83,20 @@ def test_directory_that_may_not_be_written_does_not_ask_for_room(number: int, ho
 
     assert error.what == f"the run's directory cannot be written: {os.strerror(number)}"
     assert error.remedy == "name another directory in RIG_RUNS"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_program_that_says_that_the_disk_is_full_is_quoted(number: int, home: Path) -> None:
+    words = f"ld: final link failed: {os.strerror(number)}"
+
+    error = disk_full_of(words, home / "RIG_CACHE/tmp")
+
+    assert error is not None
+    assert (error.what, error.where, error.detail) == ("the disk is full", str(home / "RIG_CACHE/tmp"), words)
+
+
+def test_program_that_failed_for_another_reason_is_not_taken_for_a_full_disk(home: Path) -> None:
+    assert disk_full_of("ld: cannot find -lc", home / "RIG_CACHE/tmp") is None
 
 
 def test_no_remedy_removes_anything(home: Path) -> None:

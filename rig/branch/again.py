@@ -61,7 +61,7 @@ async def past_from_boot(
     origin = await prepare_origin(read_source(directory, store), store, progress, timeout_scale=timeout_scale)
     with staging_directory("past") as aside:
         again = await save_branch_point(
-            # A cache of its own: in that of the user there is an entry of this key, which add() would return instead.
+            # A cache of its own, because add() would return the user's entry of this key.
             Store(Path(aside)),
             origin.guest.spec,
             origin.guest.qemu,

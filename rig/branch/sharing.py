@@ -165,7 +165,7 @@ class Pasts:
             self._saved[id(past)] = asyncio.ensure_future(self._save(past))
         # Shielded, because all runs of the past wait for this one task: a run that is cancelled must not end it.
         saved = await asyncio.shield(self._saved[id(past)])
-        # Was memory out before the point, then these sysctls have shaped the past (OOM_SYSCTLS), and it is not common.
+        # The sysctls of OOM_SYSCTLS shape an OOM. With one before the point, a run that sets them has another past.
         if saved is None or (_sets_oom(changes) and saved.branch_point.had_oom):
             return None
         return await run_future(saved, changes, record=self.record, timeout_scale=self.timeout_scale)

@@ -27,7 +27,7 @@ from rig.cli.ending import (
     was_interrupted,
 )
 from rig.cli.print_error import print_error
-from rig.disk import cannot_write, disk_full
+from rig.disk import FULL, cannot_write, disk_full
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
 __all__ = ["app", "run_command"]
@@ -159,17 +159,19 @@ def run_command() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    """Run the command of a command line and return the exit status. With -q, waits for another rig are not logged."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     # Looked up by its name, so that its module is not imported for it.
     waits = logging.getLogger("rig.image.cache_lock")
     waits.disabled = not {"-q", "--quiet"}.isdisjoint(own)
     try:
-        return _answer(arguments)
+        return _run_or_report_error(arguments)
     finally:
         waits.disabled = False
 
 
-def _answer(arguments: list[str]) -> int:
+def _run_or_report_error(arguments: list[str]) -> int:
+    """Run the command and return the exit status. Print the error where it ends with one."""
     with_traceback = "--traceback" in arguments
     try:
         command: Any = typer.main.get_command(app)
@@ -197,7 +199,7 @@ def _answer(arguments: list[str]) -> int:
             # What could not be written is in the buffer still.
             return _report_lost(lost)
         path = error.filename2 or error.filename
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             print_error(disk_full(path))
         elif error.errno in (errno.EROFS, errno.EACCES) and isinstance(path, str):
             print_error(cannot_write("a file", Path(path), error))

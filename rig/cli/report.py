@@ -24,6 +24,7 @@ from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
 from rig.sweep.directory import find_sweep
 from rig.sweep.frontier.document import FRONTIER, read_frontier
+from rig.sweep.missing_rows import warn_of_missing_rows
 from rig.whole_file import write_whole
 
 app = typer.Typer()
@@ -77,6 +78,7 @@ def _sweep(name: str) -> tuple[Path, str] | None:
     except UsageError:
         return None
     plan, rows = sweep.plan, sweep.rows()
+    warn_of_missing_rows(sweep, len(rows))
     runs = runs_directory()
     write_reports([row.run for row in rows], runs_of=runs)
     link = link_beside(sweep.path, runs_of=runs)

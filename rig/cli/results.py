@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,11 @@ from rig.report.sweep_table import points_table
 from rig.scenario.load import load_scenario
 from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
-from rig.sweep.frontier.document import FRONTIER
+from rig.sweep.missing_rows import warn_of_missing_rows
 from rig.sweep.table import query, read_table, table_of
 
 __all__ = ["app"]
 
-logger = logging.getLogger(__name__)
 app = typer.Typer()
 
 
@@ -59,7 +57,7 @@ def results(
             _write_heat_map(directory, svg)
             return
         rows = directory.rows()
-        _warn_of_missing(directory, len(rows))
+        warn_of_missing_rows(directory, len(rows))
         if as_json and sql is None:
             print_json([row.model_dump(mode="json") for row in rows])
             return
@@ -82,15 +80,6 @@ def results(
         sys.stdout.write(arrow_csv(table))
     else:
         output_console().print(arrow_table(table))
-
-
-def _warn_of_missing(directory: SweepDirectory, rows: int) -> None:
-    """Log that a sweep has fewer runs than its plan. A threshold search runs only some points of its plan."""
-    if rows < directory.plan.size and not (directory.path / FRONTIER).exists():
-        logger.warning(
-            "sweep %s: %d of its %d runs are here; `rig sweep --resume %s` does the others",
-            directory.id, rows, directory.plan.size, directory.id,
-        )  # fmt: skip
 
 
 def _list_sweeps(*, as_json: bool) -> None:
@@ -126,7 +115,9 @@ def _entry(path: Path, found: SweepDirectory | RigError) -> dict[str, Any]:
 
 def _write_heat_map(directory: SweepDirectory, path: Path) -> None:
     plan = directory.plan
-    picture = heat_map(plan.scenario, [(axis.name, axis.values) for axis in plan.axes], directory.rows())
+    rows = directory.rows()
+    warn_of_missing_rows(directory, len(rows))
+    picture = heat_map(plan.scenario, [(axis.name, axis.values) for axis in plan.axes], rows)
     try:
         path.write_text(picture)
     except OSError as error:

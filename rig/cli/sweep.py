@@ -136,7 +136,7 @@ def sweep(
 
 def _interrupted(name: str) -> SweepDirectory:
     directory = find_sweep(name)
-    if (directory.path / FRONTIER).exists():
+    if directory.searched or (directory.path / FRONTIER).exists():
         raise UsageError("that is a frontier, and only a sweep can be resumed", where="--resume", remedy="run it again")
     return directory
 

@@ -111,7 +111,7 @@ async def execute(
     Raises RigError when the guest fails before that, or when `out` cannot be written.
     """
     execution = Execution()
-    snapshot = await _start(guest, deadlines, execution, progress, departure, admit)
+    snapshot = await _starting_point(guest, deadlines, execution, progress, departure, admit)
     shutil.copyfile(snapshot.boot_log, out / BOOT_LOG)
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(runtime_directory(name))
@@ -151,7 +151,7 @@ async def execute(
     return execution
 
 
-async def _start(
+async def _starting_point(
     guest: PreparedGuest,
     deadlines: Deadlines,
     execution: Execution,
@@ -198,7 +198,7 @@ async def _run_plan(
     beside: Callable[[], tuple[str, str]],
     push: Callable[[], Awaitable[None]] | None,
 ) -> None:
-    """Let the restored guest run to its end, and note why it ended early.
+    """Run the restored guest to its end, and set execution.problem if it ended early.
 
     beside: called in a thread meanwhile; returns the hashes of payload and continuation.
     push: copies the plan into a live guest, once that runs.

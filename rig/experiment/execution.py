@@ -56,7 +56,7 @@ class Execution:
     notes: tuple[str, ...] = ()
     problem: RigError | None = None
     stopped: RigError | None = None
-    """Why QEMU stopped the guest's CPUs by itself (see stops.py); None if it did not."""
+    """Why QEMU stopped the guest by itself, or rig ended it for its recording (stops.py); None if neither happened."""
 
     @contextmanager
     def phase(self, name: str, progress: Progress) -> Iterator[None]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Hold a lock file of the cache, so that two rig processes do not build the same entry at once.
 
-A build may take an hour. So both functions wait for as long as another process holds the lock, and say so.
+A build may take an hour, so both functions wait without a limit. After SILENT_WAIT they log which lock they wait for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["hold_lock", "hold_lock_async"]
 
 logger = logging.getLogger(__name__)
 SILENT_WAIT = 3.0
-"""Host seconds of waiting for another rig process after which that is said."""
+"""Host seconds of waiting after which the lock is named in the log."""
 WAITING = "waiting for another rig process, which holds %s"
 
 

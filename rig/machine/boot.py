@@ -29,6 +29,7 @@ from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
 __all__ = ["Patience", "make_snapshot"]
 
 LOOK_EVERY = 0.25
+"""Host seconds between two looks at the size of the console's log."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]
         return await session.record("ready", deadline)
     began = grew = time.monotonic()
     size = 0
-    # Later than the limits below, whose errors say whether the console was silent: prove.py tells its user by that.
+    # Later than the two limits below, because diagnose() of prove.py needs their errors, which say whether the console
+    # was silent.
     record = asyncio.ensure_future(session.record("ready", deadline.total + 60))
     try:
         while True:

@@ -209,7 +209,7 @@ async def save_branch_point(
 
 
 def _copy_logs(work: Path, start: Snapshot, result: Path) -> None:
-    """Copy what the guest said, and what it boots from, into the branch point's directory."""
+    """Copy console, records, boot log and, if there is one, the kernel's head into the branch point's directory."""
     for name in (CONSOLE, EVENTS):
         shutil.copyfile(work / name, result / name)
     shutil.copyfile(start.boot_log, result / BOOT_LOG)
@@ -225,7 +225,10 @@ def copy_image(source: Path, target: Path) -> None:
 
 
 async def _quit(session: Session, store: Store, scale: float) -> None:
-    """End a saved guest's QEMU, and read what is still in the pipes. Raises RigError when it could not be written."""
+    """End a saved guest's QEMU, and read what is still in the pipes.
+
+    Raises RigError when console or records could not be written.
+    """
     await session.monitor.execute("quit")
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)

@@ -39,8 +39,9 @@ def kernel_command_line(spec: GuestSpec) -> str:
     """
     words = [
         "console=ttyS0",
-        # devkmsg=on: otherwise the kernel drops what one process writes to /dev/kmsg beyond ten lines in five seconds,
-        # the agent's marks with it (devkmsg_write(), kernel/printk/printk.c; include/linux/ratelimit_types.h).
+        # devkmsg=on: otherwise the kernel drops what is written through one open /dev/kmsg beyond ten lines in five
+        # seconds, and with it the agent's marks (devkmsg_open() and devkmsg_write(), kernel/printk/printk.c;
+        # include/linux/ratelimit_types.h).
         "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
         # After a panic the kernel restarts the machine at once if the time-out is negative (panic(), kernel/panic.c).
         # With -no-reboot QEMU ends then, in place of a second boot in the same log.

@@ -31,8 +31,9 @@ class ReadEnd:
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".out")
-        # QEMU opens both for reading and writing, and takes `path` itself where one is missing (qemu_chr_open_pipe(),
-        # chardev/char-pipe.c). Holding a read end of its own, it gets no SIGPIPE when rig ends before it.
+        # QEMU opens both FIFOs for reading and writing, or `path` itself where one of them is missing
+        # (qemu_chr_open_pipe(), chardev/char-pipe.c). So QEMU has a read end too, and a write after rig's end raises no
+        # SIGPIPE in it.
         for name in (f"{path.name}.in", f"{path.name}.out"):
             os.mkfifo(path.with_name(name), 0o600)
         self.descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -90,7 +90,8 @@ def diagnose(error: RigError, printed: list[bytes], patience: Patience) -> Failu
         if BUSY in line:
             return Failure(f"QEMU cannot use it now: {line.strip()}", passing=True)
     lines = [text for line in printed if (text := line.decode(errors="replace").strip())]
-    # "did not say" is of Session.record(): QEMU ran, and the guest's agent never got ready. Any other error is QEMU's.
+    # "did not say" is in the errors of Session.record() and of boot.py: QEMU ran, and the guest's agent did not get
+    # ready. Any other error is one of QEMU.
     if "did not say" not in error.what:
         messages = [
             line.strip() for line in words.split("QEMU said:")[-1].splitlines() if "qemu" in line and ": " in line

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rig.disk import disk_full
+from rig.disk import disk_full, is_full, says_full
 from rig.errors import RigError
 from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
@@ -40,11 +40,13 @@ def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
 
 
 async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:
-    """Write a stopped guest's devices to an open file. Raises RigError when QEMU fails or the disk is full."""
+    """Write a stopped guest's devices to an open file in the cache.
+
+    Raises RigError when QEMU fails or the disk is full.
+    """
     try:
         await session.monitor.migrate("out", descriptor, to_file=has(qemu, MIGRATE_TO_FILE))
     except RigError as error:
-        numbers = os.fstatvfs(descriptor)
-        if "No space left" in str(error) or numbers.f_bavail * numbers.f_frsize < 1 << 20:
+        if is_full(cache) or says_full(str(error)):
             raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
         raise

@@ -51,7 +51,7 @@ def export_run(
         if path.is_file() and not path.is_symlink() and path.name != IMPORTED_FILE
     }
     imported = read_imported(directory)
-    cached = [] if run.recording.guest is None else [_entry(store, part, imported) for part in bundled_parts(run)]
+    cached = [_entry(store, part, imported) for part in bundled_parts(run)]
     for entry in cached:
         names = entry.files if entry.kind in ("snapshot", "branch") else _needed_only(entry, run)
         members |= {f"cache/{entry.kind}/{entry.key}/{name}": entry.file(name) for name in names}

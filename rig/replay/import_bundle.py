@@ -105,7 +105,7 @@ def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, 
     be restored for a guest of the local user.
     """
     lacking = []
-    for part in bundled_parts(run) if run.recording.guest is not None else []:
+    for part in bundled_parts(run):
         kind, digest = part.kind, part.digest
         if any(digest in entry.files.values() and not entry.damaged() for entry in store.entries(kind)):
             continue

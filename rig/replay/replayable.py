@@ -80,10 +80,13 @@ def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
 
 
 def bundled_parts(run: Run) -> list[Part]:
-    """Return what a bundle of a recorded run carries: its guest's parts, and what the guest was restored from."""
-    assert run.recording.guest is not None
-    start = Part("branch" if run.recording.guest.point else "snapshot", run.recording.guest.snapshot)
-    return [*parts_of(run.recording.guest), start]
+    """Return what a bundle of a run carries beside the run: its guest's parts, and what the guest was restored from.
+
+    Nothing for a run whose guest was not recorded.
+    """
+    if (guest := run.recording.guest) is None:
+        return []
+    return [*parts_of(guest), Part("branch" if guest.point else "snapshot", guest.snapshot)]
 
 
 def replayable(store: Store, run: Run, directory: Path, qemu: Qemu, *, check: bool = True) -> Replayable:

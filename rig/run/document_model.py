@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The base of the models of run.json, and its collections, whose sizes a hostile document may not choose."""
+"""The base class of the models of run.json, and collections that limit what a hostile document costs."""
 
 from __future__ import annotations
 

@@ -36,10 +36,14 @@ def sweeps_directory() -> Path:
 
 @dataclass(frozen=True)
 class SweepDirectory:
-    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
+    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet.
+
+    searched: whether it is a finished threshold search, which has a frontier.json too.
+    """
 
     path: Path
     plan: SweepPlan
+    searched: bool = False
 
     @property
     def id(self) -> str:
@@ -87,8 +91,8 @@ def new_sweep(plan: SweepPlan) -> SweepDirectory:
     return SweepDirectory(path, plan)
 
 
-def write_plan(path: Path, plan: SweepPlan) -> None:
-    """Write sweep.json in the directory `path` atomically, by a rename."""
+def write_plan(path: Path, plan: SweepPlan, *, searched: bool = False) -> None:
+    """Write sweep.json in the directory `path` atomically, by a rename. searched: see SweepDirectory."""
     content = {
         "schema_version": PLAN_VERSION,
         "scenario": plan.scenario,
@@ -96,6 +100,7 @@ def write_plan(path: Path, plan: SweepPlan) -> None:
         "fixed": plan.fixed,
         "extra": plan.extra,
         "repeat": plan.repeat,
+        **({"searched": True} if searched else {}),
     }
     write_whole(path / PLAN, (seal(json.dumps(content, indent=2)) + "\n").encode())
 
@@ -152,6 +157,7 @@ def _open(path: Path) -> SweepDirectory:
             extra=tuple(tuple((name, value) for name, value in point) for point in content["extra"]),
             repeat=content["repeat"],
         )
+        searched = content.get("searched") is True
     except FileNotFoundError:
         raise RigError(
             f"{PLAN} is missing", where=path, remedy=f"{JOURNAL} beside it holds the finished runs"
@@ -164,4 +170,4 @@ def _open(path: Path) -> SweepDirectory:
         ) from None
     if seal_is_broken(text):
         logger.warning("%s was changed after it was written: what it says of the sweep may be wrong", where)
-    return SweepDirectory(path, plan)
+    return SweepDirectory(path, plan, searched)

@@ -33,13 +33,19 @@ def changed(*pairs: tuple[str, str], tasks: tuple[made.MadeTask, ...] = SMALL, k
     """Return a report with each pattern replaced; every pattern must be found."""
     text = "\n".join(made.oom_report(tasks, kernel=kernel))
     for pattern, replacement in pairs:
-        text, times = re.subn(pattern, replacement, text)
+        text, times = re.subn(pattern, replacement, text, flags=re.MULTILINE)
         assert times, pattern
     return text.split("\n")
 
 
 KERNEL = (r"gfp_mask=\S+ ", "gfp_mask=0xcc0(GFP_KERNEL), ")
 NORMAL = r"Node 0 DMA32 free:2292kB boost:0kB min:2708kB"
+HIGHATOMIC = (
+    (NORMAL, "Node 0 DMA32 free:9000kB boost:0kB min:2708kB"),
+    ("high:4060kB reserved_highatomic:0KB", "high:4060kB reserved_highatomic:8192KB"),
+)
+# Pages of files that cannot be reclaimed: no rule takes them for the cause.
+FILE_CACHE = (r"^ active_file:\d+ ", " active_file:110000 ")
 V1 = ["hog invoked oom-killer: gfp_mask=0x50, order=0, oom_score_adj=0", "hog cpuset=/ mems_allowed=0",
       "CPU: 0 PID: 77 Comm: hog Not tainted 3.10.0-1160.el7.x86_64 #1",
       "Task in /lxc/c killed as a result of limit of /lxc/c"]  # fmt: skip
@@ -81,12 +87,7 @@ CASES: dict[str, tuple[list[str], str, str]] = {
         "85.9 MB lie in CMA areas, which only movable pages may use: 2.0 MB are left",
     ),
     "highatomic": (
-        changed(
-            KERNEL,
-            (NORMAL, "Node 0 DMA32 free:9000kB boost:0kB min:2708kB"),
-            ("high:4060kB reserved_highatomic:0KB", "high:4060kB reserved_highatomic:8192KB"),
-            ("inactive_anon:1250 ", "inactive_anon:110000 "),
-        ),
+        changed(KERNEL, *HIGHATOMIC, FILE_CACHE),
         "certain",
         "8.0 MB are reserved for requests that cannot wait (highatomic)",
     ),
@@ -192,6 +193,38 @@ def test_report_of_processes_alone_has_none_of_the_other_causes(name: str) -> No
 )
 def test_figure_that_is_too_small_is_no_cause(change: tuple[str, str], not_the_cause: str) -> None:
     assert cause_of(oom(changed(change))).name != not_the_cause
+
+
+@pytest.mark.parametrize(
+    ("changes", "tasks", "cause"),
+    [
+        ((), made.TASKS, "processes"),
+        ((("inactive_anon:1250 ", "inactive_anon:110000 "),), SMALL, "processes"),
+        ((("slab_unreclaimable:2900", "slab_unreclaimable:100000"),), SMALL, "slab"),
+        (
+            (("slab_unreclaimable:2900", "slab_unreclaimable:40000"), (FILE_CACHE[0], " active_file:70000 ")),
+            SMALL,
+            "slab",
+        ),
+    ],
+    ids=["processes", "processes-not-listed", "most", "a-third"],
+)
+def test_what_filled_memory_comes_before_the_small_highatomic_reserve(
+    changes: tuple[tuple[str, str], ...], tasks: tuple[made.MadeTask, ...], cause: str
+) -> None:
+    assert cause_of(oom(changed(KERNEL, *HIGHATOMIC, *changes, tasks=tasks))).name == cause
+
+
+def test_cma_of_a_later_zone_is_found_where_an_earlier_one_has_a_highatomic_reserve() -> None:
+    lines = changed(
+        KERNEL,
+        ("DMA free:1872kB", "DMA free:3000kB"),
+        ("high:132kB reserved_highatomic:0KB", "high:132kB reserved_highatomic:2048KB"),
+        (NORMAL, "Node 0 DMA32 free:90000kB boost:0kB min:2708kB"),
+        (r"(high:4060kB.*)", r"\1 free_cma:88000kB"),
+    )
+
+    assert cause_of(oom(lines)).name == "cma"
 
 
 # From 6.1 on the zones that the request may not use are not in the report: only the number of all free pages has them.

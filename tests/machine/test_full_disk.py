@@ -6,9 +6,13 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from rig.errors import RigError
+from rig.machine import saving
 from rig.machine.channel import Channel
 from rig.machine.console import Console
 from rig.machine.pipe import ReadEnd
@@ -48,6 +52,31 @@ def test_records_are_heard_although_their_file_takes_nothing(tmp_path: Path) -> 
 
     assert received == [b'{"ev":"ready"}', b'{"ev":"end"}']
     assert channel.failed is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "full", "what"),
+    [
+        ("QEMU could not save the guest: Failed to write: No space left on device", False, "the disk is full"),
+        ("QEMU could not save the guest: Failed to write: Disk quota exceeded", False, "the disk is full"),
+        ("QEMU could not save the guest: no reason given", True, "the disk is full"),
+        ("QEMU could not save the guest: no reason given", False, "QEMU could not save the guest: no reason given"),
+    ],
+)
+def test_guest_that_cannot_be_saved_names_a_full_cache(
+    said: str, full: bool, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def migrate(*_: object, **__: object) -> None:
+        raise RigError(said)
+
+    session = SimpleNamespace(monitor=SimpleNamespace(migrate=migrate), process=SimpleNamespace(words=lambda: ""))
+    monkeypatch.setattr(saving, "is_full", lambda path: full)
+    monkeypatch.setattr(saving, "has", lambda *_: False)
+
+    with pytest.raises(RigError) as caught:
+        asyncio.run(saving.save_state(cast("Any", session), 0, cast("Any", None), tmp_path))
+
+    assert caught.value.what == what
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rig.klog.explain.cause import Cause, Certainty, found
 from rig.klog.explain.explanation import Sentence
-from rig.klog.explain.outside import held_by_no_process
 from rig.klog.explain.usable import (
     allowed_nodes,
     free_elsewhere,
@@ -20,7 +21,7 @@ from rig.klog.explain.words import count, size
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import Zone
 
-__all__ = ["fragmented", "low_zone", "nodes", "reserved", "unmovable"]
+__all__ = ["cma", "fragmented", "highatomic", "low_zone", "nodes", "unmovable"]
 
 
 def nodes(event: OomEvent) -> Cause | None:
@@ -100,31 +101,38 @@ def _figures(zones: tuple[Zone, ...]) -> str:
     return " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
 
 
-def reserved(event: OomEvent) -> Cause | None:
-    """Return the cause where the free memory is in CMA areas or in the highatomic reserve.
+def cma(event: OomEvent) -> Cause | None:
+    """Return the cause where most of the free memory that the request could not use is in CMA areas."""
+    return next((cause for cause in _reserves(event) if cause.name == "cma"), None)
 
-    The highatomic reserve is about 1 % of a zone at most (reserve_highatomic_pageblock() in mm/page_alloc.c): where the
-    report shows what filled the rest, that is the cause.
+
+def highatomic(event: OomEvent) -> Cause | None:
+    """Return the cause where most of the free memory that the request could not use is the highatomic reserve.
+
+    Whatever filled memory comes before it (see causes.py), because the reserve is small: about 1 % of a zone, and up to
+    two page blocks more (reserve_highatomic_pageblock() in mm/page_alloc.c).
     """
+    return next((cause for cause in _reserves(event) if cause.name == "highatomic"), None)
+
+
+def _reserves(event: OomEvent) -> Iterator[Cause]:
+    """Yield a cause for each zone in which free memory that this request may not use would have been enough."""
     if (event.order or 0) > 0:
-        return None
+        return
     reserve = held_back(event)
     for zone in usable_zones(event):
-        cma, atomic = reserved_kb(event, zone)
+        in_cma, atomic = reserved_kb(event, zone)
         low = zone.min + reserve(zone)
-        if cma + atomic >= 1024 and zone.free > low >= zone.free - cma - atomic:
-            kinds = [f"{size(cma)} lie in CMA areas, which only movable pages may use"] if cma else []
+        if in_cma + atomic >= 1024 and zone.free > low >= zone.free - in_cma - atomic:
+            kinds = [f"{size(in_cma)} lie in CMA areas, which only movable pages may use"] if in_cma else []
             kinds += [f"{size(atomic)} are reserved for requests that cannot wait (highatomic)"] if atomic else []
             text = (
                 f"Of the {size(zone.free)} free in zone {zone.name} of node {zone.node} {' and '.join(kinds)}: "
-                f"{size(zone.free - cma - atomic)} are left for this request, at or below the min watermark of "
+                f"{size(zone.free - in_cma - atomic)} are left for this request, at or below the min watermark of "
                 f"{size(low)}."
             )
-            filled = held_by_no_process(event) if atomic > cma else None
-            if filled is not None and filled.certainty is Certainty.CERTAIN:
-                return None
-            return found("cma" if cma >= atomic else "highatomic", Certainty.CERTAIN, text, event.line, zone.line)
-    return None
+            name = "cma" if in_cma >= atomic else "highatomic"
+            yield Cause(name, Certainty.CERTAIN, Sentence(text, (event.line, zone.line)))
 
 
 def fragmented(event: OomEvent) -> Cause | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rig.klog.explain.amounts import families, largest_of_cgroup, limit_that_was_hit, managed_kb
-from rig.klog.explain.bounds import fragmented, low_zone, nodes, reserved, unmovable
+from rig.klog.explain.bounds import cma, fragmented, highatomic, low_zone, nodes, unmovable
 from rig.klog.explain.cause import Cause, Certainty, found
 from rig.klog.explain.explanation import Sentence
 from rig.klog.explain.outside import held_by_no_process
@@ -99,6 +99,13 @@ def _content(event: OomEvent, usage_kb: int) -> str:
     return f" {size(kb)} of it are {_CONTENT[name]}." if name and kb >= usage_kb * _MOST else ""
 
 
+def _highatomic(event: OomEvent) -> Cause | None:
+    """Return the highatomic reserve as the cause where the report does not show what filled the rest of memory."""
+    cause = highatomic(event)
+    holder = held_by_no_process(event) or _processes(event)
+    return cause if holder is None or holder.certainty is Certainty.UNSURE else None
+
+
 def _small_machine(event: OomEvent) -> Cause | None:
     whole = managed_kb(event)
     if not whole or whole >= 64 * 1024:
@@ -151,6 +158,6 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, nodes, low_zone, unmovable, reserved, fragmented,
+    _by_hand, _cgroup_limit, _page_fault_path, nodes, low_zone, unmovable, cma, _highatomic, fragmented,
     _small_machine, held_by_no_process, _processes, _beginning_missing,
 )  # fmt: skip

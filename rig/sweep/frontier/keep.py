@@ -45,8 +45,8 @@ def keep_frontier(
         write_whole(directory.path / document.FRONTIER, text.encode())
     except OSError as error:
         raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
-    write_plan(directory.path, plan)
-    kept = SweepDirectory(directory.path, plan)
+    write_plan(directory.path, plan, searched=True)
+    kept = SweepDirectory(directory.path, plan, searched=True)
     write_table(table_of(plan, scenario, kept.rows()), kept.table)
     return kept
 
