@@ -159,17 +159,19 @@ def run_command() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    """Run the command of a command line and return the exit status. With -q, waits for another rig are not logged."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     # Looked up by its name, so that its module is not imported for it.
     waits = logging.getLogger("rig.image.cache_lock")
     waits.disabled = not {"-q", "--quiet"}.isdisjoint(own)
     try:
-        return _answer(arguments)
+        return _run_or_report_error(arguments)
     finally:
         waits.disabled = False
 
 
-def _answer(arguments: list[str]) -> int:
+def _run_or_report_error(arguments: list[str]) -> int:
+    """Run the command and return the exit status. Print the error where it ends with one."""
     with_traceback = "--traceback" in arguments
     try:
         command: Any = typer.main.get_command(app)

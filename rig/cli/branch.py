@@ -133,9 +133,9 @@ def _show_tree(directory: Path, html: Path | None) -> None:
         output_console().print(runs_tree(runs))
         return
     from rig.report.html.links import link_beside, write_reports
-    from rig.report.html.tree_page import tree_report
+    from rig.report.html.tree_page import MOST_RUNS, tree_report
 
-    write_reports((run.id for run in runs), runs_of=directory.parent)
+    write_reports((run.id for run in runs[:MOST_RUNS]), runs_of=directory.parent)
     link = link_beside(html.parent, runs_of=directory.parent)
     try:
         html.write_text(tree_report(runs, directory.parent, link), encoding="utf-8", errors="replace")

@@ -53,8 +53,8 @@ def cure(
     For each remedy the strongest dose is tried first, then the smallest one that does the same, at three timings.
     A log is reproduced first (see rig reproduce).
 
-    Exit status: 0 when a remedy prevented the failure or changed who pays for it, 1 when none did, 3 error, 64 usage
-    error.
+    Exit status: 0 when a remedy prevented or delayed the failure, had a call refused in its place, or let another
+    process be killed; 1 when none did, 3 error, 64 usage error.
     """
     check_outputs(("--json", as_json), ("-q", quiet))
     seconds = parse_budget(budget)

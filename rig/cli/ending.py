@@ -101,11 +101,12 @@ def interrupted_status() -> int:
 
 
 def forget_interrupt() -> None:
-    """Let Python exit with the status that it is given, whatever was interrupted before.
+    """Let Python exit with the status that it is given, although an interrupt was caught before.
 
-    Python runs a string of code, as dataclasses and namedtuples do while they are imported, with a flag that says
-    whether the code ended with KeyboardInterrupt (run_eval_code_obj() in Python/pythonrun.c). Nobody takes the flag
-    back when the exception is caught, and `python -m` then ends itself by SIGINT (Py_RunMain() in Modules/main.c).
+    When Python runs a string of code, it sets a flag to whether the code ended with KeyboardInterrupt
+    (run_eval_code_obj() in Python/pythonrun.c). Dataclasses and named tuples run such strings while they are imported.
+    An interrupt that is caught after it left one keeps the flag set, and `python -m` then ends itself with SIGINT
+    (Py_RunMain() in Modules/main.c). To run an empty string, which is not interrupted, clears the flag.
     """
     exec("")
 

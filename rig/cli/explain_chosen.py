@@ -12,8 +12,6 @@ from rig.klog.explain import Explanation
 from rig.klog.explain import explain as in_words
 from rig.klog.oom.oom_event import OomEvent
 
-# tempfile and pickle are imported where all events are printed: most logs are small, and imports are most of the time.
-
 __all__ = ["ChosenEvents", "listed"]
 
 LISTED = (
@@ -23,8 +21,8 @@ LISTED = (
 )  # fmt: skip
 """The fields of an OOM report that the list of events and the storms are made of."""
 
-
-IN_MEMORY = 4 << 20  # bytes; of a log with few events nothing is written
+IN_MEMORY = 4 << 20
+"""Bytes of pickled events that are kept in memory; a log with more has them in a temporary file."""
 
 
 def listed(event: Event) -> Event:
@@ -51,6 +49,7 @@ class ChosenEvents:
         self._chosen: Event | None = None
         self._file: IO[bytes] | None = None
         if everything:
+            # tempfile, and pickle below, are imported on demand: reading a small log takes less time than the imports.
             from tempfile import SpooledTemporaryFile
 
             self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 # closed by chosen()

@@ -145,7 +145,9 @@ class Assembler:
         if current.finished:
             self._stray(prefix, text)
         elif prefix.present == current.prefix.present or isinstance(current, OomBuilder):
-            # A line without a stamp is of a program: a fuzzer writes thousands within crash reports, few others any.
+            # Where the report's lines have a time stamp, a line without one was printed by a program and not by the
+            # kernel. An OOM report keeps such lines as unknown ones. A crash report does not, because a fuzzer prints
+            # thousands of them into it.
             current.leave_unknown(text, self._line)
 
     def _start(self, prefix: Prefix, text: str, current: Builder | None, context: _Context) -> Builder | None:

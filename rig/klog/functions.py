@@ -33,6 +33,8 @@ PURPOSES = {
     "fork": "a fork: the child's page tables and structures",
     "copy-on-write": "copy-on-write: it wrote to a page that it shared (since a fork, by KSM, or with a file) and "
     "needed its own copy",
+    "private-file": "the first write to a page of a file that it maps privately: the copy that this needs has nothing "
+    "to do with a fork",
     "swap-in": "bringing a page back from swap",
     "huge-page": "a huge page for anonymous memory",
     "anonymous": "the first touch of anonymous memory that it had been promised (malloc, mmap)",
@@ -119,7 +121,9 @@ _TABLE: dict[str, KernelFunction] = {
     # mm/memory.c: do_wp_page() handles the write to a shared page, wp_page_copy() makes the copy.
     "do_wp_page": _copy(_MEMORY, "a write to a page that is shared: it must be copied"),
     "wp_page_copy": _copy(_MEMORY, "copy-on-write: takes a new page, copies the old one, maps the new"),
-    "do_cow_fault": _copy(_MEMORY, "first write to a private page of a file: a copy is made"),
+    "do_cow_fault": KernelFunction(
+        "mm", _MEMORY, "first write to a private page of a file: a copy is made", "fault-handler", "private-file"
+    ),
     "do_huge_pmd_wp_page": _copy(_HUGE, "a write to a huge page that is shared"),
     "do_huge_pmd_wp_page_fallback": _copy(_HUGE, "a huge page that is shared is split for the copy"),
     "hugetlb_wp": _copy(_HUGETLB, "a write to a shared page of hugetlbfs"),

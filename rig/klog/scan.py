@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Find the lines that could begin an event, without reading the other lines one by one.
 
-Most lines of a log report nothing. So a block is searched for a few short words with bytes.find() (a gigabyte a second
-each), and first for the words' letters in the block's letters, which are about half of it. Only a line with such a word
-is matched against the keywords, and only a line with a keyword reaches the reader.
+Few lines of a log begin an event. A block of the log is searched for a few short words with bytes.find(), which
+searches a gigabyte a second for one word. A line that contains such a word is matched against the keywords, and only a
+line that contains a keyword is read. The letters of a block, without its other bytes, are about half of it. They are
+searched first: a word whose letters are not among them is not in the block.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _BEGINNING = 65536  # bytes of a block that are searched for such records
 
 
 class Scanner:
-    """Search one block; `next` returns the offsets of the lines that could begin an event, in order."""
+    """Search one block for the lines that could begin an event."""
 
     def __init__(self, block: bytes) -> None:
         self._block = block
@@ -62,19 +63,20 @@ class Scanner:
     def next(self, start: int) -> int:
         """Return the offset of the first line from `start` on that could begin an event, or -1.
 
-        start: the offset of a line's first byte.
+        start: the offset of the first byte of a line; no less than in the call before.
         """
         block = self._block
         if self._records:
             return start
         if not self._words:
-            # Most blocks have few capitals, and what remains when all else is deleted rules several words out at once.
+            # Most blocks have few capitals, so that most words with three capitals in a row are ruled out at once.
             letters = block.translate(None, _NO_LETTERS)
             capitals = letters.translate(None, _NO_CAPITALS)
             self._words = tuple(word for word, own, large in _WORDS if large in capitals and own in letters)
             if not self._words:
                 return -1
-        # Each word's next hit is kept, so that a block is searched once for each word and not once for each line.
+        # self._places has each word's next hit. It is searched for again only when `start` has passed it, so that the
+        # block is searched once for each word, and not once for each line.
         while True:
             nearest = -1
             for word in self._words:

@@ -33,8 +33,8 @@ _ARM = re.compile(
     r"(?: \[[\w-]+\])?\)? from (?:\[<(?P<return>[0-9a-f]{8})>\] )?\(?(?P<caller>[A-Za-z_][\w.]*)"
     r"(?:\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: \[(?P<module>[\w-]+)\])?\)?"
 )
-# Some arm kernels print no `Backtrace:` line before the first frame, so the frame itself starts the trace: those with
-# CONFIG_ARM_UNWIND (dump_backtrace() of arch/arm/kernel/traps.c).
+# The first frame of a trace on arm. With CONFIG_ARM_UNWIND, dump_backtrace() in arch/arm/kernel/traps.c prints no line
+# such as `Backtrace:` above it, so that the trace starts with the frame itself.
 _ARM_BEGINS = re.compile(
     r"\s*(?:(?:unwind|dump)_backtrace from |\[<[0-9a-f]{8}>\] \([^()]{1,200}\) from \[<[0-9a-f]{8}>\] \()"
 )

@@ -16,7 +16,7 @@ __all__ = ["picture_lines", "picture_table"]
 _WIDTH = 26
 _LABEL = 30
 _GAP = "  "
-"""What stands between the columns of a table of rich's with its usual padding."""
+"""The gap between two columns. It is as wide as that of a rich Table with the default padding."""
 
 
 def picture_table(picture: Picture, *, indent: int) -> Table:

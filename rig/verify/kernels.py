@@ -65,7 +65,8 @@ async def verify_kernel(
     try:
         parts = await asyncio.to_thread(find_parts, store, kernel, None)
     except RigError as error:
-        # A usage error is the caller's: a name that is not a kernel's. Anything else is of this kernel alone.
+        # A usage error is raised: the caller named something that is not a kernel. Any other error makes only this
+        # kernel unavailable.
         if error.status != RigError.status:
             raise
         return Verified(kernel or "", unavailable=str(error))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from rig.verify.check import Facts
 
 __all__ = [
+    "CONSTRAINT_MEMCG",
     "EACCES",
     "EAGAIN",
     "EINVAL",
@@ -21,6 +22,8 @@ __all__ = [
 # include/uapi/asm-generic/errno-base.h
 EAGAIN, ENOMEM, EACCES, EINVAL, ENOSPC = 11, 12, 13, 22, 28
 PAGE_KB = 4
+# oom_constraint_text[] in mm/oom_kill.c: the OOM killer was called for a cgroup.
+CONSTRAINT_MEMCG = "CONSTRAINT_MEMCG"
 
 
 def limit_by_ratio(facts: Facts, ratio: int) -> int:

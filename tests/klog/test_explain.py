@@ -66,6 +66,7 @@ def test_reserve_for_higher_zones_is_told_apart_from_the_watermark() -> None:
     [
         ("do_anonymous_page", "first touch of anonymous memory"),
         ("wp_page_copy", "copy-on-write"),
+        ("do_cow_fault", "has nothing to do with a fork"),
         ("do_swap_page", "back from swap"),
         ("filemap_fault", "reading a file's page"),
         ("copy_process", "a fork"),

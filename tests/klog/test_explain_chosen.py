@@ -14,9 +14,20 @@ from rig.cli.explain_stream import explain_json
 from rig.klog import Log, read
 from rig.klog.document import document
 from rig.klog.explain import explain
+from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
 from tests.klog import made
 
+CRASH = [
+    "BUG: kernel NULL pointer dereference, address: 0000000000000028",
+    "Oops: 0000 [#1] SMP",
+    "CPU: 0 PID: 77 Comm: made Not tainted 6.12.9 #1",
+    "RIP: 0010:made_fault+0x10/0x20",
+    "Call Trace:",
+    " made_ioctl+0x10/0x20",
+    "---[ end trace 0000000000000000 ]---",
+]
+SEGFAULT = "made[77]: segfault at 10 ip 0000000000401000 sp 00007ffd00000000 error 6 in made[400000+1000]"
 REPORTS = made.serial(made.oom_report()) * 3
 
 
@@ -62,11 +73,13 @@ def test_event_of_a_number_is_explained() -> None:
 def test_all_events_are_explained_while_they_are_read(in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explain_chosen, "IN_MEMORY", in_memory)
     events = ChosenEvents(None, everything=True)
+    log = REPORTS + made.serial([SEGFAULT, *CRASH])
 
-    _through(events)
+    read([log], keep=events.keep)
     chosen = list(events.chosen())
 
-    assert [explanation for _event, explanation in chosen] == [explain(event) for event in read([REPORTS]).events]
+    assert {event.kind for event, _explanation in chosen} == {Kind.OOM, Kind.OOPS, Kind.SEGFAULT}
+    assert [explanation for _event, explanation in chosen] == [explain(event) for event in read([log]).events]
     assert not any(isinstance(event, OomEvent) and event.tasks for event, _explanation in chosen)
 
 

@@ -40,6 +40,22 @@ def test_report_from_a_serial_console_is_read_whole(kernel: str, caller: str | N
     assert [row.name for row in event.tasks] == ["agent", "parent", "child", "hog"]
 
 
+@pytest.mark.parametrize("before", ["Mem-Info:", "lowmem_reserve[]:", "[    120]", "oom-kill:", "Out of memory:"])
+def test_note_of_the_scheduler_within_a_report_is_part_of_it(before: str) -> None:
+    lines = made.oom_report()
+    at = next(at for at, line in enumerate(lines) if line.startswith(before))
+    lines.insert(at, "sched: RT throttling activated")
+
+    event, undisturbed = only_oom(made.serial(lines)), only_oom(made.serial(made.oom_report()))
+
+    assert [note.text for note in event.notes] == ["sched: RT throttling activated"]
+    assert (event.unknown, event.corrupted) == ((), undisturbed.corrupted)
+    assert len(event.tasks) == len(undisturbed.tasks)
+    assert event.victim is not None
+    assert undisturbed.victim is not None
+    assert event.victim.pid == undisturbed.victim.pid
+
+
 def test_columns_come_from_the_header_and_not_from_the_kernel() -> None:
     old = only_oom(made.serial(made.oom_report(kernel="6.1.0")))
     new = only_oom(made.serial(made.oom_report(kernel="6.12.9")))

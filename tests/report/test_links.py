@@ -16,8 +16,17 @@ def test_reports_are_written_where_they_lack_and_a_damaged_run_has_none(tmp_path
     (tmp_path / there / "report.html").write_text("earlier")
     (tmp_path / damaged / "run.json").write_text("{")
 
-    write_reports([whole, there, damaged, "../elsewhere"], runs_of=tmp_path)
+    write_reports([whole, there, damaged], runs_of=tmp_path)
 
     assert "<html" in (tmp_path / whole / "report.html").read_text()
     assert (tmp_path / there / "report.html").read_text() == "earlier"
     assert not (tmp_path / damaged / "report.html").exists()
+
+
+def test_no_report_is_written_outside_of_the_directory_of_runs(tmp_path: Path) -> None:
+    write_directory(tmp_path / "elsewhere")
+    (tmp_path / "runs").mkdir()
+
+    write_reports(["../elsewhere"], runs_of=tmp_path / "runs")
+
+    assert not (tmp_path / "elsewhere" / "report.html").exists()

@@ -155,6 +155,7 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("fork-fails", "half", "half-of-memory", record("ready", kernel="5.1.0")),
     ("fork-fails", "half", "half-of-memory", meminfo("holding", "MemAvailable", 200000)),
     ("fork-fails", "shortage", "no-page-was-left", said("fork: ENOMEM", "fork: EAGAIN")),
+    ("fork-fails", "shortage", "no-page-was-left", record("read", "memory-events", text="max 9\noom 0\noom_kill 0\n")),
     ("fork-fails", "namespace", "namespace-has-ended", said("fork: ENOMEM", "fork: EAGAIN")),
     ("fork-join", "default", "children-were-forked", in_tree("forked", "job1", ppid=1)),
     ("fork-join", "default", "array-is-shared", held("parent", 9000)),

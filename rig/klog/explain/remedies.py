@@ -64,7 +64,7 @@ class RemedyRow:
     """A remedy.
 
     when: the situation, in words.
-    applies: returns whether an event is such a situation, whatever its cause is.
+    applies: a function that returns whether an event was reported in this situation. It leaves the cause to `causes`.
     settings: alternative changes, one of which is enough.
     what, cost: the printed text; `{}` in what is replaced by what detail returns.
     measured: the result of a guest test (tests/guest/test_remedies.py). A row without a result, here or in
@@ -430,10 +430,11 @@ def rows_for(event: Event) -> tuple[RemedyRow, ...]:
 
 
 def remedies_for(event: Event, failure: str) -> tuple[Remedy, ...]:
-    """Return the remedies for an event that a run has shown to help, in the table's order.
+    """Return the remedies that fit an event and that helped in a run, in the table's order.
 
     A remedy that did not help in a replica of this kind of failure is left out.
-    failure: as kind_of_failure() returns it. Whoever has found the cause already need not look for it again.
+    failure: what kind_of_failure() returns for the event. The caller has found the cause already, and to find it again
+        would take as long.
     """
     found = []
     measured = MEASURED.get(failure, {})

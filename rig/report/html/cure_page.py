@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from rig.report.cure import costs_of, outcome_text
 from rig.report.html.environment import environment, stylesheet
-from rig.report.html.tree_page import Link, ShownRun, show_run
+from rig.report.html.tree_page import ShownRun, show_run
 
 if TYPE_CHECKING:
     from rig.cure.cure import Cure, Result
     from rig.cure.trial import Tried
+    from rig.report.html.links import Link
 
 __all__ = ["cure_report"]
 
@@ -34,7 +35,7 @@ class _Row:
 def cure_report(found: Cure, link: Link) -> str:
     """Return the page. Raises RigError for a damaged run.
 
-    link: see links.py.
+    link: returned by link_beside() for the directory of the page.
     """
     control = _shown(found.control, link)
     timings = f"{found.failed} of {found.of}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rig.report.html.environment import environment, stylesheet
 from rig.report.html.sweep_page import LETTERS
@@ -17,6 +18,9 @@ from rig.sanitize import plain
 from rig.sweep.frontier.document import Curve, Frontier, FrontierAxis
 from rig.sweep.row import Row
 from rig.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from rig.report.html.links import Link
 
 __all__ = ["Area", "Drawn", "DrawnRow", "Line", "drawn", "frontier_report"]
 
@@ -94,11 +98,11 @@ def frontier_report(
     frontier: Frontier,
     id_: str,
     rows: Sequence[Row],
-    link: Callable[[str], str | None] = lambda run: None,
+    link: Link = lambda run: None,
 ) -> str:
     """Return the page. rows: the runs of the search.
 
-    link: a run's id -> where its report lies as seen from the page, None where there is none.
+    link: returned by link_beside() for the directory of the page.
     """
     edges = [(curve, edge) for curve in frontier.curves for edge in curve.edges]
     found = {(id(curve), edge.below, edge.above) for curve, edge in edges}

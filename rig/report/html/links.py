@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Links from a page that shows several runs to the report of each, in the run's own directory."""
+"""Write the reports of the runs that a page shows, each in its run's directory, and link the page to them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from rig.report.html.source import read_source
 from rig.run.run_id import is_run_id
 from rig.whole_file import write_whole
 
-__all__ = ["link_beside", "write_reports"]
+__all__ = ["Link", "link_beside", "write_reports"]
+
+Link = Callable[[str], str | None]
+"""A function from a run's id to the relative URL of the run's report, or to None where there is no report."""
 
 MOST_REPORTS = 200
-"""A report takes a tenth of a second."""
+"""How many runs of a page may have their reports written: to write one takes a tenth of a second."""
 
 
 def write_reports(runs: Iterable[str], *, runs_of: Path) -> None:
-    """Write the reports that a page leads to, where they are not there yet; without those of damaged runs.
+    """Write report.html into the directory of each run that has none. Skip runs that are damaged.
 
-    runs: ids of runs, whose directories are below `runs_of`.
+    runs: ids of runs. Texts that are not ids are skipped, and so are the runs after the first MOST_REPORTS.
+    runs_of: the directory that contains the runs' directories.
     """
     for run in [run for run in runs if is_run_id(run)][:MOST_REPORTS]:
         directory = runs_of / run
@@ -32,10 +36,11 @@ def write_reports(runs: Iterable[str], *, runs_of: Path) -> None:
                 write_whole(directory / "report.html", report(read_source(directory)).encode(errors="replace"))
 
 
-def link_beside(directory: Path, *, runs_of: Path) -> Callable[[str], str | None]:
-    """Return a function from a run's id to the relative link from `directory` to its report below `runs_of`.
+def link_beside(directory: Path, *, runs_of: Path) -> Link:
+    """Return the links of a page.
 
-    The link is None for a report that has not been written.
+    directory: where the page is.
+    runs_of: the directory that contains the runs' directories.
     """
 
     def link(run: str) -> str | None:

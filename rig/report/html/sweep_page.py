@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rig.report.html.environment import environment, stylesheet
 from rig.report.html.side_by_side import side_by_side, side_by_side_axis
 from rig.sanitize import plain
 from rig.sweep.row import Row
+
+if TYPE_CHECKING:
+    from rig.report.html.links import Link
 
 __all__ = ["Cell", "Grid", "grids", "sweep_report"]
 
@@ -82,11 +86,11 @@ def sweep_report(
     axes: Sequence[Axis],
     fixed: Mapping[str, str],
     rows: Sequence[Row],
-    link: Callable[[str], str | None] = lambda run: None,
+    link: Link = lambda run: None,
 ) -> str:
     """Return the page. axes: (setting, its values); fixed: settings that all points share.
 
-    link: a run's id -> where its report lies as seen from the page, None where there is none.
+    link: returned by link_beside() for the directory of the page.
     """
     axis = side_by_side_axis(axes)
     counts = Counter[str](row.verdict for row in rows)

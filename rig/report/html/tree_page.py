@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +15,13 @@ from rig.report.html.source import read_source
 from rig.report.plots.timeline import Timeline, timeline
 
 if TYPE_CHECKING:
+    from rig.report.html.links import Link
     from rig.run.document import Claimed, Run
 
-__all__ = ["Link", "ShownRun", "show_run", "tree_report"]
+__all__ = ["MOST_RUNS", "ShownRun", "show_run", "tree_report"]
 
 MOST_RUNS = 100
-
-Link = Callable[[str], str | None]
-"""Of a run's id: where its report is, as seen from the page, or None."""
+"""How many runs of a tree the page shows."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class ShownRun:
     """A run on the page.
 
     drawn: its memory over time, or None for a run without samples.
-    link: where its report is, as seen from the page; None where there is none.
+    link: the relative URL of its report; None where there is no report.
     at: where on the time axis it was branched off, from 0 to 1; None for the first run.
     """
 
@@ -48,7 +47,7 @@ def tree_report(runs: Sequence[Run], root: Path, link: Link) -> str:
 
     runs: of one tree, the first of them at its top.
     root: the directory of the runs' directories.
-    link: see links.py.
+    link: returned by link_beside() for the directory of the page.
     Raises RigError for a run that cannot be read.
     """
     shown = [show_run(run, root, link) for run in runs[:MOST_RUNS]]

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from rig.verify.check import Check, Source
-from rig.verify.rules import ENOMEM
+from rig.verify.rules import CONSTRAINT_MEMCG, ENOMEM
 
 __all__ = ["CHECKS"]
 
 CGROUP = Source("Documentation/admin-guide/cgroup-v2.rst")
-MEMCG = "CONSTRAINT_MEMCG"
 # The victim is the first one: on 7.x a second process may die before the first one's memory is uncharged.
 MAX_20M, MAX_24M = {"memory.max": 20 << 20}, {"memory.max": 24 << 20}
 
@@ -22,7 +21,7 @@ CHECKS = (
         (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_out_of_memory")),
         lambda f: (
             f.text("oom_victim") == "eater"
-            and f.text("oom_constraint") == MEMCG
+            and f.text("oom_constraint") == CONSTRAINT_MEMCG
             and f.killed() == {"eater"}
             and f["rss.outside"] > f["eaten"]
             and f["free"] - f["eaten"] > 8192
@@ -44,7 +43,7 @@ CHECKS = (
         lambda f: (
             "large" in f.killed()
             and f.text("oom_victim") == "large"
-            and f.text("oom_constraint") == MEMCG
+            and f.text("oom_constraint") == CONSTRAINT_MEMCG
             and f["rss.large"] > 2 * f["rss.small"]
         ),
         control="oom-adj-max",
@@ -109,7 +108,7 @@ CHECKS = (
             f.text("oom_victim") == "sibling"
             and f.text("oom_invoker") == "eater"
             and f.text("oom_memcg") == "/verify"
-            and f.text("oom_constraint") == MEMCG
+            and f.text("oom_constraint") == CONSTRAINT_MEMCG
         ),
         control="memcg-limit",
         given=MAX_24M,
@@ -131,7 +130,10 @@ CHECKS = (
         "memory.max set below what a cgroup uses kills in it when nothing can be reclaimed.",
         (CGROUP, Source("mm/memcontrol.c", "memory_max_write")),
         lambda f: (
-            f.killed() == {"inside"} and f["before"] > 8192 and f.text("oom_constraint") == MEMCG and f["ooms"] >= 1
+            f.killed() == {"inside"}
+            and f["before"] > 8192
+            and f.text("oom_constraint") == CONSTRAINT_MEMCG
+            and f["ooms"] >= 1
         ),
         control="memcg-high",
         given={"memory.max": 8 << 20},

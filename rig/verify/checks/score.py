@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from rig.verify.check import Change, Check, Facts, Source
-from rig.verify.rules import EACCES, badness_kb, score
+from rig.verify.rules import CONSTRAINT_MEMCG, EACCES, badness_kb, score
 
 __all__ = ["CHECKS"]
 
@@ -18,9 +18,8 @@ SCALE = Change(
     before="badness is rounded to thousandths of all memory, and oom_score runs from 0 to 1000",
     after="badness is counted in pages, and oom_score runs from 0 to 2000, where two thirds of 1000 is a badness of 0",
 )
-MEMCG = "CONSTRAINT_MEMCG"
 _IN_ONE_CGROUP = {"memory.max": 24 << 20, "adj.origin": 0, "adj.large": 0}
-_ANOTHER_GOES_FIRST = (
+_ORIGIN_COUNTEREXAMPLES = (
     {"killed": "large", "oom_victim": "large"},
     {"killed": "nobody"},
     {"ooms": 0},
@@ -44,7 +43,7 @@ def _origin_goes_first(facts: Facts) -> bool:
         "origin" in facts.killed()
         and facts["ooms"] > 0
         and facts.text("oom_victim") == "origin"
-        and facts.text("oom_constraint") == MEMCG
+        and facts.text("oom_constraint") == CONSTRAINT_MEMCG
         and facts["free"] > 16 * 1024
         and facts["rss.large"] > 10 * facts["rss.origin"]
     )
@@ -166,21 +165,23 @@ CHECKS = (
     Check(
         "swapoff-origin",
         "swap",
-        "A process in swapoff, which brings everybody's pages back into RAM, is killed first, however small.",
+        "A process in swapoff, which brings everybody's pages back into RAM, is killed first, however small "
+        "(measured in a cgroup at its limit).",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/swapfile.c", "swapoff")),
         lambda f: _origin_goes_first(f) and f["swapped"] > 8 * 1024,
         control="memcg-largest",
         given=_IN_ONE_CGROUP,
-        counterexamples=(*_ANOTHER_GOES_FIRST, {"swapped": 0}),
+        counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"swapped": 0}),
     ),
     Check(
         "ksm-origin",
         "oom",
-        "A process that has KSM separate merged pages (2 to /sys/kernel/mm/ksm/run) is killed first, however small.",
+        "A process that has KSM separate merged pages (2 to /sys/kernel/mm/ksm/run) is killed first, however small "
+        "(measured in a cgroup at its limit).",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/ksm.c", "run_store")),
         lambda f: _origin_goes_first(f) and f["merged"] > 28 * 1024,
         control="memcg-largest",
         given=_IN_ONE_CGROUP,
-        counterexamples=(*_ANOTHER_GOES_FIRST, {"merged": 0}),
+        counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"merged": 0}),
     ),
 )
