@@ -15,9 +15,10 @@ from rig.errors import RigError
 from rig.image.defaults import choose_default, default_kernel
 from rig.image.digest import digest_text
 from rig.image.store import Store
-from rig.machine import accel
+from rig.machine import accel, qemu
+from rig.replay.export_bundle import export_run
 from rig.run.damage import damaged_files, digest_files
-from rig.run.directory import finish_directory, list_runs, open_run, unfinished_directory
+from rig.run.directory import finish_directory, list_runs, open_run, remove_run, rewrite_run, unfinished_directory
 from rig.run.document import Run
 from rig.run.imported import read_imported, write_imported
 from rig.sweep.axes import Axis, SweepPlan
@@ -264,6 +265,98 @@ def test_verdict_on_kvm_is_old_or_new_or_tried_again(top: Path, tmp_path: Path) 
     )
 
     assert {each.why for each in found} == {"old", "new"}
+
+
+def test_version_of_qemu_is_known_or_asked_again(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def remember(text: str) -> None:
+        monkeypatch.setenv("RIG_CACHE", str(top))
+        qemu._remember("/bin/qemu", [1], text)
+
+    def read(disk: Path) -> str | None:
+        monkeypatch.setenv("RIG_CACHE", str(disk))
+        return qemu._remembered("/bin/qemu", [1])
+
+    remember("QEMU emulator version 7.2")
+
+    found, _ = _outcomes(top, tmp_path, lambda _: remember("QEMU emulator version 10.0"), read)
+
+    assert set(found) == {"QEMU emulator version 7.2", "QEMU emulator version 10.0", None}
+
+
+def test_archive_is_old_or_new(top: Path, tmp_path: Path) -> None:
+    _run(tmp_path)
+    (run,) = list_runs(tmp_path)
+    assert run.run is not None
+    kept, store = run.run, Store(tmp_path / "cache")
+    (top / "archive").write_bytes(b"old")
+
+    found, _ = _outcomes(
+        top,
+        tmp_path,
+        lambda top: export_run(store, kept, run.directory, top / "archive") and None,
+        lambda disk: (disk / "archive").read_bytes(),
+    )
+
+    assert set(found) == {b"old", (top / "archive").read_bytes()}
+
+
+def test_run_that_is_written_anew_is_old_or_new(top: Path, tmp_path: Path) -> None:
+    _run(top)
+    (listed,) = list_runs(top)
+    assert listed.run is not None
+    changed = listed.run.model_copy(update={"title": "changed"})
+
+    found, _ = _outcomes(
+        top,
+        tmp_path,
+        lambda top: rewrite_run(listed.directory, changed),
+        lambda disk: [(each.run and each.run.title, *_runs(disk)) for each in list_runs(disk)],
+    )
+
+    assert found[0] == [("", {})]
+    assert found[-1] == [("changed", {})]
+    assert all(each in (found[0], found[-1]) for each in found), found
+
+
+def test_run_that_is_removed_is_complete_or_absent(top: Path, tmp_path: Path) -> None:
+    _run(top)
+    (listed,) = list_runs(top)
+
+    found, moments = _outcomes(top, tmp_path, lambda _: remove_run(listed.directory), _runs)
+
+    assert moments > 5
+    assert found[0] == [{}]
+    assert found[-1] == []
+    assert all(each in ([{}], []) for each in found), found
+
+
+def _damage(top: Path, *names: str) -> None:
+    for name in names:
+        (top / "snapshot" / KEY / name).write_bytes(b"damaged" * 50)
+
+
+def test_file_that_is_put_back_is_whole_after_each_cut(top: Path, tmp_path: Path) -> None:
+    _add(top)
+    whole = _entry(top)
+    _damage(top, "state")
+
+    found, _ = _outcomes(top, tmp_path, _entry, _entry)
+
+    assert whole is not None
+    assert all(each == whole for each in found)
+
+
+def test_entry_that_is_set_aside_is_never_lost(top: Path, tmp_path: Path) -> None:
+    _add(top)
+    _damage(top, "state", "copies/state")
+
+    def read(disk: Path) -> tuple[Any, list[bytes]]:
+        kept = [path.read_bytes() for path in disk.rglob("state") if path.parent.name != "copies"]
+        return _entry(disk), kept
+
+    found, _ = _outcomes(top, tmp_path, _entry, read)
+
+    assert all(each == (None, [b"damaged" * 50]) for each in found), found
 
 
 def test_layer_finds_a_rename_before_the_content(top: Path, tmp_path: Path) -> None:

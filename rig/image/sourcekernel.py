@@ -9,6 +9,7 @@ package is removed once its kernel is in the cache.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from rig.image.kconfig import read_config
 from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
 from rig.image.store import Store
+from rig.whole_file import write_whole
 
 __all__ = [
     "Asked",
@@ -45,6 +47,7 @@ LAYOUT = "1"  # part of the cache key; raise it when the set of files kept from 
 # scripts/kconfig writes this as the second line of every .config; a fragment does not have it.
 FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
 ASKED = "rig-asked.json"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,22 @@ def find_source_kernel(store: Store, suite: str, tell: Tell) -> Kernel:
 def find_tree_kernel(store: Store, directory: str, tell: Tell) -> Kernel:
     """Build the kernel of a tree in its present state, with the options of the last build, and return it."""
     source = _directory(directory)
-    remembered = _out_of(store, source) / ASKED
-    asked = Asked(**json.loads(remembered.read_text())) if remembered.is_file() else Asked()
-    return build_tree_kernel(store, directory, asked, tell=tell)
+    return build_tree_kernel(store, directory, _asked_last(_out_of(store, source) / ASKED), tell=tell)
+
+
+def _asked_last(remembered: Path) -> Asked:
+    """Return the options of the last build; the default ones, with a warning, where the file is damaged."""
+    try:
+        found = json.loads(remembered.read_bytes())
+        config, debug_info = found["config"], found["debug_info"]
+    except FileNotFoundError:
+        return Asked()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        config = debug_info = None
+    if not (isinstance(config, str) and isinstance(debug_info, bool)):
+        logger.warning("%s is damaged: the kernel is built without the options of the last build", remembered)
+        return Asked()
+    return Asked(config, debug_info)
 
 
 def build_source_kernel(
@@ -160,7 +176,7 @@ def build_tree_kernel(
     with store.lock(f"kernel-tree-{out.name}"):
         with store.writing():
             out.mkdir(parents=True, exist_ok=True)
-            (out / ASKED).write_text(json.dumps({"config": asked.config, "debug_info": asked.debug_info}))
+            write_whole(out / ASKED, json.dumps({"config": asked.config, "debug_info": asked.debug_info}).encode())
         identity = source_id(source)
         spec = f"tree:{source}"
         key = digest_text("tree", identity.key, asked.key, compiler) if identity else None

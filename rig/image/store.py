@@ -109,6 +109,8 @@ class Store:
         logger.warning("%s, and recordings made from it can no longer be replayed; it is kept in %s", named, aside)
         with self.writing():
             aside.parent.mkdir(parents=True, exist_ok=True)
+            # Otherwise a power cut could leave the entry in a directory that has no name.
+            sync_directory(self.root)
             entry.path.rename(aside)
         for older in self._paths_aside()[:-MOST_ASIDE]:
             logger.warning("removed %s, which was set aside before: the last %d are kept", older, MOST_ASIDE)

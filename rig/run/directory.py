@@ -314,6 +314,8 @@ def remove_run(directory: Path) -> None:
             )
         try:
             directory.rename(aside)
+            # Otherwise a power cut could bring the name back after some of the files are gone.
+            sync_directory(aside.parent)
         except OSError as error:
             raise _cannot_write(directory, error) from error
     remove_tree(aside)

@@ -15,7 +15,7 @@ from rig.image import kbuild, sourcekernel
 from rig.image.fragments import own_fragments
 from rig.image.kbuild import Tree, check_tree
 from rig.image.kernel import find_kernel
-from rig.image.sourcekernel import Asked, build_tree_kernel
+from rig.image.sourcekernel import ASKED, Asked, _asked_last, build_tree_kernel
 from rig.image.store import Store
 from tests.image.test_bootfile import _bzimage, _vmlinux
 
@@ -178,6 +178,17 @@ def test_persons_fragment_overrides_ours_and_is_remembered(tree: Path, store: St
 
     assert found == built
     assert "CONFIG_MINE=y" in (built.image.parent / "config").read_text()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"config":1,"debug_info":true}', b"\0" * 40, b"[" * 99999])
+def test_options_of_the_last_build_that_are_damaged_are_left_out(
+    text: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ASKED).write_bytes(text)
+
+    assert _asked_last(tmp_path / ASKED) == Asked()
+    assert "built without the options of the last build" in caplog.text
+    assert _asked_last(tmp_path / "none") == Asked()
 
 
 def test_persons_option_that_vanishes_is_named(tree: Path, store: Store, tmp_path: Path) -> None:

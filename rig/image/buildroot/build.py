@@ -30,6 +30,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.fragments import check_distinct, read_fragment
 from rig.image.store import Store
+from rig.whole_file import write_unsynced
 
 __all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
 
@@ -223,7 +224,9 @@ def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
     file = make.output / STAMPS
     try:
         before = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        before = {}
+    if not isinstance(before, dict):
         before = {}
     for package, digest in stamps.items():
         built = any((make.output / "build").glob(f"{package}-*/.stamp_extracted")) or any(
@@ -232,4 +235,4 @@ def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
         if built and before.get(package) != digest:
             logger.info("%s has changed since the last build: it is built again", package)
             make.run(f"{package}-dirclean")
-    file.write_text(json.dumps(stamps, indent=1))
+    write_unsynced(file, json.dumps(stamps, indent=1))  # without it both packages are built again

@@ -254,7 +254,7 @@ CHECKS = (
     Check(
         "percpu-slack",
         "commit",
-        "In mode 2 small requests, from one CPU after the other, end within a batch for each CPU of CommitLimit.",
+        "In mode 2 small requests end within a batch for each CPU of CommitLimit (measured with one CPU).",
         (Source("mm/mm_init.c", "mm_compute_batch", "56f3547bfa4d"), ENOUGH),
         lambda f: (
             abs(f["committed"] - f["limit"]) <= batch_kb(f["total"], f["cpus"]) * f["cpus"] + f["step"]

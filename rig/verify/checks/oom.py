@@ -141,8 +141,7 @@ CHECKS = (
     Check(
         "oom-exiting",
         "oom",
-        "When the process with the highest badness is exiting already, nobody is killed and nothing is reported: it "
-        "gets access to the reserves.",
+        "When the process with the highest badness is exiting already, nobody is killed and nothing is reported.",
         (Source("mm/oom_kill.c", "oom_kill_process"), Source("mm/oom_kill.c", "task_will_free_mem")),
         lambda f: f["ooms"] == 0 and f.killed() == set() and f["rss.exiting"] > 2 * f["rss.small"],
         control="sysrq-f",

@@ -30,8 +30,8 @@ CHECKS = (
     Check(
         "oom-noio",
         "swap",
-        "A request without __GFP_FS (GFP_NOFS, GFP_NOIO) kills nobody: it waits, and is served once another process "
-        "gives memory back.",
+        "A request without __GFP_FS kills nobody: it waits, and is served once another process gives memory back "
+        "(measured with GFP_NOIO, which lacks that flag too).",
         (Source("mm/oom_kill.c", "out_of_memory"), Source("drivers/block/zram/zram_drv.c", "zram_write_page")),
         lambda f: (
             f["stuck"] == 1
