@@ -96,8 +96,22 @@ def was_interrupted() -> bool:
 def interrupted_status() -> int:
     """Print that rig was interrupted, and by which signal; return the exit status, 128 plus the signal's number."""
     number = signal.Signals(_received[0]) if _received else signal.SIGINT
+    _show_cursor()
     say("rig: interrupted" if number == signal.SIGINT else f"rig: interrupted by {number.name}")
     return 128 + number
+
+
+def _show_cursor() -> None:
+    """Show the terminal's cursor: a signal that comes while rich begins a live view, which hides it, finds none to end.
+
+    DECTCEM, as rich's Control.show_cursor() writes it.
+    """
+    for stream in (sys.stderr, sys.stdout):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+                stream.write("\x1b[?25h")
+                stream.flush()
+                return
 
 
 def forget_interrupt() -> None:
