@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
-__all__ = ["for_spreadsheet", "plain"]
+__all__ = ["for_json", "for_spreadsheet", "plain"]
 
 # Complete escape sequences of ECMA-48: CSI; OSC, DCS, SOS, PM and APC, which all end in ST; two-byte escapes.
 ESCAPES = re.compile(
@@ -32,6 +33,18 @@ def plain(text: object, *, longest: int = LONGEST) -> str:
 def _without_controls(line: str) -> str:
     line = ESCAPES.sub("", line).replace("\t", "    ").rstrip("\r\n")
     return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in line)
+
+
+def for_json(document: str) -> str:
+    """Return a JSON document with characters that are not printable as escapes, so that it can be shown on a terminal.
+
+    RFC 8259 requires that of the controls below U+0020 only: U+009B begins an escape sequence as well.
+    """
+    return re.sub(r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else _escaped(found[0]), document)
+
+
+def _escaped(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) != 0x7F else "\\u007f"
 
 
 def for_spreadsheet(text: str) -> str:

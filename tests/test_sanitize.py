@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.sanitize import plain
+from rig.sanitize import for_json, plain
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,11 @@ def test_no_control_is_left_of_any_text(text: str) -> None:
 
 def test_long_text_is_cut() -> None:
     assert len(plain("x" * 100000)) == 4096
+
+
+@given(st.text())
+def test_json_on_a_terminal_is_printable_and_means_the_same(text: str) -> None:
+    shown = for_json(json.dumps({"said": text}, indent=1, ensure_ascii=False))
+
+    assert json.loads(shown) == {"said": text}
+    assert shown.replace("\n", "").isprintable()

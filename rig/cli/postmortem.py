@@ -22,6 +22,7 @@ from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.postmortem import print_post_mortem
 from rig.run.directory import read_run, resolve_run
+from rig.sanitize import for_json
 
 app = typer.Typer()
 
@@ -73,6 +74,6 @@ def post_mortem(
                 read_memory(ready, qemu, symbols, point, progress, bounds=bounds, frames=frames, keep=dump)
             )
     if as_json:
-        sys.stdout.write(result.model_dump_json(indent=1) + "\n")
+        sys.stdout.write(for_json(result.model_dump_json(indent=1)) + "\n")
     else:
         print_post_mortem(output_console(), result)

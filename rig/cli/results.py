@@ -19,6 +19,7 @@ from rig.report.console import output_console
 from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
+from rig.sanitize import for_json
 from rig.scenario.load import load_scenario
 from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
@@ -75,7 +76,7 @@ def results(
     if sql is not None:
         table = query(table, sql)
     if as_json:
-        print(json.dumps(table.to_pylist(), indent=1, default=str, ensure_ascii=False))
+        print(for_json(json.dumps(table.to_pylist(), indent=1, default=str, ensure_ascii=False)))
     elif as_csv:
         sys.stdout.write(arrow_csv(table))
     else:

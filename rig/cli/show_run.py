@@ -15,6 +15,7 @@ from rig.report.terminal import print_run, print_verdict
 from rig.run.document import Run
 from rig.run.suite import suite_of_run
 from rig.run.verdict import VERDICTS
+from rig.sanitize import for_json
 
 __all__ = ["finish", "show_run"]
 
@@ -26,7 +27,7 @@ def show_run(run: Run, directory: Path, output: OutputOptions, *, number: int, o
     """
     console = output_console()
     if output.as_json:
-        sys.stdout.write((directory / "run.json").read_text())
+        sys.stdout.write(for_json((directory / "run.json").read_text()))
     elif output.quiet:
         print_verdict(console, run)
     else:

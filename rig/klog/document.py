@@ -51,17 +51,10 @@ def _array(values: Iterable[object]) -> str:
 
 def member(value: object) -> str:
     """Return the JSON text of an event or an explanation."""
-    # A text of the log may hold half of a surrogate pair, which UTF-8 cannot encode: JSON writes it as an escape.
+    # Half of a surrogate pair, which a text of the log may hold and UTF-8 cannot encode, is not printable; nor are the
+    # controls of a terminal above U+007F. JSON writes both as escapes.
     text = json.dumps(value, default=_members, ensure_ascii=False, separators=(",", ":"))
-    return text if text.isascii() or _is_unicode(text) else json.dumps(value, default=_members, separators=(",", ":"))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text if text.isprintable() else json.dumps(value, default=_members, separators=(",", ":"))
 
 
 def _members(value: Any) -> dict[str, Any]:

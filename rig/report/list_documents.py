@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError
+from rig.sanitize import for_json
 from rig.scenario.load import Scenario, load_scenario
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scena
 
 def print_json(document: object) -> None:
     """Print a document as JSON."""
-    print(json.dumps(document, indent=1, ensure_ascii=False))
+    print(for_json(json.dumps(document, indent=1, ensure_ascii=False)))
 
 
 def scenario_entry(directory: Path) -> dict[str, Any]:

@@ -121,9 +121,9 @@ def _verdict(verdict: Verdict) -> Text:
 def _headline(run: Run) -> Text:
     from rich.text import Text
 
-    text = Text.assemble(_verdict(run.verdict), "  ", (run.scenario, "bold"))
+    text = Text.assemble(_verdict(run.verdict), "  ", (plain(run.scenario), "bold"))
     if run.parameters_shown:
-        text.append("  " + " ".join(f"{name}={plain(value)}" for name, value in run.parameters_shown.items()))
+        text.append("  " + " ".join(f"{plain(name)}={plain(value)}" for name, value in run.parameters_shown.items()))
     if run.reason:
         text.append("\n" + plain(run.reason))
     return text
@@ -139,7 +139,7 @@ def _claims(claims: tuple[Claimed, ...]) -> list[RenderableType]:
             continue
         style = STYLES.get(claim.verdict, "")
         line = Text.assemble((f"{MARKS[claim.verdict]} {claim.verdict:<14} ", style), plain(claim.text))
-        values = "  ".join(f"{value.name} {plain(value.shown)}" for value in claim.values)
+        values = "  ".join(f"{plain(value.name)} {plain(value.shown)}" for value in claim.values)
         if values:
             line.append(f"\n{'':17}{values}", "dim" if claim.verdict == "held" else "")
         if claim.reason:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rig.klog import read
-from rig.klog.document import document, line
+from rig.klog.document import document, line, member
 from rig.klog.explain import explain
 from rig.klog.schema import Document
 from tests.klog import made
@@ -52,6 +52,13 @@ def test_line_holds_an_event_with_its_explanation() -> None:
     assert (value["schema"], value["file"]) == (1, "a.log")
     assert value["event"]["victim" if "victim" in value["event"] else "kills"]
     assert value["explanation"]["number"] == event.number
+
+
+def test_controls_of_a_terminal_are_written_as_escapes() -> None:
+    text = member({"comm": "a\x1b[2J\x9b2J\u202e é"})
+
+    assert text.isprintable()
+    assert json.loads(text) == {"comm": "a\x1b[2J\x9b2J\u202e é"}
 
 
 def test_half_of_a_surrogate_pair_is_written_as_an_escape() -> None:
