@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Name the directory whose disk is full or read-only, and a remedy that loses nothing."""
+"""Disks: what a directory takes, and which disk is full or read-only, with a remedy that loses nothing."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["FULL", "cannot_write", "disk_full", "disk_full_of", "is_full", "says_full"]
+__all__ = ["FULL", "bytes_below", "cannot_write", "disk_full", "disk_full_of", "is_full", "says_full"]
 
 LITTLE = 1 << 20
 """Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""
@@ -108,3 +109,12 @@ def _remedy(path: Path | None, known: dict[str, Path]) -> str:
         return OTHERWISE
     # The deepest one: the cache may be in TMPDIR. Where two name the same directory, the last is asked for.
     return REMEDIES[max(inside, key=lambda name: (len(inside[name].parts), name == "TMPDIR"))]
+
+
+def bytes_below(directory: Path) -> int:
+    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
+    count = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):
+            count += path.lstat().st_blocks * 512
+    return count

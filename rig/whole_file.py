@@ -12,6 +12,7 @@ from typing import IO
 
 __all__ = [
     "append_line",
+    "remove_partials",
     "sync_directory",
     "sync_tree",
     "unnamed_until_whole",
@@ -20,6 +21,7 @@ __all__ = [
     "write_whole",
 ]
 
+MOST_LEVELS = 4
 WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -82,6 +84,23 @@ def write_unsynced(target: Path, text: str) -> None:
     except OSError:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def remove_partials(root: Path) -> list[Path]:
+    """Remove the files `.NAME.PID.partial` of processes that no longer run, and return their paths.
+
+    A SIGKILL between the write of such a file and its rename leaves it.
+    root: a directory; it and three levels below it are looked through.
+    """
+    removed: list[Path] = []
+    for level in range(MOST_LEVELS):
+        for path in root.glob("*/" * level + ".*.partial"):
+            pid = path.name.removesuffix(".partial").rpartition(".")[2]
+            if pid.isascii() and pid.isdigit() and not Path("/proc", pid).exists():
+                with suppress(OSError):
+                    path.unlink()
+                    removed.append(path)
+    return removed
 
 
 def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:

@@ -3,9 +3,24 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from rig.cli.app import _run
 from rig.whole_file import write_unsynced
+
+KILLED = """
+import os, pathlib, signal, sys
+from rig.whole_file import write_unsynced
+pathlib.Path.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+write_unsynced(pathlib.Path(sys.argv[1]), "text")
+"""
 
 
 def test_text_replaces_the_old_one(tmp_path: Path) -> None:
@@ -23,3 +38,35 @@ def test_directory_that_cannot_take_it_is_left_as_it_was(tmp_path: Path) -> None
     write_unsynced(tmp_path / "nowhere/note", "text")
 
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+def test_clean_removes_what_a_rig_was_killed_in_the_middle_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache, runs = tmp_path / "cache", tmp_path / "runs"
+    monkeypatch.setenv("RIG_CACHE", str(cache))
+    monkeypatch.setenv("RIG_RUNS", str(runs))
+    # What other rigs of this host left is not this test's.
+    command = importlib.import_module("rig.cli.clean")
+    monkeypatch.setattr(command, "find_leftovers", list)
+    monkeypatch.setattr(command, "remove_staging_directories", lambda: 0)
+    entry = cache / "snapshot" / "key"
+    entry.mkdir(parents=True)
+    run = runs / "20261101-101010-abcd"
+    run.mkdir(parents=True)
+    killed = subprocess.run([sys.executable, "-c", KILLED, entry / "verified"], check=False)
+    (left,) = entry.iterdir()
+    pid = left.name.split(".")[-2]
+    for directory in (cache, cache / "snapshot", runs, run):
+        (directory / f".note.{pid}.partial").touch()
+    alive = entry / f".verified.{os.getpid()}.partial"
+    alive.touch()
+    other = run / ".half-a-download.partial"  # no pid in its name: not rig's
+    other.touch()
+
+    status = _run(["clean"])
+
+    assert killed.returncode == -signal.SIGKILL
+    assert status == 0
+    assert "5 unfinished directories and files removed" in capsys.readouterr().out
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {alive, other}

@@ -6,8 +6,7 @@ from __future__ import annotations
 import typer
 
 from rig.cli.options import AsJson, parse_option
-from rig.experiment.cache_use import look_at_cache, prune
-from rig.image.bounds import cache_bound
+from rig.experiment.cache_use import look_at_cache, measure_use, prune, prune_to_bounds
 from rig.image.store import Store
 from rig.report.cache_table import cache_document, cache_tables, pruned_lines
 from rig.report.console import output_console
@@ -25,19 +24,24 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     store = Store()
-    held, bound, aside = look_at_cache(store), cache_bound(), store.aside().values()
+    held, aside = look_at_cache(store), store.aside().values()
+    use = measure_use((each.entry for each in held), aside)
     if as_json:
-        print_json(cache_document(held, store.root, bound, aside))
+        print_json(cache_document(held, store.root, use, aside))
         return
     console = output_console()
-    for part in cache_tables(held, store.root, bound, aside):
+    for part in cache_tables(held, store.root, use, aside):
         console.print(part)
 
 
 @cache.command("prune")
 def prune_cache(
     most: str = typer.Option(
-        None, "--max", metavar="SIZE", help="The size to shrink the cache to, as in 5G; default: RIG_CACHE_SIZE."
+        None,
+        "--max",
+        metavar="SIZE",
+        help="The size to shrink the cache to with its branch points, as in 5G; "
+        "default: RIG_CACHE_SIZE without them, RIG_BRANCH_SIZE for them.",
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only list what would be removed."),
 ) -> None:
@@ -46,6 +50,15 @@ def prune_cache(
     What you named stays (rig kernel rm and rig image rm remove it), and what a rig is using.
     """
     store = Store()
-    bound = cache_bound() if most is None else parse_option(parse_size, most, "--max")
-    for line in pruned_lines(prune(store, bound, dry_run=dry_run), dry_run=dry_run):
+    if most is None:
+        rest, branches = prune_to_bounds(store, dry_run=dry_run)
+        lines = [
+            *pruned_lines(rest, dry_run=dry_run, of="without branch points"),
+            *pruned_lines(branches, dry_run=dry_run, of="branch points"),
+        ]
+    else:
+        lines = list(
+            pruned_lines(prune(store, parse_option(parse_size, most, "--max"), dry_run=dry_run), dry_run=dry_run)
+        )
+    for line in lines:
         print(line)

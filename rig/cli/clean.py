@@ -20,10 +20,10 @@ def _group() -> None:
 
 @app.command()
 def clean() -> None:
-    """End QEMU processes whose rig has gone, and remove unfinished directories. Runs and images stay."""
+    """End QEMU processes whose rig has gone, and remove unfinished directories and files. Runs and images stay."""
     left = find_leftovers()
     for process in left:
         process.end()
         print(f"ended QEMU {process.pid} ({process.name})")
-    directories = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
-    print(f"{len(left)} processes ended, {directories} directories removed")
+    removed = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
+    print(f"{len(left)} processes ended, {removed} unfinished directories and files removed")

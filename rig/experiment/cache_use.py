@@ -16,7 +16,16 @@ from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes
 
-__all__ = ["Pruned", "keep_bound", "look_at_cache", "prune", "sizes_by_kind"]
+__all__ = [
+    "CacheUse",
+    "Pruned",
+    "keep_bound",
+    "look_at_cache",
+    "measure_use",
+    "prune",
+    "prune_to_bounds",
+    "sizes_by_kind",
+]
 
 logger = logging.getLogger(__name__)
 SLACK = 10
@@ -53,6 +62,30 @@ class Pruned:
         lost = {run for each in self.removed if each.tier is Tier.RECORDED for run in each.runs}
         cost = f"; kept runs that can no longer be replayed: {len(lost)}" if lost else ""
         return f"removed from the cache what was not used for longest: {text}{cost}"
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """Bytes that the cache holds, and may hold.
+
+    size, bound: without branch points; RIG_CACHE_SIZE.
+    branch_size, branch_bound: of branch points; RIG_BRANCH_SIZE.
+    """
+
+    size: int
+    bound: int
+    branch_size: int
+    branch_bound: int
+
+
+def measure_use(entries: Iterable[Entry], aside: Collection[int]) -> CacheUse:
+    """Return what the two bounds are about. Raises RigError where one of them is not a size.
+
+    aside: bytes of each damaged entry that was set aside.
+    """
+    sizes = sizes_by_kind(entries, aside)
+    branches = sizes.pop("branch", (0, 0))[1]
+    return CacheUse(sum(size for _, size in sizes.values()), cache_bound(), branches, branch_bound())
 
 
 def sizes_by_kind(entries: Iterable[Entry], aside: Collection[int] = ()) -> dict[str, tuple[int, int]]:
@@ -114,6 +147,18 @@ def prune(
         else:
             in_use.append(each)
     return Pruned(tuple(removed), tuple(in_use), total - left, left, bound, gone)
+
+
+def prune_to_bounds(store: Store, *, dry_run: bool = False) -> tuple[Pruned, Pruned]:
+    """Remove what was not used for longest until the cache fits RIG_CACHE_SIZE and its branch points RIG_BRANCH_SIZE.
+
+    Returns what went of the rest, and of the branch points. Raises RigError where one of the two is not a size.
+    """
+    bounds = cache_bound(), branch_bound()
+    return (
+        prune(store, bounds[0], dry_run=dry_run, chosen=lambda held: not _is_branch(held)),
+        prune(store, bounds[1], dry_run=dry_run, chosen=_is_branch, aside=False),
+    )
 
 
 def keep_bound(store: Store) -> None:

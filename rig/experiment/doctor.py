@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rig.disk import bytes_below
 from rig.errors import RigError
-from rig.experiment.cache_use import sizes_by_kind
+from rig.experiment.cache_use import measure_use, sizes_by_kind
 from rig.image.apt import host_mirror, host_suite
-from rig.image.bounds import cache_bound
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
+from rig.image.kinds import BUILD_DIRECTORIES
 from rig.image.ref import KernelRef
 from rig.image.store import Store
 from rig.machine.accel import prove_kvm
@@ -73,9 +74,13 @@ def examine() -> Iterator[Finding]:
     store = Store()
     yield _directory("cache", store.root, "RIG_CACHE")
     yield _cache_use(store)
+    yield from _builds(store)
     from rig.run.directory import runs_directory
+    from rig.run.disk_use import runs_by_kind
 
     yield _directory("runs", runs_directory(), "RIG_RUNS")
+    if kinds := runs_by_kind():
+        yield Finding("ok", "runs use", _by_kind(kinds))
     yield _memory()
     yield from _other_rig()
 
@@ -111,14 +116,28 @@ def _directory(what: str, directory: Path, variable: str) -> Finding:
 
 
 def _cache_use(store: Store) -> Finding:
-    kinds = sizes_by_kind(store.entries(), store.aside().values())
-    total = sum(size for _, size in kinds.values())
+    entries, aside = store.entries(), store.aside().values()
     try:
-        saw = f"{format_megabytes(total)} of at most {format_size(cache_bound())}"
+        use = measure_use(entries, aside)
     except RigError as error:
         return Finding("bad", "cache use", error.what, error.remedy or "")
-    largest = ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())
-    return Finding("ok", "cache use", f"{saw}: {largest}" if largest else saw)
+    saw = (
+        f"{format_megabytes(use.size)} of at most {format_size(use.bound)}, "
+        f"and branch points {format_megabytes(use.branch_size)} of at most {format_size(use.branch_bound)}"
+    )
+    kinds = _by_kind(sizes_by_kind(entries, aside))
+    return Finding("ok", "cache use", f"{saw}: {kinds}" if kinds else saw)
+
+
+def _builds(store: Store) -> Iterator[Finding]:
+    """Yield what the directories take that kernels and Buildroot images were built in: no bound counts them."""
+    kinds = {name: (1, bytes_below(path)) for name in BUILD_DIRECTORIES if (path := store.root / name).is_dir()}
+    if kinds:
+        yield Finding("ok", "builds", f"{_by_kind(kinds)} in {store.root}; rig kernel rm --all removes them")
+
+
+def _by_kind(kinds: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())
 
 
 def _memory() -> Finding:

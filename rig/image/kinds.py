@@ -6,7 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["KINDS", "Cost", "Kind", "Tier"]
+__all__ = ["BUILD_DIRECTORIES", "KINDS", "Cost", "Kind", "Tier"]
+
+
+BUILD_DIRECTORIES = ("build", "buildroot")
+"""Directories of the cache in which kernels and Buildroot images are built: no entries, and no bound counts them."""
 
 
 class Cost(IntEnum):

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, disk_full
+from rig.disk import FULL, bytes_below, disk_full
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -27,7 +27,7 @@ from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remo
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
 from rig.units import format_size
-from rig.whole_file import sync_directory, sync_tree, write_whole
+from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
 __all__ = ["DAMAGED", "Store"]
 
@@ -41,15 +41,6 @@ RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 
 def _is_outside(path: object, root: Path) -> bool:
     return isinstance(path, str) and not Path(path).is_relative_to(root)
-
-
-def _bytes_below(directory: Path) -> int:
-    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
-    count = 0
-    for path in directory.rglob("*"):
-        with suppress(OSError):
-            count += path.lstat().st_blocks * 512
-    return count
 
 
 class Store:
@@ -122,11 +113,12 @@ class Store:
             sync_directory(self.root)
             entry.path.rename(aside)
         for older in self._paths_aside()[:-MOST_ASIDE]:
+            logger.warning("removed %s, which was set aside before: the last %d are kept", older, MOST_ASIDE)
             remove_tree(older)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
-        return {path: _bytes_below(path) for path in self._paths_aside()}
+        return {path: bytes_below(path) for path in self._paths_aside()}
 
     def _paths_aside(self) -> list[Path]:
         return sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
@@ -265,8 +257,8 @@ class Store:
         return free
 
     def sweep_leftovers(self) -> int:
-        """Remove the staging directories of processes that no longer run, and return their number."""
-        count = 0
+        """Remove the staging directories and unfinished files of processes that no longer run; return their number."""
+        count = len(remove_partials(self.root))
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
             if pid.isdigit() and not Path("/proc", pid).exists():

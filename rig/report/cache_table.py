@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from rig.experiment.cache_use import Pruned, sizes_by_kind
+from rig.experiment.cache_use import CacheUse, Pruned, sizes_by_kind
 from rig.image.eviction import Held
-from rig.image.kinds import KINDS, Tier
+from rig.image.kinds import BUILD_DIRECTORIES, KINDS, Tier
 from rig.image.store import DAMAGED
 from rig.report.list_documents import cache_entry
 from rig.sanitize import plain
@@ -33,8 +33,8 @@ def describe_entry(entry: Entry) -> str:
     return plain(next((str(value) for value in named if value), ""))
 
 
-def cache_tables(held: Sequence[Held], root: Path, bound: int, aside: Collection[int]) -> Iterator[RenderableType]:
-    """Yield the entries, the sum of each kind, and the bound.
+def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, aside: Collection[int]) -> Iterator[RenderableType]:
+    """Yield the entries, the sum of each kind, and the bounds.
 
     aside: bytes of each damaged entry that was set aside.
     """
@@ -50,30 +50,38 @@ def cache_tables(held: Sequence[Held], root: Path, bound: int, aside: Collection
         remade = f"set aside in {root / DAMAGED}" if kind == DAMAGED else KINDS[kind].remade
         kinds.add_row(kind, str(count), format_megabytes(taken), Text(remade, "dim"))
     yield kinds
-    total = sum(each.entry.size for each in held if each.entry.kind != "branch") + sum(aside)
+    size, branches = format_megabytes(use.size), format_megabytes(use.branch_size)
     yield Text(
-        f"\nWithout branch points {format_megabytes(total)} of at most {format_size(bound)} (RIG_CACHE_SIZE) in {root}"
+        f"\nWithout branch points {size} of at most {format_size(use.bound)} (RIG_CACHE_SIZE) in {root}\n"
+        f"Branch points {branches} of at most {format_size(use.branch_bound)} (RIG_BRANCH_SIZE)"
     )
-    builds = [path for name in ("build", "buildroot") if (path := root / name).is_dir()]
+    builds = [path for name in BUILD_DIRECTORIES if (path := root / name).is_dir()]
     if builds:
         named = " and ".join(str(path) for path in builds)
         yield Text(f"Directories that kernels were built in are not counted: {named}; rig kernel rm --all removes them")
 
 
-def cache_document(held: Sequence[Held], root: Path, bound: int, aside: Collection[int]) -> dict[str, Any]:
-    """Return the cache as a document; sizes in bytes. aside: as for cache_tables()."""
+def cache_document(held: Sequence[Held], root: Path, use: CacheUse, aside: Collection[int]) -> dict[str, Any]:
+    """Return the cache as a document; sizes in bytes. `bound` and `size` are without branch points.
+
+    aside: as for cache_tables().
+    """
     kinds = sizes_by_kind((each.entry for each in held), aside).items()
     return {
         "path": str(root),
-        "bound": bound,
-        "size": sum(each.entry.size for each in held) + sum(aside),
+        "bound": use.bound,
+        "size": use.size,
+        "branch_points": {"bound": use.branch_bound, "size": use.branch_size},
         "kinds": {kind: {"entries": count, "size": size} for kind, (count, size) in kinds},
         "entries": [{**cache_entry(each.entry), "names": list(each.names), "runs": list(each.runs)} for each in held],
     }
 
 
-def pruned_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
-    """Yield a line an entry that was removed, and what is left."""
+def pruned_lines(pruned: Pruned, *, dry_run: bool, of: str = "") -> Iterator[str]:
+    """Yield a line an entry that was removed, and what is left.
+
+    of: the part of the cache that was looked at; empty for the whole.
+    """
     for each in pruned.removed:
         needed = f"  can no longer be replayed: {_needed(each)}" if each.tier is Tier.RECORDED else ""
         yield f"{each.entry.key[:12]}  {each.entry.kind}  {describe_entry(each.entry)}{needed}"
@@ -83,7 +91,7 @@ def pruned_lines(pruned: Pruned, *, dry_run: bool) -> Iterator[str]:
         yield f"in use by a rig, and so not removed: {len(pruned.in_use)}"
     verb = "would be removed" if dry_run else "removed"
     freed, left = format_megabytes(pruned.freed), format_megabytes(pruned.left)
-    yield f"{verb}: {len(pruned.removed) + pruned.aside} ({freed}); left: {left}"
+    yield f"{of}{', ' if of else ''}{verb}: {len(pruned.removed) + pruned.aside} ({freed}); left: {left}"
     if pruned.left > pruned.bound and not pruned.in_use:
         yield "what is left has names of yours: rig kernel rm and rig image rm remove it"
 

@@ -22,7 +22,7 @@ from rig.remove_tree import remove_tree
 from rig.run.run_id import is_run_id, new_run_id
 from rig.seal import seal, seal_is_broken
 from rig.validation import describe_first
-from rig.whole_file import sync_directory, sync_tree, write_whole
+from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -161,9 +161,9 @@ def _cannot_write(directory: Path, error: OSError) -> RigError:
 
 
 def remove_leftovers(root: Path | None = None) -> list[Path]:
-    """Remove the staging directories of killed rig processes and return their paths; those in use stay."""
+    """Remove the staging directories and unfinished files of killed rigs; return their paths. Those in use stay."""
     root = runs_directory() if root is None else root
-    removed: list[Path] = []
+    removed = remove_partials(root)
     for directory in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
         with contextlib.suppress(OSError):
             if (directory / LOCK).exists() and not _is_free(directory / LOCK):

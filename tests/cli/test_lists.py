@@ -8,17 +8,19 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from rig.cli.app import _run
+from rig.experiment import doctor
 from rig.experiment.doctor import Finding, _cache_use
 from rig.image.digest import digest_text
 from rig.image.store import Store
 from rig.in_use import using_entries
 from rig.report.catalogue import runs_table, scenario_page
-from rig.run.directory import list_runs, new_run_id
+from rig.run.directory import list_runs, new_run_id, runs_directory
 from rig.scenario.load import load_scenario
 from tests.image.test_in_use import add_entry
 from tests.report.made_directory import write_directory
@@ -190,7 +192,53 @@ def test_doctor_says_what_the_cache_holds(places: Path) -> None:
 
     finding = _cache_use(store)
 
-    assert finding.saw == "0.0 MB of at most 8G: snapshot 0.0 MB"
+    assert finding.saw == "0.0 MB of at most 8G, and branch points 0.0 MB of at most 4G: snapshot 0.0 MB"
+
+
+def test_doctor_says_what_runs_and_builds_take_by_kind(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    for path, size in {
+        store.root / "build/linux/vmlinux": 3 << 20,
+        runs_directory() / "20251101-000000-aaaa/console.log": 1 << 20,
+        runs_directory() / "20251101-000000-aaaa/recording/replay": 2 << 20,
+        runs_directory() / "sweeps/20251101-000000-aaaa/rows.jsonl": 4 << 20,
+    }.items():
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(size))
+    monkeypatch.setattr(doctor, "find_qemu", lambda: SimpleNamespace(text="7.2", path="qemu"))
+
+    saw = {finding.what: finding.saw for finding in doctor.examine()}
+
+    assert saw["runs use"] == "sweeps 4.0 MB, recordings 2.0 MB, runs 1.0 MB"
+    assert saw["builds"] == f"build 3.0 MB in {store.root}; rig kernel rm --all removes them"
+
+
+def test_branch_points_count_against_their_own_bound(
+    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store()
+    add_entry(store, "snapshot", digest_text("snapshot"), bytes(1 << 20))
+    add_entry(store, "branch", digest_text("branch"), bytes(2 << 20))
+    size = next(entry.size for entry in store.entries("snapshot"))
+    branches = next(entry.size for entry in store.entries("branch"))
+    monkeypatch.setenv("RIG_CACHE_SIZE", "3M")
+    monkeypatch.setenv("RIG_BRANCH_SIZE", "8M")
+
+    document = json.loads(printed(["cache", "--json"], capsys))
+    table = printed(["cache"], capsys)
+    kept = printed(["cache", "prune"], capsys)
+    both = [entry.kind for entry in store.entries()]
+    monkeypatch.setenv("RIG_BRANCH_SIZE", "1K")
+    pruned = printed(["cache", "prune"], capsys)
+
+    assert size + branches > 3 << 20
+    assert (document["size"], document["bound"]) == (size, 3 << 20)
+    assert document["branch_points"] == {"size": branches, "bound": 8 << 20}
+    assert "of at most 8M (RIG_BRANCH_SIZE)" in table
+    assert "without branch points, removed: 0" in kept
+    assert sorted(both) == ["branch", "snapshot"]
+    assert "branch points, removed: 1" in pruned
+    assert [entry.kind for entry in store.entries()] == ["snapshot"]
 
 
 RUNS = ("20251101-000000-aaaa", "20251101-000001-aaaa", "20261101-000000-aaaa")

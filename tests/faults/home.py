@@ -120,6 +120,7 @@ class Home:
         for directory, pattern in ((self.path / "t", "rig-*"), (self.path / "x", "*"), (self.cache / "tmp", "*")):
             found += [str(path.relative_to(self.path)) for path in directory.glob(pattern)]
         found += [path.name for path in self.runs.glob(".unfinished-*")]
+        found += [path.name for root in (self.cache, self.runs) for path in root.rglob(".*.partial")]
         return "it left " + ", ".join(found[:4]) if found else ""
 
 
