@@ -23,7 +23,7 @@ from rig.sanitize import for_json
 from rig.scenario.load import load_scenario
 from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
-from rig.sweep.missing_rows import warn_of_missing_rows
+from rig.sweep.missing_rows import expected_rows, warn_of_missing_rows
 from rig.sweep.table import query, read_table, table_of
 
 __all__ = ["app"]
@@ -98,7 +98,17 @@ def _list_sweeps(*, as_json: bool) -> None:
             print(f"{path.name}  cannot be read: {found.what}")
             continue
         over = " ".join(f"{axis.name}={','.join(axis.values)}" for axis in found.plan.axes)
-        print(f"{found.id}  {found.plan.scenario}  {over}  {len(found.rows())} runs")
+        print(f"{found.id}  {found.plan.scenario}  {over}  {_runs(found)}")
+
+
+def _runs(sweep: SweepDirectory) -> str:
+    """Return how many runs a sweep has, and of how many; of a search that cannot be read the first alone."""
+    rows = len(sweep.rows())
+    try:
+        expected = expected_rows(sweep)
+    except RigError:
+        expected = rows
+    return f"{rows} of {expected} runs" if rows < expected else f"{rows} runs"
 
 
 def _entry(path: Path, found: SweepDirectory | RigError) -> dict[str, Any]:

@@ -95,10 +95,10 @@ def one(data: bytes) -> None:
         with suppress(RigError):
             parse_run(content, Path("run.json"))
     if members:
-        _import(zstd(data if zlib.crc32(data) & 1 else _with_right_hashes(members)))
+        import_packed(zstd(data if zlib.crc32(data) & 1 else with_right_hashes(members)))
 
 
-def _with_right_hashes(members: list[tuple[str, bytes]]) -> bytes:
+def with_right_hashes(members: list[tuple[str, bytes]]) -> bytes:
     """Return the archive with a manifest that lists each member by the hash of what it holds."""
     (_, text), *others = members
     try:
@@ -114,7 +114,8 @@ def _with_right_hashes(members: list[tuple[str, bytes]]) -> bytes:
     return buffer.getvalue()
 
 
-def _import(packed: bytes) -> None:
+def import_packed(packed: bytes) -> None:
+    """Import an archive into an empty home. Raises AssertionError where it leaves or writes what it must not."""
     home = _home()
     archive = home / "archive"
     archive.write_bytes(packed)
@@ -123,7 +124,8 @@ def _import(packed: bytes) -> None:
         watch.inside = home / "work"
         imported = import_run(store, archive, runs, trust=True)
     except RigError:
-        assert not runs.exists() or not list(runs.iterdir())
+        left = [path for path in (home / "work").rglob("*") if path.is_file()]
+        assert [path for path in left if path.parent.name != "locks"] == []
     else:
         assert [path.name for path in runs.iterdir()] == [imported.run.id]
         assert read_imported(imported.directory) is not None

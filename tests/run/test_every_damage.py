@@ -130,8 +130,11 @@ def test_damaged_file_of_a_sweep_is_said(
 ) -> None:
     assert called("results", sweep.id).exit_code == 0
     assert caplog.text == ""
+    assert called("results").stdout.endswith("  3 runs\n")
     damaged(sweep.path / name, damage)
 
+    if name == "rows.jsonl":
+        assert " of 3 runs\n" in called("results").stdout
     for words in (("results", sweep.id), ("results", sweep.id, "--json"), ("report", str(sweep.path))):
         caplog.clear()
         assert said(called(*words), caplog.text, name, f"sweep {sweep.id}: "), words
