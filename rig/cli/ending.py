@@ -106,9 +106,10 @@ def _show_cursor() -> None:
 
     DECTCEM, as rich's Control.show_cursor() writes it.
     """
-    for stream in (sys.stderr, sys.stdout):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            if stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+    # Not sys.stderr: a live view that goes on has put itself in its place, and would print the escape as text.
+    for stream in (sys.__stderr__, sys.__stdout__):
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
                 stream.write("\x1b[?25h")
                 stream.flush()
                 return

@@ -83,7 +83,14 @@ class TerminalProgress(NullProgress):
         )
 
     def __enter__(self) -> Self:
-        self._live.start()
+        try:
+            self._live.start()
+        except BaseException:
+            # A signal that comes meanwhile: the view may have begun, and nobody else would end it. rich cannot end
+            # every half of one: stop() takes a render hook away that start() may not have set yet.
+            with suppress(Exception):
+                self._live.stop()
+            raise
         return self
 
     def __exit__(
