@@ -28,7 +28,7 @@ class Result:
     wrong: list[str]
 
     def __str__(self) -> str:
-        return f"{self.tried:>6} {self.tried - len(self.wrong):>8} {self.seconds:>8.0f}  {self.name}"
+        return f"{self.tried:>6} {max(self.tried - len(self.wrong), 0):>8} {self.seconds:>8.0f}  {self.name}"
 
 
 def tried_cases(row: Row, home: Home, count: int) -> Iterator[tuple[str, str]]:
@@ -50,6 +50,10 @@ def run(row: Row, count: int) -> Result:
             if problem:
                 wrong.append(f"{name}: {problem}")
                 print(f"    {wrong[-1]}", file=sys.stderr, flush=True)
+        # A fault that is not tried is not survived.
+        if few := row.too_few(tried, count):
+            wrong.append(few)
+            print(f"    {few}", file=sys.stderr, flush=True)
     return Result(row.name, tried, time.monotonic() - began, wrong)
 
 
