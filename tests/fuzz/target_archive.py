@@ -26,6 +26,7 @@ from rig.replay.import_bundle import import_run
 from rig.replay.tar_reader import BadArchive, read_members
 from rig.run.directory import parse_run
 from rig.run.imported import read_imported
+from tests.fuzz.run import in_memory
 from tests.replay.made_archive import add, digest
 from tests.zstd import zstd
 
@@ -71,8 +72,7 @@ def _watch() -> _Watch:
 
 @cache
 def _top() -> tempfile.TemporaryDirectory[str]:
-    memory = Path("/dev/shm")  # an import syncs each file
-    return tempfile.TemporaryDirectory(prefix="rig-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
+    return tempfile.TemporaryDirectory(prefix="rig-fuzz-", dir=in_memory())
 
 
 def _home() -> Path:
