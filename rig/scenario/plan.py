@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "parse_step", "render_plan"]
 
-MOST_REPEATS = 1000
+MOST_REPEATS, MOST_DIGITS = 1000, 18
+LARGEST_PLAN = 128 << 10
+"""Bytes: PLAN_BYTES of guest/agent/agent.h."""
 SWAP_DEVICE = "/dev/vda"
 """The swap disk is the first virtio disk of a guest, since the root filesystem is an NVDIMM (/dev/pmem)."""
 
@@ -103,6 +105,7 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
 
 def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
     context = settings.context()
+    size = 0
     for index, step in enumerate(scenario.file.plan.steps):
         where = f"{scenario.path}: plan.steps[{index}] ({step.do})"
         when = scenario.whens.get(index)
@@ -116,7 +119,16 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
             words = _words(step.keys, {**context, "item": item}, where)
             if step.do == "spawn":
                 words = _command(words, programs, where)
-            yield RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+            rendered = RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
+            # Counted step by step: a thousand repeats of a long text would fill memory.
+            size += len(rendered.text())
+            if size > LARGEST_PLAN:
+                raise UsageError(
+                    f"the plan is larger than the {LARGEST_PLAN >> 10} KiB that the agent holds",
+                    where=where,
+                    remedy="shorten what the step renders to, or repeat it less often",
+                )
+            yield rendered
 
 
 def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[RenderedStep]) -> None:
@@ -142,8 +154,9 @@ def _times(repeat: str | int | None, context: Mapping[str, Any], where: str) -> 
     if repeat is None:
         return 1
     text = render(str(repeat), context, where=f"{where}, key 'repeat'")
-    if not text.isdecimal() or int(text) > MOST_REPEATS:
-        raise UsageError(f"repeat={text} is not a number from 0 to {MOST_REPEATS}", where=where)
+    # More than 4300 digits are a ValueError of int().
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) > MOST_REPEATS:
+        raise UsageError(f"repeat={text[:40]} is not a number from 0 to {MOST_REPEATS}", where=where)
     return int(text)
 
 

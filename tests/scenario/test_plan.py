@@ -88,6 +88,23 @@ def test_step_is_repeated_with_its_number(tmp_path: Path) -> None:
         render_plan(scenario, parse_settings(scenario, ["x=100000"]))
 
 
+@pytest.mark.parametrize(
+    ("step", "refused"),
+    [
+        ("""{ do = "mark", name = "{{ 'x' * 60000 }}", repeat = 1000 }""", "larger than the 128 KiB"),
+        ("""{ do = "mark", name = "a", repeat = "{{ '9' * 60000 }}" }""", "not a number from 0 to 1000"),
+    ],
+)
+def test_plan_that_would_fill_memory_is_refused_with_its_step(step: str, refused: str, tmp_path: Path) -> None:
+    scenario = load_scenario(own_scenario(tmp_path, "", step))
+
+    with pytest.raises(UsageError, match=refused) as raised:
+        render_plan(scenario, parse_settings(scenario))
+
+    assert "plan.steps[0] (mark)" in str(raised.value.where)
+    assert len(raised.value.what) < 200
+
+
 def test_python_program_is_run_by_the_guests_python() -> None:
     rendered = plan("language=python")
 
