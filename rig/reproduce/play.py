@@ -93,6 +93,7 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
     Raises RigError when rig or the guest fails.
     """
     tried: dict[bool, int] = {}
+    best: _Try | None = None
     for number in range(1, most_runs + 1):
         directory = stage.directory / str(number) / stage.name
         write_directory(directory, scenario_files(stage.name, replica, stage.source))
@@ -101,6 +102,12 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
         shutil.rmtree(directory.parent)
         records, ran = read_records(kept / "events.jsonl"), _report_of(kept)
         more = _missing(replica, records, ran)
+        compared = compare_fingerprints(replica, ran, _before(records, replica))
+        this = _Try(replica, run, kept, compared, (not _all_held(records), abs(more)))
+        worse = this if best is not None and best.off <= this.off else best
+        best = best if worse is this else this
+        if worse is not None:
+            shutil.rmtree(worse.directory)
         if abs(more) <= max(NEAR * replica.growth, MIB) or replica.by_hand or number == most_runs:
             break
         stage.progress.line(f"run {number}: memory ran out {_where(more)}; again with another size")
@@ -109,8 +116,19 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
             # Too small with the one, too large with the other.
             more = sum(tried.values()) // 2 - _capacity(replica)
         replica = replica.with_room(more)
-        shutil.rmtree(kept)
-    return Played(replica, run, kept, compare_fingerprints(replica, ran, _before(records, replica)), number)
+    assert best is not None
+    return Played(best.replica, best.run, best.directory, best.compared, number)
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A run of a replica. off: whether memory ran out while the actors took theirs, then the bytes that it is off."""
+
+    replica: Replica
+    run: Run
+    directory: Path
+    compared: tuple[Compared, ...]
+    off: tuple[bool, int]
 
 
 def _where(more: int) -> str:
@@ -147,9 +165,7 @@ def _missing(replica: Replica, records: Records, ran: Fingerprint | None) -> int
     When all actors hold their memory, `growth` should be left for the trigger.
     """
     held = _labelled(records, "held")
-    lost = any(str(line.get("text", "")).startswith("lost") for line in records.of("line"))
-    killed = held is not None and _oom_kills(held) > _oom_kills(_labelled(records, "start"))
-    if held is not None and not lost and not killed:
+    if held is not None and _all_held(records):
         short = _short_of_its_size(replica, ran)
         return replica.growth - _room(replica, records, held) if short is None else short
     # Memory ran out while the actors took theirs: what the first report counts is what they had by then.
@@ -159,6 +175,13 @@ def _missing(replica: Replica, records: Records, ran: Fingerprint | None) -> int
     before = _before(records, replica)
     had = sum(max(size - before.get(kind, 0), 0) for kind, size in ran.kinds.items()) * 1024
     return max(wanted - had, 0) + replica.growth
+
+
+def _all_held(records: Records) -> bool:
+    """Return whether all actors took their memory, and none was killed while they did."""
+    held = _labelled(records, "held")
+    lost = any(str(line.get("text", "")).startswith("lost") for line in records.of("line"))
+    return held is not None and not lost and _oom_kills(held) <= _oom_kills(_labelled(records, "start"))
 
 
 def _short_of_its_size(replica: Replica, ran: Fingerprint | None) -> int | None:
@@ -183,7 +206,17 @@ def _room(replica: Replica, records: Records, held: Record) -> int:
         looked = next((each for each in records.of("read") if each.get("label") == "held"), {})
         text = str(looked.get("text", "")).strip()
         return replica.limit - int(text) if text.isdecimal() else replica.growth
-    meminfo = held.get("meminfo") or {}
+    at_oom = _labelled(records, "oom")
+    left = 0 if at_oom is None else _available(replica, at_oom)
+    room = _available(replica, held)
+    # Some of what MemAvailable counts cannot be had: the OOM killer is called before it is 0. A sample that was taken
+    # after the kill has more than there was before, and says nothing of that.
+    return room - left if left < room else room
+
+
+def _available(replica: Replica, sample: Record) -> int:
+    """Return the bytes that a sample has as available, with the swap beyond what the report had free."""
+    meminfo = sample.get("meminfo") or {}
     swap = int(meminfo.get("SwapFree", 0)) if replica.report.swap_free_kb is not None else 0
     full = int((replica.report.swap_free_kb or 0) / replica.scale)
     return (int(meminfo.get("MemAvailable", 0)) + max(swap - full, 0)) * 1024

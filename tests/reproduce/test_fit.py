@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from rig.reproduce.play import _fitted, _missing
+import pytest
+
+from rig.experiment.request import Request
+from rig.reproduce.play import Stage, _fitted, _missing, play
 from rig.reproduce.replica import Replica
+from rig.run.progress import NullProgress, Progress
 from rig.run.records import Records
+from tests.klog import made as made_log
 from tests.reproduce.test_agreement import exact
 from tests.reproduce.test_replica import replica
 
@@ -79,3 +87,50 @@ def test_kill_while_the_actors_take_their_memory_asks_for_what_is_missing() -> N
     )
 
     assert _missing(found, looked, replace(run, kinds=kinds)) > 40 * MIB
+
+
+def test_memory_that_cannot_be_had_at_the_oom_is_no_room() -> None:
+    found = page_cache_of(replica())
+    unusable = 7 << 10
+    looked = records(
+        sample("start", 400 << 10),
+        sample("held", (found.growth >> 10) + unusable),
+        sample("oom", unusable, oom_kill=1),
+    )
+
+    assert abs(_missing(found, looked, exact(found))) < 4096
+
+
+def test_sample_after_the_kill_says_nothing_of_the_room() -> None:
+    found = page_cache_of(replica())
+    looked = records(
+        sample("start", 400 << 10), sample("held", found.growth >> 10), sample("oom", 300 << 10, oom_kill=1)
+    )
+
+    assert abs(_missing(found, looked, exact(found))) < 4096
+
+
+def test_run_that_fitted_best_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run is nearest; in the last memory runs out while the actors take theirs."""
+    found = page_cache_of(replica())
+    rooms = [found.growth + 40 * MIB, found.growth + 12 * MIB, found.growth + 20 * MIB, None]
+    made: list[Path] = []
+
+    async def run_scenario(request: Request, progress: Progress) -> tuple[Any, Path]:
+        room = rooms[len(made)]
+        kept = tmp_path / f"run{len(made)}"
+        kept.mkdir()
+        made.append(kept)
+        held = sample("held", 0, oom_kill=1) if room is None else sample("held", room >> 10)
+        lines = (json.dumps(item) for item in records(sample("start", 400 << 10), held).items)
+        (kept / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        (kept / "console.log").write_bytes(made_log.serial(made_log.oom_report()))
+        return kept.name, kept
+
+    monkeypatch.setattr("rig.reproduce.play.run_scenario", run_scenario)
+    stage = Stage(tmp_path / "stage", "replica", "dmesg", NullProgress())
+
+    played = asyncio.run(play(found, stage))
+
+    assert (played.directory, played.run, played.runs) == (tmp_path / "run1", "run1", 4)
+    assert [each.exists() for each in made] == [False, True, False, False]
