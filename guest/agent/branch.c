@@ -71,8 +71,8 @@ bool branch_now(void)
  * (icount_start_warp_timer() and cpu_thread_is_idle(), softmmu/ of QEMU 7.2). So r14 holds a mark and r15 the time stamp
  * counter, which is QEMU's clock here: rig/machine/icount.py finds them in what is saved, and puts the clock back.
  *
- * It adds the six instructions from rdtsc to outb (TO_THE_STOP): change both together. An interrupt between the two would
- * be taken for such a jump; they are 48 ns apart, so that hardly ever happens.
+ * icount.py adds the six instructions from rdtsc to outb (TO_THE_STOP): change both together. It would also take an
+ * interrupt between the two for a jump of the clock; they are 48 ns apart, so such an interrupt is unlikely.
  *
  * Programs must not inherit the right to the port, so it is given back at once.
  */

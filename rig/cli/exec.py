@@ -159,8 +159,8 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     ):
         print_ending(run, directory, outcome.problem, outcome.hint)
     status = _status(run, outcome, expected=request.expect is not None)
-    # With --expect the status is 0 or 1, whether or not the program could be run: outcome.status says that. A program
-    # may itself exit with 125 to 127, and then there is no reason.
+    # With --expect the status is 0 or 1 also where the program could not be run: outcome.status has that. A program may
+    # exit with 125 to 127 itself; then there is no problem, and no reason unless the run is invalid.
     not_run = {status, outcome.status} & {BROKEN, NOT_STARTED, NOT_FOUND}
     if quiet and not_run and (reason := outcome.problem or run.reason):
         print_error(RigError(reason, remedy=outcome.hint or None))

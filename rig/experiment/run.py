@@ -211,7 +211,8 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
         log = read(console)
     records = read_records(opened.directory / "events.jsonl")
     write_timeline(records, opened.directory / "timeline.csv")
-    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked)
+    cut = execution.left_out.get("console.log", 0)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut)
     judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}

@@ -59,7 +59,7 @@ def print_reproduction(console: Console, result: Reproduction, *, quiet: bool = 
     console.print(
         f"\nSizes divided by {replica.scale:.1f}; a guest of {format_size(replica.memory)}"
         + (f", a limit of {format_size(replica.limit)}" if replica.limit is not None else "")
-        + f"; {result.runs} run{'s' if result.runs > 1 else ''} to fit it. Sizes agree within 10 % of their "
+        + f"; {result.runs} run{'s were' if result.runs > 1 else ' was'} tried. Sizes agree within 10 % of their "
         "own figure, or 1 % of the memory.",
         soft_wrap=True,
     )

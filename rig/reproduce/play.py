@@ -55,11 +55,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Played:
-    """The last run of a replica, compared with the report.
+    """The run of a replica that fitted the report best, compared with the report.
 
-    replica: of the size that fitted.
+    replica: as it was in that run.
     directory: of the run.
-    runs: how many runs it took until the size fitted.
+    runs: how many runs were made.
     """
 
     replica: Replica
@@ -88,7 +88,9 @@ async def fit_to_empty_guest(replica: Replica, stage: Stage) -> Replica:
 
 
 async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, record: bool = True) -> Played:
-    """Run a replica until its size fits, and compare the last run with the report. The other runs are removed.
+    """Run a replica until its size fits, and compare the run that fitted best with the report.
+
+    The other runs are removed.
 
     Raises RigError when rig or the guest fails.
     """
@@ -103,13 +105,19 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
         records, ran = read_records(kept / "events.jsonl"), _report_of(kept)
         more = _missing(replica, records, ran)
         compared = compare_fingerprints(replica, ran, _before(records, replica))
-        this = _Try(replica, run, kept, compared, (not _all_held(records), abs(more)))
-        worse = this if best is not None and best.off <= this.off else best
-        best = best if worse is this else this
-        if worse is not None:
-            shutil.rmtree(worse.directory)
-        if abs(more) <= max(NEAR * replica.growth, MIB) or replica.by_hand or number == most_runs:
+        this = _Try(replica, run, kept, compared, (ran is None, not _all_held(records), abs(more)))
+        if best is not None and best.off <= this.off:
+            shutil.rmtree(this.directory)
+        else:
+            if best is not None:
+                shutil.rmtree(best.directory)
+            best = this
+        near = abs(more) <= max(NEAR * replica.growth, MIB)
+        if (near and ran is not None) or replica.by_hand or number == most_runs:
             break
+        if near:
+            # The trigger took its memory, and there was still some left.
+            more = -max(replica.growth // 2, MIB)
         stage.progress.line(f"run {number}: memory ran out {_where(more)}; again with another size")
         tried[more > 0] = _capacity(replica)
         if len(tried) == 2:
@@ -122,13 +130,17 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
 
 @dataclass(frozen=True)
 class _Try:
-    """A run of a replica. off: whether memory ran out while the actors took theirs, then the bytes that it is off."""
+    """A run of a replica.
+
+    off: how far the run is from the report, the smallest being best: whether it has no OOM report, whether memory ran
+    out while the actors took theirs, and the bytes by which its size is off.
+    """
 
     replica: Replica
     run: Run
     directory: Path
     compared: tuple[Compared, ...]
-    off: tuple[bool, int]
+    off: tuple[bool, bool, int]
 
 
 def _where(more: int) -> str:
@@ -210,7 +222,8 @@ def _room(replica: Replica, records: Records, held: Record) -> int:
     left = 0 if at_oom is None else _available(replica, at_oom)
     room = _available(replica, held)
     # Some of what MemAvailable counts cannot be had: the OOM killer is called before it is 0. A sample that was taken
-    # after the kill has more than there was before, and says nothing of that.
+    # after a large victim's end has more than there was before, and is not used; the memory of a small one counts as
+    # memory that cannot be had.
     return room - left if left < room else room
 
 

@@ -9,6 +9,8 @@ nothing. An OOM report is accepted when all three of these agree with it:
 - oom_kill in /proc/vmstat counted its kills.
 - memory.events of the cgroup at its limit counted an OOM.
 
+The agent relays MOST_RELAYED lines of /dev/kmsg; above that, only the counters are compared.
+
 A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
 
 The console may also tell too little: a program that runs as root can turn it off (printk's parameter ignore_loglevel,
@@ -73,7 +75,7 @@ def _forged_reports(evidence: Evidence) -> Iterator[str]:
     # The panic stops the agent before it can read the last report from /dev/kmsg, so that one may be unmatched.
     if unmatched and unmatched[-1] is evidence.ooms()[-1] and _ended_in_oom_panic(evidence):
         unmatched.pop()
-    if len(evidence.records.of("kmsg")) >= MOST_RELAYED:
+    if sum(record.get("facility") == 0 for record in evidence.records.of("kmsg")) >= MOST_RELAYED:
         # The agent relayed no more, so a report that is not matched may well be the kernel's. The kills are counted.
         unmatched = []
     for report in unmatched:
@@ -106,11 +108,11 @@ def _forged_panics(evidence: Evidence) -> Iterator[str]:
 def _hidden(evidence: Evidence) -> Iterator[str]:
     """Say what the kernel did and the console does not show."""
     shown, counted = sum(len(report.kills) for report in evidence.ooms()), _counted_kills(evidence)
-    silent = "was the console turned off?"
-    if counted is not None and counted > shown:
-        yield f"vmstat's oom_kill counted {counted}, and the log tells of {shown} kills: {silent}"
+    # Of a console above its bound the middle is left out, with the kills that it told of.
+    if counted is not None and counted > shown and not evidence.console_left_out:
+        yield f"vmstat's oom_kill counted {counted}, and the log tells of {shown} kills"
     if evidence.panicked and not evidence.panics():
-        yield f"QEMU saw a panic (GUEST_PANICKED), and the log tells of none: {silent}"
+        yield "QEMU saw a panic (GUEST_PANICKED), and the log tells of none"
 
 
 def _ended_in_oom_panic(evidence: Evidence) -> bool:

@@ -30,6 +30,7 @@ class Evidence:
     """The agent's records, the kernel's log, the settings and the plan of one run.
 
     panicked: whether QEMU reported GUEST_PANICKED; None when QMP events were not watched.
+    console_left_out: bytes of the console that exceeded its bound and are not in the log.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Evidence:
     records: Records
     log: Log
     panicked: bool | None = None
+    console_left_out: int = 0
 
     def ready(self) -> Record | None:
         return self.records.first("ready")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
 from rig.scenario.conditions import NO_OOM, built_in, unforeseen_oom
-from rig.scenario.cross_check import cross_check
+from rig.scenario.cross_check import AGREES, cross_check
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
@@ -184,7 +184,12 @@ def _lost(checked: CheckedClaim, evidence: Evidence) -> str:
 def _verdict(claims: tuple[Claimed, ...], evidence: Evidence) -> tuple[Verdict, str]:
     by_id = {claim.id: claim for claim in claims}
     refused = (evidence.end() or {}).get("reason") == "bad-plan"
-    if refused or (evidence.end() is None and not evidence.panics()):
+    unfinished = evidence.end() is None and not evidence.panics()
+    said = by_id.get(AGREES)
+    if unfinished and evidence.panicked and said is not None and said.verdict == "failed":
+        # The plan ended by a panic that the console does not show.
+        return "invalid", f"{AGREES}: {said.reason}"
+    if refused or unfinished:
         return "error", by_id[PLAN_CLAIM].reason
     for claim in claims:
         if claim.kind == "condition" and claim.verdict == "failed":

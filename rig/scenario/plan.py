@@ -121,7 +121,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
                 words = _command(words, programs, where)
             rendered = RenderedStep(step.do, tuple(_bounded(words, where)), index, step.id)
             # Counted step by step: a thousand repeats of a long text would fill memory.
-            size += len(rendered.text())
+            size += len(rendered.text().encode("utf-8", "replace")) + 1
             if size > LARGEST_PLAN:
                 raise UsageError(
                     f"the plan is larger than the {LARGEST_PLAN >> 10} KiB that the agent holds",

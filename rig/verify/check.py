@@ -158,7 +158,7 @@ def judge_check(check: Check, facts: Facts) -> Result:
                 return result("broken", f"a condition is not in force: {name} is {facts.text(name)}, not {expected}")
         held = check.judge(facts)
     except NotMeasured as error:
-        # Such a panic ends the check before it has measured everything. No rule of these batches allows it.
+        # A panic ends a check before it has measured everything. Only the checks of the batch `panic` may end in one.
         if check.batch != "panic" and facts.values.get("panics", "0") != "0":
             return result("fail", f"the kernel panicked: {facts.values.get('panic', 'no reason given')}")
         return result("broken", str(error))

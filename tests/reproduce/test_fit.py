@@ -111,9 +111,9 @@ def test_sample_after_the_kill_says_nothing_of_the_room() -> None:
 
 
 def test_run_that_fitted_best_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second run is nearest; in the last memory runs out while the actors take theirs."""
+    """The second run is nearest; the third has no OOM; in the last memory runs out while the actors take theirs."""
     found = page_cache_of(replica())
-    rooms = [found.growth + 40 * MIB, found.growth + 12 * MIB, found.growth + 20 * MIB, None]
+    rooms = [found.growth + 40 * MIB, found.growth + 12 * MIB, found.growth, None]
     made: list[Path] = []
 
     async def run_scenario(request: Request, progress: Progress) -> tuple[Any, Path]:
@@ -124,7 +124,8 @@ def test_run_that_fitted_best_is_kept_and_not_the_last(tmp_path: Path, monkeypat
         held = sample("held", 0, oom_kill=1) if room is None else sample("held", room >> 10)
         lines = (json.dumps(item) for item in records(sample("start", 400 << 10), held).items)
         (kept / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
-        (kept / "console.log").write_bytes(made_log.serial(made_log.oom_report()))
+        report = made_log.oom_report() if len(made) != 3 else []
+        (kept / "console.log").write_bytes(made_log.serial(report))
         return kept.name, kept
 
     monkeypatch.setattr("rig.reproduce.play.run_scenario", run_scenario)

@@ -137,18 +137,37 @@ def test_kill_that_the_console_does_not_show_was_hidden() -> None:
     assert verdict(killed)[0] == "invalid"
 
 
+def test_kill_in_what_was_left_out_of_the_console_was_not_hidden() -> None:
+    run = recorded("fd-passing")
+    killed = end(run, oom_kill=run.evidence().records.first("go")["oom_kill"] + 1)  # type: ignore[index] # it has one
+    found = cross_check(replace(killed.evidence(), console_left_out=1))
+
+    assert found is not None
+    assert found.verdict == "held"
+
+
 def test_panic_that_the_console_does_not_show_was_hidden() -> None:
-    assert "QEMU saw a panic" in check(recorded("fd-passing"), panicked=True).reason
+    run = recorded("fd-passing")
+    stopped = replace(run, records=tuple(each for each in run.records if each["ev"] != "end"))
+
+    judgement = judge_scenario(run.scenario, replace(stopped.evidence(), panicked=True))
+
+    assert judgement.verdict == "invalid"
+    assert "QEMU saw a panic" in judgement.reason
 
 
 def test_reports_beyond_those_that_the_agent_relays_are_not_forged_for_that() -> None:
     run = recorded("overcommit-oops")
     relayed = next(each for each in run.records if each["ev"] == "kmsg")
-    many = replace(run, records=(*run.records, *(relayed for _ in range(2000))))
-    numbered = replace(many, records=tuple({**each, "n": n} for n, each in enumerate(many.records)))
-    again = with_console(numbered, report_of(run))
+
+    def relayed_times(number: int) -> Recorded:
+        records = (*run.records, *(relayed for _ in range(number)))
+        return replace(run, records=tuple({**each, "n": n} for n, each in enumerate(records)))
+
+    again = with_console(relayed_times(2000), report_of(run))
 
     assert "is not the kernel's" not in check(again).reason
+    assert "is not the kernel's" in check(with_console(relayed_times(1990), report_of(run))).reason
     assert "vmstat's oom_kill counted 1" in check(again).reason
 
 

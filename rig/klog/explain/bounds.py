@@ -109,8 +109,8 @@ def cma(event: OomEvent) -> Cause | None:
 def highatomic(event: OomEvent) -> Cause | None:
     """Return the cause where most of the free memory that the request could not use is the highatomic reserve.
 
-    Whatever filled memory comes before it (see causes.py), because the reserve is small: about 1 % of a zone, and up to
-    two page blocks more (reserve_highatomic_pageblock() in mm/page_alloc.c).
+    causes.py uses it only where the report does not show what filled memory, because the reserve is small: about 1 % of
+    a zone, and up to two page blocks more (reserve_highatomic_pageblock() in mm/page_alloc.c).
     """
     return next((cause for cause in _reserves(event) if cause.name == "highatomic"), None)
 

@@ -102,8 +102,11 @@ def _content(event: OomEvent, usage_kb: int) -> str:
 def _highatomic(event: OomEvent) -> Cause | None:
     """Return the highatomic reserve as the cause where the report does not show what filled the rest of memory."""
     cause = highatomic(event)
-    holder = held_by_no_process(event) or _processes(event)
-    return cause if holder is None or holder.certainty is Certainty.UNSURE else None
+    if cause is None:
+        return None
+    holders = (held_by_no_process(event), _processes(event))
+    known = any(holder is not None and holder.certainty is not Certainty.UNSURE for holder in holders)
+    return None if known else cause
 
 
 def _small_machine(event: OomEvent) -> Cause | None:
