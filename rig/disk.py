@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Disks: what a directory takes, and which disk is full or read-only, with a remedy that loses nothing."""
+"""Measure directories, and name the disk that is full or read-only, with a remedy that loses nothing."""
 
 from __future__ import annotations
 
@@ -111,10 +111,18 @@ def _remedy(path: Path | None, known: dict[str, Path]) -> str:
     return REMEDIES[max(inside, key=lambda name: (len(inside[name].parts), name == "TMPDIR"))]
 
 
-def bytes_below(directory: Path) -> int:
-    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile."""
+def bytes_below(directory: Path, *, without: Path | None = None) -> int:
+    """Return the bytes on disk of a directory's files, without those that another process removes meanwhile.
+
+    without: a directory in it whose files are not counted.
+    """
     count = 0
-    for path in directory.rglob("*"):
-        with suppress(OSError):
-            count += path.lstat().st_blocks * 512
+    # os.walk() leaves out a directory that disappears; Path.rglob() of Python 3.11 raises FileNotFoundError.
+    for parent, directories, files in os.walk(directory):
+        if without is not None and Path(parent) == without:
+            directories.clear()
+            continue
+        for name in (*directories, *files):
+            with suppress(OSError):
+                count += Path(parent, name).lstat().st_blocks * 512
     return count

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 MOST_LEVELS = 4
+ABANDONED = 3600
+"""Seconds. A younger unfinished file may be of a rig on another host that shares the directory."""
 WITHOUT_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -87,20 +90,29 @@ def write_unsynced(target: Path, text: str) -> None:
 
 
 def remove_partials(root: Path) -> list[Path]:
-    """Remove the files `.NAME.PID.partial` of processes that no longer run, and return their paths.
+    """Remove the files `.NAME.PID.partial` that are an hour old and whose process no longer runs; return their paths.
 
     A SIGKILL between the write of such a file and its rename leaves it.
-    root: a directory; it and three levels below it are looked through.
+    root: a directory; it and three levels below it are looked through. No symbolic link is followed.
     """
     removed: list[Path] = []
-    for level in range(MOST_LEVELS):
-        for path in root.glob("*/" * level + ".*.partial"):
-            pid = path.name.removesuffix(".partial").rpartition(".")[2]
-            if pid.isascii() and pid.isdigit() and not Path("/proc", pid).exists():
-                with suppress(OSError):
+    for parent, directories, files in os.walk(root):
+        if len(Path(parent).relative_to(root).parts) >= MOST_LEVELS - 1:
+            directories.clear()
+        for path in (Path(parent, name) for name in files if _is_abandoned(name)):
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > ABANDONED:
                     path.unlink()
                     removed.append(path)
     return removed
+
+
+def _is_abandoned(name: str) -> bool:
+    """Return whether a name is `.NAME.PID.partial`, with the pid of no process of this host."""
+    if not (name.startswith(".") and name.endswith(".partial")):
+        return False
+    pid = name.removesuffix(".partial").rpartition(".")[2]
+    return pid.isascii() and pid.isdigit() and not Path("/proc", pid).exists()
 
 
 def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:

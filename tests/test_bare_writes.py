@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A file is written in place only where that is right; every other one by rig/whole_file.py, so that it is never half there."""
+"""Only the functions listed here write a file in place. All others use rig/whole_file.py, which never leaves half of a file."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from rig.cli import app
-from rig.disk import cannot_write, disk_full, disk_full_of
+from rig.disk import bytes_below, cannot_write, disk_full, disk_full_of
 from rig.image.staging import staging_directory
 from rig.image.store import Store
 
@@ -136,3 +136,31 @@ def test_directory_that_was_full_is_named_when_its_files_are_gone(
     said = capsys.readouterr().err
     assert f"{home}/{name}" in said
     assert f"name a directory on another disk in {name}" in said
+
+
+def test_directory_that_disappears_while_it_is_measured_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gone", "kept", "kept/below"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(os.urandom(1 << 16))
+    scandir = os.scandir
+
+    def disappearing(path: str | Path) -> object:
+        if Path(path).name == "gone":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return scandir(path)
+
+    expected = sum((tmp_path / name).lstat().st_blocks * 512 for name in ("gone", "kept", "kept/below"))
+    expected += sum((tmp_path / name / "file").lstat().st_blocks * 512 for name in ("kept", "kept/below"))
+    monkeypatch.setattr(os, "scandir", disappearing)
+
+    assert bytes_below(tmp_path) == expected
+
+
+def test_part_of_a_directory_is_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/file").write_bytes(os.urandom(1 << 16))
+
+    assert bytes_below(tmp_path, without=tmp_path / "part") == (tmp_path / "part").lstat().st_blocks * 512
+    assert bytes_below(tmp_path) >= 1 << 16

@@ -22,7 +22,7 @@ from rig.run.directory import finish_directory, list_runs, open_run, remove_run,
 from rig.run.document import Run
 from rig.run.imported import read_imported, write_imported
 from rig.sweep.axes import Axis, SweepPlan
-from rig.sweep.directory import find_sweep, new_sweep, write_plan
+from rig.sweep.directory import FRONTIER, find_sweep, new_sweep, write_plan
 from rig.sweep.frontier import document
 from rig.sweep.row import append_row, read_rows
 from rig.sweep.table import read_table, write_table
@@ -184,12 +184,12 @@ def test_frontier_is_old_or_new(top: Path, tmp_path: Path) -> None:
         seal(document.Frontier(schema_version=1, scenario=name, axis=axis).model_dump_json(by_alias=True))
         for name in ("old", "new")
     ]
-    (top / document.FRONTIER).write_text(texts[0])
+    (top / FRONTIER).write_text(texts[0])
 
     found, _ = _outcomes(
         top,
         tmp_path,
-        lambda top: write_whole(top / document.FRONTIER, texts[1].encode()),
+        lambda top: write_whole(top / FRONTIER, texts[1].encode()),
         lambda disk: document.read_frontier(disk).scenario,
     )
 

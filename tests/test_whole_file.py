@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,24 @@ def test_clean_removes_what_a_rig_was_killed_in_the_middle_of_writing(
     alive.touch()
     other = run / ".half-a-download.partial"  # no pid in its name: not rig's
     other.touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / f".note.{pid}.partial").touch()
+    (cache / "link").symlink_to(elsewhere)
+    hour = time.time() - 3601
+    for path in tmp_path.rglob("*.partial"):
+        os.utime(path, (hour, hour))
+    young = run / f".young.{pid}.partial"  # may be of a rig on another host
+    young.touch()
 
     status = _run(["clean"])
 
     assert killed.returncode == -signal.SIGKILL
     assert status == 0
     assert "5 unfinished directories and files removed" in capsys.readouterr().out
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {alive, other}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {
+        alive,
+        other,
+        young,
+        elsewhere / f".note.{pid}.partial",
+    }

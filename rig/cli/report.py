@@ -22,8 +22,8 @@ from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
-from rig.sweep.directory import find_sweep
-from rig.sweep.frontier.document import FRONTIER, read_frontier
+from rig.sweep.directory import FRONTIER, find_sweep
+from rig.sweep.frontier.document import read_frontier
 from rig.sweep.missing_rows import warn_of_missing_rows
 from rig.whole_file import write_whole
 

@@ -26,7 +26,6 @@ from rig.sweep.columns import agreement
 from rig.sweep.dask import DaskExecutor
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import Executor, Outcome, execute_sweep
-from rig.sweep.frontier.document import FRONTIER
 from rig.sweep.local import LocalExecutor
 from rig.sweep.suites import suites_of_rows
 
@@ -136,7 +135,7 @@ def sweep(
 
 def _interrupted(name: str) -> SweepDirectory:
     directory = find_sweep(name)
-    if directory.searched or (directory.path / FRONTIER).exists():
+    if directory.is_search:
         raise UsageError("that is a frontier, and only a sweep can be resumed", where="--resume", remedy="run it again")
     return directory
 

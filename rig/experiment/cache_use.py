@@ -79,7 +79,7 @@ class CacheUse:
 
 
 def measure_use(entries: Iterable[Entry], aside: Collection[int]) -> CacheUse:
-    """Return what the two bounds are about. Raises RigError where one of them is not a size.
+    """Return the bytes that count against each bound, and the bounds. Raises RigError where one of them is not a size.
 
     aside: bytes of each damaged entry that was set aside.
     """
@@ -152,7 +152,8 @@ def prune(
 def prune_to_bounds(store: Store, *, dry_run: bool = False) -> tuple[Pruned, Pruned]:
     """Remove what was not used for longest until the cache fits RIG_CACHE_SIZE and its branch points RIG_BRANCH_SIZE.
 
-    Returns what went of the rest, and of the branch points. Raises RigError where one of the two is not a size.
+    Return what was removed of all but branch points, and what of branch points.
+    Raises RigError where one of the two bounds is not a size.
     """
     bounds = cache_bound(), branch_bound()
     return (

@@ -79,8 +79,14 @@ def examine() -> Iterator[Finding]:
     from rig.run.disk_use import runs_by_kind
 
     yield _directory("runs", runs_directory(), "RIG_RUNS")
-    if kinds := runs_by_kind():
-        yield Finding("ok", "runs use", _by_kind(kinds))
+    try:
+        kinds = runs_by_kind()
+    except OSError as error:
+        saw = f"{error.filename} cannot be read: {error.strerror}"
+        yield Finding("bad", "runs use", saw, "make it readable, or set RIG_RUNS to a directory of yours")
+    else:
+        if kinds:
+            yield Finding("ok", "runs use", _by_kind(kinds))
     yield _memory()
     yield from _other_rig()
 
@@ -105,10 +111,14 @@ def _defaults() -> Iterator[Finding]:
 
 
 def _directory(what: str, directory: Path, variable: str) -> Finding:
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")
-    free = shutil.disk_usage(existing).free
+    try:
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        if not os.access(existing, os.W_OK):
+            return Finding("bad", what, f"{directory} cannot be written", f"set {variable} to a directory of yours")
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        saw = f"{directory} cannot be read: {error.strerror}"
+        return Finding("bad", what, saw, f"set {variable} to a directory of yours")
     saw = f"{directory}, {free >> 30} GB free"
     if free < ROOM:
         return Finding("bad", what, saw, f"free {ROOM >> 30} GB, or set {variable} to another disk")
@@ -131,9 +141,13 @@ def _cache_use(store: Store) -> Finding:
 
 def _builds(store: Store) -> Iterator[Finding]:
     """Yield what the directories take that kernels and Buildroot images were built in: no bound counts them."""
-    kinds = {name: (1, bytes_below(path)) for name in BUILD_DIRECTORIES if (path := store.root / name).is_dir()}
-    if kinds:
-        yield Finding("ok", "builds", f"{_by_kind(kinds)} in {store.root}; rig kernel rm --all removes them")
+    found = [
+        f"{path} {format_megabytes(bytes_below(path))}; {removed}"
+        for name, removed in BUILD_DIRECTORIES.items()
+        if (path := store.root / name).is_dir()
+    ]
+    if found:
+        yield Finding("ok", "builds", "\n".join(found))
 
 
 def _by_kind(kinds: dict[str, tuple[int, int]]) -> str:

@@ -9,8 +9,14 @@ from enum import IntEnum
 __all__ = ["BUILD_DIRECTORIES", "KINDS", "Cost", "Kind", "Tier"]
 
 
-BUILD_DIRECTORIES = ("build", "buildroot")
-"""Directories of the cache in which kernels and Buildroot images are built: no entries, and no bound counts them."""
+BUILD_DIRECTORIES = {
+    "build": "rig kernel rm --all removes it",
+    "buildroot": "remove it by hand: Buildroot's output, downloads and ccache",
+}
+"""Directory of the cache in which kernels or Buildroot images are built -> how it is removed, for display.
+
+They hold no entries, and count against no bound.
+"""
 
 
 class Cost(IntEnum):

@@ -113,8 +113,8 @@ class Store:
             sync_directory(self.root)
             entry.path.rename(aside)
         for older in self._paths_aside()[:-MOST_ASIDE]:
-            logger.warning("removed %s, which was set aside before: the last %d are kept", older, MOST_ASIDE)
             remove_tree(older)
+            logger.warning("%s is removed: only the %d newest damaged entries are kept", older, MOST_ASIDE)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""

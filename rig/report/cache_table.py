@@ -55,10 +55,9 @@ def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, aside: Collect
         f"\nWithout branch points {size} of at most {format_size(use.bound)} (RIG_CACHE_SIZE) in {root}\n"
         f"Branch points {branches} of at most {format_size(use.branch_bound)} (RIG_BRANCH_SIZE)"
     )
-    builds = [path for name in BUILD_DIRECTORIES if (path := root / name).is_dir()]
-    if builds:
-        named = " and ".join(str(path) for path in builds)
-        yield Text(f"Directories that kernels were built in are not counted: {named}; rig kernel rm --all removes them")
+    for name, removed in BUILD_DIRECTORIES.items():
+        if (path := root / name).is_dir():
+            yield Text(f"Not counted, because something was built in it: {path}; {removed}")
 
 
 def cache_document(held: Sequence[Held], root: Path, use: CacheUse, aside: Collection[int]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def replay(events: Path, progress: Progress, seconds: float, *, sleep: Sleep = t
     printed = _timed(events.with_name(CONSOLE))
     gaps = [max(0.0, now["t"] - before["t"]) ** 0.5 for before, now in pairwise(items)]
     whole = sum(gaps) or 1.0
-    # Of no records there is no first one either: the file may be empty.
+    # zip() is not strict, because a file without records gives no item and one gap.
     for record, gap in zip(items, [0.0, *gaps], strict=False):
         sleep(seconds * gap / whole)
         show_record(record, progress)

@@ -86,8 +86,9 @@ class TerminalProgress(NullProgress):
         try:
             self._live.start()
         except BaseException:
-            # A signal that comes meanwhile: the view may have begun, and nobody else would end it. rich cannot end
-            # every half of one: stop() takes a render hook away that start() may not have set yet.
+            # A signal may interrupt start() when the view is already on: __exit__() is not called then. stop() may
+            # fail, because it removes a render hook that start() has not added yet; the cursor is shown by
+            # cli/ending.py.
             with suppress(Exception):
                 self._live.stop()
             raise

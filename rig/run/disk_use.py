@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rig.disk import bytes_below
 from rig.run.directory import UNFINISHED, runs_directory
+from rig.run.run_id import is_run_id
 
 __all__ = ["runs_by_kind"]
 
@@ -15,7 +16,8 @@ def runs_by_kind(root: Path | None = None) -> dict[str, tuple[int, int]]:
     """Return kind -> (number, bytes on disk), the largest first.
 
     `runs` are without their recordings, which are a kind of their own. `sweeps` are the tables and plans of sweeps and
-    threshold searches. `unfinished` are being written, or were left by a rig that was killed.
+    threshold searches. `unfinished` are being written, or were left by a rig that was killed. Nothing else is counted.
+    Raises OSError when the directory of runs, or of sweeps, cannot be read.
     """
     root = runs_directory() if root is None else root
     kinds: dict[str, tuple[int, int]] = {}
@@ -25,16 +27,16 @@ def runs_by_kind(root: Path | None = None) -> dict[str, tuple[int, int]]:
         kinds[kind] = count + 1, before + size
 
     for path in root.iterdir() if root.is_dir() else ():
-        size = bytes_below(path)
+        if not path.is_dir():
+            continue
         if path.name.startswith(UNFINISHED):
-            add("unfinished", size)
+            add("unfinished", bytes_below(path))
         elif path.name == "sweeps":
             for sweep in path.iterdir():
                 add("sweeps", bytes_below(sweep))
-        elif path.is_dir():
+        elif is_run_id(path.name):
             recording = path / "recording"
-            recorded = bytes_below(recording)
             if recording.is_dir():
-                add("recordings", recorded)
-            add("runs", size - recorded)
+                add("recordings", bytes_below(recording))
+            add("runs", bytes_below(path, without=recording))
     return dict(sorted(kinds.items(), key=lambda pair: -pair[1][1]))

@@ -19,13 +19,23 @@ from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.row import Row, read_rows
 from rig.whole_file import sync_directory, write_whole
 
-__all__ = ["PLAN_VERSION", "SweepDirectory", "find_sweep", "list_sweeps", "new_sweep", "sweeps_directory", "write_plan"]
+__all__ = [
+    "FRONTIER",
+    "PLAN_VERSION",
+    "SweepDirectory",
+    "find_sweep",
+    "list_sweeps",
+    "new_sweep",
+    "sweeps_directory",
+    "write_plan",
+]
 
 logger = logging.getLogger(__name__)
 PLAN_VERSION = 1
 PLAN = "sweep.json"
 JOURNAL = "rows.jsonl"
 TABLE = "results.parquet"
+FRONTIER = "frontier.json"
 LOCK = ".lock"
 
 
@@ -38,7 +48,7 @@ def sweeps_directory() -> Path:
 class SweepDirectory:
     """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet.
 
-    searched: whether it is a finished threshold search, which has a frontier.json too.
+    searched: whether sweep.json says that it is a threshold search, which has a frontier.json when it is finished.
     """
 
     path: Path
@@ -56,6 +66,11 @@ class SweepDirectory:
     @property
     def table(self) -> Path:
         return self.path / TABLE
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is a threshold search. Of one that an earlier rig made, only frontier.json may say so."""
+        return self.searched or (self.path / FRONTIER).exists()
 
     def rows(self) -> list[Row]:
         """Return the rows of the finished runs, by point and repeat."""
@@ -79,16 +94,16 @@ class SweepDirectory:
             os.close(descriptor)
 
 
-def new_sweep(plan: SweepPlan) -> SweepDirectory:
-    """Create a sweep's directory. Raises RigError when it cannot be created."""
+def new_sweep(plan: SweepPlan, *, searched: bool = False) -> SweepDirectory:
+    """Create a sweep's directory. Raises RigError when it cannot be created. searched: see SweepDirectory."""
     path = sweeps_directory() / new_run_id()
     try:
         path.mkdir(parents=True)
-        write_plan(path, plan)
+        write_plan(path, plan, searched=searched)
         sync_directory(path.parent)
     except OSError as error:
         raise RigError(f"the sweep's directory cannot be made: {error.strerror}", where=path) from error
-    return SweepDirectory(path, plan)
+    return SweepDirectory(path, plan, searched)
 
 
 def write_plan(path: Path, plan: SweepPlan, *, searched: bool = False) -> None:

@@ -7,7 +7,7 @@ import logging
 
 from rig.errors import RigError
 from rig.sweep.directory import SweepDirectory
-from rig.sweep.frontier.document import FRONTIER, read_frontier
+from rig.sweep.frontier.document import read_frontier
 
 __all__ = ["expected_rows", "warn_of_missing_rows"]
 
@@ -20,7 +20,7 @@ def expected_rows(sweep: SweepDirectory) -> int:
     A search runs some points of its plan alone: frontier.json has their number.
     Raises RigError where frontier.json cannot be read.
     """
-    if not sweep.searched and not (sweep.path / FRONTIER).exists():
+    if not sweep.is_search:
         return sweep.plan.size
     return sum(len(point.verdicts) for curve in read_frontier(sweep.path).curves for point in curve.points)
 
@@ -34,7 +34,7 @@ def warn_of_missing_rows(sweep: SweepDirectory, rows: int) -> None:
         return
     if rows >= expected:
         return
-    if sweep.searched or (sweep.path / FRONTIER).exists():
+    if sweep.is_search:
         logger.warning("sweep %s: %d of the %d runs of its search are here", sweep.id, rows, expected)
     else:
         logger.warning(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -199,26 +201,61 @@ def test_doctor_says_what_runs_and_builds_take_by_kind(places: Path, monkeypatch
     store = Store()
     for path, size in {
         store.root / "build/linux/vmlinux": 3 << 20,
+        store.root / "buildroot/dl/linux.tar": 5 << 20,
+        runs_directory() / "not-a-run/file": 6 << 20,
         runs_directory() / "20251101-000000-aaaa/console.log": 1 << 20,
         runs_directory() / "20251101-000000-aaaa/recording/replay": 2 << 20,
         runs_directory() / "sweeps/20251101-000000-aaaa/rows.jsonl": 4 << 20,
     }.items():
         path.parent.mkdir(parents=True)
-        path.write_bytes(bytes(size))
+        path.write_bytes(os.urandom(size))
     monkeypatch.setattr(doctor, "find_qemu", lambda: SimpleNamespace(text="7.2", path="qemu"))
 
     saw = {finding.what: finding.saw for finding in doctor.examine()}
 
     assert saw["runs use"] == "sweeps 4.0 MB, recordings 2.0 MB, runs 1.0 MB"
-    assert saw["builds"] == f"build 3.0 MB in {store.root}; rig kernel rm --all removes them"
+    assert saw["builds"].splitlines() == [
+        f"{store.root}/build 3.0 MB; rig kernel rm --all removes it",
+        f"{store.root}/buildroot 5.0 MB; remove it by hand: Buildroot's output, downloads and ccache",
+    ]
+
+
+def test_cache_says_how_each_build_directory_is_removed(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("build", "buildroot"):
+        (Store().root / name).mkdir(parents=True)
+
+    table = " ".join(printed(["cache"], capsys).split())
+
+    assert f"{Store().root}/build; rig kernel rm --all removes it" in table
+    assert f"{Store().root}/buildroot; remove it by hand: Buildroot's output, downloads and ccache" in table
+
+
+@pytest.mark.parametrize("method", ["iterdir", "exists"])
+def test_doctor_says_that_the_runs_cannot_be_read(method: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = runs_directory()
+    runs.mkdir(parents=True, exist_ok=True)
+    known = getattr(Path, method)
+
+    def refused(path: Path) -> object:
+        if path == runs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return known(path)
+
+    monkeypatch.setattr(doctor, "find_qemu", lambda: SimpleNamespace(text="7.2", path="qemu"))
+    monkeypatch.setattr(Path, method, refused)
+
+    findings = [each for each in doctor.examine() if each.what in ("runs", "runs use") and each.level == "bad"]
+
+    assert [each.saw for each in findings] == [f"{runs} cannot be read: Permission denied"]
+    assert "RIG_RUNS" in findings[0].remedy
 
 
 def test_branch_points_count_against_their_own_bound(
     places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store()
-    add_entry(store, "snapshot", digest_text("snapshot"), bytes(1 << 20))
-    add_entry(store, "branch", digest_text("branch"), bytes(2 << 20))
+    add_entry(store, "snapshot", digest_text("snapshot"), os.urandom(1 << 20))
+    add_entry(store, "branch", digest_text("branch"), os.urandom(2 << 20))
     size = next(entry.size for entry in store.entries("snapshot"))
     branches = next(entry.size for entry in store.entries("branch"))
     monkeypatch.setenv("RIG_CACHE_SIZE", "3M")

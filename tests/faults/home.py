@@ -111,6 +111,14 @@ class Home:
         """Return the pids of this home's QEMUs."""
         return qemus(self.environment)
 
+    def age_partials(self) -> None:
+        """Make unfinished files two hours old: `rig clean` leaves younger ones, which may be of another host's rig."""
+        for path in self._partials():
+            os.utime(path, (time.time() - 7200,) * 2)
+
+    def _partials(self) -> list[Path]:
+        return [path for root in (self.cache, self.runs) for path in root.rglob(".*.partial")]
+
     def left(self) -> str:
         """Return what a command left behind that it should have removed, or an empty text."""
         deadline = time.monotonic() + 5
@@ -120,7 +128,7 @@ class Home:
         for directory, pattern in ((self.path / "t", "rig-*"), (self.path / "x", "*"), (self.cache / "tmp", "*")):
             found += [str(path.relative_to(self.path)) for path in directory.glob(pattern)]
         found += [path.name for path in self.runs.glob(".unfinished-*")]
-        found += [path.name for root in (self.cache, self.runs) for path in root.rglob(".*.partial")]
+        found += [path.name for path in self._partials()]
         return "it left " + ", ".join(found[:4]) if found else ""
 
 

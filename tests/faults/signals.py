@@ -41,6 +41,7 @@ def _at_moments(
         called = home.end(process)
         name = f"{number_of.name} at {moment:.2f} of {took:.2f} s"
         if number_of is signal.SIGKILL:
+            home.age_partials()
             cleaned = home.rig("clean")
             yield name, cleaned.broken((0,)) or home.left()
         else:

@@ -87,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
             done = subprocess.run(words, env={**os.environ, "TMPDIR": home})
         if done.returncode != 0:
             failed.append(name)
-            print(f"{name}: failed; the input is below {FOUND / name}", flush=True)
+            status = f"failed with status {done.returncode}"
+            print(f"{name}: {status}; an input that it failed on is below {FOUND / name}", flush=True)
     return 1 if failed else 0
 
 

@@ -61,6 +61,9 @@ class _Watch:
             if reads or not isinstance(path, str | bytes | os.PathLike) or not Path(os.fsdecode(path)).is_absolute():
                 continue
             name = os.path.realpath(os.fsdecode(path))
+            # Python writes the bytecode of a module that is imported only now.
+            if "__pycache__" in Path(name).parts:
+                continue
             if name != os.devnull and not name.startswith(f"{self.inside}/"):
                 raise Escaped(f"{event} {name}")
 

@@ -121,7 +121,7 @@ def test_snapshot_that_is_lost_is_set_aside_and_said(
     assert "recordings made from it can no longer be replayed; it is kept in" in caplog.text
     aside = list((store.root / "damaged").iterdir())
     # Four were set aside: two made room for later ones, and that is said of each.
-    gone = re.findall(r"removed (\S+), which was set aside before", caplog.text)
+    gone = re.findall(r"(\S+) is removed: only the 2 newest damaged entries are kept", caplog.text)
     assert len(set(gone)) == 2
     assert all(f"it is kept in {path}" in caplog.text for path in gone)
     assert not set(gone) & {str(path) for path in aside}

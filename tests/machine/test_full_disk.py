@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,8 +58,8 @@ def test_records_are_heard_although_their_file_takes_nothing(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("said", "full", "what"),
     [
-        ("QEMU could not save the guest: Failed to write: No space left on device", False, "the disk is full"),
-        ("QEMU could not save the guest: Failed to write: Disk quota exceeded", False, "the disk is full"),
+        (f"QEMU could not save the guest: Failed to write: {os.strerror(errno.ENOSPC)}", False, "the disk is full"),
+        (f"QEMU could not save the guest: Failed to write: {os.strerror(errno.EDQUOT)}", False, "the disk is full"),
         ("QEMU could not save the guest: no reason given", True, "the disk is full"),
         ("QEMU could not save the guest: no reason given", False, "QEMU could not save the guest: no reason given"),
     ],

@@ -12,7 +12,8 @@ import pytest
 from rig.errors import RigError
 from rig.report.html.frontier_page import drawn, frontier_report
 from rig.report.html.links import link_beside
-from rig.sweep.frontier.document import FRONTIER, Frontier, read_frontier
+from rig.sweep.directory import FRONTIER
+from rig.sweep.frontier.document import Frontier, read_frontier
 from tests.report.made_directory import EVIL
 from tests.report.test_sweep_page import ROWS
 

@@ -89,6 +89,25 @@ def said(result: Result, log: str, *names: str) -> bool:
     return any(name in log for name in names)
 
 
+def _readers(run: Path, archive: Path) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that read a run."""
+    return (
+        ("report", str(run)),
+        ("compare", str(run), str(run)),
+        ("export", str(run), str(archive)),
+        ("watch", str(run), "--replay", "--seconds", "0"),
+    )
+
+
+def test_each_command_reads_an_undamaged_run_without_a_message(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    statuses = {words[0]: called(*words).exit_code for words in _readers(run, tmp_path / "x")}
+
+    assert statuses == dict.fromkeys(statuses, 0)
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_file_of_a_run_is_said_by_each_command(
@@ -97,12 +116,7 @@ def test_damaged_file_of_a_run_is_said_by_each_command(
     damaged(run / name, damage)
     silent = []
 
-    for words in (
-        ("report", str(run)),
-        ("compare", str(run), str(run)),
-        ("export", str(run), str(tmp_path / "x")),
-        ("watch", str(run), "--replay", "--seconds", "0"),
-    ):
+    for words in _readers(run, tmp_path / "x"):
         caplog.clear()
         if not said(called(*words), caplog.text, name):
             silent.append(words[0])
@@ -131,6 +145,8 @@ def test_damaged_file_of_a_sweep_is_said(
     assert called("results", sweep.id).exit_code == 0
     assert caplog.text == ""
     assert called("results").stdout.endswith("  3 runs\n")
+    assert called("report", str(sweep.path)).exit_code == 0
+    assert caplog.text == ""
     damaged(sweep.path / name, damage)
 
     if name == "rows.jsonl":
@@ -148,6 +164,7 @@ def test_damaged_file_of_a_threshold_search_is_said(
     search = Path(shutil.copytree(GOLDEN / "sweeps/20261125-154743-7e4s", run.parent / "sweeps/20261125-154743-7e4s"))
     _sealed(search)
     assert called("results", search.name).exit_code == 0
+    assert called("report", str(search)).exit_code == 0
     assert caplog.text == ""
     damaged(search / name, damage)
 

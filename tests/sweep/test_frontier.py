@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.app import _run
 from rig.errors import UsageError
 from rig.run.document import Claimed, Shown
 from rig.scenario.load import load_scenario
@@ -238,6 +239,26 @@ def test_axis_without_a_rule_has_no_prediction(tmp_path: Path, monkeypatch: pyte
 
     assert predicted([run_of(tmp_path, 0, 38 * MB)], "every=1s..9s") == []
     assert predicted([], "hog=0M..150M") == []
+
+
+def test_search_that_was_killed_is_not_taken_for_a_sweep(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path))
+    directory = open_frontier("overcommit-oops", [Axis("memory", ("192M", "256M"))], [("parent", "4M")])
+    append_row(directory.journal, made.row(point=1, settings={"memory": "192M", "hog": "1M"}))
+
+    shown = _run(["results", "last"])
+    resumed = _run(["sweep", "--resume", "last"])
+
+    assert shown == 0
+    assert "whether runs are missing, is not known" in caplog.text
+    assert "--resume" not in caplog.text
+    assert resumed == 64
+    assert "that is a frontier, and only a sweep can be resumed" in capsys.readouterr().err
 
 
 def test_what_was_found_is_kept_with_the_foreseen_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,4 +235,5 @@ def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
         if built and before.get(package) != digest:
             logger.info("%s has changed since the last build: it is built again", package)
             make.run(f"{package}-dirclean")
-    write_unsynced(file, json.dumps(stamps, indent=1))  # without it both packages are built again
+    # A lost file costs a second build of both packages.
+    write_unsynced(file, json.dumps(stamps, indent=1))

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rig.errors import RigError
 from rig.seal import seal_is_broken
+from rig.sweep.directory import FRONTIER
 from rig.validation import describe_first
 
 __all__ = [
-    "FRONTIER",
     "FRONTIER_VERSION",
     "Curve",
     "Edge",
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-FRONTIER = "frontier.json"
 FRONTIER_VERSION = 1
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError
 from rig.seal import seal
 from rig.sweep.axes import Axis, SweepPlan
-from rig.sweep.directory import SweepDirectory, new_sweep, write_plan
+from rig.sweep.directory import FRONTIER, SweepDirectory, new_sweep, write_plan
 from rig.sweep.frontier import document
 from rig.sweep.table import table_of, write_table
 from rig.whole_file import write_whole
@@ -25,7 +25,7 @@ __all__ = ["frontier_document", "keep_frontier", "open_frontier"]
 
 def open_frontier(scenario: str, others: Sequence[Axis], fixed: Sequence[tuple[str, str]]) -> SweepDirectory:
     """Create the directory of a search; rows are appended to its journal while it runs."""
-    return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed)))
+    return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed)), searched=True)
 
 
 def keep_frontier(
@@ -42,7 +42,7 @@ def keep_frontier(
     content = frontier_document(directory.plan, scale, curves)
     try:
         text = seal(content.model_dump_json(by_alias=True, indent=1)) + "\n"
-        write_whole(directory.path / document.FRONTIER, text.encode())
+        write_whole(directory.path / FRONTIER, text.encode())
     except OSError as error:
         raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
     write_plan(directory.path, plan, searched=True)
