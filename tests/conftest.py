@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from hypothesis import settings
 # No test asserts a time: on a busy machine any example may take long.
 settings.register_profile("rig", deadline=None)
 settings.load_profile("rig")
+
+# Children inherit that a signal is ignored: SIGINT in a background job, SIGHUP under nohup. Tests send both to theirs.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 ALLOWED = Path(__file__).with_name("skips.txt")
 _unexpected: list[str] = []
