@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Skips are counted: one whose reason is not in skips.txt fails the suite."""
+"""For all tests: skips are counted, one whose reason is not in skips.txt fails the suite; and what several rooms share."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # No test asserts a time: on a busy machine any example may take long.
@@ -20,6 +22,7 @@ for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
 
+GUEST = Path(__file__).parents[1] / "guest"
 ALLOWED = Path(__file__).with_name("skips.txt")
 _unexpected: list[str] = []
 
@@ -38,6 +41,17 @@ def no_digest_is_taken_ahead() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rig.image.prefetch.prefetch_digests", lambda store: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of what runs in the guest, built once for all workers of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    directory = shared / "guest-build"
+    with FileLock(shared / "guest-build.lock"):
+        subprocess.run(["make", "-s", "-C", GUEST, f"O={directory}", "WERROR=-Werror"], check=True)
+    return directory
 
 
 def _allowed() -> list[str]:

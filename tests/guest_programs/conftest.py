@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-GUEST = Path(__file__).parents[2] / "guest"
-
 Record = dict[str, Any]
 RunPlan = Callable[..., "PlanRun"]
 
@@ -49,13 +47,6 @@ def shell(script: str, program: str = "sh") -> str:
 
 def spawn_cow_writer(*args: str) -> str:
     return step("spawn", "program=w", f"arg={COW_WRITER}", *(f"arg={arg}" for arg in args))
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("guest-build")
-    subprocess.run(["make", "-s", "-C", GUEST, f"O={directory}", "WERROR=-Werror"], check=True)
-    return directory
 
 
 @pytest.fixture

@@ -12,12 +12,9 @@ from rig.assets import assets
 from rig.verify.checks import MODULES, catalogue
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("guest")
-    target = out / "programs" / "verify"
-    subprocess.run(["make", "-s", "-C", assets("guest"), f"O={out}", target], check=True, capture_output=True)
-    return target
+@pytest.fixture
+def program(build: Path) -> Path:
+    return build / "programs" / "verify"
 
 
 def call(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
