@@ -18,9 +18,9 @@ settings.register_profile("rig", deadline=None)
 settings.load_profile("rig")
 
 # Children inherit that a signal is ignored: SIGINT in a background job, SIGHUP under nohup. Tests send both to theirs.
-for number in (signal.SIGINT, signal.SIGHUP):
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, handler)
 
 GUEST = Path(__file__).parents[1] / "guest"
 ALLOWED = Path(__file__).with_name("skips.txt")
