@@ -106,8 +106,6 @@ def test_signal_within_a_string_of_code_gives_the_same_status(
         capture_output=True,
         text=True,
         check=False,
-        # The children of a background job ignore SIGINT, and those of nohup SIGHUP.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
 
     assert (done.returncode, done.stderr) == (status, line)
@@ -154,8 +152,6 @@ def test_signal_ends_rig_and_what_it_started_with_a_line_and_leaves_nothing(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        # A background job's children ignore SIGINT, and those of nohup SIGHUP.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         try:
             _begun(tmp_path / "begun")

@@ -26,8 +26,6 @@ def live(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
         [sys.executable, "-m", "rig", "shell", "--wait", "--memory", "256M", "--disk", "32M",
          "--copy", f"{tmp_path / 'greeting'}:/work/greeting"],
         env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
-        # A shell starts background jobs with SIGINT ignored, and rig would inherit that from the tests.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
         assert process.stdout is not None
