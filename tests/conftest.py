@@ -54,6 +54,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory below which rig keeps its runs, in `runs`, and its cache, in `cache`. Neither exists yet."""
+    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
 def _allowed() -> list[str]:
     lines = (line.strip() for line in ALLOWED.read_text().splitlines())
     return [line for line in lines if line and not line.startswith("#")]

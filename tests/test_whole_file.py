@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.app import _run
 from rig.whole_file import write_unsynced
+from tests.calling import calling
 
 KILLED = """
 import os, pathlib, signal, sys
@@ -42,11 +42,9 @@ def test_directory_that_cannot_take_it_is_left_as_it_was(tmp_path: Path) -> None
 
 
 def test_clean_removes_what_a_rig_was_killed_in_the_middle_of_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache, runs = tmp_path / "cache", tmp_path / "runs"
-    monkeypatch.setenv("RIG_CACHE", str(cache))
-    monkeypatch.setenv("RIG_RUNS", str(runs))
+    cache, runs = places / "cache", places / "runs"
     # What other rigs of this host left is not this test's.
     command = importlib.import_module("rig.cli.clean")
     monkeypatch.setattr(command, "find_leftovers", list)
@@ -64,22 +62,22 @@ def test_clean_removes_what_a_rig_was_killed_in_the_middle_of_writing(
     alive.touch()
     other = run / ".half-a-download.partial"  # no pid in its name: not rig's
     other.touch()
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = places / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / f".note.{pid}.partial").touch()
     (cache / "link").symlink_to(elsewhere)
     hour = time.time() - 3601
-    for path in tmp_path.rglob("*.partial"):
+    for path in places.rglob("*.partial"):
         os.utime(path, (hour, hour))
     young = run / f".young.{pid}.partial"  # may be of a rig on another host
     young.touch()
 
-    status = _run(["clean"])
+    done = calling(capsys)("clean")
 
     assert killed.returncode == -signal.SIGKILL
-    assert status == 0
-    assert "5 unfinished directories and files removed" in capsys.readouterr().out
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {
+    assert done.returncode == 0
+    assert "5 unfinished directories and files removed" in done.stdout
+    assert {path for path in places.rglob("*") if path.is_file()} == {
         alive,
         other,
         young,

@@ -29,11 +29,9 @@ from tests.report.made_directory import write_directory
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "runs").mkdir()
-    return tmp_path
+def places(places: Path) -> Path:
+    (places / "runs").mkdir()
+    return places
 
 
 def printed(words: list[str], capsys: pytest.CaptureFixture[str], status: int = 0) -> str:

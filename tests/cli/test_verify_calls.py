@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rig.cli.app import _run
 from rig.cli.verify import app
 from rig.image import guestcode
 from rig.verify import kernels
 from rig.verify.check import Check, Facts, judge_check
 from rig.verify.kernels import Verified
+from tests.calling import calling
 
 GOOD = {"grown": "8192", "charged": "8192", "after": "0"}
 
@@ -53,23 +53,20 @@ def test_nothing_verified_is_status_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_programs_that_do_not_compile_are_status_3(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
-    broken = tmp_path / "guest"
+    broken = places / "guest"
     broken.mkdir()
     (broken / "Makefile").write_text("all:\n\t@echo 'verify.c:3: error: a semicolon is missing' >&2; false\n")
     monkeypatch.setattr(guestcode, "assets", lambda name: broken)
 
-    status = _run(["verify", "overcommit", "--check", "brk", "--kernel", "debian:bookworm"])
+    done = calling(capsys)("verify", "overcommit", "--check", "brk", "--kernel", "debian:bookworm")
 
-    said = capsys.readouterr()
-    assert status == 3
-    assert "the guest's programs do not compile" in said.err
-    assert "verify.c:3: error: a semicolon is missing" in said.err
-    assert said.out == ""
-    assert not (tmp_path / "runs").exists()
+    assert done.returncode == 3
+    assert "the guest's programs do not compile" in done.stderr
+    assert "verify.c:3: error: a semicolon is missing" in done.stderr
+    assert done.stdout == ""
+    assert not (places / "runs").exists()
 
 
 def test_only_what_does_not_apply_is_status_3(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.app import _run
 from rig.image.store import Store
 from rig.replay.import_bundle import import_run
+from tests.calling import calling
 from tests.replay.made_archive import RUN_ID, MadeArchive, run_json
 from tests.scenario.made import Made
 
@@ -55,13 +55,11 @@ def evil_run() -> dict[str, object]:
 
 
 @pytest.fixture
-def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
+def imported(places: Path) -> Path:
     report = "".join(f"[  161.000000] {line}{EVIL}\r\n" for line in Made()._report())
     events = json.dumps({"ev": "ready", "n": 0, "t": 1, "kernel": EVIL}) + "\n"
     files = {"run/console.log": report.encode(), "run/events.jsonl": events.encode()}
-    return MadeArchive(run=evil_run(), files=files).pack(tmp_path / "x")
+    return MadeArchive(run=evil_run(), files=files).pack(places / "x")
 
 
 @pytest.mark.parametrize(
@@ -92,19 +90,17 @@ def test_command_that_prints_an_imported_run_prints_none_of_its_controls(
     import_run(Store(), imported)
     monkeypatch.chdir(imported.parent)
 
-    status = _run(words)
+    done = calling(capsys)(*words)
 
-    said = capsys.readouterr()
-    assert status in (0, 1, 2, 3, 64)
-    assert "No such" not in said.err
-    assert said.out + said.err
-    assert not set(said.out + said.err + caplog.text) & CONTROLS
+    assert done.returncode in (0, 1, 2, 3, 64)
+    assert "No such" not in done.stderr
+    assert done.stdout + done.stderr
+    assert not set(done.stdout + done.stderr + caplog.text) & CONTROLS
 
 
 def test_import_prints_none_of_its_controls(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = _run(["import", str(imported)])
+    done = calling(capsys)("import", str(imported))
 
-    said = capsys.readouterr()
-    assert status == 0
-    assert "added kernel" in said.out
-    assert not set(said.out + said.err) & CONTROLS
+    assert done.returncode == 0
+    assert "added kernel" in done.stdout
+    assert not set(done.stdout + done.stderr) & CONTROLS
