@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from rig.cli.app import app
 from rig.errors import RigError
 from rig.run.damage import digest_files
 from rig.run.directory import open_run
@@ -26,6 +24,7 @@ from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep, write_plan
 from rig.sweep.row import Row, append_row
 from tests.replay.made_archive import digest
+from tests.run.test_damage import called
 
 GOLDEN = Path(__file__).parent / "golden/runs"
 FILES = ("console.log", "events.jsonl", "run.json", "timeline.csv", "recording/replay.bin")
@@ -58,9 +57,7 @@ def damaged(path: Path, damage: str) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("RIG_CACHE", str(tmp_path / "cache"))
+def run(places: Path) -> Path:
     with open_run() as opened:
         (opened.directory / "console.log").write_bytes(b"[    0.000000] Linux version 6.1\n" * 3)
         (opened.directory / "events.jsonl").write_bytes(b'{"n":0,"t":1.0,"ev":"ready"}\n' + SAMPLE)
@@ -74,10 +71,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }  # fmt: skip
         opened.keep(Run.model_validate(known))
     return opened.directory
-
-
-def called(*words: str) -> Result:
-    return CliRunner().invoke(app, words)
 
 
 def said(result: Result, log: str, *names: str) -> bool:
@@ -137,16 +130,21 @@ def _row(point: int, verdict: Verdict = "reproduced") -> Row:
     return Row(point=point, repeat=1, settings={"pages": str(point + 1)}, verdict=verdict, run=f"r{point}", seconds=1.5)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["sweep.json", "rows.jsonl"])
-def test_damaged_file_of_a_sweep_is_said(
-    name: str, damage: str, sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
+def test_each_command_reads_an_undamaged_sweep_without_a_message(
+    sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert called("results", sweep.id).exit_code == 0
     assert caplog.text == ""
     assert called("results").stdout.endswith("  3 runs\n")
     assert called("report", str(sweep.path)).exit_code == 0
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["sweep.json", "rows.jsonl"])
+def test_damaged_file_of_a_sweep_is_said(
+    name: str, damage: str, sweep: SweepDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
     damaged(sweep.path / name, damage)
 
     if name == "rows.jsonl":
@@ -156,16 +154,27 @@ def test_damaged_file_of_a_sweep_is_said(
         assert said(called(*words), caplog.text, name, f"sweep {sweep.id}: "), words
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["sweep.json", "rows.jsonl", "frontier.json"])
-def test_damaged_file_of_a_threshold_search_is_said(
-    name: str, damage: str, run: Path, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def search(places: Path) -> Path:
+    found = places / "runs/sweeps/20261125-154743-7e4s"
+    shutil.copytree(GOLDEN / "sweeps" / found.name, found)
+    _sealed(found)
+    return found
+
+
+def test_each_command_reads_an_undamaged_threshold_search_without_a_message(
+    search: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    search = Path(shutil.copytree(GOLDEN / "sweeps/20261125-154743-7e4s", run.parent / "sweeps/20261125-154743-7e4s"))
-    _sealed(search)
     assert called("results", search.name).exit_code == 0
     assert called("report", str(search)).exit_code == 0
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["sweep.json", "rows.jsonl", "frontier.json"])
+def test_damaged_file_of_a_threshold_search_is_said(
+    name: str, damage: str, search: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     damaged(search / name, damage)
 
     for words in (("results", search.name), ("report", str(search))):
