@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,14 @@ import pytest
 from rig.errors import RigError
 from rig.image import unpack
 from rig.image.unpack import unpack_zst
+from tests.zstd import zstd
 
 DATA = b"x" * 100_000 + bytes(200_000)
 
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
-    (tmp_path / "data").write_bytes(DATA)
-    subprocess.run(["zstd", "-q", "data"], cwd=tmp_path, check=True)
+    (tmp_path / "data.zst").write_bytes(zstd(DATA))
     return tmp_path / "data.zst"
 
 
