@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -47,16 +48,6 @@ def test_build_says_how_many_packages_are_left_and_for_how_long() -> None:
     assert str(progress.status.status) == "  2:00  dropbear 1.0: Extracting  package 3 of 12, about 10 min left"
 
 
-class Waits:
-    """A command that waits for another rig process."""
-
-    def get_params(self, context: object) -> list[object]:
-        return []
-
-    def main(self, **_: object) -> None:
-        cache_lock.logger.warning(cache_lock.WAITING, "a lock")
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -70,7 +61,10 @@ class Waits:
 def test_wait_for_another_rig_is_said_unless_quiet(
     words: str, said: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(app.typer.main, "get_command", lambda _: Waits())
+    def waits(**_: object) -> None:
+        cache_lock.logger.warning(cache_lock.WAITING, "a lock")
+
+    monkeypatch.setattr(app.typer.main, "get_command", lambda _: SimpleNamespace(main=waits, get_params=lambda _: []))
 
     assert app._run(words.split()) == 0
 
