@@ -14,7 +14,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ class Recorded:
                 change(record)
                 return replace(self, records=tuple(records))
         raise LookupError(f"no {ev} with {where}")
+
+    def with_records(self, records: Iterable[dict[str, Any]]) -> Recorded:
+        """Return the run with these records, numbered anew: none of them is missing."""
+        return replace(self, records=tuple({**record, "n": n} for n, record in enumerate(records)))
 
     def said(self, old: str, new: str) -> Recorded:
         """Return the run with every line of a program that is `old` made `new`."""

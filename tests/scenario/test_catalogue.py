@@ -301,7 +301,7 @@ def _oom_later(run: Recorded) -> Recorded:
     others = [each for each in run.records if each is not oom]
     at = next(index for index, each in enumerate(others) if each.get("label") == "writing-starts")
     others.insert(at + 1, oom)
-    return replace(run, records=tuple({**each, "n": number} for number, each in enumerate(others)))
+    return run.with_records(others)
 
 
 @pytest.mark.parametrize(("name", "variant"), every_run())

@@ -45,6 +45,12 @@ def end(run: Recorded, **fields: Any) -> Recorded:
     return run.changed("end", lambda record: record.update(fields))
 
 
+def killed_once(run: Recorded) -> Recorded:
+    """Return a run without a kill, with one that the kernel counted."""
+    go = next(each for each in run.records if each["ev"] == "go")
+    return end(run, oom_kill=go["oom_kill"] + 1)
+
+
 def test_kernels_own_report_is_the_kernels() -> None:
     assert check(recorded("overcommit-oops")).verdict == "held"
     assert check(recorded("overcommit-in-cgroup")).verdict == "held"
@@ -67,10 +73,9 @@ def test_old_report_that_is_printed_again_is_not_the_kernels() -> None:
 
 def test_report_without_any_kill_of_the_kernels_is_not_believed() -> None:
     run = recorded("overcommit-oops")
-    silent = replace(run, records=tuple(each for each in run.records if each["ev"] != "kmsg"))
-    renumbered = replace(silent, records=tuple({**each, "n": n} for n, each in enumerate(silent.records)))
+    silent = run.with_records(each for each in run.records if each["ev"] != "kmsg")
 
-    assert verdict(renumbered)[0] == "invalid"
+    assert verdict(silent)[0] == "invalid"
 
 
 def test_victim_is_matched_by_pid() -> None:
@@ -129,8 +134,7 @@ def test_kernel_panics_once() -> None:
 
 
 def test_kill_that_the_console_does_not_show_was_hidden() -> None:
-    run = recorded("fd-passing")
-    killed = end(run, oom_kill=run.evidence().records.first("go")["oom_kill"] + 1)  # type: ignore[index] # it has one
+    killed = killed_once(recorded("fd-passing"))
 
     assert check(killed).verdict == "failed"
     assert "oom_kill counted 1, and the log tells of 0 kills" in check(killed).reason
@@ -138,8 +142,7 @@ def test_kill_that_the_console_does_not_show_was_hidden() -> None:
 
 
 def test_kill_in_what_was_left_out_of_the_console_was_not_hidden() -> None:
-    run = recorded("fd-passing")
-    killed = end(run, oom_kill=run.evidence().records.first("go")["oom_kill"] + 1)  # type: ignore[index] # it has one
+    killed = killed_once(recorded("fd-passing"))
     found = cross_check(replace(killed.evidence(), console_left_out=1))
 
     assert found is not None
@@ -161,8 +164,7 @@ def test_reports_beyond_those_that_the_agent_relays_are_not_forged_for_that() ->
     relayed = next(each for each in run.records if each["ev"] == "kmsg")
 
     def relayed_times(number: int) -> Recorded:
-        records = (*run.records, *(relayed for _ in range(number)))
-        return replace(run, records=tuple({**each, "n": n} for n, each in enumerate(records)))
+        return run.with_records((*run.records, *(relayed for _ in range(number))))
 
     again = with_console(relayed_times(2000), report_of(run))
 
@@ -187,8 +189,8 @@ def test_with_records_lost_it_cannot_be_told() -> None:
 
 def test_what_programs_wrote_to_the_kernels_log_is_shown_as_theirs() -> None:
     run = recorded("overcommit-oops").changed("kmsg", lambda record: None)
-    extra = {"t": 99.0, "ev": "kmsg", "facility": 1, "text": "hog: I was never here", "n": len(run.records)}
-    shown = check(replace(run, records=(*run.records, extra)))
+    extra = {"t": 99.0, "ev": "kmsg", "facility": 1, "text": "hog: I was never here"}
+    shown = check(run.with_records((*run.records, extra)))
 
     assert [each.shown for each in shown.values if each.name == "written_by_programs"] == ["hog: I was never here"]
 
@@ -219,10 +221,9 @@ def test_program_that_died_unasked_makes_the_run_invalid() -> None:
     run = recorded("overcommit-oops")
     hog = next(each for each in run.records if each["ev"] == "spawn" and each["program"] == "hog")
     died = {"t": 99.0, "ev": "exit", "program": "hog", "comm": "hog", "pid": hog["pid"], "code": 1}
-    without = tuple(each for each in run.records if not (each["ev"] == "exit" and each["program"] == "hog"))
+    without = (each for each in run.records if not (each["ev"] == "exit" and each["program"] == "hog"))
     log = read([run.console.replace(f"Killed process {hog['pid']} ".encode(), b"Killed process 99 ")])
-    records = tuple({**each, "n": n} for n, each in enumerate((*without, died)))
-    evidence = replace(replace(run, records=records).evidence(), log=log)
+    evidence = replace(run.with_records((*without, died)).evidence(), log=log)
 
     claims = {claim.id: claim for claim in judge_scenario(run.scenario, evidence).claims}
 

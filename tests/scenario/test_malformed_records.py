@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,10 @@ def _beside_each(records: tuple[dict[str, Any], ...], value: Any) -> Iterator[di
 @pytest.mark.parametrize("name", ["memory-is-copied", "fd-passing"])
 def test_field_of_the_wrong_type_ends_nothing(name: str, value: Any, tmp_path: Path) -> None:
     run = recorded(name)
-    changed = [{**record, "n": n} for n, record in enumerate(_beside_each(run.records, value))]
+    changed = run.with_records(_beside_each(run.records, value))
     terminal = TerminalProgress(Console(file=io.StringIO(), force_terminal=True, width=80))
 
-    evidence = replace(run, records=tuple(changed)).evidence()
+    evidence = changed.evidence()
     stalls = find_stalls(evidence.records)
     write_timeline(evidence.records, tmp_path / "timeline.csv")
     judgement = judge_scenario(run.scenario, evidence)
@@ -76,4 +75,4 @@ def test_field_of_the_wrong_type_ends_nothing(name: str, value: Any, tmp_path: P
         terminal._render()
 
     assert json.loads(document)["verdict"]
-    assert len(evidence.records.items) + evidence.records.bad_lines == len(changed)
+    assert len(evidence.records.items) + evidence.records.bad_lines == len(changed.records)
