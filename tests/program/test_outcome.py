@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +29,22 @@ FAILED_REQUEST = (
 PID = 82
 
 
-def made(tmp_path: Path, *records: dict[str, Any], log: bytes = b"", end: str | None = "plan") -> Evidence:
-    """What was collected of a run of `true`: these records between the agent's first and last."""
+def made(
+    tmp_path: Path, *records: dict[str, Any], log: bytes = b"", end: str | None = "plan", kills: int | None = None
+) -> Evidence:
+    """Return what was collected of a run of `true`: these records between the agent's first and last.
+
+    kills: what the kernel counted between them; None where the agent read neither that nor the log.
+    """
     request, settings = ProgramRequest(("true",)), guest_settings()
     command = program_command(request, ImageConfig(), request.command)
     plan = program_plan(request, settings, command, layers=("/",), ids=None, stdin=None)
     index = {step.id: number for number, step in enumerate(plan.steps)}
-    items: list[dict[str, Any]] = [{"ev": "ready", "kernel": "6.1.0"}, {"ev": "go"}]
+    before, after = ({}, {}) if kills is None else ({"kmsg": True, "oom_kill": 3}, {"oom_kill": 3 + kills})
+    items: list[dict[str, Any]] = [{"ev": "ready", "kernel": "6.1.0"}, {"ev": "go", **before}]
     for record in records:
         items.append({**record, "i": index[record["i"]]} if record["ev"] == "step" else record)
-    items += [{"ev": "end", "reason": end, "dropped": 0, "step": 6}] if end else []
+    items += [{"ev": "end", "reason": end, "dropped": 0, "step": 6, **after}] if end else []
     text = "".join(json.dumps({"n": n, "t": float(n), **item}) + "\n" for n, item in enumerate(items))
     (tmp_path / "events.jsonl").write_text(text)
     return Evidence(settings, plan, read_records(tmp_path / "events.jsonl"), read([log]))
@@ -114,14 +119,7 @@ def test_expectation_is_the_verdict(
 def test_log_that_disagrees_with_the_kernels_count_is_no_evidence(
     tmp_path: Path, expected: str, log: bytes, counted: int
 ) -> None:
-    found = made(tmp_path, *ended(code=0), log=log)
-    records = [
-        {**record, **{"go": {"kmsg": True, "oom_kill": 3}, "end": {"oom_kill": 3 + counted}}.get(record["ev"], {})}
-        for record in found.records.items
-    ]
-    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
-
-    judgement = judge_program(replace(found, records=read_records(lines)), Expectation(expected))
+    judgement = judge_program(made(tmp_path, *ended(code=0), log=log, kills=counted), Expectation(expected))
 
     assert judgement.verdict == "invalid"
     assert judgement.reason.startswith("kernel-said-it: ")
