@@ -117,11 +117,12 @@ def branch(
     if as_json:
         print_json([each.run.model_dump(mode="json") for each in futures])
     else:
+        console = output_console()
         if not quiet:
-            print_saved(output_console(), saved)
-        output_console().print(futures_table(futures))
+            print_saved(console, saved)
+        console.print(futures_table(futures))
         if control:
-            print_controls(output_console(), control, difference)
+            print_controls(console, control, difference)
     worst = max(each.run.exit_status for each in futures)
     raise typer.Exit(max(worst, 1) if difference else worst)
 
@@ -132,11 +133,10 @@ def _show_tree(directory: Path, html: Path | None) -> None:
     if html is None:
         output_console().print(runs_tree(runs))
         return
-    from rig.report.html.links import link_beside, write_reports
+    from rig.report.html.links import link_reports
     from rig.report.html.tree_page import MOST_RUNS, tree_report
 
-    write_reports((run.id for run in runs[:MOST_RUNS]), runs_of=directory.parent)
-    link = link_beside(html.parent, runs_of=directory.parent)
+    link = link_reports((run.id for run in runs[:MOST_RUNS]), html.parent, runs_of=directory.parent)
     try:
         html.write_text(tree_report(runs, directory.parent, link), encoding="utf-8", errors="replace")
     except OSError as error:

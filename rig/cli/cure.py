@@ -82,12 +82,12 @@ def cure(
 
 def _write_page(path: Path, found: Cure) -> None:
     from rig.report.html.cure_page import cure_report
-    from rig.report.html.links import link_beside, write_reports
+    from rig.report.html.links import link_reports
     from rig.run.directory import runs_directory
 
-    runs = runs_directory()
-    write_reports((each.run for each in (found.control, *(result.works for result in found.results))), runs_of=runs)
-    write_output(str(path), cure_report(found, link_beside(path.parent, runs_of=runs)), "--html")
+    tried = (found.control, *(result.works for result in found.results))
+    link = link_reports((each.run for each in tried), path.parent, runs_of=runs_directory())
+    write_output(str(path), cure_report(found, link), "--html")
 
 
 def _patient(

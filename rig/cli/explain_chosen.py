@@ -63,11 +63,14 @@ class ChosenEvents:
             shown = replace(event, tasks=()) if isinstance(event, OomEvent) else event
             pickle.dump((shown, in_words(event)), self._file, pickle.HIGHEST_PROTOCOL)
             self.count += 1
-        elif event.number == self._number if self._number is not None else self._is_most_severe(event):
+        elif self._is_wanted(event):
             self._chosen, self.count = event, 1
         return listed(event)
 
-    def _is_most_severe(self, event: Event) -> bool:
+    def _is_wanted(self, event: Event) -> bool:
+        """Return whether this is the event with the number asked for, or without one, the gravest so far."""
+        if self._number is not None:
+            return event.number == self._number
         return self._chosen is None or event.kind.gravity < self._chosen.kind.gravity
 
     def chosen(self) -> Iterator[tuple[Event, Explanation]]:

@@ -13,7 +13,7 @@ from rig.errors import RigError, UsageError
 from rig.report.console import output_console
 from rig.report.follow import follow, replay
 from rig.report.html.frontier_page import frontier_report
-from rig.report.html.links import link_beside, write_reports
+from rig.report.html.links import link_reports
 from rig.report.html.page import report as render_run
 from rig.report.html.source import read_source
 from rig.report.html.sweep_page import sweep_report
@@ -79,9 +79,7 @@ def _sweep(name: str) -> tuple[Path, str] | None:
         return None
     plan, rows = sweep.plan, sweep.rows()
     warn_of_missing_rows(sweep, len(rows))
-    runs = runs_directory()
-    write_reports([row.run for row in rows], runs_of=runs)
-    link = link_beside(sweep.path, runs_of=runs)
+    link = link_reports([row.run for row in rows], sweep.path, runs_of=runs_directory())
     if (sweep.path / FRONTIER).is_file():
         return sweep.path, frontier_report(read_frontier(sweep.path), sweep.id, rows, link)
     axes = [(axis.name, axis.values) for axis in plan.axes]

@@ -21,7 +21,7 @@ from rig.image.rootfs import find_rootfs
 from rig.image.store import Store
 from rig.program.files import HostFiles, collect_copies, collect_executable
 from rig.program.hints import hint_for
-from rig.program.outcome import Outcome, judge_program, outcome_of
+from rig.program.outcome import BROKEN, Outcome, judge_program, outcome_of
 from rig.program.plan import WORK, program_command, program_plan
 from rig.program.request import ProgramRequest
 from rig.program.roots import Root, copies_layer, find_root
@@ -65,7 +65,7 @@ async def run_program(
     asked = Request("exec", record=request.record, reuse=True, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
-    return run, directory, outcomes[0] if outcomes else Outcome(125, problem=run.reason)
+    return run, directory, outcomes[0] if outcomes else Outcome(BROKEN, problem=run.reason)
 
 
 def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:

@@ -8,10 +8,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 from rig.program.kernel_features import Configuration, lacking_feature
+from rig.program.outcome import NOT_FOUND, NOT_STARTED, Outcome
 from rig.program.request import ProgramRequest
 
 if TYPE_CHECKING:
-    from rig.program.outcome import Outcome
     from rig.scenario.evidence import Evidence
 
 __all__ = ["hint_for"]
@@ -28,9 +28,9 @@ def hint_for(
     configuration: Configuration = lambda: ("", {}),
 ) -> str:
     """Return a suggestion for the user, or an empty text if rig has none."""
-    if outcome.status == 127 and outcome.problem:
+    if outcome.status == NOT_FOUND and outcome.problem:
         return _where_it_is(request, argv[0])
-    if outcome.status == 126 and outcome.problem:
+    if outcome.status == NOT_STARTED and outcome.problem:
         return f"copy it and name its interpreter: rig exec --copy FILE -- sh FILE (it is {argv[0]})"
     if not outcome.code:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,11 @@ PROCESS = 180 << 10
 """Bytes that the kernel and a static program need for a process that holds nothing (measured with Debian's 6.1)."""
 NEAR = 0.5
 """The fraction of its growth by which the free room may be off before a run is repeated with another size."""
+
+
+_Off = tuple[bool, bool, int]
+"""How far a run is from the report, the smallest being best: whether it has no OOM report, whether memory ran out while
+the actors took theirs, and the bytes by which its size is off."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
     Raises RigError when rig or the guest fails.
     """
     tried: dict[bool, int] = {}
-    best: _Try | None = None
+    best: tuple[_Off, Played] | None = None
     for number in range(1, most_runs + 1):
         directory = stage.directory / str(number) / stage.name
         write_directory(directory, scenario_files(stage.name, replica, stage.source))
@@ -105,13 +110,13 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
         records, ran = read_records(kept / "events.jsonl"), _report_of(kept)
         more = _missing(replica, records, ran)
         compared = compare_fingerprints(replica, ran, _before(records, replica))
-        this = _Try(replica, run, kept, compared, (ran is None, not _all_held(records), abs(more)))
-        if best is not None and best.off <= this.off:
-            shutil.rmtree(this.directory)
-        else:
-            if best is not None:
-                shutil.rmtree(best.directory)
+        off = (ran is None, not _all_held(records), abs(more))
+        this = (off, Played(replica, run, kept, compared, number))
+        if best is None:
             best = this
+        else:
+            best, (_, worse) = sorted((best, this), key=lambda each: each[0])
+            shutil.rmtree(worse.directory)
         near = abs(more) <= max(NEAR * replica.growth, MIB)
         if (near and ran is not None) or replica.by_hand or number == most_runs:
             break
@@ -125,22 +130,7 @@ async def play(replica: Replica, stage: Stage, *, most_runs: int = MOST_RUNS, re
             more = sum(tried.values()) // 2 - _capacity(replica)
         replica = replica.with_room(more)
     assert best is not None
-    return Played(best.replica, best.run, best.directory, best.compared, number)
-
-
-@dataclass(frozen=True)
-class _Try:
-    """A run of a replica.
-
-    off: how far the run is from the report, the smallest being best: whether it has no OOM report, whether memory ran
-    out while the actors took theirs, and the bytes by which its size is off.
-    """
-
-    replica: Replica
-    run: Run
-    directory: Path
-    compared: tuple[Compared, ...]
-    off: tuple[bool, bool, int]
+    return replace(best[1], runs=number)
 
 
 def _where(more: int) -> str:

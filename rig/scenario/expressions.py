@@ -18,6 +18,7 @@ from typing import Any
 
 from rig.errors import UsageError
 from rig.scenario.suggestion import did_you_mean
+from rig.scenario.templates import LARGEST_BITS, is_large_product
 from rig.scenario.views import AbsentEvent, MissingRecord
 
 __all__ = ["AbsentSubject", "Expression", "Undecidable", "evaluate", "parse_expression"]
@@ -33,9 +34,6 @@ ITEMS_A_STEP, CHARACTERS_A_STEP = 2, 64
 
 Each value that a list holds was evaluated, and so counted, before: no list is larger than what was paid for it.
 """
-
-LARGEST_BITS = 4096
-"""Bound on a product of numbers: sizes and times have 64 bits."""
 
 METHODS = frozenset({"startswith", "endswith", "lower"})
 """String methods that may be called; every other method call is refused."""
@@ -149,7 +147,7 @@ def _bounded_evaluator() -> Any:
         # simpleeval bounds the length of a list, and not that of the lists in it.
         if isinstance(left, list | tuple) or isinstance(right, list | tuple):
             raise MissingRecord("lists are not repeated in expressions")
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
+        if is_large_product(left, right):
             raise MissingRecord(f"a number of more than {LARGEST_BITS} bits")
         return DEFAULT_OPERATORS[ast.Mult](left, right)
 

@@ -54,9 +54,8 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
     oom = unforeseen_oom(scenario, evidence)
     if oom is not None:
         done = {name: _after_oom(claim) for name, claim in done.items()}
-    own = [_plan_claim(evidence, excused or oom is not None), cross_check(evidence), oom]
-    claims = (*(claim for claim in own if claim is not None), *built_in(scenario, evidence), *done.values())
-    return Judgement(claims, *_verdict(claims, evidence))
+    judged = (*(() if oom is None else (oom,)), *built_in(scenario, evidence), *done.values())
+    return judge_claims(judged, evidence, excused=excused or oom is not None)
 
 
 def _after_oom(claim: Claimed) -> Claimed:

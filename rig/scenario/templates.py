@@ -16,13 +16,14 @@ from rig.units import format_duration, format_size
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["check_template", "render"]
+__all__ = ["LARGEST_BITS", "check_template", "is_large_product", "render"]
 
 LONGEST = 64 << 10
 """Bound on the characters that products and joined lists of one template may have, all together."""
 LONGEST_TEXT = 1 << 20
 """Bound on the characters of a rendered template: far more than any plan, message or source of a program needs."""
 LARGEST_BITS = 4096
+"""Bound on a product of numbers, in templates and in claims: sizes and times have 64 bits."""
 MOST_DIGITS = 30
 WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
 """A printf conversion whose width or precision has four or more digits, or is `*`: its result could fill memory."""
@@ -76,6 +77,11 @@ def _environment() -> Environment:
     return environment
 
 
+def is_large_product(left: Any, right: Any) -> bool:
+    """Return whether both are numbers whose product may have more than LARGEST_BITS bits."""
+    return isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS
+
+
 def _check_product(left: Any, right: Any) -> None:
     """Raise ValueError if a product would be larger than anything that a plan can hold."""
     for one, other in ((left, right), (right, left)):
@@ -84,7 +90,7 @@ def _check_product(left: Any, right: Any) -> None:
             raise ValueError("a product of a list")
         if isinstance(one, str) and isinstance(other, int):
             _make(len(one) * other, f"a product of more than {LONGEST} characters")
-    if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > LARGEST_BITS:
+    if is_large_product(left, right):
         raise ValueError(f"a number of more than {LARGEST_BITS} bits")
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -41,20 +40,6 @@ PAGE_KB = 4
 MEMORY, IO, HEARTBEAT = "memory pressure", "I/O pressure", "heartbeat"
 
 
-@dataclass(frozen=True)
-class _Step:
-    """Two consecutive samples. counts: the growth of the counters between them."""
-
-    before: Record
-    after: Record
-    counts: Mapping[str, float]
-
-    @cached_property
-    def waited(self) -> dict[str, float]:
-        """Seconds that were lost, by source."""
-        return _waited(self.before, self.after, self.counts)
-
-
 @dataclass
 class _Span:
     """Consecutive samples between which the programs were stalled."""
@@ -65,11 +50,11 @@ class _Span:
     counts: dict[str, float] = field(default_factory=dict)
     waiting: dict[str, float] = field(default_factory=dict)
 
-    def add(self, step: _Step) -> None:
-        self.end = step.after["t"]
-        _add(self.waited, step.waited)
-        _add(self.counts, step.counts)
-        _add(self.waiting, _waiting(step.before, step.after))
+    def add(self, before: Record, after: Record, counts: Mapping[str, float], waited: Mapping[str, float]) -> None:
+        self.end = after["t"]
+        _add(self.waited, waited)
+        _add(self.counts, counts)
+        _add(self.waiting, _waiting(before, after))
 
 
 def find_stalls(records: Records) -> tuple[Stall, ...]:
@@ -80,15 +65,16 @@ def find_stalls(records: Records) -> tuple[Stall, ...]:
 def _spans(samples: Sequence[Record]) -> Iterator[_Span]:
     span: _Span | None = None
     for before, after in pairwise(samples):
-        step = _Step(before, after, _grown(before, after))
         length = after["t"] - before["t"]
-        if length <= 0 or max(step.waited.values()) < SHARE * length:
+        counts = _grown(before, after)
+        waited = _waited(before, after, counts)
+        if length <= 0 or max(waited.values()) < SHARE * length:
             if span is not None:
                 yield span
             span = None
             continue
         span = span or _Span(before["t"], after["t"])
-        span.add(step)
+        span.add(before, after, counts, waited)
     if span is not None:
         yield span
 

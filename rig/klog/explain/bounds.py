@@ -21,7 +21,7 @@ from rig.klog.explain.words import count, size
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.parts import Zone
 
-__all__ = ["cma", "fragmented", "highatomic", "low_zone", "nodes", "unmovable"]
+__all__ = ["fragmented", "low_zone", "nodes", "reserved", "unmovable"]
 
 
 def nodes(event: OomEvent) -> Cause | None:
@@ -101,18 +101,13 @@ def _figures(zones: tuple[Zone, ...]) -> str:
     return " and ".join(f"{zone.name} ({size(zone.free)} free, min {size(zone.min)})" for zone in zones)
 
 
-def cma(event: OomEvent) -> Cause | None:
-    """Return the cause where most of the free memory that the request could not use is in CMA areas."""
-    return next((cause for cause in _reserves(event) if cause.name == "cma"), None)
+def reserved(event: OomEvent) -> Cause | None:
+    """Return the cause where the free memory that the request could not use is in CMA areas, else in highatomic.
 
-
-def highatomic(event: OomEvent) -> Cause | None:
-    """Return the cause where most of the free memory that the request could not use is the highatomic reserve.
-
-    causes.py uses it only where the report does not show what filled memory, because the reserve is small: about 1 % of
-    a zone, and up to two page blocks more (reserve_highatomic_pageblock() in mm/page_alloc.c).
+    causes.py uses `highatomic` only where the report does not show what filled memory, because the reserve is small:
+    about 1 % of a zone, and up to two page blocks more (reserve_highatomic_pageblock() in mm/page_alloc.c).
     """
-    return next((cause for cause in _reserves(event) if cause.name == "highatomic"), None)
+    return min(_reserves(event), key=lambda cause: cause.name != "cma", default=None)
 
 
 def _reserves(event: OomEvent) -> Iterator[Cause]:
@@ -131,8 +126,7 @@ def _reserves(event: OomEvent) -> Iterator[Cause]:
                 f"{size(zone.free - in_cma - atomic)} are left for this request, at or below the min watermark of "
                 f"{size(low)}."
             )
-            name = "cma" if in_cma >= atomic else "highatomic"
-            yield Cause(name, Certainty.CERTAIN, Sentence(text, (event.line, zone.line)))
+            yield found("cma" if in_cma >= atomic else "highatomic", Certainty.CERTAIN, text, event.line, zone.line)
 
 
 def fragmented(event: OomEvent) -> Cause | None:

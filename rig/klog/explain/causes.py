@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rig.klog.explain.amounts import families, largest_of_cgroup, limit_that_was_hit, managed_kb
-from rig.klog.explain.bounds import cma, fragmented, highatomic, low_zone, nodes, unmovable
+from rig.klog.explain.bounds import fragmented, low_zone, nodes, reserved, unmovable
 from rig.klog.explain.cause import Cause, Certainty, found
 from rig.klog.explain.explanation import Sentence
 from rig.klog.explain.outside import held_by_no_process
@@ -99,11 +99,11 @@ def _content(event: OomEvent, usage_kb: int) -> str:
     return f" {size(kb)} of it are {_CONTENT[name]}." if name and kb >= usage_kb * _MOST else ""
 
 
-def _highatomic(event: OomEvent) -> Cause | None:
-    """Return the highatomic reserve as the cause where the report does not show what filled the rest of memory."""
-    cause = highatomic(event)
-    if cause is None:
-        return None
+def _reserved(event: OomEvent) -> Cause | None:
+    """Return a reserve as the cause; the highatomic one only where the report does not show what filled memory."""
+    cause = reserved(event)
+    if cause is None or cause.name == "cma":
+        return cause
     holders = (held_by_no_process(event), _processes(event))
     known = any(holder is not None and holder.certainty is not Certainty.UNSURE for holder in holders)
     return None if known else cause
@@ -161,6 +161,6 @@ def _beginning_missing(event: OomEvent) -> Cause | None:
 
 
 _RULES: tuple[Callable[[OomEvent], Cause | None], ...] = (
-    _by_hand, _cgroup_limit, _page_fault_path, nodes, low_zone, unmovable, cma, _highatomic, fragmented,
+    _by_hand, _cgroup_limit, _page_fault_path, nodes, low_zone, unmovable, _reserved, fragmented,
     _small_machine, held_by_no_process, _processes, _beginning_missing,
 )  # fmt: skip

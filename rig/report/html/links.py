@@ -14,7 +14,7 @@ from rig.report.html.source import read_source
 from rig.run.run_id import is_run_id
 from rig.whole_file import write_whole
 
-__all__ = ["Link", "link_beside", "write_reports"]
+__all__ = ["Link", "link_beside", "link_reports", "write_reports"]
 
 Link = Callable[[str], str | None]
 """A function from a run's id to the relative URL of the run's report, or to None where there is no report."""
@@ -34,6 +34,12 @@ def write_reports(runs: Iterable[str], *, runs_of: Path) -> None:
         if (directory / "run.json").is_file() and not (directory / "report.html").exists():
             with suppress(RigError, OSError):
                 write_whole(directory / "report.html", report(read_source(directory)).encode(errors="replace"))
+
+
+def link_reports(runs: Iterable[str], directory: Path, *, runs_of: Path) -> Link:
+    """Write the reports that are missing, and return the links of a page in `directory`. runs, runs_of: see above."""
+    write_reports(runs, runs_of=runs_of)
+    return link_beside(directory, runs_of=runs_of)
 
 
 def link_beside(directory: Path, *, runs_of: Path) -> Link:
