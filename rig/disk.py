@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -89,6 +88,9 @@ def is_full(path: Path) -> bool:
 
 def _known() -> dict[str, Path]:
     """Return variable -> the directory that it names, or its default."""
+    # On demand: every command imports this module, and only one that cannot write needs tempfile, which imports random.
+    import tempfile
+
     from platformdirs import user_cache_path, user_state_path
 
     runs = os.environ.get("RIG_RUNS")
