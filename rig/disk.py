@@ -10,7 +10,16 @@ from pathlib import Path
 
 from rig.errors import RigError
 
-__all__ = ["FULL", "bytes_below", "cannot_write", "disk_full", "disk_full_of", "is_full", "says_full"]
+__all__ = [
+    "FULL",
+    "bytes_below",
+    "cannot_write",
+    "disk_full",
+    "disk_full_of",
+    "is_full",
+    "says_full",
+    "written_path",
+]
 
 LITTLE = 1 << 20
 """Bytes. A disk with less room counts as full: what did not fit may have been larger than what is left."""
@@ -72,6 +81,13 @@ def cannot_write(what: str, path: Path, error: OSError) -> RigError:
         .replace("on another disk", "elsewhere")
     )
     return RigError(f"{what} cannot be written: {why}", where=path, remedy=remedy)
+
+
+def written_path(error: OSError) -> str | None:
+    """Return the path whose write failed, or None where the error names none, as of a write through an open file."""
+    # A copy's filename is its source, and filename2 its target (shutil.copyfile()).
+    path = error.filename2 or error.filename
+    return path if isinstance(path, str) else None
 
 
 def is_full(path: Path) -> bool:

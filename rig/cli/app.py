@@ -27,7 +27,7 @@ from rig.cli.ending import (
     was_interrupted,
 )
 from rig.cli.print_error import print_error
-from rig.disk import FULL, cannot_write, disk_full
+from rig.disk import FULL, cannot_write, disk_full, written_path
 from rig.errors import EXIT_ERROR, EXIT_USAGE, RigError
 
 __all__ = ["app", "run_command"]
@@ -198,10 +198,10 @@ def _run_or_report_error(arguments: list[str]) -> int:
         if lost := finish_output():
             # What could not be written is in the buffer still.
             return _report_lost(lost)
-        path = error.filename2 or error.filename
+        path = written_path(error)
         if error.errno in FULL:
             print_error(disk_full(path))
-        elif error.errno in (errno.EROFS, errno.EACCES) and isinstance(path, str):
+        elif error.errno in (errno.EROFS, errno.EACCES) and path is not None:
             print_error(cannot_write("a file", Path(path), error))
         else:
             return _report_a_bug(error, with_traceback)

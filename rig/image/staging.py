@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rig.disk import FULL, is_full
+from rig.disk import FULL, is_full, written_path
 from rig.remove_tree import remove_tree
 
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
@@ -43,10 +43,8 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
 
 def _is_of(error: OSError, path: Path) -> bool:
     """Return whether the write that failed was one into this directory, which is full."""
-    # A copy's filename is its source, and filename2 its target (shutil.copyfile()). A write through an open file names
-    # neither.
-    written = error.filename2 or error.filename
-    return is_full(path) if written is None else isinstance(written, str) and Path(written).is_relative_to(path)
+    written = written_path(error)
+    return is_full(path) if written is None else Path(written).is_relative_to(path)
 
 
 def list_staging_directories(purpose: str) -> list[Path]:

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, bytes_below, disk_full
+from rig.disk import FULL, bytes_below, disk_full, written_path
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -37,10 +37,6 @@ UNSYNCED = ("branch", "payload")
 """The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
-
-
-def _is_outside(path: object, root: Path) -> bool:
-    return isinstance(path, str) and not Path(path).is_relative_to(root)
 
 
 class Store:
@@ -272,11 +268,11 @@ class Store:
         try:
             yield
         except OSError as error:
-            # A copy's filename is its source, and filename2 its target (shutil.copyfile()).
-            written = error.filename2 or error.filename
+            written = written_path(error)
             if error.errno in FULL:
                 # What fails within the block may be a write into another directory than the cache.
-                raise disk_full(written if _is_outside(written, self.root) else None, self.root) from error
+                outside = written is not None and not Path(written).is_relative_to(self.root)
+                raise disk_full(written if outside else None, self.root) from error
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
                 raise RigError(
                     f"the cache cannot be written: {error.strerror}",
