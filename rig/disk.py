@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ __all__ = [
     "disk_full_of",
     "is_full",
     "says_full",
+    "sum_by_kind",
     "written_path",
 ]
 
@@ -144,3 +146,15 @@ def bytes_below(directory: Path, *, without: Path | None = None) -> int:
             with suppress(OSError):
                 count += Path(parent, name).lstat().st_blocks * 512
     return count
+
+
+def sum_by_kind(sizes: Iterable[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+    """Return kind -> (number, bytes), the largest first.
+
+    sizes: the kind and the bytes of each item.
+    """
+    kinds: dict[str, tuple[int, int]] = {}
+    for kind, size in sizes:
+        count, before = kinds.get(kind, (0, 0))
+        kinds[kind] = count + 1, before + size
+    return dict(sorted(kinds.items(), key=lambda pair: -pair[1][1]))

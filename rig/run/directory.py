@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARGEST_RUN_FILE",
+    "SWEEPS",
     "Listed",
     "OpenRun",
     "finish_directory",
@@ -50,6 +51,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
 UNFINISHED = ".unfinished-"
+SWEEPS = "sweeps"
+"""The directory of sweeps and threshold searches, in the directory of runs."""
 LOCK = ".lock"
 LARGEST_RUN_FILE = 16 << 20
 MOST_CONTAINERS, MOST_VALUES = 300_000, 600_000

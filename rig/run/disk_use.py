@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from rig.disk import bytes_below
-from rig.run.directory import UNFINISHED, runs_directory
+from rig.disk import bytes_below, sum_by_kind
+from rig.run.directory import SWEEPS, UNFINISHED, runs_directory
 from rig.run.run_id import is_run_id
 
 __all__ = ["runs_by_kind"]
@@ -19,24 +20,20 @@ def runs_by_kind(root: Path | None = None) -> dict[str, tuple[int, int]]:
     threshold searches. `unfinished` are being written, or were left by a rig that was killed. Nothing else is counted.
     Raises OSError when the directory of runs, or of sweeps, cannot be read.
     """
-    root = runs_directory() if root is None else root
-    kinds: dict[str, tuple[int, int]] = {}
+    return sum_by_kind(_sizes(runs_directory() if root is None else root))
 
-    def add(kind: str, size: int) -> None:
-        count, before = kinds.get(kind, (0, 0))
-        kinds[kind] = count + 1, before + size
 
+def _sizes(root: Path) -> Iterator[tuple[str, int]]:
     for path in root.iterdir() if root.is_dir() else ():
         if not path.is_dir():
             continue
         if path.name.startswith(UNFINISHED):
-            add("unfinished", bytes_below(path))
-        elif path.name == "sweeps":
+            yield "unfinished", bytes_below(path)
+        elif path.name == SWEEPS:
             for sweep in path.iterdir():
-                add("sweeps", bytes_below(sweep))
+                yield "sweeps", bytes_below(sweep)
         elif is_run_id(path.name):
             recording = path / "recording"
             if recording.is_dir():
-                add("recordings", bytes_below(recording))
-            add("runs", bytes_below(path, without=recording))
-    return dict(sorted(kinds.items(), key=lambda pair: -pair[1][1]))
+                yield "recordings", bytes_below(recording)
+            yield "runs", bytes_below(path, without=recording)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
-from rig.run.directory import new_run_id, runs_directory
+from rig.run.directory import SWEEPS, new_run_id, runs_directory
 from rig.seal import seal, seal_is_broken
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.row import Row, read_rows
@@ -41,7 +41,7 @@ LOCK = ".lock"
 
 def sweeps_directory() -> Path:
     """Return the directory of all sweeps: `sweeps` in the directory of runs."""
-    return runs_directory() / "sweeps"
+    return runs_directory() / SWEEPS
 
 
 @dataclass(frozen=True)
