@@ -43,6 +43,7 @@ class SweepPlan:
     fixed: settings that all points share.
     extra: the explicit points.
     repeat: number of runs of each point.
+    searched: whether it is of a threshold search, which has a frontier.json when it is finished.
     """
 
     scenario: str
@@ -50,6 +51,7 @@ class SweepPlan:
     fixed: Point = ()
     extra: tuple[Point, ...] = ()
     repeat: int = 1
+    searched: bool = False
 
     def points(self) -> Iterator[Point]:
         """Yield the points; the last axis varies fastest."""

@@ -46,14 +46,10 @@ def sweeps_directory() -> Path:
 
 @dataclass(frozen=True)
 class SweepDirectory:
-    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet.
-
-    searched: whether sweep.json says that it is a threshold search, which has a frontier.json when it is finished.
-    """
+    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
 
     path: Path
     plan: SweepPlan
-    searched: bool = False
 
     @property
     def id(self) -> str:
@@ -70,7 +66,7 @@ class SweepDirectory:
     @property
     def is_search(self) -> bool:
         """Whether it is a threshold search. Of one that an earlier rig made, only frontier.json may say so."""
-        return self.searched or (self.path / FRONTIER).exists()
+        return self.plan.searched or (self.path / FRONTIER).exists()
 
     def rows(self) -> list[Row]:
         """Return the rows of the finished runs, by point and repeat."""
@@ -94,20 +90,20 @@ class SweepDirectory:
             os.close(descriptor)
 
 
-def new_sweep(plan: SweepPlan, *, searched: bool = False) -> SweepDirectory:
-    """Create a sweep's directory. Raises RigError when it cannot be created. searched: see SweepDirectory."""
+def new_sweep(plan: SweepPlan) -> SweepDirectory:
+    """Create a sweep's directory. Raises RigError when it cannot be created."""
     path = sweeps_directory() / new_run_id()
     try:
         path.mkdir(parents=True)
-        write_plan(path, plan, searched=searched)
+        write_plan(path, plan)
         sync_directory(path.parent)
     except OSError as error:
         raise RigError(f"the sweep's directory cannot be made: {error.strerror}", where=path) from error
-    return SweepDirectory(path, plan, searched)
+    return SweepDirectory(path, plan)
 
 
-def write_plan(path: Path, plan: SweepPlan, *, searched: bool = False) -> None:
-    """Write sweep.json in the directory `path` atomically, by a rename. searched: see SweepDirectory."""
+def write_plan(path: Path, plan: SweepPlan) -> None:
+    """Write sweep.json in the directory `path` atomically, by a rename."""
     content = {
         "schema_version": PLAN_VERSION,
         "scenario": plan.scenario,
@@ -115,7 +111,7 @@ def write_plan(path: Path, plan: SweepPlan, *, searched: bool = False) -> None:
         "fixed": plan.fixed,
         "extra": plan.extra,
         "repeat": plan.repeat,
-        **({"searched": True} if searched else {}),
+        **({"searched": True} if plan.searched else {}),
     }
     write_whole(path / PLAN, (seal(json.dumps(content, indent=2)) + "\n").encode())
 
@@ -171,8 +167,8 @@ def _open(path: Path) -> SweepDirectory:
             fixed=tuple((name, value) for name, value in content["fixed"]),
             extra=tuple(tuple((name, value) for name, value in point) for point in content["extra"]),
             repeat=content["repeat"],
+            searched=content.get("searched") is True,
         )
-        searched = content.get("searched") is True
     except FileNotFoundError:
         raise RigError(
             f"{PLAN} is missing", where=path, remedy=f"{JOURNAL} beside it holds the finished runs"
@@ -185,4 +181,4 @@ def _open(path: Path) -> SweepDirectory:
         ) from None
     if seal_is_broken(text):
         logger.warning("%s was changed after it was written: what it says of the sweep may be wrong", where)
-    return SweepDirectory(path, plan, searched)
+    return SweepDirectory(path, plan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,6 @@ def _sealed(search: Path) -> None:
     found.journal.unlink()
     for row in rows:
         append_row(found.journal, row)
-    write_plan(search, found.plan, searched=True)
+    write_plan(search, replace(found.plan, searched=True))
     text = (search / "frontier.json").read_text()
     (search / "frontier.json").write_text(seal(text) + "\n")

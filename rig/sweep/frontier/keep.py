@@ -25,7 +25,7 @@ __all__ = ["frontier_document", "keep_frontier", "open_frontier"]
 
 def open_frontier(scenario: str, others: Sequence[Axis], fixed: Sequence[tuple[str, str]]) -> SweepDirectory:
     """Create the directory of a search; rows are appended to its journal while it runs."""
-    return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed)), searched=True)
+    return new_sweep(SweepPlan(scenario, tuple(others), tuple(fixed), searched=True))
 
 
 def keep_frontier(
@@ -38,15 +38,15 @@ def keep_frontier(
     """
     steps = sorted({row.point % (scale.steps + 1) for curve in curves for row in curve.rows})
     axes = (*directory.plan.axes, Axis(scale.name, tuple(scale.text(step) for step in steps)))
-    plan = SweepPlan(directory.plan.scenario, axes, directory.plan.fixed)
+    plan = SweepPlan(directory.plan.scenario, axes, directory.plan.fixed, searched=True)
     content = frontier_document(directory.plan, scale, curves)
     try:
         text = seal(content.model_dump_json(by_alias=True, indent=1)) + "\n"
         write_whole(directory.path / FRONTIER, text.encode())
     except OSError as error:
         raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
-    write_plan(directory.path, plan, searched=True)
-    kept = SweepDirectory(directory.path, plan, searched=True)
+    write_plan(directory.path, plan)
+    kept = SweepDirectory(directory.path, plan)
     write_table(table_of(plan, scenario, kept.rows()), kept.table)
     return kept
 
