@@ -24,13 +24,13 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     store = Store()
-    held, aside = look_at_cache(store), store.aside().values()
-    use = measure_use((each.entry for each in held), aside)
+    held = look_at_cache(store)
+    use = measure_use((each.entry for each in held), store.aside().values())
     if as_json:
-        print_json(cache_document(held, store.root, use, aside))
+        print_json(cache_document(held, store.root, use))
         return
     console = output_console()
-    for part in cache_tables(held, store.root, use, aside):
+    for part in cache_tables(held, store.root, use):
         console.print(part)
 
 
@@ -52,13 +52,9 @@ def prune_cache(
     store = Store()
     if most is None:
         rest, branches = prune_to_bounds(store, dry_run=dry_run)
-        lines = [
-            *pruned_lines(rest, dry_run=dry_run, of="without branch points"),
-            *pruned_lines(branches, dry_run=dry_run, of="branch points"),
-        ]
+        parts = [("without branch points", rest), ("branch points", branches)]
     else:
-        lines = list(
-            pruned_lines(prune(store, parse_option(parse_size, most, "--max"), dry_run=dry_run), dry_run=dry_run)
-        )
-    for line in lines:
-        print(line)
+        parts = [("", prune(store, parse_option(parse_size, most, "--max"), dry_run=dry_run))]
+    for of, pruned in parts:
+        for line in pruned_lines(pruned, dry_run=dry_run, of=of):
+            print(line)

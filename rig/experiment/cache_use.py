@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from rig.disk import sum_by_kind
 from rig.image.bounds import branch_bound, cache_bound
 from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
@@ -24,10 +26,10 @@ __all__ = [
     "measure_use",
     "prune",
     "prune_to_bounds",
-    "sizes_by_kind",
 ]
 
 logger = logging.getLogger(__name__)
+BRANCH = "branch"
 SLACK = 10
 """A cache above its bound is cut to a tenth below it, so that not every new snapshot reads all runs again."""
 
@@ -66,38 +68,35 @@ class Pruned:
 
 @dataclass(frozen=True)
 class CacheUse:
-    """Bytes that the cache holds, and may hold.
+    """What the cache holds, and the bytes that it may hold.
 
-    size, bound: without branch points; RIG_CACHE_SIZE.
-    branch_size, branch_bound: of branch points; RIG_BRANCH_SIZE.
+    kinds: kind -> (number of entries, bytes), the largest first; those that were set aside are the kind `damaged`.
+    bound: without branch points; RIG_CACHE_SIZE.
+    branch_bound: of branch points; RIG_BRANCH_SIZE.
     """
 
-    size: int
+    kinds: Mapping[str, tuple[int, int]]
     bound: int
-    branch_size: int
     branch_bound: int
 
+    @property
+    def size(self) -> int:
+        """Bytes that count against `bound`."""
+        return sum(size for _, size in self.kinds.values()) - self.branch_size
 
-def measure_use(entries: Iterable[Entry], aside: Collection[int]) -> CacheUse:
-    """Return the bytes that count against each bound, and the bounds. Raises RigError where one of them is not a size.
+    @property
+    def branch_size(self) -> int:
+        """Bytes that count against `branch_bound`."""
+        return self.kinds.get(BRANCH, (0, 0))[1]
+
+
+def measure_use(entries: Iterable[Entry], aside: Iterable[int]) -> CacheUse:
+    """Return what the cache holds, and the bounds. Raises RigError where one of them is not a size.
 
     aside: bytes of each damaged entry that was set aside.
     """
-    sizes = sizes_by_kind(entries, aside)
-    branches = sizes.pop("branch", (0, 0))[1]
-    return CacheUse(sum(size for _, size in sizes.values()), cache_bound(), branches, branch_bound())
-
-
-def sizes_by_kind(entries: Iterable[Entry], aside: Collection[int] = ()) -> dict[str, tuple[int, int]]:
-    """Return kind -> (number of entries, bytes), the largest first.
-
-    aside: bytes of each damaged entry that was set aside. They are the kind `damaged`.
-    """
-    sizes: dict[str, tuple[int, int]] = {DAMAGED: (len(aside), sum(aside))} if aside else {}
-    for entry in entries:
-        count, size = sizes.get(entry.kind, (0, 0))
-        sizes[entry.kind] = count + 1, size + entry.size
-    return dict(sorted(sizes.items(), key=lambda pair: -pair[1][1]))
+    sizes = [*((DAMAGED, size) for size in aside), *((entry.kind, entry.size) for entry in entries)]
+    return CacheUse(sum_by_kind(sizes), cache_bound(), branch_bound())
 
 
 def look_at_cache(store: Store) -> list[Held]:
@@ -105,28 +104,44 @@ def look_at_cache(store: Store) -> list[Held]:
     return held_entries(store.entries(), named_keys(store.refs()), needed_by_recordings())
 
 
-def _is_branch(held: Held) -> bool:
-    return held.entry.kind == "branch"
-
-
-def prune(
-    store: Store,
-    bound: int,
-    *,
-    dry_run: bool = False,
-    chosen: Callable[[Held], bool] = lambda held: True,
-    aside: bool = True,
-) -> Pruned:
+def prune(store: Store, bound: int, *, dry_run: bool = False) -> Pruned:
     """Remove what was not used for longest until the cache fits a bound, in the order of Tier.
 
+    Damaged entries that were set aside go before all others. What the user named stays, and what a rig is using.
     bound: bytes.
     dry_run: remove nothing, and return what would go.
-    chosen: which entries are counted and may go.
-    aside: whether damaged entries that were set aside are counted, and go before all others.
-    What the user named stays, and what a rig is using.
     """
-    held = [each for each in look_at_cache(store) if chosen(each)]
-    damaged = store.aside() if aside else {}
+    return _prune(store, look_at_cache(store), store.aside(), bound, dry_run=dry_run)
+
+
+def prune_to_bounds(store: Store, *, dry_run: bool = False) -> tuple[Pruned, Pruned]:
+    """Remove what was not used for longest until the cache fits RIG_CACHE_SIZE and its branch points RIG_BRANCH_SIZE.
+
+    Return what was removed of all but branch points, and what of branch points.
+    Raises RigError where one of the two bounds is not a size.
+    """
+    rest, branches = cache_bound(), branch_bound()
+    held = look_at_cache(store)
+    return (
+        _prune_part(store, held, rest, branches=False, dry_run=dry_run),
+        _prune_part(store, held, branches, branches=True, dry_run=dry_run),
+    )
+
+
+def _prune_part(store: Store, held: Iterable[Held], bound: int, *, branches: bool, dry_run: bool = False) -> Pruned:
+    """Prune the branch points alone, or all that is not a branch point, with the damaged entries that were set aside.
+
+    held: all entries of the cache.
+    """
+    part = [each for each in held if (each.entry.kind == BRANCH) == branches]
+    return _prune(store, part, {} if branches else store.aside(), bound, dry_run=dry_run)
+
+
+def _prune(store: Store, held: Sequence[Held], damaged: Mapping[Path, int], bound: int, *, dry_run: bool) -> Pruned:
+    """Prune among these entries alone.
+
+    damaged: directory -> bytes of the damaged entries that were set aside, and go first.
+    """
     total = left = sum(each.entry.size for each in held) + sum(damaged.values())
     removed, in_use = [], []
     gone = 0
@@ -149,19 +164,6 @@ def prune(
     return Pruned(tuple(removed), tuple(in_use), total - left, left, bound, gone)
 
 
-def prune_to_bounds(store: Store, *, dry_run: bool = False) -> tuple[Pruned, Pruned]:
-    """Remove what was not used for longest until the cache fits RIG_CACHE_SIZE and its branch points RIG_BRANCH_SIZE.
-
-    Return what was removed of all but branch points, and what of branch points.
-    Raises RigError where one of the two bounds is not a size.
-    """
-    bounds = cache_bound(), branch_bound()
-    return (
-        prune(store, bounds[0], dry_run=dry_run, chosen=lambda held: not _is_branch(held)),
-        prune(store, bounds[1], dry_run=dry_run, chosen=_is_branch, aside=False),
-    )
-
-
 def keep_bound(store: Store) -> None:
     """Evict entries if the cache holds more than RIG_CACHE_SIZE; called after something was added to it.
 
@@ -169,13 +171,13 @@ def keep_bound(store: Store) -> None:
     Warns of what was removed, and of a cache that stays above its bound.
     Raises RigError where one of the two is not a size.
     """
-    _keep(store, cache_bound(), branches=False)
-    _keep(store, branch_bound(), branches=True)
+    use = measure_use(store.entries(), store.aside().values())
+    _keep(store, use.size, use.bound, branches=False)
+    _keep(store, use.branch_size, use.branch_bound, branches=True)
 
 
-def _keep(store: Store, bound: int, *, branches: bool) -> None:
-    held = sum(entry.size for entry in store.entries() if (entry.kind == "branch") == branches)
-    if held + (0 if branches else sum(store.aside().values())) <= bound:
+def _keep(store: Store, size: int, bound: int, *, branches: bool) -> None:
+    if size <= bound:
         return
     from filelock import FileLock, Timeout
 
@@ -183,7 +185,7 @@ def _keep(store: Store, bound: int, *, branches: bool) -> None:
     try:
         with FileLock(path, timeout=0):
             smaller = bound - bound // SLACK
-            done = prune(store, smaller, chosen=lambda held: _is_branch(held) == branches, aside=not branches)
+            done = _prune_part(store, look_at_cache(store), smaller, branches=branches)
     except (Timeout, OSError):
         return  # another rig evicts at the moment, or the cache is read-only
     if done.removed or done.aside:

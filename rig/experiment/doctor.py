@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rig.disk import bytes_below
 from rig.errors import RigError
-from rig.experiment.cache_use import measure_use, sizes_by_kind
+from rig.experiment.cache_use import measure_use
 from rig.image.apt import host_mirror, host_suite
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
@@ -23,6 +23,8 @@ from rig.image.store import Store
 from rig.machine.accel import prove_kvm
 from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
+from rig.run.directory import runs_directory
+from rig.run.disk_use import runs_by_kind
 from rig.units import format_megabytes, format_size
 
 __all__ = ["Finding", "examine", "examine_kvm"]
@@ -75,18 +77,8 @@ def examine() -> Iterator[Finding]:
     yield _directory("cache", store.root, "RIG_CACHE")
     yield _cache_use(store)
     yield from _builds(store)
-    from rig.run.directory import runs_directory
-    from rig.run.disk_use import runs_by_kind
-
     yield _directory("runs", runs_directory(), "RIG_RUNS")
-    try:
-        kinds = runs_by_kind()
-    except OSError as error:
-        saw = f"{error.filename} cannot be read: {error.strerror}"
-        yield Finding("bad", "runs use", saw, "make it readable, or set RIG_RUNS to a directory of yours")
-    else:
-        if kinds:
-            yield Finding("ok", "runs use", _by_kind(kinds))
+    yield from _runs_use()
     yield _memory()
     yield from _other_rig()
 
@@ -126,16 +118,15 @@ def _directory(what: str, directory: Path, variable: str) -> Finding:
 
 
 def _cache_use(store: Store) -> Finding:
-    entries, aside = store.entries(), store.aside().values()
     try:
-        use = measure_use(entries, aside)
+        use = measure_use(store.entries(), store.aside().values())
     except RigError as error:
         return Finding("bad", "cache use", error.what, error.remedy or "")
     saw = (
         f"{format_megabytes(use.size)} of at most {format_size(use.bound)}, "
         f"and branch points {format_megabytes(use.branch_size)} of at most {format_size(use.branch_bound)}"
     )
-    kinds = _by_kind(sizes_by_kind(entries, aside))
+    kinds = _by_kind(use.kinds)
     return Finding("ok", "cache use", f"{saw}: {kinds}" if kinds else saw)
 
 
@@ -150,7 +141,18 @@ def _builds(store: Store) -> Iterator[Finding]:
         yield Finding("ok", "builds", "\n".join(found))
 
 
-def _by_kind(kinds: dict[str, tuple[int, int]]) -> str:
+def _runs_use() -> Iterator[Finding]:
+    try:
+        kinds = runs_by_kind()
+    except OSError as error:
+        saw = f"{error.filename} cannot be read: {error.strerror}"
+        yield Finding("bad", "runs use", saw, "make it readable, or set RIG_RUNS to a directory of yours")
+        return
+    if kinds:
+        yield Finding("ok", "runs use", _by_kind(kinds))
+
+
+def _by_kind(kinds: Mapping[str, tuple[int, int]]) -> str:
     return ", ".join(f"{kind} {format_megabytes(size)}" for kind, (_, size) in kinds.items())
 
 

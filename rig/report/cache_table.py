@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from rig.experiment.cache_use import CacheUse, Pruned, sizes_by_kind
+from rig.experiment.cache_use import CacheUse, Pruned
 from rig.image.eviction import Held
 from rig.image.kinds import BUILD_DIRECTORIES, KINDS, Tier
 from rig.image.store import DAMAGED
@@ -33,11 +33,8 @@ def describe_entry(entry: Entry) -> str:
     return plain(next((str(value) for value in named if value), ""))
 
 
-def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, aside: Collection[int]) -> Iterator[RenderableType]:
-    """Yield the entries, the sum of each kind, and the bounds.
-
-    aside: bytes of each damaged entry that was set aside.
-    """
+def cache_tables(held: Sequence[Held], root: Path, use: CacheUse) -> Iterator[RenderableType]:
+    """Yield the entries, the sum of each kind, and the bounds."""
     table = _table("key", "kind", "what", "size", "last used", "needed by")
     for each in held:
         used = datetime.fromtimestamp(each.entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -46,7 +43,7 @@ def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, aside: Collect
     yield table
     yield ""
     kinds = _table("kind", "entries", "size", "made again by")
-    for kind, (count, taken) in sizes_by_kind((each.entry for each in held), aside).items():
+    for kind, (count, taken) in use.kinds.items():
         remade = f"set aside in {root / DAMAGED}" if kind == DAMAGED else KINDS[kind].remade
         kinds.add_row(kind, str(count), format_megabytes(taken), Text(remade, "dim"))
     yield kinds
@@ -60,23 +57,19 @@ def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, aside: Collect
             yield Text(f"Not counted, because something was built in it: {path}; {removed}")
 
 
-def cache_document(held: Sequence[Held], root: Path, use: CacheUse, aside: Collection[int]) -> dict[str, Any]:
-    """Return the cache as a document; sizes in bytes. `bound` and `size` are without branch points.
-
-    aside: as for cache_tables().
-    """
-    kinds = sizes_by_kind((each.entry for each in held), aside).items()
+def cache_document(held: Sequence[Held], root: Path, use: CacheUse) -> dict[str, Any]:
+    """Return the cache as a document; sizes in bytes. `bound` and `size` are without branch points."""
     return {
         "path": str(root),
         "bound": use.bound,
         "size": use.size,
         "branch_points": {"bound": use.branch_bound, "size": use.branch_size},
-        "kinds": {kind: {"entries": count, "size": size} for kind, (count, size) in kinds},
+        "kinds": {kind: {"entries": count, "size": size} for kind, (count, size) in use.kinds.items()},
         "entries": [{**cache_entry(each.entry), "names": list(each.names), "runs": list(each.runs)} for each in held],
     }
 
 
-def pruned_lines(pruned: Pruned, *, dry_run: bool, of: str = "") -> Iterator[str]:
+def pruned_lines(pruned: Pruned, *, dry_run: bool, of: str) -> Iterator[str]:
     """Yield a line an entry that was removed, and what is left.
 
     of: the part of the cache that was looked at; empty for the whole.
