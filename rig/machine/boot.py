@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
 import time
@@ -21,7 +20,7 @@ from rig.image.store import Store
 from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
-from rig.machine.saving import QUIT_DEADLINE, guest_memory, save_state
+from rig.machine.saving import guest_memory, quit_saved, save_state
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
 from rig.machine.snapshot import BOOT_LOG, HEAD, RAM, READY, STATE, Snapshot, kernel_head, read_snapshot
 from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
@@ -83,10 +82,7 @@ async def make_snapshot(
                 await session.monitor.execute("stop")
                 entries = await _queue_entries(session)
                 await save_state(session, state.fileno(), qemu, store.root)
-                await session.monitor.execute("quit")
-                # If QEMU does not exit in time, started() kills it at the end of its block.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+                await quit_saved(session, scale)
                 session.console.drain(DRAIN_DEADLINE)
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)

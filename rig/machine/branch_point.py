@@ -27,7 +27,7 @@ from rig.image.store import Store
 from rig.machine.icount import instructions_of, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored
-from rig.machine.saving import QUIT_DEADLINE, guest_memory, save_state
+from rig.machine.saving import guest_memory, quit_saved, save_state
 from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import GuestSpec, Wiring
@@ -229,9 +229,7 @@ async def _quit(session: Session, store: Store, scale: float) -> None:
 
     Raises RigError when console or records could not be written.
     """
-    await session.monitor.execute("quit")
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+    await quit_saved(session, scale)
     await session.channel.drain(DRAIN_DEADLINE)
     await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
     if (failed := session.console.failed or session.channel.failed) is not None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rig.disk import disk_full, is_full, says_full
@@ -16,7 +17,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.session import Session
 from rig.machine.spec import GuestSpec
 
-__all__ = ["QUIT_DEADLINE", "guest_memory", "save_state"]
+__all__ = ["guest_memory", "quit_saved", "save_state"]
 
 QUIT_DEADLINE = 20.0
 """Host seconds within which QEMU must exit after `quit`."""
@@ -50,3 +51,13 @@ async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path)
         if is_full(cache) or says_full(str(error)):
             raise disk_full(cache, detail=session.process.words().strip() or str(error)) from error
         raise
+
+
+async def quit_saved(session: Session, scale: float) -> None:
+    """End the QEMU of a saved guest, and wait until it has exited.
+
+    scale: multiplies the deadline. If QEMU does not exit in time, started() kills it at the end of its block.
+    """
+    await session.monitor.execute("quit")
+    with suppress(TimeoutError):
+        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
