@@ -205,23 +205,20 @@ async def _run_plan(
     """
     # Before `cont`: a guest may be through its plan before anything else here is executed.
     ended = asyncio.ensure_future(session.record("end", deadlines.plan))
-    watches: list[asyncio.Future[None]] = []
+    futures: list[asyncio.Future[Any]] = [ended]
     try:
         await session.monitor.execute("cont")
         aside = asyncio.ensure_future(asyncio.to_thread(beside))
         if push is not None:
             await push()
-        watches = [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
-        execution.problem = await _to_the_end(session, ended, deadlines)
-        for watch in watches:
-            watch.cancel()
-        execution.problem = execution.stopped or execution.problem
-        execution.payload_hash, execution.continuation_hash = await aside
+        futures += [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
+        problem = await _to_the_end(session, ended, deadlines)
     finally:
         # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
-        ended.cancel()
-        for watch in watches:
-            watch.cancel()
+        for future in futures:
+            future.cancel()
+    execution.problem = execution.stopped or problem
+    execution.payload_hash, execution.continuation_hash = await aside
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:
