@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 __all__ = [
     "append_line",
+    "read_object",
     "remove_partials",
     "sync_directory",
     "sync_tree",
@@ -35,7 +37,7 @@ def unnamed_until_whole(target: Path, *, mode: int = 0o644) -> Iterator[IO[bytes
     The kernel frees an unfinished file, however rig ended. On a filesystem without O_TMPFILE (NFS) the file has the
     temporary name `.NAME.PID.partial`.
     """
-    aside = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+    aside = _partial(target)
     named = False
     try:
         descriptor = os.open(target.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
@@ -60,6 +62,10 @@ def unnamed_until_whole(target: Path, *, mode: int = 0o644) -> Iterator[IO[bytes
         raise
 
 
+def _partial(target: Path) -> Path:
+    return target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+
+
 def _name(descriptor: int, path: Path) -> None:
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -80,13 +86,22 @@ def write_unsynced(target: Path, text: str) -> None:
 
     As with write_whole() a reader sees the old or the new content, but no run waits for the disk.
     """
-    aside = target.with_name(f".{target.name[:200]}.{os.getpid()}.partial")
+    aside = _partial(target)
     try:
         aside.write_text(text)
         aside.replace(target)
     except OSError:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file whose loss costs nothing but work; empty if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def remove_partials(root: Path) -> list[Path]:

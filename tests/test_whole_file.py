@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.whole_file import write_unsynced
+from rig.whole_file import read_object, write_unsynced
 from tests.calling import calling
 
 KILLED = """
@@ -39,6 +39,16 @@ def test_directory_that_cannot_take_it_is_left_as_it_was(tmp_path: Path) -> None
     write_unsynced(tmp_path / "nowhere/note", "text")
 
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize("text", [None, b"", b'{"a": 1', b"[1]", b"null", b'"\xff"', b"[" * 60_000])
+def test_file_that_is_missing_or_not_an_object_reads_as_an_empty_one(text: bytes | None, tmp_path: Path) -> None:
+    (tmp_path / "whole").write_bytes(b'{"a": 1}')
+    if text is not None:
+        (tmp_path / "note").write_bytes(text)
+
+    assert read_object(tmp_path / "note") == {}
+    assert read_object(tmp_path / "whole") == {"a": 1}
 
 
 def test_clean_removes_what_a_rig_was_killed_in_the_middle_of_writing(

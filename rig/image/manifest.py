@@ -17,7 +17,7 @@ from typing import Any
 
 from rig.image.digest import digest_file
 from rig.seal import seal, seal_is_broken
-from rig.whole_file import write_unsynced, write_whole
+from rig.whole_file import read_object, write_unsynced, write_whole
 
 __all__ = [
     "COPIES", "MANIFEST", "Manifest", "put_back", "read_manifest", "read_verified", "remove_manifest", "write_manifest",
@@ -87,11 +87,7 @@ def _parse(path: Path) -> Manifest | None:
 
 def read_verified(directory: Path) -> dict[str, Any]:
     """Return name -> stamp of the files of an entry that were verified; empty if that is not known."""
-    try:
-        found = json.loads((directory / VERIFIED).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(directory / VERIFIED)
 
 
 def write_verified(directory: Path, stamps: dict[str, Any]) -> None:

@@ -113,11 +113,11 @@ def _asked_last(remembered: Path) -> Asked:
     try:
         found = json.loads(remembered.read_bytes())
         config, debug_info = found["config"], found["debug_info"]
+        if not (isinstance(config, str) and isinstance(debug_info, bool)):
+            raise TypeError
     except FileNotFoundError:
         return Asked()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        config = debug_info = None
-    if not (isinstance(config, str) and isinstance(debug_info, bool)):
         logger.warning("%s is damaged: the kernel is built without the options of the last build", remembered)
         return Asked()
     return Asked(config, debug_info)

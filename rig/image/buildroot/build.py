@@ -30,7 +30,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.fragments import check_distinct, read_fragment
 from rig.image.store import Store
-from rig.whole_file import write_unsynced
+from rig.whole_file import read_object, write_unsynced
 
 __all__ = ["Progress", "Workshop", "build_image", "build_kernel", "check_only", "check_recipe", "configure", "workshop"]
 
@@ -222,12 +222,7 @@ def _forget_stale(make: Make, recipe: BuildrootRecipe) -> None:
         "rig-guest": digest_text(*map(str, guest), *(digest_file(path) for path in guest)),
     }
     file = make.output / STAMPS
-    try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError, RecursionError):
-        before = {}
-    if not isinstance(before, dict):
-        before = {}
+    before = read_object(file)
     for package, digest in stamps.items():
         built = any((make.output / "build").glob(f"{package}-*/.stamp_extracted")) or any(
             (make.output / "build").glob(f"{package}-*/.stamp_rsynced")
