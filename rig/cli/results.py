@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from rig.report.console import output_console
 from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_json
 from rig.report.sweep_table import points_table
-from rig.sanitize import for_json
 from rig.scenario.load import load_scenario
 from rig.sweep.columns import columns_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
@@ -76,7 +74,7 @@ def results(
     if sql is not None:
         table = query(table, sql)
     if as_json:
-        print(for_json(json.dumps(table.to_pylist(), indent=1, default=str, ensure_ascii=False)))
+        print_json(table.to_pylist(), default=str)
     elif as_csv:
         sys.stdout.write(arrow_csv(table))
     else:

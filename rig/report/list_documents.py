@@ -12,6 +12,7 @@ from rig.sanitize import for_json
 from rig.scenario.load import Scenario, load_scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rig.image.entry import Entry
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scenario_entry"]
 
 
-def print_json(document: object) -> None:
-    """Print a document as JSON."""
-    print(for_json(json.dumps(document, indent=1, ensure_ascii=False)))
+def print_json(document: object, *, default: Callable[[Any], Any] | None = None) -> None:
+    """Print a document as JSON.
+
+    default: called with a value that JSON has no form for; returns one that it has.
+    """
+    print(for_json(json.dumps(document, indent=1, default=default, ensure_ascii=False)))
 
 
 def scenario_entry(directory: Path) -> dict[str, Any]:

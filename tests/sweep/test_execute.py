@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import random
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -140,6 +141,16 @@ def test_query_that_is_no_sql_is_a_usage_error_with_the_databases_words(sweep: S
         query(table, "selekt 1")
 
     assert "selekt" in (caught.value.detail or "")
+
+
+def test_value_that_json_has_no_form_for_is_printed_as_text(
+    sweep: SweepDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append_row(sweep.journal, made.row())
+
+    assert _run(["results", "last", "--sql", "select date '2026-11-01' as day from results", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == [{"day": "2026-11-01"}]
 
 
 def test_query_reads_no_file_of_the_host(sweep: SweepDirectory) -> None:
