@@ -107,7 +107,7 @@ article: all-extras ## Make the runs anew that docs/article.md is written from, 
 lies: all-extras ## Run the scenarios that were written to mislead: each verdict beside the right one
 	$(PY) -m tests.lies
 
-faults: all-extras ## Try some 400 faults, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
+faults: all-extras ## Try some 750 faults and 3,000 mutated logs, as root: signals, full disks, damaged files, harmful input: make faults PART=1 ROWS="signal disk"
 	$(PY) -m tests.faults $(if $(PART),--part) $(ROWS)
 
 verify-mutants: all-extras ## Run the checks of rig verify with each condition negated, on each kernel: none may pass. RESUME=1 goes on where it was interrupted
