@@ -24,7 +24,7 @@ from rig.run.imported import read_imported, write_imported
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import FRONTIER, find_sweep, new_sweep, write_plan
 from rig.sweep.frontier import document
-from rig.sweep.row import append_row, read_rows
+from rig.sweep.journal import append_row, read_rows
 from rig.sweep.table import read_table, write_table
 from tests.power_cut import cuts, recorded
 from tests.sweep import made
@@ -168,7 +168,7 @@ def test_table_is_old_or_new_or_absent(top: Path, tmp_path: Path) -> None:
     found, _ = _outcomes(
         top,
         tmp_path,
-        lambda top: write_table(table, top / "results.parquet"),
+        lambda top: write_table([table], top / "results.parquet"),
         lambda disk: read_table(disk / "results.parquet").num_rows,
     )
 
