@@ -33,7 +33,7 @@ from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.recording import WRITE_ERROR
 from rig.machine.restoring import restored
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, swap_file
+from rig.machine.session import Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
@@ -142,8 +142,7 @@ async def execute(
             await _run_plan(session, deadlines, execution, beside, push)
         # QEMU first: a pipe is at its end when its last writer has closed it.
         await session.process.stop()
-        await session.channel.drain(DRAIN_DEADLINE)
-        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        await session.drain()
         execution.left_out = session.left_out
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
