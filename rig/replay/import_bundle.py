@@ -190,6 +190,6 @@ def _write(member: Member, budget: Budget, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb", buffering=0) as file:
         for data in member.pieces():
-            budget.write(write_sparse(file.fileno(), data))
+            budget.write(member.name, write_sparse(file.fileno(), data))
         file.truncate(member.size)
     return digest_file(target)
