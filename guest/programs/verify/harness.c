@@ -204,6 +204,12 @@ int main(int argc, char **argv)
 		refused("oom_score_adj");
 	if (!host && mlockall(MCL_CURRENT))
 		refused("mlockall");
+	/*
+	 * The thread of DAMON_STAT (mm/damon/stat.c, since 6.17) allocates every few milliseconds. In a full machine it is
+	 * then the one that calls the OOM killer, also where the request of the check calls nobody.
+	 */
+	if (!host)
+		spill("/sys/module/damon_stat/parameters/enabled", "N");
 	was_left_out = (volatile bool *)mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (was_left_out == MAP_FAILED)
 		refused("mmap");
