@@ -52,6 +52,7 @@ LIES = [
     _lie("forged where=/dev/console what=panic-twice", "invalid", "kernel-said-it"),
     _lie("forged what=silence real=yes", "invalid", "kernel-said-it"),
     _lie("forged what=silence", "not-reproduced", "oom-came"),
+    _lie("forged what=blind real=yes", "invalid", "kernel-said-it"),
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
     _lie("forged what=nothing real=yes", "reproduced"),
@@ -78,6 +79,13 @@ LIES = [
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
     _lie("meddled vm.swapiness=10", "refused"),
     _lie("meddled net.core.somaxcon=10", "refused"),
+    # Files of the kernel that are covered.
+    _lie("covered", "reproduced"),
+    _lie("covered what=sysctl", "invalid", "settings-held"),
+    _lie("covered what=all-of-proc", "invalid", "settings-held"),
+    _lie("covered what=smaps", "invalid", "holds"),
+    _lie("covered what=memory-events", "not-reproduced", "killed-there"),
+    _lie("covered what=all-of-sys", "not-reproduced", "killed-there"),
     # Results that are not the usual one.
     _lie("snapshot-by-fork memory=192M", "not-reproduced", "no-oom"),
     _lie("prefault vm.panic_on_oom=1", "reproduced"),

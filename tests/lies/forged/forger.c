@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/klog.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
@@ -109,7 +110,7 @@ static void say_attack(const char *what, long result)
 static void attack(void)
 {
 	char path[64];
-	int agent;
+	int agent, covered = -1;
 
 	say_attack("mem", open("/proc/1/mem", O_RDWR));
 	say_attack("ptrace", ptrace(PTRACE_SEIZE, 1, NULL, NULL));
@@ -119,6 +120,13 @@ static void attack(void)
 			say_attack("getfd", 0);
 			break;
 		}
+	for (int fd = 3; fd < 64 && covered < 0; fd++) {
+		snprintf(path, sizeof(path), "/proc/1/fd/%d/vmstat", fd);
+		covered = mount("/dev/null", path, NULL, MS_BIND, NULL);
+	}
+	say_attack("mount", covered);
+	say_attack("namespace", open("/proc/1/ns/mnt", O_RDONLY));
+	say_attack("root", open("/proc/1/root", O_PATH));
 	say_attack("ports", iopl(3));
 	say_attack("port", ioperm(0x505, 1, 1));
 	say_attack("module", syscall(SYS_init_module, "", 0, ""));
@@ -137,6 +145,21 @@ static void silence(void)
 		refused("ignore_loglevel");
 	if (klogctl(CONSOLE_OFF, NULL, 0))
 		refused("klogctl");
+}
+
+/* Nobody is to see that the kernel counts a kill: /proc/vmstat stays as it is now. */
+static void cover_vmstat(void)
+{
+	char text[16384];
+	int from = open("/proc/vmstat", O_RDONLY), to = open("/tmp/vmstat", O_WRONLY | O_CREAT, 0644);
+	ssize_t got;
+
+	while ((got = read(from, text, sizeof(text))) > 0)
+		if (write(to, text, (size_t)got) != got)
+			refused("/tmp/vmstat");
+	close(to);
+	if (mount("/tmp/vmstat", "/proc/vmstat", NULL, MS_BIND, NULL))
+		refused("mount");
 }
 
 int main(int argc, char **argv)
@@ -163,6 +186,9 @@ int main(int argc, char **argv)
 		forge_panic();
 		if (write(fd, "c", 1) < 0)
 			refused("sysrq-trigger");
+	} else if (strcmp(what, "blind") == 0) {
+		silence();
+		cover_vmstat();
 	} else if (strcmp(what, "attack") == 0)
 		attack();
 	else if (strcmp(what, "silence") == 0)
