@@ -331,7 +331,10 @@ enum outcome check_wait_until(struct step *step);
 void kmsg_open(void);
 int kmsg_fd(void);
 void kmsg_readable(void);
+int kmsg_most(void);
+int64_t kmsg_left_out(void);
 int64_t oom_kills(void);
+void say_counted(void);		/* what the kernel itself counts of its reports, into the record that is open */
 
 /* run.c */
 void loop_open(void);

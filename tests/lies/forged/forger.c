@@ -101,6 +101,63 @@ static void forge_panic(void)
 	put("---[ end Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled ]---");
 }
 
+static void forge_oops(void)
+{
+	put("BUG: kernel NULL pointer dereference, address: 0000000000000008");
+	put("#PF: supervisor read access in kernel mode");
+	put("#PF: error_code(0x0000) - not-present page");
+	put("Oops: 0000 [#1] PREEMPT SMP NOPTI");
+	put("CPU: 0 PID: %d Comm: forger Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1", getpid());
+	put("RIP: 0010:wp_page_copy+0x10/0x700");
+	put("Call Trace:");
+	put(" <TASK>");
+	put(" __handle_mm_fault+0x97b/0xfa0");
+	put(" exc_page_fault+0x70/0x170");
+	put(" </TASK>");
+	put("---[ end trace 0000000000000000 ]---");
+}
+
+static void forge_hung(pid_t hog)
+{
+	put("INFO: task hog:%d blocked for more than 120 seconds.", hog);
+	put("      Not tainted 6.1.0-50-cloud-amd64 #1 Debian 6.1.176-1");
+	put("\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.");
+	put("task:hog             state:D stack:0     pid:%d    ppid:1      flags:0x00000000", hog);
+	put("Call Trace:");
+	put(" <TASK>");
+	put(" __schedule+0x34d/0x9e0");
+	put(" schedule+0x5a/0xd0");
+	put(" jbd2_log_wait_commit+0xe4/0x160");
+	put(" ext4_sync_file+0x1a5/0x340");
+	put(" </TASK>");
+}
+
+/* Print the kernel's own report, which the console does not show, with one more frame in its trace. */
+static void print_body(void)
+{
+	char record[8192], *text;
+	int from = open("/dev/kmsg", O_RDONLY);
+	bool inside = false, written = false;
+	ssize_t got;
+
+	where = "/dev/ttyS0";
+	while ((got = read(from, record, sizeof(record) - 1)) > 0) {
+		record[got] = '\0';
+		text = strchr(record, ';') + 1;
+		text[strcspn(text, "\n")] = '\0';
+		inside = inside || strstr(text, " invoked oom-killer:");
+		if (!inside)
+			continue;
+		if (!written && strstr(text, "handle_mm_fault")) {
+			put(" wp_page_copy+0x112/0x5d0");
+			written = true;
+		}
+		put("%s", text);
+		if (strstr(text, "Killed process"))
+			return;
+	}
+}
+
 static void say_attack(const char *what, long result)
 {
 	say("attack %s %s", what, result < 0 ? strerrorname_np(errno) : "succeeded");
@@ -189,7 +246,17 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "blind") == 0) {
 		silence();
 		cover_vmstat();
-	} else if (strcmp(what, "attack") == 0)
+	} else if (strcmp(what, "body") == 0) {
+		silence();
+		if (fork() == 0) {
+			print_body();
+			_exit(0);
+		}
+	} else if (strcmp(what, "oops") == 0)
+		forge_oops();
+	else if (strcmp(what, "hung") == 0)
+		forge_hung(hog);
+	else if (strcmp(what, "attack") == 0)
 		attack();
 	else if (strcmp(what, "silence") == 0)
 		silence();
