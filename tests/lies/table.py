@@ -73,6 +73,8 @@ LIES = [
     _lie("meddled how=sysctl", "invalid", "settings-held"),
     _lie("meddled how=dies", "invalid", "programs-lived"),
     _lie("meddled how=aborts", "invalid", "programs-lived"),
+    _lie("meddled how=child-aborts", "invalid", "programs-lived"),
+    _lie("meddled how=child-fails", "invalid", "programs-lived"),
     _lie("meddled how=many", "invalid", "few-kids"),
     _lie("meddled how=twins", "invalid", "twin"),
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
