@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Judge the conditions that every run must meet, whatever its scenario claims.
 
-The sysctls that the plan set were still in force at the end, and no program ended unexpectedly. A run of a scenario
-that does not speak of OOM kills must not have one: its other claims would fail for that and not say so.
+The sysctls that the plan set were still in force at the end (settings_held.py), and no program and no child of one
+ended unexpectedly. A run of a scenario that does not speak of OOM kills must not have one: its other claims would fail
+for that and not say so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rig.run.document import Claimed, Shown
 from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
@@ -24,15 +26,15 @@ __all__ = ["NO_OOM", "built_in", "unforeseen_oom"]
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
-SETTINGS = "settings-held"
 PROGRAMS = "programs-lived"
 MOST_SHOWN = 5
 
 
 def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     """Yield each built-in condition for which the run has records."""
-    if evidence.records.of("sysctl_at_end"):
-        yield _settings_held(evidence)
+    settings = settings_held(evidence)
+    if settings is not None:
+        yield settings
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
 
@@ -62,18 +64,6 @@ def _speaks_of_oom(scenario: Scenario) -> bool:
     """Return whether a claim names an OOM, or the plan waits for one."""
     claimed = any(checked.names & ABOUT_OOM for checked in scenario.claims)
     return claimed or any("oom" in step.keys for step in scenario.file.plan.steps)
-
-
-def _settings_held(evidence: Evidence) -> Claimed:
-    """Compare each sysctl that the plan set with what the agent read back at the end."""
-    changed, values = [], []
-    for record in evidence.records.of("sysctl_at_end"):
-        name, asked, got = str(record.get("name")), str(record.get("asked")), record.get("got")
-        values.append(Shown(name=name, value=got, shown=str(got)))
-        # The kernel prints vectors such as kernel.printk with TABs, whatever blanks they were written with.
-        if got is not None and str(got).split() != asked.split():
-            changed.append(f"{name} was set to {asked}, and was {got} at the end")
-    return _condition(SETTINGS, "the sysctls that were set were in force to the end", changed, values)
 
 
 def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:

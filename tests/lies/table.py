@@ -71,6 +71,8 @@ LIES = [
     # Settings and programs that are not what they were.
     _lie("meddled", "reproduced"),
     _lie("meddled how=sysctl", "invalid", "settings-held"),
+    _lie("meddled ends=panic", "reproduced"),
+    _lie("meddled how=sysctl ends=panic", "invalid", "settings-held"),
     _lie("meddled how=dies", "invalid", "programs-lived"),
     _lie("meddled how=aborts", "invalid", "programs-lived"),
     _lie("meddled how=child-aborts", "invalid", "programs-lived"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenario.recorded import Change, recorded
+from tests.scenario.recorded import Change, Recorded, recorded
 from tests.scenario.test_catalogue import setting
 
 
@@ -65,3 +65,50 @@ def test_child_is_told_from_the_signalled_one_by_its_comm() -> None:
 
     assert run.claim("programs-lived").verdict == "held"
     assert "task9 (85), a child of respawn, was ended by SIGSEGV" in other.claim("programs-lived").reason
+
+
+def test_setting_of_a_run_that_panicked_is_judged_by_the_words_of_the_panic() -> None:
+    run = recorded("overcommit-oops", "panic")
+    other = run.printed("system-wide panic_on_oom", "compulsory panic_on_oom")
+
+    held, changed = run.claim("settings-held"), other.claim("settings-held")
+
+    assert held.verdict == "held"
+    assert [value.name for value in held.values] == ["vm.panic_on_oom"]
+    assert other.judged().verdict == "invalid"
+    assert "vm.panic_on_oom was set to 1, and was 2 by the words of the panic" in changed.reason
+
+
+def with_swappiness(sampled: str | None) -> Recorded:
+    """A run that set vm.swappiness and panicked; its samples say what it was then."""
+    run = recorded("overcommit-oops", "panic")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "sysctl")
+    asked = {**run.records[at], "name": "vm.swappiness", "asked": "10", "got": "10"}
+    run = run.with_records([*run.records[:at], asked, *run.records[at:]])
+    if sampled is None:
+        return run
+    return run.changed("sample", setting(sysctls={"vm.swappiness": sampled}), label="writing-starts")
+
+
+@pytest.mark.parametrize(
+    ("sampled", "verdict", "reason"),
+    [
+        ("10", "held", ""),
+        ("60", "failed", "vm.swappiness was set to 10, and was 60 at "),
+        (None, "not-applicable", "vm.swappiness was last read at "),
+    ],
+)
+def test_other_settings_are_judged_by_the_last_sample_before_a_panic(
+    sampled: str | None, verdict: str, reason: str
+) -> None:
+    claim = with_swappiness(sampled).claim("settings-held")
+
+    assert claim.verdict == verdict
+    assert claim.reason.startswith(reason)
+
+
+def test_end_of_the_plan_is_believed_before_any_sample() -> None:
+    run = recorded("overcommit-oops", "refused")
+    claim = run.changed("sample", setting(sysctls={"vm.overcommit_memory": "0"})).claim("settings-held")
+
+    assert claim.verdict == "held"
