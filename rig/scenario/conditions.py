@@ -8,6 +8,7 @@ for that and not say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from rig.scenario.load import Scenario
     from rig.scenario.plan import RenderedStep
 
-__all__ = ["NO_OOM", "built_in", "unforeseen_oom"]
+__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
+REFUSED = "no-fork-refused"
+REFUSAL = re.compile(
+    r"(?:^|[\s:])(?P<call>v?fork|clone3?|posix_spawn): "
+    r"(?P<errno>EAGAIN|ENOMEM|Cannot allocate memory|Resource temporarily unavailable)$"
+)
+"""A line of a program, as in "fork: ENOMEM" (guest/programs/phases.h), or by perror(3); the errnos are of fork(2)."""
 PROGRAMS = "programs-lived"
 MOST_SHOWN = 5
 
@@ -60,6 +67,44 @@ def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     )
 
 
+def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
+    """Return a failed claim if a program ended because the kernel refused its fork; None otherwise.
+
+    A scenario with a claim of its own on that, which ends the plan, and a program that may fail are left alone.
+    """
+    if any(checked.claim.ends_the_plan for checked in scenario.claims):
+        return None
+    refused = [
+        f"{_name(record)} ({record.get('pid')}): {said}"
+        for record, said in _refusals(evidence)
+        if not _may_fail(scenario, str(record.get("program")), None)
+    ]
+    if not refused:
+        return None
+    return Claimed(
+        id=REFUSED,
+        text="the kernel refused no fork",
+        kind="claim",
+        verdict="failed",
+        values=(Shown(name="refused", value=refused, shown=", ".join(refused)),),
+        reason=f"the kernel refused the fork of {refused[0]}, and the program ended",
+    )
+
+
+def _refusals(evidence: Evidence) -> Iterator[tuple[Record, str]]:
+    """Yield the `exit` record of each program that failed after it had said that its fork was refused; what it said."""
+    said: dict[object, str] = {}
+    for record in evidence.records.items:
+        if record["ev"] == "line" and (found := REFUSAL.search(str(record.get("text", "")).rstrip())):
+            said[record.get("program")] = f"{found['call']}: {found['errno']}"
+        elif record["ev"] == "exit" and record.get("code") and record.get("program") in said:
+            yield record, said.pop(record.get("program"))
+
+
+def _name(record: Record) -> str:
+    return str(record.get("comm") or record.get("program"))
+
+
 def _speaks_of_oom(scenario: Scenario) -> bool:
     """Return whether a claim names an OOM, or the plan waits for one."""
     claimed = any(checked.names & ABOUT_OOM for checked in scenario.claims)
@@ -69,15 +114,17 @@ def _speaks_of_oom(scenario: Scenario) -> bool:
 def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
     """Find the programs, and children of programs, that failed although nothing explains their end.
 
-    A step that waits for the end, a signal that the plan sends, the OOM killer, and `may_fail` explain it.
+    A step that waits for the end, a signal that the plan sends, the OOM killer, a fork that the kernel refused, and
+    `may_fail` explain it.
     """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
-    killed = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
+    killed: set[object] = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
+    refused = {record.get("pid") for record, _ in _refusals(evidence)}
     expected = set(_expected(evidence))
     died = []
     for record, explained in _ends(evidence):
         how = _how(record)
-        if not how or record.get("pid") in killed:
+        if not how or record.get("pid") in killed | refused:
             continue
         name = spawned.get(record.get("pid"))
         program, comm = name or str(record.get("program")), str(record.get("comm"))

@@ -87,6 +87,8 @@ LIES = [
     _lie("prefault vm.panic_on_oom=1", "reproduced"),
     _lie("overcommit-in-cgroup vm.panic_on_oom=2", "reproduced"),
     _lie("overcommit-in-cgroup vm.overcommit_memory=2", "not-reproduced", "fork-succeeded"),
+    _lie("snapshot-by-fork vm.overcommit_memory=2 size=150M", "not-reproduced", "no-fork-refused"),
+    _lie("fork-remedies vm.overcommit_memory=2 advise=none parent=150M", "not-reproduced", "no-fork-refused"),
     _lie("oom-victim vm.overcommit_memory=2", "not-reproduced", "fork-succeeded"),
     _lie("overcommit-oops vm.panic_on_oom=1 every=1ms", "reproduced"),
 ]

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.scenario.recorded import Change, Recorded, recorded
+from tests.scenario.recorded import Change, Recorded, every_run, recorded
 from tests.scenario.test_catalogue import setting
 
 
@@ -112,3 +114,39 @@ def test_end_of_the_plan_is_believed_before_any_sample() -> None:
     claim = run.changed("sample", setting(sysctls={"vm.overcommit_memory": "0"})).claim("settings-held")
 
     assert claim.verdict == "held"
+
+
+def fork_refused(name: str) -> Recorded:
+    """The run as it would have been had the first fork been refused: cut at the first line that tells of a child."""
+    run = recorded(name)
+    at = next(n for n, each in enumerate(run.records) if re.match(r"forked|child|born", str(each.get("text"))))
+    line = run.records[at]
+    spawned = {each["pid"] for each in run.records if each["ev"] == "spawn"}
+    before = [each for each in run.records[:at] if each.get("pid") in spawned | {None} and "saw" not in each]
+    step = max(each["i"] for each in before if each["ev"] == "step") + 1
+    wait = {"i": step, "verb": "wait_state", "ok": False, "errno": None, "error": "it has ended"}
+    end = {"reason": "step-failed", "step": step, "dropped": 0}
+    return replace(
+        run.with_records(
+            [
+                *before,
+                {**line, "text": "fork: EAGAIN"},
+                {**line, "ev": "exit", "comm": "parent", "code": 71},
+                {"t": line["t"], "ev": "step", **wait},
+                {"t": line["t"], "ev": "end", **end},
+            ]
+        ),
+        console=b"",
+    )
+
+
+FORKING = sorted({name for name, _ in every_run()} - {"fork-fails", "pipe-exec"})
+
+
+@pytest.mark.parametrize("name", FORKING)
+def test_refused_fork_has_one_verdict_in_every_scenario(name: str) -> None:
+    judgement = fork_refused(name).judged()
+
+    assert judgement.verdict == "not-reproduced", judgement.reason
+    failed = {claim.id for claim in judgement.claims if claim.verdict == "failed"}
+    assert failed & {"no-fork-refused", "fork-succeeded"}
