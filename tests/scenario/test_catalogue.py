@@ -197,6 +197,7 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("oom-victim", "default", "oom-came", without_oom),
     ("oom-victim", "default", "computed-victim", lambda run: _killed(run, "hog", "parent")),
     ("oom-victim", "exempt", "exempt-are-spared", lambda run: _killed(run, "child", "hog")),
+    ("oom-victim", "panic", "kernel-panicked", printed("panic_on_oom", "a panic of another kind")),
     ("oom-victim", "deadlock", "deadlocked", printed("System is deadlocked on memory", "Attempted to kill init!")),
     ("overcommit-in-cgroup", "default", "parent-filled", held("parent", 1000)),
     ("overcommit-in-cgroup", "default", "fork-succeeded", lambda run: _orphaned(run)),
@@ -228,6 +229,7 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("respawn", "default", "same-place-new-pid", tree_without("reborn", "task3")),
     ("respawn", "default", "oom-in-the-cgroup", printed("CONSTRAINT_MEMCG", "CONSTRAINT_NONE")),
     ("respawn", "default", "supervisor-survived", in_tree("after-the-oom", "main", pid=4000)),
+    ("respawn", "panic", "kernel-panicked", printed("compulsory panic_on_oom", "a panic of another kind")),
     ("respawn", "group", "all-went-together", lambda run: _still_there(run)),
     # Pages of one memfd that is mapped ten times: the RSS of the samples stays what it was.
     ("snapshot-by-fork", "default", "server-is-filled", held("parent", 9000)),
