@@ -131,7 +131,7 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
         if _may_fail(scenario, program, None if name else comm):
             continue
         if name is None and not explained and f"{program}/{comm}" not in expected:
-            died.append(f"{comm} ({record.get('pid')}), a child of {program}, {how}{_last_words(evidence, program)}")
+            died.append(f"{comm} ({record.get('pid')}), a child of {program}, {how}")
         if name is not None and name not in {each.partition("/")[0] for each in expected}:
             died.append(f"{name} ({record.get('pid')}) {how}{_last_words(evidence, name)}")
     more = [f"and {len(died) - MOST_SHOWN} more"] if len(died) > MOST_SHOWN else []
