@@ -73,7 +73,8 @@ check: all-extras ## Style, types, layers and unit tests: under 90 s
 	$(PYTEST) -n 2 -m "not guest and not browser" tests
 
 # The kernel of the host's suite takes longest, so it is begun first, in a process group of its own; the guests' tests
-# wait for it where they boot it (a lock of the cache), and it ends with them.
+# wait for it where they boot it (a lock of the cache), and it ends with them. In CI each guest's test is named as it ends:
+# the failures themselves are printed after all of them.
 test: all-extras test-packages page ## All tests: the fast ones, then those that open a browser, then those that boot guests
 	@suite=$$($(PY) -c 'from rig.image.apt import host_suite; print(host_suite())') || exit; \
 	setsid nice -n 10 $(RIG) kernel build source:$$suite >$(VENV)/kernel-build.log 2>&1 & build=$$!; \
@@ -81,7 +82,7 @@ test: all-extras test-packages page ## All tests: the fast ones, then those that
 	set -e; \
 	$(MAKE) --no-print-directory check; \
 	$(PYTEST) -m browser tests; \
-	$(PYTEST) -n 2 --dist loadfile -m guest tests; \
+	$(PYTEST) $(if $(CI),-vv) -n 2 --dist loadfile -m guest tests; \
 	wait $$build || { tail -n 40 $(VENV)/kernel-build.log; exit 1; }; \
 	tail -n 1 $(VENV)/kernel-build.log
 

@@ -24,8 +24,9 @@ from rig.run.imported import read_imported, write_imported
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import FRONTIER, find_sweep, new_sweep, write_plan
 from rig.sweep.frontier import document
-from rig.sweep.row import append_row, read_rows
+from rig.sweep.journal import append_row, read_rows
 from rig.sweep.table import read_table, write_table
+from rig.whole_file import write_whole
 from tests.power_cut import cuts, recorded
 from tests.sweep import made
 
@@ -168,7 +169,7 @@ def test_table_is_old_or_new_or_absent(top: Path, tmp_path: Path) -> None:
     found, _ = _outcomes(
         top,
         tmp_path,
-        lambda top: write_table(table, top / "results.parquet"),
+        lambda top: write_table([table], top / "results.parquet"),
         lambda disk: read_table(disk / "results.parquet").num_rows,
     )
 
@@ -241,6 +242,29 @@ def test_entry_of_the_cache_is_complete_or_absent(top: Path, tmp_path: Path, cap
     assert found[0] is None
     assert found[-1] is not None
     assert "damaged" not in caplog.text
+
+
+def test_branch_point_is_complete_once_a_recording_rests_on_it(top: Path, tmp_path: Path) -> None:
+    """It is added unsynced, so that no run waits for the disk: sync() makes up for that."""
+
+    def write(top: Path) -> None:
+        store = Store(top)
+        with store.staging_directory() as work:
+            (work / "result").mkdir()
+            (work / "result/state").write_bytes(b"memory" * 50)
+            entry = store.add("branch", KEY, work / "result", {})
+        store.sync(entry.path)
+        write_whole(top / "replay.bin", b"events")
+
+    def read(disk: Path) -> Any:
+        found = Store(disk).get_verified("branch", KEY)
+        return "not recorded" if not (disk / "replay.bin").exists() else found and list(found.files)
+
+    found, moments = _outcomes(top, tmp_path, write, read)
+
+    assert moments
+    assert all(each in ("not recorded", ["state"]) for each in found), found
+    assert found[-1] == ["state"]
 
 
 def test_entry_that_is_removed_is_complete_or_absent(top: Path, tmp_path: Path) -> None:

@@ -157,6 +157,13 @@ bool field_kb(const char *text, const char *key, int64_t *value);
 void copy_name(char *to, size_t size, const char *from);
 int make_dirs(const char *path);
 
+/* own_mounts.c: /proc and /sys as no program can change them. */
+void take_own_mounts(void);
+bool has_own_mounts(void);
+int directory_of(const char **path);
+int open_file(const char *path, int flags);
+bool file_exists(const char *path);
+
 /* programs.c: output, signals, exits. */
 struct stream {
 	int fd;
@@ -325,7 +332,10 @@ enum outcome check_wait_until(struct step *step);
 void kmsg_open(void);
 int kmsg_fd(void);
 void kmsg_readable(void);
+int kmsg_most(void);
+int64_t kmsg_left_out(void);
 int64_t oom_kills(void);
+void say_counted(void);		/* what the kernel itself counts of its reports, into the record that is open */
 
 /* run.c */
 void loop_open(void);

@@ -177,8 +177,8 @@ static void put_first(void)
  */
 bool has_pvpanic(void)
 {
-	return access("/sys/bus/acpi/devices/QEMU0001:00/physical_node/driver", F_OK) == 0 ||
-	       access("/sys/bus/acpi/devices/QEMU0001:00/driver", F_OK) == 0;
+	return file_exists("/sys/bus/acpi/devices/QEMU0001:00/physical_node/driver") ||
+	       file_exists("/sys/bus/acpi/devices/QEMU0001:00/driver");
 }
 
 void say_memory(void)
@@ -225,6 +225,7 @@ void boot(void)
 	furnish_root();
 	load_asked();
 	mount_cgroups();
+	take_own_mounts();
 	open_port();
 	put_first();
 	loop_open();

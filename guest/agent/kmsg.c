@@ -4,6 +4,9 @@
  * report. The host reads the whole log on the console, but any program that runs as root can write to the console.
  * A record of /dev/kmsg names its writer: only the kernel's own messages have facility 0 (devkmsg_write() of
  * kernel/printk/printk.c replaces facility 0 by LOG_USER).
+ *
+ * The kernel's first lines after the plan's begin are relayed whole, so that the host can compare all of a report with
+ * them. Those that announce a kill are relayed beyond that bound.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +16,17 @@
 
 #include "agent.h"
 
-enum { MOST_RELAYED = 2000, MOST_FOREIGN = 64 };
+enum { MOST_RELAYED = 2000, MOST_FOREIGN = 64, MOST_KERNEL = 600 };
 
 static int fd = -1;
 static int relayed, foreign;
 static bool wants_cpu_line;	/* of dump_stack_print_info(): it has the pid of the task that allocated */
 static bool reported;	/* the record of this OOM event is sent; its kill line is still expected */
+
+static char kernel_text[8 * 1024];	/* records of the kernel's own that wait to be relayed, one a line */
+static size_t kernel_used;
+static int kernel_lines;
+static int64_t kernel_left_out;
 
 void kmsg_open(void)
 {
@@ -32,6 +40,43 @@ int kmsg_fd(void)
 	return fd;
 }
 
+int kmsg_most(void)
+{
+	return MOST_KERNEL;
+}
+
+/* Return how many lines of the kernel's were not relayed whole: beyond the bound, or overwritten before they were read. */
+int64_t kmsg_left_out(void)
+{
+	return kernel_left_out;
+}
+
+static void say_kernel(void)
+{
+	if (!kernel_used)
+		return;
+	rec_begin("kernel");
+	rec_text("text", kernel_text, kernel_used);
+	rec_end();
+	kernel_used = 0;
+}
+
+static void keep(const char *record)
+{
+	size_t length = strlen(record);
+
+	if (kernel_lines == MOST_KERNEL || length + 1 > sizeof(kernel_text)) {
+		kernel_left_out++;
+		return;
+	}
+	if (kernel_used + length + 1 > sizeof(kernel_text))
+		say_kernel();
+	memcpy(kernel_text + kernel_used, record, length);
+	kernel_text[kernel_used + length] = '\n';
+	kernel_used += length + 1;
+	kernel_lines++;
+}
+
 /* Return how many processes the OOM killer has killed since boot (oom_kill of /proc/vmstat); -1 before Linux 4.13. */
 int64_t oom_kills(void)
 {
@@ -41,6 +86,23 @@ int64_t oom_kills(void)
 	if (slurp("/proc/vmstat", text, sizeof(text)) > 0)
 		field_kb(text, "oom_kill ", &count);
 	return count;
+}
+
+static void say_number(const char *key, const char *path)
+{
+	char text[32];
+
+	if (slurp(path, text, sizeof(text)) > 0)
+		rec_int(key, strtoll(text, NULL, 10));
+	else
+		rec_null(key);
+}
+
+void say_counted(void)
+{
+	rec_int("oom_kill", oom_kills());
+	say_number("tainted", "/proc/sys/kernel/tainted");
+	say_number("hung_tasks", "/proc/sys/kernel/hung_task_detect_count");	/* since 6.14 */
 }
 
 static void relay(int facility, const char *line)
@@ -132,6 +194,7 @@ static void read_record(char *record)
 	if (end)
 		*end = '\0';
 	if (priority >> 3 == 0) {
+		keep(record);
 		read_line(text);
 	} else if (foreign < MOST_FOREIGN && strncmp(text, "rig: mark ", 10) != 0) {
 		foreign++;
@@ -141,13 +204,17 @@ static void read_record(char *record)
 
 void kmsg_readable(void)
 {
-	char line[1024];	/* read(2) of a longer record fails with EINVAL; it is skipped: OOM lines are shorter */
+	static char line[8 * 1024];	/* CONSOLE_EXT_LOG_MAX; since 6.4 PRINTK_MESSAGE_MAX, which is less */
 	ssize_t got;
 
 	while ((got = read(fd, line, sizeof(line) - 1)) > 0 || errno == EINTR || errno == EPIPE || errno == EINVAL) {
-		if (got <= 0)
-			continue;	/* EPIPE: records were overwritten; the next read continues after the gap */
+		if (got <= 0) {
+			/* EPIPE: records were overwritten; the next read continues after the gap. EINVAL: too long a record. */
+			kernel_left_out += errno != EINTR;
+			continue;
+		}
 		line[got] = '\0';
 		read_record(line);
 	}
+	say_kernel();
 }

@@ -109,9 +109,10 @@ static const char no_interpreter[] = "execve (the interpreter or loader that it 
 /* Returns -1. ENOENT for a file that exists means that its interpreter is missing: launch_stage says so. */
 static int execute_file(const char *path)
 {
-	int err;
+	const char *file = path;
+	int directory = directory_of(&file), err;
 
-	execve(path, (char *const *)launch.argv, (char *const *)launch.envp);
+	syscall(SYS_execveat, directory, file, launch.argv, launch.envp, 0);
 	err = errno;
 	if (err == ENOENT && access(path, F_OK) == 0)
 		launch_stage = no_interpreter;

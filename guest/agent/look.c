@@ -46,13 +46,16 @@ void say_member(const struct member *m)
 static void say_fdinfo(pid_t pid, int number)
 {
 	char path[64], target[256];
+	const char *link = path;
 	ssize_t length;
 	char *line, *save;
+	int directory;
 
 	rec_open(NULL, '{');
 	rec_int("fd", number);
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
-	length = readlink(path, target, sizeof(target));
+	directory = directory_of(&link);
+	length = readlinkat(directory, link, target, sizeof(target));
 	if (length > 0)
 		rec_text("path", target, (size_t)length);
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, number);
@@ -87,7 +90,7 @@ enum outcome begin_fds(struct step *step)
 			fds[count++] = atoi(step->words[i].value);
 	if (all) {
 		snprintf(path, sizeof(path), "/proc/%d/fd", m->pid);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open_file(path, O_RDONLY | O_DIRECTORY);
 		if (fd < 0)
 			return fail(errno, "open of %s failed", path);
 		while ((got = syscall(SYS_getdents64, fd, text, sizeof(text))) > 0)

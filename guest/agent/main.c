@@ -102,9 +102,11 @@ static void run_as_init(void)
 	rec_str("payload", payload_dir);
 	rec_bool("dax", has_dax(path));
 	say_memory();
-	rec_int("oom_kill", oom_kills());
+	say_counted();
+	rec_int("kernel_lines", kmsg_most());
 	rec_bool("kmsg", kmsg_fd() >= 0);
 	rec_bool("pvpanic", has_pvpanic());
+	rec_bool("own_mounts", has_own_mounts());
 	rec_end();
 	if (problems)
 		say_end("bad-plan", -1);

@@ -43,7 +43,7 @@ static int open_of(pid_t pid, pid_t task, const char *file)
 	if (task)
 		at = append_number(stpcpy(at, "/task/"), task);
 	strcpy(stpcpy(at, "/"), file);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return open_file(path, O_RDONLY);
 }
 
 /* Parse /proc/PID/stat (proc_pid_stat(5)). The comm may itself contain blanks and parentheses. */
@@ -260,7 +260,7 @@ static void each_number(const char *path, void (*each)(pid_t number, struct memb
 			int depth)
 {
 	char buf[2048] __attribute__((aligned(8)));
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_file(path, O_RDONLY | O_DIRECTORY);
 	long got;
 
 	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
@@ -333,7 +333,7 @@ void members_refresh(void)
 	static int own_children = -2;
 
 	if (own_children == -2)
-		own_children = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+		own_children = open_file("/proc/thread-self/children", O_RDONLY);
 	members_unwatched = 0;
 	free_slots = 0;
 	memset(filter, 0, sizeof(filter));

@@ -36,7 +36,7 @@ static uint64_t zero_frame(void)
 	if (page == MAP_FAILED)
 		return 0;
 	(void)*page;
-	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	fd = open_file("/proc/self/pagemap", O_RDONLY);
 	if (fd >= 0) {
 		if (pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)page / size * 8)) == sizeof(entry))
 			frame = entry & PM_FRAME;
@@ -230,7 +230,7 @@ static int open_pagemap(pid_t pid)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return open_file(path, O_RDONLY);
 }
 
 /* ---- periodic maps ---- */

@@ -209,7 +209,8 @@ void say_end(const char *reason, int step)
 	rec_str("reason", reason);
 	rec_int("step", step);
 	rec_int("agent_rss_kb", own_rss_kb());
-	rec_int("oom_kill", oom_kills());
+	say_counted();
+	rec_int("kernel_left_out", kmsg_left_out());
 	rec_end();
 }
 

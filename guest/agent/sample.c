@@ -20,7 +20,7 @@ static char cgroup[NAME_BYTES];	/* the cgroup that is sampled, relative to the r
 static bool fill(int *fd, const char *path)
 {
 	if (*fd == -1) {
-		*fd = open(path, O_RDONLY | O_CLOEXEC);
+		*fd = open_file(path, O_RDONLY);
 		if (*fd < 0)
 			*fd = -2;	/* this kernel does not have it */
 	}
@@ -182,7 +182,7 @@ static void say_file(const char *key, int *fd, pid_t pid, const char *file)
 
 	if (*fd < 0) {
 		snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-		*fd = open(path, O_RDONLY | O_CLOEXEC);
+		*fd = open_file(path, O_RDONLY);
 	}
 	if (*fd >= 0 && reread(*fd, small, sizeof(small)) > 0)
 		rec_raw(key, small, trim(small));
@@ -218,7 +218,7 @@ static void say_process(struct member *m, bool pss)
 	rec_str("state", state);
 	if (m->status_fd < 0) {
 		snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
-		m->status_fd = open(path, O_RDONLY | O_CLOEXEC);
+		m->status_fd = open_file(path, O_RDONLY);
 	}
 	if (m->status_fd >= 0 && reread(m->status_fd, text, sizeof(text)) > 0)
 		say_sizes();

@@ -75,7 +75,7 @@ enum outcome begin_sysctl(struct step *step)
 
 	if (!path)
 		return fail(EINVAL, "%s is not the name of a sysctl", name);
-	if (access(path, F_OK))
+	if (!file_exists(path))
 		return fail(errno, "there is no sysctl %s in this kernel", name);
 	if (spill(path, value))
 		return fail(errno, "write of '%s' to %s failed", value, path);
@@ -192,7 +192,7 @@ enum outcome begin_cgroup(struct step *step)
 		if (*at && *at != '/')
 			continue;
 		snprintf(path, sizeof(path), CGROUPS "%.*s", (int)(at - name), name);
-		if (mkdir(path, 0755) && errno != EEXIST)
+		if (make_dirs(path))
 			return fail(errno, "mkdir of %s failed", path);
 		if (!*at)
 			break;
@@ -222,7 +222,7 @@ enum outcome begin_modprobe(struct step *step)
 	char builtin[PATH_BYTES];
 
 	snprintf(builtin, sizeof(builtin), "/sys/module/%s", name);
-	if (load_optional(name) && (errno != ENOENT || access(builtin, F_OK)))
+	if (load_optional(name) && (errno != ENOENT || !file_exists(builtin)))
 		return fail(errno, "module %s cannot be loaded", name);
 	return STEP_DONE;
 }

@@ -39,7 +39,7 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 
 ssize_t slurp(const char *path, char *buf, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open_file(path, O_RDONLY | O_NONBLOCK);
 	ssize_t length;
 	int err;
 
@@ -64,7 +64,7 @@ ssize_t reread(int fd, char *buf, size_t size)
 
 int spill(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_TRUNC);
+	int fd = open_file(path, O_WRONLY | O_TRUNC);
 	size_t length = strlen(text);
 	ssize_t put;
 	int err;
@@ -120,6 +120,7 @@ void copy_name(char *to, size_t size, const char *from)
 int make_dirs(const char *path)
 {
 	char part[PATH_BYTES];
+	int directory = directory_of(&path);
 
 	if (strlen(path) >= sizeof(part)) {
 		errno = ENAMETOOLONG;
@@ -128,9 +129,9 @@ int make_dirs(const char *path)
 	strcpy(part, path);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(part, 0755) && errno != EEXIST)
+		if (mkdirat(directory, part, 0755) && errno != EEXIST)
 			return -1;
 		*slash = '/';
 	}
-	return mkdir(part, 0755) && errno != EEXIST ? -1 : 0;
+	return mkdirat(directory, part, 0755) && errno != EEXIST ? -1 : 0;
 }

@@ -22,9 +22,10 @@ static const char help[] =
 	"\n"
 	"Lines: 'hypervisor NAME' (CPUID leaf 0x40000000: 'TCGTCGTCGTCG', 'KVMKVMKVM', or 'none'), 'region array START LENGTH', 'filled BYTES' (stops), then for each of 'before' (the parent),\n"
 	"'first' and 'second' (the child; 'child ready', stops before):\n"
-	"  'cycles NAME FROM V V V ...'   64 values a line, from page FROM on\n"
+	"  'cycles NAME FROM V V V ...'   64 values a line, from page FROM on; 'ticks' in place of 'cycles' under TCG, whose\n"
+	"                                 counter is no CPU's\n"
 	"  'minflt NAME COUNT'            minor faults during the whole pass\n"
-	"With QEMU's instruction counter (-icount shift=N) a cycle is a nanosecond of the guest's clock, 2^N of them are an\n"
+	"With QEMU's instruction counter (-icount shift=N) a tick is a nanosecond of the guest's clock, 2^N of them are an\n"
 	"instruction: counted, not timed, and the same in every run of the same recording.\n"
 	"Exit status: 0 done, 64 usage error, 71 the kernel refused.\n";
 
@@ -32,6 +33,7 @@ enum { MAX_PAGES = 8192, A_LINE = 64 };
 
 static volatile uint64_t *array;
 static uint64_t cycles[MAX_PAGES];	/* written before the measurement: a page fault here would be measured too */
+static const char *unit = "cycles";
 static size_t page_size;
 static long pages = 256;
 static bool no_stop, whole_pages;
@@ -61,7 +63,7 @@ static void report(const char *name, long faults)
 			length += snprintf(line + length, sizeof(line) - (size_t)length, " %llu",
 					   (unsigned long long)cycles[page]);
 		/* say() is for short lines */
-		dprintf(STDOUT_FILENO, "cycles %s %ld%s\n", name, from, line);
+		dprintf(STDOUT_FILENO, "%s %s %ld%s\n", unit, name, from, line);
 	}
 	say("minflt %s %ld", name, faults);
 }
@@ -102,6 +104,8 @@ static void name_hypervisor(void)
 	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx >> 31)
 		__cpuid(0x40000000, eax, name[0], name[1], name[2]);
 	say("hypervisor %s", name[0] ? (const char *)name : "none");
+	if (strncmp((const char *)name, "TCG", 3) == 0)
+		unit = "ticks";
 }
 
 int main(int argc, char **argv)

@@ -20,7 +20,11 @@ def _group() -> None:
 
 @app.command()
 def clean() -> None:
-    """End QEMU processes whose rig has gone, and remove unfinished directories and files. Runs and images stay."""
+    """End QEMU processes whose rig has gone, and remove unfinished directories and files. Runs and images stay.
+
+    Unfinished single files (.NAME.PID.partial) are removed an hour after they were written last: a younger one may be
+    of a rig on another machine that shares the directory.
+    """
     left = find_leftovers()
     for process in left:
         process.end()

@@ -20,7 +20,8 @@ from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes
 from rig.sweep.frontier.curves import Curve, find_frontier
 from rig.sweep.frontier.keep import keep_frontier, open_frontier
 from rig.sweep.frontier.scale import Scale, parse_scale
-from rig.sweep.row import Row, append_row
+from rig.sweep.journal import append_row
+from rig.sweep.row import Row
 
 __all__ = ["app"]
 

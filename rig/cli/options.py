@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from rig.deadline_scale import SCALE_VARIABLE, set_deadline_scale
 from rig.errors import UsageError
 from rig.run.verdict import VERDICTS
 from rig.units import parse_duration
@@ -20,6 +21,11 @@ __all__ = [
     "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "fast_settings", "flatten_options", "parse_budget",
     "parse_option",
 ]  # fmt: skip
+
+
+def _scale_deadlines(factor: float) -> float:
+    set_deadline_scale(factor)
+    return factor
 
 
 ChosenRun = Annotated[str, typer.Argument(metavar="RUN", help="A run: path, id, unique prefix, or last.")]
@@ -34,8 +40,12 @@ At = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Guests at once.")]
 TimeoutScale = Annotated[
-    float, typer.Option(min=0.1, max=100, metavar="FACTOR", help="Multiplies every deadline, for slow machines.")
-]
+    float,
+    typer.Option(
+        min=0.1, max=100, metavar="FACTOR", help="Multiplies every deadline, for slow machines.",
+        envvar=SCALE_VARIABLE, show_envvar=False, callback=_scale_deadlines,
+    ),
+]  # fmt: skip
 Junit = Annotated[str | None, typer.Option(metavar="FILE", help="Write JUnit XML; - is standard output.")]
 Ktap = Annotated[str | None, typer.Option(metavar="FILE", help="Write KTAP; - is standard output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

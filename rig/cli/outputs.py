@@ -15,7 +15,12 @@ from rig.report.ktap import ktap_text
 from rig.report.summary import summary_markdown
 from rig.run.suite import Suite
 
-__all__ = ["write_output", "write_outputs"]
+__all__ = ["outputs_wanted", "write_output", "write_outputs"]
+
+
+def outputs_wanted(*, junit: str | None, ktap: str | None) -> bool:
+    """Return whether write_outputs() writes anything: suites of many runs take memory."""
+    return junit is not None or ktap is not None or os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def write_outputs(suites: Sequence[Suite], *, junit: str | None, ktap: str | None) -> None:

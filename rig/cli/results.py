@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from rig.cli.options import AsJson
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 from rig.extras import require
-from rig.report.arrow_text import arrow_csv, arrow_table, csv_text
+from rig.report.arrow_text import arrow_csv, arrow_table, csv_text, rows_of
 from rig.report.console import output_console
 from rig.report.heatmap import heat_map
-from rig.report.list_documents import print_json
-from rig.report.sweep_table import points_table
+from rig.report.list_documents import print_array, print_json
+from rig.report.sweep_table import points_tables
 from rig.scenario.load import load_scenario
-from rig.sweep.columns import columns_of
+from rig.sweep.columns import columns_of, groups_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
 from rig.sweep.missing_rows import expected_rows, warn_of_missing_rows
+from rig.sweep.row import Row
 from rig.sweep.table import query, read_table, table_of
 
 __all__ = ["app"]
@@ -58,27 +60,34 @@ def results(
         rows = directory.rows()
         warn_of_missing_rows(directory, len(rows))
         if as_json and sql is None:
-            print_json([row.model_dump(mode="json") for row in rows])
+            print_array(row.model_dump(mode="json") for row in rows)
             return
         if sql is None and not as_csv:
-            output_console().print(points_table(directory.plan.names, rows))
+            for part in points_tables(directory.plan.names, rows):
+                output_console().print(part)
             return
         if sql is None:
             # Without pyarrow: the rows of a journal need no library.
-            columns = columns_of(directory.plan, load_scenario(directory.plan.scenario), rows)
-            values = zip(*(each.values for each in columns), strict=True)
-            sys.stdout.write(csv_text([each.name for each in columns], values))
+            _write_csv(directory, rows)
             return
         # From the journal and not the Parquet file: a sweep that is running or was killed can be asked too.
         table = table_of(directory.plan, load_scenario(directory.plan.scenario), rows)
     if sql is not None:
         table = query(table, sql)
     if as_json:
-        print_json(table.to_pylist(), default=str)
+        print_array(rows_of(table), default=str)
     elif as_csv:
         sys.stdout.write(arrow_csv(table))
     else:
         output_console().print(arrow_table(table))
+
+
+def _write_csv(directory: SweepDirectory, rows: Sequence[Row]) -> None:
+    scenario = load_scenario(directory.plan.scenario)
+    for number, group in enumerate(groups_of(rows)):
+        columns = columns_of(directory.plan, scenario, group)
+        names = None if number else [each.name for each in columns]
+        sys.stdout.write(csv_text(names, zip(*(each.values for each in columns), strict=True)))
 
 
 def _list_sweeps(*, as_json: bool) -> None:

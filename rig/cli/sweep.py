@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +12,13 @@ import typer
 from rich.console import Console
 
 from rig.cli.options import Junit, Ktap, PointOptions, flatten_options
-from rig.cli.outputs import write_outputs
+from rig.cli.outputs import outputs_wanted, write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 from rig.extras import require
 from rig.report.console import output_console
-from rig.report.sweep_table import SweepTable, points_table, shared_lines
+from rig.report.list_documents import print_array
+from rig.report.sweep_table import SweepTable, points_tables, shared_lines
 from rig.run.document import EXIT_STATUS, worst
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan
@@ -128,9 +128,10 @@ def sweep(
     else:
         directory = _interrupted(resume)
     outcome = _run(directory, executor, shared, silent=output.silent)
-    write_outputs(suites_of_rows(directory.plan, outcome.rows), junit=output.junit, ktap=output.ktap)
+    if outputs_wanted(junit=output.junit, ktap=output.ktap):
+        write_outputs(suites_of_rows(directory.plan, outcome.rows), junit=output.junit, ktap=output.ktap)
     _print(directory, outcome, output)
-    raise typer.Exit(EXIT_STATUS[worst([row.verdict for row in outcome.rows])])
+    raise typer.Exit(EXIT_STATUS[worst(row.verdict for row in outcome.rows)])
 
 
 def _interrupted(name: str) -> SweepDirectory:
@@ -177,11 +178,12 @@ def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptio
 def _print(directory: SweepDirectory, outcome: Outcome, output: OutputOptions) -> None:
     rows = outcome.rows
     if output.as_json:
-        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
+        print_array(row.model_dump(mode="json") for row in rows)
     elif output.quiet:
         print(directory.id)
     elif not output.silent:
-        output_console().print(points_table(directory.plan.names, rows))
+        for part in points_tables(directory.plan.names, rows):
+            output_console().print(part)
         unstable = sum(share < 1 for _, share in agreement(rows).values())
         print(f"{len(rows)} runs, {outcome.fresh} of them now; {unstable} points unstable")
         for line in shared_lines(rows):

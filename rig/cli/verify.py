@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from rig.cli.options import TimeoutScale
 from rig.cli.outputs import write_output, write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
@@ -42,7 +43,7 @@ def verify(
     check: list[str] = typer.Option([], help="Only this check; once for each."),
     list_: bool = typer.Option(False, "--list", help="List the checks with their rules, controls and sources."),
     jobs: int = typer.Option(None, min=1, help="Guests at once."),
-    timeout_scale: float = typer.Option(1.0, min=0.1, max=100, help="Multiplies every deadline."),
+    timeout_scale: TimeoutScale = 1.0,
     host: bool = typer.Option(
         False, "--host", help="Run the checks that change nothing on this machine's kernel, without a guest."
     ),

@@ -15,6 +15,7 @@ from rig.disk import bytes_below
 from rig.errors import RigError
 from rig.experiment.cache_use import measure_use
 from rig.image.apt import host_mirror, host_suite
+from rig.image.bounds import runs_bound
 from rig.image.defaults import default_image, default_kernel
 from rig.image.hosttools import PACKAGES, tool
 from rig.image.kinds import BUILD_DIRECTORIES
@@ -143,13 +144,18 @@ def _builds(store: Store) -> Iterator[Finding]:
 
 def _runs_use() -> Iterator[Finding]:
     try:
-        kinds = runs_by_kind()
+        bound, kinds = runs_bound(), runs_by_kind()
+    except RigError as error:
+        yield Finding("bad", "runs use", error.what, error.remedy or "")
+        return
     except OSError as error:
         saw = f"{error.filename} cannot be read: {error.strerror}"
         yield Finding("bad", "runs use", saw, "make it readable, or set RIG_RUNS to a directory of yours")
         return
     if kinds:
-        yield Finding("ok", "runs use", _by_kind(kinds))
+        total = sum(size for _, size in kinds.values())
+        of = f"{format_megabytes(total)} of at most {format_size(bound)}"
+        yield Finding("ok", "runs use", f"{of}: {_by_kind(kinds)}")
 
 
 def _by_kind(kinds: Mapping[str, tuple[int, int]]) -> str:

@@ -33,7 +33,7 @@ from rig.machine.disk import disk_file
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.recording import WRITE_ERROR
 from rig.machine.restoring import restored
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, swap_file
+from rig.machine.session import Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
@@ -137,13 +137,12 @@ async def execute(
             session = await stack.enter_async_context(context)
             execution.command = session.command
         with execution.phase("plan", progress):
-            beside = partial(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile)
+            beside = partial(_while_it_runs, guest.store, wiring, out, execution.payload_hash, meanwhile, departure)
             push = None if key is None else partial(_push, session, payload, key, deadlines)
             await _run_plan(session, deadlines, execution, beside, push)
         # QEMU first: a pipe is at its end when its last writer has closed it.
         await session.process.stop()
-        await session.channel.drain(DRAIN_DEADLINE)
-        await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+        await session.drain()
         execution.left_out = session.left_out
         _refuse_what_is_not_written(session, out)
     if not (out / "qemu.log").read_bytes():
@@ -248,13 +247,16 @@ def place_payload(store: Store, payload: Payload, path: Path) -> str:
 
 
 def _while_it_runs(
-    store: Store, wiring: Wiring, out: Path, payload: str, meanwhile: Callable[[], None]
+    store: Store, wiring: Wiring, out: Path, payload: str, meanwhile: Callable[[], None], departure: Departure | None
 ) -> tuple[str, str]:
-    """Keep payload and continuation for a replay, call `meanwhile`, and return the hashes of the two.
+    """Keep for a replay what it needs, call `meanwhile`, and return the hashes of payload and continuation.
 
     payload: the hash of the payload's image; empty where it is not known.
     """
     if wiring.recorder is not None:
+        if departure is not None:
+            # After a power cut the recording, which is synced, would be lost without its branch point.
+            store.sync(departure.point.state.parent)
         keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
         if wiring.continuation is not None and wiring.continuation.exists():
             keep_payload(wiring.continuation, out / CONTINUATION)

@@ -19,6 +19,8 @@ from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.experiment.provenance import environment_of, origin_of, recording_of
 from rig.experiment.request import Job, Request, check_job
+from rig.experiment.runs_use import keep_runs_bound
+from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.in_use import using_entries
@@ -72,6 +74,7 @@ async def _run_job(
     ready: Job, request: Request, progress: Progress, store: Store, meanwhile: Callable[[], None]
 ) -> tuple[Run, Path]:
     began, started = time.monotonic(), datetime.now(UTC)
+    runs_bound()  # a RIG_RUNS_SIZE that is not a size is said before the guest runs
     progress.phase("prepare")
     if not ready.layers:
         plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
@@ -171,6 +174,7 @@ async def _execute_and_keep(
             }
         )
         opened.keep(run)
+    await asyncio.to_thread(keep_runs_bound, opened.directory)
     return run, opened.directory
 
 

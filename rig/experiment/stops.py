@@ -18,7 +18,8 @@ from rig.errors import RigError
 from rig.experiment.execution import Execution
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
-from rig.machine.qmp import DUMP_DEADLINE
+from rig.machine.qmp import BROKEN, DUMP_DEADLINE
+from rig.machine.recording import LARGEST_RECORDING
 from rig.machine.session import Session
 from rig.units import format_size
 
@@ -26,11 +27,6 @@ __all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_recording", "watch_stops"]
 
 logger = logging.getLogger(__name__)
 PANIC_DUMP = "panic.elf"
-BROKEN = ("internal-error", "io-error", "watchdog")
-"""States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
-
-LARGEST_RECORDING = 1 << 30
-"""Bytes. The main job's recording has less than 1 MB. Each byte on the console takes 14 in a recording (measured)."""
 LOOK_EVERY = 1.0
 """Host seconds between two looks at the recording's size."""
 

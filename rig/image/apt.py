@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.hosttools import run_tool, tool
+from rig.image.programs import FETCH
 
 __all__ = ["Package", "PrivateApt", "host_fetching", "host_mirror", "host_suite"]
 
@@ -162,6 +163,7 @@ class PrivateApt:
             run_tool(
                 ["apt-get", *self._options(), "-qq", "-o", "APT::Update::Error-Mode=any", "update"],
                 what=f"fetching the package lists of {self.suite}",
+                deadline=FETCH,
             )
         except RigError as error:
             raise RigError(
@@ -191,6 +193,7 @@ class PrivateApt:
         run_tool(
             ["apt-get", *self._options(), "-qq", "download", name],
             what=f"downloading {name} of {self.suite}",
+            deadline=FETCH,
             cwd=into,
         )
         found = sorted(into.glob(f"{name}_*.deb"))

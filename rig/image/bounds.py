@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many bytes the cache may hold."""
+"""How many bytes the cache may hold, and the runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 from rig.errors import RigError
 from rig.units import parse_size
 
-__all__ = ["branch_bound", "cache_bound"]
+__all__ = ["branch_bound", "cache_bound", "runs_bound"]
 
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
+RUNS_BOUND = "10G"
+"""Ten thousand recordings of the usual size."""
 
 
 def cache_bound() -> int:
@@ -30,6 +32,14 @@ def branch_bound() -> int:
     Raises RigError where RIG_BRANCH_SIZE is not a size.
     """
     return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
+
+
+def runs_bound() -> int:
+    """Return the number of bytes that the runs may take: RIG_RUNS_SIZE, or the default.
+
+    Raises RigError where RIG_RUNS_SIZE is not a size.
+    """
+    return _bound("RIG_RUNS_SIZE", RUNS_BOUND)
 
 
 def _bound(name: str, default: str) -> int:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from rig.deadline_scale import scaled
+from rig.image.programs import STEP
 from rig.image.sparse import PAGES, SUFFIX, digest_pages, digest_sparse
 
 __all__ = ["digest_file", "digest_once", "digest_text", "expect_digests", "print_digest"]
@@ -67,7 +69,12 @@ def _key(path: Path) -> _Key:
 
 
 def _take(process: subprocess.Popen[str]) -> None:
-    for line in process.communicate()[0].splitlines():
+    try:
+        printed = process.communicate(timeout=scaled(STEP))[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        printed = process.communicate()[0]
+    for line in printed.splitlines():
         # A child that was killed leaves half a line.
         with suppress(ValueError):
             key, digest = json.loads(line)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.disk import disk_full_of
 from rig.errors import RigError
-from rig.image.programs import run_program
+from rig.image.programs import STEP, run_program
 
 __all__ = ["PACKAGES", "missing_tools", "run_tool", "tool"]
 
@@ -95,16 +95,19 @@ def run_tool(
     cwd: Path | None = None,
     stdin: bytes | None = None,
     environment: dict[str, str] | None = None,
+    deadline: float = STEP,
 ) -> str:
     """Run a host program to its end and return what it printed on stdout.
 
     what: the work in words, for the error.
     stdin: bytes for the program's standard input.
     environment: variables added to those of this process.
-    Raises RigError with the command and the last 20 lines that it printed.
+    deadline: host seconds, one of the phases of rig/image/programs.py.
+    Raises RigError with the command and the last 20 lines that it printed, and where it was not done in time.
     """
     command = [tool(str(argv[0])), *map(str, argv[1:])]
-    done = run_program(command, cwd=cwd, input=stdin, env=environment and {**os.environ, **environment})
+    env = environment and {**os.environ, **environment}
+    done = run_program(command, cwd=cwd, input=stdin, env=env, deadline=deadline)
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
         paths = (path for path in map(Path, argv[1:]) if path.is_absolute())

@@ -21,7 +21,7 @@ from rig.errors import RigError, UsageError
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
-from rig.image.programs import run_program, started_program
+from rig.image.programs import BUILD, run_program, started_program
 from rig.time_left import time_left
 
 __all__ = ["Tree", "check_tree", "compile_kernel", "configure", "toolchain"]
@@ -158,7 +158,7 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell, *, expected: int | None = 
     environment = {**_environment(), **ENVIRONMENT}
     with (
         tree.log.open("wb", buffering=0) as log,
-        started_program(command, env=environment, stderr=subprocess.STDOUT) as process,
+        started_program(command, env=environment, stderr=subprocess.STDOUT, deadline=BUILD) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:

@@ -18,12 +18,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Finished", "end_programs", "run_program", "started_program"]
+from rig.deadline_scale import SCALE_VARIABLE, scaled
+from rig.errors import RigError
+
+__all__ = ["BUILD", "FETCH", "STEP", "STREAM", "Finished", "end_programs", "run_program", "started_program"]
 
 Finished = subprocess.CompletedProcess[bytes]
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
+
+# Deadlines by phase, in host seconds. They end a program that hangs, was stopped or waits for a dead file system, so
+# they are far above what the work takes: `--timeout-scale` and RIG_TIMEOUT_SCALE multiply them.
+STEP = 900.0
+"""Work on local files in one call: mke2fs, depmod, mksquashfs, a compiler."""
+STREAM = 4 * 3600.0
+"""Files as large as a disk through zstd or dpkg-deb: 64 GB at 5 MB/s."""
+FETCH = 4 * 3600.0
+"""Packages from a mirror, of up to 1 GB (debug symbols). apt itself gives up a mirror that sends nothing."""
+BUILD = 24 * 3600.0
+"""A kernel or Buildroot from its source."""
 
 _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
@@ -39,11 +53,15 @@ def started_program(
     stderr: int | IO[bytes] = subprocess.PIPE,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    deadline: float = STEP,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program and yield it; at the end of the block it is gone, with all that it started.
 
-    Raises KeyboardInterrupt where rig is being ended already, OSError where the program cannot be started.
+    deadline: host seconds, before they are scaled, after which the program is ended.
+    Raises KeyboardInterrupt where rig is being ended already, OSError where the program cannot be started, RigError
+    where it had to be ended at its deadline.
     """
+    seconds = scaled(deadline)
     # Under the lock, so that no program starts after the others were ended.
     with _lock:
         if _ending:
@@ -59,23 +77,36 @@ def started_program(
             start_new_session=True,
         )
         _running.add(process)
+    late = threading.Event()
+    watch = threading.Timer(seconds, _end_late, (process, late))
+    watch.daemon = True
+    watch.start()
     try:
         yield process
-    except BaseException:
+        # First: a program that the block did not read to its end waits for a reader.
+        _close_streams(process)
+        process.wait()
+        if late.is_set():
+            raise _lateness(command, seconds)
+    except BaseException as error:
         _end(process)
+        if late.is_set() and isinstance(error, Exception):
+            # What the block met, such as a stream that is cut short, comes of the program's end.
+            raise _lateness(command, seconds) from None
         raise
     finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        watch.cancel()
+        _close_streams(process)
         process.wait()
         with _lock:
             _running.discard(process)
 
 
 def run_program(command: Sequence[str | Path], *, input: bytes | None = None, **options: Any) -> Finished:
-    """Run a program to its end and return its status and what it printed. Options are those of `started_program`."""
+    """Run a program to its end and return its status and what it printed.
+
+    Options are those of `started_program`, and it raises the same.
+    """
     stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
     with started_program(command, stdin=stdin, **options) as process:
         out, words = process.communicate(input)
@@ -92,6 +123,27 @@ def end_programs() -> None:
         running = list(_running)
     for process in running:
         _end(process)
+
+
+def _close_streams(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    if process.poll() is None:
+        late.set()
+        _end(process)
+
+
+def _lateness(command: Sequence[str | Path], seconds: float) -> RigError:
+    return RigError(
+        f"{Path(command[0]).name} was ended: it was not done within {seconds:g} s",
+        where=" ".join(map(str, command))[:500],
+        remedy=f"run the command again; on a slow machine with {SCALE_VARIABLE}=3",
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -16,6 +16,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
+from rig.image.programs import FETCH
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.ref import IMAGE_SPELLINGS, ImageRef
 from rig.image.store import Store
@@ -135,6 +136,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
                 host_mirror(),
             ],
             what=f"fetching the packages of the quick image from {suite}",
+            deadline=FETCH,
         )
         packages = package_versions(listing.read_text())
         result = work / "result"

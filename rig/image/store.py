@@ -34,7 +34,10 @@ __all__ = ["DAMAGED", "Store"]
 logger = logging.getLogger(__name__)
 DAMAGED, MOST_ASIDE = "damaged", 2
 UNSYNCED = ("branch", "payload")
-"""The kinds that are made again to the byte, and verified after a boot: a run would wait for the disk."""
+"""The kinds that add() does not sync, because a run would wait for the disk: they are verified after a boot.
+
+A payload is made again to the byte. A branch point is synced by sync() once a recording is made that rests on it.
+"""
 RECORDINGS_REST_ON = ("snapshot", "branch", "imported")
 """The kinds that cannot be built a second time to the byte."""
 
@@ -230,7 +233,20 @@ class Store:
             hold(directory / MANIFEST)
             directory.rename(target)
             sync_directory(target.parent)
+            if kind not in UNSYNCED:
+                # The first entry of a kind has made the directory of that kind too.
+                sync_directory(self.root)
         return Entry(kind, key, target, files, about)
+
+    def sync(self, path: Path) -> None:
+        """Sync the directory of an entry, with its name, before something is kept that rests on it.
+
+        Raises RigError when the disk is full.
+        """
+        with self.writing():
+            sync_tree(path)
+            for parent in (path.parent, path.parent.parent):
+                sync_directory(parent)
 
     def remove(self, entry: Entry) -> None:
         """Delete an entry, even one that is in use.

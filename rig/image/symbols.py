@@ -17,7 +17,7 @@ from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
 from rig.image.hosttools import tool
 from rig.image.kernel import find_kernel
-from rig.image.programs import started_program
+from rig.image.programs import STREAM, started_program
 from rig.image.ref import KernelRef
 from rig.image.store import Store
 
@@ -139,7 +139,7 @@ def _extract_vmlinux(deb: Path, target: Path) -> None:
     unpack: list[str | Path] = [tool("dpkg-deb"), "--fsys-tarfile", deb]
     try:
         with (
-            started_program(unpack, stderr=subprocess.DEVNULL) as process,
+            started_program(unpack, stderr=subprocess.DEVNULL, deadline=STREAM) as process,
             tarfile.open(fileobj=process.stdout, mode="r|") as tar,
         ):
             for member in tar:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rig.disk import cannot_write
 from rig.image.hosttools import tool
-from rig.image.programs import started_program
+from rig.image.programs import STREAM, started_program
 from rig.image.sparse import write_sparse
 
 __all__ = ["unpack_zst"]
@@ -26,7 +26,10 @@ def unpack_zst(packed: Path, target: Path, most: int, *, what: str) -> bool:
     command: list[str | Path] = [tool("zstd"), "-q", "-d", "-c", packed]
     size = 0
     try:
-        with target.open("wb", buffering=0) as file, started_program(command, stderr=subprocess.DEVNULL) as process:
+        with (
+            target.open("wb", buffering=0) as file,
+            started_program(command, stderr=subprocess.DEVNULL, deadline=STREAM) as process,
+        ):
             assert process.stdout is not None
             while size <= most and (data := process.stdout.read(CHUNK)):
                 write_sparse(file.fileno(), data)

@@ -21,7 +21,7 @@ from rig.machine.disk import disk_file
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.saving import guest_memory, quit_saved, save_state
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory, started, swap_file
+from rig.machine.session import Listeners, Session, runtime_directory, started, swap_file
 from rig.machine.snapshot import BOOT_LOG, HEAD, RAM, READY, STATE, Snapshot, kernel_head, read_snapshot
 from rig.machine.spec import Clock, GuestSpec, RamFile, Wiring
 
@@ -83,7 +83,7 @@ async def make_snapshot(
                 entries = await _queue_entries(session)
                 await save_state(session, state.fileno(), qemu, store.root)
                 await quit_saved(session, scale)
-                session.console.drain(DRAIN_DEADLINE)
+                await session.drain()
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)
         if head := kernel_head(spec.kernel):

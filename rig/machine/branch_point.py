@@ -28,7 +28,7 @@ from rig.machine.icount import instructions_of, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored
 from rig.machine.saving import guest_memory, quit_saved, save_state
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
+from rig.machine.session import Listeners, Session, runtime_directory
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import GuestSpec, Wiring
 
@@ -230,8 +230,7 @@ async def _quit(session: Session, store: Store, scale: float) -> None:
     Raises RigError when console or records could not be written.
     """
     await quit_saved(session, scale)
-    await session.channel.drain(DRAIN_DEADLINE)
-    await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+    await session.drain()
     if (failed := session.console.failed or session.channel.failed) is not None:
         raise disk_full(store.root) from failed
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from rig.errors import RigError
 from rig.image.hosttools import tool
+from rig.image.programs import run_program
 from rig.machine.spec import GuestSpec
 
 __all__ = ["DISK_LABEL", "disk_file"]
@@ -34,7 +34,9 @@ def disk_file(spec: GuestSpec, directory: Path, *, blank: bool = False) -> Path 
             tool("mke2fs"), "-q", "-F", "-t", "ext4", "-L", DISK_LABEL, "-U", DISK_UUID,
             "-E", f"lazy_itable_init=0,lazy_journal_init=0,hash_seed={DISK_UUID}", str(path),
         ]  # fmt: skip
-        done = subprocess.run(words, capture_output=True, text=True, check=False, start_new_session=True)
+        done = run_program(words)
         if done.returncode:
-            raise RigError("the disk could not be formatted", where="mke2fs", detail=done.stderr[-2000:])
+            raise RigError(
+                "the disk could not be formatted", where="mke2fs", detail=done.stderr[-2000:].decode(errors="replace")
+            )
     return path

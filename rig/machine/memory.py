@@ -14,6 +14,7 @@ from rig.errors import RigError
 from rig.extras import lacking
 from rig.image.elf import symbol_addresses
 from rig.image.hosttools import run_tool
+from rig.image.programs import STREAM
 from rig.image.unpack import unpack_zst
 from rig.machine.gdbstub import DebugPort
 from rig.machine.qmp import DUMP_DEADLINE
@@ -98,7 +99,9 @@ def pack_dump(dump: Path) -> Path:
     """
     packed = dump.with_name(dump.name + ".zst")
     try:
-        run_tool(["zstd", "-q", "-f", "-1", "-T0", "--rm", dump, "-o", packed], what="compressing the dump")
+        run_tool(
+            ["zstd", "-q", "-f", "-1", "-T0", "--rm", dump, "-o", packed], what="compressing the dump", deadline=STREAM
+        )
     except RigError:
         packed.unlink(missing_ok=True)
         raise

@@ -7,12 +7,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.image.programs import run_program
 from rig.image.store import Store
 from rig.seal import seal, seal_is_broken
 from rig.whole_file import write_unsynced
@@ -22,6 +22,8 @@ __all__ = ["MINIMUM", "Qemu", "find_qemu"]
 # The machine type of every guest, pc-q35-7.2 (features.py), exists since QEMU 7.2.
 MINIMUM = (7, 2)
 PROGRAM = "qemu-system-x86_64"
+VERSION_DEADLINE = 20.0
+"""Host seconds for QEMU to print its version."""
 VERSION = re.compile(r"version (\d+)\.(\d+)")
 VERSIONS = "qemu.json"
 """File of the cache with what QEMU's --version printed: starting QEMU for that takes 40 ms."""
@@ -76,10 +78,10 @@ def _find(name: str) -> Qemu:
 def _ask(program: str) -> str:
     """Return what `--version` prints."""
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = run_program([program, "--version"], deadline=VERSION_DEADLINE)
+    except OSError as error:
         raise RigError(f"QEMU does not run: {error}", where=program, remedy="reinstall qemu-system-x86") from error
-    return done.stdout + done.stderr
+    return (done.stdout + done.stderr).decode(errors="replace")
 
 
 def _stamp(program: Path) -> list[int]:

@@ -15,7 +15,10 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from rig.errors import RigError
 
-__all__ = ["DUMP_DEADLINE", "Monitor"]
+__all__ = ["BROKEN", "DUMP_DEADLINE", "Monitor"]
+
+BROKEN = ("internal-error", "io-error", "watchdog")
+"""States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""
 
 ANSWER_DEADLINE = 30.0
 """Host seconds within which QEMU must answer a command."""

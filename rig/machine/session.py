@@ -28,7 +28,6 @@ from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.run.records import parse_record
 
 __all__ = [
-    "DRAIN_DEADLINE",
     "Listeners",
     "Session",
     "confined",
@@ -73,6 +72,8 @@ class Session:
     console_log: Path
     shell: socket.socket | None = None
     bad_records: int = 0
+    scale: float = 1.0
+    """Multiplies the deadlines, for slow machines."""
     _waiting: list[tuple[str, asyncio.Future[dict[str, Any]]]] = field(default_factory=list)
 
     def collect(self, line: bytes, listeners: Listeners) -> None:
@@ -103,7 +104,7 @@ class Session:
                 return future.result()
             if ended.done():
                 # The record may lie in the pipe, written before QEMU ended and not read yet.
-                await self.channel.drain(DRAIN_DEADLINE)
+                await self.channel.drain(DRAIN_DEADLINE * self.scale)
                 if future.done():
                     return future.result()
                 status = ended.result()
@@ -115,6 +116,11 @@ class Session:
         finally:
             ended.cancel()
             self._waiting = [pair for pair in self._waiting if pair[1] is not future]
+
+    async def drain(self) -> None:
+        """Read console and agent's port to their end, once QEMU has ended."""
+        await self.channel.drain(DRAIN_DEADLINE * self.scale)
+        await asyncio.to_thread(self.console.drain, DRAIN_DEADLINE * self.scale)
 
     async def _why_stopped(self) -> str:
         """Return why the guest is silent: QEMU stopped its CPUs, or QEMU hangs. Empty if neither is the case."""
@@ -245,7 +251,7 @@ async def started(
         warp = spec.clock is Clock.WARP
         with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
-                session = Session(wiring, command, process, monitor, console, channel, log, shell)
+                session = Session(wiring, command, process, monitor, console, channel, log, shell, scale=scale)
                 await _connected(session, START_DEADLINE * scale)
                 # Pin only now: the threads that preallocate memory at the start use all CPUs.
                 keep_to(process.pid, cpu)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from rig.experiment.prepare import RECORDING
 from rig.image.entry import is_key
+from rig.machine.recording import LARGEST_RECORDING, OVERSHOOT
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import LARGEST_RUN_FILE, LOCK, RUN_FILE
 from rig.run.imported import IMPORTED_FILE
@@ -31,6 +33,7 @@ LARGEST = 64 << 30
 FREE_EXPANSION = 256 << 20
 MOST_EXPANSION = 100
 """Limit on non-zero bytes per byte of the archive. A repetitive log may exceed it within the free part."""
+RECORDED = f"run/{RECORDING}"
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -77,11 +80,17 @@ def check_name(name: str) -> None:
 
 
 class Budget:
-    """How many bytes may still be unpacked from an archive. packed: size of the archive file in bytes."""
+    """How many bytes may still be unpacked from an archive.
+
+    A recording has a bound of its own, that of a run's, and none by the archive's size: that of a guest that prints the
+    same line again and again is large and compresses a thousandfold.
+    packed: size of the archive file in bytes.
+    """
 
     def __init__(self, packed: int) -> None:
         self._size = LARGEST
         self._written = FREE_EXPANSION + MOST_EXPANSION * packed
+        self._recorded = LARGEST_RECORDING + OVERSHOOT
 
     def announce(self, name: str, size: int) -> None:
         """Account for a member's size before it is unpacked. Raises BadArchive when it exceeds the limit."""
@@ -89,8 +98,11 @@ class Budget:
         if self._size < 0 or (name == f"run/{RUN_FILE}" and size > LARGEST_RUN_FILE):
             raise BadArchive(f"{name} is larger than it can be")
 
-    def write(self, size: int) -> None:
-        """Account for bytes that are written to disk. Raises BadArchive when the archive expands too far."""
-        self._written -= size
-        if self._written < 0:
+    def write(self, name: str, size: int) -> None:
+        """Account for bytes of a member that are written to disk. Raises BadArchive when it expands too far."""
+        if name == RECORDED:
+            self._recorded -= size
+        else:
+            self._written -= size
+        if self._written < 0 or self._recorded < 0:
             raise BadArchive("it expands to far more than a run can")

@@ -18,7 +18,7 @@ from rig.errors import RigError
 from rig.image.digest import digest_file
 from rig.image.entry import Entry
 from rig.image.hosttools import tool
-from rig.image.programs import started_program
+from rig.image.programs import STREAM, started_program
 from rig.image.store import Store
 from rig.replay.bundle_format import LAYOUT, MANIFESTS
 from rig.replay.replayable import Part, bundled_parts
@@ -143,7 +143,7 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 @contextmanager
 def _packing(file: IO[bytes], target: Path) -> Iterator[IO[bytes]]:
     command = [tool("zstd"), "-q", "-T0", "-6"]
-    with started_program(command, stdin=subprocess.PIPE, stdout=file) as zstd:
+    with started_program(command, stdin=subprocess.PIPE, stdout=file, deadline=STREAM) as zstd:
         assert zstd.stdin is not None
         assert zstd.stderr is not None
         broken = False

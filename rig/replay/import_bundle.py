@@ -13,7 +13,7 @@ from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import is_key
 from rig.image.hosttools import tool
-from rig.image.programs import started_program
+from rig.image.programs import STREAM, started_program
 from rig.image.sparse import write_sparse
 from rig.image.store import Store
 from rig.machine.identity import key_of
@@ -143,7 +143,8 @@ def _unpack(source: Path, work: Path) -> Manifest:
     """Unpack the members that the manifest lists, and no others; return the manifest."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
-    with source.open("rb") as file, started_program([tool("zstd"), "-q", "-d", "-c"], stdin=file) as zstd:
+    command = [tool("zstd"), "-q", "-d", "-c"]
+    with source.open("rb") as file, started_program(command, stdin=file, deadline=STREAM) as zstd:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
@@ -189,6 +190,6 @@ def _write(member: Member, budget: Budget, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb", buffering=0) as file:
         for data in member.pieces():
-            budget.write(write_sparse(file.fileno(), data))
+            budget.write(member.name, write_sparse(file.fileno(), data))
         file.truncate(member.size)
     return digest_file(target)

@@ -15,8 +15,9 @@ from typing import Any
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
+from rig.machine.qmp import BROKEN
 from rig.machine.restoring import restored
-from rig.machine.session import DRAIN_DEADLINE, Listeners, Session, runtime_directory
+from rig.machine.session import Listeners, Session, runtime_directory
 from rig.machine.spec import Debugger, Recorder, Wiring
 from rig.replay.replayable import Replayable, unpack_continuation, unpack_payload
 from rig.run.comparison import Comparison, Replayed
@@ -121,8 +122,7 @@ async def replay(
             problem = await _to_its_end(session, parted, bounds)
             took = time.monotonic() - began
             await session.process.stop()
-            await session.channel.drain(DRAIN_DEADLINE)
-            await asyncio.to_thread(session.console.drain, DRAIN_DEADLINE)
+            await session.drain()
     recorded = next((phase.host_seconds for phase in replayable.run.phases if phase.name == "plan"), None)
     return Replayed(console, events, problem, took, recorded, replayable.cut)
 
@@ -133,21 +133,21 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
     Returns what went wrong, or ''.
     """
     ended = asyncio.ensure_future(session.process.wait())
-    panicked = asyncio.ensure_future(session.monitor.next_event("GUEST_PANICKED"))
+    halted = asyncio.ensure_future(_halted(session))
     differs = asyncio.ensure_future(parted.wait())
     deadline = time.monotonic() + bounds.total
     last, moved = -1, time.monotonic()
     try:
         while True:
             waiting: set[asyncio.Future[Any]] = {ended, differs}
-            if not panicked.done():
-                waiting.add(panicked)
+            if not halted.done():
+                waiting.add(halted)
             await asyncio.wait(waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() or differs.done():
                 return "" if differs.done() else how_it_ended(session, ended.result())
-            if panicked.done() and panicked.exception() is None:
-                # The guest panicked, and QEMU keeps it paused, as it did at the end of the recording.
-                return ""
+            # With an exception the monitor closed, and QEMU is about to exit.
+            if halted.done() and halted.exception() is None:
+                return halted.result()
             if _is_over(session):
                 return "the recording ends here"
             now = time.monotonic()
@@ -161,8 +161,24 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             if now - moved > bounds.still:
                 return f"it is stuck at instruction {last:,}: the guest did not go on for {bounds.still:g} s"
     finally:
-        for each in (ended, differs, panicked):
+        for each in (ended, differs, halted):
             each.cancel()
+
+
+async def _halted(session: Session) -> str:
+    """Wait until QEMU stops the guest for good, and return why; '' after a panic, with which a recording ends too."""
+    while True:
+        event = await session.monitor.next_event("GUEST_PANICKED", "STOP")
+        if event["event"] == "GUEST_PANICKED":
+            return ""
+        state = await session.monitor.state()
+        if state in BROKEN:
+            return _quoted(f"QEMU stopped the guest: {state}", session)
+
+
+def _quoted(what: str, session: Session) -> str:
+    lines = session.process.words().strip().splitlines()
+    return what + (f": {lines[-1]}" if lines else "")
 
 
 def _is_over(session: Session) -> bool:
@@ -172,12 +188,10 @@ def _is_over(session: Session) -> bool:
 
 def how_it_ended(session: Session, status: int) -> str:
     """Return why QEMU exited with that status, or '' for the expected end of a replay."""
-    words = session.process.words()
     if _is_over(session):
         return "the recording ends here"
     if status < 0:
         return f"QEMU was ended by signal {-status}"
     if status:
-        lines = words.strip().splitlines()
-        return f"QEMU ended with status {status}" + (f": {lines[-1]}" if lines else "")
+        return _quoted(f"QEMU ended with status {status}", session)
     return ""

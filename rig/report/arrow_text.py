@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rig.sanitize import for_spreadsheet, plain
@@ -13,7 +13,7 @@ from rig.sanitize import for_spreadsheet, plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["arrow_csv", "arrow_table", "csv_text"]
+__all__ = ["arrow_csv", "arrow_table", "csv_text", "rows_of"]
 
 
 def arrow_table(table: Any) -> Table:
@@ -30,14 +30,24 @@ def arrow_table(table: Any) -> Table:
 
 def arrow_csv(table: Any) -> str:
     """Return the rows of a pyarrow.Table as CSV with a header line."""
-    return csv_text(table.schema.names, (list(row.values()) for row in table.to_pylist()))
+    return csv_text(table.schema.names, (list(row.values()) for row in rows_of(table)))
 
 
-def csv_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as CSV with a header line. A map, as a list of pairs, is written as `key=value` pairs."""
+def rows_of(table: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a pyarrow.Table; few of them are Python's objects at once."""
+    for batch in table.to_batches(max_chunksize=256):
+        yield from batch.to_pylist()
+
+
+def csv_text(names: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV. A map, as a list of pairs, is written as `key=value` pairs.
+
+    names: of the columns, for the header line; None to write no header line.
+    """
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow([for_spreadsheet(name) for name in names])
+    if names is not None:
+        writer.writerow([for_spreadsheet(name) for name in names])
     writer.writerows([_cell(value) for value in row] for row in rows)
     return target.getvalue()
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from rig.sanitize import plain
@@ -28,11 +28,14 @@ def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequen
     width = LEFT + CELL_W * len(across[1]) + 20
     height_each = TOP + CELL_H * len(down[1]) + GAP
     panels = list(itertools.product(*(values for _, values in others)))
+    verdicts: dict[tuple[str | None, ...], list[str]] = {}
+    for row in rows:
+        verdicts.setdefault(tuple(row.settings.get(name) for name, _ in axes), []).append(row.verdict)
     parts = [f'<text x="10" y="20" font-size="15" font-weight="bold">{escape(plain(title))}</text>']
     for number, values in enumerate(panels):
         fixed = dict(zip((name for name, _ in others), values, strict=True))
         parts.append(f'<g transform="translate(0,{30 + number * height_each})">')
-        parts += _panel(fixed, across, down, rows)
+        parts += _panel(fixed, across, down, verdicts)
         parts.append("</g>")
     height = 40 + height_each * len(panels) + 24
     x = 10
@@ -49,8 +52,9 @@ def heat_map(title: str, axes: Sequence[tuple[str, Sequence[str]]], rows: Sequen
 
 def _panel(
     fixed: dict[str, str], across: tuple[str, Sequence[str]], down: tuple[str, Sequence[str]],
-    rows: Sequence[Row],
+    verdicts: Mapping[tuple[str | None, ...], Sequence[str]],
 ) -> list[str]:  # fmt: skip
+    """Return a map over two axes. verdicts: a value of each axis, in the order of the axes -> those of its runs."""
     heading = ", ".join(f"{name}={value}" for name, value in fixed.items())
     parts = [f'<text x="10" y="14">{escape(plain(heading))}</text>'] if heading else []
     parts.append(f'<text x="{LEFT}" y="14" font-weight="bold">{escape(across[0])} →</text>')
@@ -61,9 +65,8 @@ def _panel(
     for line, name in enumerate(down[1]):
         parts.append(_label(LEFT - 10, TOP + CELL_H * line + 20, name, "end"))
         for column, value in enumerate(across[1]):
-            wanted = {**fixed, **({down[0]: name} if down[0] else {}), **({across[0]: value} if across[0] else {})}
-            runs = [row for row in rows if all(row.settings.get(key) == each for key, each in wanted.items())]
-            parts += _cell(LEFT + CELL_W * column, TOP + CELL_H * line, runs)
+            at = (*fixed.values(), *([name] if down[0] else []), *([value] if across[0] else []))
+            parts += _cell(LEFT + CELL_W * column, TOP + CELL_H * line, verdicts.get(at, ()))
     return parts
 
 
@@ -71,11 +74,11 @@ def _label(x: int, y: int, text: str, anchor: str) -> str:
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(plain(text))}</text>'
 
 
-def _cell(x: int, y: int, runs: Sequence[Row]) -> list[str]:
+def _cell(x: int, y: int, verdicts: Sequence[str]) -> list[str]:
     """Return a cell with one band a run: an unstable point has two colours."""
-    if not runs:
+    if not verdicts:
         return [f'<rect x="{x}" y="{y}" width="{CELL_W - 2}" height="{CELL_H - 2}" fill="none" stroke="#bbb"/>']
-    verdicts = sorted(row.verdict for row in runs)
+    verdicts = sorted(verdicts)
     band = (CELL_W - 2) / len(verdicts)
     parts = [f"<g><title>{escape(', '.join(verdicts))}</title>"]
     for index, verdict in enumerate(verdicts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError
@@ -12,13 +13,13 @@ from rig.sanitize import for_json
 from rig.scenario.load import Scenario, load_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from rig.image.entry import Entry
     from rig.run.directory import Listed
 
-__all__ = ["cache_entry", "print_json", "run_entry", "scenario_document", "scenario_entry"]
+__all__ = ["cache_entry", "print_array", "print_json", "run_entry", "scenario_document", "scenario_entry"]
 
 
 def print_json(document: object, *, default: Callable[[Any], Any] | None = None) -> None:
@@ -27,6 +28,16 @@ def print_json(document: object, *, default: Callable[[Any], Any] | None = None)
     default: called with a value that JSON has no form for; returns one that it has.
     """
     print(for_json(json.dumps(document, indent=1, default=default, ensure_ascii=False)))
+
+
+def print_array(entries: Iterable[object], *, default: Callable[[Any], Any] | None = None) -> None:
+    """Print a JSON array as print_json() does, one entry at a time: the entries need not fit into memory together."""
+    before = "["
+    for entry in entries:
+        text = for_json(json.dumps(entry, indent=1, default=default, ensure_ascii=False))
+        print(before, indent(text, " "), sep="\n", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")
 
 
 def scenario_entry(directory: Path) -> dict[str, Any]:

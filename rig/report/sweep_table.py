@@ -6,7 +6,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,15 +23,29 @@ if TYPE_CHECKING:
 
     from rig.sweep.row import Row
 
-__all__ = ["SweepTable", "points_table", "shared_lines"]
+__all__ = ["SweepTable", "points_table", "points_tables", "shared_lines"]
 
+AT_ONCE = 1000
 MOST_ROWS = 40
 NEWEST = 2000
 """Rows that the live table is made of: without their claims, 7 MB of memory."""
 
 
-def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | None = None) -> Table:
-    """Return a table with a row a point; a point whose runs do not agree is marked `unstable`."""
+def points_tables(names: Sequence[str], rows: Iterable[Row]) -> Iterator[Table]:
+    """Yield the table of points_table() in parts of AT_ONCE points: rich holds some 4 kB for each point of a table."""
+    none = True
+    for _, part in groupby(rows, key=lambda row: row.point // AT_ONCE):
+        none = False
+        yield points_table(names, part)
+    if none:
+        yield points_table(names, ())
+
+
+def points_table(names: Sequence[str], rows: Iterable[Row]) -> Table:
+    """Return a table with a row a point; a point whose runs do not agree is marked `unstable`.
+
+    rows: sorted by point.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -38,12 +54,8 @@ def points_table(names: Sequence[str], rows: Sequence[Row], *, newest: int | Non
         table.add_column(name, justify="right")
     for title in ("verdict", "runs", "OOM, or why not", "guest", "host"):
         table.add_column(title, justify="right" if title in ("guest", "host") else "left")
-    points: dict[int, list[Row]] = {}
-    for row in rows:
-        points.setdefault(row.point, []).append(row)
-    shown = sorted(points) if newest is None else sorted(list(points)[-newest:])
-    for point in shown:
-        runs = points[point]
+    for _, each in groupby(rows, key=attrgetter("point")):
+        runs = [row.model_copy(update={"claims": ()}) for row in each]
         counts = Counter(row.verdict for row in runs)
         verdict, count = counts.most_common(1)[0]
         spread = f"{count} of {len(runs)}"
@@ -128,7 +140,9 @@ class SweepTable:
 
         left = time_left(self._fresh, self._total - self._count, time.monotonic() - self._began)
         done = Text(f"{self._count} of {self._total} runs, {self._running} running{left}", "dim")
-        self._live.update(Group(points_table(self._names, list(self._rows), newest=MOST_ROWS), done))
+        newest = set(list(dict.fromkeys(row.point for row in self._rows))[-MOST_ROWS:])
+        rows = sorted((row for row in self._rows if row.point in newest), key=attrgetter("point"))
+        self._live.update(Group(points_table(self._names, rows), done))
 
 
 def shared_lines(rows: Sequence[Row]) -> list[str]:

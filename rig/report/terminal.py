@@ -239,6 +239,8 @@ def _footer(run: Run, directory: Path | None) -> list[RenderableType]:
                 "magenta",
             )
         )
+    if run.heard.cut_lines:
+        lines.append(Text(f"{run.heard.cut_lines} lines that programs printed are cut at 4,096 bytes", "magenta"))
     lines += [
         Text(f"{count / 1e6:.1f} MB that the guest printed are not in {plain(name)}", "magenta")
         for name, count in run.left_out.items()

@@ -325,6 +325,11 @@ def remove_run(directory: Path) -> None:
 
 
 def use_run(directory: Path) -> None:
-    """Mark a run as in use until this process ends. Raises RigError when it is gone or is being removed."""
+    """Mark a run as used now, and as in use until this process ends.
+
+    Raises RigError when it is gone or is being removed.
+    """
     if not hold(directory):
         raise RigError("the run was removed by another rig", where=directory, remedy="'rig runs' lists the runs")
+    with contextlib.suppress(OSError):
+        os.utime(directory)

@@ -27,6 +27,8 @@ class Collected(Model):
     samples: int = 0
     lost: int = 0
     bad_lines: int = 0
+    cut_lines: int = 0
+    """Lines of programs that were longer than a record holds, 4,096 bytes, and are cut there."""
     problems: Many[str] = ()
     cut: bool = False
 

@@ -85,6 +85,7 @@ class Records:
 
     lost: records that the agent made and that did not arrive (its own count or the gaps in `n`, whichever is larger).
     left_out: lines of program output beyond the size limit.
+    cut_lines: lines of program output that fill a record (LINE_BYTES); what they had beyond that is not kept.
     problems: why lines are invalid, for at most the first hundred of them.
     bad_lines: number of all invalid lines.
     cut: the last line has no newline, as when the guest was stopped while it wrote.
@@ -93,6 +94,7 @@ class Records:
     items: tuple[Record, ...] = ()
     lost: int = 0
     left_out: int = 0
+    cut_lines: int = 0
     bad_lines: int = 0
     problems: tuple[str, ...] = ()
     cut: bool = False

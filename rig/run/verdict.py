@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from rig.errors import EXIT_ERROR
@@ -16,6 +17,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 EXIT_STATUS: dict[Verdict, int] = {"reproduced": 0, "not-reproduced": 1, "invalid": 2, "error": EXIT_ERROR}
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the worst of several verdicts: the one with the highest exit status."""
     return max(verdicts, key=EXIT_STATUS.__getitem__, default="reproduced")

@@ -81,6 +81,7 @@ def _collected(evidence: Evidence) -> Collected:
         samples=len(evidence.samples()),
         lost=records.lost,
         bad_lines=records.bad_lines,
+        cut_lines=records.cut_lines,
         problems=records.problems,
         cut=records.cut,
     )

@@ -11,6 +11,8 @@ nothing. An OOM report is accepted when all three of these agree with it:
 
 The agent relays MOST_RELAYED lines of /dev/kmsg; above that, only the counters are compared.
 
+The body of a report, and reports of other kinds, are compared in compare_reports.py.
+
 A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
 
 The console may also tell too little: a program that runs as root can turn it off (printk's parameter ignore_loglevel,
@@ -19,20 +21,21 @@ then SYSLOG_ACTION_CONSOLE_OFF of syslog(2)). So kills and panics that the conso
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from rig.klog import Log, OomEvent, read
+from rig.klog import OomEvent
 from rig.run.document import Claimed, Shown
+from rig.scenario.compare_reports import compare_reports
 from rig.scenario.evidence import Evidence
+from rig.scenario.kernel_lines import key_events
 
 __all__ = ["AGREES", "cross_check"]
 
 AGREES = "kernel-said-it"
-TEXT = "what the log tells of out-of-memory kills and panics is the kernel's own"
+TEXT = "what the log tells of out-of-memory kills, crashes and panics is the kernel's own"
 MOST_SHOWN = 5
 MOST_RELAYED = 2000
 """Lines of the kernel's own about OOM kills that the agent relays from /dev/kmsg (guest/agent/kmsg.c)."""
@@ -43,28 +46,34 @@ Signature = tuple[Any, ...]
 def cross_check(evidence: Evidence) -> Claimed | None:
     """Return the condition that the kernel itself wrote the log's reports, or None if that cannot be checked.
 
-    There is nothing to check when no source tells of a kill or a panic, and it cannot be checked when the agent cannot
-    read /dev/kmsg.
+    There is nothing to check when no source tells of a report or a panic, and it cannot be checked when the agent
+    cannot read /dev/kmsg.
     """
     go = evidence.records.first("go") or {}
     reports, panics = evidence.ooms(), evidence.panics()
-    if go.get("kmsg") is not True or not (reports or panics or _counted_kills(evidence) or evidence.panicked):
+    compared = compare_reports(evidence)
+    told = reports or panics or compared.reports or compared.problems
+    if go.get("kmsg") is not True or not (told or _counted_kills(evidence) or evidence.panicked):
         return None
     if go.get("pvpanic") is not True:
         # The guest has no pvpanic driver, so the absence of GUEST_PANICKED does not mean that it did not panic.
         evidence = replace(evidence, panicked=None)
-    problems = [*_forged_reports(evidence), *_forged_panics(evidence), *_hidden(evidence)]
+    problems = [*_forged_reports(evidence), *_forged_panics(evidence), *_hidden(evidence), *compared.problems]
     if problems and not evidence.records.complete:
         return _claim("invalid", "records of the agent were lost: whether the kernel said all of it cannot be told")
     asked = [str(spawn.get("program")) for spawn in evidence.records.of("spawn") if spawn.get("privileged") is True]
     values = [_shown("reports", len(reports)), _shown("panics", len(panics)), *_from_programs(evidence)]
+    if compared.unconfirmed:
+        values.append(_shown("unconfirmed", compared.unconfirmed[:MOST_SHOWN]))
+    if go.get("own_mounts") is False:
+        values.append(_shown("can_be_forged_by", "any program that mounts a file over /proc or /sys"))
     if asked:
         values.append(_shown("can_be_forged_by", ", ".join(sorted(set(asked)))))
     return _claim("failed" if problems else "held", "; ".join(problems[:MOST_SHOWN]), values)
 
 
 def _forged_reports(evidence: Evidence) -> Iterator[str]:
-    kernels = Counter(_signature(event) for event in _relayed(evidence) if isinstance(event, OomEvent))
+    kernels = Counter(_signature(event) for event in key_events(evidence) if isinstance(event, OomEvent))
     unmatched = []
     for report in evidence.ooms():
         signature = _signature(report)
@@ -119,19 +128,6 @@ def _ended_in_oom_panic(evidence: Evidence) -> bool:
     """Return whether the panic is one of check_panic_on_oom() or out_of_memory(), both in mm/oom_kill.c."""
     panics = evidence.panics()
     return len(panics) == 1 and evidence.panicked is not False and "memory" in panics[0].reason.lower()
-
-
-def _relayed(evidence: Evidence) -> Iterable[Any]:
-    """Return the events in the lines that the agent read from /dev/kmsg with facility 0."""
-    lines = [_unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
-    log: Log = read([b"".join(line + b"\n" for line in lines)])
-    return log.events
-
-
-def _unescaped(text: str) -> bytes:
-    """Undo the escapes of /dev/kmsg: the kernel prints unprintable bytes as \\xNN (kernel/printk/printk.c)."""
-    raw = text.encode("utf-8", errors="replace")
-    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), raw)
 
 
 def _signature(report: OomEvent) -> Signature:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "parse_step", "render_plan"]
 
 MOST_REPEATS, MOST_DIGITS = 1000, 18
-LARGEST_PLAN = 128 << 10
-"""Bytes: PLAN_BYTES of guest/agent/agent.h."""
+LARGEST_PLAN = (128 << 10) - 2
+"""Bytes: PLAN_BYTES of guest/agent/agent.h, less the NUL byte at the end of the text, and one by which the agent knows
+that nothing was cut (plan_load() of guest/agent/plan.c)."""
 SWAP_DEVICE = "/dev/vda"
 """The swap disk is the first virtio disk of a guest, since the root filesystem is an NVDIMM (/dev/pmem)."""
 
@@ -100,7 +101,11 @@ def render_plan(scenario: Scenario, settings: Settings, *, swap_device: str = SW
     ]
     steps.extend(_steps(scenario, settings, programs))
     _refuse_overridden(scenario, settings, steps)
-    return RenderedPlan(tuple(steps), tuple(programs.values()))
+    plan = RenderedPlan(tuple(steps), tuple(programs.values()))
+    if len(plan.text().encode("utf-8", "replace")) > LARGEST_PLAN:
+        # The steps of the scenario alone would fit.
+        raise _too_large(str(scenario.path), "leave out some of the sysctls and layers, or shorten the steps")
+    return plan
 
 
 def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFile]) -> Iterable[RenderedStep]:
@@ -123,12 +128,14 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
             # Counted step by step: a thousand repeats of a long text would fill memory.
             size += len(rendered.text().encode("utf-8", "replace")) + 1
             if size > LARGEST_PLAN:
-                raise UsageError(
-                    f"the plan is larger than the {LARGEST_PLAN >> 10} KiB that the agent holds",
-                    where=where,
-                    remedy="shorten what the step renders to, or repeat it less often",
-                )
+                raise _too_large(where, "shorten what the step renders to, or repeat it less often")
             yield rendered
+
+
+def _too_large(where: str, remedy: str) -> UsageError:
+    return UsageError(
+        f"the plan is larger than the {LARGEST_PLAN + 2 >> 10} KiB that the agent holds", where=where, remedy=remedy
+    )
 
 
 def _refuse_overridden(scenario: Scenario, settings: Settings, steps: list[RenderedStep]) -> None:

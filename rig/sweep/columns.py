@@ -32,8 +32,9 @@ bool, or string; null where an explicit point does not set it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from rig.scenario.load import Scenario
@@ -41,10 +42,12 @@ from rig.sweep.axes import SweepPlan
 from rig.sweep.row import Row
 from rig.units import parse_size
 
-__all__ = ["Column", "ColumnType", "agreement", "columns_of"]
+__all__ = ["Column", "ColumnType", "agreement", "columns_of", "groups_of"]
 
 ColumnType = Literal["int32", "int64", "double", "bool", "string", "map(string, string)", "map(string, double)"]
 SIZES = ("memory", "swap", "zram", "disk")
+GROUP = 256
+"""Rows that are in memory at once when columns are written: with their claims, 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,22 @@ def agreement(rows: Sequence[Row]) -> dict[int, tuple[str, float]]:
         verdict, count = Counter(each).most_common(1)[0]
         found[point] = (verdict, count / len(each))
     return found
+
+
+def groups_of(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield the rows in groups of GROUP or some more, for a point is whole in its group; at least one, if an empty one.
+
+    rows: sorted by point.
+    """
+    group: list[Row] = []
+    began = False
+    for _, runs in groupby(rows, key=lambda row: row.point):
+        group += runs
+        if len(group) >= GROUP:
+            yield group
+            group, began = [], True
+    if group or not began:
+        yield group
 
 
 def columns_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> list[Column]:

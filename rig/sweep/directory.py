@@ -7,7 +7,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from rig.errors import RigError, UsageError
 from rig.run.directory import SWEEPS, new_run_id, runs_directory
 from rig.seal import seal, seal_is_broken
 from rig.sweep.axes import Axis, SweepPlan
-from rig.sweep.row import Row, read_rows
+from rig.sweep.journal import read_rows
+from rig.sweep.row import Row
 from rig.whole_file import sync_directory, write_whole
 
 __all__ = [
@@ -68,7 +69,7 @@ class SweepDirectory:
         """Whether it is a threshold search. Of one that an earlier rig made, only frontier.json may say so."""
         return self.plan.searched or (self.path / FRONTIER).exists()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> Sequence[Row]:
         """Return the rows of the finished runs, by point and repeat."""
         return read_rows(self.journal)
 

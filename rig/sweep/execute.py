@@ -12,8 +12,9 @@ from rig.scenario.load import Scenario, find_scenario, load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import SweepPlan
 from rig.sweep.directory import SweepDirectory
-from rig.sweep.row import Row, append_row
-from rig.sweep.table import table_of, write_table
+from rig.sweep.journal import append_row
+from rig.sweep.row import Row
+from rig.sweep.table import tables_of, write_table
 from rig.sweep.task import PointTask
 
 __all__ = ["Executor", "Outcome", "execute_sweep", "tasks_of"]
@@ -33,7 +34,7 @@ class Outcome:
     fresh: number of rows that this call added.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     fresh: int
 
 
@@ -97,5 +98,5 @@ async def execute_sweep(
                 ended(row)
         finally:
             rows = sweep.rows()
-            write_table(table_of(sweep.plan, scenario, rows), sweep.table)
+            write_table(tables_of(sweep.plan, scenario, rows), sweep.table)
     return Outcome(rows, fresh)

@@ -1,23 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Represent one run of a sweep as a row, and keep rows in an append-only journal."""
+"""Represent one run of a sweep as a row."""
 
 from __future__ import annotations
-
-import json
-import logging
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from rig.errors import RigError
 from rig.run.document import Claimed, Run, Verdict
-from rig.seal import seal, seal_is_broken
-from rig.whole_file import append_line
 
-__all__ = ["Row", "append_row", "read_rows", "row_of_error", "row_of_run"]
-
-
-logger = logging.getLogger(__name__)
+__all__ = ["Row", "row_of_error", "row_of_run"]
 
 
 class Row(BaseModel):
@@ -108,36 +99,3 @@ def row_of_run(run: Run, point: int, repeat: int, settings: dict[str, str], work
 def row_of_error(error: RigError, point: int, repeat: int, settings: dict[str, str], worker: str = "") -> Row:
     """Return the row of a run that did not start: settings that exclude each other, a kernel that cannot be fetched."""
     return Row(point=point, repeat=repeat, settings=settings, verdict="error", reason=str(error), worker=worker)
-
-
-def append_row(path: Path, row: Row) -> None:
-    """Append a row to the journal and sync it, so that it survives SIGKILL and a crash of the host."""
-    append_line(path, seal(row.model_dump_json()).encode())
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Return the journal's rows, sorted by point and repeat; of two rows for one run the first counts.
-
-    A damaged line is left out and logged: the sweep does its run again. An incomplete last line, which a kill leaves
-    behind, is left out silently.
-    """
-    rows: dict[tuple[int, int], Row] = {}
-    try:
-        *lines, rest = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    for number, line in enumerate([*lines, rest] if _parse(rest) else lines, 1):
-        row = _parse(line)
-        if row is not None:
-            rows.setdefault((row.point, row.repeat), row)
-        else:
-            logger.warning("%s:%d is damaged and left out; `rig sweep --resume` does its run again", path, number)
-    return [rows[key] for key in sorted(rows)]
-
-
-def _parse(line: bytes) -> Row | None:
-    """Return the row of a line, or None for a line that is not a row, or not what its seal says."""
-    try:
-        return None if seal_is_broken(line) else Row.model_validate(json.loads(line))
-    except (ValueError, RecursionError):
-        return None

@@ -12,6 +12,8 @@ __all__ = ["LONGEST_LINE", "RecordReader", "read_records"]
 
 LONGEST_LINE = 64 << 10
 """Bytes of the longest valid record (docs/reference/agent-protocol.md)."""
+LINE_BYTES = 4096
+"""What the agent keeps of a line that a program prints (guest/agent/agent.h)."""
 MOST_PROBLEMS = 100
 SHOWN = 120
 
@@ -31,6 +33,7 @@ class RecordReader:
         self._next = 0
         self._gaps = 0
         self._left_out = 0
+        self._cut_lines = 0
         self._dropped = 0
 
     def feed(self, chunk: bytes) -> list[Record]:
@@ -55,6 +58,7 @@ class RecordReader:
             items=tuple(self._items),
             lost=max(self._gaps, self._dropped),
             left_out=self._left_out,
+            cut_lines=self._cut_lines,
             bad_lines=self._bad,
             problems=tuple(self._problems),
             cut=bool(self._rest) or self._skipping,
@@ -85,6 +89,7 @@ class RecordReader:
             self._gaps += gap + 1 - lines
             return None
         self._gaps += gap
+        self._cut_lines += len(line) > LINE_BYTES and _fills(record)
         dropped = record.get("dropped")
         if isinstance(dropped, int) and not isinstance(dropped, bool):
             self._dropped = max(self._dropped, dropped)  # the agent reports a running total
@@ -96,6 +101,17 @@ class RecordReader:
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(f"{what}: {line[:SHOWN].decode('utf-8', errors='replace')!r}")
         return None
+
+
+def _fills(record: Record) -> bool:
+    """Return whether a record has as much of a program's line as the agent keeps.
+
+    With `open` the rest of the line is in the next record. The agent writes U+FFFD for each byte that is not UTF-8.
+    """
+    text = record.get("text")
+    if record["ev"] != "line" or record.get("open") is True or not isinstance(text, str):
+        return False
+    return len(text.encode(errors="replace")) - 2 * text.count("\ufffd") >= LINE_BYTES
 
 
 def read_records(source: bytes | Path | Iterable[bytes]) -> Records:

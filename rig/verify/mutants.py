@@ -21,11 +21,11 @@ from rig.image.guestcode import build_guest_code
 from rig.image.programs import run_program
 from rig.image.store import Store
 from rig.run.directory import new_run_id, runs_directory
-from rig.verify.check import Facts, judge_check, parse_release
+from rig.verify.check import Check, Facts, judge_check, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import PROGRAM, Lab, Task, measure
 
-__all__ = ["Kept", "Mutant", "judge_mutant", "list_conditions", "main", "run_mutants"]
+__all__ = ["Kept", "Mutant", "find_untested", "judge_mutant", "list_conditions", "main", "run_mutants"]
 
 AT_ONCE = 48
 """How many mutants are measured before they are reported and kept: what an interruption may cost."""
@@ -88,12 +88,30 @@ def judge_mutant(task: Task, facts: Facts) -> Mutant:
     return Mutant(task.title, caught, f"{result.status}: {result.why}" if caught else f"the check is {result.status}")
 
 
+def find_untested(check: Check, measured: Sequence[Facts]) -> list[Mutant]:
+    """Return an entry, not caught, for each fact that a check requires (`given`) and that no mutant of it changed.
+
+    Nothing shows that such a fact is read back from the kernel and that the check depends on it.
+    measured: the facts of all mutants of the check.
+    """
+    changed = {
+        name
+        for name, required in check.given.items()
+        for facts in measured
+        if facts.values.get(name, str(required)) != str(required)
+    }
+    return [
+        Mutant(check.name, caught=False, why=f"no mutant changes {name}") for name in check.given if name not in changed
+    ]
+
+
 async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | None = None) -> list[Mutant]:
     """Run the mutants of these checks on a kernel, and print the outcome of each.
 
     kept: a file of mutants that earlier calls caught; those of this kernel are not run. The mutants that are caught now
         are added.
-    Return the mutants that were run. Raises RigError for checks without conditions, which have no mutants.
+    Return the mutants that were run, and those that are missing: see find_untested(), which is asked for each check
+    whose mutants were all run now. Raises RigError for checks without conditions, which have no mutants.
     """
     store = Store()
     program = (await asyncio.to_thread(build_guest_code, store)).programs[PROGRAM]
@@ -102,19 +120,32 @@ async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | Non
     caught = Kept(kept, parts.kernel.spec)
     tasks = [task for task in _tasks_of(program, names) if task.title not in caught.titles]
     mutants: list[Mutant] = []
+    found: dict[str, list[Facts]] = {}
     for first in range(0, len(tasks), AT_ONCE):
         some = tasks[first : first + AT_ONCE]
         lab = Lab(store, parts, runs_directory() / "verify" / new_run_id(), Capacity(None))
         measured = await measure(lab, some)
         judged = [judge_mutant(task, Facts(measured[task.title], release)) for task in some]
+        for task in some:
+            found.setdefault(task.check.name, []).append(Facts(measured[task.title], release))
         for mutant in judged:
             print(f"{'caught  ' if mutant.caught else 'SURVIVED'} {mutant.title}: {mutant.why}", flush=True)
         caught.add(judged)
         mutants += judged
+    known = catalogue()
+    untested = [
+        missing
+        for name, facts in found.items()
+        if not any(title.startswith(f"{name}~") for title in caught.titles)
+        for missing in find_untested(known[name], facts)
+    ]
+    for missing in untested:
+        print(f"UNTESTED {missing.title}: {missing.why}", flush=True)
     survived = sum(not mutant.caught for mutant in mutants)
     before = f", {len(caught.titles)} were caught before" if caught.titles else ""
-    print(f"{parts.kernel.spec}: {len(mutants)} mutants, {survived} survived{before}", flush=True)
-    return mutants
+    lacking = f", {len(untested)} are missing" if untested else ""
+    print(f"{parts.kernel.spec}: {len(mutants)} mutants, {survived} survived{lacking}{before}", flush=True)
+    return mutants + untested
 
 
 def _tasks_of(program: Path, names: Sequence[str]) -> list[Task]:

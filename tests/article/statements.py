@@ -56,6 +56,7 @@ STATEMENTS = (
         _proofs(
             "fork-returns-twice/clone-thread two-threads", "fork-returns-twice/clone-newpid one-in-its-namespace",
         ),
+        "2.4.0 (CLONE_THREAD) and 2.6.24 (CLONE_NEWPID)",
     ),
     Statement(
         "The child has an address space and resources of its own.", "in part",
@@ -99,7 +100,7 @@ STATEMENTS = (
     ),
     Statement(
         "All mappings become read-only.", "in part",
-        "Private ones do. A shared mapping stays writable, and its page tables are not even copied.",
+        "Private ones do. A shared mapping stays writable, and its page tables are not even copied (commit d992895ba2b2, of 2005).",
         _proofs("memory-is-copied/shared shared-is-not-mapped-yet", "memory-is-copied/shared after-the-write"),
     ),
     Statement(
@@ -132,6 +133,7 @@ STATEMENTS = (
             "fork-fails/default refused-for-processes", "fork-fails/pids cgroup-counted-it",
             "fork-fails/pid-max pids-ran-out", "fork-fails/threads-max threads-ran-out",
         ),
+        "4.3 (pids.max, commit 49b786ea146f)",
     ),
     Statement(
         "fork fails when memory is out.", "in part",
@@ -150,10 +152,13 @@ STATEMENTS = (
     Statement(
         "fork fails when the parent has more than half of memory.", "no longer",
         "Under vm.overcommit_memory=0 a mapping is refused only if it is larger than all memory and swap. No older kernel"
-        " was run. Linux 4.19.304 was built from its source with GCC 12 (rig kernel build tree:DIR) and boots up to rig's"
+        " was run; two ways to one were tried. Linux 4.19.304 was built from its source with GCC 12 (rig kernel build tree:DIR) and boots up to rig's"
         " agent, which finds no root filesystem. The likely cause: root and payload are NVDIMMs in one section of 128 MB,"
         " and kernel/memremap.c before 5.3 maps one device a section (commit ba72b4c8cf60, sub-section hotplug). Behind"
-        " that, the agent follows processes with pidfd_open, of 5.3 too.",
+        " that, the agent follows processes with pidfd_open, of 5.3 too. The second way was Debian's archive: bullseye is the"
+        " oldest suite that its mirrors still serve, and its oldest linux is 5.10.13; buster, which had 4.19, is answered"
+        " with 404, packages and sources alike. bullseye's GCC 9 and 10 can be had as an older toolchain, but it was not"
+        " the compiler that stood in the way.",
         _proofs("fork-fails/half half-of-memory"), "5.2 (commit 8c7829b04c52)",
     ),
     Statement(
@@ -181,6 +186,7 @@ STATEMENTS = (
             "overcommit-oops/default copied-what-was-left", "overcommit-oops/default page-fault-at-the-root",
             "overcommit-oops/panic kernel-panicked",
         ),
+        "5.8 (asm_exc_page_fault(), commit 91eeafea1e4b)",
     ),
     Statement(
         "Descriptors are shared: position, flags, permissions. One reads 29 characters, the other the next 29.", "in part",
@@ -209,7 +215,7 @@ STATEMENTS = (
             "prefault/default protected", "prefault/read !protected", "prefault/mlock writing-cost-nothing",
             "prefault/populate writing-cost-nothing", "prefault/map-populate !protected",
         ),
-        "5.14 (MADV_POPULATE_WRITE)",
+        "2.6.23 (MAP_POPULATE of private mappings) and 5.14 (MADV_POPULATE_WRITE)",
     ),
     Statement(
         "Five tasks and a main process that starts anew whichever ends: six processes.", "so",

@@ -211,7 +211,7 @@ def test_doctor_says_what_runs_and_builds_take_by_kind(places: Path, monkeypatch
 
     saw = {finding.what: finding.saw for finding in doctor.examine()}
 
-    assert saw["runs use"] == "sweeps 4.0 MB, recordings 2.0 MB, runs 1.0 MB"
+    assert saw["runs use"] == "7.0 MB of at most 10G: sweeps 4.0 MB, recordings 2.0 MB, runs 1.0 MB"
     assert saw["builds"].splitlines() == [
         f"{store.root}/build 3.0 MB; rig kernel rm --all removes it",
         f"{store.root}/buildroot 5.0 MB; remove it by hand: Buildroot's output, downloads and ccache",

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.article.host import parse, percentiles
+from tests.article.host import HOST_FILE, judge_cost, parse, percentiles
 from tests.article.statements import STATEMENTS, Statement
 from tests.article.write import ARTICLE, article, claimed
 
@@ -23,6 +25,17 @@ def test_what_changed_with_a_kernel_says_with_which() -> None:
 
 def test_document_is_current() -> None:
     assert ARTICLE.read_text() == article(), "make docs"
+
+
+def test_cost_on_the_host_is_judged_and_can_fail() -> None:
+    passes = json.loads(HOST_FILE.read_text())["passes"]
+
+    assert len(passes) == 2
+    for each in passes:
+        assert judge_cost(each["first"], each["second"])
+        assert not judge_cost(each["second"], each["second"])
+        # A tenth of the pages that cost no more than a second write are too many.
+        assert not judge_cost([each["second"][1], *each["first"][1:]], each["second"])
 
 
 def test_output_of_the_cost_program_is_read() -> None:

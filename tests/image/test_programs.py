@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.errors import RigError
+from rig.deadline_scale import set_deadline_scale
+from rig.errors import RigError, UsageError
 from rig.image.hosttools import run_tool
 from rig.image.programs import run_program, started_program
 
@@ -82,6 +83,44 @@ def test_input_is_given_and_output_comes_back() -> None:
     done = run_program(["cat"], input=b"a text")
 
     assert (done.returncode, done.stdout) == (0, b"a text")
+
+
+def test_program_that_does_not_end_is_ended_at_its_scaled_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_deadline_scale(None)
+    monkeypatch.setenv("RIG_TIMEOUT_SCALE", "0.1")
+
+    with pytest.raises(RigError, match=r"sh was ended: it was not done within 0.05 s .*RIG_TIMEOUT_SCALE=3") as caught:
+        run_tool(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 100 & wait"], what="the work", deadline=0.5)
+
+    assert caught.value.where.startswith("/")
+    assert not (tmp_path / "pid").exists() or _gone(_pid_in(tmp_path / "pid"))
+
+
+def test_program_that_hangs_while_it_is_read_is_the_error_and_not_its_cut_output() -> None:
+    with (  # noqa: PT012 # the block meets the end of the output
+        pytest.raises(RigError, match="sh was ended"),
+        started_program(["sh", "-c", "echo half; exec sleep 100"], deadline=0.1) as program,
+    ):
+        assert program.stdout is not None
+        program.stdout.read()
+        raise ValueError("it is cut short")
+
+
+def test_program_whose_output_is_not_read_to_its_end_is_not_waited_for() -> None:
+    with started_program(["yes"]) as program:
+        assert program.stdout is not None
+        program.stdout.read(10)
+
+
+@pytest.mark.parametrize("factor", ["often", "0", "nan", "1000"])
+def test_factor_of_deadlines_that_is_none_is_a_usage_error(factor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_deadline_scale(None)
+    monkeypatch.setenv("RIG_TIMEOUT_SCALE", factor)
+
+    with pytest.raises(UsageError, match=f"RIG_TIMEOUT_SCALE: '{factor}' is not a factor"):
+        run_program(["true"])
 
 
 def test_programs_in_threads_end_when_rig_is_ended(tmp_path: Path) -> None:

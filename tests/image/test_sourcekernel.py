@@ -41,6 +41,20 @@ $(O)/%.o: $(CURDIR)/%.c
 MERGE = 'shift; [ "$1" = -O ] && out=$2 && shift 2; into=$1; shift; cat "$@" >> $into\n'
 
 
+def test_unpacked_source_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut left a tree of empty files under the name that the next build takes as it is."""
+    target = tmp_path / "source"
+    (tmp_path / "work/deb/usr/src").mkdir(parents=True)
+    (tmp_path / "work/deb/usr/src/linux-source-6.1.tar.xz").write_text("")
+    called: list[tuple[str, bool]] = []
+    monkeypatch.setattr(sourcekernel, "run_tool", lambda argv, what: called.append((argv[0], target.exists())))
+    monkeypatch.setattr(sourcekernel, "sync_directory", lambda path: called.append((path.name, target.exists())))
+
+    sourcekernel._unpack_source(tmp_path / "x.deb", tmp_path / "work", target)
+
+    assert called == [("dpkg-deb", False), ("tar", False), ("sync", False), (tmp_path.name, True)]
+
+
 def _git(tree: Path, *words: str) -> None:
     identity = ("-c", "user.name=made", "-c", "user.email=made@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", "-C", str(tree), *identity, *words], check=True, capture_output=True)

@@ -18,6 +18,7 @@ from rig.experiment.stops import watch_stops
 from rig.machine import qmp
 from rig.machine.branch_point import _stopped
 from rig.machine.qmp import Monitor
+from rig.replay.replay import Bounds, _to_its_end
 
 
 class Client:
@@ -120,6 +121,23 @@ def test_guest_whose_recording_grows_too_large_is_ended(
         # A run's reason has this text alone.
         assert "recording has more than 4" in execution.stopped.what
         assert "run it with --no-record" in execution.stopped.what
+
+
+@pytest.mark.parametrize(
+    ("events", "problem"),
+    [
+        (("STOP",), "QEMU stopped the guest: internal-error: KVM internal error. Suberror: 1"),
+        (("GUEST_PANICKED", "STOP"), ""),
+    ],
+)
+def test_replay_whose_guest_qemu_stopped_ends_at_once_and_qemu_is_quoted(events: tuple[str, ...], problem: str) -> None:
+    session = cast("Any", Session(Client({"query-status": {"status": "internal-error"}}, events)))
+    words = "a warning\nKVM internal error. Suberror: 1\n"
+    session.process = SimpleNamespace(wait=lambda: asyncio.Event().wait(), words=lambda: words)
+
+    found = asyncio.run(asyncio.wait_for(_to_its_end(session, asyncio.Event(), Bounds(100, 50)), 20))
+
+    assert found == problem
 
 
 def test_stop_that_rig_asked_for_is_no_failure() -> None:

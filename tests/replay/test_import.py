@@ -18,8 +18,11 @@ from rig.errors import RigError
 from rig.image.digest import digest_text
 from rig.image.store import Store
 from rig.machine.identity import key_of
+from rig.machine.recording import LARGEST_RECORDING
+from rig.replay import bundle_format
 from rig.replay.export_bundle import export_run
 from rig.replay.import_bundle import Imported, import_run
+from rig.replay.tar_reader import BadArchive
 from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
 from tests.image.bad_keys import BAD_KEYS
@@ -351,6 +354,37 @@ def _little_room() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))
     # Room for the expansion that an import always allows, and no more.
     resource.setrlimit(resource.RLIMIT_FSIZE, (300 << 20, 300 << 20))
+
+
+def test_recording_as_large_as_a_run_may_have_is_taken_however_well_it_compresses(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size is a run's, and that of its archive says nothing: with smaller bounds of both, to be cheap."""
+    monkeypatch.setattr(bundle_format, "FREE_EXPANSION", 64 << 10)
+    monkeypatch.setattr(bundle_format, "MOST_EXPANSION", 1)
+    monkeypatch.setattr(bundle_format, "LARGEST_RECORDING", 2 << 20)
+    monkeypatch.setattr(bundle_format, "OVERSHOOT", 4096)
+    made = MadeArchive(run=run_json(recording={"reason": "asked for"}))
+    made.files["run/recording/replay.bin"] = (b"the same line\n" * (1 << 18))[: 2 << 20] + bytes(64 << 20)
+
+    imported = home.take(made.pack(tmp_path / "x"))
+
+    found = imported.directory / "recording" / "replay.bin"
+    assert found.stat().st_size == 66 << 20
+    assert found.stat().st_blocks * 512 < 3 << 20
+
+    made.files["run/recording/replay.bin"] = b"A" * ((2 << 20) + 4097)
+    with pytest.raises(RigError, match="far more than a run can"):
+        home.take(made.pack(tmp_path / "y"))
+
+
+def test_bound_of_a_recording_is_that_of_a_run_and_not_of_the_archive() -> None:
+    budget = bundle_format.Budget(packed=1)
+
+    budget.write("run/recording/replay.bin", LARGEST_RECORDING)
+
+    with pytest.raises(BadArchive, match="far more than a run can"):
+        budget.write("run/console.log", LARGEST_RECORDING)
 
 
 def test_holes_of_an_archive_stay_holes(home: Home, tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_stall_is_told_with_who_waited_why_and_what_showed_it() -> None:
     assert "(shown by PSI of I/O)" in text
 
 
+def test_lines_that_the_agent_cut_are_said() -> None:
+    run = run_of(Made())
+
+    assert "are cut" not in printed(run)
+    cut = run.model_copy(update={"heard": run.heard.model_copy(update={"cut_lines": 3})})
+    assert "3 lines that programs printed are cut at 4,096 bytes" in printed(cut)
+
+
 def test_exactly_one_frame_is_marked_as_the_page_fault() -> None:
     assert printed(run_of(Made())).count("→") == 1
 

@@ -23,7 +23,8 @@ from rig.run.verdict import Verdict
 from rig.seal import seal
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep, write_plan
-from rig.sweep.row import Row, append_row
+from rig.sweep.journal import append_row
+from rig.sweep.row import Row
 from tests.replay.made_archive import digest
 from tests.run.test_damage import called
 

@@ -156,6 +156,44 @@ def test_role_of_two_processes_cannot_be_judged(tmp_path: Path, function: str) -
     assert claim.reason == "'worker' is 2 processes: worker (8), worker (9)"
 
 
+TOO_MANY = b"""\
+{"n": 1, "t": 2, "ev": "sample", "label": "x", "procs": [{"program": "p", "comm": "p", "pid": 8}], "procs_left_out": 91}
+{"n": 2, "t": 2, "ev": "tree", "label": "y", "procs": [{"program": "p", "comm": "p", "pid": 8}], "procs_left_out": 91}
+"""
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "len(procs('p', 'x')) == 1",
+        "proc('p', 'x').pid == 8",
+        "len(history('p')) == 1",
+        "len(pids()) == 1",
+        "role_of(500) == ''",
+        "len(sample('x').procs) == 1",
+        "len(samples[0].procs) == 1",
+        "len(look('y').procs) == 1",
+        "len(looks[0].procs) == 1",
+    ],
+)
+def test_claim_over_processes_of_which_some_were_not_watched_makes_the_run_invalid(tmp_path: Path, expr: str) -> None:
+    end = END.replace(b'"n": 2', b'"n": 3')
+
+    found = judged(tmp_path, f'[[claims]]\nid = "c"\ntext = "t"\nexpr = "{expr}"\n', TOO_MANY, end)
+
+    assert found.verdict == "invalid"
+    assert "leaves out 91 processes: the agent watches 128 at once" in found.reason
+
+
+def test_claim_that_needs_no_process_is_judged_where_some_were_not_watched(tmp_path: Path) -> None:
+    end = END.replace(b'"n": 2', b'"n": 3')
+    expr = "sample('x').label == 'x' and role_of(8) == 'p' and pid('p') == 8"
+
+    found = judged(tmp_path, f'[[claims]]\nid = "c"\ntext = "t"\nexpr = "{expr}"\n', TOO_MANY, end)
+
+    assert found.verdict == "reproduced"
+
+
 def test_oom_of_which_the_scenario_does_not_speak_is_said_as_such(tmp_path: Path) -> None:
     text = '[[claims]]\nid = "c"\ntext = "t"\nexpr = "has_sample(\'x\') and sample(\'y\').t > 0"\n'
     made = judged(tmp_path, text, console=OOM)

@@ -105,6 +105,23 @@ def test_plan_that_would_fill_memory_is_refused_with_its_step(step: str, refused
     assert len(raised.value.what) < 200
 
 
+@pytest.mark.parametrize(("last", "sets", "fits"), [(11037, (), True), (11038, (), False), (11037, ("vm.x=1",), False)])
+def test_plan_with_all_its_steps_is_as_large_as_the_agent_takes(
+    last: int, sets: tuple[str, ...], fits: bool, tmp_path: Path
+) -> None:
+    """The agent refuses a plan of 131,071 bytes: three lines with 11 bytes of their own, and a sysctl of the caller."""
+    steps = ", ".join(f"""{{ do = "mark", name = "{{{{ 'x' * {size} }}}}" }}""" for size in (60000, 60000, last))
+    scenario = load_scenario(own_scenario(tmp_path, "", steps))
+    settings = parse_settings(scenario, sets)
+
+    if fits:
+        assert len(render_plan(scenario, settings).text()) == 131070
+        return
+    with pytest.raises(UsageError, match="larger than the 128 KiB") as raised:
+        render_plan(scenario, settings)
+    assert raised.value.remedy
+
+
 def test_python_program_is_run_by_the_guests_python() -> None:
     rendered = plan("language=python")
 

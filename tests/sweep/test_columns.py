@@ -17,7 +17,7 @@ from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, new_sweep
 from rig.sweep.frame import results_frame
-from rig.sweep.row import append_row
+from rig.sweep.journal import append_row
 from rig.sweep.table import table_of
 from tests.sweep import made
 

@@ -24,8 +24,9 @@ from rig.scenario.load import load_scenario
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import execute_sweep
+from rig.sweep.journal import append_row, read_rows
 from rig.sweep.local import LocalExecutor
-from rig.sweep.row import Row, append_row, read_rows
+from rig.sweep.row import Row
 from rig.sweep.table import query, read_table, table_of, write_table
 from rig.sweep.task import PointTask
 from tests.sweep import made
@@ -162,7 +163,7 @@ def test_query_reads_no_file_of_the_host(sweep: SweepDirectory) -> None:
 
 def test_results_of_an_older_schema_are_refused_with_the_remedy(sweep: SweepDirectory, tmp_path: Path) -> None:
     table = table_of(sweep.plan, load_scenario(sweep.plan.scenario), [made.row()])
-    write_table(table.replace_schema_metadata({b"rig.sweep.schema": b"0"}), tmp_path / "old.parquet")
+    write_table([table.replace_schema_metadata({b"rig.sweep.schema": b"0"})], tmp_path / "old.parquet")
 
     with pytest.raises(RigError, match="schema version 0") as caught:
         read_table(tmp_path / "old.parquet")

@@ -26,7 +26,8 @@ from rig.sweep.frontier.keep import keep_frontier, open_frontier
 from rig.sweep.frontier.predict import predict
 from rig.sweep.frontier.scale import parse_scale
 from rig.sweep.frontier.search import Edge, Found, find_edges
-from rig.sweep.row import Row, append_row
+from rig.sweep.journal import append_row
+from rig.sweep.row import Row
 from tests.sweep import made
 
 MB = 1 << 20

@@ -90,6 +90,24 @@ def test_line_that_is_no_record_is_counted_and_kept_as_a_problem(bad: bytes) -> 
     assert not records.complete
 
 
+def printed(number: int, text: str, **more: object) -> bytes:
+    return json.dumps({"n": number, "t": 1.0, "ev": "line", "text": text, **more}, ensure_ascii=False).encode() + b"\n"
+
+
+def test_lines_of_programs_that_the_agent_cut_are_counted() -> None:
+    records = read_records(
+        printed(0, "x" * 4096)
+        + printed(1, "ü" * 2048)
+        + printed(2, "x" * 4095)
+        + printed(3, "\ufffd" * 4095)  # of 4,095 bytes that are not UTF-8
+        + printed(4, "x" * 4096, open=True)
+        + printed(5, "\\" * 2100)
+        + b'{"n": 6, "t": 1.0, "ev": "line", "text": ' + b"7" * 5000 + b"}\n"
+    )  # fmt: skip
+
+    assert (records.cut_lines, records.lost) == (2, 0)
+
+
 def test_line_without_an_end_does_not_fill_memory() -> None:
     reader = RecordReader()
     for _ in range(100):

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,45 @@ def test_output_of_another_machine_is_judged_by_its_kernel() -> None:
 def test_text_that_is_no_output_of_the_program_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="not the output"):
         judge_output("hello\n", [BRK])
+
+
+SURE = [CHECKS[name] for name in ("rlimit-as", "rlimit-data", "adj-inherited", "adj-shared")]
+"""Checks whose numbers no other process of the machine can change."""
+
+
+def test_real_program_passes_on_this_machine_and_leaves_the_harmful_out(build: Path) -> None:
+    verified = verify_host(build / "programs" / "verify", [*SURE, BRK, LARGEST])
+
+    status = {result.check.name: result.status for result in verified.results}
+    assert [status[check.name] for check in SURE] == ["pass"] * 4
+    assert verified.results[-1].why.startswith("left out")
+    # Others allocate meanwhile, so the charge may be off, but what brk itself did is not.
+    assert status["brk"] in ("pass", "fail")
+    assert verified.results[-2].numbers["grown"] == "8192"
+
+
+def test_output_of_the_real_program_is_judged_as_on_the_machine_itself(build: Path) -> None:
+    names = [check.name for check in SURE]
+    called = subprocess.run(
+        [build / "programs" / "verify", "--host", *names], capture_output=True, text=True, check=True
+    )
+
+    verified = judge_output(called.stdout, SURE)
+
+    assert verified.release == platform.release()
+    assert [result.status for result in verified.results] == ["pass"] * 4
+    broken = called.stdout.replace("own=400", "own=100")
+    assert [result.status for result in judge_output(broken, SURE).results] == ["pass", "pass", "pass", "fail"]
+
+
+def test_kernel_without_the_counter_of_charges_has_checks_that_do_not_apply() -> None:
+    # As gVisor: its /proc/meminfo has no Committed_AS.
+    output = "kernel 4.4.0\ncheck brk na=no-Committed_AS-in-meminfo\ncheck adj-shared other=400 own=400\n"
+
+    brk, shared = judge_output(output, [BRK, CHECKS["adj-shared"]]).results
+
+    assert (brk.status, brk.why) == ("not-applicable", "the kernel reports no-Committed_AS-in-meminfo")
+    assert shared.status == "pass"
 
 
 def test_harmless_checks_are_read_from_the_program(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rig.verify import mutants
 from rig.verify.check import Facts
 from rig.verify.checks import catalogue
 from rig.verify.measure import Task
-from rig.verify.mutants import Kept, Mutant, judge_mutant, make_tasks
+from rig.verify.mutants import Kept, Mutant, find_untested, judge_mutant, make_tasks
 
 TASK = Task(catalogue()["dontneed"], "madvise")
 GOOD = {"mapped": "8192", "touched": "8192", "resident": "0", "charged": "8192", "control_unmapped": "0"}
@@ -41,6 +41,17 @@ def test_mutant_whose_condition_was_never_asked_for_is_not_caught() -> None:
 
 def test_mutant_that_does_not_apply_is_not_caught() -> None:
     assert not judge_mutant(TASK, Facts({"na": "ENOSYS"})).caught
+
+
+def test_required_fact_that_no_mutant_changes_is_named() -> None:
+    # Of `dontneed` two facts are required: touched=8192 and resident=0.
+    never_touched = Facts({**GOOD, "touched": "0"})
+    never_given_back = Facts({**GOOD, "resident": "8192"})
+
+    assert find_untested(TASK.check, [never_touched, never_given_back]) == []
+    assert [each.why for each in find_untested(TASK.check, [never_given_back])] == ["no mutant changes touched"]
+    # A mutant that did not report the fact shows nothing about it.
+    assert len(find_untested(TASK.check, [Facts({"broken": "139"})])) == 2
 
 
 def test_each_condition_of_a_check_is_a_mutant() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from rig.assets import assets
 from rig.verify.checks import MODULES, catalogue
+from rig.verify.facts import program_facts
 
 
 @pytest.fixture
@@ -39,6 +40,28 @@ def test_halves_of_a_check_are_in_modules_of_the_same_name(module: str) -> None:
 
 def test_every_check_has_a_condition_that_its_mutant_negates(program: Path) -> None:
     assert [name for name, conditions in listed(program).items() if not conditions] == []
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ("file-writable", "memfd_create-EMFILE"),
+        ("adj-inherited", "oom_score_adj-EMFILE"),
+        ("brk", "meminfo-EMFILE"),
+    ],
+)
+def test_call_that_fails_for_another_reason_than_a_lacking_feature_is_broken(
+    program: Path, check: str, reason: str
+) -> None:
+    # Three open files, which are the standard ones: each call that opens another is refused with EMFILE.
+    called = subprocess.run(
+        ["sh", "-c", 'ulimit -n 3; exec "$@"', "sh", program, "--host", check],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert program_facts(called.stdout.splitlines())[check] == {"broken": reason}
 
 
 def test_check_that_does_not_exist_is_a_usage_error(program: Path) -> None:

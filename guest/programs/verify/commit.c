@@ -15,14 +15,19 @@ static char *charge_of(long bytes, int prot, int flags)
 	return at;
 }
 
+static int private_or_shared(void)
+{
+	return condition("private") ? MAP_PRIVATE : MAP_SHARED;
+}
+
 static void readonly_free(void)
 {
-	charge_of(16 * MB, condition("readonly") ? PROT_READ : RW, ANON);
+	charge_of(16 * MB, condition("readonly") ? PROT_READ : RW, private_or_shared() | MAP_ANONYMOUS);
 }
 
 static void anon_charged(void)
 {
-	char *at = charge_of(16 * MB, condition("writable") ? RW : PROT_READ, ANON);
+	char *at = charge_of(16 * MB, condition("writable") ? RW : PROT_READ, private_or_shared() | MAP_ANONYMOUS);
 
 	tell("resident=%ld", resident(at, 16 * MB));
 }
@@ -30,7 +35,7 @@ static void anon_charged(void)
 static void shared_anon(void)
 {
 	/* The kernel charges a shared mapping even when it is read-only; a private read-only mapping is free. */
-	charge_of(16 * MB, PROT_READ, (condition("shared") ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS);
+	charge_of(16 * MB, condition("readonly") ? PROT_READ : RW, (condition("shared") ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS);
 }
 
 /* Map a sparse file of 256 kB: it has no page, so the file itself is charged nothing. */
@@ -40,8 +45,7 @@ static void file_mapping(int prot, int flags)
 	long before;
 	void *at;
 
-	if (fd < 0)
-		not_applicable(errno);
+	needs("memfd_create", fd < 0 ? errno : 0, ENOSYS);
 	if (ftruncate(fd, 256 * KB))
 		refused("ftruncate");
 	before = committed();
@@ -54,17 +58,17 @@ static void file_mapping(int prot, int flags)
 
 static void file_readonly(void)
 {
-	file_mapping(condition("readonly") ? PROT_READ : RW, MAP_PRIVATE);
+	file_mapping(condition("readonly") ? PROT_READ : RW, private_or_shared());
 }
 
 static void file_writable(void)
 {
-	file_mapping(condition("writable") ? RW : PROT_READ, MAP_PRIVATE);
+	file_mapping(condition("writable") ? RW : PROT_READ, private_or_shared());
 }
 
 static void file_shared(void)
 {
-	file_mapping(RW, condition("shared") ? MAP_SHARED : MAP_PRIVATE);
+	file_mapping(condition("writable") ? RW : PROT_READ, condition("shared") ? MAP_SHARED : MAP_PRIVATE);
 }
 
 static void mprotect_charges(bool write)
@@ -99,9 +103,15 @@ static void mprotect_untouched(void)
 
 static void noreserve(long mode)
 {
+	long before;
+
 	set_vm("overcommit_ratio", 80);
 	given_vm("overcommit_memory", mode, mode == 2 ? 0 : 2);
-	charge_of(16 * MB, RW, ANON | (condition("noreserve") ? MAP_NORESERVE : 0));
+	charge_of(16 * MB, condition("writable") ? RW : PROT_READ, ANON | (condition("noreserve") ? MAP_NORESERVE : 0));
+	/* The control: the same without the flag. */
+	before = committed();
+	map(16 * MB, RW, ANON);
+	tell("control_reserved=%ld", committed() - before);
 }
 
 static void noreserve_0(void)
@@ -117,16 +127,17 @@ static void noreserve_1(void)
 /* MAP_NORESERVE has no effect in mode 2, so a mapping in mode 0, where it has one, proves that the flag was given. */
 static void noreserve_2(void)
 {
+	const int flag = condition("noreserve") ? MAP_NORESERVE : 0;
 	long before, charged;
 
 	set_vm("overcommit_ratio", 80);
 	given_vm("overcommit_memory", 2, 0);
 	before = committed();
-	map(16 * MB, RW, ANON | MAP_NORESERVE);
+	map(16 * MB, RW, ANON | flag);
 	charged = committed() - before;
 	set_vm("overcommit_memory", 0);
 	before = committed();
-	map(16 * MB, RW, ANON | MAP_NORESERVE);
+	map(16 * MB, RW, ANON | flag);
 	tell("mapped=%ld charged=%ld control_mode0=%ld", 16 * KB, charged, committed() - before);
 }
 
@@ -174,6 +185,8 @@ static void stack_charges(void)
 	long after = condition("grow") ? deep() : committed();
 
 	tell("grown=%ld charged=%ld", number_in("/proc/self/status", "VmStk") - stack, after - before);
+	/* The control: the same call, for which the stack need not grow any more. */
+	tell("control_again=%ld", deep() - after);
 }
 
 static void munmap_returns(void)
@@ -196,6 +209,9 @@ static void map_fixed(void)
 	if (mmap(condition("over") ? at : NULL, 16 * MB, RW, ANON | (condition("over") ? MAP_FIXED : 0), -1, 0) == MAP_FAILED)
 		refused("mmap");
 	tell("charged=%ld", committed() - before);
+	/* The control: the same beside them. */
+	map(16 * MB, RW, ANON);
+	tell("control_beside=%ld", committed() - before);
 }
 
 static void exit_returns(void)
@@ -231,7 +247,8 @@ static void dontneed_keeps(void)
 	long before = committed(), touched, after;
 	char *at = map(8 * MB, RW, ANON);
 
-	touch(at, 8 * MB);
+	if (condition("touch"))
+		touch(at, 8 * MB);
 	touched = resident(at, 8 * MB);
 	if (condition("madvise") && madvise(at, 8 * MB, MADV_DONTNEED))
 		refused("madvise");
@@ -242,23 +259,23 @@ static void dontneed_keeps(void)
 }
 
 const struct check commit_checks[] = {
-	{ "anon-charged", anon_charged, "writable", true },
-	{ "readonly-free", readonly_free, "readonly", true },
-	{ "shared-anon", shared_anon, "shared", true },
-	{ "file-readonly-free", file_readonly, "readonly", true },
-	{ "file-writable", file_writable, "writable", true },
-	{ "file-shared-free", file_shared, "shared", true },
+	{ "anon-charged", anon_charged, "writable private", true },
+	{ "readonly-free", readonly_free, "readonly private", true },
+	{ "shared-anon", shared_anon, "readonly shared", true },
+	{ "file-readonly-free", file_readonly, "readonly private", true },
+	{ "file-writable", file_writable, "writable private", true },
+	{ "file-shared-free", file_shared, "writable shared", true },
 	{ "mprotect-touched", mprotect_touched, "mprotect touch", true },
 	{ "mprotect-untouched", mprotect_untouched, "mprotect untouched", true },
-	{ "noreserve-mode0", noreserve_0, "overcommit_memory noreserve", false },
-	{ "noreserve-mode1", noreserve_1, "overcommit_memory noreserve", false },
-	{ "noreserve-mode2", noreserve_2, "overcommit_memory", false },
+	{ "noreserve-mode0", noreserve_0, "overcommit_memory writable noreserve", false },
+	{ "noreserve-mode1", noreserve_1, "overcommit_memory writable noreserve", false },
+	{ "noreserve-mode2", noreserve_2, "overcommit_memory noreserve", false },
 	{ "mremap", mremap_charges, "writable", true },
 	{ "brk", brk_charges, "grow", true },
 	{ "stack", stack_charges, "grow", true },
 	{ "munmap", munmap_returns, "munmap", true },
 	{ "map-fixed", map_fixed, "over", true },
 	{ "exit", exit_returns, "exit", true },
-	{ "dontneed", dontneed_keeps, "madvise", true },
+	{ "dontneed", dontneed_keeps, "touch madvise", true },
 	{ 0 },
 };

@@ -60,12 +60,15 @@ bool listed(const char *words, const char *word)
 	return false;
 }
 
+bool declared(const char *name)
+{
+	return listed(running->conditions, name);
+}
+
 bool condition(const char *name)
 {
-	if (!listed(running->conditions, name)) {
-		tell("broken=condition-%s-is-not-declared", name);
-		_exit(EXIT_REFUSED);
-	}
+	if (!declared(name))
+		broken("condition-%s-is-not-declared", name);
 	if (!left_out || strcmp(left_out, name) != 0)
 		return true;
 	*was_left_out = true;
@@ -76,6 +79,26 @@ void not_applicable(int error)
 {
 	tell("na=%s", strerrorname_np(error));
 	_exit(0);
+}
+
+void broken(const char *format, ...)
+{
+	char text[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	tell("broken=%s", text);
+	_exit(0);
+}
+
+void needs(const char *what, int error, int lacking)
+{
+	if (error && error == lacking)
+		not_applicable(error);
+	if (error)
+		broken("%s-%s", what, strerrorname_np(error));
 }
 
 /* Write a mark to the kernel log: the host attributes the kernel's messages between two marks to the check. */
@@ -181,6 +204,12 @@ int main(int argc, char **argv)
 		refused("oom_score_adj");
 	if (!host && mlockall(MCL_CURRENT))
 		refused("mlockall");
+	/*
+	 * The thread of DAMON_STAT (mm/damon/stat.c, since 6.17) allocates every few milliseconds. In a full machine it is
+	 * then the one that calls the OOM killer, also where the request of the check calls nobody.
+	 */
+	if (!host)
+		spill("/sys/module/damon_stat/parameters/enabled", "N");
 	was_left_out = (volatile bool *)mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (was_left_out == MAP_FAILED)
 		refused("mmap");

@@ -91,6 +91,17 @@ static void take_more(void)
 	}
 }
 
+/* A check may declare the condition "adj.NAME": its mutant gives the holder of that name another oom_score_adj. */
+static int adj_of(const struct holder *holder)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "adj.%s", holder->name);
+	if (!declared(name) || condition(name))
+		return holder->adj;
+	return holder->adj ? 0 : 500;
+}
+
 __attribute__((noreturn))
 static void live(const struct holder *holder)
 {
@@ -98,7 +109,7 @@ static void live(const struct holder *holder)
 
 	take_role(holder->name);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(adj, sizeof(adj), "%d", holder->adj);
+	snprintf(adj, sizeof(adj), "%d", adj_of(holder));
 	if (spill("/proc/self/oom_score_adj", adj))
 		_exit(EXIT_REFUSED);
 	if (holder->group) {
@@ -138,10 +149,8 @@ pid_t start_holder(struct holder holder)
 		refused("fork");
 	follow(holder.name, pid);
 	while (board->ready == ready) {
-		if (waitpid(pid, NULL, WNOHANG) == pid) {
-			tell("broken=%s-ended-before-it-held-its-memory", holder.name);
-			_exit(EXIT_REFUSED);
-		}
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			broken("%s-ended-before-it-held-its-memory", holder.name);
 		sleep_for(1000000);
 	}
 	tell_holder(holder.name, pid);
@@ -203,10 +212,7 @@ void expect_no_kill(void)
 
 void press_sysrq_f(void)
 {
-	int err = spill("/proc/sysrq-trigger", "f");
-
-	if (err)
-		not_applicable(err);
+	needs("sysrq-trigger", spill("/proc/sysrq-trigger", "f"), ENOENT);
 	/* SysRq f kills from a work queue (moom_callback() of drivers/tty/sysrq.c), so the kill comes later. */
 	expect_no_kill();
 }
@@ -218,19 +224,17 @@ long half(void)
 
 void make_group(const char *path)
 {
+	needs("cgroup2", access("/sys/fs/cgroup/cgroup.controllers", F_OK) ? errno : 0, ENOENT);
 	if (mkdir(path, 0755) && errno != EEXIST)
-		not_applicable(errno);
+		broken("mkdir-of-a-cgroup-%s", strerrorname_np(errno));
 }
 
 void set_group(const char *path, const char *key, const char *value)
 {
 	char file[160], *text;
-	int err;
 
 	snprintf(file, sizeof(file), "%s/%s", path, key);
-	err = spill(file, value);
-	if (err)
-		not_applicable(err);
+	needs(key, spill(file, value), ENOENT);
 	text = slurp(file);
 	tell("%s=%.*s", key, (int)strcspn(text ?: "", "\n"), text ?: "");
 }

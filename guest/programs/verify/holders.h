@@ -13,7 +13,7 @@
 struct holder {
 	const char *name;	/* the comm that the kernel's report shows */
 	long bytes;		/* to hold; EAT: take more until told to stop */
-	int adj;		/* oom_score_adj */
+	int adj;		/* oom_score_adj; a check may declare it as the condition "adj.NAME" */
 	const char *group;	/* a cgroup's directory, or NULL */
 	int node;		/* allocate from this node only; ANY_NODE */
 	void (*also)(void);	/* called when the process holds its memory, before it waits; or NULL */
@@ -54,7 +54,7 @@ void wait_for_kill(void);
 /* The same for a check that expects no kill, or an immediate one: wait half a second. */
 void expect_no_kill(void);
 
-/* ---- with two nodes; conditions "cpuset" and "mempolicy" ---- */
+/* ---- with two nodes; conditions "cpuset", "elsewhere" and "mempolicy" ---- */
 
 /* A cgroup confined to the second node exhausts it, while a larger process holds memory of the first node. */
 void oom_of_cpuset(void);

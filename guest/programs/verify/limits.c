@@ -33,9 +33,23 @@ static void mode0_single(void)
 	tell("total=%ld swap=%ld largest=%ld errno=%d", total, swap, most, try_map((most + 4) * KB, RW, ANON));
 }
 
+static void mode0_swap(void)
+{
+	bool swap = condition("swap");
+
+	set_vm("overcommit_memory", 0);
+	swap_off();
+	tell("control_total=%ld control_largest=%ld", meminfo("MemTotal"), largest(4 * meminfo("MemTotal")));
+	if (swap)
+		swap_on();
+	mode0_single();
+	if (!swap)
+		swap_on();
+}
+
 static void mode0_sum(void)
 {
-	long total = meminfo("MemTotal"), before = committed(), each = total * 3 / 4 / 4 * 4;
+	long total = meminfo("MemTotal"), before = committed(), each = total * 3 / (condition("large") ? 4 : 8) / 4 * 4;
 	int first, second;
 
 	set_vm("overcommit_ratio", 100);
@@ -47,12 +61,12 @@ static void mode0_sum(void)
 
 static void mode1_any(void)
 {
-	long total = meminfo("MemTotal"), before = committed();
+	long total = meminfo("MemTotal"), before = committed(), asked = condition("large") ? 64 * total : total / 8 * 4;
 	int err;
 
 	given_vm("overcommit_memory", 1, 0);
-	err = try_map(64 * total * KB, RW, ANON);
-	tell("total=%ld asked=%ld errno=%d left=%ld", total, 64 * total, err, committed() - before);
+	err = try_map(asked * KB, RW, ANON);
+	tell("total=%ld asked=%ld errno=%d left=%ld", total, asked, err, committed() - before);
 }
 
 /* Set mode 2 with no reserve except the one that a check sets. */
@@ -83,7 +97,7 @@ static void mode2_sum(void)
 	strict();
 	before = committed();
 	limit = meminfo("CommitLimit");
-	half = (limit - before) * 6 / 10 / 4 * 4;
+	half = (limit - before) * (condition("large") ? 6 : 3) / 10 / 4 * 4;
 	first = mmap(NULL, (size_t)(half * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
 	second = try_map(half * KB, RW, ANON);
 	tell("limit=%ld committed=%ld each=%ld first=%d second=%d", limit, before, half, first, second);
@@ -152,8 +166,7 @@ static void limit_ratio(void)
 
 	tell("total=%ld swap=%ld", meminfo("MemTotal"), meminfo("SwapTotal"));
 	for (int i = 0; i < 5; i++) {
-		if (condition("ratio"))
-			set_vm("overcommit_ratio", ratios[i]);
+		set_vm("overcommit_ratio", ratios[i] + (condition("ratio") ? 0 : 1));
 		tell("ratio_%ld=%ld at_%ld=%ld", ratios[i], get_vm("overcommit_ratio"), ratios[i], meminfo("CommitLimit"));
 	}
 }
@@ -167,16 +180,34 @@ static void limit_kbytes(void)
 	tell_limit("overcommit_kbytes");
 }
 
+/* Set a sysctl of CommitLimit, and report the limit with swap and, as the control, without. */
+static void with_swap(const char *sysctl, long value, long otherwise)
+{
+	bool swap = condition("swap");
+
+	given_vm(sysctl, value, otherwise);
+	swap_off();
+	tell("control_limit=%ld", meminfo("CommitLimit"));
+	if (swap)
+		swap_on();
+	tell_limit(sysctl);
+	if (!swap)
+		swap_on();
+}
+
 static void limit_swap(void)
 {
-	if (condition("ratio"))
-		set_vm("overcommit_ratio", 37);
-	tell_limit("overcommit_ratio");
+	with_swap("overcommit_ratio", 37, 50);
+}
+
+static void limit_kbytes_swap(void)
+{
+	with_swap("overcommit_kbytes", 65536, 32768);
 }
 
 static void limit_hugetlb(void)
 {
-	set_vm("overcommit_ratio", 50);
+	set_vm("overcommit_ratio", condition("ratio") ? 50 : 37);
 	tell("control_limit=%ld", meminfo("CommitLimit"));
 	if (condition("pool"))
 		set_vm("nr_hugepages", 4);
@@ -291,23 +322,26 @@ static void percpu_slack(void)
 	}
 	tell("cpus=%ld total=%ld limit=%ld step=64 committed=%ld mappings=%ld", cpus, meminfo("MemTotal"), limit,
 	     committed(), number);
+	/* The control: one more of the same size is granted in mode 0. */
+	set_vm("overcommit_memory", 0);
+	tell("control_mode0=%d", try_map(16 * PAGE, RW, ANON));
 }
 
 const struct check limits_checks[] = {
 	{ "mode0-single", mode0_single, "overcommit_memory", false },
-	{ "mode0-swap", mode0_single, "overcommit_memory", false },
-	{ "mode0-sum", mode0_sum, "overcommit_memory", false },
-	{ "mode1-any", mode1_any, "overcommit_memory", false },
+	{ "mode0-swap", mode0_swap, "overcommit_memory swap", false },
+	{ "mode0-sum", mode0_sum, "overcommit_memory large", false },
+	{ "mode1-any", mode1_any, "overcommit_memory large", false },
 	{ "mode2-single", mode2_single, "overcommit_memory", false },
-	{ "mode2-sum", mode2_sum, "overcommit_memory", false },
+	{ "mode2-sum", mode2_sum, "overcommit_memory large", false },
 	{ "mode2-within", mode2_within, "overcommit_memory", false },
 	{ "mode-range", mode_range, "value", false },
 	{ "mode2-switch", mode2_switch, "above switch", false },
 	{ "limit-ratio", limit_ratio, "ratio", false },
 	{ "limit-kbytes", limit_kbytes, "kbytes", false },
-	{ "limit-swap", limit_swap, "ratio", false },
-	{ "limit-kbytes-swap", limit_kbytes, "kbytes", false },
-	{ "limit-hugetlb", limit_hugetlb, "pool", false },
+	{ "limit-swap", limit_swap, "overcommit_ratio swap", false },
+	{ "limit-kbytes-swap", limit_kbytes_swap, "overcommit_kbytes swap", false },
+	{ "limit-hugetlb", limit_hugetlb, "ratio pool", false },
 	{ "limit-kbytes-hugetlb", limit_kbytes_hugetlb, "kbytes pool", false },
 	{ "limit-exclusive", limit_exclusive, "kbytes ratio", false },
 	{ "admin-reserve", admin_reserve, "overcommit_memory nobody admin_reserve_kbytes", false },

@@ -11,7 +11,7 @@ static void limited(const char *max)
 static void memcg_limit(void)
 {
 	limited("20M");
-	hold("outside", 30 * MB, 0, NULL);
+	hold("outside", condition("outside") ? 30 * MB : 2 * MB, 0, NULL);
 	tell("free=%ld", meminfo("MemFree"));
 	eat(0, GROUP);
 	wait_for_kill();
@@ -28,14 +28,28 @@ static void memcg_largest(void)
 	remove_group(GROUP);
 }
 
+/* The same as memcg_largest() with oom_score_adj, which moves the kill to the small one. */
+static void memcg_adj(void)
+{
+	limited("24M");
+	hold("large", 10 * MB, 0, GROUP);
+	hold("small", 3 * MB, condition("adj") ? 1000 : 0, GROUP);
+	eat(-1000, GROUP);
+	wait_for_kill();
+	remove_group(GROUP);
+}
+
 static void memcg_events(void)
 {
 	long oom, kills, max;
 
 	limited("20M");
+	hold("below", 4 * MB, 0, GROUP);
 	oom = group_event("oom");
 	kills = group_event("oom_kill");
 	max = group_event("max");
+	/* The control: a cgroup below its limit has none of these events. */
+	tell("control_oom=%ld control_oom_kill=%ld control_max=%ld", oom, kills, max);
 	eat(0, GROUP);
 	wait_for_kill();
 	tell("oom=%ld oom_kill=%ld max=%ld", group_event("oom") - oom, group_event("oom_kill") - kills,
@@ -43,10 +57,10 @@ static void memcg_events(void)
 	remove_group(GROUP);
 }
 
-static void grouped(int adj)
+static void grouped(const char *group, const char *otherwise, int adj)
 {
 	limited("24M");
-	set_group(GROUP, "memory.oom.group", condition("memory.oom.group") ? "1" : "0");
+	set_group(GROUP, "memory.oom.group", condition("memory.oom.group") ? group : otherwise);
 	hold("outside", 40 * MB, 0, NULL);
 	hold("first", 6 * MB, 0, GROUP);
 	hold("second", 4 * MB, adj, GROUP);
@@ -58,12 +72,17 @@ static void grouped(int adj)
 
 static void memcg_group(void)
 {
-	grouped(0);
+	grouped("1", "0", 0);
+}
+
+static void memcg_one(void)
+{
+	grouped("0", "1", 0);
 }
 
 static void memcg_group_protected(void)
 {
-	grouped(condition("adj") ? -1000 : 0);
+	grouped("1", "0", condition("adj") ? -1000 : 0);
 }
 
 static void memcg_allocating(void)
@@ -85,8 +104,7 @@ static void with_children(void)
 {
 	make_group(GROUP);
 	/* The group is a parent from here on: enable the memory controller for its children. */
-	if (spill(GROUP "/cgroup.subtree_control", "+memory"))
-		not_applicable(errno);
+	needs("subtree_control", spill(GROUP "/cgroup.subtree_control", "+memory"), EINVAL);
 	make_group(CHILD_A);
 	make_group(CHILD_B);
 }
@@ -101,7 +119,7 @@ static void remove_children(void)
 static void memcg_ancestor(void)
 {
 	with_children();
-	set_group(condition("ancestor") ? GROUP : CHILD_B, "memory.max", "24M");
+	set_group(condition("ancestor") ? GROUP : CHILD_B, "memory.max", condition("memory.max") ? "24M" : "max");
 	hold("sibling", 14 * MB, 0, CHILD_A);
 	eat(0, CHILD_B);
 	wait_for_kill();
@@ -124,6 +142,8 @@ static void memcg_shrink(void)
 	hold("inside", 20 * MB, 0, GROUP);
 	hold("outside", 30 * MB, 0, NULL);
 	tell("before=%ld", strtol(slurp(GROUP "/memory.current"), NULL, 10) / KB);
+	set_group(GROUP, "memory.max", "32M");
+	tell("control_oom_kill=%ld", group_event("oom_kill"));
 	set_group(GROUP, "memory.max", condition("below") ? "8M" : "32M");
 	wait_for_kill();
 	remove_group(GROUP);
@@ -131,13 +151,24 @@ static void memcg_shrink(void)
 
 static void memcg_swap_max(void)
 {
-	make_group(GROUP);
-	set_group(GROUP, "memory.max", "20M");
+	bool swap = condition("swap");
+	char path[64];
+
+	/* The control: the same limit without memory.swap.max. What does not fit is swapped out, and nobody is killed. */
+	limited("20M");
+	snprintf(path, sizeof(path), "/proc/%d/status", hold("swapped", 30 * MB, 0, GROUP));
+	tell("control_swapped=%ld control_oom_kill=%ld", number_in(path, "VmSwap"), group_event("oom_kill"));
+	remove_group(GROUP);
+	limited("20M");
 	set_group(GROUP, "memory.swap.max", condition("memory.swap.max") ? "0" : "max");
+	if (!swap)
+		swap_off();
 	tell("swap_free=%ld", meminfo("SwapFree"));
 	eat(0, GROUP);
 	wait_for_kill();
 	remove_group(GROUP);
+	if (!swap)
+		swap_on();
 }
 
 /* Fill the group with pages that belong to no process until a write is refused. Returns the errno of the refusal. */
@@ -160,7 +191,7 @@ static void enter(const char *max)
 
 	way_out = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
 	make_group(GROUP);
-	set_group(GROUP, "memory.max", max);
+	set_group(GROUP, "memory.max", condition("memory.max") ? max : "max");
 	if (spill("/proc/self/oom_score_adj", adj) || spill(GROUP "/cgroup.procs", "0"))
 		refused("cgroup.procs");
 }
@@ -188,10 +219,12 @@ static void memcg_protected(void)
 static void memcg_fork(void)
 {
 	long free_kb = meminfo("MemFree");
-	int write_err, err = 0;
+	int write_err, before, err = 0;
 	pid_t pid;
 
 	enter("8M");
+	/* The control: in the same cgroup while it is not full. */
+	before = try_fork();
 	write_err = fill_with_memfd();
 	for (int i = 0; i < 64 && !err; i++) {
 		pid = fork();
@@ -202,21 +235,24 @@ static void memcg_fork(void)
 			err = errno;
 	}
 	leave();
-	tell("write=%d errno=%d oom_kill=%ld free=%ld", write_err, err, group_event("oom_kill"), free_kb);
+	tell("control_before=%d write=%d errno=%d", before, write_err, err);
+	tell("oom_kill=%ld free=%ld", group_event("oom_kill"), free_kb);
 }
 
 const struct check memcg_checks[] = {
-	{ "memcg-limit", memcg_limit, "memory.max", false },
+	{ "memcg-limit", memcg_limit, "memory.max outside", false },
 	{ "memcg-largest", memcg_largest, "memory.max large", false },
+	{ "memcg-adj", memcg_adj, "memory.max adj adj.large", false },
 	{ "memcg-events", memcg_events, "memory.max", false },
-	{ "memcg-group", memcg_group, "memory.max memory.oom.group", false },
+	{ "memcg-group", memcg_group, "memory.max memory.oom.group adj.second", false },
+	{ "memcg-one", memcg_one, "memory.max memory.oom.group adj.second", false },
 	{ "memcg-group-protected", memcg_group_protected, "memory.max memory.oom.group adj", false },
 	{ "memcg-allocating", memcg_allocating, "oom_kill_allocating_task memory.max large", false },
-	{ "memcg-ancestor", memcg_ancestor, "ancestor", false },
+	{ "memcg-ancestor", memcg_ancestor, "ancestor memory.max", false },
 	{ "memcg-high", memcg_high, "memory.high", false },
 	{ "memcg-shrink", memcg_shrink, "below", false },
-	{ "memcg-swap-max", memcg_swap_max, "memory.swap.max", false },
-	{ "memcg-protected", memcg_protected, "adj", false },
-	{ "memcg-fork", memcg_fork, "adj", false },
+	{ "memcg-swap-max", memcg_swap_max, "memory.swap.max memory.max swap", false },
+	{ "memcg-protected", memcg_protected, "adj memory.max", false },
+	{ "memcg-fork", memcg_fork, "adj memory.max", false },
 	{ 0 },
 };

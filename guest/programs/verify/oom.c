@@ -32,7 +32,7 @@ static void oom_adj_max(void)
 static void oom_allocating(void)
 {
 	given_vm("oom_kill_allocating_task", 1, 0);
-	hold("large", meminfo("MemAvailable") * 6 / 10 / 4 * 4 * KB, 0, NULL);
+	hold("large", (condition("large") ? meminfo("MemAvailable") * 6 / 10 / 4 * 4 : 8 * KB) * KB, 0, NULL);
 	eat(0, NULL);
 	wait_for_kill();
 }
@@ -131,7 +131,7 @@ static void make_vfork_child(void)
 {
 	int flags = CLONE_VM | (condition("vfork") ? CLONE_VFORK : 0) | SIGCHLD;
 
-	if (clone(twin, twin_stack + sizeof(twin_stack), flags, "1000") < 0)
+	if (clone(twin, twin_stack + sizeof(twin_stack), flags, condition("adj.twin") ? "1000" : "0") < 0)
 		_exit(EXIT_REFUSED);
 	/* Reached by the mutant only. */
 	while (!given_pid())
@@ -177,8 +177,8 @@ static pid_t start_exiting(bool stopped)
 
 	if (!stopped)
 		return pid;
-	if (ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT))
-		not_applicable(errno);
+	/* EIO: Linux before 3.4 has no PTRACE_SEIZE. */
+	needs("ptrace", ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT) ? errno : 0, EIO);
 	go_on();
 	if (waitpid(pid, &status, __WALL) != pid || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXIT << 8))
 		refused("ptrace");
@@ -208,8 +208,7 @@ static void oom_reaper(void)
 	hold("small", 8 * MB, 0, NULL);
 	tell("before=%ld", rss_of(pid));
 	if (condition("reaped")) {
-		if (spill("/proc/sysrq-trigger", "f"))
-			not_applicable(errno);
+		needs("sysrq-trigger", spill("/proc/sysrq-trigger", "f"), ENOENT);
 		sleep_for(3000000000);
 	}
 	tell("reaped=%ld", rss_of(pid));
@@ -222,8 +221,7 @@ static void oom_reaper(void)
 
 static void second_node(void)
 {
-	if (access("/sys/devices/system/node/node1", F_OK))
-		not_applicable(errno);
+	needs("node1", access("/sys/devices/system/node/node1", F_OK) ? errno : 0, ENOENT);
 }
 
 void oom_of_cpuset(void)
@@ -231,7 +229,7 @@ void oom_of_cpuset(void)
 	second_node();
 	make_group(GROUP);
 	make_group(OTHER);
-	set_group(OTHER, "cpuset.mems", "0");
+	set_group(OTHER, "cpuset.mems", condition("elsewhere") ? "0" : "0-1");
 	hold("outside", 40 * MB, 0, OTHER);
 	set_group(GROUP, "cpuset.mems", condition("cpuset") ? "1" : "0-1");
 	hold("inside", 16 * MB, 0, GROUP);
@@ -253,20 +251,20 @@ void oom_of_mempolicy(void)
 }
 
 const struct check oom_checks[] = {
-	{ "oom-largest", oom_largest, "large", false },
-	{ "oom-adj-min", oom_adj_min, "adj", false },
-	{ "oom-adj-max", oom_adj_max, "adj", false },
-	{ "oom-allocating", oom_allocating, "oom_kill_allocating_task", false },
+	{ "oom-largest", oom_largest, "large adj.large adj.small", false },
+	{ "oom-adj-min", oom_adj_min, "adj adj.small", false },
+	{ "oom-adj-max", oom_adj_max, "adj adj.large", false },
+	{ "oom-allocating", oom_allocating, "oom_kill_allocating_task large", false },
 	{ "oom-dump-tasks-0", oom_dump_tasks_0, "oom_dump_tasks", false },
 	{ "oom-dump-tasks-1", oom_dump_tasks_1, "oom_dump_tasks", false },
 	{ "sysrq-f", sysrq_f, "large", false },
 	{ "oom-allocating-protected", oom_allocating_protected, "oom_kill_allocating_task adj", false },
 	{ "oom-init", oom_init, "adj", false },
 	{ "oom-sharers", oom_sharers, "vm", false },
-	{ "oom-vfork", oom_vfork, "vfork", false },
+	{ "oom-vfork", oom_vfork, "vfork adj.twin adj.other", false },
 	{ "oom-exiting", oom_exiting, "exiting", false },
 	{ "oom-reaper", oom_reaper, "reaped", false },
-	{ "cpuset-oom", oom_of_cpuset, "cpuset", false },
+	{ "cpuset-oom", oom_of_cpuset, "cpuset elsewhere", false },
 	{ "mempolicy-oom", oom_of_mempolicy, "mempolicy", false },
 	{ 0 },
 };

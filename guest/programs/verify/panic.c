@@ -64,10 +64,10 @@ static void nobody_killable(void)
 const struct check panic_checks[] = {
 	{ "panic-1-memcg", panic_1_memcg, "panic_on_oom memory.max", false },
 	{ "panic-1-sysrq", panic_1_sysrq, "panic_on_oom", false },
-	{ "panic-1-cpuset", panic_1_cpuset, "panic_on_oom cpuset", false },
+	{ "panic-1-cpuset", panic_1_cpuset, "panic_on_oom cpuset elsewhere", false },
 	{ "panic-1-mempolicy", panic_1_mempolicy, "panic_on_oom mempolicy", false },
 	{ "panic-1-global", panic_1_global, "panic_on_oom", false },
 	{ "panic-2-memcg", panic_2_memcg, "panic_on_oom memory.max", false },
-	{ "nobody-killable", nobody_killable, "adj", false },
+	{ "nobody-killable", nobody_killable, "adj adj.eater", false },
 	{ 0 },
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Read the kernel's numbers of memory, sysctls and mappings, and set sysctls. */
+#include <sys/swap.h>
+
 #include "verify.h"
 
 static char file_text[256 * 1024];
@@ -54,10 +56,7 @@ long get_vm(const char *name)
 
 void given_vm(const char *name, long value, long otherwise)
 {
-	int err = set_vm(name, condition(name) ? value : otherwise);
-
-	if (err)
-		not_applicable(err);
+	needs(name, set_vm(name, condition(name) ? value : otherwise), ENOENT);
 	tell("%s=%ld", name, get_vm(name));
 }
 
@@ -79,6 +78,7 @@ long meminfo(const char *key)
 	long value = number_in("/proc/meminfo", key);
 
 	if (value < 0) {
+		needs("meminfo", slurp("/proc/meminfo") ? 0 : errno, ENOENT);
 		tell("na=no-%s-in-meminfo", key);
 		_exit(0);
 	}
@@ -95,6 +95,19 @@ const char *swap_device(void)
 	return path;
 }
 
+static char swapped_off[128];
+
+void swap_off(void)
+{
+	snprintf(swapped_off, sizeof(swapped_off), "%s", swap_device());
+	needs("swapoff", swapoff(swapped_off) ? errno : 0, ENOSYS);
+}
+
+void swap_on(void)
+{
+	needs("swapon", swapon(swapped_off, 0) ? errno : 0, ENOSYS);
+}
+
 long committed(void)
 {
 	return meminfo("Committed_AS");
@@ -104,10 +117,8 @@ char *map(long bytes, int prot, int flags)
 {
 	char *at = mmap(NULL, (size_t)bytes, prot, flags, -1, 0);
 
-	if (at == MAP_FAILED) {
-		tell("broken=mmap-%s", strerrorname_np(errno));
-		_exit(EXIT_REFUSED);
-	}
+	if (at == MAP_FAILED)
+		broken("mmap-%s", strerrorname_np(errno));
 	return at;
 }
 
@@ -154,6 +165,18 @@ int try_map(long bytes, int prot, int flags)
 	if (at == MAP_FAILED)
 		return errno;
 	munmap(at, (size_t)bytes);
+	return 0;
+}
+
+int try_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return errno;
+	waitpid(pid, NULL, 0);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "verify.h"
+#include "holders.h"
 
 static void max_map_count(void)
 {
@@ -17,7 +17,9 @@ static void max_map_count(void)
 			err = errno;
 			break;
 		}
-	tell("made=%ld errno=%d free=%ld", count, err, free_kb);
+	/* The control: the next mapping is granted when the limit is higher. */
+	set_vm("max_map_count", 4 * bound);
+	tell("made=%ld errno=%d free=%ld control_raised=%d", count, err, free_kb, try_map(PAGE, RW, ANON));
 }
 
 static void rlimit_as(void)
@@ -41,11 +43,8 @@ static void pids_max(void)
 	int err = 0;
 	pid_t pids[16];
 
-	if (mkdir(group, 0755) && errno != EEXIST)
-		not_applicable(errno);
-	err = spill("/sys/fs/cgroup/verify-pids/pids.max", condition("pids.max") ? "5" : "max");
-	if (err)
-		not_applicable(err);
+	make_group(group);
+	set_group(group, "pids.max", condition("pids.max") ? "5" : "max");
 	if (spill("/sys/fs/cgroup/verify-pids/cgroup.procs", "0"))
 		refused("cgroup.procs");
 	for (; forked < 16; forked++) {
@@ -58,12 +57,14 @@ static void pids_max(void)
 			break;
 		}
 	}
+	/* The control: the same process, in the same cgroup without the limit. */
+	if (spill("/sys/fs/cgroup/verify-pids/pids.max", "max"))
+		refused("pids.max");
+	tell("forked=%ld errno=%d free=%ld control_raised=%d", forked, err, free_kb, try_fork());
 	for (long i = 0; i < forked; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
 	}
-	tell("forked=%ld errno=%d free=%ld", forked, err, free_kb);
-	tell("pids.max=%ld", strtol(slurp("/sys/fs/cgroup/verify-pids/pids.max"), NULL, 10));
 	spill("/sys/fs/cgroup/cgroup.procs", "0");
 	rmdir(group);
 }
@@ -117,12 +118,7 @@ static void rlimit_memlock(void)
 
 static void fork_some(void)
 {
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	tell("uid=%d errno=%d", (int)getuid(), pid < 0 ? errno : 0);
-	waitpid(pid, NULL, 0);
+	tell("uid=%d errno=%d", (int)getuid(), try_fork());
 }
 
 static void rlimit_nproc(void)
@@ -132,8 +128,8 @@ static void rlimit_nproc(void)
 
 	if (setrlimit(RLIMIT_NPROC, &bound))
 		refused("setrlimit");
-	tell("free=%ld", meminfo("MemFree"));
-	/* Measure without privileges: root is exempt from the limit. */
+	/* Root is exempt from the limit: that is the control, and the rule is measured without privileges. */
+	tell("free=%ld control_root=%d", meminfo("MemFree"), try_fork());
 	as_nobody(condition("nobody"), fork_some);
 }
 
@@ -144,8 +140,9 @@ static void tmpfs_full(void)
 	long written = 0, free_kb = meminfo("MemFree");
 	int fd, err = 0;
 
-	if ((mkdir(at, 0700) && errno != EEXIST) || mount("verify", at, "tmpfs", 0, condition("size") ? "size=1M" : "size=8M"))
-		not_applicable(errno);
+	if (mkdir(at, 0700) && errno != EEXIST)
+		refused("mkdir");
+	needs("mount", mount("verify", at, "tmpfs", 0, condition("size") ? "size=1M" : "size=8M") ? errno : 0, ENODEV);
 	fd = open("/tmp/verify-full/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		refused("open");

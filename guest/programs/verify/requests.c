@@ -2,7 +2,6 @@
 /* Requests of the kernel for which the OOM killer kills nobody: they fail, or wait until there is memory. */
 #include <linux/bpf.h>
 #include <sys/resource.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 
 #include "holders.h"
@@ -55,14 +54,13 @@ static char zram_path[32];
 static int new_zram(void)
 {
 	char path[64], *text = slurp("/sys/class/zram-control/hot_add");
-	long number = text ? strtol(text, NULL, 10) : -1;
+	long number;
 
-	if (number < 0)
-		not_applicable(errno);
+	needs("zram", text ? 0 : errno, ENOENT);
+	number = strtol(text, NULL, 10);
 	snprintf(path, sizeof(path), "/sys/block/zram%ld/disksize", number);
 	snprintf(zram_path, sizeof(zram_path), "/dev/zram%ld", number);
-	if (spill(path, "64M"))
-		not_applicable(errno);
+	needs("zram", spill(path, "64M"), 0);
 	for (int left = 100; left > 0 && access(zram_path, F_OK); left--)
 		sleep_for(10000000);
 	return (int)number;
@@ -107,7 +105,6 @@ static void write_to_zram(void)
 static void oom_noio(void)
 {
 	char number[16];
-	const char *swap;
 	long before = -1;
 	bool stuck;
 
@@ -117,9 +114,7 @@ static void oom_noio(void)
 	 * Without swap: a process that needs a page back from it while there is none would make a kill. Locking does not
 	 * help, because the data of a program that lies on DAX cannot be locked (mlock_fixup() of mm/mlock.c).
 	 */
-	swap = swap_device();
-	if (swapoff(swap))
-		refused("swapoff");
+	swap_off();
 	start_holder((struct holder){ "writer", 64 * KB, 0, NULL, ANY_NODE, write_to_zram });
 	start_holder((struct holder){ "large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL, ANY_NODE,
 				      wait_for_release });
@@ -136,8 +131,7 @@ static void oom_noio(void)
 	tell("stuck=%d before=%ld written=%ld errno=%d", stuck, before, shared->written, shared->ended - 1);
 	expect_no_kill();
 	spill("/sys/class/zram-control/hot_remove", number);
-	if (swapon(swap, 0))
-		refused("swapon");
+	swap_on();
 }
 
 /* ---- __GFP_RETRY_MAYFAIL ---- */
@@ -189,8 +183,7 @@ static void retry_mayfail(void)
 	int node = condition("bound") ? 1 : ANY_NODE;
 	long before;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
-		not_applicable(errno);
+	needs("node1", access("/sys/devices/system/node/node1", F_OK) ? errno : 0, ENOENT);
 	start_holder((struct holder){ "large", 16 * MB, 0, NULL, 1, NULL });
 	start_holder((struct holder){ "asker", 64 * KB, 0, NULL, node, ask_for_large_map });
 	before = stalls();
@@ -205,7 +198,7 @@ static void retry_mayfail(void)
 const struct check requests_checks[] = {
 	{ "oom-costly-order", oom_costly_order, "costly", false },
 	{ "oom-hugepages", oom_hugepages, "excess", false },
-	{ "oom-noio", oom_noio, "noio", false },
-	{ "retry-mayfail", retry_mayfail, "mayfail bound", false },
+	{ "oom-noio", oom_noio, "noio adj.writer adj.large", false },
+	{ "retry-mayfail", retry_mayfail, "mayfail bound adj.asker adj.large", false },
 	{ 0 },
 };

@@ -19,8 +19,7 @@ static void set_adj(const char *path, long adj)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%ld", adj);
-	if (spill(path, text))
-		not_applicable(errno);
+	needs("oom_score_adj", spill(path, text), ENOENT);
 }
 
 /* Report "NAME.score= .rss= .swap= .tables="; all but the score in kB. */
@@ -67,8 +66,7 @@ static void score_adj(void)
 	tell_score("holder", pid);
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		if (condition("adj"))
-			set_adj(path, values[i]);
+		set_adj(path, condition("adj") ? values[i] : values[i] / 2 + 7);
 		tell("adj_%d=%ld score_%d=%ld", values[i], number_of_pid(pid, "oom_score_adj"), values[i],
 		     number_of_pid(pid, "oom_score"));
 	}
@@ -188,7 +186,7 @@ static void limit_group(void)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%dM", ORIGINS_LIMIT);
-	set_group(GROUP, "memory.max", text);
+	set_group(GROUP, "memory.max", condition("memory.max") ? text : "max");
 }
 
 /* The mutant does this instead: it exceeds the cgroup's limit as well, and is no OOM origin. */
@@ -219,12 +217,15 @@ static void swapoff_origin(void)
 	/* Room for the 12 MB of "large" that are swapped out, and 8 MB more: the mutant must not fill the whole device. */
 	set_group(GROUP, "memory.swap.max", "20M");
 	start_holder((struct holder){ "origin", 64 * KB, 0, GROUP, ANY_NODE, swapoff_here });
-	large = hold("large", (ORIGINS_LIMIT + 12) * MB, 0, GROUP);
+	large = hold("large", (condition("swapped") ? ORIGINS_LIMIT + 12 : ORIGINS_LIMIT - 12) * MB, 0, GROUP);
 	snprintf(path, sizeof(path), "/proc/%d/status", large);
 	tell("swapped=%ld free=%ld", number_in(path, "VmSwap"), meminfo("MemFree"));
 	go_on();
 	wait_for_kill();
 	remove_group(GROUP);
+	/* A mutant's swapoff succeeds. EBUSY: the device is still in use, because the process was killed in swapoff. */
+	if (swapon(swap_path, 0) && errno != EBUSY)
+		refused("swapon");
 }
 
 #define KSM "/sys/kernel/mm/ksm/"
@@ -243,12 +244,9 @@ static long ksm(const char *name)
 static void set_ksm(const char *name, const char *value)
 {
 	char path[64];
-	int err;
 
 	snprintf(path, sizeof(path), KSM "%s", name);
-	err = spill(path, value);
-	if (err)
-		not_applicable(err);
+	needs("ksm", spill(path, value), ENOENT);
 }
 
 static void hold_equal_pages(void)
@@ -278,7 +276,7 @@ static void ksm_origin(void)
 	make_group(GROUP);
 	start_holder((struct holder){ "origin", 64 * KB, 0, GROUP, ANY_NODE, unmerge_here });
 	start_holder((struct holder){ "equal", 64 * KB, 0, GROUP, ANY_NODE, hold_equal_pages });
-	set_ksm("run", "1");
+	set_ksm("run", condition("merged") ? "1" : "0");
 	for (int left = 500; left > 0 && ksm("pages_sharing") * PAGE < (EQUAL - 1) * MB; left--)
 		sleep_for(10000000);
 	set_ksm("run", "0");
@@ -291,16 +289,16 @@ static void ksm_origin(void)
 }
 
 const struct check score_checks[] = {
-	{ "score-badness", score_badness, "large", false },
-	{ "score-swap", score_swap, "swapped", false },
+	{ "score-badness", score_badness, "large adj.large adj.small", false },
+	{ "score-swap", score_swap, "swapped adj.large", false },
 	{ "score-adj", score_adj, "adj", false },
-	{ "badness-between", badness_between, "adj", false },
-	{ "badness-below", badness_below, "adj", false },
-	{ "badness-negative", badness_negative, "adj", false },
+	{ "badness-between", badness_between, "adj adj.large", false },
+	{ "badness-below", badness_below, "adj adj.large", false },
+	{ "badness-negative", badness_negative, "adj adj.small", false },
 	{ "adj-inherited", adj_inherited, "adj", true },
 	{ "adj-shared", adj_shared, "vm", true },
 	{ "adj-lower", adj_lower, "nobody", false },
-	{ "swapoff-origin", swapoff_origin, "swapoff", false },
-	{ "ksm-origin", ksm_origin, "unmerge", false },
+	{ "swapoff-origin", swapoff_origin, "swapoff swapped memory.max adj.origin adj.large", false },
+	{ "ksm-origin", ksm_origin, "unmerge merged memory.max adj.origin adj.large", false },
 	{ 0 },
 };

@@ -6,14 +6,16 @@
 
 #include "verify.h"
 
+/* mmap(2) with MAP_HUGETLB, of a kernel without huge pages (ksys_mmap_pgoff() of mm/mmap.c). */
+enum { NO_HUGETLB = EINVAL };
+
 static void sysv_shm(void)
 {
 	long before = committed(), size = 8 * MB, made;
 	int id = shmget(IPC_PRIVATE, (size_t)size, 0600 | IPC_CREAT | (condition("reserve") ? 0 : SHM_NORESERVE));
 	struct shmid_ds state;
 
-	if (id < 0)
-		not_applicable(errno);
+	needs("shmget", id < 0 ? errno : 0, ENOSYS);
 	made = committed() - before;
 	if (shmctl(id, IPC_STAT, &state))
 		refused("shmctl");
@@ -28,9 +30,8 @@ static void memfd_by_page(void)
 	struct stat state;
 	int fd = memfd_create("verify", MFD_CLOEXEC);
 
-	if (fd < 0)
-		not_applicable(errno);
-	if (ftruncate(fd, 16 * MB))
+	needs("memfd_create", fd < 0 ? errno : 0, ENOSYS);
+	if (ftruncate(fd, condition("size") ? 16 * MB : 8 * MB))
 		refused("ftruncate");
 	empty = committed() - before;
 	for (int i = 0; i < 64 && condition("write"); i++)
@@ -50,12 +51,11 @@ static void hugetlb_free(void)
 	long before;
 	void *at;
 
-	set_vm("nr_hugepages", 2);
+	set_vm("nr_hugepages", condition("pool") ? 2 : 0);
 	tell("pool=%ld", meminfo("HugePages_Total"));
 	before = committed();
 	at = mmap(NULL, 2 * MB, RW, flags, -1, 0);
-	if (at == MAP_FAILED)
-		not_applicable(errno);
+	needs("mmap", at == MAP_FAILED ? errno : 0, NO_HUGETLB);
 	tell("mapped=%ld charged=%ld huge=%ld", 2 * KB, committed() - before, vm_flag(at, "ht"));
 	munmap(at, 2 * MB);
 }
@@ -63,12 +63,14 @@ static void hugetlb_free(void)
 static void sysv_noreserve(void)
 {
 	long before = committed(), made, written;
-	int id = shmget(IPC_PRIVATE, 8 * MB, 0600 | IPC_CREAT | (condition("noreserve") ? SHM_NORESERVE : 0));
+	int id = shmget(IPC_PRIVATE, condition("size") ? 8 * MB : 4 * MB, 0600 | IPC_CREAT | (condition("noreserve") ? SHM_NORESERVE : 0));
+	struct shmid_ds state;
 	char *at;
 
-	if (id < 0)
-		not_applicable(errno);
+	needs("shmget", id < 0 ? errno : 0, ENOSYS);
 	made = committed() - before;
+	if (shmctl(id, IPC_STAT, &state))
+		refused("shmctl");
 	at = shmat(id, NULL, 0);
 	shmctl(id, IPC_RMID, NULL);
 	if (at == (char *)-1)
@@ -76,7 +78,7 @@ static void sysv_noreserve(void)
 	touch(at, 1 * MB);
 	written = committed() - before;
 	shmdt(at);
-	tell("size=%ld made=%ld touched=%ld written=%ld after=%ld", 8 * KB, made, 1 * KB, written,
+	tell("size=%ld made=%ld touched=%ld written=%ld after=%ld", (long)state.shm_segsz / KB, made, 1 * KB, written,
 	     committed() - before);
 }
 
@@ -87,8 +89,9 @@ static void tmpfs_by_page(void)
 	long before, sparse, full;
 	int fd;
 
-	if ((mkdir(at, 0700) && errno != EEXIST) || mount("verify", at, "tmpfs", 0, NULL))
-		not_applicable(errno);
+	if (mkdir(at, 0700) && errno != EEXIST)
+		refused("mkdir");
+	needs("mount", mount("verify", at, "tmpfs", 0, NULL) ? errno : 0, ENODEV);
 	before = committed();
 	fd = open("/tmp/verify-tmpfs/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, 16 * MB))
@@ -115,47 +118,56 @@ static void hugetlb_reserve(void)
 {
 	void *at;
 
-	set_vm("nr_hugepages", 4);
+	set_vm("nr_hugepages", condition("pool") ? 4 : 8);
 	tell("pool=%ld", meminfo("HugePages_Total"));
 	at = mmap(NULL, 3 * 2 * MB, RW, ANON | MAP_HUGETLB | (condition("reserve") ? 0 : MAP_NORESERVE), -1, 0);
-	if (at == MAP_FAILED)
-		not_applicable(errno);
+	needs("mmap", at == MAP_FAILED ? errno : 0, NO_HUGETLB);
 	tell("free=%ld reserved=%ld errno=%d control_noreserve=%d", meminfo("HugePages_Free"),
 	     meminfo("HugePages_Rsvd"), try_huge(2, 0), try_huge(2, MAP_NORESERVE));
 	munmap(at, 3 * 2 * MB);
 }
 
-static void hugetlb_fork(void)
+/* Return the signal that ends a child which writes to a page of its parent's, or 0. */
+static int signal_of_write(volatile char *at)
 {
 	int status;
-	pid_t pid;
-	char *at;
+	pid_t pid = fork();
 
-	set_vm("nr_hugepages", condition("full") ? 2 : 4);
-	at = mmap(NULL, 2 * 2 * MB, RW, ANON | MAP_HUGETLB, -1, 0);
-	if (at == MAP_FAILED)
-		not_applicable(errno);
-	touch(at, 2 * 2 * MB);
-	tell("pool=%ld free=%ld", meminfo("HugePages_Total"), meminfo("HugePages_Free"));
-	pid = fork();
 	if (pid == 0) {
-		*(volatile char *)at = 2;
+		*at = 2;
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		refused("fork");
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void hugetlb_fork(void)
+{
+	int signal;
+	char *at;
+
+	set_vm("nr_hugepages", condition("full") ? 2 : 4);
+	at = mmap(NULL, 2 * 2 * MB, RW, ANON | MAP_HUGETLB, -1, 0);
+	needs("mmap", at == MAP_FAILED ? errno : 0, NO_HUGETLB);
+	touch(at, 2 * 2 * MB);
+	tell("pool=%ld free=%ld", meminfo("HugePages_Total"), meminfo("HugePages_Free"));
+	signal = signal_of_write(at);
 	*(volatile char *)at = 3;
-	tell("signal=%d parent_reads=%d", WIFSIGNALED(status) ? WTERMSIG(status) : 0, *(volatile char *)at);
+	tell("signal=%d parent_reads=%d", signal, *(volatile char *)at);
+	/* The control: the same with a page left in the pool. */
+	set_vm("nr_hugepages", 4);
+	tell("control_free=%ld control_signal=%d", meminfo("HugePages_Free"), signal_of_write(at));
 	munmap(at, 2 * 2 * MB);
 }
 
 const struct check shared_checks[] = {
 	{ "sysv-shm", sysv_shm, "reserve", true },
-	{ "memfd-by-page", memfd_by_page, "write", true },
-	{ "hugetlb-free", hugetlb_free, "hugetlb", false },
-	{ "sysv-noreserve", sysv_noreserve, "noreserve", true },
+	{ "memfd-by-page", memfd_by_page, "size write", true },
+	{ "hugetlb-free", hugetlb_free, "hugetlb pool", false },
+	{ "sysv-noreserve", sysv_noreserve, "size noreserve", true },
 	{ "tmpfs-by-page", tmpfs_by_page, "write", false },
-	{ "hugetlb-reserve", hugetlb_reserve, "reserve", false },
+	{ "hugetlb-reserve", hugetlb_reserve, "pool reserve", false },
 	{ "hugetlb-fork", hugetlb_fork, "full", false },
 	{ 0 },
 };

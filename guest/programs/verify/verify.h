@@ -42,14 +42,26 @@ extern const struct check limits_checks[], refusals_checks[], watermarks_checks[
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
 
+/* Whether the running check declares a condition of this name. */
+bool declared(const char *name);
+
 /* Whether a word is in a list of words. */
 bool listed(const char *words, const char *word);
 
 /* Print "check NAME key=value ...". */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Report with the errno that the kernel lacks the feature, and end the check. */
+/* Report that the kernel lacks the feature, with the errno that says so, and end the check. */
 void not_applicable(int error) __attribute__((noreturn));
+
+/* Report that the check could not be measured, and end it. `why` is a word. */
+void broken(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * Go on when error is 0. Otherwise end the check: it does not apply where the error is the one that a kernel without the
+ * feature returns (`lacking`), and it is broken for any other, which says nothing about the kernel.
+ */
+void needs(const char *what, int error, int lacking);
 
 /* Return the file's text in a static buffer, or NULL with errno. */
 char *slurp(const char *path);
@@ -74,11 +86,18 @@ long committed(void);
 /* Return the path of the first swap device; without one the check does not apply. */
 const char *swap_device(void);
 
+/* Turn the first swap device off, and back on. */
+void swap_off(void);
+void swap_on(void);
+
 /* Map anonymous memory; a refusal ends the check. */
 char *map(long bytes, int prot, int flags);
 
 /* Try a mapping and unmap it again. Returns 0, or the errno of the refusal. */
 int try_map(long bytes, int prot, int flags);
+
+/* Try to fork; the child ends at once. Returns 0, or the errno of the refusal. */
+int try_fork(void);
 
 /* Measure in a child process; as the user nobody it has no capabilities. */
 void as_nobody(bool nobody, void (*measure)(void));

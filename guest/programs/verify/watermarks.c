@@ -44,17 +44,30 @@ static int read_zones(struct zone *zones, int most)
 	return count;
 }
 
-/* Report the sum of the zones' min watermarks in kB, and ZONE_MOVABLE's apart, which is empty in this guest. */
-static void min_free(void)
+/* Return the sum of the zones' min watermarks in kB, and ZONE_MOVABLE's apart, which is empty in this guest. */
+static long sum_watermarks(int *count, long *movable)
 {
 	struct zone zones[8];
-	long sum = 0, movable = 0;
+	long sum = 0;
+
+	*movable = 0;
+	*count = read_zones(zones, 8);
+	for (int i = 0; i < *count; i++)
+		*(strcmp(zones[i].name, "Movable") == 0 ? movable : &sum) += zones[i].min * PAGE / KB;
+	return sum;
+}
+
+static void min_free(void)
+{
+	long sum, movable;
 	int count;
 
+	if (set_vm("min_free_kbytes", 4096))
+		refused("min_free_kbytes");
+	sum = sum_watermarks(&count, &movable);
+	tell("control_min_free_kbytes=%ld control_watermarks=%ld", get_vm("min_free_kbytes"), sum);
 	given_vm("min_free_kbytes", 8192, 4096);
-	count = read_zones(zones, 8);
-	for (int i = 0; i < count; i++)
-		*(strcmp(zones[i].name, "Movable") == 0 ? &movable : &sum) += zones[i].min * PAGE / KB;
+	sum = sum_watermarks(&count, &movable);
 	tell("zones=%d watermarks=%ld movable=%ld", count, sum, movable);
 }
 
@@ -84,8 +97,7 @@ static void set_reserve_ratio(long ratio)
 {
 	char before[128], text[160], *rest = slurp("/proc/sys/vm/lowmem_reserve_ratio");
 
-	if (!rest)
-		not_applicable(errno);
+	needs("lowmem_reserve_ratio", rest ? 0 : errno, ENOENT);
 	snprintf(before, sizeof(before), "%s", rest);
 	snprintf(text, sizeof(text), "%ld%s", ratio, before + strcspn(before, "\t "));
 	if (spill("/proc/sys/vm/lowmem_reserve_ratio", text))
@@ -97,6 +109,9 @@ static void lowmem_reserve(void)
 	struct zone zones[8];
 	int count;
 
+	set_reserve_ratio(256);
+	count = read_zones(zones, 8);
+	tell("control_reserve=%ld", count < 2 ? -1 : zones[0].protection[1]);
 	set_reserve_ratio(condition("ratio") ? 100 : 256);
 	tell("ratio=%ld", get_vm("lowmem_reserve_ratio"));
 	count = read_zones(zones, 8);

@@ -13,12 +13,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rig.disk import disk_full_of
 from rig.errors import RigError
 from rig.image.hosttools import tool
-from rig.image.programs import run_program, started_program
+from rig.image.programs import BUILD, run_program, started_program
 
 __all__ = ["Make", "Step", "read_step"]
 
@@ -95,7 +95,8 @@ class Make:
     def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
         last = None
         # On an interrupt make ends its children, and the next run resumes from Buildroot's stamp files.
-        with started_program(self._command(*words), env=_clean(), stderr=subprocess.STDOUT) as process:
+        options: dict[str, Any] = {"env": _clean(), "stderr": subprocess.STDOUT, "deadline": BUILD}
+        with started_program(self._command(*words), **options) as process:
             assert process.stdout is not None
             for printed in process.stdout:
                 line = printed.decode(errors="replace")

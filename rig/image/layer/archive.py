@@ -25,7 +25,7 @@ from rig.errors import RigError, UsageError
 from rig.image.hosttools import tool
 from rig.image.layer.config import ImageConfig, read_config
 from rig.image.layer.staging import LARGEST_ROOT, Staging
-from rig.image.programs import started_program
+from rig.image.programs import STREAM, started_program
 
 __all__ = ["fill_from_archive", "is_layout"]
 
@@ -310,7 +310,9 @@ def _plain(path: Path) -> Iterator[IO[bytes]]:
         import tempfile
 
         with tempfile.TemporaryFile() as unpacked:
-            with started_program([tool(kind), "-q", "-d", "-c", path], stderr=subprocess.DEVNULL) as program:
+            with started_program(
+                [tool(kind), "-q", "-d", "-c", path], stderr=subprocess.DEVNULL, deadline=STREAM
+            ) as program:
                 assert program.stdout is not None
                 left = LARGEST_ROOT
                 while data := program.stdout.read(min(1 << 20, left + 1)):

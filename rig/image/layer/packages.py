@@ -19,6 +19,7 @@ from rig.image.digest import digest_text
 from rig.image.hosttools import run_tool
 from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
 from rig.image.layer.staging import Staging
+from rig.image.programs import FETCH
 from rig.image.rootfs import merged_path, package_versions
 from rig.image.store import Store
 
@@ -66,6 +67,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
                     suite, tar, host_mirror(),
                 ],
                 what=f"fetching {', '.join(packages)} from {suite}",
+                deadline=FETCH,
             )  # fmt: skip
         except RigError as error:
             missing = re.findall(r"Unable to locate package (\S+)", error.detail or "")

@@ -106,6 +106,7 @@ def frontier_report(
     """
     edges = [(curve, edge) for curve in frontier.curves for edge in curve.edges]
     found = {(id(curve), edge.below, edge.above) for curve, edge in edges}
+    shown = rows[:MOST_RUNS]
     return environment().get_template("frontier.html.j2").render(
         frontier=frontier,
         id=id_,
@@ -122,7 +123,7 @@ def frontier_report(
         ],
         quiet=[curve for curve in frontier.curves if not curve.edges],
         left_out=max(0, len(frontier.curves) - MOST_ROWS),
-        runs=[(curve, _runs(curve, rows)) for curve in frontier.curves],
+        runs=[(curve, _runs(curve, shown)) for curve in frontier.curves],
         text=lambda value: _text(frontier.axis, value),
         title=_title,
         link=link,
@@ -134,7 +135,7 @@ def _title(curve: Curve) -> str:
 
 
 def _runs(curve: Curve, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows[:MOST_RUNS] if all(row.settings.get(name) == value for name, value in curve.at.items())]
+    return [row for row in rows if all(row.settings.get(name) == value for name, value in curve.at.items())]
 
 
 def _row(curve: Curve, axis: FrontierAxis, place: Place) -> DrawnRow:

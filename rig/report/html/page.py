@@ -168,6 +168,8 @@ def _environment(run: Run) -> list[tuple[str, str]]:
     footprint = {name: value for name, value in run.footprint.model_dump().items() if value is not None}
     rows.append(("the observer", ", ".join(f"{name} {value}" for name, value in footprint.items())))
     rows.append(("heard", f"{run.heard.records} records, {run.heard.lost} lost, {run.heard.bad_lines} not readable"))
+    if run.heard.cut_lines:
+        rows.append(("cut", f"{run.heard.cut_lines} lines of programs, at 4,096 bytes"))
     rows += [("left out", f"{count:,} bytes of {name}") for name, count in run.left_out.items()]
     rows += [(f"phase {phase.name}", f"{phase.host_seconds:.2f} s on the host's clock") for phase in run.phases]
     return [(name, value) for name, value in rows if value]

@@ -37,19 +37,22 @@ def side_by_side_axis(axes: Sequence[Axis]) -> str | None:
 
 def side_by_side(axes: Sequence[Axis], rows: Sequence[Row], axis: str) -> list[SideBySide]:
     """Return a table for each combination of the other axes."""
-    first: dict[tuple[tuple[str, str], ...], Row] = {}
-    for row in rows:
-        first.setdefault(tuple(sorted(row.settings.items())), row)
+    first: dict[tuple[tuple[str, str], ...], int] = {}
+    for number, row in enumerate(rows):
+        first.setdefault(tuple(sorted(row.settings.items())), number)
     columns = next(tuple(values) for name, values in axes if name == axis)
     others = [each for each in axes if each[0] != axis]
     found = []
     for values in itertools.product(*(each for _, each in others)):
         fixed = dict(zip((name for name, _ in others), values, strict=True))
-        runs = [first.get(tuple(sorted({**fixed, axis: column}.items()))) for column in columns]
+        numbers = [first.get(tuple(sorted({**fixed, axis: column}.items()))) for column in columns]
+        runs = [None if number is None else rows[number] for number in numbers]
         if sum(run is not None for run in runs) >= 2:
             title = ", ".join(f"{name}={value}" for name, value in fixed.items())
             found.append(SideBySide(title, columns, tuple(_lines(runs))[:MOST_LINES]))
-    return found[:MOST_TABLES]
+        if len(found) == MOST_TABLES:
+            break
+    return found
 
 
 def _lines(runs: Sequence[Row | None]) -> list[tuple[str, tuple[str, ...]]]:

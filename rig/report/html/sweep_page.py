@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from rig.report.html.environment import environment, stylesheet
@@ -65,9 +66,9 @@ def grids(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Grid]:
     across: Axis = axes[-1]
     down: Axis = axes[-2] if len(axes) > 1 else ("", ("",))
     others = axes[:-2]
-    by_settings: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    by_settings: dict[tuple[tuple[str, str], ...], list[tuple[int, str]]] = {}
     for row in rows:
-        by_settings.setdefault(tuple(sorted(row.settings.items())), []).append(row)
+        by_settings.setdefault(tuple(sorted(row.settings.items())), []).append((row.point, row.verdict))
     found = []
     for values in itertools.product(*(each for _, each in others)):
         fixed = dict(zip((name for name, _ in others), values, strict=True))
@@ -94,7 +95,7 @@ def sweep_report(
     """
     axis = side_by_side_axis(axes)
     counts = Counter[str](row.verdict for row in rows)
-    shown = sorted(rows, key=lambda row: (row.point, row.repeat))[:MOST_RUNS]
+    shown = nsmallest(MOST_RUNS, map(_without_held_claims, rows), key=lambda row: (row.point, row.repeat))
     points = [(point, list(runs)) for point, runs in itertools.groupby(shown, key=lambda row: row.point)]
     return environment().get_template("sweep.html.j2").render(
         scenario=plain(scenario),
@@ -106,7 +107,6 @@ def sweep_report(
         names=[plain(name) for name, _ in axes],
         fixed=" ".join(f"{name}={value}" for name, value in fixed.items()),
         points=points,
-        not_held=lambda row: [claim for claim in row.claims if claim.verdict in ("failed", "invalid")],
         left_out=len(rows) - len(shown),
         spread=_spread,
         link=link,
@@ -115,13 +115,21 @@ def sweep_report(
     )  # fmt: skip
 
 
-def _cell(runs: Sequence[Row]) -> Cell:
+def _without_held_claims(row: Row) -> Row:
+    """Return a row with the claims alone that the page shows."""
+    return row.model_copy(
+        update={"claims": tuple(claim for claim in row.claims if claim.verdict in ("failed", "invalid"))}
+    )
+
+
+def _cell(runs: Sequence[tuple[int, str]]) -> Cell:
+    """Return the cell of these runs, each as its point and its verdict."""
     if not runs:
         return Cell(None)
     order = list(LETTERS)
-    counts = Counter[str](row.verdict for row in runs)
+    counts = Counter(verdict for _, verdict in runs)
     verdicts = sorted(counts.items(), key=lambda item: -order.index(item[0]) if item[0] in order else -len(order))
-    return Cell(runs[0].point, tuple(verdicts))
+    return Cell(runs[0][0], tuple(verdicts))
 
 
 def _spread(values: Sequence[float | None]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rig.scenario.declare import name
 from rig.scenario.evidence import Evidence
-from rig.scenario.functions.records import LOOKS
+from rig.scenario.functions.records import LOOKS, guard_processes
 from rig.scenario.views import view
 
 __all__: list[str] = []
@@ -60,12 +60,13 @@ def steps(evidence: Evidence) -> Any:
 @name("records", "len(looks) == 1")
 def looks(evidence: Evidence) -> Any:
     """what the plan looked at: records of `fds`, `kcmp`, `status`, `tree` and `read`"""
-    return view(tuple(record for record in evidence.records.items if record["ev"] in LOOKS), "looks")
+    found = (guard_processes(record) for record in evidence.records.items if record["ev"] in LOOKS)
+    return view(tuple(found), "looks")
 
 
 def _records(ev: str) -> Callable[[Evidence], Any]:
     def of_that_kind(evidence: Evidence) -> Any:
-        return view(evidence.records.of(ev), f"{ev}s")
+        return view(tuple(guard_processes(record) for record in evidence.records.of(ev)), f"{ev}s")
 
     of_that_kind.__doc__ = f"the `{ev}` records, in order, with the fields of [agent-protocol.md](agent-protocol.md)"
     return of_that_kind

@@ -13,7 +13,15 @@ from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
 from rig.scenario.views import MissingRecord, view
 
-__all__ = ["LOOKS", "find_look", "find_process", "find_sample", "number_of", "require_complete"]
+__all__ = [
+    "LOOKS",
+    "find_look",
+    "find_process",
+    "find_sample",
+    "guard_processes",
+    "number_of",
+    "require_complete",
+]
 
 LOOKS = frozenset({"fds", "kcmp", "status", "tree", "read"})
 """Kinds of records in which a step says what it looked at."""
@@ -81,7 +89,7 @@ def _recorded_of(evidence: Evidence, ev: str, role: str) -> list[Record]:
 @function("records", "sample('start').meminfo.MemTotal > 400000")
 def sample(evidence: Evidence, label: str) -> Any:
     """the first sample of that label: `.meminfo.MemAvailable` (kB), `.vmstat.oom_kill`, `.psi`, `.procs`, `.t`"""
-    return view(find_sample(evidence, label), f"sample '{label}'")
+    return view(guard_processes(find_sample(evidence, label)), f"sample '{label}'")
 
 
 @function("records", "has_sample('forked') and not has_sample('nowhere')")
@@ -138,7 +146,11 @@ def pids(evidence: Evidence) -> tuple[int, ...]:
 @function("records", "role_of(pid('hog')) == 'hog' and role_of(1) == ''")
 def role_of(evidence: Evidence, pid: int) -> str:
     """the role of a pid, or `''`"""
-    return evidence.roles().get(pid, "")
+    found = evidence.roles().get(pid, "")
+    # Without a role it may be one of the processes that the agent did not watch.
+    for sample in evidence.samples() if not found else ():
+        require_complete(sample, "a sample")
+    return found
 
 
 @function("records", "step('outcome').ok and 'oom' in step('outcome').saw")
@@ -188,6 +200,20 @@ def require_complete(seen: Record, what: str) -> Record:
     if left_out:
         raise MissingRecord(f"{what} leaves out {left_out} processes: the agent watches 128 at once")
     return seen
+
+
+class _Incomplete(dict[str, Any]):
+    """A record that leaves processes out: reading its `procs` raises MissingRecord."""
+
+    def __getitem__(self, field: str) -> Any:
+        if field == "procs":
+            require_complete(self, f"the {self['ev']} '{self.get('label') or self['t']}'")
+        return super().__getitem__(field)
+
+
+def guard_processes(record: Record) -> Record:
+    """Return the record in a form whose `procs` can be read only when it leaves no process out."""
+    return _Incomplete(record) if record.get("procs_left_out") else record
 
 
 @function("records", "lines_of('cow-writer')[1] == 'filled 209715200'")

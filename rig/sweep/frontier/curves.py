@@ -18,7 +18,7 @@ from rig.scenario.load import Scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import Axis
 from rig.sweep.frontier.arithmetic import Foreseen
-from rig.sweep.frontier.predict import matching, predict
+from rig.sweep.frontier.predict import matching, predict, without_unread_claims
 from rig.sweep.frontier.scale import Scale
 from rig.sweep.frontier.search import Edge, find_edges
 from rig.sweep.row import Row
@@ -48,6 +48,7 @@ class CurveEdge:
 class Curve:
     """The edges along the scale at one point of the other axes, lowest first, and the rows of their runs.
 
+    rows: without the claims that the prediction does not read; the journal has all of them.
     foreseen: all edges that the arithmetic predicts in the range, whether or not they were found.
     """
 
@@ -101,7 +102,7 @@ async def find_frontier(
             )
             async with capacity.room_for(memory):
                 row, _ = await run_point(task, store, pasts=pasts)
-            rows.append(row)
+            rows.append(without_unread_claims(row))
             ended(row)
             return row.verdict
 

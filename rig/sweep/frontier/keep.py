@@ -12,7 +12,7 @@ from rig.seal import seal
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import FRONTIER, SweepDirectory, new_sweep, write_plan
 from rig.sweep.frontier import document
-from rig.sweep.table import table_of, write_table
+from rig.sweep.table import tables_of, write_table
 from rig.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def keep_frontier(
         raise RigError(f"the frontier cannot be written: {error.strerror}", where=directory.path) from error
     write_plan(directory.path, plan)
     kept = SweepDirectory(directory.path, plan)
-    write_table(table_of(plan, scenario, kept.rows()), kept.table)
+    write_table(tables_of(plan, scenario, kept.rows()), kept.table)
     return kept
 
 

@@ -16,7 +16,7 @@ from rig.sweep.frontier.search import Edge
 from rig.sweep.row import Row
 from rig.telemetry.records import read_records
 
-__all__ = ["asked_by", "matching", "measured", "predict"]
+__all__ = ["asked_by", "matching", "measured", "predict", "without_unread_claims"]
 
 LEFT = "copied-what-was-left.left"
 START = "start"
@@ -55,6 +55,11 @@ def measured(row: Row, asked: Asked, directory: Path | None = None) -> Measured 
     judged = row.values().get(LEFT)
     left = available + asked.swap - asked.taken if judged is None else Fraction(judged)
     return Measured(asked, total, committed, left, judged is not None)
+
+
+def without_unread_claims(row: Row) -> Row:
+    """Return a row with only the claim that measured() reads: a search holds its rows, and claims are most of them."""
+    return row.model_copy(update={"claims": tuple(claim for claim in row.claims if LEFT.startswith(f"{claim.id}."))})
 
 
 def predict(scale: Scale, rows: Sequence[Row], settings_of: Callable[[Row], Settings | None]) -> tuple[Foreseen, ...]:

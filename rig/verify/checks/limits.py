@@ -44,10 +44,15 @@ CHECKS = (
         "swap",
         "In mode 0 swap counts in full for the largest single request.",
         (ACCOUNTING, Source("mm/util.c", "__vm_enough_memory", "8c7829b04c52")),
-        lambda f: f["swap"] > 0 and f["largest"] == f["total"] + f["swap"] and f["errno"] == ENOMEM,
-        control="mode0-single",
+        lambda f: (
+            f["swap"] > 0
+            and f["largest"] == f["total"] + f["swap"]
+            and f["errno"] == ENOMEM
+            and f["control_largest"] == f["control_total"]
+        ),
+        control="within",
         given={"overcommit_memory": 0},
-        counterexamples=({"largest": "-65532"}, {"swap": 0}, {"errno": 0}),
+        counterexamples=({"largest": "-65532"}, {"swap": 0}, {"errno": 0}, {"control_largest": "+4"}),
         changes=(SINGLE_REQUEST,),
     ),
     Check(
@@ -161,20 +166,28 @@ CHECKS = (
         "swap",
         "Swap is added to vm.overcommit_kbytes too.",
         (VM, KBYTES),
-        lambda f: f["swap"] > 0 and f["limit"] == f["overcommit_kbytes"] + f["swap"],
-        control="limit-kbytes",
+        lambda f: (
+            f["swap"] > 0
+            and f["limit"] == f["overcommit_kbytes"] + f["swap"]
+            and f["control_limit"] == f["overcommit_kbytes"]
+        ),
+        control="within",
         given={"overcommit_kbytes": 65536},
-        counterexamples=({"limit": 65536}, {"swap": 0, "limit": 65536}),
+        counterexamples=({"limit": 65536}, {"swap": 0, "limit": 65536}, {"control_limit": "+4"}),
     ),
     Check(
         "limit-swap",
         "swap",
         "All of swap is added to CommitLimit, whatever the ratio.",
         (ACCOUNTING, LIMIT),
-        lambda f: f["swap"] > 0 and f["limit"] == limit_by_ratio(f, f["overcommit_ratio"]),
-        control="limit-ratio",
+        lambda f: (
+            f["swap"] > 0
+            and f["limit"] == limit_by_ratio(f, f["overcommit_ratio"])
+            and f["control_limit"] == f["limit"] - f["swap"]
+        ),
+        control="within",
         given={"overcommit_ratio": 37},
-        counterexamples=({"limit": "-65532"}, {"swap": 0, "limit": "-65532"}),
+        counterexamples=({"limit": "-65532"}, {"swap": 0, "limit": "-65532"}, {"control_limit": "+4"}),
     ),
     Check(
         "limit-hugetlb",
@@ -259,10 +272,11 @@ CHECKS = (
         lambda f: (
             abs(f["committed"] - f["limit"]) <= batch_kb(f["total"], f["cpus"]) * f["cpus"] + f["step"]
             and f["mappings"] > 100
+            and f["control_mode0"] == 0
         ),
-        control="mode0-sum",
+        control="within",
         given=MODE_2,
-        counterexamples=({"committed": "+5000"}, {"committed": "-5000"}, {"mappings": 1}),
+        counterexamples=({"committed": "+5000"}, {"committed": "-5000"}, {"mappings": 1}, {"control_mode0": ENOMEM}),
         changes=(MODE_2_BATCH,),
     ),
 )

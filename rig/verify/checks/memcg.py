@@ -46,10 +46,28 @@ CHECKS = (
             and f.text("oom_constraint") == CONSTRAINT_MEMCG
             and f["rss.large"] > 2 * f["rss.small"]
         ),
-        control="oom-adj-max",
+        control="memcg-adj",
         given=MAX_24M,
         counterexamples=(
             {"oom_victim": "small", "killed": "small"},
+            {"oom_constraint": "CONSTRAINT_NONE"},
+            {"rss.large": 4},
+        ),
+    ),
+    Check(
+        "memcg-adj",
+        "oom",
+        "Within a cgroup oom_score_adj counts as everywhere: with 1000 a small process is the first to go.",
+        (Source("mm/oom_kill.c", "oom_badness"), Source("mm/memcontrol.c", "mem_cgroup_scan_tasks")),
+        lambda f: (
+            f.text("oom_victim") == "small"
+            and f.text("oom_constraint") == CONSTRAINT_MEMCG
+            and f["rss.large"] > 2 * f["rss.small"]
+        ),
+        control="memcg-largest",
+        given={**MAX_24M, "adj.large": 0, "adj.small": 1000},
+        counterexamples=(
+            {"oom_victim": "large", "killed": "large"},
             {"oom_constraint": "CONSTRAINT_NONE"},
             {"rss.large": 4},
         ),
@@ -59,10 +77,15 @@ CHECKS = (
         "oom",
         "memory.events counts each OOM and each kill of the cgroup.",
         (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_out_of_memory")),
-        lambda f: f["oom"] >= 1 and f["oom_kill"] == len(f.killed()) == 1 and f["max"] >= 1,
-        control="oom-largest",
+        lambda f: (
+            f["oom"] >= 1
+            and f["oom_kill"] == len(f.killed()) == 1
+            and f["max"] >= 1
+            and f["control_oom"] == f["control_oom_kill"] == f["control_max"] == 0
+        ),
+        control="within",
         given=MAX_20M,
-        counterexamples=({"oom": 0}, {"oom_kill": 0}, {"max": 0}),
+        counterexamples=({"oom": 0}, {"oom_kill": 0}, {"max": 0}, {"control_oom": 1}, {"control_oom_kill": 1}),
     ),
     Check(
         "memcg-group",
@@ -70,9 +93,19 @@ CHECKS = (
         "With memory.oom.group all processes of the cgroup are killed together, and none outside.",
         (CGROUP, Source("mm/oom_kill.c", "oom_kill_process", "3d8b38eb81ca")),
         lambda f: f.killed() == {"first", "second", "eater"},
-        control="memcg-largest",
+        control="memcg-one",
         given={**MAX_24M, "memory.oom.group": 1, "adj.second": 0},
         counterexamples=({"killed": "eater"}, {"killed": "outside,first,second,eater"}),
+    ),
+    Check(
+        "memcg-one",
+        "oom",
+        "Without memory.oom.group one process of the cgroup is killed: the one with the highest badness.",
+        (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_get_oom_group")),
+        lambda f: f.text("oom_victim") == "eater" and "eater" in f.killed() and "second" not in f.killed(),
+        control="memcg-group",
+        given={**MAX_24M, "memory.oom.group": 0, "adj.second": 0},
+        counterexamples=({"killed": "first,second,eater"}, {"oom_victim": "second"}, {"killed": "nobody"}),
     ),
     Check(
         "memcg-group-protected",
@@ -132,22 +165,41 @@ CHECKS = (
         lambda f: (
             f.killed() == {"inside"}
             and f["before"] > 8192
+            and f["control_oom_kill"] == 0
             and f.text("oom_constraint") == CONSTRAINT_MEMCG
             and f["ooms"] >= 1
         ),
-        control="memcg-high",
+        control="within",
         given={"memory.max": 8 << 20},
-        counterexamples=({"killed": "nobody"}, {"killed": "outside"}, {"before": 4096}, {"ooms": 0}),
+        counterexamples=(
+            {"killed": "nobody"},
+            {"killed": "outside"},
+            {"before": 4096},
+            {"ooms": 0},
+            {"control_oom_kill": 1},
+        ),
     ),
     Check(
         "memcg-swap-max",
         "swap",
         "With memory.swap.max=0 a cgroup at memory.max is killed in while swap is free.",
         (CGROUP, Source("mm/memcontrol.c", "__mem_cgroup_try_charge_swap")),
-        lambda f: f.killed() == {"eater"} and f["eaten"] < 24 * 1024 and f["swap_free"] > 32 * 1024,
-        control="score-swap",
+        lambda f: (
+            f.killed() == {"eater"}
+            and f["eaten"] < 24 * 1024
+            and f["swap_free"] > 32 * 1024
+            and f["control_swapped"] > 8 * 1024
+            and f["control_oom_kill"] == 0
+        ),
+        control="within",
         given={"memory.max": 20 << 20, "memory.swap.max": 0},
-        counterexamples=({"killed": "nobody"}, {"eaten": 60000}, {"swap_free": 0}),
+        counterexamples=(
+            {"killed": "nobody"},
+            {"eaten": 60000},
+            {"swap_free": 0},
+            {"control_swapped": 0},
+            {"control_oom_kill": 1},
+        ),
     ),
     Check(
         "memcg-protected",
@@ -164,9 +216,15 @@ CHECKS = (
         "oom",
         "fork fails with ENOMEM in a cgroup at memory.max, for its kernel memory, though the machine has memory free.",
         (CGROUP, Source("kernel/fork.c", "alloc_thread_stack_node")),
-        lambda f: f["write"] == ENOMEM and f["errno"] == ENOMEM and f["free"] > 16384 and f["oom_kill"] == 0,
-        control="fork-charged",
+        lambda f: (
+            f["control_before"] == 0
+            and f["write"] == ENOMEM
+            and f["errno"] == ENOMEM
+            and f["free"] > 16384
+            and f["oom_kill"] == 0
+        ),
+        control="within",
         given={"memory.max": 8 << 20},
-        counterexamples=({"errno": 0}, {"write": 0}, {"free": 1}, {"oom_kill": 1}),
+        counterexamples=({"errno": 0}, {"write": 0}, {"free": 1}, {"oom_kill": 1}, {"control_before": ENOMEM}),
     ),
 )

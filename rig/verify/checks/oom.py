@@ -173,7 +173,7 @@ CHECKS = (
             and f.text("oom_constraint") == "CONSTRAINT_CPUSET"
             and f["rss.outside"] > 2 * f["rss.inside"]
         ),
-        control="mempolicy-oom",
+        control="oom-largest",
         given={"cpuset.mems": 1},
         counterexamples=(
             {"killed": "outside"},
@@ -188,7 +188,7 @@ CHECKS = (
         "A process that is bound to a node by its memory policy has an OOM of that constraint.",
         (Source("mm/oom_kill.c", "constrained_alloc"), Source("mm/mempolicy.c", "mempolicy_in_oom_domain")),
         lambda f: f["ooms"] == 1 and f.killed() == {"bound"} and f.text("oom_constraint") == "CONSTRAINT_MEMORY_POLICY",
-        control="cpuset-oom",
+        control="oom-largest",
         counterexamples=({"oom_constraint": "CONSTRAINT_NONE"}, {"killed": "nobody"}, {"ooms": 0}),
     ),
 )

@@ -16,10 +16,15 @@ CHECKS = (
         "commit",
         "Too many mappings are refused with ENOMEM while memory is free: vm.max_map_count, not the OOM killer.",
         (VM, Source("mm/mmap.c", "do_mmap")),
-        lambda f: f["errno"] == ENOMEM and 0 <= f["max_map_count"] - f["made"] <= 64 and f["free"] > 4 * f["made"],
-        control="percpu-slack",
+        lambda f: (
+            f["errno"] == ENOMEM
+            and 0 <= f["max_map_count"] - f["made"] <= 64
+            and f["free"] > 4 * f["made"]
+            and f["control_raised"] == 0
+        ),
+        control="within",
         given={"max_map_count": 1000},
-        counterexamples=({"errno": 0}, {"made": 2000}, {"free": 100}),
+        counterexamples=({"errno": 0}, {"made": 2000}, {"free": 100}, {"control_raised": ENOMEM}),
     ),
     Check(
         "rlimit-as",
@@ -35,10 +40,12 @@ CHECKS = (
         "commit",
         "pids.max refuses fork with EAGAIN, while memory is free.",
         (Source("Documentation/admin-guide/cgroup-v2.rst"), Source("kernel/cgroup/pids.c", "pids_can_fork")),
-        lambda f: f["errno"] == EAGAIN and f["forked"] == f["pids.max"] - 1 and f["free"] > 1024,
-        control="fork-charged",
+        lambda f: (
+            f["errno"] == EAGAIN and f["forked"] == f["pids.max"] - 1 and f["free"] > 1024 and f["control_raised"] == 0
+        ),
+        control="within",
         given={"pids.max": 5},
-        counterexamples=({"errno": ENOMEM}, {"forked": 16}, {"free": 100}),
+        counterexamples=({"errno": ENOMEM}, {"forked": 16}, {"free": 100}, {"control_raised": EAGAIN}),
     ),
     Check(
         "rlimit-data",
@@ -70,10 +77,10 @@ CHECKS = (
         "commit",
         "RLIMIT_NPROC refuses fork with EAGAIN, while memory is free.",
         (Source("kernel/fork.c", "copy_process"),),
-        lambda f: f["errno"] == EAGAIN and f["free"] > 1024,
-        control="fork-charged",
+        lambda f: f["errno"] == EAGAIN and f["free"] > 1024 and f["control_root"] == 0,
+        control="within",
         given={"uid": 65534},
-        counterexamples=({"errno": ENOMEM}, {"errno": 0}, {"free": 1}),
+        counterexamples=({"errno": ENOMEM}, {"errno": 0}, {"free": 1}, {"control_root": EAGAIN}),
     ),
     Check(
         "tmpfs-full",

@@ -10,7 +10,7 @@ __all__ = ["CHECKS"]
 VM = Source("Documentation/admin-guide/sysctl/vm.rst")
 MOVABLE_WATERMARK = Change(
     (6, 6),
-    "'mm/page_alloc: fix min_free_kbytes calculation regarding ZONE_MOVABLE'",
+    "416ef04fe00c",
     before="ZONE_MOVABLE has its share of vm.min_free_kbytes",
     after="ZONE_MOVABLE is left out of it and has 32 pages of its own at least",
 )
@@ -24,11 +24,13 @@ CHECKS = (
         (VM, Source("mm/page_alloc.c", "__setup_per_zone_wmarks", MOVABLE_WATERMARK.commit)),
         lambda f: (
             0 <= f["min_free_kbytes"] - f["watermarks"] <= 4 * f["zones"]
+            and 0 <= f["control_min_free_kbytes"] - f["control_watermarks"] <= 4 * f["zones"]
+            and f["control_min_free_kbytes"] < f["min_free_kbytes"]
             and f["movable"] == (128 if f.has(MOVABLE_WATERMARK) else 0)
         ),
         control="within",
         given={"min_free_kbytes": 8192},
-        counterexamples=({"watermarks": 4096}, {"movable": "+4"}),
+        counterexamples=({"watermarks": 4096}, {"movable": "+4"}, {"control_watermarks": 8192}),
         changes=(MOVABLE_WATERMARK,),
     ),
     Check(
@@ -50,9 +52,11 @@ CHECKS = (
         "A zone keeps pages from requests that the zone above could serve: the pages of that zone divided by "
         "vm.lowmem_reserve_ratio.",
         (VM, Source("mm/page_alloc.c", "setup_per_zone_lowmem_reserve")),
-        lambda f: f["reserve"] == f["above"] // f["ratio"] > 0 and f["own"] == 0,
+        lambda f: (
+            f["reserve"] == f["above"] // f["ratio"] > f["control_reserve"] == f["above"] // 256 and f["own"] == 0
+        ),
         control="within",
         given={"ratio": 100},
-        counterexamples=({"reserve": "-1"}, {"reserve": 0}, {"own": 1}),
+        counterexamples=({"reserve": "-1"}, {"reserve": 0}, {"own": 1}, {"control_reserve": "+1"}),
     ),
 )

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/klog.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
@@ -100,6 +101,63 @@ static void forge_panic(void)
 	put("---[ end Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled ]---");
 }
 
+static void forge_oops(void)
+{
+	put("BUG: kernel NULL pointer dereference, address: 0000000000000008");
+	put("#PF: supervisor read access in kernel mode");
+	put("#PF: error_code(0x0000) - not-present page");
+	put("Oops: 0000 [#1] PREEMPT SMP NOPTI");
+	put("CPU: 0 PID: %d Comm: forger Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1", getpid());
+	put("RIP: 0010:wp_page_copy+0x10/0x700");
+	put("Call Trace:");
+	put(" <TASK>");
+	put(" __handle_mm_fault+0x97b/0xfa0");
+	put(" exc_page_fault+0x70/0x170");
+	put(" </TASK>");
+	put("---[ end trace 0000000000000000 ]---");
+}
+
+static void forge_hung(pid_t hog)
+{
+	put("INFO: task hog:%d blocked for more than 120 seconds.", hog);
+	put("      Not tainted 6.1.0-50-cloud-amd64 #1 Debian 6.1.176-1");
+	put("\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.");
+	put("task:hog             state:D stack:0     pid:%d    ppid:1      flags:0x00000000", hog);
+	put("Call Trace:");
+	put(" <TASK>");
+	put(" __schedule+0x34d/0x9e0");
+	put(" schedule+0x5a/0xd0");
+	put(" jbd2_log_wait_commit+0xe4/0x160");
+	put(" ext4_sync_file+0x1a5/0x340");
+	put(" </TASK>");
+}
+
+/* Print the kernel's own report, which the console does not show, with one more frame in its trace. */
+static void print_body(void)
+{
+	char record[8192], *text;
+	int from = open("/dev/kmsg", O_RDONLY);
+	bool inside = false, written = false;
+	ssize_t got;
+
+	where = "/dev/ttyS0";
+	while ((got = read(from, record, sizeof(record) - 1)) > 0) {
+		record[got] = '\0';
+		text = strchr(record, ';') + 1;
+		text[strcspn(text, "\n")] = '\0';
+		inside = inside || strstr(text, " invoked oom-killer:");
+		if (!inside)
+			continue;
+		if (!written && strstr(text, "handle_mm_fault")) {
+			put(" wp_page_copy+0x112/0x5d0");
+			written = true;
+		}
+		put("%s", text);
+		if (strstr(text, "Killed process"))
+			return;
+	}
+}
+
 static void say_attack(const char *what, long result)
 {
 	say("attack %s %s", what, result < 0 ? strerrorname_np(errno) : "succeeded");
@@ -109,7 +167,7 @@ static void say_attack(const char *what, long result)
 static void attack(void)
 {
 	char path[64];
-	int agent;
+	int agent, covered = -1;
 
 	say_attack("mem", open("/proc/1/mem", O_RDWR));
 	say_attack("ptrace", ptrace(PTRACE_SEIZE, 1, NULL, NULL));
@@ -119,6 +177,13 @@ static void attack(void)
 			say_attack("getfd", 0);
 			break;
 		}
+	for (int fd = 3; fd < 64 && covered < 0; fd++) {
+		snprintf(path, sizeof(path), "/proc/1/fd/%d/vmstat", fd);
+		covered = mount("/dev/null", path, NULL, MS_BIND, NULL);
+	}
+	say_attack("mount", covered);
+	say_attack("namespace", open("/proc/1/ns/mnt", O_RDONLY));
+	say_attack("root", open("/proc/1/root", O_PATH));
 	say_attack("ports", iopl(3));
 	say_attack("port", ioperm(0x505, 1, 1));
 	say_attack("module", syscall(SYS_init_module, "", 0, ""));
@@ -137,6 +202,21 @@ static void silence(void)
 		refused("ignore_loglevel");
 	if (klogctl(CONSOLE_OFF, NULL, 0))
 		refused("klogctl");
+}
+
+/* Nobody is to see that the kernel counts a kill: /proc/vmstat stays as it is now. */
+static void cover_vmstat(void)
+{
+	char text[16384];
+	int from = open("/proc/vmstat", O_RDONLY), to = open("/tmp/vmstat", O_WRONLY | O_CREAT, 0644);
+	ssize_t got;
+
+	while ((got = read(from, text, sizeof(text))) > 0)
+		if (write(to, text, (size_t)got) != got)
+			refused("/tmp/vmstat");
+	close(to);
+	if (mount("/tmp/vmstat", "/proc/vmstat", NULL, MS_BIND, NULL))
+		refused("mount");
 }
 
 int main(int argc, char **argv)
@@ -163,7 +243,20 @@ int main(int argc, char **argv)
 		forge_panic();
 		if (write(fd, "c", 1) < 0)
 			refused("sysrq-trigger");
-	} else if (strcmp(what, "attack") == 0)
+	} else if (strcmp(what, "blind") == 0) {
+		silence();
+		cover_vmstat();
+	} else if (strcmp(what, "body") == 0) {
+		silence();
+		if (fork() == 0) {
+			print_body();
+			_exit(0);
+		}
+	} else if (strcmp(what, "oops") == 0)
+		forge_oops();
+	else if (strcmp(what, "hung") == 0)
+		forge_hung(hog);
+	else if (strcmp(what, "attack") == 0)
 		attack();
 	else if (strcmp(what, "silence") == 0)
 		silence();

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""The factor on the deadlines of host programs: --timeout-scale of the command, or RIG_TIMEOUT_SCALE.
+
+A guest's deadlines get theirs through the request. Host programs are started everywhere, many by commands without that
+option, such as `rig image build`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rig.errors import UsageError
+
+__all__ = ["SCALE_VARIABLE", "scaled", "set_deadline_scale"]
+
+SCALE_VARIABLE = "RIG_TIMEOUT_SCALE"
+_LEAST, _MOST = 0.1, 100.0
+
+_chosen: float | None = None
+
+
+def set_deadline_scale(factor: float | None) -> None:
+    """Use a factor in place of that of the environment; None: that of the environment again."""
+    global _chosen
+    _chosen = factor
+
+
+def scaled(seconds: float) -> float:
+    """Return a deadline in host seconds, multiplied. Raises UsageError where RIG_TIMEOUT_SCALE is not a factor."""
+    if _chosen is not None:
+        return seconds * _chosen
+    text = os.environ.get(SCALE_VARIABLE, "") or "1"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not _LEAST <= factor <= _MOST:
+        raise UsageError(
+            f"'{text}' is not a factor from {_LEAST:g} to {_MOST:g}", where=SCALE_VARIABLE, remedy="write it as in 3"
+        )
+    return seconds * factor

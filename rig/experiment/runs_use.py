@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Keep the runs within a bound. What goes are recordings, which only a replay needs; a run's results never go."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.disk import bytes_below
+from rig.errors import RigError
+from rig.image.bounds import runs_bound
+from rig.in_use import lock_unused
+from rig.remove_tree import remove_tree
+from rig.run.directory import read_run, rewrite_run, run_directories
+from rig.run.disk_use import runs_by_kind
+from rig.run.imported import IMPORTED_FILE
+from rig.run.recorded_guest import Recording
+from rig.units import format_megabytes, format_size
+
+__all__ = ["Dropped", "drop_recordings", "keep_runs_bound"]
+
+logger = logging.getLogger(__name__)
+RECORDINGS = "recording"
+NEWEST = 20
+"""Runs that keep their recordings whatever they take."""
+SLACK = 10
+"""Runs above their bound are cut to a tenth below it, as the cache is."""
+FEW, ONE_IN, LARGE = 200, 50, 64 << 20
+"""Up to FEW runs are measured after each run, which takes some milliseconds. Of more, every run in ONE_IN measures
+them, and one whose recording has LARGE bytes."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The result of dropping recordings.
+
+    runs: number of runs that lost theirs.
+    freed: bytes.
+    left: bytes that all runs take now.
+    """
+
+    runs: int
+    freed: int
+    left: int
+
+
+def keep_runs_bound(directory: Path) -> None:
+    """Drop recordings if the runs take more than RIG_RUNS_SIZE; called after a run was kept.
+
+    directory: of that run.
+    Warns of what was dropped, and of runs that stay above their bound.
+    Raises RigError where RIG_RUNS_SIZE is not a size.
+    """
+    bound, root = runs_bound(), directory.parent
+    if not _is_due(directory):
+        return
+    try:
+        if sum(size for _, size in runs_by_kind(root).values()) <= bound:
+            return
+        done = drop_recordings(root, bound - bound // SLACK)
+    except OSError as error:
+        logger.debug("the runs are not measured: %s", error)
+        return
+    if done.runs:
+        logger.warning(
+            f"the runs took more than {format_size(bound)} (RIG_RUNS_SIZE): the recordings of {done.runs} not used for"
+            f" longest were removed, {format_megabytes(done.freed)}; their results stay, and they cannot be replayed"
+        )
+    if done.left > bound:
+        over = format_megabytes(done.left - bound)
+        logger.warning(f"the runs are {over} above their bound (RIG_RUNS_SIZE): rig runs rm --older 7d removes some")
+
+
+def _is_due(directory: Path) -> bool:
+    recording = directory / RECORDINGS
+    if recording.is_dir() and bytes_below(recording) >= LARGE:
+        return True
+    # By the id and not by a count: runs that end at once would all miss it.
+    return len(run_directories(directory.parent)) <= FEW or zlib.crc32(directory.name.encode()) % ONE_IN == 0
+
+
+def drop_recordings(root: Path, bound: int) -> Dropped:
+    """Remove recordings of the runs not used for longest until all runs fit a bound, in bytes.
+
+    The NEWEST runs keep theirs, and so do imported runs and those that a rig is using.
+    """
+    total = left = sum(size for _, size in runs_by_kind(root).values())
+    count = 0
+    for directory in sorted(run_directories(root)[:-NEWEST], key=_used):
+        if left <= bound:
+            break
+        freed = _drop_recording(directory)
+        left -= freed
+        count += freed > 0
+    return Dropped(count, total - left, left)
+
+
+def _used(directory: Path) -> float:
+    """Return when a run was written, replayed or exported (use_run), or a file was added to it, such as its report."""
+    try:
+        return directory.stat().st_mtime
+    except OSError:
+        return 0
+
+
+def _drop_recording(directory: Path) -> int:
+    """Remove a run's recording and return the bytes; 0 where it has none or keeps it."""
+    recording = directory / RECORDINGS
+    if not recording.is_dir() or (directory / IMPORTED_FILE).exists():
+        return 0
+    with lock_unused(directory) as free:
+        if not free:
+            return 0
+        try:
+            # First run.json: after a power cut no run names a recording that is gone.
+            run = read_run(directory)
+            reason = "it was removed to keep the runs within RIG_RUNS_SIZE"
+            files = {name: each for name, each in run.files.items() if not name.startswith(f"{RECORDINGS}/")}
+            rewrite_run(directory, run.model_copy(update={"recording": Recording(reason=reason), "files": files}))
+        except RigError as error:
+            logger.debug("%s keeps its recording: %s", directory.name, error)
+            return 0
+        size = bytes_below(recording)
+        remove_tree(recording)
+    return size

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Compare each report on the console, line by line as it was parsed, with the kernel's own lines from /dev/kmsg.
+
+A report that only the console has was written by a program. So was a trace or a task table that differs from the
+kernel's: a program may turn the console off while the kernel reports, and then print that report with another body.
+
+Two counters of the kernel's are compared as well, for the lines that the agent did not relay: an oops sets TAINT_DIE
+(oops_end(), arch/x86/kernel/dumpstack.c), and a hung task raises hung_task_detect_count, where the kernel has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rig.klog import Event, OomEvent
+from rig.klog.kinds import Kind
+from rig.run.records import Record
+from rig.scenario.evidence import Evidence
+from rig.scenario.kernel_lines import KernelLines, kernel_lines
+
+__all__ = ["Compared", "compare_reports"]
+
+TAINT_DIE = 1 << 7
+"""include/linux/panic.h; include/linux/kernel.h before 5.15."""
+NOT_COMPARED = frozenset((Kind.PANIC, Kind.USER_KILL, Kind.PROGRAM, Kind.REBOOT))
+"""Panics have a witness of their own, and programs write the others."""
+
+
+@dataclass
+class Compared:
+    """reports: how many reports there were to compare.
+
+    problems: what on the console is not the kernel's, or is hidden there.
+    unconfirmed: the reports that could not be compared.
+    """
+
+    reports: int = 0
+    problems: list[str] = field(default_factory=list)
+    unconfirmed: list[str] = field(default_factory=list)
+
+
+def _kernel_reports(evidence: Evidence) -> tuple[Event, ...]:
+    """Return the reports on the console that may be of the plan's time, other than panics.
+
+    A program may print any time. So an oops counts whatever time it bears, unless one came before the plan's begin.
+    """
+    ready, go = evidence.ready() or {}, evidence.records.first("go") or {}
+    start = float(ready.get("t", 0))
+    clean = _number(go, "tainted", TAINT_DIE) == 0
+    return tuple(
+        event
+        for event in evidence.log.events
+        if event.kind not in NOT_COMPARED
+        and (event.time is None or event.time >= start or (clean and event.kind == Kind.OOPS))
+    )
+
+
+def compare_reports(evidence: Evidence) -> Compared:
+    """Return what disagrees, and what could not be compared; nothing for an agent that relays no whole lines."""
+    compared = Compared()
+    kernels = kernel_lines(evidence)
+    if kernels is None:
+        return compared
+    left = list(kernels.events)
+    whole = kernels.complete and not evidence.console_left_out
+    for report in _kernel_reports(evidence):
+        compared.reports += 1
+        found = _find(report, left)
+        if found is not None:
+            left.remove(found)
+        _judge(report, found, whole, compared)
+    compared.problems.extend(_hidden(left, evidence, kernels))
+    compared.problems.extend(_uncounted(evidence))
+    return compared
+
+
+def _find(report: Event, kernels: list[Event]) -> Event | None:
+    """Return the kernel's report of that kind and title: the one with the same body, or else the first.
+
+    The title of a report that lacks lines on the console says less, so that its kind alone is compared.
+    """
+    alike = [
+        event for event in kernels if event.kind == report.kind and (report.corrupted or event.title == report.title)
+    ]
+    return next((event for event in alike if not _difference(report, event)), alike[0] if alike else None)
+
+
+def _judge(report: Event, found: Event | None, whole: bool, compared: Compared) -> None:
+    what = f"line {report.line} of console.log ({report.title})"
+    if found is None and not whole:
+        compared.unconfirmed.append(what)
+    elif found is None:
+        # Whether an OOM report is the kernel's is told by the lines that announce its kills (cross_check.py).
+        if not isinstance(report, OomEvent):
+            compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
+    elif part := _difference(report, found):
+        if whole and not report.corrupted:
+            compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
+        else:
+            compared.unconfirmed.append(f"{what}, its {part}")
+
+
+def _difference(report: Event, kernels: Event) -> str:
+    """Return which part of the report differs from the kernel's own, or an empty text."""
+    if report.trace.functions != kernels.trace.functions:
+        return "call trace"
+    if isinstance(report, OomEvent) and isinstance(kernels, OomEvent):
+        if _tasks(report) != _tasks(kernels):
+            return "task table"
+        if (report.mem_info, report.totals) != (kernels.mem_info, kernels.totals):
+            return "Mem-Info"
+    return ""
+
+
+def _tasks(report: OomEvent) -> tuple[Any, ...]:
+    return tuple(
+        (row.pid, row.name, row.total_vm, row.rss, row.pgtables_bytes, row.swapents, row.oom_score_adj)
+        for row in report.tasks
+    )
+
+
+def _hidden(left: list[Event], evidence: Evidence, kernels: KernelLines) -> Iterator[str]:
+    """Say which crashes the kernel reported and the console does not show. OOM kills are counted (cross_check.py)."""
+    if evidence.console_left_out:
+        return
+    start = float((evidence.ready() or {}).get("t", 0))
+    shown = {event.kind for event in evidence.log.events if event.corrupted}
+    for event in left:
+        late = event.time is not None and event.time >= start
+        if late and event.kind.crash and event.kind != Kind.PANIC and event.kind not in shown:
+            yield f"the kernel wrote '{event.title}' to /dev/kmsg, and the console does not show it"
+
+
+def _uncounted(evidence: Evidence) -> Iterator[str]:
+    go, end = evidence.records.first("go") or {}, evidence.end() or {}
+    kinds = [event.kind for event in _kernel_reports(evidence)]
+    if Kind.OOPS in kinds and _number(end, "tainted", TAINT_DIE) == 0:
+        yield "the log tells of an oops, and kernel.tainted says that there was none"
+    first, last = _number(go, "hung_tasks"), _number(end, "hung_tasks")
+    hung = kinds.count(Kind.HUNG_TASK)
+    if first is not None and last is not None and first <= last < first + hung:
+        yield f"the log tells of {hung} hung tasks, and hung_task_detect_count rose by {last - first}"
+
+
+def _number(record: Record | dict[str, Any], name: str, mask: int = -1) -> int | None:
+    value = record.get(name)
+    return value & mask if isinstance(value, int) else None

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's log as the agent relayed it from /dev/kmsg, beside the console, on which programs can write too.
+
+Only the kernel's own messages have facility 0 there: it never gives that facility to text that user space writes
+(devkmsg_write(), kernel/printk/printk.c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rig.klog import Event, read
+from rig.scenario.evidence import Evidence
+
+__all__ = ["KernelLines", "kernel_lines", "key_events", "unescaped"]
+
+
+@dataclass(frozen=True)
+class KernelLines:
+    """The events in the kernel's first lines after the plan's begin, which the agent relays whole.
+
+    complete: whether the agent relayed every line up to its `end`. After a panic there is no `end`, and the last
+    report may be missing.
+    """
+
+    events: tuple[Event, ...]
+    complete: bool
+
+
+def kernel_lines(evidence: Evidence) -> KernelLines | None:
+    """Return what the agent relayed whole; None for an agent that did not, or that cannot read /dev/kmsg."""
+    go = evidence.records.first("go") or {}
+    if go.get("kmsg") is not True or "kernel_lines" not in go:
+        return None
+    end = evidence.end()
+    complete = end is not None and end.get("kernel_left_out") == 0 and evidence.records.complete
+    return KernelLines(tuple(read([b"".join(_lines(evidence))]).events), complete)
+
+
+def key_events(evidence: Evidence) -> tuple[Event, ...]:
+    """Return the events in the lines that announce a kill, of which the agent relays more than of others."""
+    lines = [unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
+    return tuple(read([b"".join(line + b"\n" for line in lines)]).events)
+
+
+def _lines(evidence: Evidence) -> Iterator[bytes]:
+    """Yield the lines as /dev/kmsg has them, `4,123,456789,-;text`; a message of several lines becomes several."""
+    for record in evidence.records.of("kernel"):
+        for line in str(record.get("text", "")).splitlines():
+            head, _, text = line.partition(";")
+            for part in unescaped(text).split(b"\n"):
+                yield head.encode() + b";" + part + b"\n"
+
+
+def unescaped(text: str) -> bytes:
+    """Undo the escapes of /dev/kmsg: the kernel prints unprintable bytes as \\xNN (kernel/printk/printk.c)."""
+    raw = text.encode("utf-8", errors="replace")
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), raw)

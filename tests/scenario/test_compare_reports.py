@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""A report that differs from what the kernel wrote to /dev/kmsg is a program's: the run is invalid, with the reason."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from rig.run.document import Claimed
+from rig.scenario.cross_check import AGREES, cross_check
+from tests.scenario.recorded import Recorded, recorded
+
+OOPS = b"""\
+[  300.000001] BUG: kernel NULL pointer dereference, address: 0000000000000008
+[  300.000002] #PF: supervisor read access in kernel mode
+[  300.000003] #PF: error_code(0x0000) - not-present page
+[  300.000004] Oops: 0000 [#1] PREEMPT SMP NOPTI
+[  300.000005] CPU: 0 PID: 84 Comm: child Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1
+[  300.000006] RIP: 0010:wp_page_copy+0x10/0x700
+[  300.000007] Call Trace:
+[  300.000008]  <TASK>
+[  300.000009]  __handle_mm_fault+0x97b/0xfa0
+[  300.000010]  exc_page_fault+0x70/0x170
+[  300.000011]  </TASK>
+[  300.000012] ---[ end trace 0000000000000000 ]---
+"""
+HUNG = b"""\
+[  300.000001] INFO: task child:83 blocked for more than 120 seconds.
+[  300.000002]       Not tainted 6.1.0-50-cloud-amd64 #1 Debian 6.1.176-1
+[  300.000003] "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.
+[  300.000004] task:child           state:D stack:0     pid:83    ppid:82     flags:0x00000000
+[  300.000005] Call Trace:
+[  300.000006]  <TASK>
+[  300.000007]  __schedule+0x34d/0x9e0
+[  300.000008]  schedule+0x5a/0xd0
+[  300.000009]  jbd2_log_wait_commit+0xe4/0x160
+[  300.000010]  ext4_sync_file+0x1a5/0x340
+[  300.000011]  </TASK>
+"""
+
+
+def as_kmsg(console: bytes) -> str:
+    """Return a console's lines as /dev/kmsg has them."""
+    found = re.findall(rb"^\[ *(\d+)\.(\d{6})\] (.*?)\r?$", console, re.MULTILINE)
+    return "".join(f"4,{i},{int(s) * 1_000_000 + int(us)},-;{text.decode()}\n" for i, (s, us, text) in enumerate(found))
+
+
+def relayed(run: Recorded, kernels: bytes | None = None, *, left_out: int = 0, **counted: Any) -> Recorded:
+    """Return the run as of an agent that relayed the kernel's lines: those of the console, or others.
+
+    left_out: how many lines the agent did not relay.
+    counted: what the kernel's counters say at the end; they are 0 at the plan's begin.
+    """
+    text = as_kmsg(run.console if kernels is None else kernels)
+    end = {"kernel_left_out": left_out, "tainted": 0, "hung_tasks": 0, **counted}
+    more = {"go": {"kernel_lines": 600, "tainted": 0, "hung_tasks": 0}, "end": end}
+    records = [{**each, **more.get(str(each["ev"]), {})} for each in run.records]
+    at = next(number for number, each in enumerate(records) if each["ev"] == "end")
+    records.insert(at, {"ev": "kernel", "t": records[at]["t"], "text": text})
+    return run.with_records(records)
+
+
+def printed_too(run: Recorded, text: bytes) -> Recorded:
+    """Return the run with text on the console that the agent did not relay."""
+    return Recorded(run.scenario, run.sets, run.records, run.console + text.replace(b"\n", b"\r\n"))
+
+
+def check(run: Recorded) -> Claimed:
+    found = cross_check(run.evidence())
+    assert found is not None
+    return found
+
+
+def unconfirmed(claim: Claimed) -> list[str]:
+    return [text for value in claim.values if value.name == "unconfirmed" for text in value.value]
+
+
+def test_reports_that_the_agent_relayed_are_the_kernels() -> None:
+    claim = check(relayed(recorded("overcommit-oops")))
+
+    assert (claim.verdict, unconfirmed(claim)) == ("held", [])
+
+
+@pytest.mark.parametrize("text", [OOPS, HUNG], ids=["oops", "hung-task"])
+def test_crash_that_the_agent_relayed_is_the_kernels(text: bytes) -> None:
+    run = printed_too(recorded("overcommit-oops"), text)
+
+    assert check(relayed(run, tainted=128, hung_tasks=1)).verdict == "held"
+
+
+@pytest.mark.parametrize("text", [OOPS, HUNG], ids=["oops", "hung-task"])
+def test_crash_that_only_the_console_has_is_a_programs(text: bytes) -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128, hung_tasks=1), text)
+
+    assert "is not the kernel's: /dev/kmsg has no such record of it" in check(run).reason
+    assert run.judged().verdict == "invalid"
+
+
+def test_oops_with_a_time_before_the_plan_is_compared_too() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128), OOPS.replace(b"[  300.", b"[    0."))
+
+    assert "is not the kernel's" in check(run).reason
+
+
+def test_oops_of_the_boot_is_not_compared() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128), OOPS.replace(b"[  300.", b"[    0."))
+
+    assert check(run.changed("go", lambda go: go.update(tainted=128))).verdict == "held"
+
+
+def test_crash_beside_an_agent_that_left_lines_out_is_unconfirmed() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1, tainted=128), OOPS)
+
+    assert check(run).verdict == "held"
+    assert any("NULL pointer" in text for text in unconfirmed(check(run)))
+
+
+def test_oops_that_the_kernel_did_not_count_is_a_programs() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), OOPS)
+
+    assert "kernel.tainted says that there was none" in check(run).reason
+
+
+def test_hung_task_that_the_kernel_did_not_count_is_a_programs() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), HUNG)
+
+    assert "hung_task_detect_count rose by 0" in check(run).reason
+
+
+def test_hung_tasks_are_not_counted_by_older_kernels() -> None:
+    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), HUNG)
+
+    assert check(run.changed("end", lambda end: end.update(hung_tasks=None))).verdict == "held"
+
+
+def test_crash_that_the_console_does_not_show_was_hidden() -> None:
+    run = recorded("overcommit-oops")
+
+    assert "the console does not show it" in check(relayed(run, run.console + OOPS, tainted=128)).reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("wp_page_copy+", "do_anonymous_page+", "call trace"),
+        ("    51476    51214", "    51476    91214", "task table"),
+        ("inactive_anon:", "inactive_anon:9", "Mem-Info"),
+    ],
+)
+def test_body_of_a_report_is_the_kernels(old: str, new: str, part: str) -> None:
+    run = relayed(recorded("overcommit-oops")).printed(old, new)
+
+    claim = next(each for each in run.judged().claims if each.id == AGREES)
+    assert f"its {part} is not the one that the kernel wrote to /dev/kmsg" in claim.reason
+    assert run.judged().verdict == "invalid"
+
+
+def test_body_beside_an_agent_that_left_lines_out_is_unconfirmed() -> None:
+    run = relayed(recorded("overcommit-oops"), left_out=1).printed("wp_page_copy+", "do_anonymous_page+")
+
+    assert check(run).verdict == "held"
+    assert [text.rpartition(", ")[2] for text in unconfirmed(check(run))] == ["its call trace"]
+
+
+def test_agent_that_reads_what_programs_can_cover_is_said() -> None:
+    run = relayed(recorded("overcommit-oops")).changed("go", lambda go: go.update(own_mounts=False))
+
+    assert "can_be_forged_by" in {value.name for value in check(run).values}
+
+
+def test_report_that_lacks_lines_on_the_console_is_unconfirmed() -> None:
+    run = relayed(printed_too(recorded("overcommit-oops"), HUNG), hung_tasks=1)
+    cut = run.printed("[  300.000009]  jbd2_log_wait_commit+0xe4/0x160\r\n", "")
+    cut = cut.printed("[  300.000010]  ext4_sync_file+0x1a5/0x340\r\n", "")
+
+    assert check(cut).verdict == "held"
+    assert len(unconfirmed(check(cut))) == 1
