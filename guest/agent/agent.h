@@ -244,7 +244,7 @@ struct member *member_of(const struct program *program, const char *comm, struct
 bool read_stat(struct member *member);
 
 /* sample.c */
-void take_sample(const char *label, bool pss);
+void take_sample(const char *label, bool pss, bool sysctls);
 enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
@@ -270,6 +270,7 @@ enum outcome begin_read(struct step *step);
 /* settings.c: verbs that set something and read it back. */
 enum outcome begin_sysctl(struct step *step);
 void say_sysctls_at_end(void);
+void say_sysctls_now(void);	/* into the record that is open */
 enum outcome begin_write(struct step *step);
 enum outcome begin_cgroup(struct step *step);
 enum outcome begin_modprobe(struct step *step);
