@@ -17,6 +17,7 @@ __all__ = ["document", "main"]
 
 TITLES = {
     "limits": "What is promised",
+    "reserves": "What is kept back in mode 2",
     "refusals": "What is refused and is no OOM",
     "watermarks": "What is kept free",
     "commit": "What a mapping is charged",

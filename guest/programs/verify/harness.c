@@ -17,8 +17,8 @@ static const char help[] =
 	"harmless. The output can be judged elsewhere: rig verify --judge FILE.\n";
 
 static const struct check *const tables[] = {
-	limits_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks, score_checks,
-	oom_checks, requests_checks, memcg_checks, panic_checks,
+	limits_checks, reserves_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks,
+	score_checks, oom_checks, requests_checks, memcg_checks, panic_checks,
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))

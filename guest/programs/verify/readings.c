@@ -168,6 +168,29 @@ int try_map(long bytes, int prot, int flags)
 	return 0;
 }
 
+long largest(long high_kb)
+{
+	long low = 0, high = high_kb / 4 + 1;
+
+	while (high - low > 1) {
+		long middle = low + (high - low) / 2;
+
+		if (try_map(middle * PAGE, RW, ANON) == 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low * 4;
+}
+
+void strict(void)
+{
+	set_vm("overcommit_ratio", 80);
+	set_vm("user_reserve_kbytes", 0);
+	set_vm("admin_reserve_kbytes", 0);
+	given_vm("overcommit_memory", 2, 0);
+}
+
 int try_fork(void)
 {
 	pid_t pid = fork();

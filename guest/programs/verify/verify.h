@@ -36,8 +36,8 @@ struct check {
 };
 
 /* The tables of checks; each ends with an empty entry. */
-extern const struct check limits_checks[], refusals_checks[], watermarks_checks[], commit_checks[], shared_checks[],
-	fork_checks[], score_checks[], oom_checks[], requests_checks[], memcg_checks[], panic_checks[];
+extern const struct check limits_checks[], reserves_checks[], refusals_checks[], watermarks_checks[], commit_checks[],
+	shared_checks[], fork_checks[], score_checks[], oom_checks[], requests_checks[], memcg_checks[], panic_checks[];
 
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
@@ -95,6 +95,12 @@ char *map(long bytes, int prot, int flags);
 
 /* Try a mapping and unmap it again. Returns 0, or the errno of the refusal. */
 int try_map(long bytes, int prot, int flags);
+
+/* Return the largest single mapping that the kernel grants, in kB; high_kb is one that it refuses. */
+long largest(long high_kb);
+
+/* Set mode 2, the condition overcommit_memory, with no reserve except the one that a check sets. */
+void strict(void);
 
 /* Try to fork; the child ends at once. Returns 0, or the errno of the refusal. */
 int try_fork(void);

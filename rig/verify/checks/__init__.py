@@ -4,13 +4,26 @@
 from __future__ import annotations
 
 from rig.verify.check import Check
-from rig.verify.checks import commit, fork, limits, memcg, oom, panic, refusals, requests, score, shared, watermarks
+from rig.verify.checks import (
+    commit,
+    fork,
+    limits,
+    memcg,
+    oom,
+    panic,
+    refusals,
+    requests,
+    reserves,
+    score,
+    shared,
+    watermarks,
+)
 
 __all__ = ["MODULES", "catalogue"]
 
 MODULES = {
     module.__name__.rpartition(".")[2]: module.CHECKS
-    for module in (limits, refusals, watermarks, commit, shared, fork, score, oom, requests, memcg, panic)
+    for module in (limits, reserves, refusals, watermarks, commit, shared, fork, score, oom, requests, memcg, panic)
 }
 """Name of the module, here and in C -> its checks."""
 
