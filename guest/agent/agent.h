@@ -126,7 +126,9 @@ void saw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* record.c: JSON Lines. A record is built in place and queued for the port as a whole or not at all. */
 void port_set(int fd, bool blocking);
-int port_fd(void);		/* -1 when nothing is queued */
+int port_fd(void);
+bool port_waits(void);		/* whether records are queued */
+void port_hung_up(void);
 void port_flush(void);
 void port_drain(int64_t ns);
 void rec_begin(const char *ev);
@@ -242,7 +244,7 @@ struct member *member_of(const struct program *program, const char *comm, struct
 bool read_stat(struct member *member);
 
 /* sample.c */
-void take_sample(const char *label, bool pss);
+void take_sample(const char *label, bool pss, bool sysctls);
 enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
@@ -268,6 +270,7 @@ enum outcome begin_read(struct step *step);
 /* settings.c: verbs that set something and read it back. */
 enum outcome begin_sysctl(struct step *step);
 void say_sysctls_at_end(void);
+void say_sysctls_now(void);	/* into the record that is open */
 enum outcome begin_write(struct step *step);
 enum outcome begin_cgroup(struct step *step);
 enum outcome begin_modprobe(struct step *step);

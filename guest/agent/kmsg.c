@@ -145,7 +145,7 @@ static void said_oom(void)
 	rec_begin("oom");
 	rec_int("oom_kill", oom_kills());
 	rec_end();
-	take_sample("oom", false);
+	take_sample("oom", false, false);
 	take_pagemaps("oom");
 	count_oom();
 }

@@ -2,6 +2,7 @@
 /* Record the page map of an array: which pages two processes share (Documentation/admin-guide/mm/pagemap.rst). */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,7 +46,32 @@ static uint64_t zero_frame(void)
 	return frame;
 }
 
-static const char *page_state(uint64_t entry, uint64_t zero)
+/* The files stay open, as those of the periodic maps do. */
+static int merged_fd = -1, flags_fd = -1;
+
+/*
+ * Whether KSM has merged any pages. They are mapped more than once without a fork, and only /proc/kpageflags tells them
+ * from pages that a fork shares. It takes a system call a page, so it is read only where there is such a page.
+ */
+static bool any_merged(void)
+{
+	char text[32];
+
+	if (merged_fd < 0) {
+		merged_fd = open("/sys/kernel/mm/ksm/pages_shared", O_RDONLY | O_CLOEXEC);
+		flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	}
+	return merged_fd >= 0 && flags_fd >= 0 && reread(merged_fd, text, sizeof(text)) > 0 && text[0] != '0';
+}
+
+static bool is_merged(uint64_t frame)
+{
+	uint64_t flags = 0;
+
+	return pread(flags_fd, &flags, sizeof(flags), (off_t)(frame * 8)) == sizeof(flags) && flags >> KPF_KSM & 1;
+}
+
+static const char *page_state(uint64_t entry, uint64_t zero, bool merged)
 {
 	if (entry & PM_SWAP)
 		return "swap";
@@ -55,7 +81,9 @@ static const char *page_state(uint64_t entry, uint64_t zero)
 		return "zero";
 	if (entry & PM_FILE)
 		return "file";
-	return entry & PM_EXCLUSIVE ? "private" : "shared";
+	if (entry & PM_EXCLUSIVE)
+		return "private";
+	return merged && is_merged(entry & PM_FRAME) ? "merged" : "shared";
 }
 
 struct map_record {
@@ -66,6 +94,7 @@ struct map_record {
 	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
 	bool periodic;		/* one of a series of periodic maps */
+	bool merged;		/* there are pages that KSM has merged */
 	bool open;
 };
 
@@ -115,7 +144,7 @@ static bool same_state(const struct map_record *map, uint64_t entry)
 {
 	const uint64_t bits = PM_SWAP | PM_PRESENT | PM_FILE | PM_EXCLUSIVE;
 
-	if (!map->run || ((entry ^ map->entry) & bits))
+	if (!map->run || map->merged || ((entry ^ map->entry) & bits))
 		return false;
 	return (entry & PM_FRAME) != map->zero && (map->entry & PM_FRAME) != map->zero;
 }
@@ -123,7 +152,7 @@ static bool same_state(const struct map_record *map, uint64_t entry)
 static void map_page(struct map_record *map, uint64_t entry)
 {
 	if (!same_state(map, entry)) {
-		const char *state = page_state(entry, map->zero);
+		const char *state = page_state(entry, map->zero, map->merged);
 
 		if (state != map->state)
 			end_run(map);
@@ -170,6 +199,7 @@ static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t leng
 	int err = 0;
 
 	map->next = start & ~(map->page_size - 1);
+	map->merged = any_merged();
 	for (uint64_t done = 0; done < pages && !err;) {
 		size_t want = pages - done < ENTRIES ? (size_t)(pages - done) : ENTRIES;
 		ssize_t got = pread(fd, entries, want * 8, (off_t)(map->next / map->page_size * 8));
@@ -248,6 +278,7 @@ static enum outcome start_periodic(struct step *step, const struct member *m, ui
 		if (fd < 0)
 			return fail(errno, "open of /proc/%d/pagemap failed", m->pid);
 		zero_frame();
+		any_merged();
 		periodic[i] = (struct periodic){ .step = step, .member = *m, .start = start, .length = length,
 						 .period = period, .due = now_ns() + period, .fd = fd };
 		return STEP_DONE;

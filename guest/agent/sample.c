@@ -233,7 +233,8 @@ static void say_process(struct member *m, bool pss)
 	rec_close('}');
 }
 
-void take_sample(const char *label, bool pss)
+/* sysctls: whether to read those that the plan has set; open(2) allocates memory, of which there may be none left. */
+void take_sample(const char *label, bool pss, bool sysctls)
 {
 	int64_t began = now_ns();
 	int left_out = 0;
@@ -249,6 +250,8 @@ void take_sample(const char *label, bool pss)
 	say_psi();
 	say_cgroup();
 	say_heartbeat();
+	if (sysctls)
+		say_sysctls_now();
 	rec_open("procs", '[');
 	for (int i = 0; i < MAX_MEMBERS; i++) {
 		if (!members[i].pid || members[i].ended)
@@ -275,7 +278,7 @@ void sample_if_due(int64_t now)
 {
 	if (!period || now < due)
 		return;
-	take_sample(period_label, period_pss);
+	take_sample(period_label, period_pss, false);
 	now = now_ns();
 	due += (1 + (now - due) / period) * period;
 }
@@ -295,7 +298,7 @@ enum outcome begin_sample(struct step *step)
 		copy_name(period_label, sizeof(period_label), label ? label : "");
 	}
 	if (!every || (now && strcmp(now, "1") == 0))
-		take_sample(label, with_pss);
+		take_sample(label, with_pss, true);
 	return STEP_DONE;
 }
 

@@ -90,26 +90,56 @@ enum outcome begin_sysctl(struct step *step)
 	return STEP_DONE;
 }
 
+/* Return whether step I wrote a sysctl that no later step has written again. */
+static bool wrote_last(int i)
+{
+	const struct step *step = &plan.steps[i];
+
+	if (step->verb->begin != begin_sysctl || !step->done)
+		return false;
+	for (int j = i + 1; j < plan.count; j++)
+		if (plan.steps[j].verb->begin == begin_sysctl && plan.steps[j].done &&
+		    strcmp(word(&plan.steps[j], "name"), word(step, "name")) == 0)
+			return false;
+	return true;
+}
+
 /* Record each sysctl at the end: the value written last, and the present one, which a program may have changed. */
 void say_sysctls_at_end(void)
 {
 	for (int i = plan.count - 1; i >= 0; i--) {
-		const struct step *step = &plan.steps[i];
-		const char *name = word(step, "name");
-		bool later = false;
+		const char *name = word(&plan.steps[i], "name");
 
-		if (step->verb->begin != begin_sysctl || !step->done)
-			continue;
-		for (int j = i + 1; j < plan.count && !later; j++)
-			later = plan.steps[j].verb->begin == begin_sysctl && plan.steps[j].done &&
-				strcmp(word(&plan.steps[j], "name"), name) == 0;
-		if (later)
+		if (!wrote_last(i))
 			continue;
 		rec_begin("sysctl_at_end");
 		rec_str("name", name);
-		say_got(word(step, "value"), read_sysctl(name));
+		say_got(word(&plan.steps[i], "value"), read_sysctl(name));
 		rec_end();
 	}
+}
+
+/* Add to a sample what each sysctl that the plan has set is now: a panic leaves no time to read it at the end. */
+void say_sysctls_now(void)
+{
+	bool any = false;
+
+	for (int i = 0; i < plan.count; i++) {
+		const char *name = word(&plan.steps[i], "name"), *value;
+
+		if (!wrote_last(i))
+			continue;
+		if (!any)
+			rec_open("sysctls", '{');
+		any = true;
+		value = read_sysctl(name);
+		if (value)
+			rec_str(name, value);
+		else
+			rec_null(name);
+	}
+	if (any)
+		rec_close('}');
 }
 
 enum outcome begin_write(struct step *step)

@@ -43,6 +43,17 @@ def usage_error(message):
     sys.exit(EXIT_USAGE)
 
 
+def say_mappings(name, addresses):
+    """Print the range of the mappings that hold these addresses as a region, for the plan's page maps."""
+    bounds = []
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            start, end = (int(bound, 16) for bound in line.split()[0].split("-"))
+            if any(start <= address < end for address in addresses):
+                bounds += [start, end]
+    say(f"region {name} {min(bounds):x} {max(bounds) - min(bounds):x}")
+
+
 def take_role(name):
     """Set the name that the kernel's report will show: PR_SET_NAME needs ctypes, this file does the same."""
     comm = os.open("/proc/self/comm", os.O_WRONLY)

@@ -31,7 +31,7 @@ is on from then, it serves requests until that has run, and changes some objects
   --no-stop        do not stop after each phase
 
 Phases, each a line after which the process stops until SIGCONT:
-  parent: 'filled OBJECTS' (stops), 'forked PID', 'wrote N'
+  parent: 'region table START LENGTH', 'filled OBJECTS' (stops), 'forked PID', 'wrote N'
   child:  'child ready' (stops), 'snapshot OBJECTS' (stops; how much it holds of its own is what to look at), 'done'
   parent: 'child exited CODE' or 'child killed SIGNAL'
 Exit status: 0 done, 64 usage error, 71 the kernel refused: 'fork: ENOMEM'.
@@ -96,6 +96,9 @@ except MemoryError as error:
     phases.refused("mmap", error)
 if options["freeze"]:
     gc.freeze()
+# In CPython an object's id is its address. The interpreter's arenas lie side by side, in few mappings.
+sampled = [table] if options["bytes"] else table[:: max(len(table) // 64, 1)]
+phases.say_mappings("table", [id(each) for each in sampled])
 say(f"filled {len(table)}")
 phase_ends()
 try:

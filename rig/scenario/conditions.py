@@ -1,34 +1,47 @@
 # SPDX-License-Identifier: MIT
 """Judge the conditions that every run must meet, whatever its scenario claims.
 
-The sysctls that the plan set were still in force at the end, and no program ended unexpectedly. A run of a scenario
-that does not speak of OOM kills must not have one: its other claims would fail for that and not say so.
+The sysctls that the plan set were still in force at the end (settings_held.py), and no program and no child of one
+ended unexpectedly. A run of a scenario that does not speak of OOM kills must not have one: its other claims would fail
+for that and not say so.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, Shown
+from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
     from rig.scenario.load import Scenario
+    from rig.scenario.plan import RenderedStep
 
-__all__ = ["NO_OOM", "built_in", "unforeseen_oom"]
+__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
-SETTINGS = "settings-held"
+REFUSED = "no-fork-refused"
+REFUSAL = re.compile(
+    r"(?:^|[\s:])(?P<call>v?fork|clone3?|posix_spawn): "
+    r"(?P<errno>EAGAIN|ENOMEM|Cannot allocate memory|Resource temporarily unavailable)$"
+)
+"""A line of a program, as in "fork: ENOMEM" (guest/programs/phases.h), or by perror(3); the errnos are of fork(2)."""
 PROGRAMS = "programs-lived"
+MOST_SHOWN = 5
 
 
 def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     """Yield each built-in condition for which the run has records."""
-    if evidence.records.of("sysctl_at_end"):
-        yield _settings_held(evidence)
+    settings = settings_held(evidence)
+    if settings is not None:
+        yield settings
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
 
@@ -54,39 +67,105 @@ def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     )
 
 
+def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
+    """Return a failed claim if a program ended because the kernel refused its fork; None otherwise.
+
+    A scenario with a claim of its own on that, which ends the plan, and a program that may fail are left alone.
+    """
+    if any(checked.claim.ends_the_plan for checked in scenario.claims):
+        return None
+    refused = [
+        f"{_name(record)} ({record.get('pid')}): {said}"
+        for record, said in _refusals(evidence)
+        if not _may_fail(scenario, str(record.get("program")), None)
+    ]
+    if not refused:
+        return None
+    return Claimed(
+        id=REFUSED,
+        text="the kernel refused no fork",
+        kind="claim",
+        verdict="failed",
+        values=(Shown(name="refused", value=refused, shown=", ".join(refused)),),
+        reason=f"the kernel refused the fork of {refused[0]}, and the program ended",
+    )
+
+
+def _refusals(evidence: Evidence) -> Iterator[tuple[Record, str]]:
+    """Yield the `exit` record of each program that failed after it had said that its fork was refused; what it said."""
+    said: dict[object, str] = {}
+    for record in evidence.records.items:
+        if record["ev"] == "line" and (found := REFUSAL.search(str(record.get("text", "")).rstrip())):
+            said[record.get("program")] = f"{found['call']}: {found['errno']}"
+        elif record["ev"] == "exit" and record.get("code") and record.get("program") in said:
+            yield record, said.pop(record.get("program"))
+
+
+def _name(record: Record) -> str:
+    return str(record.get("comm") or record.get("program"))
+
+
 def _speaks_of_oom(scenario: Scenario) -> bool:
     """Return whether a claim names an OOM, or the plan waits for one."""
     claimed = any(checked.names & ABOUT_OOM for checked in scenario.claims)
     return claimed or any("oom" in step.keys for step in scenario.file.plan.steps)
 
 
-def _settings_held(evidence: Evidence) -> Claimed:
-    """Compare each sysctl that the plan set with what the agent read back at the end."""
-    changed, values = [], []
-    for record in evidence.records.of("sysctl_at_end"):
-        name, asked, got = str(record.get("name")), str(record.get("asked")), record.get("got")
-        values.append(Shown(name=name, value=got, shown=str(got)))
-        # The kernel prints vectors such as kernel.printk with TABs, whatever blanks they were written with.
-        if got is not None and str(got).split() != asked.split():
-            changed.append(f"{name} was set to {asked}, and was {got} at the end")
-    return _condition(SETTINGS, "the sysctls that were set were in force to the end", changed, values)
-
-
 def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
-    """Find the programs that failed although neither the plan nor the OOM killer explains their end.
+    """Find the programs, and children of programs, that failed although nothing explains their end.
 
-    A step that waits for a program, a signal that the plan sends it, and `may_fail` explain an end.
+    A step that waits for the end, a signal that the plan sends, the OOM killer, a fork that the kernel refused, and
+    `may_fail` explain it.
     """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
-    allowed = {program.name for program in scenario.file.programs if program.may_fail}
-    expected = set(_expected(evidence)) | {name for name in spawned.values() if _runs(scenario, name) & allowed}
-    killed = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
+    killed: set[object] = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
+    refused = {record.get("pid") for record, _ in _refusals(evidence)}
+    expected = set(_expected(evidence))
     died = []
-    for record in evidence.records.of("exit"):
-        name, how = spawned.get(record.get("pid")), _how(record)
-        if name is not None and how and name not in expected and record.get("pid") not in killed:
+    for record, explained in _ends(evidence):
+        how = _how(record)
+        if not how or record.get("pid") in killed | refused:
+            continue
+        name = spawned.get(record.get("pid"))
+        program, comm = name or str(record.get("program")), str(record.get("comm"))
+        if _may_fail(scenario, program, None if name else comm):
+            continue
+        if name is None and not explained and f"{program}/{comm}" not in expected:
+            died.append(f"{comm} ({record.get('pid')}), a child of {program}, {how}")
+        if name is not None and name not in {each.partition("/")[0] for each in expected}:
             died.append(f"{name} ({record.get('pid')}) {how}{_last_words(evidence, name)}")
-    return _condition(PROGRAMS, "no program ended that was not meant to", died, [])
+    more = [f"and {len(died) - MOST_SHOWN} more"] if len(died) > MOST_SHOWN else []
+    text = "no program and no child of one ended that was not meant to"
+    return _condition(PROGRAMS, text, [*died[:MOST_SHOWN], *more], [])
+
+
+def _may_fail(scenario: Scenario, program: str, comm: str | None) -> bool:
+    """Return whether `may_fail` allows a program, or its child of that comm, to fail."""
+    runs = _runs(scenario, program)
+    allowed = [each.may_fail for each in scenario.file.programs if each.name in runs]
+    return any(
+        each if isinstance(each, bool) else comm is not None and any(fnmatchcase(comm, name) for name in each)
+        for each in allowed
+    )
+
+
+def _ends(evidence: Evidence) -> Iterator[tuple[Record, bool]]:
+    """Yield each `exit` record, and whether the program was disturbed before it.
+
+    A signal of the plan to the program itself and an OOM kill disturb a program: what its other processes do then is a
+    consequence. A database ends all of its workers when the OOM killer has killed one.
+    """
+    disturbed: set[str] = set()
+    out_of_memory = False
+    for record in evidence.records.items:
+        if record["ev"] == "oom":
+            out_of_memory = True
+        elif record["ev"] == "step" and isinstance(record.get("i"), int):
+            step = evidence.plan.steps[record["i"]] if 0 <= record["i"] < len(evidence.plan.steps) else None
+            if step is not None and _sends(step) and "comm" not in dict(step.words):
+                disturbed.add(dict(step.words).get("program", ""))
+        elif record["ev"] == "exit":
+            yield record, out_of_memory or str(record.get("program")) in disturbed
 
 
 def _runs(scenario: Scenario, name: str) -> set[str]:
@@ -96,14 +175,18 @@ def _runs(scenario: Scenario, name: str) -> set[str]:
 
 
 def _expected(evidence: Evidence) -> Iterator[str]:
-    """Yield the programs whose end the plan waits for, or that it sends a signal other than SIGCONT."""
+    """Yield PROGRAM, or PROGRAM/COMM, whose end the plan waits for, or which it sends a signal other than SIGCONT."""
     for step in evidence.plan.steps:
         words = dict(step.words)
-        sends = step.verb == "signal" and words.get("signal", "").removeprefix("SIG") != "CONT"
-        if step.verb == "wait_exit" or sends:
-            yield words.get("program", "")
+        if step.verb == "wait_exit" or _sends(step):
+            yield "/".join(words[key] for key in ("program", "comm") if key in words)
         if step.verb == "wait_any":
-            yield from (value.partition("/")[0] for key, value in step.words if key == "exit")
+            yield from (value for key, value in step.words if key == "exit")
+
+
+def _sends(step: RenderedStep) -> bool:
+    """Return whether a step sends a signal other than SIGCONT."""
+    return step.verb == "signal" and dict(step.words).get("signal", "").removeprefix("SIG") != "CONT"
 
 
 def _how(record: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
-from rig.scenario.conditions import NO_OOM, built_in, unforeseen_oom
+from rig.scenario.conditions import built_in, refused_fork, unforeseen_oom
 from rig.scenario.cross_check import AGREES, cross_check
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
@@ -51,18 +51,19 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
     excused = any(
         done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
     )
-    oom = unforeseen_oom(scenario, evidence)
-    if oom is not None:
-        done = {name: _after_oom(claim) for name, claim in done.items()}
-    judged = (*(() if oom is None else (oom,)), *built_in(scenario, evidence), *done.values())
-    return judge_claims(judged, evidence, excused=excused or oom is not None)
+    # What the scenario does not speak of and what explains all that it lacks.
+    unforeseen = [each for each in (refused_fork(scenario, evidence), unforeseen_oom(scenario, evidence)) if each]
+    for cause in unforeseen:
+        done = {name: _resting_on(cause, claim) for name, claim in done.items()}
+    judged = (*unforeseen, *built_in(scenario, evidence), *done.values())
+    return judge_claims(judged, evidence, excused=excused or bool(unforeseen))
 
 
-def _after_oom(claim: Claimed) -> Claimed:
-    """Return a claim of a run with an unforeseen OOM: one that cannot be judged is then no fault of the run."""
+def _resting_on(cause: Claimed, claim: Claimed) -> Claimed:
+    """Return a claim of a run in which `cause` failed: one that cannot be judged is then no fault of the run."""
     if claim.verdict != "invalid":
         return claim
-    return claim.model_copy(update={"verdict": "not-applicable", "reason": f"{NOT_JUDGED} it rests on '{NO_OOM}'"})
+    return claim.model_copy(update={"verdict": "not-applicable", "reason": f"{NOT_JUDGED} it rests on '{cause.id}'"})
 
 
 def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:

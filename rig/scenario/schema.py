@@ -79,8 +79,10 @@ class Program(Strict):
     source: str
     libs: tuple[Annotated[str, AfterValidator(_library)], ...] = ()
     files: tuple[str, ...] = ()
-    may_fail: bool = False
-    """Whether the program may fail (exit status other than 0, or a signal) although no step waits for its end."""
+    may_fail: bool | tuple[str, ...] = False
+    """Whether the program and its children may fail (exit status other than 0, or a signal) although no step waits for
+    that; or the comms of the children that may, as patterns of the shell: `["worker*"]`.
+    """
 
 
 class Step(Strict):

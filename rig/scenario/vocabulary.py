@@ -33,6 +33,7 @@ def words() -> dict[str, Declared]:
     import rig.scenario.functions.arithmetic
     import rig.scenario.functions.log
     import rig.scenario.functions.names
+    import rig.scenario.functions.page_maps
     import rig.scenario.functions.records  # noqa: F401
 
     return DECLARED

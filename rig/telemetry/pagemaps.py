@@ -14,7 +14,7 @@ from rig.run.records import Record, Records
 
 __all__ = ["STATES", "PageMap", "Snapshot", "page_maps", "snapshots"]
 
-STATES = ("none", "zero", "shared", "private", "file", "swap")
+STATES = ("none", "zero", "shared", "merged", "private", "file", "swap")
 MOST_PAGES = 1 << 22
 """16 GiB of 4 KiB pages: a larger map is rejected, because the guest is not trusted."""
 

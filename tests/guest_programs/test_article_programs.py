@@ -388,6 +388,7 @@ def minor_faults(pid):
 def parents_faults(build, *options):
     """Pages that the parent of snapshot_server.py faulted on between its fork and `wrote`; it changes nothing."""
     with snapshot_server(build, *options) as (process, children):
+        assert process.stdout.readline().startswith("region table")
         assert process.stdout.readline().startswith("filled")
         wait_stopped(process.pid)
         before = minor_faults(process.pid)

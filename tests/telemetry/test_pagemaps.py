@@ -77,3 +77,9 @@ def test_parent_that_is_gone_is_not_brought_forward() -> None:
 )  # fmt: skip
 def test_what_is_no_map_is_left_out(nonsense: dict[str, Any]) -> None:
     assert page_maps(read(page_map(1, "x", "parent", 7, 0) | nonsense)) == []
+
+
+def test_pages_that_ksm_merged_are_a_state_of_their_own() -> None:
+    [found] = page_maps(read(page_map(1, "x", "parent", 7, 0) | {"runs": [[5, "merged"], [3, "shared"]]}))
+
+    assert (found.count("merged"), found.count("shared")) == (5, 3)

@@ -31,6 +31,7 @@ COLOURS: Mapping[str, str] = {
     "zero": "#b7c0c8",
     "file": "#7b9e6b",
     "swap": "#7a3e8f",
+    "merged": "#a9c4d6",
     "private": "#1f4468",
 }
 ORDER = tuple(COLOURS)
@@ -141,6 +142,7 @@ def _picture(snapshot: Snapshot, faults: Mapping[str, int]) -> PagesPicture:
         "zero": "the zero page: read, never written",
         "file": "of a file, or shared memory",
         "swap": "swapped out",
+        "merged": "merged with pages of the same content",
         "private": f"of {names[0]} alone",
     }
     return PagesPicture(

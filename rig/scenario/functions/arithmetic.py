@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import repeat
+from collections.abc import Mapping
 from typing import Any
 
 from rig.scenario.declare import function
@@ -14,9 +13,6 @@ from rig.scenario.views import AbsentEvent, MissingRecord
 from rig.scenario.zoneinfo import read_zoneinfo
 
 __all__: list[str] = []
-
-MOST_PAGES = 1 << 22
-"""16 GB of small pages: a guest that reports more is not believed."""
 
 
 @function("records", "faulted('child', 'writing-starts', 'oom') > 1000")
@@ -29,37 +25,8 @@ def faulted(evidence: Evidence, role: str, label: str, until: str | None = None)
 
 @function("records", "copied('child', 'writing-starts') == faulted('child', 'writing-starts') * 4096")
 def copied(evidence: Evidence, role: str, label: str) -> int:
-    """the same in bytes: what it copied, a page a fault"""
+    """the same in bytes, a page a fault. Not every fault copies a page: `unshared` is what a process has copied"""
     return faulted(evidence, role, label) * evidence.page_size()
-
-
-@function("records", "unshared('child', 'forked') >= 0.8 * copied('child', 'writing-starts')")
-def unshared(evidence: Evidence, role: str, label: str, until: str | None = None) -> int | None:
-    """bytes of its array that were shared in the page map of that label, and are its own in its last map up to the OOM,
-    or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else. None where
-    there is no such map
-    """
-    pid = find_process(evidence, role, label).pid
-    maps = [each for each in evidence.records.of("pagemap") if each.get("pid") == pid]
-    first = next((each for each in maps if each.get("label") == label), None)
-    if first is None:
-        raise MissingRecord(f"there is no page map '{label}' of '{role}'")
-    last = first
-    for each in maps:
-        if each.get("start") == first.get("start") and until in (None, each.get("label")):
-            last = each
-        if each.get("label") == "oom":
-            break
-    if last is first:
-        return None
-    pages = zip(_states(first), _states(last), strict=False)
-    return sum(pair == ("shared", "private") for pair in pages) * evidence.page_size()
-
-
-def _states(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the state of each page of a map."""
-    for count, state in record.get("runs", ()):
-        yield from repeat(state, min(int(count), MOST_PAGES))
 
 
 @function("records", "anon_grown('writing-starts') > 20000000")

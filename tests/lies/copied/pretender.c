@@ -34,9 +34,17 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	take_role("child");
+	if (strcmp(how, "merged") == 0) {
+		/* Pages of its own, in the place of the parent's, and of one content: KSM makes one page of them. */
+		array = mmap((void *)array, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (array == MAP_FAILED || madvise((void *)array, size, MADV_MERGEABLE))
+			refused("madvise");
+		for (size_t i = 0; i < size; i += 4096)
+			array[i] = 1;
+	}
 	say("forked");
 	stop_here();
-	if (strcmp(how, "honest") == 0) {
+	if (strcmp(how, "honest") == 0 || strcmp(how, "merged") == 0) {
 		for (size_t i = 0; i < size; i += 4096)
 			array[i] = 2;
 	} else if (strcmp(how, "zero") == 0) {

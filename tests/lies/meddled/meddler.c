@@ -19,6 +19,11 @@ int main(int argc, char **argv)
 		return 1;
 	} else if (strcmp(how, "aborts") == 0) {
 		abort();
+	} else if (strcmp(how, "child-aborts") == 0 || strcmp(how, "child-fails") == 0) {
+		if (fork() == 0) {
+			prctl(PR_SET_NAME, "kid");
+			strcmp(how, "child-fails") == 0 ? _exit(3) : abort();
+		}
 	} else if (strcmp(how, "many") == 0) {
 		for (int i = 0; i < 200; i++)
 			if (fork() == 0) {

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Functions of claims over page maps: what a process has copied of the pages that it shared since a fork."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
+
+from rig.scenario.declare import function
+from rig.scenario.evidence import Evidence
+from rig.scenario.functions.records import find_process
+from rig.scenario.views import MissingRecord
+
+__all__: list[str] = []
+
+MOST_PAGES = 1 << 22
+"""16 GB of small pages: a guest that reports more is not believed."""
+
+
+@dataclass
+class ProcessMap:
+    """A page map of one process: `runs` are the lists [pages, state] of all of its records."""
+
+    label: object
+    start: object
+    runs: list[Any] = field(default_factory=list)
+
+    def states(self) -> Iterator[str]:
+        """Yield the state of each page."""
+        for count, state in self.runs:
+            yield from repeat(state, min(int(count), MOST_PAGES))
+
+
+@function("records", "unshared('child', 'forked') >= 0.8 * copied('child', 'writing-starts')")
+def unshared(evidence: Evidence, role: str, label: str, until: str | None = None) -> int | None:
+    """bytes of its array that were shared in the page map of that label, and are its own in its last map up to the OOM,
+    or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else. None where
+    there is no such map
+    """
+    maps = _maps_of(evidence, role, label)
+    first = _labelled(maps, role, label)
+    last = first
+    for each in maps:
+        if each.start == first.start and until in (None, each.label):
+            last = each
+        if each.label == "oom":
+            break
+    if last is first:
+        return None
+    pages = zip(first.states(), last.states(), strict=False)
+    return sum(pair == ("shared", "private") for pair in pages) * evidence.page_size()
+
+
+@function("records", "mapped_as('child', 'forked', 'shared') > 0.9 * params.parent")
+def mapped_as(evidence: Evidence, role: str, label: str, *states: str) -> int:
+    """bytes of its array that are in one of these states (`shared`, `private`, …, as in
+    [agent-protocol.md](agent-protocol.md)) in its first page map of that label
+    """
+    found = _labelled(_maps_of(evidence, role, label), role, label)
+    return sum(state in states for state in found.states()) * evidence.page_size()
+
+
+@function(
+    "records", "both_own('parent', 'child', 'done') > both_own('parent', 'child', 'forked') > 0", run="snapshot-by-fork"
+)
+def both_own(evidence: Evidence, role: str, other: str, label: str) -> int:
+    """bytes of their array of which two processes have each a page of its own, in their first page maps of that label:
+    what either has copied since the fork. A page that one of them has given up does not count
+    """
+    one = _labelled(_maps_of(evidence, role, label), role, label)
+    two = _labelled(_maps_of(evidence, other, label), other, label)
+    if one.start != two.start:
+        raise MissingRecord(f"the page maps '{label}' of '{role}' and '{other}' are of different arrays")
+    pages = zip(one.states(), two.states(), strict=False)
+    return sum(pair == ("private", "private") for pair in pages) * evidence.page_size()
+
+
+def _labelled(maps: list[ProcessMap], role: str, label: str) -> ProcessMap:
+    """Return the first map of that label. Raises MissingRecord."""
+    for each in maps:
+        if each.label == label:
+            return each
+    raise MissingRecord(f"there is no page map '{label}' of '{role}'")
+
+
+def _maps_of(evidence: Evidence, role: str, label: str) -> list[ProcessMap]:
+    """Return the page maps of the process that has that role in the sample of that label, in order."""
+    pid = find_process(evidence, role, label).pid
+    found: list[ProcessMap] = []
+    goes_on = False
+    for record in evidence.records.of("pagemap"):
+        if record.get("pid") != pid:
+            continue
+        if not goes_on:
+            found.append(ProcessMap(record.get("label"), record.get("start")))
+        found[-1].runs.extend(record.get("runs", ()))
+        # A map that is too long for one record goes on in the next (docs/reference/agent-protocol.md).
+        goes_on = record.get("last") is False
+    return found

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The conditions that rig adds to every scenario, on runs of real guests that were changed to break them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.scenario.recorded import Change, Recorded, every_run, recorded
+from tests.scenario.test_catalogue import setting
+
+
+def ended(**fields: Any) -> Change:
+    """A change of an `exit` record: the process ended otherwise."""
+
+    def change(record: dict[str, Any]) -> None:
+        record.pop("code", None)
+        record.update(fields)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [({"signal": "ABRT"}, "was ended by SIGABRT"), ({"code": 3}, "ended with status 3")],
+    ids=["signal", "status"],
+)
+def test_child_that_fails_unexpectedly_makes_the_run_invalid(how: dict[str, Any], why: str) -> None:
+    run = recorded("snapshot-by-fork").changed("exit", ended(**how), comm="child")
+
+    judgement = run.judged()
+
+    assert judgement.verdict == "invalid"
+    assert f"child (83), a child of server, {why}" in judgement.reason
+
+
+def test_many_children_that_fail_are_counted() -> None:
+    run = recorded("snapshot-by-fork").changed("exit", ended(code=3), comm="child")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "exit")
+    exits = [{**run.records[at], "pid": 200 + n} for n in range(9)]
+
+    claim = run.with_records([*run.records[:at], *exits, *run.records[at:]]).claim("programs-lived")
+
+    assert claim.reason.count("a child of server") == 5
+    assert claim.reason.endswith("; and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("fork-join", "default"),  # may_fail names the comm
+        ("respawn", "default"),  # the plan signals task1 and task2, and the OOM killer ends task4 and by that others
+        ("overcommit-in-cgroup", "group"),  # the OOM killer ends the program and its child
+    ],
+)
+def test_child_whose_end_is_explained_is_no_fault(name: str, variant: str) -> None:
+    assert recorded(name, variant).claim("programs-lived").verdict == "held"
+
+
+def test_child_is_told_from_the_signalled_one_by_its_comm() -> None:
+    # The plan sends SIGSEGV to task2. Nothing explains that task3 ends by it too.
+    run = recorded("respawn").changed("exit", ended(signal="SEGV"), comm="task3")
+    other = run.changed("exit", setting(comm="task9"), comm="task3")
+
+    assert run.claim("programs-lived").verdict == "held"
+    assert "task9 (85), a child of respawn, was ended by SIGSEGV" in other.claim("programs-lived").reason
+
+
+def test_setting_of_a_run_that_panicked_is_judged_by_the_words_of_the_panic() -> None:
+    run = recorded("overcommit-oops", "panic")
+    other = run.printed("system-wide panic_on_oom", "compulsory panic_on_oom")
+
+    held, changed = run.claim("settings-held"), other.claim("settings-held")
+
+    assert held.verdict == "held"
+    assert [value.name for value in held.values] == ["vm.panic_on_oom"]
+    assert other.judged().verdict == "invalid"
+    assert "vm.panic_on_oom was set to 1, and was 2 by the words of the panic" in changed.reason
+
+
+def with_swappiness(sampled: str | None) -> Recorded:
+    """A run that set vm.swappiness and panicked; its samples say what it was then."""
+    run = recorded("overcommit-oops", "panic")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "sysctl")
+    asked = {**run.records[at], "name": "vm.swappiness", "asked": "10", "got": "10"}
+    run = run.with_records([*run.records[:at], asked, *run.records[at:]])
+    if sampled is None:
+        return run
+    return run.changed("sample", setting(sysctls={"vm.swappiness": sampled}), label="writing-starts")
+
+
+@pytest.mark.parametrize(
+    ("sampled", "verdict", "reason"),
+    [
+        ("10", "held", ""),
+        ("60", "failed", "vm.swappiness was set to 10, and was 60 at "),
+        (None, "not-applicable", "vm.swappiness was last read at "),
+    ],
+)
+def test_other_settings_are_judged_by_the_last_sample_before_a_panic(
+    sampled: str | None, verdict: str, reason: str
+) -> None:
+    claim = with_swappiness(sampled).claim("settings-held")
+
+    assert claim.verdict == verdict
+    assert claim.reason.startswith(reason)
+
+
+def test_end_of_the_plan_is_believed_before_any_sample() -> None:
+    run = recorded("overcommit-oops", "refused")
+    claim = run.changed("sample", setting(sysctls={"vm.overcommit_memory": "0"})).claim("settings-held")
+
+    assert claim.verdict == "held"
+
+
+def fork_refused(name: str) -> Recorded:
+    """The run as it would have been had the first fork been refused: cut at the first line that tells of a child."""
+    run = recorded(name)
+    at = next(n for n, each in enumerate(run.records) if re.match(r"forked|child|born", str(each.get("text"))))
+    line = run.records[at]
+    spawned = {each["pid"] for each in run.records if each["ev"] == "spawn"}
+    before = [each for each in run.records[:at] if each.get("pid") in spawned | {None} and "saw" not in each]
+    step = max(each["i"] for each in before if each["ev"] == "step") + 1
+    wait = {"i": step, "verb": "wait_state", "ok": False, "errno": None, "error": "it has ended"}
+    end = {"reason": "step-failed", "step": step, "dropped": 0}
+    return replace(
+        run.with_records(
+            [
+                *before,
+                {**line, "text": "fork: EAGAIN"},
+                {**line, "ev": "exit", "comm": "parent", "code": 71},
+                {"t": line["t"], "ev": "step", **wait},
+                {"t": line["t"], "ev": "end", **end},
+            ]
+        ),
+        console=b"",
+    )
+
+
+FORKING = sorted({name for name, _ in every_run()} - {"fork-fails", "pipe-exec"})
+
+
+@pytest.mark.parametrize("name", FORKING)
+def test_refused_fork_has_one_verdict_in_every_scenario(name: str) -> None:
+    judgement = fork_refused(name).judged()
+
+    assert judgement.verdict == "not-reproduced", judgement.reason
+    failed = {claim.id for claim in judgement.claims if claim.verdict == "failed"}
+    assert failed & {"no-fork-refused", "fork-succeeded"}
