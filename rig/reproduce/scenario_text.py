@@ -148,6 +148,7 @@ def _plan(replica: Replica) -> Iterator[str]:
         if replica.swap_limit is not None:
             yield from _step("cgroup", name=replica.cgroup, **{"memory.swap.max": "{{ swap_max }}"})
         yield from _step("sample", label="start")
+        yield from _step("read", path="/proc/zoneinfo", label="start")
     arguments = ["--disk", "/dev/zram0"] if replica.disk else []
     yield "[[plan.steps]]"
     yield 'do = "spawn"'

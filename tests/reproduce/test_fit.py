@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from rig.experiment.request import Request
-from rig.reproduce.play import Stage, _fitted, _missing, play
+from rig.reproduce.play import Stage, _before, _fitted, _missing, play
 from rig.reproduce.replica import Replica
 from rig.run.progress import NullProgress, Progress
 from rig.run.records import Records
 from tests.klog import made as made_log
 from tests.reproduce.test_agreement import exact
 from tests.reproduce.test_replica import replica
+from tests.scenario.made import ZONEINFO
 
 MIB = 1 << 20
 
@@ -108,6 +109,14 @@ def test_sample_after_the_kill_says_nothing_of_the_room() -> None:
     )
 
     assert abs(_missing(found, looked, exact(found))) < 4096
+
+
+def test_free_pages_in_the_lists_of_cpus_are_in_a_counter() -> None:
+    empty = sample("start", 400 << 10, MemFree=490_000)
+    zones = {"ev": "read", "label": "start", "path": "/proc/zoneinfo", "text": ZONEINFO, "cut": False}
+
+    assert _before(records(empty), replica())["uncounted"] == 10_000
+    assert _before(records(empty, zones), replica())["uncounted"] == 10_000 - 100 * 4
 
 
 def test_run_that_fitted_best_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
