@@ -165,7 +165,7 @@ class _Scaler:
         for holder in played:
             if holder.pid in families.taken:
                 continue
-            actors.append(self.actor(holder, shares[holder.pid], cgroup, families.of.get(holder.pid)))
+            actors.append(self.actor(holder, shares, cgroup, families.of.get(holder.pid)))
         actors = self.with_trigger(actors, growth, trigger, cgroup)
         others = self.others(rest, shares, cgroup)
         kernel = self.kernel(played, cgroup)
@@ -187,7 +187,10 @@ class _Scaler:
         kept.sort(key=lambda holder: -holder.held_kb)
         return kept, [holder for holder in report.holders if holder.pid not in pids]
 
-    def actor(self, holder: Holder, share: Share, cgroup: str, family: tuple[list[Holder], int] | None) -> Actor:
+    def actor(
+        self, holder: Holder, shares: dict[int, Share], cgroup: str, family: tuple[list[Holder], int] | None
+    ) -> Actor:
+        share = shares[holder.pid]
         anon = share.anon
         sizes = {
             "swapped": self.scaled(holder.swap_kb), "file": self.scaled(share.file), "mapped": self.scaled(share.shmem)
@@ -197,7 +200,7 @@ class _Scaler:
             members, shared = family
             forks = len(members) - 1
             sizes["shared"] = self.scaled(shared)
-            own = sum(member.rss_kb for member in members[1:]) // forks - shared
+            own = sum(shares[member.pid].anon for member in members[1:]) // forks - shared
             sizes["own"] = self.scaled(max(own, 0))
             anon = max(anon - shared, 0)
             invoker = next((member for member in members[1:] if member.pid == self.report.invoker_pid), members[-1])

@@ -38,7 +38,7 @@ class Families:
 def shares_of(report: Fingerprint, holders: Sequence[Holder], least_kb: float) -> dict[int, Share]:
     """Return pid -> what is anonymous, from files and shared of each task's memory.
 
-    least_kb: fewer mapped pages of files and shared memory are not played.
+    least_kb: fewer mapped pages of files and shared memory are not played. An actor has those of its own program.
     Before 6.8 the table has only their sum. What the tasks claim beyond the anonymous memory that exists is mapped
     pages where the report counts so many, and else pages that forks share.
     """
@@ -53,10 +53,13 @@ def shares_of(report: Fingerprint, holders: Sequence[Holder], least_kb: float) -
     of_files = report.kinds.get("cache", 0) * 2 >= report.mapped_kb
     for holder in holders:
         file, mapped = holder.file_kb or 0, holder.shmem_kb or 0
+        anon = max(holder.rss_kb - file - mapped, 0)
+        file, mapped = (size if size >= least_kb else 0 for size in (file, mapped))
         if guessed:
             mapping = int(holder.rss_kb * excess / claimed)
             file, mapped = (mapping, 0) if of_files else (0, mapping)
-        found[holder.pid] = Share(max(holder.rss_kb - file - mapped, 0), file, min(mapped, shmem))
+            anon = max(holder.rss_kb - mapping, 0)
+        found[holder.pid] = Share(anon, file, min(mapped, shmem))
     return found
 
 

@@ -159,6 +159,24 @@ def test_forks_share_what_the_table_counts_twice() -> None:
     assert parent.sizes["shared"] > 3 * parent.sizes["own"]
 
 
+def test_small_mappings_of_files_are_those_of_the_actors_program() -> None:
+    found = replica(made.MadeTask(120, "small", 50000, file=200), made.MadeTask(121, "large", 50000, file=8000))
+
+    assert "file" not in actor(found, "small").sizes
+    assert actor(found, "large").sizes["file"] == pytest.approx(8000 * 4096 / found.scale, abs=4096)
+    assert replica(made.MadeTask(120, "small", 50000, file=200)).disk == 0
+
+
+def test_mapped_files_of_a_fork_are_no_memory_of_its_own() -> None:
+    def own(file: int) -> int:
+        family = (made.MadeTask(120, "parent", 50000, file=file), made.MadeTask(121, "child", 50000, file=file))
+        lines = made.oom_report((*family, made.MadeTask(122, "hog", 40000)))
+        lines = [line.replace("inactive_anon:140000", "inactive_anon:100000") for line in lines]
+        return actor(replica_of(fingerprint_of(event_of(lines))), "parent").sizes["own"]
+
+    assert own(500) == own(0)
+
+
 def test_cgroup_keeps_its_path_and_its_limit(tmp_path: Path) -> None:
     found = replica(cgroup="/kubepods/pod1/app")
     scenario = loaded(found, tmp_path)

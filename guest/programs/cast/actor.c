@@ -49,6 +49,17 @@ static void wait_for_the_trigger(const struct actor *actor, int go)
 	trigger(actor, shared, swapped);
 }
 
+/* Take memory of its own; an actor that prepares a room for its trigger takes so much less. */
+static void fill_own(const struct actor *actor, size_t size, bool triggers)
+{
+	size_t room = triggers ? room_taken(actor) : 0;
+
+	if (size <= room)
+		return;
+	size -= room;
+	fill(map_plain(size, PROT_READ | PROT_WRITE), size, (uint64_t)getpid() << 8);
+}
+
 /* Fork the family; each member says that it holds its memory by a byte in `done`. */
 static void bear_children(const struct actor *actor, int done, int go)
 {
@@ -68,8 +79,7 @@ static void bear_children(const struct actor *actor, int done, int go)
 			close(done);
 			if (last && *actor->child)
 				take_role(actor->child);
-			if (actor->own)
-				fill(map_plain(actor->own, PROT_READ | PROT_WRITE), actor->own, (uint64_t)getpid() << 8);
+			fill_own(actor, actor->own, last && *actor->child && *actor->trigger);
 			if (last && *actor->child && *actor->trigger)
 				prepare_room(actor);
 			settle_counters();
@@ -110,9 +120,7 @@ void act(const struct actor *actor, int done, int go)
 	held(actor, "shared", actor->shared);
 	if (actor->forks)
 		bear_children(actor, done, go);
-	if (actor->anon) {
-		fill(map_plain(actor->anon, PROT_READ | PROT_WRITE), actor->anon, (uint64_t)getpid() << 8);
-	}
+	fill_own(actor, actor->anon, *actor->trigger && !*actor->child);
 	held(actor, "anon", actor->anon);
 	if (actor->locked)
 		hold_locked(actor->locked);

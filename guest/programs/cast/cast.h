@@ -38,6 +38,8 @@ struct array {
 	volatile uint64_t *at;
 	size_t size;
 };
+/* Return the bytes of pages and page tables that prepare_room() takes: they are a part of what the actor holds. */
+size_t room_taken(const struct actor *actor);
 /* Prepare what the trigger writes to, so that it asks for pages only. */
 void prepare_room(const struct actor *actor);
 /* shared: what a family shares; swapped: what the actor has in swap. */

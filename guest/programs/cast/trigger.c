@@ -11,13 +11,25 @@ enum { ROOM = 256 << 20 };
 size_t disk_used;
 static volatile uint64_t *room;	/* where the trigger writes: its page tables are there */
 
+static bool needs_room(const struct actor *actor)
+{
+	return strcmp(actor->trigger, "copy-on-write") == 0 || strcmp(actor->trigger, "anonymous") == 0 ||
+	       strcmp(actor->trigger, "swap-in") == 0;
+}
+
+/* A page and the page table that maps it, for each 2 MB. */
+size_t room_taken(const struct actor *actor)
+{
+	return needs_room(actor) ? ROOM / TABLE_SPAN * 2 * PAGE : 0;
+}
+
 /* Write one page in each 2 MB, so that the fault that finds no memory is that of a page and not of a page table. */
 void prepare_room(const struct actor *actor)
 {
 	bool copies = strcmp(actor->trigger, "copy-on-write") == 0;
 	int fd = -1;
 
-	if (!copies && strcmp(actor->trigger, "anonymous") != 0 && strcmp(actor->trigger, "swap-in") != 0)
+	if (!needs_room(actor))
 		return;
 	room = map_plain(ROOM, PROT_READ | PROT_WRITE);
 	if (copies) {
