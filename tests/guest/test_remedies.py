@@ -62,7 +62,8 @@ def test_remedy_prevents_the_failure(name: str, rig: Rig) -> None:
         assert _refused(before)
         assert not _refused(after)
     else:
-        assert _kills(before) == 1
+        # Where the first victim shared most of its memory, some kernels (7.2) kill another a moment later.
+        assert _kills(before) > 0
         assert _kills(after) == 0
 
 
