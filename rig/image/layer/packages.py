@@ -14,13 +14,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rig.errors import RigError, UsageError
-from rig.image.apt import host_mirror, host_suite
+from rig.image.apt import host_suite
 from rig.image.digest import digest_text
-from rig.image.hosttools import run_tool
 from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
 from rig.image.layer.staging import Staging
-from rig.image.programs import FETCH
-from rig.image.rootfs import merged_path, package_versions
+from rig.image.mmdebstrap import extract_packages
+from rig.image.rootfs import merged_path
 from rig.image.store import Store
 
 __all__ = ["package_layer"]
@@ -57,19 +56,9 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
 
 def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -> Mapping[str, Any]:
     with store.staging_directory() as work:
-        tar, listing = work / "packages.tar", work / "packages"
+        tar = work / "packages.tar"
         try:
-            run_tool(
-                [
-                    "mmdebstrap", "--variant=extract", "--mode=chrootless", "--quiet",
-                    f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
-                    f"--include={','.join(packages)}",
-                    suite, tar, host_mirror(),
-                ],
-                what=f"fetching {', '.join(packages)} from {suite}",
-                environment={"TMPDIR": str(work)},
-                deadline=FETCH,
-            )  # fmt: skip
+            versions = extract_packages(packages, suite, tar, work, what=f"fetching {', '.join(packages)} from {suite}")
         except RigError as error:
             missing = re.findall(r"Unable to locate package (\S+)", error.detail or "")
             if not missing:
@@ -81,7 +70,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
             ) from None
         with tarfile.open(tar) as archive:
             staging.apply(archive, rename=_rename)
-        return {"packages": package_versions(listing.read_text()), "suite": suite, "key": digest_text(*packages)}
+        return {"packages": versions, "suite": suite, "key": digest_text(*packages)}
 
 
 def _rename(name: str) -> str | None:
