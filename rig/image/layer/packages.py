@@ -25,6 +25,8 @@ from rig.image.store import Store
 __all__ = ["package_layer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+ESSENTIAL = ("libc-bin",)
+"""Packages that others need without saying so. libc-bin has the locale C.UTF-8, which is LANG in a guest."""
 # Files that no program in a guest needs, and those of dpkg and apt that would hide the root's own.
 LEFT_OUT = (
     "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/share/locale/*",
@@ -44,7 +46,7 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
         if not NAME.fullmatch(name):
             raise UsageError(f"'{name}' is not a package's name", where="--deb", remedy="write it as in redis-server")
     suite = host_suite()
-    key = layer_key("deb", suite, *sorted(set(packages)))
+    key = layer_key("deb", suite, *sorted({*ESSENTIAL, *packages}))
     return find_layer(store, key) or build_layer(
         store,
         key,
@@ -58,7 +60,9 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
     with store.staging_directory() as work:
         tar = work / "packages.tar"
         try:
-            versions = extract_packages(packages, suite, tar, work, what=f"fetching {', '.join(packages)} from {suite}")
+            versions = extract_packages(
+                [*ESSENTIAL, *packages], suite, tar, work, what=f"fetching {', '.join(packages)} from {suite}"
+            )
         except RigError as error:
             missing = re.findall(r"Unable to locate package (\S+)", error.detail or "")
             if not missing:
