@@ -126,7 +126,9 @@ void saw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* record.c: JSON Lines. A record is built in place and queued for the port as a whole or not at all. */
 void port_set(int fd, bool blocking);
-int port_fd(void);		/* -1 when nothing is queued */
+int port_fd(void);
+bool port_waits(void);		/* whether records are queued */
+void port_hung_up(void);
 void port_flush(void);
 void port_drain(int64_t ns);
 void rec_begin(const char *ev);

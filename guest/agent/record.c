@@ -32,7 +32,33 @@ void port_set(int fd, bool blocking)
 
 int port_fd(void)
 {
-	return used ? port : -1;
+	return port;
+}
+
+bool port_waits(void)
+{
+	return used > 0;
+}
+
+/*
+ * A program that runs as root can unbind the port's driver and bind it again, to open the port and write records of its
+ * own. The agent's descriptor is then dead for good (ENODEV of wait_port_writable(), drivers/char/virtio_console.c): the
+ * guest ends before anybody else writes.
+ */
+static void end_without_port(void)
+{
+	if (getpid() != 1)
+		return;
+	port = -1;
+	errno = ENODEV;
+	die("port rig.events");
+}
+
+/* The port hung up: it is gone, or the host has closed it for now, as between a snapshot and its restore. */
+void port_hung_up(void)
+{
+	if (getpid() == 1 && write(port, "\n", 1) < 0 && errno == ENODEV)
+		end_without_port();
 }
 
 unsigned long rec_number(void)
@@ -58,6 +84,8 @@ void port_flush(void)
 		put = write(port, queue + head, piece);
 		if (put < 0 && errno == EINTR)
 			continue;
+		if (put < 0 && errno == ENODEV)
+			end_without_port();
 		if (put <= 0)
 			return;
 		head = (head + (size_t)put) % sizeof(queue);

@@ -17,6 +17,8 @@
 
 struct note note;
 static int signals = -1;
+/* Whether to watch the port for a hangup while no record waits: not once the host closed it, when poll(2) never sleeps. */
+static bool watches_port;
 
 enum outcome fail(int err, const char *format, ...)
 {
@@ -47,6 +49,7 @@ void loop_open(void)
 	sigaddset(&set, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigdelset(&set, SIGPIPE);
+	watches_port = getpid() == 1;
 	signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -85,10 +88,11 @@ static void watch_all(void)
 			watch(members[i].pidfd, POLLIN, FROM_MEMBER, &members[i]);
 	watch(signals, POLLIN, FROM_SIGNALS, NULL);
 	watch(kmsg_fd(), POLLIN, FROM_KMSG, NULL);
-	watch(port_fd(), POLLOUT, FROM_PORT, NULL);
+	if (port_waits() || watches_port)
+		watch(port_fd(), port_waits() ? POLLOUT : 0, FROM_PORT, NULL);
 }
 
-static void serve(const struct watch *ready)
+static void serve(const struct watch *ready, short events)
 {
 	struct signalfd_siginfo info;
 	struct program *program = ready->what;
@@ -104,6 +108,10 @@ static void serve(const struct watch *ready)
 		kmsg_readable();
 		break;
 	case FROM_PORT:
+		if (events & POLLHUP) {
+			watches_port = false;
+			port_hung_up();
+		}
 		port_flush();
 		break;
 	case FROM_OUT:
@@ -141,7 +149,7 @@ void loop_once(int64_t until)
 	ready = ppoll(fds, watched, limit, NULL);
 	for (nfds_t i = 0; ready > 0 && i < watched; i++)
 		if (fds[i].revents) {
-			serve(&watches[i]);
+			serve(&watches[i], fds[i].revents);
 			ready--;
 		}
 	sample_if_due(now_ns());

@@ -132,7 +132,7 @@ def _cache_use(store: Store) -> Finding:
 
 
 def _builds(store: Store) -> Iterator[Finding]:
-    """Yield what the directories take that kernels and Buildroot images were built in: no bound counts them."""
+    """Yield what the directories take that kernels and Buildroot images were built in."""
     found = [
         f"{path} {format_megabytes(bytes_below(path))}; {removed}"
         for name, removed in BUILD_DIRECTORIES.items()

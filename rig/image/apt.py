@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import says_full
 from rig.errors import RigError
 from rig.image.hosttools import run_tool, tool
 from rig.image.programs import FETCH
@@ -166,6 +167,8 @@ class PrivateApt:
                 deadline=FETCH,
             )
         except RigError as error:
+            if says_full(error.detail or ""):
+                raise
             raise RigError(
                 f"the mirror does not serve the suite {self.suite}, or cannot be reached",
                 where=self.mirror,

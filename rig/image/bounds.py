@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many bytes the cache may hold, and the runs."""
+"""How many bytes the cache may hold, the runs, and the directories that kernels are built in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 from rig.errors import RigError
 from rig.units import parse_size
 
-__all__ = ["branch_bound", "cache_bound", "runs_bound"]
+__all__ = ["branch_bound", "builds_bound", "cache_bound", "runs_bound"]
 
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
+BUILDS_BOUND = "20G"
+"""Ten trees without debug information."""
 RUNS_BOUND = "10G"
 """Ten thousand recordings of the usual size."""
 
@@ -32,6 +34,14 @@ def branch_bound() -> int:
     Raises RigError where RIG_BRANCH_SIZE is not a size.
     """
     return _bound("RIG_BRANCH_SIZE", BRANCH_BOUND)
+
+
+def builds_bound() -> int:
+    """Return the number of bytes that kernels' build directories may take: RIG_BUILD_SIZE, or the default.
+
+    Raises RigError where RIG_BUILD_SIZE is not a size.
+    """
+    return _bound("RIG_BUILD_SIZE", BUILDS_BOUND)
 
 
 def runs_bound() -> int:

@@ -136,6 +136,8 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
                 host_mirror(),
             ],
             what=f"fetching the packages of the quick image from {suite}",
+            # mmdebstrap unpacks there. What it leaves when it is killed goes with the staging directory.
+            environment={"TMPDIR": str(work)},
             deadline=FETCH,
         )
         packages = package_versions(listing.read_text())

@@ -19,6 +19,8 @@ from pathlib import Path
 from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
+from rig.image.bounds import builds_bound
+from rig.image.builds_use import ASKED, keep_builds_bound
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
@@ -29,6 +31,7 @@ from rig.image.kconfig import read_config
 from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
 from rig.image.store import Store
+from rig.in_use import hold
 from rig.whole_file import sync_directory, write_whole
 
 __all__ = [
@@ -46,7 +49,6 @@ FILES = 1350
 LAYOUT = "1"  # part of the cache key; raise it when the set of files kept from a build changes
 # scripts/kconfig writes this as the second line of every .config; a fragment does not have it.
 FULL_CONFIG = "# Automatically generated file; DO NOT EDIT."
-ASKED = "rig-asked.json"
 logger = logging.getLogger(__name__)
 
 
@@ -154,6 +156,7 @@ def build_source_kernel(
                 directory.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
             about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
+            hold(directory)
             tree = Tree(source, directory / "out", check_tree(source))
             entry = _build(store, tree, asked, key, about, jobs, tell)
             shutil.rmtree(directory, ignore_errors=True)
@@ -176,6 +179,7 @@ def build_tree_kernel(
     with store.lock(f"kernel-tree-{out.name}"):
         with store.writing():
             out.mkdir(parents=True, exist_ok=True)
+            hold(out)
             write_whole(out / ASKED, json.dumps({"config": asked.config, "debug_info": asked.debug_info}).encode())
         identity = source_id(source)
         spec = f"tree:{source}"
@@ -184,7 +188,10 @@ def build_tree_kernel(
         if entry is None:
             tree = Tree(source, out, version)
             package = identity.text if identity else f"linux {version}"
+            builds_bound()  # a RIG_BUILD_SIZE that is not a size is said before the build
             entry = _build(store, tree, asked, key, {"spec": spec, "package": package}, jobs, tell)
+            with store.writing():
+                keep_builds_bound(store, out)
         # The cached entry may come from another tree with the same content, so its spelling is replaced by this one.
         return replace(kernel_of_entry(entry), spec=spec)
 

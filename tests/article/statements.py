@@ -100,7 +100,8 @@ STATEMENTS = (
     ),
     Statement(
         "All mappings become read-only.", "in part",
-        "Private ones do. A shared mapping stays writable, and its page tables are not even copied (commit d992895ba2b2, of 2005).",
+        "Private ones do. A shared mapping stays writable, and its page tables are not even copied (commit d992895ba2b2, of"
+        " 2005).",
         _proofs("memory-is-copied/shared shared-is-not-mapped-yet", "memory-is-copied/shared after-the-write"),
     ),
     Statement(
@@ -151,14 +152,16 @@ STATEMENTS = (
     ),
     Statement(
         "fork fails when the parent has more than half of memory.", "no longer",
-        "Under vm.overcommit_memory=0 a mapping is refused only if it is larger than all memory and swap. No older kernel"
-        " was run; two ways to one were tried. Linux 4.19.304 was built from its source with GCC 12 (rig kernel build tree:DIR) and boots up to rig's"
-        " agent, which finds no root filesystem. The likely cause: root and payload are NVDIMMs in one section of 128 MB,"
-        " and kernel/memremap.c before 5.3 maps one device a section (commit ba72b4c8cf60, sub-section hotplug). Behind"
-        " that, the agent follows processes with pidfd_open, of 5.3 too. The second way was Debian's archive: bullseye is the"
-        " oldest suite that its mirrors still serve, and its oldest linux is 5.10.13; buster, which had 4.19, is answered"
-        " with 404, packages and sources alike. bullseye's GCC 9 and 10 can be had as an older toolchain, but it was not"
-        " the compiler that stood in the way.",
+        "Under vm.overcommit_memory=0 a mapping is refused only if it is larger than all memory and swap. No older"
+        " kernel was run; two ways to one were tried. Linux 4.19.304 was built from its source with GCC 12 (rig"
+        " kernel build tree:DIR) and boots up to rig's agent, which finds no root filesystem. The likely cause: root"
+        " and payload are NVDIMMs in one section of 128 MB, and kernel/memremap.c before 5.3 maps one device a"
+        " section (commit ba72b4c8cf60, sub-section hotplug). Behind that, the agent follows processes with"
+        " pidfd_open, of 5.3 too. The second way was Debian: bullseye is the oldest suite that its mirror still"
+        " serves (tried on 2026-11-26), and the oldest linux there is 5.10.13; buster, which had 4.19, is answered"
+        " with 404, packages and sources alike. The archive of retired suites is another host, which was out of"
+        " reach. An older toolchain is there, bullseye's GCC 9 and 10, but it was not the compiler that stood in the"
+        " way.",
         _proofs("fork-fails/half half-of-memory"), "5.2 (commit 8c7829b04c52)",
     ),
     Statement(

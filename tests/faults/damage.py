@@ -11,10 +11,19 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults.home import Called, Home
-from tests.faults.signals import QUICK, SWEEP, exported
+from tests.faults.home import Called, Home, remove
+from tests.faults.signals import QUICK, SWEEP, branched, exported
 
-__all__ = ["of_a_run", "of_a_sweep", "of_an_archive", "of_the_cache"]
+__all__ = [
+    "of_a_branch_point",
+    "of_a_layer",
+    "of_a_run",
+    "of_a_sweep",
+    "of_an_archive",
+    "of_imported_parts",
+    "of_the_cache",
+    "of_what_is_fetched",
+]
 
 Cases = Iterator[tuple[str, str]]
 MOMENTS = re.compile(r"\d+[.:]\d+( s)?|0x[0-9a-f]+|\d+ ms")
@@ -33,10 +42,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 }
 
 
-def _damaged(files: list[Path], top: Path, count: int) -> Iterator[tuple[int, str]]:
+def _damaged(
+    files: list[Path], top: Path, count: int, again: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, str]]:
     """Damage each file in each way, and undo it. Yields number and name of the damage while it is there.
 
     count: of the damages to try. Where it is less than all, they are spread over the files, in each way by turns.
+    again: called before each damage, makes the files that the damage before it may have cost.
     """
     damages = list(itertools.product(files, DAMAGES.items()))
     step = max(len(damages) // count, 1)
@@ -45,6 +57,7 @@ def _damaged(files: list[Path], top: Path, count: int) -> Iterator[tuple[int, st
         if number >= len(damages):
             return
         path, (name, damage) = damages[number]
+        again()
         if not path.is_file():
             continue
         data, about = path.read_bytes(), path.stat()
@@ -139,8 +152,63 @@ def of_the_cache(home: Home, count: int) -> Cases:
     snapshots = sorted((home.cache / "snapshot").iterdir(), key=lambda path: (path / "manifest.json").stat().st_mtime)
     files = [path for path in sorted(snapshots[-1].rglob("*")) if path.is_file()]
     files += [path for path in sorted((home.cache / "refs").iterdir()) if path.is_file()]
-    used = [path for kind in ("initramfs", "toolchain") for path in sorted((home.cache / kind).iterdir())]
-    newest = {path.parent: path for path in sorted(used, key=lambda path: (path / "manifest.json").stat().st_mtime)}
-    files += [path for entry in newest.values() for path in sorted(entry.rglob("*")) if path.is_file()]
+    files += _newest(home, "initramfs", "toolchain", "payload")
     for _, name in _damaged(files, home.cache, count):
         yield name, home.rig("run", *QUICK).broken((0, 1, 2)) or home.left()
+
+
+def _newest(home: Home, *kinds: str) -> list[Path]:
+    """Return the files of the entry of each kind that was used last."""
+    found = []
+    for kind in kinds:
+        entries = [path for path in (home.cache / kind).iterdir() if (path / "manifest.json").is_file()]
+        newest = max(entries, key=lambda path: (path / "manifest.json").stat().st_mtime)
+        found += [path for path in sorted(newest.rglob("*")) if path.is_file()]
+    return found
+
+
+def of_what_is_fetched(home: Home, count: int) -> Cases:
+    """Each file of the kernel and the root filesystem, before a run. It is fetched again from the mirror, or said."""
+    home.rig("run", *QUICK)
+    for _, name in _damaged(_newest(home, "kernel", "rootfs"), home.cache, count):
+        yield name, home.rig("run", *QUICK).broken((0, 1, 2)) or home.left()
+
+
+def of_a_branch_point(home: Home, count: int) -> Cases:
+    """Each file of a branch point, before another branch from it. It is made again, put back, or said."""
+    words = branched(home)
+    home.rig(*words)
+    for _, name in _damaged(_newest(home, "branch"), home.cache, count, lambda: _make_again(home, words)):
+        yield name, home.rig(*words).broken((0, 1, 2)) or home.left()
+
+
+def _make_again(home: Home, words: tuple[str, ...]) -> None:
+    if not list((home.cache / "branch").glob("*/manifest.json")):
+        home.rig(*words)
+
+
+def of_imported_parts(home: Home, count: int) -> Cases:
+    """Each file of the parts that came with an archive, before the replay of its run: it is put back, or it is said."""
+    archive = exported(home)
+
+    def again() -> None:
+        for directory in (home.cache / "imported", home.cache / "snapshot", home.runs):
+            remove(directory)
+        home.runs.mkdir()
+        home.rig("import", str(archive))
+
+    again()
+    for _, name in _damaged(_newest(home, "imported"), home.cache, count, again):
+        called = home.rig("replay", "last")
+        problem = called.broken((0, 3)) or home.left()
+        yield name, problem or ("" if called.status == 0 or "damaged" in called.err else called.err.strip()[-200:])
+
+
+def of_a_layer(home: Home, count: int) -> Cases:
+    """Each file of the root filesystem of a package, before a program of it. It is built again, or said."""
+    words = ("exec", "--deb", "hello", "--", "hello")
+    home.rig(*words)
+    for _, name in _damaged(_newest(home, "layer"), home.cache, count):
+        called = home.rig(*words)
+        problem = called.broken((0,)) or home.left()
+        yield name, problem or ("" if "Hello, world!" in called.out else "the program did not run")

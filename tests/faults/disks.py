@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.faults.home import Called, Home, mounted, remove
 from tests.faults.signals import QUICK, branched, exported
 
-__all__ = ["branch_point", "cache", "export", "import_", "read_only", "runs", "runtime"]
+__all__ = ["branch_point", "cache", "export", "image_build", "import_", "read_only", "runs", "runtime"]
 
 Cases = Iterator[tuple[str, str]]
 
@@ -58,6 +58,15 @@ def cache(home: Home, count: int) -> Cases:
     used = sum(path.stat().st_blocks * 512 for path in home.cache.rglob("*") if path.is_file()) >> 10
     for size in _sizes(count, 20, 80_000):
         yield f"{size} kB", _small(home, home.cache, used + size, ("run", *QUICK), "RIG_CACHE")
+
+
+def image_build(home: Home, count: int) -> Cases:
+    """The cache, or the directory of temporary files, fills while the quick image is built from the mirror's packages."""
+    remove(home.cache)
+    home.cache.mkdir()
+    for number, size in enumerate(_sizes(count, 100, 120_000)):
+        directory, variable = ((home.cache, "RIG_CACHE"), (home.path / "t", "TMPDIR"))[number % 2]
+        yield f"{size} kB for {variable}", _small(home, directory, size, ("image", "build"), variable)
 
 
 def branch_point(home: Home, count: int) -> Cases:

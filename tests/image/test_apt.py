@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rig.errors import RigError
@@ -73,3 +75,22 @@ def test_how_the_host_fetches_is_passed_on_without_its_hooks(monkeypatch: pytest
     host(monkeypatch, STABLE)
 
     assert host_fetching() == ['Acquire::Check-Valid-Until "false";', 'Acquire::http::Proxy "http://proxy:3142";']
+
+
+def test_full_disk_under_the_package_lists_is_not_the_mirrors_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host(monkeypatch, STABLE, f"{MIRROR} bookworm main")
+    words = "E: Write error - write (28: No space left on device)"
+
+    def fail(argv: object, **options: object) -> str:
+        raise RigError("the disk is full", where=tmp_path, detail=words)
+
+    private = apt.PrivateApt(tmp_path, "bookworm")
+    monkeypatch.setattr(apt, "run_tool", fail)
+
+    with pytest.raises(RigError, match="the disk is full"):
+        private.update()
+    words = "E: Failed to fetch"
+    with pytest.raises(RigError, match="the mirror does not serve the suite bookworm"):
+        private.update()

@@ -56,6 +56,7 @@ LIES = [
     _lie("forged what=body real=yes", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/ttyS0 what=oops", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/console what=hung", "invalid", "kernel-said-it"),
+    _lie("forged what=port number=13", "error"),
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
     _lie("forged what=nothing real=yes", "reproduced"),

@@ -67,6 +67,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
                     suite, tar, host_mirror(),
                 ],
                 what=f"fetching {', '.join(packages)} from {suite}",
+                environment={"TMPDIR": str(work)},
                 deadline=FETCH,
             )  # fmt: skip
         except RigError as error:

@@ -194,6 +194,42 @@ static void attack(void)
 	}
 }
 
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		refused(path);
+	close(fd);
+}
+
+/* Take the agent's port from it, and end the run with a record that the agent would have written. */
+static void take_port(const char *number)
+{
+	const char *driver = "/sys/bus/virtio/drivers/virtio_console";
+	DIR *devices = opendir(driver);
+	struct dirent *entry;
+	char path[300], line[256];
+	int fd = -1;
+
+	while ((entry = readdir(devices)) && strncmp(entry->d_name, "virtio", 6) != 0)
+		;
+	snprintf(path, sizeof(path), "%s/unbind", driver);
+	write_file(path, entry->d_name);
+	snprintf(path, sizeof(path), "%s/bind", driver);
+	write_file(path, entry->d_name);
+	for (int i = 0; i < 1000 && fd < 0; i++) {
+		snprintf(path, sizeof(path), "/dev/vport%dp%d", i / 4 % 16, i % 4);
+		fd = open(path, O_WRONLY);
+		usleep(1000);
+	}
+	snprintf(line, sizeof(line), "{\"n\":%s,\"t\":99.0,\"ev\":\"end\",\"dropped\":0,\"reason\":\"forged\",\"step\":4}\n", number);
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
+		refused(path);
+	sleep(1);
+	reboot(RB_POWER_OFF);
+}
+
 static void silence(void)
 {
 	int fd = open("/sys/module/printk/parameters/ignore_loglevel", O_WRONLY);
@@ -252,7 +288,9 @@ int main(int argc, char **argv)
 			print_body();
 			_exit(0);
 		}
-	} else if (strcmp(what, "oops") == 0)
+	} else if (strcmp(what, "port") == 0)
+		take_port(argc > 3 ? argv[3] : "0");
+	else if (strcmp(what, "oops") == 0)
 		forge_oops();
 	else if (strcmp(what, "hung") == 0)
 		forge_hung(hog);

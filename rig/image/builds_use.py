@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Keep the directories that kernels are built in within a bound: objects are compiled again, and nothing else goes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from rig.disk import bytes_below
+from rig.image.bounds import builds_bound
+from rig.image.store import Store
+from rig.in_use import lock_unused
+from rig.units import format_megabytes, format_size
+
+__all__ = ["ASKED", "keep_builds_bound"]
+
+logger = logging.getLogger(__name__)
+ASKED = "rig-asked.json"
+"""The options of a tree's last build, in its build directory."""
+
+
+def keep_builds_bound(store: Store, built: Path) -> None:
+    """Empty the build directories not used for longest while all together take more than RIG_BUILD_SIZE.
+
+    A tree's options (ASKED) stay: the next build of the tree takes them, and compiles everything again.
+    built: the directory that was built in last, which stays whole. Those that a rig builds in stay too.
+    Raises RigError where RIG_BUILD_SIZE is not a size.
+    """
+    bound = builds_bound()
+    os.utime(built)
+    sizes = {path: bytes_below(path) for path in built.parent.iterdir() if path.is_dir()}
+    left = sum(sizes.values())
+    emptied = []
+    for path in sorted(sizes, key=lambda path: path.stat().st_mtime):
+        if left <= bound:
+            break
+        if path == built:
+            continue
+        with lock_unused(path) as free:
+            if free and _empty(store, path):
+                emptied.append(path.name)
+                left -= sizes[path]
+    if emptied:
+        logger.warning(
+            f"the build directories took more than {format_size(bound)} (RIG_BUILD_SIZE): {len(emptied)} not used for"
+            " longest were emptied, and their kernels are compiled whole when they are built again"
+        )
+    if left > bound:
+        logger.warning(
+            f"the build directories are {format_megabytes(left - bound)} above their bound (RIG_BUILD_SIZE):"
+            " rig kernel rm --all removes them"
+        )
+
+
+def _empty(store: Store, path: Path) -> bool:
+    """Remove what is in a build directory, except ASKED. Return whether there was anything."""
+    children = [child for child in path.iterdir() if child.name != ASKED]
+    with store.staging_directory() as work:
+        for child in children:
+            # Renamed, so that a kill leaves no half of a source tree, which the next build would take for whole.
+            child.rename(work / child.name)
+    return bool(children)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The directories that kernels are built in keep their bound: objects go, a tree's options stay."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rig.errors import RigError
+from rig.image.builds_use import ASKED, keep_builds_bound
+from rig.image.store import Store
+from rig.in_use import hold, using_entries
+
+MB = 1 << 20
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A cache with four build directories of 1 MB. The lower the number, the longer ago it was built in."""
+    for number in range(4):
+        out = tmp_path / f"build/tree-{number}"
+        (out / "init").mkdir(parents=True)
+        (out / "init/main.o").write_bytes(os.urandom(MB))
+        (out / ASKED).write_text("{}")
+        os.utime(out, (1000 + number, 1000 + number))
+    return Store(tmp_path)
+
+
+def built(store: Store) -> list[int]:
+    return [number for number in range(4) if (store.root / f"build/tree-{number}/init").exists()]
+
+
+def test_builds_not_used_for_longest_are_emptied_but_for_their_options(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RIG_BUILD_SIZE", "2500K")
+
+    keep_builds_bound(store, store.root / "build/tree-0")
+
+    assert built(store) == [0, 3]
+    assert (store.root / "build/tree-1" / ASKED).read_text() == "{}"
+    assert "2 not used for longest were emptied" in caplog.text
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_build_of_another_rig_and_the_last_one_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RIG_BUILD_SIZE", "100K")
+
+    with using_entries():
+        hold(store.root / "build/tree-1")
+        keep_builds_bound(store, store.root / "build/tree-3")
+
+    assert built(store) == [1, 3]
+    assert "above their bound (RIG_BUILD_SIZE): rig kernel rm --all" in caplog.text
+
+
+def test_builds_within_their_bound_stay(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    keep_builds_bound(store, store.root / "build/tree-3")
+
+    assert built(store) == [0, 1, 2, 3]
+    assert caplog.text == ""
+
+
+def test_bound_of_builds_that_is_no_size_is_an_error_with_its_name(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIG_BUILD_SIZE", "3 apples")
+
+    with pytest.raises(RigError, match="RIG_BUILD_SIZE"):
+        keep_builds_bound(store, store.root / "build/tree-3")
