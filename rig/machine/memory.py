@@ -68,8 +68,15 @@ def member_offset(vmlinux: Path, kind: str, member: str) -> int:
 
 
 def variable_member_offset(vmlinux: Path, variable: str, member: str) -> int:
-    """Return the offset in bytes of a member of a variable whose structure may have no name."""
-    return int(type_program(vmlinux).variable(variable).type_.member(member).offset)
+    """Return the offset in bytes of a member of a variable whose structure may have no name.
+
+    For an array it is the member of the first element.
+    """
+    kind = type_program(vmlinux).variable(variable).type_
+    import drgn
+
+    structure = kind.type if kind.kind == drgn.TypeKind.ARRAY else kind
+    return int(structure.member(member).offset)
 
 
 async def dump_memory(session: Session, target: Path) -> None:
