@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rig.image.defaults import default_kernel
+from rig.klog import read
 from rig.machine.features import UNSURE_REVERSE, has
 from rig.machine.qemu import find_qemu
 from tests.guest.conftest import Called, Rig, qemus, qemus_that_stay
@@ -345,6 +346,18 @@ def test_gdb_stands_at_the_kill_and_its_commands_tell_the_story(rig: Rig, killed
     assert "has no page at 0x0" in called.out
     assert 'No symbol "nonsense"' in called.err
     assert "Python Exception" not in called.err
+
+
+@pytest.mark.usefixtures("symbols")
+def test_tasks_of_gdb_have_the_memory_that_the_report_says(rig: Rig, killed: str) -> None:
+    called = rig("debug", killed, "--batch", "--no-reverse", "--ex", "rig-tasks")
+
+    with (Path(killed) / "console.log").open("rb") as console:
+        report = next(iter(read(console).ooms))
+    rows = re.findall(r"^ *(\d+) +(\d+) +(\d+) +(\d+) +\d+ +\d+ +-?\d+  ", called.out, re.MULTILINE)
+    assert {row.pid: row.rss * 4 for row in report.tasks} == {
+        int(pid): sum(int(each) for each in kinds) for pid, *kinds in rows
+    }, called.err
 
 
 @pytest.mark.usefixtures("symbols")
