@@ -20,6 +20,7 @@ from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, pri
 from rig.experiment.provenance import environment_of, origin_of, recording_of
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.runs_use import keep_runs_bound
+from rig.image.bootfile import boot_config
 from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
@@ -29,6 +30,7 @@ from rig.machine.spec import Layer
 from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
+from rig.scenario.kernel_cgroups import refuse_memory_of_cgroup_v1
 from rig.scenario.kernel_sysctls import refuse_unknown_sysctls
 
 if TYPE_CHECKING:
@@ -120,8 +122,16 @@ class _Attempt:
 async def _execute_and_keep(
     ready: Job, request: Request, progress: Progress, attempt: _Attempt, meanwhile: Callable[[], None]
 ) -> tuple[Run, Path]:
-    """Execute the plan, judge it, and keep the run. Raises FailedUnderKvm, and keeps nothing, where KVM failed."""
+    """Execute the plan, judge it, and keep the run.
+
+    Raises FailedUnderKvm, and keeps nothing, where KVM failed.
+    Raises UsageError for a sysctl or a memory file of cgroup version 1 that the guest's kernel does not have.
+    """
     guest = attempt.guest
+    kernel = guest.parts.kernel
+    refuse_memory_of_cgroup_v1(
+        ready.plan, guest.spec.append, f"{kernel.spec}, {kernel.release}", lambda: boot_config(kernel.image)
+    )
 
     def while_it_runs() -> None:
         _import_what_judges()
