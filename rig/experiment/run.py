@@ -214,6 +214,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
+    from rig.scenario.after_end import find_last_time
     from rig.scenario.build_run import build_run
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge_scenario
@@ -223,10 +224,11 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
 
     with (opened.directory / "console.log").open("rb") as console:
         log = read(console)
+        ends_at = find_last_time(console)
     records = read_records(opened.directory / "events.jsonl")
     write_timeline(records, opened.directory / "timeline.csv")
     cut = execution.left_out.get("console.log", 0)
-    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut, ends_at)
     judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}
