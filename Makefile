@@ -7,7 +7,7 @@ RIG := $(VENV)/bin/rig
 # For `make run`: QEMU; what builds images; a C compiler for what runs in the guest; Python's venv.
 PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils zstd gcc libc6-dev make python3 python3-venv ca-certificates
 # And for `make test`: the debugger, a browser for the reports, and what compiles a kernel.
-TEST_PACKAGES := gdb chromium flex bison bc libelf-dev binutils git
+TEST_PACKAGES := mount gdb chromium flex bison bc libelf-dev binutils git
 SUITE ?= bookworm
 SAMPLES ?=
 SUITES ?=

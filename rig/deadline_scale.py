@@ -2,7 +2,7 @@
 """The factor on the deadlines of host programs: --timeout-scale of the command, or RIG_TIMEOUT_SCALE.
 
 A guest's deadlines get theirs through the request. Host programs are started everywhere, many by commands without that
-option, such as `rig image build`.
+option, such as `rig image build`; the guests of pytest and of `rig doctor` have no such option either.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 
 from rig.errors import UsageError
 
-__all__ = ["SCALE_VARIABLE", "scaled", "set_deadline_scale"]
+__all__ = ["SCALE_VARIABLE", "deadline_scale", "scaled", "set_deadline_scale"]
 
 SCALE_VARIABLE = "RIG_TIMEOUT_SCALE"
 _LEAST, _MOST = 0.1, 100.0
@@ -27,8 +27,13 @@ def set_deadline_scale(factor: float | None) -> None:
 
 def scaled(seconds: float) -> float:
     """Return a deadline in host seconds, multiplied. Raises UsageError where RIG_TIMEOUT_SCALE is not a factor."""
+    return seconds * deadline_scale()
+
+
+def deadline_scale() -> float:
+    """Return the factor. Raises UsageError where RIG_TIMEOUT_SCALE is not a factor."""
     if _chosen is not None:
-        return seconds * _chosen
+        return _chosen
     text = os.environ.get(SCALE_VARIABLE, "") or "1"
     try:
         factor = float(text)
@@ -38,4 +43,4 @@ def scaled(seconds: float) -> float:
         raise UsageError(
             f"'{text}' is not a factor from {_LEAST:g} to {_MOST:g}", where=SCALE_VARIABLE, remedy="write it as in 3"
         )
-    return seconds * factor
+    return factor

@@ -18,6 +18,7 @@ __all__ = [
     "disk_full",
     "disk_full_of",
     "is_full",
+    "modified",
     "says_full",
     "sum_by_kind",
     "written_path",
@@ -146,6 +147,14 @@ def bytes_below(directory: Path, *, without: Path | None = None) -> int:
             with suppress(OSError):
                 count += Path(parent, name).lstat().st_blocks * 512
     return count
+
+
+def modified(path: Path) -> int:
+    """Return when a file or directory was changed last, in ns since 1970; 0 where another process has removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def sum_by_kind(sizes: Iterable[tuple[str, int]]) -> dict[str, tuple[int, int]]:

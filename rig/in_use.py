@@ -75,15 +75,15 @@ def hold(manifest: Path) -> bool:
 
 
 @contextmanager
-def lock_unused(manifest: Path) -> Iterator[bool]:
+def lock_unused(manifest: Path, *, asked: bool = False) -> Iterator[bool]:
     """Yield whether nobody uses the entry of this manifest. If so, nobody can begin to until the end of the block.
 
-    manifest: or the directory of a run.
+    manifest: or the directory of a run, or a build directory.
+    asked: whether the user asked for the removal. It is then done also where the filesystem cannot say who uses what.
     """
-    is_run = manifest.is_dir()
     try:
-        # NFS grants an exclusive lock only on a descriptor that is open for writing (flock(2)).
-        descriptor = os.open(manifest, (os.O_RDONLY if is_run else os.O_RDWR) | os.O_CLOEXEC)
+        # NFS grants an exclusive lock only on a descriptor that is open for writing (flock(2)): none on a directory.
+        descriptor = os.open(manifest, (os.O_RDONLY if manifest.is_dir() else os.O_RDWR) | os.O_CLOEXEC)
     except OSError:
         yield False
         return
@@ -94,8 +94,8 @@ def lock_unused(manifest: Path) -> Iterator[bool]:
         except BlockingIOError:
             free = False
         except OSError:
-            # The filesystem has no such lock. An entry then stays; a run is removed only when a person asks for it.
-            free = is_run
+            # The filesystem has no such lock: what is in use looks as what is not.
+            free = asked
         yield free
     finally:
         os.close(descriptor)

@@ -333,6 +333,7 @@ enum outcome check_wait_until(struct step *step);
 /* kmsg.c */
 void kmsg_open(void);
 int kmsg_fd(void);
+void kmsg_relay(void);
 void kmsg_readable(void);
 int kmsg_most(void);
 int64_t kmsg_left_out(void);

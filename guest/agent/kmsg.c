@@ -27,6 +27,7 @@ static char kernel_text[8 * 1024];	/* records of the kernel's own that wait to b
 static size_t kernel_used;
 static int kernel_lines;
 static int64_t kernel_left_out;
+static bool relaying;	/* a plan runs: records before `go` are in the snapshot's past, and a run would miss them */
 
 void kmsg_open(void)
 {
@@ -53,7 +54,7 @@ int64_t kmsg_left_out(void)
 
 static void say_kernel(void)
 {
-	if (!kernel_used)
+	if (!kernel_used || !relaying)
 		return;
 	rec_begin("kernel");
 	rec_text("text", kernel_text, kernel_used);
@@ -71,6 +72,10 @@ static void keep(const char *record)
 	}
 	if (kernel_used + length + 1 > sizeof(kernel_text))
 		say_kernel();
+	if (kernel_used + length + 1 > sizeof(kernel_text)) {
+		kernel_left_out++;
+		return;
+	}
 	memcpy(kernel_text + kernel_used, record, length);
 	kernel_text[kernel_used + length] = '\n';
 	kernel_used += length + 1;
@@ -200,6 +205,13 @@ static void read_record(char *record)
 		foreign++;
 		relay((int)(priority >> 3), text);
 	}
+}
+
+/* Relay from now on, with what the kernel has printed before. */
+void kmsg_relay(void)
+{
+	relaying = true;
+	say_kernel();
 }
 
 void kmsg_readable(void)

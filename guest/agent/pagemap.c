@@ -57,10 +57,13 @@ static bool any_merged(void)
 {
 	char text[32];
 
-	if (merged_fd < 0) {
-		merged_fd = open("/sys/kernel/mm/ksm/pages_shared", O_RDONLY | O_CLOEXEC);
-		flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	if (merged_fd == -1) {
+		merged_fd = open_file("/sys/kernel/mm/ksm/pages_shared", O_RDONLY);
+		if (merged_fd < 0 && errno == ENOENT)
+			merged_fd = -2;	/* this kernel has no KSM */
 	}
+	if (merged_fd >= 0 && flags_fd < 0)
+		flags_fd = open_file("/proc/kpageflags", O_RDONLY);
 	return merged_fd >= 0 && flags_fd >= 0 && reread(merged_fd, text, sizeof(text)) > 0 && text[0] != '0';
 }
 

@@ -224,6 +224,7 @@ void say_end(const char *reason, int step)
 
 int run_plan(void)
 {
+	kmsg_relay();
 	for (int i = 0; i < plan.count; i++) {
 		struct step *step = &plan.steps[i];
 		enum outcome outcome = branch_before(i) ? STEP_BRANCHED : run_step(i, step);

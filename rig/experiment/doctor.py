@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rig.deadline_scale import deadline_scale
 from rig.disk import bytes_below
 from rig.errors import RigError
 from rig.experiment.cache_use import measure_use
@@ -203,7 +204,7 @@ async def examine_kvm(*, again: bool = False) -> Finding:
 
     try:
         guest = await prepare_guest(guest_settings(["clock=live", "accel=tcg"]))
-        proof = await prove_kvm(guest.store, guest.spec, guest.qemu, again=again)
+        proof = await prove_kvm(guest.store, guest.spec, guest.qemu, timeout_scale=deadline_scale(), again=again)
     except RigError as error:
         return Finding("note", "kvm", f"not tried: {error.what}", error.remedy or "")
     if proof.works:

@@ -38,13 +38,15 @@ class Guests:
 
     def run(self, scenario: str, **settings: object) -> TestedRun:
         """Run a scenario once. Write a dot in a setting's name as two underscores: vm__panic_on_oom=1."""
+        from rig.deadline_scale import deadline_scale
         from rig.experiment.pytest_run import TestedRun
         from rig.experiment.request import Request
         from rig.experiment.run import run_scenario
         from rig.run.progress import NullProgress
 
         sets = tuple(f"{name.replace('__', '.')}={value}" for name, value in settings.items())
-        run, directory = asyncio.run(run_scenario(Request(scenario, (*self.sets, *sets)), NullProgress()))
+        request = Request(scenario, (*self.sets, *sets), timeout_scale=deadline_scale())
+        run, directory = asyncio.run(run_scenario(request, NullProgress()))
         self.directories.append(directory)
         self.runs.append(TestedRun.of(run, directory))
         return self.runs[-1]
@@ -104,12 +106,13 @@ class Guest:
           blanks.
         programs: name in the payload's bin -> a static executable, or a C file to compile. All of rig's own programs
           are there already.
-        timeout: host seconds for the plan.
+        timeout: host seconds for the plan, before RIG_TIMEOUT_SCALE multiplies them.
         Raises RigError when the guest neither reaches the end of the plan nor panics.
         """
         return asyncio.run(self._run(plan, programs or {}, timeout))
 
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
+        from rig.deadline_scale import deadline_scale
         from rig.experiment.execute import execute
         from rig.experiment.execution import Deadlines
         from rig.experiment.prepare import prepare_guest
@@ -129,7 +132,7 @@ class Guest:
             Payload(plan=_tabbed(plan), files=files),
             out,
             name="pytest",
-            deadlines=Deadlines(60, timeout),
+            deadlines=Deadlines(60, timeout).scaled(deadline_scale()),
             progress=NullProgress(),
         )
         if execution.problem is not None and not self.guests.klog().of_kind("panic"):

@@ -20,6 +20,7 @@ from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, pri
 from rig.experiment.provenance import environment_of, origin_of, recording_of
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.runs_use import keep_runs_bound
+from rig.image.bootfile import boot_config
 from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
@@ -29,6 +30,7 @@ from rig.machine.spec import Layer
 from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
 from rig.run.progress import Progress
+from rig.scenario.kernel_cgroups import refuse_memory_of_cgroup_v1
 from rig.scenario.kernel_sysctls import refuse_unknown_sysctls
 
 if TYPE_CHECKING:
@@ -120,8 +122,16 @@ class _Attempt:
 async def _execute_and_keep(
     ready: Job, request: Request, progress: Progress, attempt: _Attempt, meanwhile: Callable[[], None]
 ) -> tuple[Run, Path]:
-    """Execute the plan, judge it, and keep the run. Raises FailedUnderKvm, and keeps nothing, where KVM failed."""
+    """Execute the plan, judge it, and keep the run.
+
+    Raises FailedUnderKvm, and keeps nothing, where KVM failed.
+    Raises UsageError for a sysctl or a memory file of cgroup version 1 that the guest's kernel does not have.
+    """
     guest = attempt.guest
+    kernel = guest.parts.kernel
+    refuse_memory_of_cgroup_v1(
+        ready.plan, guest.spec.append, f"{kernel.spec}, {kernel.release}", lambda: boot_config(kernel.image)
+    )
 
     def while_it_runs() -> None:
         _import_what_judges()
@@ -204,6 +214,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     from rig.klog import read
+    from rig.scenario.after_end import find_last_time
     from rig.scenario.build_run import build_run
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import judge_scenario
@@ -213,10 +224,11 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
 
     with (opened.directory / "console.log").open("rb") as console:
         log = read(console)
+        ends_at = find_last_time(console)
     records = read_records(opened.directory / "events.jsonl")
     write_timeline(records, opened.directory / "timeline.csv")
     cut = execution.left_out.get("console.log", 0)
-    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut)
+    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut, ends_at)
     judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}

@@ -7,17 +7,21 @@ import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rig.disk import bytes_below
+from rig.disk import bytes_below, modified
 from rig.errors import RigError
 from rig.image.bounds import runs_bound
 from rig.in_use import lock_unused
 from rig.remove_tree import remove_tree
-from rig.run.directory import read_run, rewrite_run, run_directories
+from rig.run.directory import RUN_FILE, read_run, rewrite_run, run_directories
 from rig.run.disk_use import runs_by_kind
 from rig.run.imported import IMPORTED_FILE
-from rig.run.recorded_guest import Recording
+from rig.seal import seal_is_broken
 from rig.units import format_megabytes, format_size
+
+if TYPE_CHECKING:
+    from rig.run.document import Run
 
 __all__ = ["Dropped", "drop_recordings", "keep_runs_bound"]
 
@@ -88,21 +92,14 @@ def drop_recordings(root: Path, bound: int) -> Dropped:
     """
     total = left = sum(size for _, size in runs_by_kind(root).values())
     count = 0
-    for directory in sorted(run_directories(root)[:-NEWEST], key=_used):
+    # A directory is modified when its run is written, replayed or exported (use_run), or gets a file, such as a report.
+    for directory in sorted(run_directories(root)[:-NEWEST], key=modified):
         if left <= bound:
             break
         freed = _drop_recording(directory)
         left -= freed
         count += freed > 0
     return Dropped(count, total - left, left)
-
-
-def _used(directory: Path) -> float:
-    """Return when a run was written, replayed or exported (use_run), or a file was added to it, such as its report."""
-    try:
-        return directory.stat().st_mtime
-    except OSError:
-        return 0
 
 
 def _drop_recording(directory: Path) -> int:
@@ -114,14 +111,23 @@ def _drop_recording(directory: Path) -> int:
         if not free:
             return 0
         try:
+            if seal_is_broken((directory / RUN_FILE).read_bytes()):
+                # A new seal would hide that the file was changed.
+                logger.debug("%s keeps its recording: its %s was changed", directory.name, RUN_FILE)
+                return 0
             # First run.json: after a power cut no run names a recording that is gone.
-            run = read_run(directory)
-            reason = "it was removed to keep the runs within RIG_RUNS_SIZE"
-            files = {name: each for name, each in run.files.items() if not name.startswith(f"{RECORDINGS}/")}
-            rewrite_run(directory, run.model_copy(update={"recording": Recording(reason=reason), "files": files}))
-        except RigError as error:
+            _forget_recording(directory, read_run(directory))
+        except (RigError, OSError) as error:
             logger.debug("%s keeps its recording: %s", directory.name, error)
             return 0
         size = bytes_below(recording)
         remove_tree(recording)
     return size
+
+
+def _forget_recording(directory: Path, run: Run) -> None:
+    """Write a run's run.json without its recording; the guest's options and the digests of the logs stay."""
+    reason = "it was removed to keep the runs within RIG_RUNS_SIZE"
+    recording = run.recording.model_copy(update={"path": None, "size": None, "sha256": "", "reason": reason})
+    files = {name: each for name, each in run.files.items() if not name.startswith(f"{RECORDINGS}/")}
+    rewrite_run(directory, run.model_copy(update={"recording": recording, "files": files}))

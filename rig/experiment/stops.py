@@ -44,8 +44,11 @@ def room_for_a_dump(path: Path) -> Iterator[int]:
 
 
 async def watch_stops(session: Session, execution: Execution) -> None:
-    """Wait until QEMU stops the guest, after a panic or an error of QEMU, and record the reason."""
-    # Most runs have neither; the monitor then closes, which raises RigError here.
+    """Wait until QEMU stops the guest, after a panic or an error of QEMU, and record the reason.
+
+    Most runs have neither: the caller cancels it when the guest has ended.
+    """
+    # QEMU may end while it is asked for its state.
     with contextlib.suppress(RigError):
         while True:
             event = await session.monitor.next_event("GUEST_PANICKED", "STOP")

@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 
-from rig.disk import bytes_below
+from rig.deadline_scale import scaled
+from rig.disk import bytes_below, modified
+from rig.errors import RigError
 from rig.image.bounds import builds_bound
 from rig.image.store import Store
-from rig.in_use import lock_unused
+from rig.in_use import hold, lock_unused
 from rig.units import format_megabytes, format_size
 
-__all__ = ["ASKED", "keep_builds_bound"]
+__all__ = ["ASKED", "hold_build", "keep_builds_bound"]
 
 logger = logging.getLogger(__name__)
 ASKED = "rig-asked.json"
 """The options of a tree's last build, in its build directory."""
+HOLD_DEADLINE = 20.0
+"""Host seconds within which another rig must have renamed what it removes from a build directory."""
+AGAIN = 0.05
+"""Host seconds between two attempts to hold a build directory."""
 
 
 def keep_builds_bound(store: Store, built: Path) -> None:
@@ -32,15 +39,12 @@ def keep_builds_bound(store: Store, built: Path) -> None:
     sizes = {path: bytes_below(path) for path in built.parent.iterdir() if path.is_dir()}
     left = sum(sizes.values())
     emptied = []
-    for path in sorted(sizes, key=lambda path: path.stat().st_mtime):
+    for path in sorted(sizes, key=modified):
         if left <= bound:
             break
-        if path == built:
-            continue
-        with lock_unused(path) as free:
-            if free and _empty(store, path):
-                emptied.append(path.name)
-                left -= sizes[path]
+        if path != built and _empty(store, path):
+            emptied.append(path.name)
+            left -= sizes[path]
     if emptied:
         logger.warning(
             f"the build directories took more than {format_size(bound)} (RIG_BUILD_SIZE): {len(emptied)} not used for"
@@ -53,10 +57,25 @@ def keep_builds_bound(store: Store, built: Path) -> None:
         )
 
 
+def hold_build(path: Path) -> None:
+    """Mark a build directory as in use, once no other rig is emptying it. Renaming its children takes milliseconds.
+
+    Raises RigError where it is gone, as after `rig kernel rm --all`, or cannot be held.
+    """
+    until = time.monotonic() + scaled(HOLD_DEADLINE)
+    while not hold(path):
+        if not path.is_dir():
+            raise RigError("another rig removed the build directory", where=path, remedy="build the kernel again")
+        if time.monotonic() > until:
+            raise RigError("the build directory cannot be locked", where=path, remedy="make it readable")
+        time.sleep(AGAIN)
+
+
 def _empty(store: Store, path: Path) -> bool:
-    """Remove what is in a build directory, except ASKED. Return whether there was anything."""
-    children = [child for child in path.iterdir() if child.name != ASKED]
-    with store.staging_directory() as work:
+    """Remove what is in a build directory, except ASKED. Return whether there was anything, and nobody uses it."""
+    # The lock is released before the renamed files are removed, which takes seconds: a build waits for the lock.
+    with store.staging_directory() as work, lock_unused(path) as free:
+        children = [child for child in path.iterdir() if child.name != ASKED] if free else []
         for child in children:
             # Renamed, so that a kill leaves no half of a source tree, which the next build would take for whole.
             child.rename(work / child.name)

@@ -80,8 +80,9 @@ def started_program(
     late = threading.Event()
     watch = threading.Timer(seconds, _end_late, (process, late))
     watch.daemon = True
-    watch.start()
     try:
+        # In the block that ends the program: there may be no room for another thread (RLIMIT_NPROC).
+        watch.start()
         yield process
         # First: a program that the block did not read to its end waits for a reader.
         _close_streams(process)

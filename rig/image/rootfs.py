@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rig.errors import RigError, UsageError
-from rig.image.apt import host_fetching, host_mirror, host_suite
+from rig.image.apt import host_suite
 from rig.image.daximage import write_ext4
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
-from rig.image.programs import FETCH
+from rig.image.mmdebstrap import extract_packages
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.ref import IMAGE_SPELLINGS, ImageRef
 from rig.image.store import Store
@@ -24,7 +24,7 @@ from rig.untar import extract_tree
 
 __all__ = [
     "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "IMAGE", "Rootfs", "build_quick", "check_image", "find_rootfs", "image_ref",
-    "merged_path", "package_versions",
+    "merged_path",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -120,27 +120,9 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
     recipe = quick_recipe()
     with store.lock(f"rootfs-{suite}"), store.staging_directory() as work:
         tar = work / "packages.tar"
-        listing = work / "packages"
-        run_tool(
-            [
-                "mmdebstrap",
-                "--variant=extract",
-                "--mode=chrootless",
-                "--quiet",
-                *(f"--aptopt={setting}" for setting in host_fetching()),
-                # The versions of the extracted packages, from the names of the files that apt fetched.
-                f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
-                f"--include={','.join(recipe.packages)}",
-                suite,
-                tar,
-                host_mirror(),
-            ],
-            what=f"fetching the packages of the quick image from {suite}",
-            # mmdebstrap unpacks there. What it leaves when it is killed goes with the staging directory.
-            environment={"TMPDIR": str(work)},
-            deadline=FETCH,
+        packages = extract_packages(
+            recipe.packages, suite, tar, work, what=f"fetching the packages of the quick image from {suite}"
         )
-        packages = package_versions(listing.read_text())
         result = work / "result"
         result.mkdir()
         image = result / IMAGE
@@ -204,12 +186,6 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
             members.append(info)
         extract_tree(source, tree, members)
     _add_base(tree)
-
-
-def package_versions(listing: str) -> dict[str, str]:
-    """Return name -> version, parsed from the names of .deb files. apt writes the colon of an epoch as %3a."""
-    names = [line.removesuffix(".deb").split("_") for line in listing.split() if line.endswith(".deb")]
-    return {name: version.replace("%3a", ":") for name, version, _ in names}
 
 
 def _add_base(tree: Path) -> None:

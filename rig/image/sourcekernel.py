@@ -20,7 +20,7 @@ from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
 from rig.image.bounds import builds_bound
-from rig.image.builds_use import ASKED, keep_builds_bound
+from rig.image.builds_use import ASKED, hold_build, keep_builds_bound
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
@@ -28,10 +28,10 @@ from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
 from rig.image.kconfig import read_config
+from rig.image.programs import STREAM
 from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
 from rig.image.store import Store
-from rig.in_use import hold
 from rig.whole_file import sync_directory, write_whole
 
 __all__ = [
@@ -151,12 +151,14 @@ def build_source_kernel(
             # The directory's name depends on the package alone, so a build that failed resumes where it stopped.
             directory = store.root / "build" / f"source-{digest_text(package_text)[:16]}"
             source = directory / "source"
+            with store.writing():
+                directory.mkdir(parents=True, exist_ok=True)
+            # Before it is looked into: another rig that keeps its bound may empty it.
+            hold_build(directory)
             if not (source / "Makefile").is_file():
                 tell(f"unpack {package_text}")
-                directory.mkdir(parents=True, exist_ok=True)
                 _unpack_source(apt.download(package.name, work), work, source)
             about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
-            hold(directory)
             tree = Tree(source, directory / "out", check_tree(source))
             entry = _build(store, tree, asked, key, about, jobs, tell)
             shutil.rmtree(directory, ignore_errors=True)
@@ -179,7 +181,7 @@ def build_tree_kernel(
     with store.lock(f"kernel-tree-{out.name}"):
         with store.writing():
             out.mkdir(parents=True, exist_ok=True)
-            hold(out)
+            hold_build(out)
             write_whole(out / ASKED, json.dumps({"config": asked.config, "debug_info": asked.debug_info}).encode())
         identity = source_id(source)
         spec = f"tree:{source}"
@@ -258,7 +260,8 @@ def _unpack_source(deb: Path, work: Path, target: Path) -> None:
     run_tool(["tar", "-xf", archive, "-C", aside, "--strip-components=1"], what="unpacking the kernel's source")
     # Renamed when complete, so that an interrupted run leaves no partial tree for the next one to build.
     # With the whole file system, for a tree of 80,000 files, each synced alone, would take minutes.
-    run_tool(["sync", "-f", aside], what="writing the kernel's source to the disk")
+    # It writes what other programs have left to be written there, too.
+    run_tool(["sync", "-f", aside], what="writing the kernel's source to the disk", deadline=STREAM)
     aside.rename(target)
     sync_directory(target.parent)
 

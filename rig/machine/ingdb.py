@@ -71,15 +71,41 @@ def name_of(task: Any) -> str:
 def counters(mm: Any) -> tuple[int, int, int, int]:
     """Return the counters of a struct mm_struct in pages: file, anonymous, swap, shared memory.
 
-    Their order is that of MM_FILEPAGES and its siblings (include/linux/mm_types_task.h). rss_stat is an array of
-    percpu_counter since 6.2; older kernels have a structure with an array of atomics.
+    Their order is that of MM_FILEPAGES and its siblings (include/linux/mm_types_task.h). They are read as the kernel's
+    OOM killer reads them; rig.replay.postmortem.tasks says since when it does so.
     """
     stat = mm["rss_stat"]
     if stat.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
         values = [int(stat[index]["count"]) for index in range(4)]
+        if oom_killer_sums():
+            values = [max(0, value + held_back(stat[index])) for index, value in enumerate(values)]
     else:
         values = [int(stat["count"][index]["counter"]) for index in range(4)]
     return values[0], values[1], values[2], values[3]
+
+
+def oom_killer_sums() -> bool:
+    """Return whether the OOM killer adds what each CPU holds back of a process's counters."""
+    try:
+        gdb.decode_line("get_mm_rss_sum")
+    except gdb.error:
+        return False
+    return True
+
+
+def held_back(counter: Any) -> int:
+    """Return what the CPUs hold back of a struct percpu_counter: what __percpu_counter_sum() adds to its count."""
+    # Without CONFIG_SMP there is nothing to add.
+    if all(field.name != "counters" for field in counter.type.strip_typedefs().fields()):
+        return 0
+    mask = evaluate("__cpu_online_mask")
+    online = int.from_bytes(read(int(mask.address), mask.type.sizeof), "little")
+    total = 0
+    for cpu in range(online.bit_length()):
+        if online >> cpu & 1:
+            address = int(counter["counters"]) + int(evaluate(f"__per_cpu_offset[{cpu}]")) & (1 << 64) - 1
+            total += int(struct.unpack("<i", read(address, 4))[0])
+    return total
 
 
 def read(address: int, size: int) -> bytes:

@@ -68,8 +68,15 @@ def member_offset(vmlinux: Path, kind: str, member: str) -> int:
 
 
 def variable_member_offset(vmlinux: Path, variable: str, member: str) -> int:
-    """Return the offset in bytes of a member of a variable whose structure may have no name."""
-    return int(type_program(vmlinux).variable(variable).type_.member(member).offset)
+    """Return the offset in bytes of a member of a variable whose structure may have no name.
+
+    For an array it is the member of the first element.
+    """
+    kind = type_program(vmlinux).variable(variable).type_
+    import drgn
+
+    structure = kind.type if kind.kind == drgn.TypeKind.ARRAY else kind
+    return int(structure.member(member).offset)
 
 
 async def dump_memory(session: Session, target: Path) -> None:
@@ -124,15 +131,18 @@ def unpack_dump(packed: Path, into: Path, memory: int) -> Path:
 
 
 async def read_vmcoreinfo(port: DebugPort, vmlinux: Path) -> bytes:
-    """Return the kernel's vmcoreinfo (kernel/crash_core.c), which drgn needs and which QEMU's dump may lack.
+    """Return the kernel's vmcoreinfo, which drgn needs and which QEMU's dump may lack.
 
+    It is in kernel/crash_core.c, since 6.9 in kernel/vmcore_info.c (commit 443cbaf9e2fd).
     Raises RigError when the kernel has none or has not set it up yet.
     """
     names = ("vmcoreinfo_data", "vmcoreinfo_size")
     found = await asyncio.to_thread(symbol_addresses, vmlinux, names)
     missing = [name for name in names if name not in found]
     if missing:
-        raise RigError(f"the kernel has no {missing[0]}", where=vmlinux, remedy="build it with CONFIG_CRASH_CORE")
+        # CONFIG_CRASH_CORE (CONFIG_VMCORE_INFO since 6.9) has no prompt.
+        # CONFIG_PROC_KCORE selects it (fs/proc/Kconfig).
+        raise RigError(f"the kernel has no {missing[0]}", where=vmlinux, remedy="build it with CONFIG_PROC_KCORE")
     data, size = await port.number(found["vmcoreinfo_data"]), await port.number(found["vmcoreinfo_size"])
     if not data or not 0 < size <= 4096:
         raise RigError("the guest's kernel has not set up vmcoreinfo", where="the guest's memory")

@@ -141,7 +141,10 @@ class Monitor:
         return str((await self.execute("query-status"))["status"])
 
     async def next_event(self, *names: str) -> dict[str, Any]:
-        """Wait for the next event with one of these names and return it. Raises RigError when the monitor closes."""
+        """Wait for the next event with one of these names and return it.
+
+        A listener of qemu.qmp does not end when QEMU does: wait for QEMU's end beside it.
+        """
         async for event in self._client.events:
             if event["event"] in names:
                 return dict(event)

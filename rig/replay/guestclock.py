@@ -23,6 +23,12 @@ __all__ = ["TickClock", "read_tick_clock"]
 DEFAULT_HERTZ = 250
 """CONFIG_HZ of Debian's kernels."""
 
+TIMEKEEPERS = ("tk_core", "timekeeper_data")
+"""Variables of kernel/time/timekeeping.c that hold the system's timekeeper.
+
+Since 6.17 (commit 22c62b9a84b8) tk_core is a macro: element TIMEKEEPER_CORE, the first, of the array timekeeper_data.
+"""
+
 
 @dataclass(frozen=True)
 class TickClock:
@@ -52,11 +58,13 @@ async def read_tick_clock(port: DebugPort, kernel: Path, symbols: Symbols) -> Ti
     The time of the last tick is ktime_get() (kernel/time/timekeeping.c) without the cycles since that tick:
     tkr_mono.base + (tkr_mono.xtime_nsec >> tkr_mono.shift).
     """
-    found = symbol_addresses(symbols.vmlinux, ("jiffies_64", "tk_core"))
-    if missing := {"jiffies_64", "tk_core"} - found.keys():
-        raise RigError(f"the kernel has no {min(missing)}", where=symbols.vmlinux)
     vmlinux = symbols.vmlinux
-    mono = found["tk_core"] + variable_member_offset(vmlinux, "tk_core", "timekeeper")
+    found = symbol_addresses(vmlinux, ("jiffies_64", *TIMEKEEPERS))
+    keeper = next((name for name in TIMEKEEPERS if name in found), None)
+    if keeper is None or "jiffies_64" not in found:
+        missing = "jiffies_64" if keeper else " and no ".join(TIMEKEEPERS)
+        raise RigError(f"the kernel has no {missing}", where=vmlinux)
+    mono = found[keeper] + variable_member_offset(vmlinux, keeper, "timekeeper")
     mono += member_offset(vmlinux, "struct timekeeper", "tkr_mono")
     shift = await port.number(mono + member_offset(vmlinux, "struct tk_read_base", "shift"), 4)
     fraction = await port.number(mono + member_offset(vmlinux, "struct tk_read_base", "xtime_nsec"))

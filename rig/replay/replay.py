@@ -145,7 +145,7 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             await asyncio.wait(waiting, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() or differs.done():
                 return "" if differs.done() else how_it_ended(session, ended.result())
-            # With an exception the monitor closed, and QEMU is about to exit.
+            # With an exception QEMU did not say its state, because it is about to exit or hangs.
             if halted.done() and halted.exception() is None:
                 return halted.result()
             if _is_over(session):

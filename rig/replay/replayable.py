@@ -82,9 +82,10 @@ def parts_of(guest: RecordedGuest) -> tuple[Part, ...]:
 def bundled_parts(run: Run) -> list[Part]:
     """Return what a bundle of a run carries beside the run: its guest's parts, and what the guest was restored from.
 
-    Nothing for a run whose guest was not recorded.
+    Nothing for a run without a recording.
     """
-    if (guest := run.recording.guest) is None:
+    guest = run.recording.guest
+    if guest is None or run.recording.path is None:
         return []
     return [*parts_of(guest), Part("branch" if guest.point else "snapshot", guest.snapshot)]
 

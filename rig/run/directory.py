@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.disk import cannot_write
+from rig.disk import cannot_write, modified
 from rig.errors import RigError, UsageError
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
@@ -292,14 +292,7 @@ def run_directories(root: Path | None = None) -> list[Path]:
     if not root.is_dir():
         return []
     complete = [path.parent for path in root.glob(f"*/{RUN_FILE}") if not path.parent.name.startswith(".")]
-    return sorted(complete, key=lambda directory: (directory.name[:15], _written(directory / RUN_FILE)))
-
-
-def _written(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0  # another rig removes this run
+    return sorted(complete, key=lambda directory: (directory.name[:15], modified(directory / RUN_FILE)))
 
 
 def remove_run(directory: Path) -> None:
@@ -308,7 +301,7 @@ def remove_run(directory: Path) -> None:
     Raises RigError when another rig uses the run, and when the directory cannot be renamed.
     """
     aside = directory.with_name(f"{UNFINISHED}{directory.name}")
-    with lock_unused(directory) as free:
+    with lock_unused(directory, asked=True) as free:
         if not free:
             raise RigError(
                 "another rig uses the run, for a replay, a branch or an export",

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-__all__ = ["Record", "Records", "parse_record"]
+__all__ = ["PAGE_STATES", "Record", "Records", "parse_record"]
 
 Record = Mapping[str, Any]
 """One record of docs/reference/agent-protocol.md: at least `n` (int), `t` (guest seconds, float) and `ev` (str)."""
 
+PAGE_STATES = ("none", "zero", "shared", "merged", "private", "file", "swap")
+"""The states of a page in a `pagemap` record (page_state(), guest/agent/pagemap.c)."""
 
 TYPES: dict[str, tuple[type, ...]] = {
     "cgroup": (str, dict, type(None)), "code": (int, type(None)), "comm": (str,), "fds": (list,), "i": (int,),

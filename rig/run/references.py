@@ -31,7 +31,10 @@ def needed_by_recordings(root: Path | None = None) -> dict[str, list[str]]:
 def _parts(directory: Path) -> set[str]:
     try:
         with (directory / "run.json").open("rb") as file:
-            guest: dict[str, Any] = json.loads(file.read(LARGEST_RUN_FILE))["recording"]["guest"]
+            recording: dict[str, Any] = json.loads(file.read(LARGEST_RUN_FILE))["recording"]
+        if recording.get("path", "") is None:  # the recording was removed (rig/experiment/runs_use.py)
+            return set()
+        guest = recording["guest"]
         parts = {guest[name] for name in FILES} | {layer["digest"] for layer in guest.get("layers", ())}
         imported = read_imported(directory)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RigError):

@@ -17,6 +17,7 @@ from typing import Any
 from rig.klog import Event, OomEvent
 from rig.klog.kinds import Kind
 from rig.run.records import Record
+from rig.scenario.after_end import may_be_after_end
 from rig.scenario.evidence import Evidence
 from rig.scenario.kernel_lines import KernelLines, kernel_lines
 
@@ -70,7 +71,7 @@ def compare_reports(evidence: Evidence) -> Compared:
         found = _find(report, left)
         if found is not None:
             left.remove(found)
-        _judge(report, found, whole, compared)
+        _judge(report, found, whole and not may_be_after_end(evidence, report), compared)
     compared.problems.extend(_hidden(left, evidence, kernels))
     compared.problems.extend(_uncounted(evidence))
     return compared
@@ -135,7 +136,7 @@ def _hidden(left: list[Event], evidence: Evidence, kernels: KernelLines) -> Iter
 
 def _uncounted(evidence: Evidence) -> Iterator[str]:
     go, end = evidence.records.first("go") or {}, evidence.end() or {}
-    kinds = [event.kind for event in _kernel_reports(evidence)]
+    kinds = [event.kind for event in _kernel_reports(evidence) if not may_be_after_end(evidence, event)]
     if Kind.OOPS in kinds and _number(end, "tainted", TAINT_DIE) == 0:
         yield "the log tells of an oops, and kernel.tainted says that there was none"
     first, last = _number(go, "hung_tasks"), _number(end, "hung_tasks")

@@ -31,6 +31,7 @@ class Evidence:
 
     panicked: whether QEMU reported GUEST_PANICKED; None when QMP events were not watched.
     console_left_out: bytes of the console that exceeded its bound and are not in the log.
+    console_ends_at: the time of the console's last line, on printk's clock; None if unknown.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Evidence:
     log: Log
     panicked: bool | None = None
     console_left_out: int = 0
+    console_ends_at: float | None = None
 
     def ready(self) -> Record | None:
         return self.records.first("ready")

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rig.run.records import Record, Records
+from rig.run.records import PAGE_STATES, Record, Records
 
-__all__ = ["STATES", "PageMap", "Snapshot", "page_maps", "snapshots"]
+__all__ = ["PageMap", "Snapshot", "page_maps", "snapshots"]
 
-STATES = ("none", "zero", "shared", "merged", "private", "file", "swap")
 MOST_PAGES = 1 << 22
 """16 GiB of 4 KiB pages: a larger map is rejected, because the guest is not trusted."""
 
@@ -220,7 +219,9 @@ def _runs(record: Record) -> list[Run] | None:
     found: list[Run] = []
     for run in runs:
         # type() and not isinstance(): JSON's true is an int for isinstance().
-        if not (isinstance(run, list) and len(run) == 2 and type(run[0]) is int and run[0] > 0 and run[1] in STATES):
+        if not (
+            isinstance(run, list) and len(run) == 2 and type(run[0]) is int and run[0] > 0 and run[1] in PAGE_STATES
+        ):
             return None
         found.append((run[0], run[1]))
     return found

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rig.deadline_scale import scaled
 from rig.errors import RigError, UsageError
 from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
 from rig.verify.facts import kernel_facts, program_facts
@@ -26,6 +27,7 @@ __all__ = ["judge_output", "kmsg_lines", "list_harmless", "verify_host"]
 
 TRIES = 20
 DEADLINE = 60.0
+"""Host seconds for one call of the program, before they are scaled."""
 LEFT_OUT = "left out: it changes this machine, kills or panics; --harmful runs it"
 PAUSE = 0.05
 _TRY = re.compile(r"^try \d+$", re.MULTILINE)
@@ -118,7 +120,7 @@ def _measure(program: Path, checks: Sequence[Check], release: tuple[int, int]) -
 
 def _run(program: Path, words: Sequence[str]) -> str:
     try:
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=DEADLINE, check=False)
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=scaled(DEADLINE), check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RigError("the checks do not run on this machine", where=program, detail=str(error)) from error
     return done.stdout

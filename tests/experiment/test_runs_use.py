@@ -12,6 +12,7 @@ from rig.errors import RigError
 from rig.experiment import runs_use
 from rig.experiment.runs_use import drop_recordings, keep_runs_bound
 from rig.in_use import hold, using_entries
+from rig.replay.replayable import bundled_parts
 from rig.run.damage import damaged_files, digest_files
 from rig.run.directory import read_run, rewrite_run, run_directories, use_run
 from rig.run.document import Run
@@ -92,6 +93,37 @@ def test_imported_runs_newest_runs_and_those_in_use_keep_their_recordings(
 
     assert recorded(runs) == [1, 2, 4, 5]
     assert "above their bound (RIG_RUNS_SIZE): rig runs rm" in caplog.text
+
+
+def test_run_without_its_recording_keeps_the_options_of_its_guest_and_the_digests_of_its_logs(runs: list[Path]) -> None:
+    run = read_run(runs[0])
+    assert run.recording.guest is not None
+    guest = run.recording.guest.model_copy(update={"append": ("panic_on_warn",)})
+    logged = run.files["console.log"]
+    recording = run.recording.model_copy(update={"guest": guest, "console_sha256": logged})
+    # As an earlier version wrote it, which kept no digests of files.
+    rewrite_run(runs[0], run.model_copy(update={"recording": recording, "files": {}}))
+
+    drop_recordings(runs[0].parent, 0)
+
+    after = read_run(runs[0])
+    assert after.recording.path is None
+    assert after.recording.guest == guest
+    assert bundled_parts(after) == []
+    (runs[0] / "console.log").write_text("something else\n")
+    assert list(damaged_files(after, runs[0])) == ["console.log"]
+
+
+def test_run_whose_document_was_changed_is_left_as_it_is(runs: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    document = runs[0] / "run.json"
+    document.write_text(document.read_text().replace('"reproduced"', '"invalid"'))
+
+    drop_recordings(runs[0].parent, 0)
+
+    assert recorded(runs) == [0, 4, 5]
+    assert caplog.text == ""
+    read_run(runs[0])
+    assert "was changed after it was written" in caplog.text
 
 
 def test_run_that_cannot_be_read_keeps_its_recording(runs: list[Path]) -> None:

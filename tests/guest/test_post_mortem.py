@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rig.image.defaults import default_kernel
+from rig.klog import read
 from rig.machine.features import UNSURE_REVERSE, has
 from rig.machine.qemu import find_qemu
 from tests.guest.conftest import Called, Rig, qemus, qemus_that_stay
@@ -340,6 +341,12 @@ def test_gdb_stands_at_the_kill_and_its_commands_tell_the_story(rig: Rig, killed
 
     assert "#0  oom_kill_process" in called.out, called.err
     assert "child  <- on the CPU" in called.out
+    with (Path(killed) / "console.log").open("rb") as console:
+        report = next(iter(read(console).ooms))
+    rows = re.findall(r"^ *(\d+) +(\d+) +(\d+) +(\d+) +\d+ +\d+ +-?\d+  ", called.out, re.MULTILINE)
+    memory = {int(pid): sum(int(each) for each in kinds) for pid, *kinds in rows}
+    # The report leaves out process 1, which is never killed.
+    assert {row.pid: memory.get(row.pid) for row in report.tasks} == {row.pid: row.rss * 4 for row in report.tasks}
     assert "chosen hog" in called.out
     assert "held back" in called.out
     assert "has no page at 0x0" in called.out

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 
 from rig.errors import RigError
-from rig.image.builds_use import ASKED, keep_builds_bound
+from rig.image import builds_use
+from rig.image.builds_use import ASKED, hold_build, keep_builds_bound
 from rig.image.store import Store
-from rig.in_use import hold, using_entries
+from rig.in_use import hold, lock_unused, using_entries
 
 MB = 1 << 20
 
@@ -56,6 +60,49 @@ def test_build_of_another_rig_and_the_last_one_stay(
 
     assert built(store) == [1, 3]
     assert "above their bound (RIG_BUILD_SIZE): rig kernel rm --all" in caplog.text
+
+
+def test_build_waits_while_another_rig_empties_its_directory(store: Store) -> None:
+    out = store.root / "build/tree-1"
+    with lock_unused(out) as free:
+        assert free
+        builds = threading.Thread(target=lambda: copy_context().run(held_build, out))
+        builds.start()
+        builds.join(0.2)
+        waited = builds.is_alive()
+    builds.join()
+
+    assert waited
+
+
+def held_build(out: Path) -> None:
+    with using_entries():
+        hold_build(out)
+
+
+def test_directory_that_is_removed_while_the_others_are_measured_is_no_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(path: Path) -> int:
+        if path.name == "tree-1":
+            shutil.rmtree(path)
+        return MB
+
+    monkeypatch.setattr(builds_use, "bytes_below", measure)
+    monkeypatch.setenv("RIG_BUILD_SIZE", "2500K")
+
+    keep_builds_bound(store, store.root / "build/tree-3")
+
+    assert built(store) == [3]
+
+
+def test_build_directory_that_cannot_be_held_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds_use, "HOLD_DEADLINE", 0.0)
+
+    with pytest.raises(RigError, match="removed the build directory"):
+        hold_build(store.root / "build/none")
+    with lock_unused(store.root / "build/tree-1"), pytest.raises(RigError, match="cannot be locked"):
+        hold_build(store.root / "build/tree-1")
 
 
 def test_builds_within_their_bound_stay(store: Store, caplog: pytest.LogCaptureFixture) -> None:

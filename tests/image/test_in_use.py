@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from rig import in_use
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
 from rig.image.store import Store
@@ -89,3 +91,15 @@ def test_entry_that_another_rig_removed_has_no_size_and_no_use(store: Store) -> 
     store.remove(entry)
 
     assert (entry.size, entry.used) == (0, 0)
+
+
+def test_where_the_filesystem_has_no_locks_a_directory_goes_only_when_the_user_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EBADF, "NFS refuses an exclusive lock on a descriptor that is open for reading")
+
+    monkeypatch.setattr(in_use.fcntl, "flock", refuse)
+
+    with lock_unused(tmp_path) as by_itself, lock_unused(tmp_path, asked=True) as asked:
+        assert (by_itself, asked) == (False, True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_end_of_the_block_ends_the_program_and_what_it_started(tmp_path: Path) -
         raise ZeroDivisionError
 
     assert _gone(pid)
+
+
+def test_program_is_ended_where_no_thread_can_watch_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def refuse(self: threading.Timer) -> None:
+        started.append(_pid_in(tmp_path / "pid"))
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Timer, "start", refuse)
+
+    with pytest.raises(RuntimeError, match="new thread"):
+        run_program(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 100 & wait"])
+
+    assert _gone(started[0])
 
 
 def test_input_is_given_and_output_comes_back() -> None:

@@ -47,7 +47,7 @@ def test_unpacked_source_is_on_the_disk_before_it_has_its_name(tmp_path: Path, m
     (tmp_path / "work/deb/usr/src").mkdir(parents=True)
     (tmp_path / "work/deb/usr/src/linux-source-6.1.tar.xz").write_text("")
     called: list[tuple[str, bool]] = []
-    monkeypatch.setattr(sourcekernel, "run_tool", lambda argv, what: called.append((argv[0], target.exists())))
+    monkeypatch.setattr(sourcekernel, "run_tool", lambda argv, **_: called.append((argv[0], target.exists())))
     monkeypatch.setattr(sourcekernel, "sync_directory", lambda path: called.append((path.name, target.exists())))
 
     sourcekernel._unpack_source(tmp_path / "x.deb", tmp_path / "work", target)

@@ -73,6 +73,7 @@ LIES = [
     _lie("copied how=honest", "reproduced"),
     _lie("copied how=zero", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=merged", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=covered", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=file", "not-reproduced", "copied-what-it-shared"),
     # Settings and programs that are not what they were.
     _lie("meddled", "reproduced"),

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +23,7 @@ from typing import Any
 
 from rig.klog import read
 from rig.run.document import Claimed
+from rig.scenario.after_end import find_last_time
 from rig.scenario.evidence import Evidence
 from rig.scenario.judge import Judgement, judge_scenario
 from rig.scenario.load import Scenario, load_scenario
@@ -44,7 +47,13 @@ class Recorded:
     def evidence(self) -> Evidence:
         settings = parse_settings(self.scenario, self.sets)
         lines = b"".join(json.dumps(record).encode() + b"\n" for record in self.records)
-        return Evidence(settings, render_plan(self.scenario, settings), read_records(lines), read([self.console]))
+        return Evidence(
+            settings,
+            render_plan(self.scenario, settings),
+            read_records(lines),
+            read([self.console]),
+            console_ends_at=find_last_time(io.BytesIO(self.console)),
+        )
 
     def judged(self) -> Judgement:
         return judge_scenario(self.scenario, self.evidence())
@@ -75,6 +84,13 @@ class Recorded:
         """Return the run with the kernel's words replaced everywhere on the console."""
         assert old.encode() in self.console, f"the kernel did not print '{old}'"
         return replace(self, console=self.console.replace(old.encode(), new.encode()))
+
+    def printed_too(self, text: bytes) -> Recorded:
+        """Return the run with more lines on the console, before the kernel switches the machine off or at the end."""
+        off = re.search(rb"^\[ *[\d.]+\] ACPI: PM: Preparing to enter system sleep", self.console, re.MULTILINE)
+        at = off.start() if off else len(self.console)
+        lines = re.sub(rb"\r?\n", b"\r\n", text)
+        return replace(self, console=self.console[:at] + lines + self.console[at:])
 
 
 def recorded(name: str, variant: str = "default") -> Recorded:

@@ -26,6 +26,18 @@ OOPS = b"""\
 [  300.000011]  </TASK>
 [  300.000012] ---[ end trace 0000000000000000 ]---
 """
+WARNING = b"""\
+[  251.345001] WARNING: CPU: 0 PID: 1 at drivers/base/core.c:4785 device_shutdown+0x10/0x20
+[  251.345002] CPU: 0 PID: 1 Comm: init Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1
+[  251.345003] RIP: 0010:device_shutdown+0x10/0x20
+[  251.345004] Call Trace:
+[  251.345005]  <TASK>
+[  251.345006]  kernel_power_off+0x97b/0xfa0
+[  251.345007]  __do_sys_reboot+0x70/0x170
+[  251.345008]  </TASK>
+[  251.345009] ---[ end trace 0000000000000000 ]---
+"""
+"""Of the time between the `end` record (251.338) and the console's last line (251.351)."""
 HUNG = b"""\
 [  300.000001] INFO: task child:83 blocked for more than 120 seconds.
 [  300.000002]       Not tainted 6.1.0-50-cloud-amd64 #1 Debian 6.1.176-1
@@ -62,11 +74,6 @@ def relayed(run: Recorded, kernels: bytes | None = None, *, left_out: int = 0, *
     return run.with_records(records)
 
 
-def printed_too(run: Recorded, text: bytes) -> Recorded:
-    """Return the run with text on the console that the agent did not relay."""
-    return Recorded(run.scenario, run.sets, run.records, run.console + text.replace(b"\n", b"\r\n"))
-
-
 def check(run: Recorded) -> Claimed:
     found = cross_check(run.evidence())
     assert found is not None
@@ -85,52 +92,76 @@ def test_reports_that_the_agent_relayed_are_the_kernels() -> None:
 
 @pytest.mark.parametrize("text", [OOPS, HUNG], ids=["oops", "hung-task"])
 def test_crash_that_the_agent_relayed_is_the_kernels(text: bytes) -> None:
-    run = printed_too(recorded("overcommit-oops"), text)
+    run = recorded("overcommit-oops").printed_too(text)
 
     assert check(relayed(run, tainted=128, hung_tasks=1)).verdict == "held"
 
 
 @pytest.mark.parametrize("text", [OOPS, HUNG], ids=["oops", "hung-task"])
 def test_crash_that_only_the_console_has_is_a_programs(text: bytes) -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128, hung_tasks=1), text)
+    run = relayed(recorded("overcommit-oops"), tainted=128, hung_tasks=1).printed_too(text)
 
     assert "is not the kernel's: /dev/kmsg has no such record of it" in check(run).reason
     assert run.judged().verdict == "invalid"
 
 
+@pytest.mark.parametrize("text", [WARNING, OOPS.replace(b"[  300.000", b"[  251.345")], ids=["warning", "oops"])
+def test_report_of_the_shutdown_is_unconfirmed(text: bytes) -> None:
+    run = relayed(recorded("overcommit-oops")).printed_too(text)
+
+    assert check(run).verdict == "held"
+    assert len(unconfirmed(check(run))) == 1
+
+
+def test_report_of_a_time_before_the_end_is_compared() -> None:
+    run = relayed(recorded("overcommit-oops")).printed_too(WARNING.replace(b"[  251.345", b"[  251.337"))
+
+    assert "(WARNING in device_shutdown) is not the kernel's" in check(run).reason
+
+
+def test_report_of_a_program_that_prints_the_last_line_too_is_compared() -> None:
+    run = relayed(recorded("overcommit-oops"))
+    silenced = run.console[: run.console.index(b"[  251.350498]")]
+    forged = WARNING.replace(b"[  251.345", b"[  300.000") + b"[  301.000000] reboot: Power down\n"
+
+    claim = check(Recorded(run.scenario, run.sets, run.records, silenced + forged))
+
+    assert "(WARNING in device_shutdown) is not the kernel's" in claim.reason
+
+
 def test_oops_with_a_time_before_the_plan_is_compared_too() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128), OOPS.replace(b"[  300.", b"[    0."))
+    run = relayed(recorded("overcommit-oops"), tainted=128).printed_too(OOPS.replace(b"[  300.", b"[    0."))
 
     assert "is not the kernel's" in check(run).reason
 
 
 def test_oops_of_the_boot_is_not_compared() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), tainted=128), OOPS.replace(b"[  300.", b"[    0."))
+    run = relayed(recorded("overcommit-oops"), tainted=128).printed_too(OOPS.replace(b"[  300.", b"[    0."))
 
     assert check(run.changed("go", lambda go: go.update(tainted=128))).verdict == "held"
 
 
 def test_crash_beside_an_agent_that_left_lines_out_is_unconfirmed() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1, tainted=128), OOPS)
+    run = relayed(recorded("overcommit-oops"), left_out=1, tainted=128).printed_too(OOPS)
 
     assert check(run).verdict == "held"
     assert any("NULL pointer" in text for text in unconfirmed(check(run)))
 
 
 def test_oops_that_the_kernel_did_not_count_is_a_programs() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), OOPS)
+    run = relayed(recorded("overcommit-oops"), left_out=1).printed_too(OOPS)
 
     assert "kernel.tainted says that there was none" in check(run).reason
 
 
 def test_hung_task_that_the_kernel_did_not_count_is_a_programs() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), HUNG)
+    run = relayed(recorded("overcommit-oops"), left_out=1).printed_too(HUNG)
 
     assert "hung_task_detect_count rose by 0" in check(run).reason
 
 
 def test_hung_tasks_are_not_counted_by_older_kernels() -> None:
-    run = printed_too(relayed(recorded("overcommit-oops"), left_out=1), HUNG)
+    run = relayed(recorded("overcommit-oops"), left_out=1).printed_too(HUNG)
 
     assert check(run.changed("end", lambda end: end.update(hung_tasks=None))).verdict == "held"
 
@@ -171,7 +202,7 @@ def test_agent_that_reads_what_programs_can_cover_is_said() -> None:
 
 
 def test_report_that_lacks_lines_on_the_console_is_unconfirmed() -> None:
-    run = relayed(printed_too(recorded("overcommit-oops"), HUNG), hung_tasks=1)
+    run = relayed(recorded("overcommit-oops").printed_too(HUNG), hung_tasks=1)
     cut = run.printed("[  300.000009]  jbd2_log_wait_commit+0xe4/0x160\r\n", "")
     cut = cut.printed("[  300.000010]  ext4_sync_file+0x1a5/0x340\r\n", "")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +31,6 @@ def verdict(run: Recorded) -> tuple[str, str]:
     return judgement.verdict, judgement.reason
 
 
-def with_console(run: Recorded, console: bytes) -> Recorded:
-    return replace(run, console=run.console + console)
-
-
 def report_of(run: Recorded) -> bytes:
     """The lines of the run's first OOM report."""
     lines = run.console.splitlines(keepends=True)
@@ -59,7 +56,7 @@ def test_kernels_own_report_is_the_kernels() -> None:
 
 def test_second_report_of_a_program_is_not_the_kernels() -> None:
     run = recorded("overcommit-oops")
-    forged = with_console(run, report_of(run).replace(b"hog", b"pig"))
+    forged = run.printed_too(report_of(run).replace(b"hog", b"pig"))
 
     assert check(forged).verdict == "failed"
     assert "is not the kernel's" in check(forged).reason
@@ -69,7 +66,7 @@ def test_second_report_of_a_program_is_not_the_kernels() -> None:
 def test_old_report_that_is_printed_again_is_not_the_kernels() -> None:
     run = recorded("overcommit-oops")
 
-    assert check(with_console(run, report_of(run))).verdict == "failed"
+    assert check(run.printed_too(report_of(run))).verdict == "failed"
 
 
 def test_report_without_any_kill_of_the_kernels_is_not_believed() -> None:
@@ -77,6 +74,15 @@ def test_report_without_any_kill_of_the_kernels_is_not_believed() -> None:
     silent = run.with_records(each for each in run.records if each["ev"] != "kmsg")
 
     assert verdict(silent)[0] == "invalid"
+
+
+def test_kill_after_the_agents_last_look_is_unconfirmed() -> None:
+    run = recorded("overcommit-oops")
+    late = re.sub(rb"\[  25\d\.\d{3}", b"[  251.345", report_of(run))
+    early = re.sub(rb"\[  25\d\.\d{3}", b"[  251.337", report_of(run))
+
+    assert check(run.printed_too(late)).verdict == "held"
+    assert "is not the kernel's" in check(run.printed_too(early)).reason
 
 
 def test_victim_is_matched_by_pid() -> None:
@@ -90,7 +96,7 @@ def test_victim_is_matched_by_pid() -> None:
 
 def test_decoy_in_a_small_cgroup_does_not_carry_a_forged_report_of_the_machine() -> None:
     group, machine = recorded("overcommit-in-cgroup"), recorded("overcommit-oops")
-    forged = with_console(group, report_of(machine))
+    forged = group.printed_too(report_of(machine))
 
     assert check(forged).verdict == "failed"
 
@@ -131,7 +137,7 @@ def test_kernel_panics_once() -> None:
     run = recorded("overcommit-oops", "panic")
     line = b"[    9.000000] Kernel panic - not syncing: sysrq triggered crash\r\n"
 
-    assert "a kernel panics once" in check(with_console(run, line), panicked=True).reason
+    assert "a kernel panics once" in check(run.printed_too(line), panicked=True).reason
 
 
 def test_kill_that_the_console_does_not_show_was_hidden() -> None:
@@ -167,10 +173,10 @@ def test_reports_beyond_those_that_the_agent_relays_are_not_forged_for_that() ->
     def relayed_times(number: int) -> Recorded:
         return run.with_records((*run.records, *(relayed for _ in range(number))))
 
-    again = with_console(relayed_times(2000), report_of(run))
+    again = relayed_times(2000).printed_too(report_of(run))
 
     assert "is not the kernel's" not in check(again).reason
-    assert "is not the kernel's" in check(with_console(relayed_times(1990), report_of(run))).reason
+    assert "is not the kernel's" in check(relayed_times(1990).printed_too(report_of(run))).reason
     assert "vmstat's oom_kill counted 1" in check(again).reason
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from rig.scenario.views import MissingRecord
 from rig.scenario.vocabulary import functions_of
 from tests.scenario.recorded import Recorded, recorded
 from tests.scenario.test_catalogue import setting
@@ -39,6 +42,11 @@ def test_map_in_several_records_is_one_map() -> None:
         ("mapped_as", "child", "forked", "shared"),
     ):
         assert call(parts, function, *words) == call(run, function, *words) > 0
+
+
+def test_state_that_no_page_has_is_said_and_not_counted_as_none() -> None:
+    with pytest.raises(MissingRecord, match="a page has no state 'privat': did you mean 'private'"):
+        call(recorded("snapshot-by-fork"), "mapped_as", "child", "forked", "shared", "privat")
 
 
 def test_page_that_ksm_merged_is_not_one_that_a_fork_shared() -> None:

@@ -14,18 +14,19 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rig.errors import RigError, UsageError
-from rig.image.apt import host_mirror, host_suite
+from rig.image.apt import host_suite
 from rig.image.digest import digest_text
-from rig.image.hosttools import run_tool
 from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
 from rig.image.layer.staging import Staging
-from rig.image.programs import FETCH
-from rig.image.rootfs import merged_path, package_versions
+from rig.image.mmdebstrap import extract_packages
+from rig.image.rootfs import merged_path
 from rig.image.store import Store
 
 __all__ = ["package_layer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+ESSENTIAL = ("libc-bin",)
+"""Packages that others need without saying so. libc-bin has the locale C.UTF-8, which is LANG in a guest."""
 # Files that no program in a guest needs, and those of dpkg and apt that would hide the root's own.
 LEFT_OUT = (
     "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/share/locale/*",
@@ -45,7 +46,7 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
         if not NAME.fullmatch(name):
             raise UsageError(f"'{name}' is not a package's name", where="--deb", remedy="write it as in redis-server")
     suite = host_suite()
-    key = layer_key("deb", suite, *sorted(set(packages)))
+    key = layer_key("deb", suite, *sorted({*ESSENTIAL, *packages}))
     return find_layer(store, key) or build_layer(
         store,
         key,
@@ -57,19 +58,11 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
 
 def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -> Mapping[str, Any]:
     with store.staging_directory() as work:
-        tar, listing = work / "packages.tar", work / "packages"
+        tar = work / "packages.tar"
         try:
-            run_tool(
-                [
-                    "mmdebstrap", "--variant=extract", "--mode=chrootless", "--quiet",
-                    f'--extract-hook=ls "$1/var/cache/apt/archives" > {listing}',
-                    f"--include={','.join(packages)}",
-                    suite, tar, host_mirror(),
-                ],
-                what=f"fetching {', '.join(packages)} from {suite}",
-                environment={"TMPDIR": str(work)},
-                deadline=FETCH,
-            )  # fmt: skip
+            versions = extract_packages(
+                [*ESSENTIAL, *packages], suite, tar, work, what=f"fetching {', '.join(packages)} from {suite}"
+            )
         except RigError as error:
             missing = re.findall(r"Unable to locate package (\S+)", error.detail or "")
             if not missing:
@@ -81,7 +74,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
             ) from None
         with tarfile.open(tar) as archive:
             staging.apply(archive, rename=_rename)
-        return {"packages": package_versions(listing.read_text()), "suite": suite, "key": digest_text(*packages)}
+        return {"packages": versions, "suite": suite, "key": digest_text(*packages)}
 
 
 def _rename(name: str) -> str | None:

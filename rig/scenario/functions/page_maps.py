@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
+from rig.run.records import PAGE_STATES
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
 from rig.scenario.functions.records import find_process
+from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import MissingRecord
 
 __all__: list[str] = []
@@ -58,6 +60,10 @@ def mapped_as(evidence: Evidence, role: str, label: str, *states: str) -> int:
     """bytes of its array that are in one of these states (`shared`, `private`, …, as in
     [agent-protocol.md](agent-protocol.md)) in its first page map of that label
     """
+    for state in states:
+        # No page has such a state: a claim that compares the answer with a bound above it would hold for nothing.
+        if state not in PAGE_STATES:
+            raise MissingRecord(f"a page has no state '{state}': {did_you_mean(state, PAGE_STATES)}")
     found = _labelled(_maps_of(evidence, role, label), role, label)
     return sum(state in states for state in found.states()) * evidence.page_size()
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* pretender: a parent that forks, and a child that runs out of memory by copying something else than the parent's pages. */
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "phases.h"
@@ -15,6 +16,17 @@ int main(int argc, char **argv)
 	int fd = -1;
 
 	take_role("parent");
+	if (strcmp(how, "covered") == 0) {
+		/* The same with a text over the file that tells whether there are such pages. */
+		how = "merged";
+		fd = open("/tmp/none", O_WRONLY | O_CREAT, 0600);
+		if (fd < 0 || write(fd, "0\n", 2) != 2)
+			refused("open");
+		close(fd);
+		fd = -1;
+		if (mount("/tmp/none", "/sys/kernel/mm/ksm/pages_shared", NULL, MS_BIND, NULL))
+			refused("mount");
+	}
 	if (array == MAP_FAILED)
 		refused("mmap");
 	say("region array %lx %zx", (unsigned long)array, size);
