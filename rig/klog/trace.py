@@ -154,6 +154,15 @@ class TraceReader:
             return True
         return self._take_registers(text, line) or self._take_stack_words(text)
 
+    def take_back(self, line: int) -> list[Frame]:
+        """Remove the last frames if they are of this line, and return them."""
+        kept = len(self.frames)
+        while kept and self.frames[kept - 1].line == line:
+            kept -= 1
+        removed = self.frames[kept:]
+        del self.frames[kept:]
+        return removed
+
     def _take_registers(self, text: str, line: int) -> bool:
         code = _CODE.match(text)
         if code is not None:

@@ -64,7 +64,8 @@ def rss_slack(kernel: tuple[int, int], cpus: int) -> int:
     """Return by how many pages the ranking may differ from the task table, which is printed after the choice.
 
     Since 6.2 (f1a7941243c1) the counters are per-CPU, and each CPU may cache a batch of max(32, 2 * CPUs) pages
-    (lib/percpu_counter.c). Before, each thread cached up to 64 events.
+    (lib/percpu_counter.c). Before, each thread cached up to 64 events. Since 7.0 (5898aa8f9a0b) the OOM killer adds
+    what the CPUs cache. Tasks on other CPUs may still get pages between the choice and the table: the bound stays.
     """
     batch = TASK_EVENTS if kernel < (6, 2) else max(32, 2 * cpus) * cpus
     return COUNTERS * batch

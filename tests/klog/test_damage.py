@@ -90,6 +90,21 @@ def test_foreign_lines_between_are_kept_with_their_numbers() -> None:
     assert any(check.ok is False and "understood" in check.name for check in explain(event).checks)
 
 
+@pytest.mark.parametrize("path", sorted(DATA.glob("*-oom.log")), ids=lambda path: path.stem)
+def test_line_of_a_program_anywhere_in_an_oom_report_changes_no_figure_of_it(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    first = next(at for at, line in enumerate(lines) if b"invoked oom-killer" in line)
+    last = next(at for at, line in enumerate(lines) if b"Killed process" in line)
+    whole = read([b"".join(lines)]).ooms[0]
+
+    for at in range(first + 1, last + 1):
+        disturbed = read([b"".join([*lines[:at], b"[  999.000000] hog: a line of a program\n", *lines[at:]])]).ooms[0]
+        assert disturbed.trace.functions == whole.trace.functions, lines[at]
+        assert disturbed.totals == whole.totals, lines[at]
+        assert disturbed.mem_info == whole.mem_info, lines[at]
+        assert len(disturbed.tasks) == len(whole.tasks), lines[at]
+
+
 def test_crash_into_which_another_report_was_printed_is_said_to_be_damaged() -> None:
     lines = [*CRASH[:3], *made.warning(), *CRASH[3:]]
 

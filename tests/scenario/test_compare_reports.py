@@ -119,6 +119,16 @@ def test_report_of_a_time_before_the_end_is_compared() -> None:
     assert "(WARNING in device_shutdown) is not the kernel's" in check(run).reason
 
 
+def test_report_of_a_program_that_prints_the_last_line_too_is_compared() -> None:
+    run = relayed(recorded("overcommit-oops"))
+    silenced = run.console[: run.console.index(b"[  251.350498]")]
+    forged = WARNING.replace(b"[  251.345", b"[  300.000") + b"[  301.000000] reboot: Power down\n"
+
+    claim = check(Recorded(run.scenario, run.sets, run.records, silenced + forged))
+
+    assert "(WARNING in device_shutdown) is not the kernel's" in claim.reason
+
+
 def test_oops_with_a_time_before_the_plan_is_compared_too() -> None:
     run = relayed(recorded("overcommit-oops"), tainted=128).printed_too(OOPS.replace(b"[  300.", b"[    0."))
 

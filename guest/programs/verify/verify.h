@@ -54,7 +54,7 @@ void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Report that the kernel lacks the feature, with the errno that says so, and end the check. */
 void not_applicable(int error) __attribute__((noreturn));
 
-/* Report that the check could not be measured, and end it. `why` is a word. */
+/* Report that the check could not be measured, and end it. The formatted text is one word, without blanks. */
 void broken(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /*

@@ -12,7 +12,7 @@ import re
 
 from rig.klog.oom.parts import AllocationSite, BuddyOrder, HugePages, Node, SlabRow, Zone
 
-__all__ = ["MemInfoReader"]
+__all__ = ["MemInfoReader", "is_whole_total"]
 
 _PAIR = re.compile(r"\b([A-Za-z_]\w{0,63}(?:\(\w{1,63}\))?): ?(-?\d+)(?:[kK]B)?(?=\s|$)")
 _UNRECLAIMABLE = re.compile(r"\s*all_unreclaimable\? (\w+)")
@@ -27,6 +27,9 @@ _HUGE = re.compile(
     r"hugepages_surp=(?P<surplus>\d+) hugepages_size=(?P<size>\d+)kB$"
 )
 _PAGES = re.compile(r"(\d+) (total pagecache pages|pages in swap cache|pages (?:of )?\S.*|[a-z]\w* pages?)$")
+_WHOLE_TOTAL = re.compile(
+    r"\d+ (?:total pagecache pages|pages (?:in swap cache|RAM|HighMem/MovableOnly|(?:cma )?reserved|hwpoisoned))"
+)
 _SWAP = re.compile(r"(Free swap|Total swap)\s*=\s*(\d+)kB$")
 _SWAP_CACHE = re.compile(r"Swap cache stats: add (\d+), delete (\d+), find (\d+)/(\d+)$")
 _LOWMEM = re.compile(r"lowmem_reserve\[\]:((?: \d+)*)$")
@@ -233,6 +236,11 @@ class _OpenZone:
 def _looks_like_zone(text: str) -> bool:
     """Return whether a line is a zone's on a kernel without NUMA, which prints no `Node 0` before the zone's name."""
     return text.startswith(("DMA", "Normal", "HighMem", "Movable", "Device"))
+
+
+def is_whole_total(text: str) -> bool:
+    """Return whether a line is a total of pages, complete: nothing of it can be on the next line (show_mem(), mm/)."""
+    return _WHOLE_TOTAL.fullmatch(text) is not None
 
 
 def _page_key(words: str) -> str:

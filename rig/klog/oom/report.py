@@ -16,7 +16,7 @@ from rig.klog.oom.gfp import decode
 from rig.klog.oom.invocation import FAILURE_KEYWORDS, Invocation, read_cpuset, read_invocation
 from rig.klog.oom.kill import is_whole_constraint, read_constraint, read_group, read_kill, read_reaped, read_score
 from rig.klog.oom.memcg import CgroupReader
-from rig.klog.oom.meminfo import MemInfoReader
+from rig.klog.oom.meminfo import MemInfoReader, is_whole_total
 from rig.klog.oom.oom_event import OomEvent
 from rig.klog.oom.pagesize import page_size_kb
 from rig.klog.oom.parts import Kill, Reaped, TaskRow
@@ -138,14 +138,21 @@ class OomBuilder(Builder):
     def _take_wrapped(self, text: str, line: int) -> bool:
         """Read a line joined to the line before it, because a mail client may have wrapped a long line in two."""
         before, at = self._before
-        if not before or not text or text[0] == " " or len(before) < 20 or is_whole_constraint(before):
+        if not before or not text or text[0] == " " or len(before) < 20:
+            return False
+        if is_whole_constraint(before) or is_whole_total(before):
             return False
         joined = f"{before} {text}"
         known = len(self.kills)
-        if not (self.take_row(joined, at) or self._take(joined, at)):
+        # The first half alone may have been read as a frame already: the joined line replaces it.
+        half = self.trace.take_back(at)
+        frames = len(self.trace.frames)
+        taken = self.take_row(joined, at) or self._take(joined, at)
+        if len(self.trace.frames) == frames:
+            self.trace.frames.extend(half)
+        if not taken:
             return False
-        # The first half alone may have been read as a complete line already: a zone with fewer counters, or a kill with
-        # fewer sizes. The joined line replaces it.
+        # A zone with fewer counters, or a kill with fewer sizes, may have been read already too.
         if before.startswith("Node "):
             self.memory.undo_place(at)
             self._take(joined, at)
