@@ -111,11 +111,14 @@ def test_edited_console_log_differs_at_the_edit(rig: Rig, tmp_path: Path) -> Non
     assert "invoked Xom-killer" in called.out
 
 
-def test_flipped_byte_is_found_by_hash_and_does_not_hang_without(rig: Rig, tmp_path: Path) -> None:
+def test_flipped_bytes_are_found_by_hash_and_do_not_hang_without(rig: Rig, tmp_path: Path) -> None:
     directory = _recorded(rig, tmp_path, "overcommit-oops")
     recording = directory / "recording/replay.bin"
     content = bytearray(recording.read_bytes())
-    content[len(content) // 2] ^= 0x40
+    # One byte may be one that no guest sees, such as the answer to a write to the console, and the replay is then
+    # identical. Of so many one is the code of an event (replay/replay-internal.h): no event here has more than 9 bytes.
+    for at in range(len(content) // 2, len(content) // 2 + 16):
+        content[at] ^= 0x40
     recording.write_bytes(content)
 
     refused = rig("replay", str(directory), "-q")
