@@ -149,7 +149,7 @@ def _plan(replica: Replica) -> Iterator[str]:
             yield from _step("cgroup", name=replica.cgroup, **{"memory.swap.max": "{{ swap_max }}"})
         yield from _step("sample", label="start")
         yield from _step("read", path="/proc/zoneinfo", label="start")
-    arguments = ["--disk", "/dev/zram0"] if replica.disk else []
+    arguments = [*(["--disk", "/dev/zram0"] if replica.disk else []), "--short-free-lists"]
     yield "[[plan.steps]]"
     yield 'do = "spawn"'
     yield 'program = "cast"'

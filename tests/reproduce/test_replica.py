@@ -159,6 +159,12 @@ def test_forks_share_what_the_table_counts_twice() -> None:
     assert parent.sizes["shared"] > 3 * parent.sizes["own"]
 
 
+def test_guest_keeps_its_lists_of_free_pages_short(tmp_path: Path) -> None:
+    steps = loaded(replica(), tmp_path).file.plan.steps
+
+    assert next(step.keys["arg"] for step in steps if "arg" in step.keys)[0] == "--short-free-lists"
+
+
 def test_small_mappings_of_files_are_those_of_the_actors_program() -> None:
     found = replica(made.MadeTask(120, "small", 50000, file=200), made.MadeTask(121, "large", 50000, file=8000))
 

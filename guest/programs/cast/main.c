@@ -13,7 +13,7 @@
 #include "cast.h"
 
 static const char help[] =
-	"usage: cast [--disk FILE] ACTOR...\n"
+	"usage: cast [--disk FILE] [--short-free-lists] ACTOR...\n"
 	"Starts the actors one after another; each takes its memory and keeps it. Then it stops; after SIGCONT the actor\n"
 	"with a trigger asks for memory until there is none.\n"
 	"\n"
@@ -37,6 +37,7 @@ static const char help[] =
 	"  comm=NAME\n"
 	"\n"
 	"  --disk FILE               a block device, for cache, file and trigger=file-read\n"
+	"  --short-free-lists        set vm.percpu_pagelist_high_fraction, for a guest with little memory\n"
 	"\n"
 	"Lines: 'held COMM KIND BYTES', 'lost COMM' (killed while it took its memory), 'all hold' (then it stops), and at\n"
 	"its first step 'triggers COMM KIND'. Exit status: 64 usage error, 71 the kernel refused something.\n";
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY }, files = { 1 << 19, 1 << 19 };
 	static struct actor actors[512];
 	int first = 1, count = 0, go[2];
+	bool short_lists;
 
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout), 0;
@@ -93,6 +95,8 @@ int main(int argc, char **argv)
 			refused(argv[2]);
 		first = 3;
 	}
+	short_lists = first < argc && strcmp(argv[first], "--short-free-lists") == 0;
+	first += short_lists;
 	if (first >= argc)
 		usage_error("cast needs an ACTOR");
 	for (int i = first; i < argc && count < 512; i++)
@@ -100,7 +104,8 @@ int main(int argc, char **argv)
 	take_role("cast");
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	setrlimit(RLIMIT_NOFILE, &files);
-	shorten_free_lists();
+	if (short_lists)
+		shorten_free_lists();
 	if (pipe(go))
 		refused("pipe");
 	common_memory = memfd_create("shmem", 0);
