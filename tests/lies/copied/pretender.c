@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: MIT
 /* pretender: a parent that forks, and a child that runs out of memory by copying something else than the parent's pages. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "phases.h"
+
+/* Wait until KSM has merged this many pages, but for one of 50: one page of each 256 stays (max_page_sharing). */
+static void wait_for_merging(size_t pages)
+{
+	size_t merged = 0;
+
+	for (int left = 3000; left > 0 && merged * 50 < pages * 49; left--) {
+		FILE *file = fopen("/sys/kernel/mm/ksm/pages_sharing", "r");
+
+		if (!file || fscanf(file, "%zu", &merged) != 1)
+			refused("pages_sharing");
+		fclose(file);
+		usleep(10000);
+	}
+}
 
 int main(int argc, char **argv)
 {
@@ -47,12 +63,18 @@ int main(int argc, char **argv)
 	}
 	take_role("child");
 	if (strcmp(how, "merged") == 0) {
-		/* Pages of its own, in the place of the parent's, and of one content: KSM makes one page of them. */
+		/*
+		 * Pages of its own, in the place of the parent's, and of one content: KSM makes one page of them. Both arrays
+		 * together do not fit into memory, so the filling waits for KSM.
+		 */
 		array = mmap((void *)array, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		if (array == MAP_FAILED || madvise((void *)array, size, MADV_MERGEABLE))
 			refused("madvise");
-		for (size_t i = 0; i < size; i += 4096)
+		for (size_t i = 0; i < size; i += 4096) {
 			array[i] = 1;
+			if ((i + 4096) % (4 << 20) == 0)
+				wait_for_merging((i + 4096) / 4096);
+		}
 	}
 	say("forked");
 	stop_here();
