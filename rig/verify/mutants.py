@@ -30,6 +30,15 @@ __all__ = ["Kept", "Mutant", "find_untested", "judge_mutant", "list_conditions",
 AT_ONCE = 48
 """How many mutants are measured before they are reported and kept: what an interruption may cost."""
 
+DEATHS = {
+    # Without a pool of huge pages mmap(2) refuses MAP_HUGETLB, before the mapping's flags can be read.
+    "hugetlb-free~pool": "mmap-ENOMEM",
+    # Without oom_score_adj -1000 the OOM killer ends the check itself with SIGKILL, the only process of its cgroup.
+    "memcg-protected~adj": "9",
+    "memcg-fork~adj": "9",
+}
+"""Title of a mutant whose check cannot be measured without the condition -> what its program then reports as broken."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -78,14 +87,28 @@ def list_conditions(program: Path) -> dict[str, list[str]]:
 
 
 def judge_mutant(task: Task, facts: Facts) -> Mutant:
-    """Judge a mutant. It is not caught if it was not measured or the program never asked for its condition."""
+    """Judge a mutant by its facts.
+
+    It is caught if the check failed, if a fact that the check requires was read back with another value, or if its
+    program ended as DEATHS expects. It is not caught if it was not measured, or if the program never asked for its
+    condition.
+    """
     if "lost" in facts.values:
         return Mutant(task.title, caught=False, why=f"not measured: {facts.values['lost']}")
     if "not_negated" in facts.values:
         return Mutant(task.title, caught=False, why="the check never asked for this condition")
     result = judge_check(task.check, facts)
-    caught = result.status in ("fail", "broken")
-    return Mutant(task.title, caught, f"{result.status}: {result.why}" if caught else f"the check is {result.status}")
+    if result.status in ("pass", "not-applicable"):
+        return Mutant(task.title, caught=False, why=f"the check is {result.status}")
+    # A check that is broken for another reason, such as a crash of its program, says nothing about its condition.
+    expected_death = task.title in DEATHS and facts.values.get("broken") == DEATHS[task.title]
+    caught = result.status == "fail" or expected_death or _is_read_back_as_absent(task.check, facts)
+    return Mutant(task.title, caught, f"{result.status}: {result.why}")
+
+
+def _is_read_back_as_absent(check: Check, facts: Facts) -> bool:
+    """Return whether the kernel reported another value for one of the facts that the check requires."""
+    return any(facts.values.get(name, str(required)) != str(required) for name, required in check.given.items())
 
 
 def find_untested(check: Check, measured: Sequence[Facts]) -> list[Mutant]:

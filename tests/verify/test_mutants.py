@@ -43,6 +43,29 @@ def test_mutant_that_does_not_apply_is_not_caught() -> None:
     assert not judge_mutant(TASK, Facts({"na": "ENOSYS"})).caught
 
 
+def test_mutant_whose_program_crashed_is_not_caught() -> None:
+    mutant = judge_mutant(TASK, Facts({"broken": "139"}))
+
+    assert (mutant.caught, mutant.why) == (False, "broken: its process reported 139")
+
+
+def test_mutant_that_did_not_report_a_fact_is_not_caught() -> None:
+    facts = {name: value for name, value in GOOD.items() if name != "charged"}
+
+    assert not judge_mutant(TASK, Facts(facts)).caught
+
+
+def test_mutant_whose_program_crashed_after_its_condition_was_read_back_as_absent_is_caught() -> None:
+    assert judge_mutant(TASK, Facts({"resident": "8192", "broken": "139"})).caught
+
+
+def test_mutant_that_cannot_be_measured_without_its_condition_is_caught_by_that_reason_alone() -> None:
+    task = Task(catalogue()["hugetlb-free"], "pool")
+
+    assert judge_mutant(task, Facts({"pool": "0", "broken": "mmap-ENOMEM"})).caught
+    assert not judge_mutant(task, Facts({"pool": "0", "broken": "139"})).caught
+
+
 def test_required_fact_that_no_mutant_changes_is_named() -> None:
     # Of `dontneed` two facts are required: touched=8192 and resident=0.
     never_touched = Facts({**GOOD, "touched": "0"})

@@ -61,12 +61,13 @@ CHECKS = (
             Source("kernel/bpf/syscall.c", "__bpf_map_area_alloc"),
         ),
         # The machine has as much, but not the node; the kernel looked for pages to reclaim before it gave up.
+        # A process that was killed reports no errno, so the kill is judged first.
         lambda f: (
-            f["errno"] == ENOMEM
+            f["ooms"] == 0
+            and f.killed() == set()
+            and f["errno"] == ENOMEM
             and f["stalls"] > 0
             and f["free"] > f["asked"]
-            and f["ooms"] == 0
-            and f.killed() == set()
         ),
         control="mempolicy-oom",
         given={"adj.asker": 0, "adj.large": 0},
