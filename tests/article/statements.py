@@ -216,7 +216,9 @@ STATEMENTS = (
         " madvise with MADV_POPULATE_WRITE. With swap what was paid for may still be written out.",
         _proofs(
             "prefault/default protected", "prefault/read !protected", "prefault/mlock writing-cost-nothing",
-            "prefault/populate writing-cost-nothing", "prefault/map-populate !protected",
+            "prefault/mlock locked-by-the-kernel", "prefault/populate writing-cost-nothing",
+            "prefault/populate-touching populated-in-the-call", "prefault/map-populate populated-by-the-mapping",
+            "prefault/map-populate !protected",
         ),
         "2.6.23 (MAP_POPULATE of private mappings) and 5.14 (MADV_POPULATE_WRITE)",
     ),

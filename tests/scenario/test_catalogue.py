@@ -267,6 +267,11 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("prefault", "default", "protected", lambda run: _oom_later(run)),
     ("prefault", "default", "writing-cost-nothing", process("child", "writing-starts", minflt=100)),
     ("prefault", "default", "asker-was-killed", lambda run: _killed(run, "hog", "parent")),
+    # Of a loop of writes in place of the call: nothing is locked, and memory runs out in a page fault.
+    ("prefault", "mlock", "locked-by-the-kernel", meminfo("prefaulted", "Mlocked", -200000)),
+    ("prefault", "mlock-touching", "populated-in-the-call", printed("__x64_sys_mlock", "asm_exc_page_fault")),
+    ("prefault", "populate-touching", "populated-in-the-call", printed("__x64_sys_madvise", "asm_exc_page_fault")),
+    ("prefault", "map-populate", "populated-by-the-mapping", process("parent", "mapped", rss_kb=100)),
     ("prefault", "panic", "kernel-panicked", printed("panic_on_oom", "a panic of another kind")),
     ("respawn", "default", "one-and-its-tasks", in_tree("born", "task5", ppid=1)),
     ("respawn", "default", "ended-in-three-ways", resaid("died 2", "died 2 84 exited 0")),
