@@ -143,7 +143,7 @@ STATEMENTS = (
         " fork says in a PID namespace whose process 1 has ended, with memory enough.",
         _proofs(
             "fork-fails/never promise-was-refused", "fork-fails/shortage no-page-was-left",
-            "fork-fails/namespace namespace-has-ended",
+            "fork-fails/full-machine room-was-made", "fork-fails/namespace namespace-has-ended",
         ),
     ),
     Statement(
