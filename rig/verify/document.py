@@ -6,8 +6,9 @@ They are made from the table of checks and from what kernels reported (recorded/
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rig.verify.check import Check, Result
 from rig.verify.checks import MODULES
@@ -30,6 +31,9 @@ TITLES = {
     "panic": "Panic or kill",
 }
 MARKS = {"pass": "✓", "fail": "✗", "not-applicable": "–", "broken": "!"}
+# The kernel numbers its workers as it starts them (kworker/0:1), so which one it was says nothing about the kernel.
+_WORKER = re.compile(r"kworker/\S+")
+_NUMBER = re.compile(r"-?\d+")
 
 
 def document(recorded: Sequence[Recorded]) -> str:
@@ -41,14 +45,15 @@ def document(recorded: Sequence[Recorded]) -> str:
         "✓ passes, ✗ fails, – does not apply, ! could not be measured. A check passes only when its control does: "
         "the check that measures the same without the condition and must see the other outcome.",
         "",
-        *_changes(list(results)),
+        *_changes(),
+        *_differences(recorded, results),
     ]
     for module, checks in MODULES.items():
         lines += ["", f"## {TITLES[module]}", "", *_table(checks, results)]
     return "\n".join(lines) + "\n"
 
 
-def _changes(versions: Sequence[str]) -> list[str]:
+def _changes() -> list[str]:
     lines = ["## What changed, and in which kernel", "", "| since | commit | before | since then | check |"]
     lines.append("|---|---|---|---|---|")
     changes = {(change.since, change.commit): change for check in _all() for change in check.changes}
@@ -56,8 +61,39 @@ def _changes(versions: Sequence[str]) -> list[str]:
         names = ", ".join(check.name for check in _all() if change in check.changes)
         since = ".".join(str(part) for part in key[0])
         lines.append(f"| {since} | {change.commit} | {change.before} | {change.after} | {names} |")
-    lines += ["", f"No other rule below differs between {_list(versions)}."]
     return lines
+
+
+def _differences(recorded: Sequence[Recorded], results: Mapping[str, Mapping[str, Result]]) -> list[str]:
+    """Return what differs between the kernels beyond the changes: marks, and words that they reported.
+
+    Numbers are left out: sizes and counts vary from run to run, and the rules judge them.
+    """
+    found = []
+    for check in _all():
+        marks = {version: MARKS[each[check.name].status] for version, each in results.items()}
+        found += _difference(f"{check.name}: the mark", marks)
+        reported = {each.version: each.checks.get(check.name, {}) for each in recorded}
+        for fact in dict.fromkeys(name for facts in reported.values() for name in facts):
+            words = {
+                version: _WORKER.sub("kworker", facts[fact]) for version, facts in reported.items() if fact in facts
+            }
+            if not all(_NUMBER.fullmatch(word) for word in words.values()):
+                found += _difference(
+                    f"{check.name}: `{fact}`", {version: f"`{word}`" for version, word in words.items()}
+                )
+    text = f"Apart from these changes {_list(list(results))} agree in every mark and in every word that they reported"
+    return ["", f"{text}, except in:", "", *found] if found else ["", f"{text}."]
+
+
+def _difference(what: str, values: Mapping[str, str]) -> list[str]:
+    """Return a line of a list for a value that is not the same on all kernels: version -> value."""
+    kernels: dict[str, list[str]] = {}
+    for version, value in values.items():
+        kernels.setdefault(value, []).append(version)
+    if len(kernels) < 2:
+        return []
+    return [f"- {what} is " + ", ".join(f"{value} on {_list(versions)}" for value, versions in kernels.items())]
 
 
 def _table(checks: Sequence[Check], results: dict[str, dict[str, Result]]) -> list[str]:

@@ -130,7 +130,7 @@ def _run_harmful(program: Path, check: Check) -> dict[str, str]:
     fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.lseek(fd, 0, os.SEEK_END)
-        printed = program_facts(_run(program, [check.name]).splitlines())
+        printed = program_facts(_run(program, ["--harmful", check.name]).splitlines())
         log = "\n".join(kmsg_lines(_read_kmsg(fd))).encode()
     finally:
         os.close(fd)

@@ -77,7 +77,7 @@ def _plan(tasks: Sequence[Task]) -> str:
             lines.append(f"swapon\tzram={ZRAM}")
         for number, first in enumerate(range(0, len(titles), AT_ONCE)):
             program = f"{'swap' if swap else 'checks'}-{number}"
-            words = [f"arg={{payload}}/{PROGRAM_DIRECTORY}/{PROGRAM}"]
+            words = [f"arg={{payload}}/{PROGRAM_DIRECTORY}/{PROGRAM}", "arg=--harmful"]
             words += [f"arg={title}" for title in titles[first : first + AT_ONCE]]
             lines.append("\t".join(["spawn", f"program={program}", *words]))
             lines.append(f"wait_exit\tprogram={program}\ttimeout=3000")

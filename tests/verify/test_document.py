@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rig.verify.check import Facts, judge_check
 from rig.verify.checks import catalogue
 from rig.verify.document import document
 from rig.verify.kernels import Verified
-from rig.verify.recorded import read_recorded, write_recorded
+from rig.verify.recorded import Recorded, read_recorded, write_recorded
 
 
 def test_every_check_is_a_row_with_a_mark_for_each_kernel() -> None:
@@ -38,6 +39,44 @@ def test_recorded_data_that_breaks_a_rule_shows_in_the_table() -> None:
     row = next(line for line in document([broken]).splitlines() if line.startswith("| brk |"))
 
     assert row.startswith("| brk | ✗ |")
+
+
+def changed(recorded: Recorded, check: str, **facts: str) -> Recorded:
+    return dataclasses.replace(recorded, checks={**recorded.checks, check: {**recorded.checks[check], **facts}})
+
+
+def differences(recorded: Sequence[Recorded]) -> list[str]:
+    text = document(recorded)
+    return [line for line in text.splitlines() if line.startswith("- ")]
+
+
+def test_kernels_that_reported_the_same_words_differ_in_nothing() -> None:
+    old = read_recorded()[0]
+    new = dataclasses.replace(changed(old, "memcg-high", high="9"), release_text="5.11.0")
+
+    assert differences([old, new]) == []
+    assert "5.10 and 5.11 agree in every mark and in every word that they reported." in document([old, new])
+
+
+def test_word_that_a_kernel_reported_otherwise_is_named_with_the_kernels() -> None:
+    old = changed(read_recorded()[0], "memcg-largest", killed="large")
+    new = dataclasses.replace(changed(old, "memcg-largest", killed="small,large"), release_text="5.11.0")
+
+    assert differences([old, new]) == ["- memcg-largest: `killed` is `large` on 5.10, `small,large` on 5.11"]
+
+
+def test_mark_that_differs_is_named_with_the_kernels() -> None:
+    old = read_recorded()[0]
+    new = dataclasses.replace(changed(old, "brk", after="4"), release_text="5.11.0")
+
+    assert "- brk: the mark is ✓ on 5.10, ✗ on 5.11" in differences([old, new])
+
+
+def test_number_of_a_kernel_worker_is_no_difference() -> None:
+    old = changed(read_recorded()[0], "sysrq-f", oom_invoker="kworker/0:1")
+    new = dataclasses.replace(changed(old, "sysrq-f", oom_invoker="kworker/u4:2"), release_text="5.11.0")
+
+    assert differences([old, new]) == []
 
 
 def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ def call(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words], capture_output=True, text=True, check=False)
 
 
+def call_without_files(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Call the program with three open files, the standard ones: each call that opens another is refused with EMFILE."""
+    return call(Path("/bin/sh"), "-c", 'ulimit -n 3; exec "$@"', "sh", str(program), *words)
+
+
 def listed(program: Path) -> dict[str, list[str]]:
     lines = (line.split() for line in call(program, "--list").stdout.splitlines())
     return {name: conditions for name, _, *conditions in lines}
@@ -53,13 +58,7 @@ def test_every_check_has_a_condition_that_its_mutant_negates(program: Path) -> N
 def test_call_that_fails_for_another_reason_than_a_lacking_feature_is_broken(
     program: Path, check: str, reason: str
 ) -> None:
-    # Three open files, which are the standard ones: each call that opens another is refused with EMFILE.
-    called = subprocess.run(
-        ["sh", "-c", 'ulimit -n 3; exec "$@"', "sh", program, "--host", check],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    called = call_without_files(program, "--host", check)
 
     assert program_facts(called.stdout.splitlines())[check] == {"broken": reason}
 
@@ -76,3 +75,38 @@ def test_condition_that_does_not_exist_is_a_usage_error(program: Path) -> None:
 
     assert called.returncode == 64
     assert "'brk' has no condition 'no-such'" in called.stderr
+
+
+@pytest.mark.parametrize("words", [("--host",), ()])
+@pytest.mark.parametrize("check", ["score-badness", "score-badness~large"])
+def test_harmful_check_is_refused_without_the_flag_before_any_check_runs(
+    program: Path, words: tuple[str, ...], check: str
+) -> None:
+    # A program that does not refuse it measures nothing then, and this machine is safe.
+    called = call_without_files(program, *words, "rlimit-as", check)
+
+    assert called.returncode == 64
+    assert f"'{check}' changes this machine, kills or panics; --harmful" in called.stderr
+    assert called.stdout == ""
+
+
+def test_harmful_check_is_run_with_the_flag(program: Path) -> None:
+    called = call_without_files(program, "--host", "--harmful", "score-badness")
+
+    assert program_facts(called.stdout.splitlines())["score-badness"] == {"broken": "meminfo-EMFILE"}
+
+
+def test_call_that_names_no_check_is_a_usage_error(program: Path) -> None:
+    called = call(program, "--harmful")
+
+    assert (called.returncode, called.stdout) == (64, "")
+    assert "no check is named" in called.stderr
+
+
+def test_checks_that_the_host_is_spared_are_printed_by_name(program: Path) -> None:
+    lines = (line.split() for line in call(program, "--list").stdout.splitlines())
+    harmful = [name for name, kind, *_ in lines if kind == "harmful"]
+
+    printed = [line.rpartition(": ")[2] for line in call(program, "--host").stdout.splitlines() if "left out" in line]
+
+    assert printed == harmful

@@ -23,6 +23,22 @@ static long accounted(void)
 	return sum;
 }
 
+/* Return how many kB of addresses this process has mapped. */
+static long vm_size(void)
+{
+	return number_in("/proc/self/status", "VmSize");
+}
+
+/* Map memory as the condition "mapped", and report by how much VmSize grew. */
+static void map_as_condition(long bytes)
+{
+	long before = vm_size();
+
+	if (condition("mapped"))
+		map(bytes, RW, ANON);
+	tell("mapped=%ld", vm_size() - before);
+}
+
 static int hold[2];
 static char stack[64 * 1024] __attribute__((aligned(16)));
 static volatile long seen_by_child;
@@ -37,8 +53,12 @@ static int wait_for_parent(void *unused)
 
 static int look(void *unused)
 {
+	long seen = committed();
+
 	(void)unused;
-	seen_by_child = committed();
+	/* A parent that does not wait for this child reads seen_by_child before it is written. */
+	sleep_for(10000000);
+	seen_by_child = seen;
 	return 0;
 }
 
@@ -110,17 +130,21 @@ static void fork_refused(void)
 
 static void vfork_free(void)
 {
+	int flags = (condition("vm") ? CLONE_VM : 0) | (condition("vfork") ? CLONE_VFORK : 0) | SIGCHLD;
+	bool waited;
 	long before;
 	pid_t pid;
 
-	map(32 * MB, RW, ANON);
+	map_as_condition(32 * MB);
 	before = committed();
-	pid = clone(look, stack + sizeof(stack), (condition("vm") ? CLONE_VM : 0) | CLONE_VFORK | SIGCHLD, NULL);
+	pid = clone(look, stack + sizeof(stack), flags, NULL);
+	/* clone(2) with CLONE_VFORK returns when the child has ended. */
+	waited = seen_by_child > 0;
 	if (pid < 0)
 		refused("clone");
 	waitpid(pid, NULL, 0);
 	/* Only a child that shares this process's memory can write its number here. */
-	tell("mapped=%ld shares=%d charged=%ld", 32 * KB, seen_by_child > 0, seen_by_child - before);
+	tell("waited=%d shares=%d charged=%ld", waited, seen_by_child > 0, seen_by_child - before);
 }
 
 static void clone_vm_free(void)
@@ -128,9 +152,9 @@ static void clone_vm_free(void)
 	long grown;
 	int err;
 
-	map(32 * MB, RW, ANON);
+	map_as_condition(32 * MB);
 	grown = grown_by_child(condition("vm") ? CLONE_VM : 0, &err);
-	tell("mapped=%ld charged=%ld errno=%d", 32 * KB, grown, err);
+	tell("charged=%ld errno=%d", grown, err);
 }
 
 static void fork_dontfork(void)
@@ -180,7 +204,8 @@ static int fork_errno(void)
 
 static void fork_mode0_each(void)
 {
-	long total = meminfo("MemTotal"), each = total * 3 / 4 / 4 * 4;
+	long total = meminfo("MemTotal"), each = total * 3 / 4 / 4 * 4, other = condition("second") ? each : 4;
+	long before = vm_size(), grown;
 	char *first, *guard, *second;
 	int err;
 
@@ -188,13 +213,14 @@ static void fork_mode0_each(void)
 	first = map(each * KB, RW, ANON);
 	/* PROT_NONE between the two, because the kernel merges equal neighbouring mappings into one. */
 	guard = map(PAGE, PROT_NONE, ANON);
-	second = map(each * KB, RW, ANON);
+	second = map(other * KB, RW, ANON);
+	grown = vm_size() - before;
 	given_vm("overcommit_memory", 0, 1);
 	err = fork_errno();
-	tell("total=%ld each=%ld errno_each=%d", total, each, err);
+	tell("total=%ld each=%ld grown=%ld errno_each=%d", total, each, grown, err);
 	munmap(first, (size_t)(each * KB));
 	munmap(guard, PAGE);
-	munmap(second, (size_t)(each * KB));
+	munmap(second, (size_t)(other * KB));
 	set_vm("overcommit_memory", 1);
 	map(2 * each * KB, RW, ANON);
 	given_vm("overcommit_memory", 0, 1);
@@ -272,11 +298,11 @@ const struct check fork_checks[] = {
 	{ "fork-charged", fork_charged, "writable untouched", true },
 	{ "fork-shared", fork_shared, "shared", true },
 	{ "fork-refused", fork_refused, "overcommit_memory large", false },
-	{ "vfork-free", vfork_free, "vm", true },
-	{ "clone-vm-free", clone_vm_free, "vm", true },
+	{ "vfork-free", vfork_free, "vm vfork mapped", true },
+	{ "clone-vm-free", clone_vm_free, "vm mapped", true },
 	{ "fork-dontfork", fork_dontfork, "dontfork", true },
 	{ "fork-wipeonfork", fork_wipeonfork, "wipeonfork", true },
-	{ "fork-mode0-each", fork_mode0_each, "overcommit_memory", false },
+	{ "fork-mode0-each", fork_mode0_each, "overcommit_memory second", false },
 	{ "spawn-mode2", spawn_mode2, "overcommit_memory large", false },
 	{ "exec-returns", exec_returns, "exec", true },
 	{ 0 },

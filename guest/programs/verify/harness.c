@@ -5,16 +5,16 @@
 #include "verify.h"
 
 static const char help[] =
-	"usage: verify CHECK[~CONDITION]...\n"
-	"       verify --host [CHECK]...\n"
+	"usage: verify [--harmful] CHECK[~CONDITION]...\n"
+	"       verify --host [--harmful] [CHECK]...\n"
 	"       verify --list | --wait\n"
 	"Measures each check and prints its numbers: 'check NAME key=value ...', sizes in kB; rig judges them.\n"
 	"CHECK~CONDITION runs a check with one of its conditions negated. --list prints the checks, whether they are\n"
-	"harmless, and their conditions. The others run as root in a guest: they change sysctls, exhaust the memory, or\n"
-	"panic the kernel.\n"
+	"harmless, and their conditions. The others change sysctls, exhaust the memory, or panic the kernel.\n"
+	"--harmful: also run a CHECK that is not harmless, as root, on a machine that nobody uses.\n"
 	"--wait: end with standard input; for checks of exec.\n"
 	"--host: on a machine that others use: mark nothing in the kernel's log, and without a CHECK run all that are\n"
-	"harmless. The output can be judged elsewhere: rig verify --judge FILE.\n";
+	"harmless, and print which were left out. The output can be judged elsewhere: rig verify --judge FILE.\n";
 
 static const struct check *const tables[] = {
 	limits_checks, reserves_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks,
@@ -124,6 +124,14 @@ static const struct check *find(const char *name, size_t length)
 	usage_error("there is no check '%.*s'", (int)length, name);
 }
 
+/* A mistyped call must not cost a machine, so every name is looked at before the first check runs. */
+static void refuse_harmful(char **names)
+{
+	for (; *names; names++)
+		if (!find(*names, strcspn(*names, "~"))->harmless)
+			usage_error("'%s' changes this machine, kills or panics; --harmful before it allows that", *names);
+}
+
 static void run(const char *name, bool marked)
 {
 	const char *tilde = strchr(name, '~');
@@ -173,6 +181,14 @@ static void run_and_restore(const char *name, bool host)
 		set_vm(sysctls[i].name, sysctls[i].value);
 }
 
+static void list_left_out(void)
+{
+	for (size_t i = 0; i < TABLES; i++)
+		for (const struct check *each = tables[i]; each->name; each++)
+			if (!each->harmless)
+				say("left out, because it changes the machine, kills or panics: %s", each->name);
+}
+
 static void run_harmless(void)
 {
 	for (size_t i = 0; i < TABLES; i++)
@@ -183,8 +199,9 @@ static void run_harmless(void)
 
 int main(int argc, char **argv)
 {
-	bool host = argc > 1 && strcmp(argv[1], "--host") == 0;
+	bool host = false, harmful = false;
 	struct utsname system;
+	int first = 1;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
 		fputs(help, stdout);
@@ -199,6 +216,17 @@ int main(int argc, char **argv)
 		list();
 		return 0;
 	}
+	for (; first < argc; first++)
+		if (strcmp(argv[first], "--host") == 0)
+			host = true;
+		else if (strcmp(argv[first], "--harmful") == 0)
+			harmful = true;
+		else
+			break;
+	if (!host && first == argc)
+		usage_error("no check is named");
+	if (!harmful)
+		refuse_harmful(argv + first);
 	/* In a guest: exempt from the OOM killer, and locked, so that it faults no page while none is free. */
 	if (!host && spill("/proc/self/oom_score_adj", "-1000"))
 		refused("oom_score_adj");
@@ -219,10 +247,12 @@ int main(int argc, char **argv)
 		sysctls[i].value = get_vm(sysctls[i].name);
 	if (host && !uname(&system))
 		say("kernel %s", system.release);
-	for (int i = 1 + host; i < argc; i++)
+	if (host && first == argc)
+		list_left_out();
+	for (int i = first; i < argc; i++)
 		run_and_restore(argv[i], host);
 	/* On a host other processes allocate meanwhile, so all checks are tried again; rig judges each try. */
-	for (int try = 1; host && argc == 2 && try <= TRIES; try++) {
+	for (int try = 1; host && first == argc && try <= TRIES; try++) {
 		say("try %d", try);
 		run_harmless();
 	}

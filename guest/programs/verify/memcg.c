@@ -61,7 +61,7 @@ static void grouped(const char *group, const char *otherwise, int adj)
 {
 	limited("24M");
 	set_group(GROUP, "memory.oom.group", condition("memory.oom.group") ? group : otherwise);
-	hold("outside", 40 * MB, 0, NULL);
+	hold("outside", condition("outside") ? 40 * MB : 2 * MB, 0, NULL);
 	hold("first", 6 * MB, 0, GROUP);
 	hold("second", 4 * MB, adj, GROUP);
 	eat(0, GROUP);
@@ -244,9 +244,9 @@ const struct check memcg_checks[] = {
 	{ "memcg-largest", memcg_largest, "memory.max large", false },
 	{ "memcg-adj", memcg_adj, "memory.max adj adj.large", false },
 	{ "memcg-events", memcg_events, "memory.max", false },
-	{ "memcg-group", memcg_group, "memory.max memory.oom.group adj.second", false },
-	{ "memcg-one", memcg_one, "memory.max memory.oom.group adj.second", false },
-	{ "memcg-group-protected", memcg_group_protected, "memory.max memory.oom.group adj", false },
+	{ "memcg-group", memcg_group, "memory.max memory.oom.group adj.second outside", false },
+	{ "memcg-one", memcg_one, "memory.max memory.oom.group adj.second outside", false },
+	{ "memcg-group-protected", memcg_group_protected, "memory.max memory.oom.group adj outside", false },
 	{ "memcg-allocating", memcg_allocating, "oom_kill_allocating_task memory.max large", false },
 	{ "memcg-ancestor", memcg_ancestor, "ancestor memory.max", false },
 	{ "memcg-high", memcg_high, "memory.high", false },

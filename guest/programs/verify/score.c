@@ -56,6 +56,30 @@ static void score_swap(void)
 	tell_score("large", pid);
 }
 
+enum { PTE_TABLES = 5 * 1024 };	/* of a page each: 20 MB */
+
+/*
+ * Read a page of each 2 MB that a page table maps. A read of a page that was never written maps the zero page, which
+ * counts as no process's memory, so what the process holds are its page tables.
+ */
+static void read_sparsely(void)
+{
+	const long span = 2 * MB, step = condition("sparse") ? span : PAGE;
+	volatile char *at = map(PTE_TABLES * span, PROT_READ, ANON | MAP_NORESERVE);
+
+	/* A huge page needs no table of its own. EINVAL: the kernel has none. */
+	if (madvise((void *)at, PTE_TABLES * span, MADV_NOHUGEPAGE) && errno != EINVAL)
+		_exit(EXIT_REFUSED);
+	for (long i = 0; i < PTE_TABLES; i++)
+		(void)at[i * step];
+}
+
+static void score_tables(void)
+{
+	tell_total();
+	tell_score("large", start_holder((struct holder){ "large", 64 * KB, 0, NULL, ANY_NODE, read_sparsely }));
+}
+
 static void score_adj(void)
 {
 	static const int values[] = { -1000, -999, -500, 0, 300, 1000 };
@@ -291,6 +315,7 @@ static void ksm_origin(void)
 const struct check score_checks[] = {
 	{ "score-badness", score_badness, "large adj.large adj.small", false },
 	{ "score-swap", score_swap, "swapped adj.large", false },
+	{ "score-tables", score_tables, "sparse adj.large", false },
 	{ "score-adj", score_adj, "adj", false },
 	{ "badness-between", badness_between, "adj adj.large", false },
 	{ "badness-below", badness_below, "adj adj.large", false },

@@ -28,7 +28,8 @@ _ORIGIN_COUNTEREXAMPLES = (
     {"rss.large": 4},
 )
 ADJS = (-1000, -999, -500, 0, 300, 1000)
-# The counters of a process's pages are one a CPU and lag behind by a few pages.
+# The counters of a process's pages are one a CPU and lag behind by a few pages. The page tables of most processes weigh
+# less than this: score-tables measures a process whose tables weigh more.
 ROUNDING = 2
 
 
@@ -80,6 +81,22 @@ CHECKS = (
         control="score-badness",
         given={"adj.large": 0},
         counterexamples=({"large.score": "-60"}, {"large.swap": 0}),
+    ),
+    Check(
+        "score-tables",
+        "oom",
+        "What a process has in page tables counts for its badness as what it has in pages: one that read a page of "
+        "each 2 MB, and holds no page, scores by its tables.",
+        (PROC, Source("mm/oom_kill.c", "oom_badness", "af5b0f6a09e4"), SCORE),
+        lambda f: (
+            _as_computed(f, "large", 0, f["large.score"])
+            and f["large.tables"] > 16 * 1024
+            and f["large.tables"] > 4 * (f["large.rss"] + f["large.swap"])
+        ),
+        control="score-badness",
+        given={"adj.large": 0},
+        # Without its tables, 20 MB of some 120, its score is some 110 less.
+        counterexamples=({"large.score": "-100"}, {"large.score": 677}, {"large.tables": 120}, {"large.rss": 40960}),
     ),
     Check(
         "score-adj",

@@ -41,10 +41,11 @@ CHECKS = (
         (VM, Source("mm/page_alloc.c", "__setup_per_zone_wmarks", "795ae7a0de6b")),
         lambda f: (
             f["gap"] == max(f["min"] // 4, f["managed"] * f["watermark_scale_factor"] // 10000) > f["control_gap"]
+            and f["control_gap"] == f["control_min"] // 4
         ),
         control="within",
         given={"watermark_scale_factor": 1000},
-        counterexamples=({"gap": "+1"}, {"control_gap": "+10000"}),
+        counterexamples=({"gap": "+1"}, {"control_gap": "+1"}, {"control_gap": "+10000"}),
     ),
     Check(
         "lowmem-reserve",
