@@ -360,6 +360,7 @@ void power_off(void) __attribute__((noreturn));
 const char *cmdline(const char *key);
 void say_memory(void);
 bool has_pvpanic(void);
+void allow_files(void);
 
 /* modules.c */
 void load_modules(void);

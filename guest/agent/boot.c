@@ -148,13 +148,24 @@ static void open_port(void)
 }
 
 /*
+ * A program with the agent's user and group ids may lower this limit with prlimit(2) (check_prlimit_permission() of
+ * kernel/sys.c). Then open(2) fails with EMFILE and ppoll(2) with EINVAL (do_sys_poll() of fs/select.c), and the agent
+ * sets the limit again.
+ */
+void allow_files(void)
+{
+	const struct rlimit files = { 4096, 4096 };
+
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/*
  * A real-time task runs before all others and may allocate from the reserve below the min watermark
  * (gfp_to_alloc_flags() of mm/page_alloc.c). So observing an exhausted guest does not itself invoke the OOM killer.
  */
 static void put_first(void)
 {
 	const struct sched_param first = { .sched_priority = 1 };
-	const struct rlimit files = { 4096, 4096 };
 
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		die("mlockall");
@@ -162,7 +173,7 @@ static void put_first(void)
 		die("oom_score_adj");
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
 		die("sched_setscheduler");
-	setrlimit(RLIMIT_NOFILE, &files);
+	allow_files();
 	/*
 	 * The agent's records are the evidence. A process that is not dumpable cannot be ptraced, and its memory and
 	 * descriptors cannot be opened through /proc (ptrace_may_access() of kernel/ptrace.c).

@@ -60,9 +60,13 @@ int directory_of(const char **path)
 
 int open_file(const char *path, int flags)
 {
-	int directory = directory_of(&path);
+	int directory = directory_of(&path), fd = openat(directory, path, flags | O_CLOEXEC);
 
-	return openat(directory, path, flags | O_CLOEXEC);
+	if (fd < 0 && errno == EMFILE) {
+		allow_files();
+		fd = openat(directory, path, flags | O_CLOEXEC);
+	}
+	return fd;
 }
 
 bool file_exists(const char *path)

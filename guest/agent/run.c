@@ -147,6 +147,8 @@ void loop_once(int64_t until)
 	}
 	watch_all();
 	ready = ppoll(fds, watched, limit, NULL);
+	if (ready < 0 && errno == EINVAL)
+		allow_files();
 	for (nfds_t i = 0; ready > 0 && i < watched; i++)
 		if (fds[i].revents) {
 			serve(&watches[i], fds[i].revents);

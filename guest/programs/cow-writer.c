@@ -40,7 +40,8 @@ static const char help[] =
 	"  --no-stop       do not stop after each phase\n"
 	"\n"
 	"Phases, each a line after which the process stops until SIGCONT:\n"
-	"  parent: 'region array START LENGTH', 'filled BYTES' (stops), 'forked PID' (waits for the child)\n"
+	"  parent: 'region array START LENGTH' (stops with map-populate), 'filled BYTES' (stops), 'forked PID' (waits for\n"
+	"          the child)\n"
 	"  child:  'prefaulted BYTES' (with --touch; stops), 'child ready' (stops), 'step K BYTES' ..., 'done'\n"
 	"  parent: 'child exited CODE' or 'child killed SIGNAL'\n"
 	"Exit status: 0 done (whatever became of the child), 64 usage error, 71 the kernel refused: 'mmap: ENOMEM',\n"
@@ -163,6 +164,9 @@ static void fill(void)
 	size_t pages = set.size / page_size;
 
 	array = map_array("array", set.size, MAP_PRIVATE | (strcmp(set.touch, "map-populate") ? 0 : MAP_POPULATE));
+	/* The pages are the kernel's doing so far: they are counted before the first write. */
+	if (touched("map-populate"))
+		phase_ends();
 	if (strcmp(set.advise, "nothuge") == 0 && madvise((void *)array, set.size, MADV_NOHUGEPAGE))
 		refused("madvise");
 	if (strcmp(set.advise, "huge") == 0 && madvise((void *)array, set.size, MADV_HUGEPAGE))

@@ -43,19 +43,12 @@ class Compared:
 
 
 def _kernel_reports(evidence: Evidence) -> tuple[Event, ...]:
-    """Return the reports on the console that may be of the plan's time, other than panics.
+    """Return the reports on the console, other than panics.
 
-    A program may print any time. So an oops counts whatever time it bears, unless one came before the plan's begin.
+    console.log begins where the guest's snapshot ends: the boot's reports are in boot.log. So none is of the boot,
+    whatever time it bears: a program may print any.
     """
-    ready, go = evidence.ready() or {}, evidence.records.first("go") or {}
-    start = float(ready.get("t", 0))
-    clean = _number(go, "tainted", TAINT_DIE) == 0
-    return tuple(
-        event
-        for event in evidence.log.events
-        if event.kind not in NOT_COMPARED
-        and (event.time is None or event.time >= start or (clean and event.kind == Kind.OOPS))
-    )
+    return tuple(event for event in evidence.log.events if event.kind not in NOT_COMPARED)
 
 
 def compare_reports(evidence: Evidence) -> Compared:

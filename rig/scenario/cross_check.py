@@ -13,6 +13,8 @@ The agent relays MOST_RELAYED lines of /dev/kmsg; above that, only the counters 
 
 The body of a report, and reports of other kinds, are compared in compare_reports.py.
 
+A counter that the agent could read at the plan's begin and not at its end tells nothing: the run is `invalid`.
+
 A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
 
 The console may also tell too little: a program that runs as root can turn it off (printk's parameter ignore_loglevel,
@@ -41,6 +43,13 @@ MOST_SHOWN = 5
 MOST_RELAYED = 2000
 """Lines of the kernel's own about OOM kills that the agent relays from /dev/kmsg (guest/agent/kmsg.c)."""
 
+COUNTERS = {
+    "oom_kill": "vmstat's oom_kill",
+    "tainted": "kernel.tainted",
+    "hung_tasks": "kernel.hung_task_detect_count",
+}
+"""The counters in `go` and `end`, by their fields. A kernel that lacks one gives -1 or null in both."""
+
 Signature = tuple[Any, ...]
 
 
@@ -52,8 +61,8 @@ def cross_check(evidence: Evidence) -> Claimed | None:
     """
     go = evidence.records.first("go") or {}
     reports, panics = evidence.ooms(), evidence.panics()
-    compared = compare_reports(evidence)
-    told = reports or panics or compared.reports or compared.problems
+    compared, unread = compare_reports(evidence), list(_unread(evidence))
+    told = reports or panics or compared.reports or compared.problems or unread
     if go.get("kmsg") is not True or not (told or _counted_kills(evidence) or evidence.panicked):
         return None
     if go.get("pvpanic") is not True:
@@ -70,13 +79,15 @@ def cross_check(evidence: Evidence) -> Claimed | None:
         values.append(_shown("can_be_forged_by", "any program that mounts a file over /proc or /sys"))
     if asked:
         values.append(_shown("can_be_forged_by", ", ".join(sorted(set(asked)))))
-    return _claim("failed" if problems else "held", "; ".join(problems[:MOST_SHOWN]), values)
+    verdict = "failed" if problems else "invalid" if unread else "held"
+    return _claim(verdict, "; ".join([*problems, *unread][:MOST_SHOWN]), values)
 
 
 def _forged_reports(evidence: Evidence) -> Iterator[str]:
     kernels = Counter(_signature(event) for event in key_events(evidence) if isinstance(event, OomEvent))
     unmatched = []
-    reports = [report for report in evidence.ooms() if not may_be_after_end(evidence, report)]
+    # Those with a time before the plan, too: a program may print any time.
+    reports = [report for report in evidence.log.ooms if not may_be_after_end(evidence, report)]
     for report in reports:
         signature = _signature(report)
         if kernels[signature]:
@@ -143,6 +154,18 @@ def _counted_kills(evidence: Evidence) -> int | None:
     last = (evidence.end() or {}).get("oom_kill")
     known = isinstance(first, int) and isinstance(last, int) and 0 <= first <= last
     return last - first if known and isinstance(first, int) and isinstance(last, int) else None
+
+
+def _unread(evidence: Evidence) -> Iterator[str]:
+    """Say which counters could not be read at the plan's end: a program may lower the agent's RLIMIT_NOFILE to 0."""
+    go, end = evidence.records.first("go") or {}, evidence.end() or {}
+    for name, what in COUNTERS.items():
+        if _is_count(go.get(name)) and name in end and not _is_count(end[name]):
+            yield f"{what} could not be read at the plan's end"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
 
 
 def _from_programs(evidence: Evidence) -> list[Shown]:

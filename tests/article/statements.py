@@ -143,7 +143,7 @@ STATEMENTS = (
         " fork says in a PID namespace whose process 1 has ended, with memory enough.",
         _proofs(
             "fork-fails/never promise-was-refused", "fork-fails/shortage no-page-was-left",
-            "fork-fails/namespace namespace-has-ended",
+            "fork-fails/full-machine room-was-made", "fork-fails/namespace namespace-has-ended",
         ),
     ),
     Statement(
@@ -216,7 +216,9 @@ STATEMENTS = (
         " madvise with MADV_POPULATE_WRITE. With swap what was paid for may still be written out.",
         _proofs(
             "prefault/default protected", "prefault/read !protected", "prefault/mlock writing-cost-nothing",
-            "prefault/populate writing-cost-nothing", "prefault/map-populate !protected",
+            "prefault/mlock locked-by-the-kernel", "prefault/populate writing-cost-nothing",
+            "prefault/populate-touching populated-in-the-call", "prefault/map-populate populated-by-the-mapping",
+            "prefault/map-populate !protected",
         ),
         "2.6.23 (MAP_POPULATE of private mappings) and 5.14 (MADV_POPULATE_WRITE)",
     ),

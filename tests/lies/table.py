@@ -56,6 +56,7 @@ LIES = [
     _lie("forged what=body real=yes", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/ttyS0 what=oops", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/console what=hung", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0 what=early-hung", "invalid", "kernel-said-it"),
     _lie("forged what=port number=13", "error"),
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
@@ -78,6 +79,8 @@ LIES = [
     # Settings and programs that are not what they were.
     _lie("meddled", "reproduced"),
     _lie("meddled how=sysctl", "invalid", "settings-held"),
+    _lie("meddled how=sysctl-and-back", "invalid", "settings-held"),
+    _lie("meddled how=blinds-agent", "invalid", "settings-held"),
     _lie("meddled ends=panic", "reproduced"),
     _lie("meddled how=sysctl ends=panic", "invalid", "settings-held"),
     _lie("meddled how=dies", "invalid", "programs-lived"),

@@ -195,6 +195,9 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("fork-fails", "half", "half-of-memory", meminfo("holding", "MemAvailable", 200000)),
     ("fork-fails", "shortage", "no-page-was-left", said("fork: ENOMEM", "fork: EAGAIN")),
     ("fork-fails", "shortage", "no-page-was-left", record("read", "memory-events", text="max 9\noom 0\noom_kill 0\n")),
+    ("fork-fails", "full-machine", "room-was-made", lambda run: _refused(run)),
+    ("fork-fails", "full-machine", "room-was-made", said("forked 115", "forked 114")),
+    ("fork-fails", "full-machine", "room-was-made", printed("copy_process", "asm_exc_page_fault")),
     ("fork-fails", "namespace", "namespace-has-ended", said("fork: ENOMEM", "fork: EAGAIN")),
     ("fork-join", "default", "children-were-forked", in_tree("forked", "job1", ppid=1)),
     ("fork-join", "default", "array-is-shared", held("parent", 9000)),
@@ -267,6 +270,11 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("prefault", "default", "protected", lambda run: _oom_later(run)),
     ("prefault", "default", "writing-cost-nothing", process("child", "writing-starts", minflt=100)),
     ("prefault", "default", "asker-was-killed", lambda run: _killed(run, "hog", "parent")),
+    # Of a loop of writes in place of the call: nothing is locked, and memory runs out in a page fault.
+    ("prefault", "mlock", "locked-by-the-kernel", meminfo("prefaulted", "Mlocked", -200000)),
+    ("prefault", "mlock-touching", "populated-in-the-call", printed("__x64_sys_mlock", "asm_exc_page_fault")),
+    ("prefault", "populate-touching", "populated-in-the-call", printed("__x64_sys_madvise", "asm_exc_page_fault")),
+    ("prefault", "map-populate", "populated-by-the-mapping", process("parent", "mapped", rss_kb=100)),
     ("prefault", "panic", "kernel-panicked", printed("panic_on_oom", "a panic of another kind")),
     ("respawn", "default", "one-and-its-tasks", in_tree("born", "task5", ppid=1)),
     ("respawn", "default", "ended-in-three-ways", resaid("died 2", "died 2 84 exited 0")),
@@ -325,6 +333,12 @@ def _outsider_killed(run: Recorded) -> Recorded:
     procs = [proc for each in run.records if each["ev"] == "sample" for proc in each["procs"]]
     child = next(proc["pid"] for proc in procs if proc["comm"] == "child")
     return run.printed(f"Killed process {child} (child)", f"Killed process {outsider} (hog)")
+
+
+def _refused(run: Recorded) -> Recorded:
+    """The last fork was refused for want of memory."""
+    at, line = next((at, each) for at, each in enumerate(run.records) if each.get("text") == "forked 115")
+    return run.with_records([*run.records[: at + 1], {**line, "text": "fork: ENOMEM"}, *run.records[at + 1 :]])
 
 
 def _still_there(run: Recorded) -> Recorded:

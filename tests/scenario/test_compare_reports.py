@@ -53,6 +53,17 @@ HUNG = b"""\
 """
 
 
+KASAN = b"""\
+[  300.000001] BUG: KASAN: slab-use-after-free in wp_page_copy+0x10/0x700
+[  300.000002] Read of size 8 at addr ffff888003c2d000 by task child/84
+[  300.000003] CPU: 0 PID: 84 Comm: child Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1
+[  300.000004] Call Trace:
+[  300.000005]  <TASK>
+[  300.000006]  wp_page_copy+0x10/0x700
+[  300.000007]  </TASK>
+"""
+
+
 def as_kmsg(console: bytes) -> str:
     """Return a console's lines as /dev/kmsg has them."""
     found = re.findall(rb"^\[ *(\d+)\.(\d{6})\] (.*?)\r?$", console, re.MULTILINE)
@@ -129,16 +140,16 @@ def test_report_of_a_program_that_prints_the_last_line_too_is_compared() -> None
     assert "(WARNING in device_shutdown) is not the kernel's" in claim.reason
 
 
-def test_oops_with_a_time_before_the_plan_is_compared_too() -> None:
-    run = relayed(recorded("overcommit-oops"), tainted=128).printed_too(OOPS.replace(b"[  300.", b"[    0."))
+@pytest.mark.parametrize("first", [0, 128], ids=["clean boot", "tainted boot"])
+@pytest.mark.parametrize("text", [WARNING, OOPS, HUNG, KASAN], ids=["warning", "oops", "hung-task", "kasan"])
+def test_report_with_a_time_before_the_plan_is_compared_too(text: bytes, first: int) -> None:
+    early = re.sub(rb"(?m)^\[  \d+\.", b"[    0.", text)
+    run = relayed(recorded("overcommit-oops"), tainted=128, hung_tasks=1).printed_too(early)
 
-    assert "is not the kernel's" in check(run).reason
+    claim = check(run.changed("go", lambda go: go.update(tainted=first)))
 
-
-def test_oops_of_the_boot_is_not_compared() -> None:
-    run = relayed(recorded("overcommit-oops"), tainted=128).printed_too(OOPS.replace(b"[  300.", b"[    0."))
-
-    assert check(run.changed("go", lambda go: go.update(tainted=128))).verdict == "held"
+    assert "is not the kernel's" in claim.reason
+    assert claim.verdict == "failed"
 
 
 def test_crash_beside_an_agent_that_left_lines_out_is_unconfirmed() -> None:
@@ -161,9 +172,9 @@ def test_hung_task_that_the_kernel_did_not_count_is_a_programs() -> None:
 
 
 def test_hung_tasks_are_not_counted_by_older_kernels() -> None:
-    run = relayed(recorded("overcommit-oops"), left_out=1).printed_too(HUNG)
+    run = relayed(recorded("overcommit-oops"), left_out=1, hung_tasks=None).printed_too(HUNG)
 
-    assert check(run.changed("end", lambda end: end.update(hung_tasks=None))).verdict == "held"
+    assert check(run.changed("go", lambda go: go.update(hung_tasks=None))).verdict == "held"
 
 
 def test_crash_that_the_console_does_not_show_was_hidden() -> None:

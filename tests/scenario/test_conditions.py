@@ -109,11 +109,58 @@ def test_other_settings_are_judged_by_the_last_sample_before_a_panic(
     assert claim.reason.startswith(reason)
 
 
-def test_end_of_the_plan_is_believed_before_any_sample() -> None:
+def test_sysctl_that_was_changed_and_set_back_was_not_in_force() -> None:
     run = recorded("overcommit-oops", "refused")
     claim = run.changed("sample", setting(sysctls={"vm.overcommit_memory": "0"})).claim("settings-held")
 
-    assert claim.verdict == "held"
+    assert claim.verdict == "failed"
+    assert re.fullmatch(r"vm\.overcommit_memory was set to 2, and was 0 at \d+\.\d s, in a sample", claim.reason)
+
+
+def test_sysctl_that_was_changed_and_set_back_before_a_panic_was_not_in_force() -> None:
+    run = with_swappiness("10")
+    last = next(n for n, each in enumerate(run.records) if each.get("label") == "writing-starts")
+    before = {**run.records[last], "label": "before", "sysctls": {"vm.swappiness": "60"}}
+    claim = run.with_records([*run.records[:last], before, *run.records[last:]]).claim("settings-held")
+
+    assert claim.verdict == "failed"
+    assert claim.reason.startswith("vm.swappiness was set to 10, and was 60 at ")
+
+
+@pytest.mark.parametrize("seen", [None, "2"])
+def test_sample_that_could_not_read_a_sysctl_tells_nothing(seen: str | None) -> None:
+    run = recorded("overcommit-oops", "refused")
+
+    assert (
+        run.changed("sample", setting(sysctls={"vm.overcommit_memory": seen})).claim("settings-held").verdict == "held"
+    )
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"ev": "sysctl", "name": "vm.overcommit_memory", "asked": "0", "got": "0"},
+        {"ev": "write", "path": "/proc/sys/vm/overcommit_memory", "asked": "0", "got": "0"},
+    ],
+    ids=["sysctl", "write"],
+)
+def test_sysctl_that_the_plan_itself_changes_is_judged_by_what_it_asked_last(again: dict[str, str]) -> None:
+    run = recorded("overcommit-oops", "refused").changed("sample", setting(sysctls={"vm.overcommit_memory": "0"}))
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "sample")
+    added = {**again, "t": run.records[at]["t"]}
+    run = run.with_records([*run.records[:at], added, *run.records[at:]])
+
+    assert run.claim("settings-held").verdict == "held"
+
+
+def test_file_of_a_sysctl_that_the_plan_reads_tells_its_value() -> None:
+    run = recorded("overcommit-oops", "refused")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "sample")
+    read = {"ev": "read", "t": run.records[at]["t"], "path": "/proc/sys/vm/overcommit_memory", "text": "0\n"}
+    claim = run.with_records([*run.records[:at], read, *run.records[at:]]).claim("settings-held")
+
+    assert claim.verdict == "failed"
+    assert claim.reason.endswith("in a file that the plan read")
 
 
 def fork_refused(name: str) -> Recorded:

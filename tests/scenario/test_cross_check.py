@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from rig.klog import read
 from rig.klog.explain.asked import origin
 from rig.run.document import Claimed
@@ -119,6 +121,41 @@ def test_more_kills_in_the_log_than_the_kernel_counted() -> None:
     assert "vmstat's oom_kill counted 0" in check(run).reason
 
 
+@pytest.mark.parametrize("name", ["overcommit-oops", "fd-passing"])
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("oom_kill", -1, "vmstat's oom_kill"),
+        ("tainted", None, "kernel.tainted"),
+        ("hung_tasks", None, "kernel.hung_task_detect_count"),
+    ],
+)
+def test_counter_that_could_not_be_read_at_the_end_tells_nothing(
+    name: str, field: str, value: int | None, what: str
+) -> None:
+    run = recorded(name).changed("go", lambda go: go.update({"oom_kill": 0, "tainted": 0, "hung_tasks": 0}))
+    unread = end(run, **{field: value})
+
+    assert check(unread).verdict == "invalid"
+    assert verdict(unread) == (
+        "invalid",
+        f"kernel-said-it cannot be judged: {what} could not be read at the plan's end",
+    )
+
+
+def test_counter_that_the_kernel_lacks_or_an_old_agent_did_not_read_is_not_missed() -> None:
+    lacks = recorded("overcommit-oops").changed("go", lambda go: go.update(oom_kill=-1, tainted=0, hung_tasks=None))
+
+    assert check(end(lacks, oom_kill=-1, hung_tasks=None)).verdict == "held"
+
+
+def test_report_of_a_kill_with_a_time_before_the_plan_is_not_the_kernels() -> None:
+    run = recorded("overcommit-oops")
+    early = re.sub(rb"\[  25\d\.", b"[    0.", report_of(run)).replace(b"hog", b"pig")
+
+    assert "is not the kernel's" in check(run.printed_too(early)).reason
+
+
 def test_panic_counts_when_qemu_saw_it() -> None:
     run = recorded("overcommit-oops", "panic")
 
@@ -222,6 +259,21 @@ def test_sysctl_that_was_changed_behind_the_plan_makes_the_run_invalid() -> None
     assert run.claim(SETTINGS).verdict == "held"
     assert verdict(changed)[0] == "invalid"
     assert "vm.overcommit_memory was set to 2, and was 0 at the end" in verdict(changed)[1]
+
+
+def test_sysctl_that_could_not_be_read_at_the_end_makes_the_run_invalid() -> None:
+    run = recorded("fork-fails", "never").changed("sysctl_at_end", lambda record: record.update(got=None))
+
+    assert verdict(run) == (
+        "invalid",
+        "settings-held cannot be judged: vm.overcommit_memory could not be read at the end",
+    )
+
+
+def test_sysctl_that_can_never_be_read_is_not_missed() -> None:
+    run = recorded("fork-fails", "never").changed("sysctl", lambda record: record.update(got=None))
+
+    assert run.changed("sysctl_at_end", lambda record: record.update(got=None)).claim(SETTINGS).verdict == "held"
 
 
 def test_program_that_died_unasked_makes_the_run_invalid() -> None:

@@ -15,6 +15,7 @@
 enum { CONSOLE_OFF = 6 };	/* SYSLOG_ACTION_CONSOLE_OFF of syslog(2) */
 
 static const char *where;
+static bool early;	/* the time that is printed is of the boot */
 
 static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -29,6 +30,8 @@ static void put(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (early)
+		now.tv_sec = 0;
 	if (strncmp(where, "/dev/kmsg", 9) == 0)
 		snprintf(line, sizeof(line), "<%d>%s\n", 4, text);
 	else
@@ -294,6 +297,10 @@ int main(int argc, char **argv)
 		forge_oops();
 	else if (strcmp(what, "hung") == 0)
 		forge_hung(hog);
+	else if (strcmp(what, "early-hung") == 0) {
+		early = true;
+		forge_hung(hog);
+	}
 	else if (strcmp(what, "attack") == 0)
 		attack();
 	else if (strcmp(what, "silence") == 0)

@@ -1,19 +1,39 @@
 // SPDX-License-Identifier: MIT
 /* meddler: undoes what the plan did, dies without a word, or hides among many. */
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "phases.h"
+
+static void set_swappiness(const char *value)
+{
+	int fd = open("/proc/sys/vm/swappiness", O_WRONLY);
+
+	if (fd < 0 || write(fd, value, 2) != 2)
+		refused("swappiness");
+	close(fd);
+}
 
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "nothing";
-	int fd;
+	const struct rlimit none = { 0, 0 };
 
 	take_role("meddler");
 	if (strcmp(how, "sysctl") == 0) {
-		fd = open("/proc/sys/vm/swappiness", O_WRONLY);
-		if (fd < 0 || write(fd, "60", 2) != 2)
-			refused("swappiness");
+		set_swappiness("60");
+	} else if (strcmp(how, "sysctl-and-back") == 0) {
+		set_swappiness("60");
+		if (fork() == 0) {
+			prctl(PR_SET_NAME, "kid");
+			sleep(3);	/* the sample is taken after 2 s, and the plan ends after 4 s */
+			set_swappiness("10");
+			_exit(0);
+		}
+	} else if (strcmp(how, "blinds-agent") == 0) {
+		set_swappiness("60");
+		if (prlimit(1, RLIMIT_NOFILE, &none, NULL))	/* it has the agent's user and group ids: that suffices */
+			refused("prlimit");
 	} else if (strcmp(how, "dies") == 0) {
 		fprintf(stderr, "ImportError: no module named numpy\n");
 		return 1;
