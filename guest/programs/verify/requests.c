@@ -6,19 +6,25 @@
 
 #include "holders.h"
 
-/* Make pipes of so many slots (40 bytes each, physically contiguous) until one is refused. Returns the errno. */
+#define PIPES 3500
+
+/*
+ * Give pipes so many slots (40 bytes each, physically contiguous) until one is refused. Returns the errno. All pipes are
+ * made before: a pipe needs single pages too, and in a full machine one of those would cause a kill.
+ */
 static int fill_with_pipes(long slots)
 {
 	struct rlimit files = { 16384, 16384 };
+	static int ends[PIPES][2];
 
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		refused("setrlimit");
-	for (int made = 0; made < 8000; made++) {
-		int ends[2];
-
-		if (pipe(ends) || fcntl(ends[0], F_SETPIPE_SZ, slots * PAGE) < 0)
+	for (int i = 0; i < PIPES; i++)
+		if (pipe(ends[i]))
+			refused("pipe");
+	for (int i = 0; i < PIPES; i++)
+		if (fcntl(ends[i][0], F_SETPIPE_SZ, slots * PAGE) < 0)
 			return errno;
-	}
 	return 0;
 }
 
