@@ -37,7 +37,7 @@ def find_last_time(console: BinaryIO) -> float | None:
 def may_be_after_end(evidence: Evidence, report: Event) -> bool:
     """Return whether a report's time lies between the agent's `end` and the last line of the console.
 
-    A program may print any time, but to pass it would have to guess when the plan ends.
+    A program that knows when the plan ends may print such a time, so a report of that time is never confirmed.
     """
     end = evidence.end()
     if end is None or report.time is None or evidence.console_ends_at is None:

@@ -42,8 +42,8 @@ class Compared:
     unconfirmed: list[str] = field(default_factory=list)
 
 
-def _kernel_reports(evidence: Evidence) -> tuple[Event, ...]:
-    """Return the reports on the console, other than panics.
+def _console_reports(evidence: Evidence) -> tuple[Event, ...]:
+    """Return the reports on the console that are compared.
 
     console.log begins where the guest's snapshot ends: the boot's reports are in boot.log. So none is of the boot,
     whatever time it bears: a program may print any.
@@ -59,29 +59,31 @@ def compare_reports(evidence: Evidence) -> Compared:
         return compared
     left = list(kernels.events)
     whole = kernels.complete and not evidence.console_left_out
-    for report in _kernel_reports(evidence):
+    for report in _console_reports(evidence):
         compared.reports += 1
-        found = _find(report, left)
+        found, part = _find(report, left)
         if found is not None:
             left.remove(found)
-        _judge(report, found, whole and not may_be_after_end(evidence, report), compared)
+        _judge(report, found, part, whole and not may_be_after_end(evidence, report), compared)
     compared.problems.extend(_hidden(left, evidence, kernels))
     compared.problems.extend(_uncounted(evidence))
     return compared
 
 
-def _find(report: Event, kernels: list[Event]) -> Event | None:
-    """Return the kernel's report of that kind and title: the one with the same body, or else the first.
+def _find(report: Event, kernels: list[Event]) -> tuple[Event | None, str]:
+    """Return the kernel's report of that kind and title, and which part differs: the one with the same body, or else
+    the first.
 
     The title of a report that lacks lines on the console says less, so that its kind alone is compared.
     """
     alike = [
         event for event in kernels if event.kind == report.kind and (report.corrupted or event.title == report.title)
     ]
-    return next((event for event in alike if not _difference(report, event)), alike[0] if alike else None)
+    compared = [(event, _difference(report, event)) for event in alike]
+    return next((pair for pair in compared if not pair[1]), compared[0] if compared else (None, ""))
 
 
-def _judge(report: Event, found: Event | None, whole: bool, compared: Compared) -> None:
+def _judge(report: Event, found: Event | None, part: str, whole: bool, compared: Compared) -> None:
     what = f"line {report.line} of console.log ({report.title})"
     if found is None and not whole:
         compared.unconfirmed.append(what)
@@ -89,7 +91,7 @@ def _judge(report: Event, found: Event | None, whole: bool, compared: Compared) 
         # Whether an OOM report is the kernel's is told by the lines that announce its kills (cross_check.py).
         if not isinstance(report, OomEvent):
             compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
-    elif part := _difference(report, found):
+    elif part:
         if whole and not report.corrupted:
             compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
         else:
@@ -129,8 +131,9 @@ def _hidden(left: list[Event], evidence: Evidence, kernels: KernelLines) -> Iter
 
 def _uncounted(evidence: Evidence) -> Iterator[str]:
     go, end = evidence.records.first("go") or {}, evidence.end() or {}
-    kinds = [event.kind for event in _kernel_reports(evidence) if not may_be_after_end(evidence, event)]
-    if Kind.OOPS in kinds and _number(end, "tainted", TAINT_DIE) == 0:
+    kinds = [event.kind for event in _console_reports(evidence) if not may_be_after_end(evidence, event)]
+    tainted = _number(end, "tainted")
+    if Kind.OOPS in kinds and tainted is not None and not tainted & TAINT_DIE:
         yield "the log tells of an oops, and kernel.tainted says that there was none"
     first, last = _number(go, "hung_tasks"), _number(end, "hung_tasks")
     hung = kinds.count(Kind.HUNG_TASK)
@@ -138,6 +141,6 @@ def _uncounted(evidence: Evidence) -> Iterator[str]:
         yield f"the log tells of {hung} hung tasks, and hung_task_detect_count rose by {last - first}"
 
 
-def _number(record: Record | dict[str, Any], name: str, mask: int = -1) -> int | None:
+def _number(record: Record | dict[str, Any], name: str) -> int | None:
     value = record.get(name)
-    return value & mask if isinstance(value, int) else None
+    return value if isinstance(value, int) else None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rig.scenario.load import Scenario
     from rig.scenario.plan import RenderedStep
 
-__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
+__all__ = ["built_in", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
@@ -118,13 +118,15 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
     `may_fail` explain it.
     """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
-    killed: set[object] = {kill.pid for oom in evidence.ooms() for kill in oom.kills}
-    refused = {record.get("pid") for record, _ in _refusals(evidence)}
+    explained_pids = {kill.pid for oom in evidence.ooms() for kill in oom.kills} | {
+        record.get("pid") for record, _ in _refusals(evidence)
+    }
     expected = set(_expected(evidence))
+    expected_programs = {each.partition("/")[0] for each in expected}
     died = []
     for record, explained in _ends(evidence):
         how = _how(record)
-        if not how or record.get("pid") in killed | refused:
+        if not how or record.get("pid") in explained_pids:
             continue
         name = spawned.get(record.get("pid"))
         program, comm = name or str(record.get("program")), str(record.get("comm"))
@@ -132,11 +134,17 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
             continue
         if name is None and not explained and f"{program}/{comm}" not in expected:
             died.append(f"{comm} ({record.get('pid')}), a child of {program}, {how}")
-        if name is not None and name not in {each.partition("/")[0] for each in expected}:
+        if name is not None and name not in expected_programs:
             died.append(f"{name} ({record.get('pid')}) {how}{_last_words(evidence, name)}")
     more = [f"and {len(died) - MOST_SHOWN} more"] if len(died) > MOST_SHOWN else []
-    text = "no program and no child of one ended that was not meant to"
-    return _condition(PROGRAMS, text, [*died[:MOST_SHOWN], *more], [])
+    return Claimed(
+        id=PROGRAMS,
+        text="no program and no child of one ended that was not meant to",
+        kind="condition",
+        verdict="failed" if died else "held",
+        values=(),
+        reason="; ".join([*died[:MOST_SHOWN], *more]),
+    )
 
 
 def _may_fail(scenario: Scenario, program: str, comm: str | None) -> bool:
@@ -199,14 +207,3 @@ def _how(record: Any) -> str:
 def _last_words(evidence: Evidence, program: str) -> str:
     lines = [str(line.get("text")) for line in evidence.records.of("line") if line.get("program") == program]
     return f": {lines[-1][:200]}" if lines else ""
-
-
-def _condition(name: str, text: str, problems: list[str], values: list[Shown]) -> Claimed:
-    return Claimed(
-        id=name,
-        text=text,
-        kind="condition",
-        verdict="failed" if problems else "held",
-        values=tuple(values),
-        reason="; ".join(problems),
-    )

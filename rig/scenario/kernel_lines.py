@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from rig.klog import Event, read
 from rig.scenario.evidence import Evidence
 
-__all__ = ["KernelLines", "kernel_lines", "key_events", "unescaped"]
+__all__ = ["KernelLines", "kernel_lines", "key_events"]
 
 
 @dataclass(frozen=True)
 class KernelLines:
-    """The events in the kernel's first lines after the plan's begin, which the agent relays whole.
+    """The events in the kernel's first lines since the agent opened /dev/kmsg, which it relays whole.
 
     complete: whether the agent relayed every line up to its `end`. After a panic there is no `end`, and the last
     report may be missing.
@@ -41,7 +41,7 @@ def kernel_lines(evidence: Evidence) -> KernelLines | None:
 
 def key_events(evidence: Evidence) -> tuple[Event, ...]:
     """Return the events in the lines that announce a kill, of which the agent relays more than of others."""
-    lines = [unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
+    lines = [_unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
     return tuple(read([b"".join(line + b"\n" for line in lines)]).events)
 
 
@@ -50,11 +50,11 @@ def _lines(evidence: Evidence) -> Iterator[bytes]:
     for record in evidence.records.of("kernel"):
         for line in str(record.get("text", "")).splitlines():
             head, _, text = line.partition(";")
-            for part in unescaped(text).split(b"\n"):
+            for part in _unescaped(text).split(b"\n"):
                 yield head.encode() + b";" + part + b"\n"
 
 
-def unescaped(text: str) -> bytes:
+def _unescaped(text: str) -> bytes:
     """Undo the escapes of /dev/kmsg: the kernel prints unprintable bytes as \\xNN (kernel/printk/printk.c)."""
     raw = text.encode("utf-8", errors="replace")
     return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), raw)

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["PROGRAM_DIRECTORY", "ProgramFile", "RenderedPlan", "RenderedStep", "parse_step", "render_plan"]
 
 MOST_REPEATS, MOST_DIGITS = 1000, 18
-LARGEST_PLAN = (128 << 10) - 2
-"""Bytes: PLAN_BYTES of guest/agent/agent.h, less the NUL byte at the end of the text, and one by which the agent knows
-that nothing was cut (plan_load() of guest/agent/plan.c)."""
+PLAN_BYTES = 128 << 10
+"""As in guest/agent/agent.h."""
+LARGEST_PLAN = PLAN_BYTES - 2
+"""Bytes: less the NUL byte at the end of the text, and one by which the agent knows that nothing was cut (plan_load()
+of guest/agent/plan.c)."""
 SWAP_DEVICE = "/dev/vda"
 """The swap disk is the first virtio disk of a guest, since the root filesystem is an NVDIMM (/dev/pmem)."""
 
@@ -134,7 +136,7 @@ def _steps(scenario: Scenario, settings: Settings, programs: dict[str, ProgramFi
 
 def _too_large(where: str, remedy: str) -> UsageError:
     return UsageError(
-        f"the plan is larger than the {LARGEST_PLAN + 2 >> 10} KiB that the agent holds", where=where, remedy=remedy
+        f"the plan is larger than the {PLAN_BYTES >> 10} KiB that the agent holds", where=where, remedy=remedy
     )
 
 

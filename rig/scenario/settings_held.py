@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Judge whether the sysctls that the plan set were in force to the end: a program can have changed them.
 
-The agent reads them again before it ends the plan. A kernel that panics leaves it no time for that: the kernel's own
-words tell some of them then, and the agent's last samples the others. A program can also set one back before the end,
-so what samples and the plan's reads tell of the time between counts as well.
+The agent reads them again before it ends the plan. A kernel that panics leaves it no time for that: the words of the
+panic tell vm.panic_on_oom then, and the agent's last samples the others. A program can also set one back before the
+end, so what samples and the plan's reads tell of the time between counts as well.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Seen:
     """The last known value of a sysctl, or None where it cannot be read.
 
     when: the source and its time in words, for the reason.
-    since: whether the value was read after it had been set, and not only by the step that set it.
+    since: whether the value was read after it had been set, and not only by the step that set it. It is true as well
+        for a sysctl that can never be read, of which nothing is expected.
     unread: whether it could be read when it was set, and not at the end.
     """
 
@@ -38,7 +39,10 @@ class Seen:
 
 
 def settings_held(evidence: Evidence) -> Claimed | None:
-    """Return the judged condition, or None for a run whose plan set no sysctl or whose agent sent no end of it."""
+    """Return the judged condition.
+
+    None where the plan set no sysctl, or where the agent did not read them at the end and no panic explains that.
+    """
     asked = {str(record.get("name")): str(record.get("asked")) for record in evidence.records.of("sysctl")}
     at_end = evidence.records.of("sysctl_at_end")
     if at_end:
@@ -151,17 +155,15 @@ def _same(value: str, wanted: str) -> bool:
 
 
 def _printed(evidence: Evidence, name: str) -> Seen | None:
-    """Return the value that the kernel's own words tell, or None."""
-    return next((Seen(value, when) for told, value, when in _words(evidence) if told == name), None)
-
-
-def _words(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
-    """Yield (sysctl, value, when) of what the log tells."""
+    """Return the value that the words of a panic tell, which they do of vm.panic_on_oom alone, or None."""
+    if name != "vm.panic_on_oom":
+        return None
     for panic in evidence.panics():
         # check_panic_on_oom(), mm/oom_kill.c.
         for word, value in (("compulsory panic_on_oom", "2"), ("system-wide panic_on_oom", "1")):
             if word in panic.reason:
-                yield "vm.panic_on_oom", value, f"by the words of the panic, '{panic.reason}'"
+                return Seen(value, f"by the words of the panic, '{panic.reason}'")
+    return None
 
 
 def _text(value: object) -> str | None:

@@ -239,7 +239,10 @@ def _looks_like_zone(text: str) -> bool:
 
 
 def is_whole_total(text: str) -> bool:
-    """Return whether a line is a total of pages, complete: nothing of it can be on the next line (show_mem(), mm/)."""
+    """Return whether a line is a whole total of pages: nothing of it can be on the next line.
+
+    show_mem() prints totals (mm/show_mem.c, lib/show_mem.c before).
+    """
     return _WHOLE_TOTAL.fullmatch(text) is not None
 
 
