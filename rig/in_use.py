@@ -43,7 +43,7 @@ def using_entries() -> Iterator[None]:
 def hold(manifest: Path) -> bool:
     """Mark the entry of this manifest as in use. Return False if the entry is gone or is being evicted.
 
-    manifest: or the directory of a run.
+    manifest: or the directory of a run, or a build directory.
     """
     try:
         descriptor = os.open(manifest, os.O_RDONLY | os.O_CLOEXEC)
@@ -94,7 +94,7 @@ def lock_unused(manifest: Path, *, asked: bool = False) -> Iterator[bool]:
         except BlockingIOError:
             free = False
         except OSError:
-            # The filesystem has no such lock: what is in use looks as what is not.
+            # The filesystem has no such lock: what is in use looks like what is not.
             free = asked
         yield free
     finally:

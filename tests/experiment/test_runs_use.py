@@ -10,7 +10,7 @@ import pytest
 
 from rig.errors import RigError
 from rig.experiment import runs_use
-from rig.experiment.runs_use import drop_recordings, keep_runs_bound
+from rig.experiment.runs_use import bytes_of_runs, drop_recordings, keep_runs_bound
 from rig.in_use import hold, using_entries
 from rig.replay.replayable import bundled_parts
 from rig.run.damage import damaged_files, digest_files
@@ -104,7 +104,7 @@ def test_run_without_its_recording_keeps_the_options_of_its_guest_and_the_digest
     # As an earlier version wrote it, which kept no digests of files.
     rewrite_run(runs[0], run.model_copy(update={"recording": recording, "files": {}}))
 
-    drop_recordings(runs[0].parent, 0)
+    drop_recordings(runs[0].parent, 0, bytes_of_runs(runs[0].parent))
 
     after = read_run(runs[0])
     assert after.recording.path is None
@@ -118,7 +118,7 @@ def test_run_whose_document_was_changed_is_left_as_it_is(runs: list[Path], caplo
     document = runs[0] / "run.json"
     document.write_text(document.read_text().replace('"reproduced"', '"invalid"'))
 
-    drop_recordings(runs[0].parent, 0)
+    drop_recordings(runs[0].parent, 0, bytes_of_runs(runs[0].parent))
 
     assert recorded(runs) == [0, 4, 5]
     assert caplog.text == ""
@@ -129,7 +129,7 @@ def test_run_whose_document_was_changed_is_left_as_it_is(runs: list[Path], caplo
 def test_run_that_cannot_be_read_keeps_its_recording(runs: list[Path]) -> None:
     (runs[0] / "run.json").write_text("{")
 
-    drop_recordings(runs[0].parent, 0)
+    drop_recordings(runs[0].parent, 0, bytes_of_runs(runs[0].parent))
 
     assert recorded(runs) == [0, 4, 5]
 
@@ -138,7 +138,7 @@ def test_recording_that_a_power_cut_left_goes_with_the_next(runs: list[Path]) ->
     run = read_run(runs[0])
     rewrite_run(runs[0], run.model_copy(update={"recording": run.recording.model_copy(update={"path": None})}))
 
-    drop_recordings(runs[0].parent, 0)
+    drop_recordings(runs[0].parent, 0, bytes_of_runs(runs[0].parent))
 
     assert recorded(runs) == [4, 5]
 
