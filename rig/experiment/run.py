@@ -20,7 +20,7 @@ from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, pri
 from rig.experiment.provenance import environment_of, origin_of, recording_of
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.runs_use import keep_runs_bound
-from rig.image.bootfile import boot_config
+from rig.image.bootfile import kernel_config
 from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
@@ -82,6 +82,14 @@ async def _run_job(
         plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
         ready = replace(ready, plan=plan, layers=layers)
     guest = await _prepared(request, ready, store, progress.phase)
+    kernel = guest.parts.kernel
+    await asyncio.to_thread(
+        refuse_memory_of_cgroup_v1,
+        ready.plan,
+        guest.spec.append,
+        f"{kernel.spec}, {kernel.release}",
+        lambda: kernel_config(kernel),
+    )
     if guest.parts.chosen:
         progress.line(guest.parts.chosen)
     if request.record and not guest.live and guest.unrecorded is not None:
@@ -125,13 +133,9 @@ async def _execute_and_keep(
     """Execute the plan, judge it, and keep the run.
 
     Raises FailedUnderKvm, and keeps nothing, where KVM failed.
-    Raises UsageError for a sysctl or a memory file of cgroup version 1 that the guest's kernel does not have.
+    Raises UsageError for a sysctl that the guest's kernel does not have.
     """
     guest = attempt.guest
-    kernel = guest.parts.kernel
-    refuse_memory_of_cgroup_v1(
-        ready.plan, guest.spec.append, f"{kernel.spec}, {kernel.release}", lambda: boot_config(kernel.image)
-    )
 
     def while_it_runs() -> None:
         _import_what_judges()

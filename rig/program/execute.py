@@ -158,16 +158,14 @@ def _refuse_long_input(stdin: Path) -> None:
 
 def _configuration(store: Store, spec: str | None) -> tuple[str, Mapping[str, str]]:
     """Return the name and the configuration of the kernel that a guest booted; no options where they are not known."""
-    from rig.image.bootfile import boot_config
+    from rig.image.bootfile import kernel_config
     from rig.image.kconfig import read_config
     from rig.image.kernel import find_kernel
 
     if spec is None and default_image().spec != "quick":
         return "", {}  # such an image has a kernel of its own
     kernel = find_kernel(store, spec or default_kernel().spec)
-    beside = kernel.image.with_name("config")
-    text = beside.read_text(errors="replace") if beside.is_file() else boot_config(kernel.image)
-    return f"{kernel.spec}, {kernel.release}", read_config(text or "")
+    return f"{kernel.spec}, {kernel.release}", read_config(kernel_config(kernel) or "")
 
 
 def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:
