@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rig.sanitize import for_spreadsheet, plain
+from rig.sweep.table import rows_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["arrow_csv", "arrow_table", "csv_text", "rows_of"]
+__all__ = ["arrow_csv", "arrow_table", "csv_text"]
 
 
 def arrow_table(table: Any) -> Table:
@@ -31,12 +32,6 @@ def arrow_table(table: Any) -> Table:
 def arrow_csv(table: Any) -> str:
     """Return the rows of a pyarrow.Table as CSV with a header line."""
     return csv_text(table.schema.names, (list(row.values()) for row in rows_of(table)))
-
-
-def rows_of(table: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a pyarrow.Table; few of them are Python's objects at once."""
-    for batch in table.to_batches(max_chunksize=256):
-        yield from batch.to_pylist()
 
 
 def csv_text(names: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["cache_entry", "print_array", "print_json", "run_entry", "scenario_document", "scenario_entry"]
 
 
-def print_json(document: object, *, default: Callable[[Any], Any] | None = None) -> None:
-    """Print a document as JSON.
-
-    default: called with a value that JSON has no form for; returns one that it has.
-    """
-    print(for_json(json.dumps(document, indent=1, default=default, ensure_ascii=False)))
+def print_json(document: object) -> None:
+    """Print a document as JSON."""
+    print(for_json(json.dumps(document, indent=1, ensure_ascii=False)))
 
 
 def print_array(entries: Iterable[object], *, default: Callable[[Any], Any] | None = None) -> None:
-    """Print a JSON array as print_json() does, one entry at a time: the entries need not fit into memory together."""
+    """Print a JSON array as print_json() does, one entry at a time: the entries need not fit into memory together.
+
+    default: called with a value that JSON has no form for; returns one that it has.
+    """
     before = "["
     for entry in entries:
         text = for_json(json.dumps(entry, indent=1, default=default, ensure_ascii=False))

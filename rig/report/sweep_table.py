@@ -33,10 +33,13 @@ NEWEST = 2000
 
 def points_tables(names: Sequence[str], rows: Iterable[Row]) -> Iterator[Table]:
     """Yield the table of points_table() in parts of AT_ONCE points: rich holds some 4 kB for each point of a table."""
+    points = groupby(rows, key=attrgetter("point"))
+    # By their count: the points of a threshold search are numbered with gaps.
+    parts = groupby(enumerate(points), key=lambda numbered: numbered[0] // AT_ONCE)
     none = True
-    for _, part in groupby(rows, key=lambda row: row.point // AT_ONCE):
+    for _, part in parts:
         none = False
-        yield points_table(names, part)
+        yield points_table(names, (row for _, (_, runs) in part for row in runs))
     if none:
         yield points_table(names, ())
 

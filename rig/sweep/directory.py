@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.disk import modified
 from rig.errors import RigError, UsageError
 from rig.run.directory import SWEEPS, new_run_id, runs_directory
 from rig.seal import seal, seal_is_broken
@@ -122,14 +123,7 @@ def list_sweeps() -> list[Path]:
     root = sweeps_directory()
     found = {path.parent for name in (PLAN, JOURNAL) for path in root.glob(f"*/{name}")} if root.is_dir() else set()
     # The first 15 characters of an id are date and time; the file's time orders sweeps of the same second.
-    return sorted(found, key=lambda path: (path.name[:15], _written(path / PLAN), path.name))
-
-
-def _written(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    return sorted(found, key=lambda path: (path.name[:15], modified(path / PLAN), path.name))
 
 
 def find_sweep(sweep: str) -> SweepDirectory:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,12 @@ from rig.sweep.columns import columns_of, groups_of
 from rig.sweep.row import Row
 from rig.whole_file import unnamed_until_whole
 
-__all__ = ["TABLE_VERSION", "query", "read_table", "table_of", "tables_of", "write_table"]
+__all__ = ["TABLE_VERSION", "query", "read_table", "rows_of", "table_of", "tables_of", "write_table"]
 
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
 DIGEST_KEY = b"rig.sweep.rows.sha256"
-DIGEST_ROWS = 256
-"""Rows that are turned into Python's objects at once for the digest, which does not depend on this."""
+AT_ONCE = 256
 
 
 def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
@@ -68,20 +68,25 @@ def write_table(tables: Iterable[Any], path: Path) -> None:
     """
     parquet = _parquet()
     rest = iter(tables)
-    table = next(rest)
-    digest = _Digest(table.schema.names)
+    first = next(rest)
+    digest = _Digest(first.schema.names)
     try:
         with (
             unnamed_until_whole(path) as file,
-            parquet.ParquetWriter(file, table.schema, write_page_checksum=True) as writer,
+            parquet.ParquetWriter(file, first.schema, write_page_checksum=True) as writer,
         ):
-            while table is not None:
+            for table in chain([first], rest):
                 digest.add(table)
                 writer.write_table(table)
-                table = next(rest, None)
             writer.add_key_value_metadata({DIGEST_KEY: digest.text})
     except OSError as error:
         raise RigError(f"the table cannot be written: {error}", where=path) from error
+
+
+def rows_of(table: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a pyarrow.Table; AT_ONCE of them are Python's objects at a time."""
+    for batch in table.to_batches(max_chunksize=AT_ONCE):
+        yield from batch.to_pylist()
 
 
 class _Digest:
@@ -92,9 +97,8 @@ class _Digest:
 
     def add(self, table: Any) -> None:
         """Add the rows of the next part."""
-        for batch in table.to_batches(max_chunksize=DIGEST_ROWS):
-            for row in batch.to_pylist():
-                self._sum.update(repr(list(row.values())).encode())
+        for row in rows_of(table):
+            self._sum.update(repr(list(row.values())).encode())
 
     @property
     def text(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from rig.report.html.sweep_page import sweep_report
-from rig.report.sweep_table import SweepTable, points_table, shared_lines
+from rig.report.sweep_table import AT_ONCE, SweepTable, points_table, points_tables, shared_lines
 from rig.sweep.row import Row
 from rig.time_left import time_left
 from tests.sweep.made import row
@@ -70,3 +70,11 @@ def test_victim_of_a_tie_is_said_with_those_it_was_tied_with() -> None:
 
 def test_victim_that_was_in_no_tie_stands_alone() -> None:
     assert TIE.model_copy(update={"oom_tied": ""}).victim == "parent"
+
+
+def test_tables_are_cut_by_the_count_of_points_whatever_their_numbers() -> None:
+    sparse = [row(7 * AT_ONCE * number) for number in range(3)]
+    assert [table.row_count for table in points_tables((), sparse)] == [3]
+    dense = [row(point) for point in range(AT_ONCE + 1)]
+    assert [table.row_count for table in points_tables((), dense)] == [AT_ONCE, 1]
+    assert [table.row_count for table in points_tables((), [])] == [0]

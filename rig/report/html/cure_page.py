@@ -35,7 +35,7 @@ class _Row:
 def cure_report(found: Cure, link: Link) -> str:
     """Return the page. Raises RigError for a damaged run.
 
-    link: returned by link_beside() for the directory of the page.
+    link: returned by link_reports() for the directory of the page.
     """
     control = _shown(found.control, link)
     timings = f"{found.failed} of {found.of}"

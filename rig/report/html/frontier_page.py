@@ -102,7 +102,7 @@ def frontier_report(
 ) -> str:
     """Return the page. rows: the runs of the search.
 
-    link: returned by link_beside() for the directory of the page.
+    link: returned by link_reports() for the directory of the page.
     """
     edges = [(curve, edge) for curve in frontier.curves for edge in curve.edges]
     found = {(id(curve), edge.below, edge.above) for curve, edge in edges}

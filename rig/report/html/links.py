@@ -37,7 +37,10 @@ def write_reports(runs: Iterable[str], *, runs_of: Path) -> None:
 
 
 def link_reports(runs: Iterable[str], directory: Path, *, runs_of: Path) -> Link:
-    """Write the reports that are missing, and return the links of a page in `directory`. runs, runs_of: see above."""
+    """Write the reports that are missing, and return the links of a page in `directory`.
+
+    runs, runs_of: as for write_reports().
+    """
     write_reports(runs, runs_of=runs_of)
     return link_beside(directory, runs_of=runs_of)
 

@@ -91,7 +91,7 @@ def sweep_report(
 ) -> str:
     """Return the page. axes: (setting, its values); fixed: settings that all points share.
 
-    link: returned by link_beside() for the directory of the page.
+    link: returned by link_reports() for the directory of the page.
     """
     axis = side_by_side_axis(axes)
     counts = Counter[str](row.verdict for row in rows)

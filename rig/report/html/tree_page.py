@@ -47,7 +47,7 @@ def tree_report(runs: Sequence[Run], root: Path, link: Link) -> str:
 
     runs: of one tree, the first of them at its top.
     root: the directory of the runs' directories.
-    link: returned by link_beside() for the directory of the page.
+    link: returned by link_reports() for the directory of the page.
     Raises RigError for a run that cannot be read.
     """
     shown = [show_run(run, root, link) for run in runs[:MOST_RUNS]]
