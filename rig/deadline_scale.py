@@ -11,10 +11,10 @@ import os
 
 from rig.errors import UsageError
 
-__all__ = ["SCALE_VARIABLE", "deadline_scale", "scaled", "set_deadline_scale"]
+__all__ = ["LEAST", "MOST", "SCALE_VARIABLE", "deadline_scale", "scaled", "set_deadline_scale"]
 
 SCALE_VARIABLE = "RIG_TIMEOUT_SCALE"
-_LEAST, _MOST = 0.1, 100.0
+LEAST, MOST = 0.1, 100
 
 _chosen: float | None = None
 
@@ -39,8 +39,8 @@ def deadline_scale() -> float:
         factor = float(text)
     except ValueError:
         factor = 0.0
-    if not _LEAST <= factor <= _MOST:
+    if not LEAST <= factor <= MOST:
         raise UsageError(
-            f"'{text}' is not a factor from {_LEAST:g} to {_MOST:g}", where=SCALE_VARIABLE, remedy="write it as in 3"
+            f"'{text}' is not a factor from {LEAST:g} to {MOST:g}", where=SCALE_VARIABLE, remedy="write it as in 3"
         )
     return factor

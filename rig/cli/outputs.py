@@ -20,7 +20,11 @@ __all__ = ["outputs_wanted", "write_output", "write_outputs"]
 
 def outputs_wanted(*, junit: str | None, ktap: str | None) -> bool:
     """Return whether write_outputs() writes anything: suites of many runs take memory."""
-    return junit is not None or ktap is not None or os.environ.get("GITHUB_ACTIONS") == "true"
+    return junit is not None or ktap is not None or _on_github()
+
+
+def _on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def write_outputs(suites: Sequence[Suite], *, junit: str | None, ktap: str | None) -> None:
@@ -32,7 +36,7 @@ def write_outputs(suites: Sequence[Suite], *, junit: str | None, ktap: str | Non
         write_output(junit, junit_xml(suites), "--junit")
     if ktap is not None:
         write_output(ktap, ktap_text(suites), "--ktap")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if _on_github():
         # The runner reads workflow commands from both streams; standard output may hold a document.
         for line in annotation_lines(suites):
             print(line, file=sys.stderr)

@@ -14,7 +14,7 @@ from rig.cli.options import AsJson
 from rig.cli.stdout import check_outputs
 from rig.errors import RigError, UsageError
 from rig.extras import require
-from rig.report.arrow_text import arrow_csv, arrow_table, csv_text, rows_of
+from rig.report.arrow_text import arrow_csv, arrow_table, csv_text
 from rig.report.console import output_console
 from rig.report.heatmap import heat_map
 from rig.report.list_documents import print_array, print_json
@@ -24,7 +24,7 @@ from rig.sweep.columns import columns_of, groups_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
 from rig.sweep.missing_rows import expected_rows, warn_of_missing_rows
 from rig.sweep.row import Row
-from rig.sweep.table import query, read_table, table_of
+from rig.sweep.table import query, read_table, rows_of, table_of
 
 __all__ = ["app"]
 

@@ -82,7 +82,7 @@ async def make_snapshot(
                 await session.monitor.execute("stop")
                 entries = await _queue_entries(session)
                 await save_state(session, state.fileno(), qemu, store.root)
-                await quit_saved(session, scale)
+                await quit_saved(session)
                 await session.drain()
         if memory is not None:
             await asyncio.to_thread(copy_sparse, memory, result / RAM)

@@ -191,7 +191,7 @@ async def save_branch_point(
             async with restored(spec, wiring, qemu, work, heard, start, memory=memory, scale=scale) as session:
                 stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
-                await _quit(session, store, scale)
+                await _quit(session, store)
         stream = without_jump((result / STATE).read_bytes())
         with store.writing():
             (result / STATE).write_bytes(stream)
@@ -224,12 +224,12 @@ def copy_image(source: Path, target: Path) -> None:
     target.chmod(0o644)
 
 
-async def _quit(session: Session, store: Store, scale: float) -> None:
+async def _quit(session: Session, store: Store) -> None:
     """End a saved guest's QEMU, and read what is still in the pipes.
 
     Raises RigError when console or records could not be written.
     """
-    await quit_saved(session, scale)
+    await quit_saved(session)
     await session.drain()
     if (failed := session.console.failed or session.channel.failed) is not None:
         raise disk_full(store.root) from failed

@@ -53,11 +53,11 @@ async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path)
         raise
 
 
-async def quit_saved(session: Session, scale: float) -> None:
+async def quit_saved(session: Session) -> None:
     """End the QEMU of a saved guest, and wait until it has exited.
 
-    scale: multiplies the deadline. If QEMU does not exit in time, started() kills it at the end of its block.
+    If QEMU does not exit in time, started() kills it at the end of its block.
     """
     await session.monitor.execute("quit")
     with suppress(TimeoutError):
-        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * scale)
+        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * session.scale)

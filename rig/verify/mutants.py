@@ -104,13 +104,13 @@ def judge_mutant(task: Task, facts: Facts) -> Mutant:
         return Mutant(task.title, caught=False, why=f"the check is {result.status}")
     # A check that is broken for another reason, such as a crash of its program, says nothing about its condition.
     expected_death = task.title in DEATHS and facts.values.get("broken") == DEATHS[task.title]
-    caught = result.status == "fail" or expected_death or _is_read_back_as_absent(task.check, facts)
+    caught = result.status == "fail" or expected_death or bool(_changed(task.check, facts))
     return Mutant(task.title, caught, f"{result.status}: {result.why}")
 
 
-def _is_read_back_as_absent(check: Check, facts: Facts) -> bool:
-    """Return whether the kernel reported another value for one of the facts that the check requires."""
-    return any(facts.values.get(name, str(required)) != str(required) for name, required in check.given.items())
+def _changed(check: Check, facts: Facts) -> set[str]:
+    """Return which of the facts that the check requires were read back with another value."""
+    return {name for name, required in check.given.items() if facts.values.get(name, str(required)) != str(required)}
 
 
 def find_untested(check: Check, measured: Sequence[Facts]) -> list[Mutant]:
@@ -119,12 +119,7 @@ def find_untested(check: Check, measured: Sequence[Facts]) -> list[Mutant]:
     Nothing shows that such a fact is read back from the kernel and that the check depends on it.
     measured: the facts of all mutants of the check.
     """
-    changed = {
-        name
-        for name, required in check.given.items()
-        for facts in measured
-        if facts.values.get(name, str(required)) != str(required)
-    }
+    changed = set().union(*(_changed(check, facts) for facts in measured))
     return [
         Mutant(check.name, caught=False, why=f"no mutant changes {name}") for name in check.given if name not in changed
     ]

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rig.disk import disk_full_of
 from rig.errors import RigError
@@ -95,8 +95,7 @@ class Make:
     def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
         last = None
         # On an interrupt make ends its children, and the next run resumes from Buildroot's stamp files.
-        options: dict[str, Any] = {"env": _clean(), "stderr": subprocess.STDOUT, "deadline": BUILD}
-        with started_program(self._command(*words), **options) as process:
+        with started_program(self._command(*words), env=_clean(), stderr=subprocess.STDOUT, deadline=BUILD) as process:
             assert process.stdout is not None
             for printed in process.stdout:
                 line = printed.decode(errors="replace")
