@@ -30,7 +30,7 @@ from rig.image.bounds import branch_bound
 from rig.image.continuation import Continuation, Stop
 from rig.image.payload import Payload, cached_payload, payload_key
 from rig.image.store import Store
-from rig.machine.branch_point import BranchPoint, find_branch_point, why_not_recordable
+from rig.machine.branch_point import BranchPoint, find_branch_point
 from rig.machine.identity import identity_of, key_of
 from rig.machine.snapshot import Snapshot, find_snapshot
 from rig.run.progress import Progress
@@ -97,9 +97,6 @@ class _Departing:
             elif key.digest in notes:
                 found, made = await self._make(job, guest, payload, start, key), True
             if found is None:
-                continue
-            if guest.unrecorded is None and why_not_recordable(found) is not None:
-                _add_notes(self.store, [NOT_KEPT + key.digest])
                 continue
             _add_notes(self.store, [each.digest for each in keys])
             return self._departure(job, payload, start, key, found, made=made)

@@ -25,7 +25,6 @@ from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.in_use import using_entries
-from rig.machine.branch_point import why_not_recordable
 from rig.machine.spec import Layer
 from rig.run.damage import digest_files
 from rig.run.directory import OpenRun, open_run, runs_directory
@@ -248,7 +247,7 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
 async def _prepared(
     request: Request, ready: Job, store: Store, tell: Callable[[str], None] = lambda text: None
 ) -> PreparedGuest:
-    guest = await prepare_guest(
+    return await prepare_guest(
         ready.settings,
         store=store,
         append=request.append,
@@ -258,9 +257,6 @@ async def _prepared(
         layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in ready.layers),
         tell=tell,
     )
-    if ready.departure is not None and guest.unrecorded is None:
-        return replace(guest, unrecorded=why_not_recordable(ready.departure.point))
-    return guest
 
 
 async def print_qemu(request: Request, store: Store | None = None) -> str:

@@ -18,6 +18,7 @@ from rig.image.payload import blank_payload
 from rig.image.sparse import copy_sparse
 from rig.image.store import Store
 from rig.machine.disk import disk_file
+from rig.machine.icount import counted_from_zero
 from rig.machine.identity import identity_of, key_of
 from rig.machine.qemu import Qemu
 from rig.machine.saving import guest_memory, quit_saved, save_state
@@ -85,6 +86,8 @@ async def make_snapshot(
                 await quit_saved(session)
                 await session.drain()
         if memory is not None:
+            # Otherwise the guest's memory is in the stream, and any of its bytes might look like the counter's section.
+            (result / STATE).write_bytes(counted_from_zero((result / STATE).read_bytes()))
             await asyncio.to_thread(copy_sparse, memory, result / RAM)
         if head := kernel_head(spec.kernel):
             (result / HEAD).write_bytes(head)

@@ -24,7 +24,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Store
-from rig.machine.icount import instructions_of, without_jump
+from rig.machine.icount import counted_from_zero, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored
 from rig.machine.saving import guest_memory, quit_saved, save_state
@@ -40,11 +40,10 @@ __all__ = [
     "key_of_point",
     "save_branch_point",
     "size_on_disk",
-    "why_not_recordable",
 ]
 
 KIND = "branch"
-FORMAT = 2
+FORMAT = 3
 """The version of a branch point's files. Increase it when they, or the way they are made, change."""
 STATE, HEAD, PAYLOAD = "state", "kernel.head", "payload"
 RAM = "ram" + PAGES
@@ -61,7 +60,6 @@ class BranchPoint(Snapshot):
     console, events: files with what the guest printed and reported until then.
     step: index of the first step of the plan that was not completed.
     time: of the guest's clock, seconds.
-    instructions: that the guest had executed (QEMU's icount), or None if the stream does not say.
     note: what was noted when it was saved.
     """
 
@@ -70,7 +68,6 @@ class BranchPoint(Snapshot):
     events: Path = Path()
     step: int = 0
     time: float = 0.0
-    instructions: int | None = None
     note: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -143,7 +140,6 @@ def _from_entry(entry: Entry) -> BranchPoint:
         events=entry.file(EVENTS),
         step=int(about["step"]),
         time=float(about["time"]),
-        instructions=about.get("instructions"),
         note=note if isinstance(note := about.get("note"), dict) else {},
     )
 
@@ -192,7 +188,7 @@ async def save_branch_point(
                 stop = await _stopped(session, deadline, scale)
                 await save_state(session, state.fileno(), qemu, store.root)
                 await _quit(session, store)
-        stream = without_jump((result / STATE).read_bytes())
+        stream = counted_from_zero(without_jump((result / STATE).read_bytes()))
         with store.writing():
             (result / STATE).write_bytes(stream)
             digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
@@ -201,7 +197,6 @@ async def save_branch_point(
             "what": f"at {stop['t']:.1f} s of the guest's clock",
             "step": stop["step"],
             "time": stop["t"],
-            "instructions": instructions_of(stream),
             "note": note or {},
         }
         known = {RAM: digest, **{name: digest_file(result / name) for name in (PAYLOAD, STATE)}}
@@ -268,20 +263,6 @@ async def _stopped(session: Session, deadline: float, scale: float) -> dict[str,
         for each in (said, held):
             with contextlib.suppress(asyncio.CancelledError, RigError):
                 await each
-
-
-def why_not_recordable(point: BranchPoint) -> str | None:
-    """Return why a guest that is restored from this point cannot be recorded, or None if it can.
-
-    QEMU writes the step from zero to the restored count as an int, and asserts that it is not negative
-    (replay_save_instructions() and replay_advance_current_icount(), replay/replay-internal.c). A larger step wraps.
-    """
-    if point.instructions is None or point.instructions % (1 << 32) < 1 << 31:
-        return None
-    return (
-        f"the branch point is {point.instructions:,} instructions after the boot, and QEMU cannot record a guest that"
-        " was restored at such a count: it keeps the step to it in an int"
-    )
 
 
 def size_on_disk(point: BranchPoint) -> int:

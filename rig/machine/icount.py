@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's instruction counter in a migration stream, and the jump of the guest's clock that a stop may bring.
+"""QEMU's instruction counter in a migration stream: what rig changes in it before it keeps a saved guest.
 
 The section timer/icount (softmmu/cpu-timers.c) holds two numbers of 64 bits after its version: qemu_icount_bias,
 nanoseconds of idle time that were skipped, and qemu_icount, instructions. The clock is their sum, with 2^shift ns an
@@ -12,7 +12,7 @@ import struct
 
 from rig.machine.command import WARP_SHIFT
 
-__all__ = ["instructions_of", "without_jump"]
+__all__ = ["counted_from_zero", "without_jump"]
 
 SECTION = b"timer/icount"
 NUMBERS = struct.Struct(">qq")
@@ -29,10 +29,20 @@ def _numbers_at(stream: bytes) -> int | None:
     return at if found >= 0 and at + NUMBERS.size <= len(stream) else None
 
 
-def instructions_of(stream: bytes) -> int | None:
-    """Return the instructions that the guest had executed, or None if the stream does not say."""
+def counted_from_zero(stream: bytes) -> bytes:
+    """Return the stream with a counter of zero, and the time of the instructions until then in qemu_icount_bias.
+
+    QEMU records a restored guest's count as a step from zero, in an int, and asserts that it is not negative
+    (replay_save_instructions() and replay_advance_current_icount(), replay/replay-internal.c): a guest that was saved
+    after 2^31 instructions, 17 s without idle time, could not be recorded. The guest itself cannot see the change. Its
+    clocks and its time stamp counter are read from the sum of both numbers (icount_get(), softmmu/icount.c).
+    A stream without a counter is returned as it is.
+    """
     at = _numbers_at(stream)
-    return None if at is None else int(NUMBERS.unpack_from(stream, at)[1])
+    if at is None:
+        return stream
+    bias, count = NUMBERS.unpack_from(stream, at)
+    return stream[:at] + NUMBERS.pack(bias + (count << WARP_SHIFT), 0) + stream[at + NUMBERS.size :]
 
 
 def without_jump(stream: bytes) -> bytes:

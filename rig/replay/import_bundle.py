@@ -27,7 +27,7 @@ from rig.sanitize import plain
 
 __all__ = ["Imported", "import_run"]
 
-KEPT = ("identity", "step", "time", "instructions")
+KEPT = ("identity", "step", "time")
 """What an imported part keeps of its description: a snapshot's identity, and where a branch point is."""
 
 

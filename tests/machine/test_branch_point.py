@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Branch points: their key, what they can be recorded from, and how they are kept."""
+"""Branch points: their key, and how they are kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from rig.image import manifest
 from rig.image.continuation import Continuation, Stop
 from rig.image.sparse import copy_pages, digest_pages
 from rig.image.store import Store
-from rig.machine.branch_point import BranchPoint, key_of_point, why_not_recordable
+from rig.machine.branch_point import key_of_point
 from rig.machine.snapshot import Snapshot
 
 START = Snapshot("a" * 64, Path("ram"), None, None, Path("state"), "digest", Path("boot.log"), {}, b"")
-POINT = BranchPoint("b" * 64, Path("ram"), None, None, Path("state"), "digest", Path("boot.log"), {}, b"")
 
 
 def test_key_depends_on_all_that_led_to_the_point() -> None:
@@ -31,14 +30,6 @@ def test_key_depends_on_all_that_led_to_the_point() -> None:
     }
 
     assert len(keys) == 7
-
-
-@pytest.mark.parametrize(
-    ("count", "recordable"),
-    [(0, True), ((1 << 31) - 1, True), (1 << 31, False), ((1 << 32) - 1, False), (1 << 32, True)],
-)
-def test_point_whose_step_is_negative_as_an_int_cannot_be_recorded(count: int, recordable: bool) -> None:
-    assert (why_not_recordable(replace(POINT, instructions=count)) is None) is recordable
 
 
 def test_memory_that_was_changed_on_the_disk_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
