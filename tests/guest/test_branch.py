@@ -13,7 +13,7 @@ import pytest
 from rig.image.store import Store
 from tests.guest.conftest import Rig
 
-SMALL = ("--memory", "128M", "--set", "parent=20M", "--set", "hog=20M", "--set", "every=1ms")
+SMALL = ("--memory", "128M", "--set", "parent=21M", "--set", "hog=23M", "--set", "every=1ms")
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def records(environment: dict[str, str], run: dict[str, Any], ev: str) -> list[d
 
 
 def test_sweep_that_shares_a_past_agrees_with_whole_runs(rig: Rig) -> None:
-    small = ("--set", "memory=128M", "--set", "parent=20M", "--set", "hog=20M", "--set", "every=1ms")
+    small = ("--set", "memory=128M", "--set", "parent=21M", "--set", "hog=23M", "--set", "every=1ms")
     points = ("sweep", "overcommit-oops", *small, "--over", "step=2M,4M,8M", "--json")
 
     shared, whole = json.loads(rig(*points).out), json.loads(rig(*points, "--whole").out)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.guest.conftest import Rig
 
-SMALL = ("--memory", "128M", "--set", "parent=21M", "--set", "hog=19M")
+SMALL = ("--memory", "128M", "--set", "parent=21M", "--set", "hog=23M")
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def run(rig: Rig):
 def shown(run: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
     """Return the values of the claims that are decided before the point.
 
-    Sizes at the OOM differ by some pages: from the point on the guest's clock is some milliseconds behind, and the kernel
-    returns its free pages a CPU in batches (docs/how-to/branch.md).
+    What is taken from free memory differs by some pages: the guest's clock is some milliseconds behind, and the kernel
+    returns its free pages a CPU in batches (docs/how-to/branch.md), on Linux 7.2 in larger ones.
     """
-    before = ("parent-filled", "fork-succeeded", "fork-cost-little", "hog-hogs")
+    before = ("parent-filled", "fork-succeeded", "hog-hogs")
     return {
         claim["id"]: [(value["name"], value["shown"]) for value in claim["values"]]
         for claim in run["claims"]
@@ -52,7 +52,7 @@ def test_repeat_begins_at_the_kept_past_and_shows_the_same(rig: Rig, run, enviro
     assert made["prefix"]["point"] == again["prefix"]["point"] == "hogging"
     assert not again["prefix"]["made"]
     assert again["verdict"] == whole["verdict"] == "reproduced"
-    assert len(shown(whole)) == 4
+    assert len(shown(whole)) == 3
     assert shown(again) == shown(whole)
     assert verdicts(again) == verdicts(whole)
     assert again["ooms"][0]["killed"] == whole["ooms"][0]["killed"]
@@ -67,7 +67,7 @@ def test_repeat_begins_at_the_kept_past_and_shows_the_same(rig: Rig, run, enviro
 def test_run_that_differs_later_shares_the_past_and_one_that_differs_before_the_point_does_not(rig: Rig, run) -> None:
     run("--set", "every=1ms")
     later = run("--set", "every=2ms", "--set", "step=2M")
-    earlier = run("--set", "every=1ms", "--set", "hog=18M")
+    earlier = run("--set", "every=1ms", "--set", "hog=22M")
     refused = rig("branch", later["id"], "--at", "forked", "--set", "parent=10M")
 
     assert later["prefix"]["point"] == "hogging"
