@@ -40,6 +40,7 @@ class Verified:
     unavailable: str = ""
     directory: Path | None = None
     controls: Mapping[str, Result] = field(default_factory=dict)
+    suite: str = "overcommit"
 
 
 def with_controls(checks: Sequence[Check]) -> list[Check]:
