@@ -67,11 +67,21 @@ static bool wanted(const char *line)
 	return false;
 }
 
+static int vmstat_fd = -1;
+
+/* Return one number of /proc/vmstat; 0 if this kernel does not have it. */
+int64_t vmstat_count(const char *key)
+{
+	int64_t value = 0;
+
+	if (fill(&vmstat_fd, "/proc/vmstat"))
+		field_kb(text, key, &value);
+	return value;
+}
+
 static void say_vmstat(void)
 {
-	static int fd = -1;
-
-	if (!fill(&fd, "/proc/vmstat")) {
+	if (!fill(&vmstat_fd, "/proc/vmstat")) {
 		rec_null("vmstat");
 		return;
 	}

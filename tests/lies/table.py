@@ -76,6 +76,10 @@ LIES = [
     _lie("copied how=merged", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=covered", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=file", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=parent-unmaps", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=drops", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=populates", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=rereads", "not-reproduced", "copied-what-it-shared"),
     # Settings and programs that are not what they were.
     _lie("meddled", "reproduced"),
     _lie("meddled how=sysctl", "invalid", "settings-held"),
