@@ -248,10 +248,13 @@ void take_sample(const char *label, bool pss, bool sysctls);
 enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
-enum outcome begin_check_rss(struct step *step);
 int64_t vmstat_count(const char *key);
 int64_t own_rss_kb(void);
 void say_sysctls(void);		/* into the record that is open */
+
+/* taken.c: how much memory a process has taken */
+enum outcome begin_check_rss(struct step *step);
+uint64_t taken_together(const struct program *program, const char *comm);
 
 /* copies.c: what tells a page that the kernel copied from others */
 enum { TRACEPOINTS = 2 };

@@ -70,6 +70,12 @@ LIES = [
     _lie("held how=reserved", "invalid", "holds"),
     _lie("held how=only-read", "invalid", "holds"),
     _lie("held how=borrowed", "invalid", "holds"),
+    _lie("held how=one-vm", "invalid", "holds"),
+    _lie("held how=swapped zram=64M", "reproduced"),
+    _lie("held how=same-filled zram=64M", "invalid", "holds"),
+    _lie("held how=written", "reproduced"),
+    _lie("held how=written-to-file", "reproduced"),
+    _lie("held how=sparse", "invalid", "holds"),
     # Pages that were never shared.
     _lie("copied how=honest", "reproduced"),
     _lie("copied how=zero", "not-reproduced", "copied-what-it-shared"),

@@ -43,10 +43,10 @@ class ProcessMap:
 
 @function("records", "unshared('child', 'forked') >= 0.8 * copied('child', 'writing-starts')")
 def unshared(evidence: Evidence, role: str, label: str, until: str | None = None) -> int | None:
-    """bytes of its array that were shared in the page map of that label, and are in frames of its own in its last map up
-    to the OOM, or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else. A
-    page that the other process gave up is not copied. A page that this process dropped and wrote anew is not either: as
-    many are taken off as its faults on absent pages may have brought, and as the kernel moved. A kernel without the
+    """bytes of its array that were shared in the page map of that label, and are in frames of its own in its last map
+    up to the OOM, or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else.
+    A page that the other process gave up is not copied. A page that this process dropped and wrote anew is not either:
+    as many are taken off as its faults on absent pages may have brought, and as the kernel moved. A kernel without the
     tracepoint `page_fault_user` does not count these faults, and nothing is taken off. None where there is no such map
     """
     maps = _maps_of(evidence, role, label)
