@@ -67,12 +67,16 @@ def tree_without(label: str, comm: str) -> Change:
 
 def held(comm: str, kb: int) -> Change:
     """What check_rss found."""
-    return lambda run: run.changed("check", setting(pss_anon_kb=kb, pss_shmem_kb=0, swap_pss_kb=0), comm=comm)
+    return lambda run: run.changed(
+        "check", setting(taken_kb=kb, pss_anon_kb=kb, pss_shmem_kb=0, swap_pss_kb=0), comm=comm
+    )
 
 
 def held_by_program(program: str, kb: int) -> Change:
     """What check_rss found, where two programs have processes of one comm."""
-    return lambda run: run.changed("check", setting(pss_anon_kb=kb, pss_shmem_kb=0, swap_pss_kb=0), program=program)
+    return lambda run: run.changed(
+        "check", setting(taken_kb=kb, pss_anon_kb=kb, pss_shmem_kb=0, swap_pss_kb=0), program=program
+    )
 
 
 def record(ev: str, label: str | None = None, **fields: Any) -> Change:
