@@ -136,8 +136,9 @@ def test_sweep_that_shares_a_past_agrees_with_whole_runs(rig: Rig) -> None:
         numbers, others = sizes(one), sizes(other)
         early = ("parent-filled.", "fork-cost-little.", "hog-hogs.", "nothing-killed-before.")
         assert {name: number for name, number in numbers.items() if name.startswith(early)}.items() <= others.items()
-        # The kernel keeps counters and free pages in batches; how full they are at the OOM depends on the time.
-        assert {name for name, number in numbers.items() if abs(number - others[name]) > 128 * 4096} == set()
+        # The kernel keeps counters and free pages in batches; how full they are at the OOM depends on the time. On 7.2 the
+        # batches of free pages are larger: 209 pages were seen there.
+        assert {name for name, number in numbers.items() if abs(number - others[name]) > 320 * 4096} == set()
 
 
 def sizes(row: dict[str, Any]) -> dict[str, float]:

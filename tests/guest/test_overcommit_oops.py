@@ -63,7 +63,7 @@ def test_live_and_warp_agree(rig: Rig) -> None:
 
 
 def test_other_sizes_give_the_same_story(rig: Rig) -> None:
-    called = rig("run", "overcommit-oops", "--set", "every=5s", "--set", "hog=70M", "--memory", "384M", "--json")
+    called = rig("run", "overcommit-oops", "--set", "every=5s", "--set", "hog=64M", "--memory", "384M", "--json")
 
     assert called.run()["verdict"] == "reproduced", called.out
 

@@ -60,7 +60,7 @@ def test_machine_that_had_swap_free_is_reproduced_with_swap_free(rig: Rig, tmp_p
 def test_smallest_scenario_fails_in_the_same_way_each_time(rig: Rig) -> None:
     first = rig("run", "overcommit-in-cgroup", "--set", "every=1ms", "--json").run()
 
-    done = rig("reproduce", first["id"], "--json", "--scale", "256M", "--smallest", "--repeat", "3", "--budget", "30s")
+    done = rig("reproduce", first["id"], "--json", "--scale", "256M", "--smallest", "--repeat", "3", "--budget", "2m")
 
     found = json.loads(done.out)
     assert done.status == 0

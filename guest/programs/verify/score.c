@@ -313,7 +313,7 @@ static void ksm_origin(void)
 		sleep_for(10000000);
 	set_ksm("run", "0");
 	limit_group();
-	hold("large", (ORIGINS_LIMIT - 8) * MB, 0, GROUP);
+	hold("large", (ORIGINS_LIMIT - 12) * MB, 0, GROUP);
 	tell("merged=%ld free=%ld", ksm("pages_sharing") * PAGE / KB, meminfo("MemFree"));
 	go_on();
 	wait_for_kill();
