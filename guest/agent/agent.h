@@ -232,6 +232,9 @@ struct member {
 	int threads;
 	uint64_t started, minflt, majflt, utime, stime, vsize;
 	int exit_code;		/* as wait(2) gives it; known only when the agent read the zombie's /proc entry */
+	bool told;		/* the kernel's event of its end came before its pidfd's */
+	int told_code;
+	int64_t owed;		/* ns: until then its exit record waits for that event; 0: it does not */
 	int stat_fd, status_fd, score_fd, adj_fd, children_fd, pidfd;
 };
 
@@ -241,7 +244,22 @@ void members_refresh(void);
 void member_ended(struct member *member);
 void member_forget_pid(pid_t pid, int status);
 struct member *member_of(const struct program *program, const char *comm, struct member *after);
+bool member_told(pid_t pid, int status);
+int64_t members_owed(void);
+void members_owed_due(int64_t now);
 bool read_stat(struct member *member);
+const struct program *program_of_session(pid_t sid);
+void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
+
+/* ends.c: the kernel's own word on forks and ends */
+void ends_open(void);
+int ends_fd(void);
+bool ends_readable(void);
+void ends_own(pid_t pid, const struct program *program);
+const struct program *ends_owner(pid_t pid);
+void ends_reaped(pid_t pid);
+void ends_probe(void);
+void say_ends(void);	/* into the record that is open */
 
 /* sample.c */
 void take_sample(const char *label, bool pss, bool sysctls);

@@ -218,8 +218,11 @@ void reap(void)
 			owner = spawned;
 			drain(spawned);
 		}
+		if (!owner)
+			owner = ends_owner(zombie.pid);
 		if (wait4(zombie.pid, &status, 0, &usage) < 0)
 			return;
+		ends_reaped(zombie.pid);
 		shell_ended(zombie.pid);
 		heartbeat_ended(zombie.pid);
 		member_forget_pid(zombie.pid, status);
@@ -243,6 +246,14 @@ static const struct member *not_stopped(const struct program *program, const cha
 		if ((comm || m->pid == program->pid) && m->state != 'T')
 			return m;
 	return NULL;
+}
+
+static void say_sent(const struct member *m, int sig)
+{
+	rec_begin("signal");
+	say_member(m);
+	rec_str("signal", sigabbrev_np(sig) ?: "?");
+	rec_end();
 }
 
 enum outcome begin_signal(struct step *step)
@@ -270,6 +281,8 @@ enum outcome check_signal(struct step *step)
 			continue;
 		if (kill(m->pid, sig))
 			return fail(errno, "kill of %d failed", m->pid);
+		if (sig != SIGCONT)
+			say_sent(m, sig);
 		sent++;
 	}
 	if (sent)
