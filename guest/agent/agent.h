@@ -276,7 +276,7 @@ void take_pagemaps(const char *label);
 int64_t pagemap_due(void);
 void pagemap_if_due(int64_t now);
 struct member *one_member(const struct step *step);
-enum outcome no_member(const struct step *step);
+enum outcome no_member(void);
 void say_label(const struct step *step);
 void say_member(const struct member *member);
 enum outcome begin_fds(struct step *step);
