@@ -285,6 +285,7 @@ enum outcome begin_read(struct step *step)
 	const char *asked = word(step, "path"), *mark = strstr(asked, "{pid}");
 	char path[PATH_BYTES];
 	ssize_t length;
+	bool later;
 
 	copy_name(path, sizeof(path), asked);
 	if (mark) {
@@ -295,7 +296,7 @@ enum outcome begin_read(struct step *step)
 						     : fail(EINVAL, "{pid} in a path needs program=");
 		snprintf(path, sizeof(path), "%.*s%d%s", (int)(mark - asked), asked, m->pid, mark + 5);
 	}
-	length = slurp(path, text, sizeof(text));
+	length = slurp_named(path, text, sizeof(text), &later);
 	if (length < 0)
 		return fail(errno, "read of %s failed", path);
 	rec_begin("read");
@@ -303,6 +304,8 @@ enum outcome begin_read(struct step *step)
 	rec_str("path", path);
 	rec_text("text", text, (size_t)length);
 	rec_bool("cut", length == sizeof(text) - 1);
+	if (later)
+		rec_bool("mounted_later", true);
 	rec_end();
 	return STEP_DONE;
 }

@@ -242,7 +242,7 @@ void say_end(const char *reason, int step)
 	while (members_owed() != INT64_MAX)
 		loop_once(members_owed());
 	ends_probe();
-	say_sysctls_at_end();
+	say_settings_at_end();
 	rec_begin("end");
 	rec_str("reason", reason);
 	rec_int("step", step);

@@ -80,6 +80,11 @@ LIES = [
     _lie("meddled", "reproduced"),
     _lie("meddled how=sysctl", "invalid", "settings-held"),
     _lie("meddled how=sysctl-and-back", "invalid", "settings-held"),
+    _lie("meddled how=thp", "invalid", "settings-held"),
+    _lie("meddled how=limit", "invalid", "settings-held"),
+    _lie("meddled how=limit-and-back", "invalid", "settings-held"),
+    _lie("meddled how=written-sysctl", "invalid", "settings-held"),
+    _lie("meddled how=not-taken", "invalid", "settings-held"),
     _lie("meddled how=blinds-agent", "invalid", "settings-held"),
     _lie("meddled ends=panic", "reproduced"),
     _lie("meddled how=sysctl ends=panic", "invalid", "settings-held"),
@@ -89,6 +94,7 @@ LIES = [
     _lie("meddled how=child-fails", "invalid", "programs-lived"),
     _lie("meddled how=many", "invalid", "few-kids"),
     _lie("meddled how=twins", "invalid", "twin"),
+    _lie("meddled how=looked-at-twins", "invalid", "plan-ran"),
     # Children that crash where nobody looks, or where something else seems to explain it.
     _lie("unseen", "reproduced"),
     _lie("unseen how=reaped", "invalid", "programs-lived"),
@@ -110,6 +116,8 @@ LIES = [
     _lie("covered what=smaps", "invalid", "holds"),
     _lie("covered what=memory-events", "not-reproduced", "killed-there"),
     _lie("covered what=all-of-sys", "not-reproduced", "killed-there"),
+    _lie("covered what=debugfs", "reproduced"),
+    _lie("covered what=no-debugfs", "invalid", "plan-ran"),
     # Results that are not the usual one.
     _lie("snapshot-by-fork memory=192M", "not-reproduced", "no-oom"),
     _lie("prefault vm.panic_on_oom=1", "reproduced"),

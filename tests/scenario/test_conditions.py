@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rig.scenario.settings_made import taken
 from tests.scenario.recorded import Change, Recorded, every_run, recorded
 from tests.scenario.test_catalogue import setting
 
@@ -241,6 +242,109 @@ def test_file_of_a_sysctl_that_the_plan_reads_tells_its_value() -> None:
 
     assert claim.verdict == "failed"
     assert claim.reason.endswith("in a file that the plan read")
+
+
+THP = "/sys/kernel/mm/transparent_hugepage/enabled"
+LIMIT = "/sys/fs/cgroup/small/memory.max"
+
+
+def with_file(path: str, asked: str, got: str | None, later: str | None, *, sampled: str | None = None) -> Recorded:
+    """A run that set a file of the kernel, which read so right after that, and so at the end."""
+    run = recorded("snapshot-by-fork")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "step")
+    end = next(n for n, each in enumerate(run.records) if each["ev"] == "end")
+    time = run.records[at]["t"]
+    made = {"ev": "write", "t": time, "path": path, "asked": asked, "got": got}
+    read = {"ev": "file_at_end", "t": run.records[end]["t"], "path": path, "asked": asked, "got": later}
+    run = run.with_records([*run.records[:at], made, *run.records[at:end], read, *run.records[end:]])
+    return run.changed("sample", setting(files={path: sampled}), label="forked") if sampled else run
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "got"),
+    [
+        (THP, "never", "always madvise [never]"),
+        (LIMIT, "50000001", "49999872"),
+        (LIMIT, "max", "max"),
+        ("/proc/sysrq-trigger", "f", None),
+    ],
+)
+def test_file_that_still_reads_as_it_did_is_in_force(path: str, asked: str, got: str | None) -> None:
+    assert with_file(path, asked, got, got).claim("settings-held").verdict == "held"
+
+
+def test_file_that_cannot_be_read_is_said() -> None:
+    claim = with_file("/proc/sysrq-trigger", "f", None, None).claim("settings-held")
+
+    assert claim.values[0].shown == "f (written; the file cannot be read)"
+
+
+def test_file_that_a_program_changed_was_not_in_force() -> None:
+    run = with_file(THP, "never", "always madvise [never]", "[always] madvise never")
+
+    assert run.judged().verdict == "invalid"
+    assert run.claim("settings-held").reason == (
+        f"{THP} was set to never (it read always madvise [never]), and was [always] madvise never at the end"
+    )
+
+
+def test_file_that_was_changed_and_set_back_was_not_in_force() -> None:
+    claim = with_file(LIMIT, "48M", "50331648", "50331648", sampled="max").claim("settings-held")
+
+    assert claim.verdict == "failed"
+    assert re.search(r"and was max at \d+\.\d s, in a sample", claim.reason)
+
+
+def test_write_that_did_not_take_is_said() -> None:
+    claim = with_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1000", "37", "37").claim(
+        "settings-held"
+    )
+
+    assert claim.verdict == "failed"
+    assert claim.reason.endswith("was set to 1000, and read 37 right after that")
+
+
+def test_file_that_could_be_read_and_cannot_at_the_end_makes_the_run_invalid() -> None:
+    run = with_file(LIMIT, "48M", "50331648", None)
+
+    assert run.claim("settings-held").verdict == "invalid"
+    assert run.judged().verdict == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("path", "later"), [("/proc/83/oom_score_adj", None), ("/sys/fs/cgroup/small/cgroup.procs", "7")]
+)
+def test_file_that_goes_or_changes_by_itself_is_no_fault(path: str, later: str | None) -> None:
+    assert with_file(path, "83", "83", later).claim("settings-held").verdict == "held"
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "right"),
+    [
+        ("4 4  1 7", "4\t4\t1\t7", True),
+        ("madvise", "always [madvise] never", True),
+        ("always", "always [madvise] never", False),
+        ("alwyas", "always [madvise] never", None),
+        ("48M", "50331648", True),
+        ("50000001", "49999872", True),
+        ("48M", "max", False),
+        ("max", "max", True),
+        ("-1", "9223372036854771712", True),
+        ("-1000", "-1000", True),
+        ("1000", "37", False),
+        ("3", "2", False),
+        ("+memory +pids", "cpuset cpu memory pids", True),
+        ("+memory -pids", "cpuset cpu memory pids", False),
+        ("50000", "50000 100000", True),
+        ("8:0 riops=100", "8:0 rbps=max wbps=max riops=100 wiops=max", True),
+        ("1", "Y", True),
+        ("83", "82\n83", True),
+        ("anything", "something else", None),
+        ("", "", True),
+    ],
+)
+def test_what_a_file_reads_is_compared_with_what_was_written(asked: str, got: str, right: bool | None) -> None:
+    assert taken(asked, got) is right
 
 
 def fork_refused(name: str) -> Recorded:
