@@ -260,7 +260,9 @@ int ends_fd(void);
 bool ends_readable(void);
 void ends_own(pid_t pid, const struct program *program);
 const struct program *ends_owner(pid_t pid);
-void ends_reaped(pid_t pid);
+bool ends_first_said(pid_t pid);
+bool ends_may_be_owned(pid_t pid);
+bool ends_reaped(pid_t pid);
 void ends_probe(void);
 void say_ends(void);	/* into the record that is open */
 

@@ -101,17 +101,33 @@ const struct program *ends_owner(pid_t pid)
 	return owner_of(life_of(pid));
 }
 
-/* The agent has reaped it and recorded its end itself. */
-void ends_reaped(pid_t pid)
+/* Return whether the end of this process is not recorded yet, and note that it is now. */
+bool ends_first_said(pid_t pid)
 {
 	struct life *life = life_of(pid);
+	bool first = !life || !life->said;
 
-	if (fd < 0)
-		return;
 	if (life)
 		life->said = true;
-	if (!life || !life->ended)
+	return first;
+}
+
+/* Return whether an orphan that no program is known to own may be a program's all the same. */
+bool ends_may_be_owned(pid_t pid)
+{
+	const struct life *life = life_of(pid);
+
+	return fd >= 0 && (!life || life->owner != OF_NO_PROGRAM);
+}
+
+/* The agent reaps it. Returns whether its end is not recorded yet: it may have been a zombie before it was an orphan. */
+bool ends_reaped(pid_t pid)
+{
+	const struct life *life = life_of(pid);
+
+	if (fd >= 0 && (!life || !life->ended))
 		reaped[reaped_at++ % REAPED] = pid;
+	return ends_first_said(pid);
 }
 
 static bool was_reaped(pid_t pid)
@@ -209,10 +225,8 @@ static bool ended(const struct exit_proc_event *exit)
 		return false;
 	if (member_told(pid, status))
 		return true;
-	if (!(status & 0xff7f))
+	if (!(status & 0xff7f) || !ends_first_said(pid))
 		return false;
-	if (life)
-		life->said = true;
 	say_end_of(life, pid, status);
 	return true;
 }

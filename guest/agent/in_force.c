@@ -60,11 +60,11 @@ static bool set_later(const struct set_file *file)
 
 static void each_set(bool sysctls, void (*each)(const struct set_file *file))
 {
-	for (const struct step *step = plan.steps + plan.count - 1; step >= plan.steps; step--)
-		for (int i = 0; i < step->count; i++) {
+	for (int at = plan.count - 1; at >= 0; at--)
+		for (int i = 0; i < plan.steps[at].count; i++) {
 			struct set_file file;
 
-			if (set_by(step, i, &file) && sysctls == (file.name != NULL) && !set_later(&file))
+			if (set_by(&plan.steps[at], i, &file) && sysctls == (file.name != NULL) && !set_later(&file))
 				each(&file);
 		}
 }

@@ -139,6 +139,8 @@ static void say_exit_of(struct member *m, bool known)
 	m->owed = 0;
 	if (!known)
 		m->exit_code = -1;
+	if (!ends_first_said(m->pid))
+		return;		/* a zombie that was first looked at after the kernel's event of its end */
 	rec_begin("exit");
 	rec_str("program", m->program->name);
 	rec_str("comm", m->comm);

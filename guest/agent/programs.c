@@ -200,6 +200,7 @@ void reap(void)
 		siginfo_t info = { .si_pid = 0 };
 		struct rusage usage;
 		int status;
+		bool first;
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
 			return;
@@ -222,7 +223,7 @@ void reap(void)
 			owner = ends_owner(zombie.pid);
 		if (wait4(zombie.pid, &status, 0, &usage) < 0)
 			return;
-		ends_reaped(zombie.pid);
+		first = ends_reaped(zombie.pid);
 		shell_ended(zombie.pid);
 		heartbeat_ended(zombie.pid);
 		member_forget_pid(zombie.pid, status);
@@ -230,8 +231,8 @@ void reap(void)
 			spawned->alive = false;
 			spawned->status = status;
 		}
-		if (owner)
-			say_exit(owner->name, zombie.comm, zombie.pid, status, &usage);
+		if (owner ? first : first && status && ends_may_be_owned(zombie.pid))
+			say_exit(owner ? owner->name : "", zombie.comm, zombie.pid, status, &usage);
 	}
 }
 
