@@ -29,6 +29,7 @@ from rig.image.buildroot.tree import Buildroot, check_host
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.fragments import check_distinct, read_fragment
+from rig.image.programs import BUILD
 from rig.image.store import Store
 from rig.whole_file import read_object, write_unsynced
 
@@ -183,7 +184,7 @@ def _configured(
     """Yield make over a recipe's configured output directory, and hold its lock against other rig processes."""
     check_host()
     shop = workshop(store, buildroot, recipe, primary_site)
-    with store.lock(f"buildroot-{shop.output.name}"):
+    with store.lock(f"buildroot-{shop.output.name}", BUILD):
         text = check_recipe(recipe, shop.places, jobs=jobs, buildroot=buildroot.version)
         shop.log.unlink(missing_ok=True)
         make = Make(buildroot.directory, shop.output, external_tree().resolve(), shop.log)
