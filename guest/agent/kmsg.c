@@ -108,6 +108,7 @@ void say_counted(void)
 	rec_int("oom_kill", oom_kills());
 	say_number("tainted", "/proc/sys/kernel/tainted");
 	say_number("hung_tasks", "/proc/sys/kernel/hung_task_detect_count");	/* since 6.14 */
+	say_refused_forks();
 }
 
 static void relay(int facility, const char *line)

@@ -8,7 +8,6 @@ for that and not say so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rig.run.document import Claimed, Shown
 from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.refusals import refusals, refused_by_kernel
 from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
 REFUSED = "no-fork-refused"
-REFUSAL = re.compile(
-    r"(?:^|[\s:])(?P<call>v?fork|clone3?|posix_spawn): "
-    r"(?P<errno>EAGAIN|ENOMEM|Cannot allocate memory|Resource temporarily unavailable)$"
-)
-"""A line of a program, as in "fork: ENOMEM" (guest/programs/phases.h), or by perror(3); the errnos are of fork(2)."""
 PROGRAMS = "programs-lived"
 MOST_SHOWN = 5
 
@@ -42,6 +37,9 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     settings = settings_held(evidence)
     if settings is not None:
         yield settings
+    refused = refused_by_kernel(evidence)
+    if refused is not None:
+        yield refused
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
 
@@ -76,7 +74,7 @@ def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
         return None
     refused = [
         f"{_name(record)} ({record.get('pid')}): {said}"
-        for record, said in _refusals(evidence)
+        for record, said in refusals(evidence)
         if not _may_fail(scenario, str(record.get("program")), None)
     ]
     if not refused:
@@ -89,16 +87,6 @@ def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
         values=(Shown(name="refused", value=refused, shown=", ".join(refused)),),
         reason=f"the kernel refused the fork of {refused[0]}, and the program ended",
     )
-
-
-def _refusals(evidence: Evidence) -> Iterator[tuple[Record, str]]:
-    """Yield the `exit` record of each program that failed after it had said that its fork was refused; what it said."""
-    said: dict[object, str] = {}
-    for record in evidence.records.items:
-        if record["ev"] == "line" and (found := REFUSAL.search(str(record.get("text", "")).rstrip())):
-            said[record.get("program")] = f"{found['call']}: {found['errno']}"
-        elif record["ev"] == "exit" and record.get("code") and record.get("program") in said:
-            yield record, said.pop(record.get("program"))
 
 
 def _name(record: Record) -> str:
@@ -119,7 +107,7 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
     """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
     explained_pids = {kill.pid for oom in evidence.ooms() for kill in oom.kills} | {
-        record.get("pid") for record, _ in _refusals(evidence)
+        record.get("pid") for record, _ in refusals(evidence)
     }
     expected = set(_expected(evidence))
     expected_programs = {each.partition("/")[0] for each in expected}

@@ -86,6 +86,12 @@ LIES = [
     _lie("copied how=drops", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=populates", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=rereads", "not-reproduced", "copied-what-it-shared"),
+    # Forks that were not refused, and some that were.
+    _lie("refused how=says-so", "invalid", "kernel-refused-it"),
+    _lie("refused how=says-so-as-bash", "invalid", "kernel-refused-it"),
+    _lie("refused how=says-so-as-python", "invalid", "programs-lived"),
+    _lie("refused how=sh", "not-reproduced", "no-fork-refused"),
+    _lie("refused how=python", "not-reproduced", "no-fork-refused"),
     # Settings and programs that are not what they were.
     _lie("meddled", "reproduced"),
     _lie("meddled how=sysctl", "invalid", "settings-held"),
