@@ -19,9 +19,10 @@ from rig.klog.kinds import Kind
 from rig.run.records import Record
 from rig.scenario.after_end import may_be_after_end
 from rig.scenario.evidence import Evidence
-from rig.scenario.kernel_lines import KernelLines, kernel_lines
+from rig.scenario.kernel_lines import KernelLines, kernel_lines, key_events, signature
+from rig.scenario.told_by_panic import is_told_by_panic
 
-__all__ = ["Compared", "compare_reports"]
+__all__ = ["Compared", "Doubt", "compare_reports"]
 
 TAINT_DIE = 1 << 7
 """include/linux/panic.h; include/linux/kernel.h before 5.15."""
@@ -29,17 +30,30 @@ NOT_COMPARED = frozenset((Kind.PANIC, Kind.USER_KILL, Kind.PROGRAM, Kind.REBOOT)
 """Panics have a witness of their own, and programs write the others."""
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """A report on the console, all or part of which could not be confirmed.
+
+    what: the report's place and title, and the part.
+    confirmed: what the kernel's own lines have of that report; None if nothing.
+    """
+
+    report: Event
+    what: str
+    confirmed: Event | None = None
+
+
 @dataclass
 class Compared:
     """reports: how many reports there were to compare.
 
     problems: what on the console is not the kernel's, or is hidden there.
-    unconfirmed: the reports that could not be compared.
+    doubts: the reports that could not be compared.
     """
 
     reports: int = 0
     problems: list[str] = field(default_factory=list)
-    unconfirmed: list[str] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
 
 
 def _console_reports(evidence: Evidence) -> tuple[Event, ...]:
@@ -57,14 +71,19 @@ def compare_reports(evidence: Evidence) -> Compared:
     kernels = kernel_lines(evidence)
     if kernels is None:
         return compared
-    left = list(kernels.events)
+    left, announced = list(kernels.events), list(key_events(evidence))
     whole = kernels.complete and not evidence.console_left_out
     for report in _console_reports(evidence):
         compared.reports += 1
         found, part = _find(report, left)
         if found is not None:
             left.remove(found)
-        _judge(report, found, part, whole and not may_be_after_end(evidence, report), compared)
+        header = _announced(report, announced)
+        may_be_kernels = not whole or may_be_after_end(evidence, report)
+        if found is None:
+            _judge_missing(report, header, may_be_kernels, evidence, compared)
+        elif part and not (_begins_with(report, found) and is_told_by_panic(evidence, report)):
+            _judge_part(report, found, part, may_be_kernels, compared)
     compared.problems.extend(_hidden(left, evidence, kernels))
     compared.problems.extend(_uncounted(evidence))
     return compared
@@ -83,19 +102,41 @@ def _find(report: Event, kernels: list[Event]) -> tuple[Event | None, str]:
     return next((pair for pair in compared if not pair[1]), compared[0] if compared else (None, ""))
 
 
-def _judge(report: Event, found: Event | None, part: str, whole: bool, compared: Compared) -> None:
-    what = f"line {report.line} of console.log ({report.title})"
-    if found is None and not whole:
-        compared.unconfirmed.append(what)
-    elif found is None:
-        # Whether an OOM report is the kernel's is told by the lines that announce its kills (cross_check.py).
-        if not isinstance(report, OomEvent):
-            compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
-    elif part:
-        if whole and not report.corrupted:
-            compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
-        else:
-            compared.unconfirmed.append(f"{what}, its {part}")
+def _announced(report: Event, announced: list[Event]) -> Event | None:
+    """Return the event in the lines that announce kills which is that of the report; it is taken from the list."""
+    if not isinstance(report, OomEvent):
+        return None
+    for event in announced:
+        if isinstance(event, OomEvent) and signature(event) == signature(report):
+            announced.remove(event)
+            return event
+    return None
+
+
+def _judge_missing(
+    report: Event, header: Event | None, may_be_kernels: bool, evidence: Evidence, compared: Compared
+) -> None:
+    """Judge a report that is not in the kernel's lines: it may be the kernel's where lines were not relayed."""
+    what = _name(report)
+    if is_told_by_panic(evidence, report):
+        return
+    # Whether an OOM report is the kernel's is told by the lines that announce its kills, too (cross_check.py).
+    if may_be_kernels or isinstance(report, OomEvent):
+        compared.doubts.append(Doubt(report, what, header))
+    else:
+        compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
+
+
+def _judge_part(report: Event, found: Event, part: str, may_be_kernels: bool, compared: Compared) -> None:
+    what = _name(report)
+    if may_be_kernels or report.corrupted:
+        compared.doubts.append(Doubt(report, f"{what}, its {part}", found))
+    else:
+        compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
+
+
+def _name(report: Event) -> str:
+    return f"line {report.line} of console.log ({report.title})"
 
 
 def _difference(report: Event, kernels: Event) -> str:
@@ -110,6 +151,19 @@ def _difference(report: Event, kernels: Event) -> str:
     return ""
 
 
+def _begins_with(report: Event, relayed: Event) -> bool:
+    """Return whether all that was relayed of an OOM report is in it: a panic cuts off what was not yet read."""
+    if not (isinstance(report, OomEvent) and isinstance(relayed, OomEvent)):
+        return False
+    functions, tasks = relayed.trace.functions, _tasks(relayed)
+    return (
+        report.trace.functions[: len(functions)] == functions
+        and relayed.mem_info.items() <= report.mem_info.items()
+        and relayed.totals.items() <= report.totals.items()
+        and _tasks(report)[: len(tasks)] == tasks
+    )
+
+
 def _tasks(report: OomEvent) -> tuple[Any, ...]:
     return tuple(
         (row.pid, row.name, row.total_vm, row.rss, row.pgtables_bytes, row.swapents, row.oom_score_adj)
@@ -119,6 +173,8 @@ def _tasks(report: OomEvent) -> tuple[Any, ...]:
 
 def _hidden(left: list[Event], evidence: Evidence, kernels: KernelLines) -> Iterator[str]:
     """Say which crashes the kernel reported and the console does not show. OOM kills are counted (cross_check.py)."""
+    if kernels.console_taken:
+        yield "the console was taken from the kernel, so that programs alone wrote what follows"
     if evidence.console_left_out:
         return
     start = float((evidence.ready() or {}).get("t", 0))
