@@ -19,8 +19,8 @@ from rig.klog.kinds import Kind
 from rig.run.records import Record
 from rig.scenario.after_end import may_be_after_end
 from rig.scenario.evidence import Evidence
-from rig.scenario.kernel_lines import KernelLines, kernel_lines, key_events, signature
-from rig.scenario.told_by_panic import is_told_by_panic
+from rig.scenario.kernel_lines import KernelLines, Signature, kernel_lines, key_events, signature
+from rig.scenario.told_by_panic import is_told_by_panic, panic_of
 
 __all__ = ["Compared", "Doubt", "compare_reports"]
 
@@ -71,7 +71,12 @@ def compare_reports(evidence: Evidence) -> Compared:
     kernels = kernel_lines(evidence)
     if kernels is None:
         return compared
-    left, announced = list(kernels.events), list(key_events(evidence))
+    left = list(kernels.events)
+    announced: dict[Signature, list[OomEvent]] = {}
+    for event in key_events(evidence):
+        if isinstance(event, OomEvent):
+            announced.setdefault(signature(event), []).append(event)
+    panic = panic_of(evidence)
     whole = kernels.complete and not evidence.console_left_out
     for report in _console_reports(evidence):
         compared.reports += 1
@@ -80,9 +85,10 @@ def compare_reports(evidence: Evidence) -> Compared:
             left.remove(found)
         header = _announced(report, announced)
         may_be_kernels = not whole or may_be_after_end(evidence, report)
-        if found is None:
-            _judge_missing(report, header, may_be_kernels, evidence, compared)
-        elif part and not (_begins_with(report, found) and is_told_by_panic(evidence, report)):
+        told = is_told_by_panic(panic, report)
+        if found is None and not told:
+            _judge_missing(report, header, may_be_kernels, compared)
+        elif found is not None and part and not (told and _begins_with(report, found)):
             _judge_part(report, found, part, may_be_kernels, compared)
     compared.problems.extend(_hidden(left, evidence, kernels))
     compared.problems.extend(_uncounted(evidence))
@@ -95,31 +101,26 @@ def _find(report: Event, kernels: list[Event]) -> tuple[Event | None, str]:
 
     The title of a report that lacks lines on the console says less, so that its kind alone is compared.
     """
-    alike = [
-        event for event in kernels if event.kind == report.kind and (report.corrupted or event.title == report.title)
-    ]
-    compared = [(event, _difference(report, event)) for event in alike]
-    return next((pair for pair in compared if not pair[1]), compared[0] if compared else (None, ""))
+    first: tuple[Event | None, str] = None, ""
+    for event in kernels:
+        if event.kind == report.kind and (report.corrupted or event.title == report.title):
+            part = _difference(report, event)
+            if not part:
+                return event, ""
+            if first[0] is None:
+                first = event, part
+    return first
 
 
-def _announced(report: Event, announced: list[Event]) -> Event | None:
-    """Return the event in the lines that announce kills which is that of the report; it is taken from the list."""
-    if not isinstance(report, OomEvent):
-        return None
-    for event in announced:
-        if isinstance(event, OomEvent) and signature(event) == signature(report):
-            announced.remove(event)
-            return event
-    return None
+def _announced(report: Event, announced: dict[Signature, list[OomEvent]]) -> OomEvent | None:
+    """Return the event in the lines that announce kills which is that of the report; it is taken from those left."""
+    alike = announced.get(signature(report)) if isinstance(report, OomEvent) else None
+    return alike.pop(0) if alike else None
 
 
-def _judge_missing(
-    report: Event, header: Event | None, may_be_kernels: bool, evidence: Evidence, compared: Compared
-) -> None:
+def _judge_missing(report: Event, header: Event | None, may_be_kernels: bool, compared: Compared) -> None:
     """Judge a report that is not in the kernel's lines: it may be the kernel's where lines were not relayed."""
     what = _name(report)
-    if is_told_by_panic(evidence, report):
-        return
     # Whether an OOM report is the kernel's is told by the lines that announce its kills, too (cross_check.py).
     if may_be_kernels or isinstance(report, OomEvent):
         compared.doubts.append(Doubt(report, what, header))

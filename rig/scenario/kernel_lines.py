@@ -15,10 +15,12 @@ from typing import Any
 from rig.klog import Event, OomEvent, read
 from rig.scenario.evidence import Evidence
 
-__all__ = ["KernelLines", "kernel_lines", "key_events", "signature"]
+__all__ = ["KernelLines", "Signature", "kernel_lines", "key_events", "signature"]
 
 CONSOLE_TAKEN = re.compile(rb";(?:printk: )?(?:legacy )?console \[\w+\] disabled$", re.MULTILINE)
 """unregister_console(), kernel/printk/printk.c."""
+
+Signature = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def key_events(evidence: Evidence) -> tuple[Event, ...]:
     return tuple(read([b"".join(line + b"\n" for line in lines)]).events)
 
 
-def signature(report: OomEvent) -> tuple[Any, ...]:
+def signature(report: OomEvent) -> Signature:
     """Return what the lines that announce a kill say of a report, to compare two of them."""
     invoker = (report.invoker.comm, report.invoker.pid) if report.invoker else None
     kills = tuple((kill.pid, kill.comm, kill.total_vm_kb, kill.anon_rss_kb, kill.reason) for kill in report.kills)

@@ -16,7 +16,7 @@ from rig.klog.event import Trace
 from rig.klog.kinds import Kind
 from rig.scenario.evidence import Evidence
 
-__all__ = ["is_told_by_panic"]
+__all__ = ["is_told_by_panic", "panic_of"]
 
 REASONS = {
     Kind.OOPS: ("Fatal exception",),
@@ -29,19 +29,22 @@ REASONS = {
 kernel/watchdog.c and watchdog_hld.c; kernel/rcu/tree_stall.h; check_panic_on_warn(), kernel/panic.c."""
 
 
-def is_told_by_panic(evidence: Evidence, report: Event) -> bool:
-    """Return whether the run ended in a panic whose own lines say what the report says.
+def panic_of(evidence: Evidence) -> PanicEvent | None:
+    """Return the panic in which the run ended; None where there was none, or QEMU saw none."""
+    panics = evidence.panics()
+    return panics[0] if len(panics) == 1 and evidence.panic_seen() is not False else None
+
+
+def is_told_by_panic(panic: PanicEvent | None, report: Event) -> bool:
+    """Return whether the panic's own lines say what the report says that led to it.
 
     They do not repeat Mem-Info and the task table of an OOM report.
     """
-    panics = evidence.panics()
-    if len(panics) != 1 or evidence.panic_seen() is False:
+    if panic is None or panic.caused_by != report.number:
         return False
-    panic = panics[0]
     if isinstance(report, OomEvent):
-        last = next((each for each in reversed(evidence.log.ooms) if each.line < panic.line), None)
-        return report is last and panic.by_oom and _same_request(report, panic)
-    return panic.caused_by == report.number and any(word in panic.reason for word in REASONS.get(report.kind, ()))
+        return panic.by_oom and _same_request(report, panic)
+    return any(word in panic.reason for word in REASONS.get(report.kind, ()))
 
 
 def _same_request(report: OomEvent, panic: PanicEvent) -> bool:

@@ -172,3 +172,14 @@ def test_hung_task_is_confirmed_by_the_panic_that_names_it(reason: str, told: bo
     claims = of_panic(ended.printed_too(HUNG + panic)).claims
 
     assert any(value.name == "unconfirmed" for claim in claims for value in claim.values) != told
+
+
+def test_panic_confirms_only_the_report_that_led_to_it() -> None:
+    run = recorded("fd-passing")
+    ended = relayed(run.with_records(each for each in run.records if each["ev"] != "end"))
+    panic = b"[  300.000013] Kernel panic - not syncing: hung_task: blocked tasks\n"
+
+    claims = of_panic(ended.printed_too(HUNG + HUNG + panic)).claims
+
+    unconfirmed = [value.value for claim in claims for value in claim.values if value.name == "unconfirmed"]
+    assert [len(texts) for texts in unconfirmed] == [1]
