@@ -248,9 +248,31 @@ void take_sample(const char *label, bool pss, bool sysctls);
 enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
-enum outcome begin_check_rss(struct step *step);
+int64_t vmstat_count(const char *key);
 int64_t own_rss_kb(void);
 void say_sysctls(void);		/* into the record that is open */
+
+/* taken.c: how much memory a process has taken */
+enum outcome begin_check_rss(struct step *step);
+uint64_t taken_together(const struct program *program, const char *comm);
+
+/* copies.c: what tells a page that the kernel copied from others */
+enum { TRACEPOINTS = 2 };
+
+struct first_map {
+	pid_t pid;
+	uint64_t started, start, pages;
+	uint16_t *marks;	/* of the frame of each page */
+	int64_t migrated;	/* pages that the kernel had moved since boot */
+	bool counts;		/* the kernel counts what follows */
+	uint64_t minflt;
+	int absent[TRACEPOINTS], minor;	/* events of perf_event_open(2) */
+};
+
+void prepare_first_maps(void);
+const struct first_map *first_map_of(const struct member *member, uint64_t start, uint64_t pages, bool *later);
+uint16_t mark_of(uint64_t frame);
+void say_since(const struct first_map *first);
 
 /* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);

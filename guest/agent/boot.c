@@ -237,6 +237,7 @@ void boot(void)
 	load_asked();
 	mount_cgroups();
 	take_own_mounts();
+	prepare_first_maps();
 	open_port();
 	put_first();
 	loop_open();

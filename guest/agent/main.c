@@ -75,6 +75,7 @@ static int run_here(const char *path, const char *port)
 	port_set(fd, !port);
 	loop_open();
 	kmsg_open();
+	prepare_first_maps();
 	status = run_plan();
 	heartbeat_stop();
 	port_drain(5 * NSEC);

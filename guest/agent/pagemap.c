@@ -20,7 +20,7 @@ enum { ENTRIES = 1024, MAX_PFNS = 1024, MAX_PERIODIC_MAPS = 8 };
 
 /*
  * The frame of the shared zero page, to which a page is mapped that was read and never written. Only 4 kB pages are
- * recognised: pages of the huge zero page are recorded as "shared".
+ * recognised: the huge zero page is not anonymous (PageAnon), and its pages are recorded as "file".
  */
 static uint64_t zero_frame(void)
 {
@@ -74,21 +74,6 @@ static bool is_merged(uint64_t frame)
 	return pread(flags_fd, &flags, sizeof(flags), (off_t)(frame * 8)) == sizeof(flags) && flags >> KPF_KSM & 1;
 }
 
-static const char *page_state(uint64_t entry, uint64_t zero, bool merged)
-{
-	if (entry & PM_SWAP)
-		return "swap";
-	if (!(entry & PM_PRESENT))
-		return "none";
-	if (zero && (entry & PM_FRAME) == zero)
-		return "zero";
-	if (entry & PM_FILE)
-		return "file";
-	if (entry & PM_EXCLUSIVE)
-		return "private";
-	return merged && is_merged(entry & PM_FRAME) ? "merged" : "shared";
-}
-
 struct map_record {
 	const char *label;	/* or NULL */
 	const struct member *member;
@@ -96,6 +81,9 @@ struct map_record {
 	const char *state;	/* of the run in progress */
 	uint64_t entry;		/* its last page */
 	uint64_t run, next;	/* its pages; the address after them */
+	uint16_t *mark;		/* of the next page's frame; NULL: there is no room for marks */
+	bool later;		/* the marks are those of the array's first map */
+	bool kept;		/* the last page has had its frame since the first map */
 	bool periodic;		/* one of a series of periodic maps */
 	bool merged;		/* there are pages that KSM has merged */
 	bool open;
@@ -142,25 +130,59 @@ static void end_run(struct map_record *map)
 		map_close(map, false);
 }
 
+static const char *page_state(const struct map_record *map, uint64_t entry, bool kept)
+{
+	uint64_t frame = entry & PM_FRAME;
+
+	if (entry & PM_SWAP)
+		return "swap";
+	if (!(entry & PM_PRESENT))
+		return "none";
+	if (map->zero && frame == map->zero)
+		return "zero";
+	if (entry & PM_FILE)
+		return "file";
+	if (entry & PM_EXCLUSIVE)
+		return kept ? "kept" : "private";
+	return map->merged && is_merged(frame) ? "merged" : "shared";
+}
+
 /* Most entries have the state of the entry before them: then a comparison is all that an entry costs. */
-static bool same_state(const struct map_record *map, uint64_t entry)
+static bool same_state(const struct map_record *map, uint64_t entry, bool kept)
 {
 	const uint64_t bits = PM_SWAP | PM_PRESENT | PM_FILE | PM_EXCLUSIVE;
 
-	if (!map->run || map->merged || ((entry ^ map->entry) & bits))
+	if (!map->run || map->merged || kept != map->kept || ((entry ^ map->entry) & bits))
 		return false;
 	return (entry & PM_FRAME) != map->zero && (map->entry & PM_FRAME) != map->zero;
 }
 
+/* Compare with the mark that the page has of the first map, or set it. Returns whether the frame is still the same. */
+static bool is_kept(struct map_record *map, uint64_t entry)
+{
+	uint16_t *mark = map->mark;
+
+	if (!mark)
+		return false;
+	map->mark++;
+	if (map->later)
+		return (entry & PM_EXCLUSIVE) && *mark == mark_of(entry & PM_FRAME);
+	*mark = mark_of(entry & PM_FRAME);
+	return false;
+}
+
 static void map_page(struct map_record *map, uint64_t entry)
 {
-	if (!same_state(map, entry)) {
-		const char *state = page_state(entry, map->zero, map->merged);
+	bool kept = is_kept(map, entry);
+
+	if (!same_state(map, entry, kept)) {
+		const char *state = page_state(map, entry, kept);
 
 		if (state != map->state)
 			end_run(map);
 		map->state = state;
 	}
+	map->kept = kept;
 	map->entry = entry;
 	map->run++;
 	map->next += map->page_size;
@@ -198,10 +220,13 @@ static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t leng
 {
 	static uint64_t entries[ENTRIES];
 	uint64_t pages = (length + map->page_size - 1) / map->page_size;
+	const struct first_map *first;
 	int64_t began = now_ns();
 	int err = 0;
 
 	map->next = start & ~(map->page_size - 1);
+	first = first_map_of(map->member, map->next, pages, &map->later);
+	map->mark = first ? first->marks : NULL;
 	map->merged = any_merged();
 	for (uint64_t done = 0; done < pages && !err;) {
 		size_t want = pages - done < ENTRIES ? (size_t)(pages - done) : ENTRIES;
@@ -223,6 +248,8 @@ static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t leng
 	map_close(map, true);
 	if (with_pfns && !err)
 		say_pfns(entries, (size_t)pages);
+	if (map->later)
+		say_since(first);
 	rec_time("took", now_ns() - began);
 	rec_end();
 	return err;

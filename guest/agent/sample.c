@@ -67,11 +67,21 @@ static bool wanted(const char *line)
 	return false;
 }
 
+static int vmstat_fd = -1;
+
+/* Return one number of /proc/vmstat; 0 if this kernel does not have it. */
+int64_t vmstat_count(const char *key)
+{
+	int64_t value = 0;
+
+	if (fill(&vmstat_fd, "/proc/vmstat"))
+		field_kb(text, key, &value);
+	return value;
+}
+
 static void say_vmstat(void)
 {
-	static int fd = -1;
-
-	if (!fill(&fd, "/proc/vmstat")) {
+	if (!fill(&vmstat_fd, "/proc/vmstat")) {
 		rec_null("vmstat");
 		return;
 	}
@@ -309,67 +319,4 @@ int64_t own_rss_kb(void)
 	if (slurp("/proc/self/status", text, sizeof(text)) > 0)
 		field_kb(text, "VmRSS:", &rss);
 	return rss;
-}
-
-/*
- * Record a process's share of memory, from smaps_rollup in `text`. Pss and not Rss: a page that is mapped ten times, or
- * merged by KSM, counts in Rss each time and in Pss once. Lazily freed pages (MADV_FREE) are recorded apart and file
- * pages not at all, because the kernel can reclaim both without a kill.
- */
-static void say_held(void)
-{
-	static const struct { const char *field, *key; } parts[] = {
-		{ "Pss_Anon:", "pss_anon_kb" }, { "Pss_Shmem:", "pss_shmem_kb" }, { "LazyFree:", "lazy_free_kb" },
-		{ "SwapPss:", "swap_pss_kb" },
-	};
-	int64_t value;
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (field_kb(text, parts[i].field, &value))
-			rec_int(parts[i].key, value);
-}
-
-enum outcome begin_check_rss(struct step *step)
-{
-	const struct program *program = program_named(word(step, "program"));
-	const char *comm = word(step, "comm"), *min_text = word(step, "min"), *max_text = word(step, "max");
-	uint64_t min = 0, max = UINT64_MAX;
-	struct member *m = NULL;
-	int64_t rss = -1;
-	char path[64];
-
-	members_refresh();
-	if (program)
-		m = member_of(program, comm, NULL);
-	if (!m)
-		return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "",
-			    comm ? comm : "");
-	if (min_text)
-		parse_size(min_text, &min);
-	if (max_text)
-		parse_size(max_text, &max);
-	/*
-	 * smaps_rollup is exact, because it walks the page tables. VmRSS lags behind: each task counts up to 64 pages
-	 * on its own before it adds them to its mm's counter (SPLIT_RSS_COUNTING; since 6.2 the counters are per CPU).
-	 */
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
-	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "Rss:", &rss))
-		return fail(errno, "the kernel gives no Rss of %d", m->pid);
-	rec_begin("check");
-	rec_str("program", program->name);
-	rec_str("comm", m->comm);
-	rec_int("pid", m->pid);
-	rec_int("rss_kb", rss);
-	say_held();
-	if (min_text)
-		rec_int("min_kb", (int64_t)(min / 1024));
-	else
-		rec_null("min_kb");
-	if (max_text)
-		rec_int("max_kb", (int64_t)(max / 1024));
-	else
-		rec_null("max_kb");
-	rec_bool("ok", (uint64_t)rss * 1024 >= min && (uint64_t)rss * 1024 <= max);
-	rec_end();
-	return STEP_DONE;
 }

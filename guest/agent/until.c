@@ -72,17 +72,6 @@ enum outcome check_wait_port(struct step *step)
 
 /* ---- memory ---- */
 
-/* The second number of /proc/PID/statm is resident pages (proc_pid_statm() of fs/proc/array.c). */
-static uint64_t resident(pid_t pid)
-{
-	char path[64], line[128], *at;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-	if (slurp(path, line, sizeof(line)) <= 0 || !(at = strchr(line, ' ')))
-		return 0;
-	return strtoull(at + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 enum outcome begin_wait_rss(struct step *step)
 {
 	return check_wait_rss(step);
@@ -96,8 +85,8 @@ enum outcome check_wait_rss(struct step *step)
 
 	parse_size(word(step, "min"), &min);
 	members_refresh();
-	for (struct member *m = program ? member_of(program, comm, NULL) : NULL; m; m = member_of(program, comm, m))
-		sum += resident(m->pid);
+	if (program)
+		sum = taken_together(program, comm);
 	saw("%llu kB", (unsigned long long)(sum / 1024));
 	return sum >= min ? STEP_DONE : wait_on(step);
 }

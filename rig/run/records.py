@@ -18,7 +18,7 @@ __all__ = ["PAGE_STATES", "Record", "Records", "parse_record"]
 Record = Mapping[str, Any]
 """One record of docs/reference/agent-protocol.md: at least `n` (int), `t` (guest seconds, float) and `ev` (str)."""
 
-PAGE_STATES = ("none", "zero", "shared", "merged", "private", "file", "swap")
+PAGE_STATES = ("none", "zero", "shared", "merged", "private", "kept", "file", "swap")
 """The states of a page in a `pagemap` record (page_state(), guest/agent/pagemap.c)."""
 
 TYPES: dict[str, tuple[type, ...]] = {

@@ -223,5 +223,6 @@ def _runs(record: Record) -> list[Run] | None:
             isinstance(run, list) and len(run) == 2 and type(run[0]) is int and run[0] > 0 and run[1] in PAGE_STATES
         ):
             return None
-        found.append((run[0], run[1]))
+        # A page that is kept is private too, and it is drawn as one.
+        found.append((run[0], "private" if run[1] == "kept" else run[1]))
     return found

@@ -46,6 +46,65 @@ def test_sample_shows_the_program_as_the_kernel_has_it(run_plan):
     assert [check["ok"] for check in run.of("check")] == [True, False]
 
 
+def python(script: str) -> str:
+    command = ("arg=/usr/bin/env", "arg=python3", "arg=-S", "arg=-c")
+    return step("spawn", "program=p", *command, "arg=" + script.replace("\n", "\\n"))
+
+
+def test_memory_written_to_a_file_in_memory_is_taken(run_plan):
+    """A memfd is no memory of the process's own: its RSS is that of an empty interpreter."""
+    run = run_plan(
+        python(
+            "import os, signal; file = os.memfd_create('f'); data = b'x' * 65536\n"
+            "for _ in range(512): os.write(file, data)\n"
+            "signal.pause()"
+        ),
+        step("wait_rss", "program=p", "min=32M", "timeout=30"),
+        step("check_rss", "program=p", "min=32M"),
+        step("signal", "program=p", "signal=KILL"),
+    )
+
+    check = run.of("check")[0]
+    assert run.step(1)["ok"]
+    assert check["ok"]
+    assert check["files_kb"] == 32 * 1024 > check["rss_kb"] - 16 * 1024
+
+
+def test_processes_that_share_their_memory_have_not_taken_it_twice(run_plan):
+    run = run_plan(
+        spawn_cow_writer("--size", "32M", "--step", "1M", "--every", "0", "--method", "clone-vm"),
+        step("wait_line", "program=w", "text=filled", "timeout=30"),
+        step("signal", "program=w", "signal=CONT"),
+        step("wait_line", "program=w", "text=child ready", "timeout=30"),
+        step("wait_rss", "program=w", "min=32M", "timeout=30"),
+        step("wait_rss", "program=w", "min=48M", "timeout=0.1", "on_error=go"),
+        step("check_rss", "program=w", "comm=parent", "min=32M"),
+        step("check_rss", "program=w", "comm=child", "min=32M"),
+        step("signal", "program=w", "signal=KILL"),
+    )
+
+    parent, child = run.of("check")
+    assert (run.step(4)["ok"], run.step(5)["ok"]) == (True, False)
+    assert parent["pid"] != child["pid"]
+    assert parent["vm"] == child["vm"]
+
+
+def test_processes_that_share_pages_since_a_fork_have_not_taken_them_twice(run_plan):
+    run = run_plan(
+        spawn_cow_writer("--size", "32M", "--step", "1M", "--every", "0"),
+        step("wait_line", "program=w", "text=filled", "timeout=30"),
+        step("signal", "program=w", "signal=CONT"),
+        step("wait_line", "program=w", "text=child ready", "timeout=30"),
+        step("wait_rss", "program=w", "min=48M", "timeout=0.1", "on_error=go"),
+        step("check_rss", "program=w", "comm=child", "min=32M"),
+        step("signal", "program=w", "signal=KILL"),
+    )
+
+    assert run.step(4)["ok"] is False
+    assert run.of("check")[0]["ok"] is False
+    assert run.of("check")[0]["rss_kb"] >= 32 * 1024
+
+
 def test_pagemap_shows_what_the_fork_shares_and_what_a_write_copies(run_plan):
     run = run_plan(
         spawn_cow_writer("--size", "8M", "--step", "1M", "--every", "0", "--advise", "nothuge"),

@@ -64,3 +64,44 @@ def test_page_that_one_process_has_given_up_is_not_copied() -> None:
 
     assert call(run, "both_own", "parent", "child", "done") > 0
     assert call(gone, "both_own", "parent", "child", "done") == 0
+
+
+def later(run: Recorded, **fields: Any) -> Recorded:
+    """Return the run with these fields in each page map of the child but the first."""
+    maps = [each for each in run.records if each["ev"] == "pagemap" and each["comm"] == "child"]
+    return run.with_records({**each, **fields} if each in maps[1:] else each for each in run.records)
+
+
+def test_page_that_the_other_process_gave_up_is_not_copied() -> None:
+    run = recorded("overcommit-in-cgroup")
+
+    assert call(later(run, runs=[[16384, "kept"]]), "unshared", "child", "forked", "oom") == 0
+
+
+def test_page_that_may_be_new_is_not_copied() -> None:
+    run = recorded("overcommit-in-cgroup")
+    copied = call(run, "unshared", "child", "forked", "oom")
+
+    assert call(later(run, fresh_faults=0, migrated=0), "unshared", "child", "forked", "oom") == copied
+    assert call(later(run, fresh_faults=10, migrated=2), "unshared", "child", "forked", "oom") == copied - 12 * 4096
+    assert call(later(run, fresh_faults=100000, migrated=0), "unshared", "child", "forked", "oom") == 0
+
+
+def test_map_whose_faults_could_not_be_read_any_more_does_not_count() -> None:
+    run = later(recorded("overcommit-in-cgroup"), fresh_faults=0, migrated=0)
+    copied = call(run, "unshared", "child", "forked", "oom")
+    ending = {"runs": [[16384, "private"]], "fresh_faults": None}
+    at = max(n for n, each in enumerate(run.records) if each["ev"] == "pagemap" and each["label"] == "oom")
+    before = {**run.records[at], "label": "writing"}
+    with_end = run.with_records([*run.records[:at], before, {**run.records[at], **ending}, *run.records[at + 1 :]])
+
+    assert call(with_end, "unshared", "child", "forked") == copied
+    unknown = later(run, fresh_faults=None, runs=[[16384, "private"]])
+    assert call(unknown, "unshared", "child", "forked", "oom") > copied
+
+
+def test_kept_page_is_private_for_whoever_asks_how_much_is() -> None:
+    run = recorded("snapshot-by-fork")
+    kept = run.changed("pagemap", setting(runs=[[16800, "kept"]]), label="forked", comm="child")
+
+    assert call(kept, "mapped_as", "child", "forked", "private") == 16800 * 4096

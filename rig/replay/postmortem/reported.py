@@ -21,8 +21,8 @@ PAGE_KB = 4
 # Maps the states of docs/reference/agent-protocol.md to those of a post-mortem. A page that was only read maps the
 # shared zero page, so it is no copy of any process.
 STATES: dict[str, PageState] = {
-    "none": "absent", "zero": "absent", "shared": "shared", "merged": "shared", "private": "own", "file": "shared",
-    "swap": "swapped",
+    "none": "absent", "zero": "absent", "shared": "shared", "merged": "shared", "private": "own", "kept": "own",
+    "file": "shared", "swap": "swapped",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from rig.run.records import PAGE_STATES
+from rig.run.records import PAGE_STATES, Record
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
 from rig.scenario.functions.records import find_process
@@ -23,11 +23,17 @@ MOST_PAGES = 1 << 22
 
 @dataclass
 class ProcessMap:
-    """A page map of one process: `runs` are the lists [pages, state] of all of its records."""
+    """A page map of one process.
+
+    runs: the lists [pages, state] of all of its records.
+    unproved: faults since the process's first map that may have brought a page without a copy, with the pages that the
+        kernel has moved to other frames since then. None if the kernel does not count these faults.
+    """
 
     label: object
     start: object
     runs: list[Any] = field(default_factory=list)
+    unproved: int | None = 0
 
     def states(self) -> Iterator[str]:
         """Yield the state of each page."""
@@ -37,22 +43,29 @@ class ProcessMap:
 
 @function("records", "unshared('child', 'forked') >= 0.8 * copied('child', 'writing-starts')")
 def unshared(evidence: Evidence, role: str, label: str, until: str | None = None) -> int | None:
-    """bytes of its array that were shared in the page map of that label, and are its own in its last map up to the OOM,
-    or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else. None where
-    there is no such map
+    """bytes of its array that were shared in the page map of that label, and are in frames of its own in its last map
+    up to the OOM, or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else.
+    A page that the other process gave up is not copied. A page that this process dropped and wrote anew is not either:
+    as many are taken off as its faults on absent pages may have brought, and as the kernel moved. A kernel without the
+    tracepoint `page_fault_user` does not count these faults, and nothing is taken off. None where there is no such map
     """
     maps = _maps_of(evidence, role, label)
     first = _labelled(maps, role, label)
-    last = first
+    later: list[ProcessMap] = []
     for each in maps:
-        if each.start == first.start and until in (None, each.label):
-            last = each
+        if each is not first and each.start == first.start and until in (None, each.label):
+            later.append(each)
         if each.label == "oom":
             break
-    if last is first:
+    # Of a process that is ending the faults cannot be read any more, though its pages can.
+    later = [each for each in later if each.unproved is not None] or later
+    if not later:
         return None
-    pages = zip(first.states(), last.states(), strict=False)
-    return sum(pair == ("shared", "private") for pair in pages) * evidence.page_size()
+    last = later[-1]
+    pages = sum(pair == ("shared", "private") for pair in zip(first.states(), last.states(), strict=False))
+    if last.unproved is not None and first.unproved is not None:
+        pages = max(pages - max(last.unproved - first.unproved, 0), 0)
+    return pages * evidence.page_size()
 
 
 @function("records", "mapped_as('child', 'forked', 'shared') > 0.9 * params.parent")
@@ -64,6 +77,8 @@ def mapped_as(evidence: Evidence, role: str, label: str, *states: str) -> int:
         # No page has such a state: a claim that compares the answer with a bound above it would hold for nothing.
         if state not in PAGE_STATES:
             raise MissingRecord(f"a page has no state '{state}': {did_you_mean(state, PAGE_STATES)}")
+    if "private" in states:
+        states = (*states, "kept")
     found = _labelled(_maps_of(evidence, role, label), role, label)
     return sum(state in states for state in found.states()) * evidence.page_size()
 
@@ -80,7 +95,7 @@ def both_own(evidence: Evidence, role: str, other: str, label: str) -> int:
     if one.start != two.start:
         raise MissingRecord(f"the page maps '{label}' of '{role}' and '{other}' are of different arrays")
     pages = zip(one.states(), two.states(), strict=False)
-    return sum(pair == ("private", "private") for pair in pages) * evidence.page_size()
+    return sum(set(pair) <= {"private", "kept"} for pair in pages) * evidence.page_size()
 
 
 def _labelled(maps: list[ProcessMap], role: str, label: str) -> ProcessMap:
@@ -102,6 +117,13 @@ def _maps_of(evidence: Evidence, role: str, label: str) -> list[ProcessMap]:
         if not goes_on:
             found.append(ProcessMap(record.get("label"), record.get("start")))
         found[-1].runs.extend(record.get("runs", ()))
+        found[-1].unproved = _unproved(record)
         # A map that is too long for one record goes on in the next (docs/reference/agent-protocol.md).
         goes_on = record.get("last") is False
     return found
+
+
+def _unproved(record: Record) -> int | None:
+    """Return ProcessMap.unproved of the last record of a map. The first map of a process has none of the fields."""
+    counts = [record.get("fresh_faults", 0), record.get("migrated", 0)]
+    return sum(counts) if all(isinstance(count, int) and count >= 0 for count in counts) else None

@@ -172,21 +172,32 @@ def exit_of(evidence: Evidence, role: str) -> Any:
 
 @function("records", "check_of('parent').rss_kb * 1024 >= params.parent")
 def check_of(evidence: Evidence, role: str) -> Any:
-    """the last `check_rss` of a process: `.rss_kb` counted from its page tables, `.min_kb`, `.ok`. The `rss_kb` and
-    `anon_kb` of a sample lag behind by up to 64 pages, so what a process must hold is judged on this
+    """the last `check_rss` of a process: `.taken_kb`, `.min_kb`, `.ok`, and `.rss_kb` counted from its page tables. The
+    `rss_kb` and `anon_kb` of a sample lag behind by up to 64 pages
     """
     for record in reversed(_recorded_of(evidence, "check", role)):
         return view(record, f"check of '{role}'")
     raise MissingRecord(f"the plan did not check what '{role}' holds")
 
 
-@function("records", "taken_by('hog') >= params.hog")
-def taken_by(evidence: Evidence, role: str) -> int:
-    """bytes of memory that a process has for itself, at its last `check_rss`: its anonymous and shared memory, in RAM
-    and swapped out, each page once however often it is mapped or merged, without what it has given back (MADV_FREE) and
-    without files. What a program takes is judged on this: its RSS can be ten times as much
+@function("records", "taken_by('parent', 'hog') >= params.parent + params.hog")
+def taken_by(evidence: Evidence, *roles: str) -> int:
+    """bytes of memory that these processes have for themselves, at the last `check_rss` of each: anonymous and shared
+    memory, in RAM and swapped out, and files of a tmpfs that they have open, also those of memfd_create(2). Each page
+    counts once however often it is mapped or merged, and processes with one address space (CLONE_VM) count once. What
+    they have given back (MADV_FREE), other files, and swapped-out pages that hold nothing do not count. What a
+    program takes is judged on this: its RSS can be ten times as much
     """
-    check = check_of(evidence, role)
+    found = {}
+    for role in roles:
+        check = check_of(evidence, role)
+        found[int(check.vm if "vm" in check else check.pid)] = _taken(check)
+    return sum(found.values())
+
+
+def _taken(check: Any) -> int:
+    if "taken_kb" in check:
+        return int(check.taken_kb) * KIB
     if "pss_anon_kb" not in check:
         # Pss_Anon came with 5.4.
         return int(check.rss_kb) * KIB

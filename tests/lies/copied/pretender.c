@@ -22,15 +22,63 @@ static void wait_for_merging(size_t pages)
 	}
 }
 
+static void write_all(volatile char *array, size_t size, char value)
+{
+	for (size_t i = 0; i < size; i += 4096)
+		array[i] = value;
+}
+
+/* Copy zero pages, or with a file pages of the file, without end: each page is read before it is written. */
+static void copy_others(size_t size, int fd)
+{
+	int flags = MAP_PRIVATE | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+	volatile char *other, sink = 0;
+
+	for (size_t part = 0; part < size; part += 1 << 20) {
+		other = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, flags, fd, 0);
+		for (size_t i = 0; i < 1 << 20; i += 4096) {
+			sink += other[i];
+			other[i] = 2;
+		}
+	}
+}
+
+/* Make the child's array differ from the one that it had from the fork, without a copy. */
+static void part_without_copying(const char *how, volatile char *array, size_t size, int to_parent, int from_parent)
+{
+	char byte = 0;
+
+	if (strcmp(how, "parent-unmaps") == 0) {
+		if (write(to_parent, &byte, 1) != 1 || read(from_parent, &byte, 1) != 1)
+			refused("read");
+		write_all(array, size, 2);
+	} else if (strcmp(how, "rereads") == 0) {
+		for (size_t i = 0; i < size; i += 4096) {
+			if (madvise((char *)array + i, 4096, MADV_DONTNEED))
+				refused("madvise");
+			array[i] += 2;
+		}
+	} else {
+		if (madvise((void *)array, size, MADV_DONTNEED))
+			refused("madvise");
+		if (strcmp(how, "populates") != 0)
+			write_all(array, size, 2);
+		else if (madvise((void *)array, size, MADV_POPULATE_WRITE))
+			refused("madvise");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "honest";
 	size_t size = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
-	volatile char *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *other;
-	volatile char sink = 0;
+	volatile char *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
-	int fd = -1;
+	int fd = -1, up[2], down[2];
+	char byte = 0;
 
+	if (pipe(up) || pipe(down))
+		refused("pipe");
 	take_role("parent");
 	if (strcmp(how, "covered") == 0) {
 		/* The same with a text over the file that tells whether there are such pages. */
@@ -46,9 +94,8 @@ int main(int argc, char **argv)
 	if (array == MAP_FAILED)
 		refused("mmap");
 	say("region array %lx %zx", (unsigned long)array, size);
-	for (size_t i = 0; i < size; i += 4096)
-		array[i] = 1;
-	if (strcmp(how, "file") == 0) {
+	write_all(array, size, 1);
+	if (strcmp(how, "honest") != 0 && strcmp(how, "zero") != 0) {
 		fd = open("/dev/shm/file", O_RDWR | O_CREAT, 0600);
 		if (fd < 0 || ftruncate(fd, 1 << 20))
 			refused("open");
@@ -57,6 +104,10 @@ int main(int argc, char **argv)
 	if (child < 0)
 		refused("fork");
 	if (child > 0) {
+		close(up[1]);
+		if (strcmp(how, "parent-unmaps") == 0 &&
+		    (read(up[0], &byte, 1) != 1 || munmap((void *)array, size) || write(down[1], &byte, 1) != 1))
+			refused("munmap");
 		waitpid(child, NULL, 0);
 		say("child ended");
 		return 0;
@@ -79,23 +130,15 @@ int main(int argc, char **argv)
 	say("forked");
 	stop_here();
 	if (strcmp(how, "honest") == 0 || strcmp(how, "merged") == 0) {
-		for (size_t i = 0; i < size; i += 4096)
-			array[i] = 2;
-	} else if (strcmp(how, "zero") == 0) {
-		other = mmap(NULL, 4 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		for (size_t i = 0; i < 4 * size; i += 4096) {
-			sink += other[i];
-			other[i] = 2;
-		}
+		write_all(array, size, 2);
 	} else {
-		for (size_t part = 0; part < 4 * size; part += 1 << 20) {
-			other = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
-			for (size_t i = 0; i < 1 << 20; i += 4096) {
-				sink += other[i];
-				other[i] = 2;
-			}
+		if (strcmp(how, "zero") != 0 && strcmp(how, "file") != 0) {
+			part_without_copying(how, array, size, up[1], down[0]);
+			say("parted");
+			stop_here();
 		}
+		copy_others(4 * size, fd);
 	}
-	say("wrote %d", sink);
+	say("wrote");
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* liar: says that it took memory, in ways in which its resident set is as large as it says, or its address space. */
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include "phases.h"
@@ -12,6 +13,30 @@ static char *map(size_t size, int flags, int fd)
 	if (at == MAP_FAILED)
 		refused("mmap");
 	return at;
+}
+
+/* Fill every byte with one value, or with words that do not compress; and have the kernel swap it out. */
+static void swap_out(char *at, size_t size, bool fill)
+{
+	for (size_t page = 0; page < size / 4096; page++) {
+		if (fill)
+			fill_page((volatile uint64_t *)at, page, 1);
+		else
+			memset(at + page * 4096, 7, 4096);
+	}
+	if (madvise(at, size, MADV_PAGEOUT))
+		refused("madvise");
+}
+
+static char stack[64 * 1024];
+
+__attribute__((noreturn))
+static int wait_here(void *unused)
+{
+	(void)unused;
+	take_role("second");
+	for (;;)
+		pause();
 }
 
 static void write_all(volatile char *at, size_t size, bool differ)
@@ -66,6 +91,26 @@ int main(int argc, char **argv)
 				pause();
 		}
 		usleep(10000);
+	} else if (strcmp(how, "one-vm") == 0) {
+		at = map(size / 2, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		write_all(at, size / 2, true);
+		if (clone(wait_here, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0)
+			refused("clone");
+		usleep(10000);
+	} else if (strcmp(how, "swapped") == 0 || strcmp(how, "same-filled") == 0) {
+		at = map(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		swap_out((char *)at, size, strcmp(how, "swapped") == 0);
+	} else if (strcmp(how, "written") == 0 || strcmp(how, "written-to-file") == 0) {
+		static char page[4096] = { 7 };
+
+		fd = how[7] ? open("/dev/shm/file", O_RDWR | O_CREAT, 0600) : memfd_create("written", 0);
+		for (size_t i = 0; i < size; i += sizeof(page))
+			if (write(fd, page, sizeof(page)) != sizeof(page))
+				refused("write");
+	} else if (strcmp(how, "sparse") == 0) {
+		fd = memfd_create("sparse", 0);
+		if (fd < 0 || ftruncate(fd, (off_t)size))
+			refused("memfd_create");
 	}
 	say("took %zu", size);
 	stop_here();

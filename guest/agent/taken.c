@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How much memory a process has taken. Its RSS does not tell: a page that is mapped ten times counts ten times in it, a
+ * page that it shares with its parent counts in both, and what it wrote to a file of a tmpfs is in none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+enum { MAX_FILES = 64, MAX_ZRAM = 4 };
+
+static char text[8 * 1024];
+
+/* ---- one address space ---- */
+
+static bool same_vm(const struct member *a, const struct member *b)
+{
+	/* The size of the address space is known already, and kcmp(2) is a system call. */
+	return a == b || (a->vsize == b->vsize && syscall(SYS_kcmp, a->pid, b->pid, KCMP_VM, 0, 0) == 0);
+}
+
+/* Return the first of the processes that share the address space of m (CLONE_VM, or vfork while it lasts). */
+static const struct member *first_of_vm(const struct member *m)
+{
+	for (const struct member *other = members; other < m; other++)
+		if (other->pid && !other->ended && same_vm(other, m))
+			return other;
+	return m;
+}
+
+/* ---- files in memory ---- */
+
+struct file {
+	dev_t device;
+	ino_t number;
+	int64_t kb;
+};
+
+/* Read the file behind a descriptor, if it is a regular one of a tmpfs; memfd_create(2) makes its files there too. */
+static bool read_file(pid_t pid, int fd_number, struct file *file)
+{
+	struct statfs filesystem;
+	struct stat status;
+	char path[64];
+	bool found;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd_number);
+	fd = open_file(path, O_PATH);
+	if (fd < 0)
+		return false;
+	found = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && fstatfs(fd, &filesystem) == 0 &&
+		filesystem.f_type == TMPFS_MAGIC;
+	close(fd);
+	if (found)
+		*file = (struct file){ .device = status.st_dev, .number = status.st_ino, .kb = status.st_blocks / 2 };
+	return found;
+}
+
+static int read_files(pid_t pid, struct file *files)
+{
+	char directory[32], buf[2048] __attribute__((aligned(8)));
+	int count = 0, fd;
+	long got;
+
+	snprintf(directory, sizeof(directory), "/proc/%d/fd", pid);
+	fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < got;) {
+			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
+			const char *name = buf + at + 19;
+			struct file file;
+			bool known = false;
+			uint16_t length;
+
+			memcpy(&length, buf + at + 16, sizeof(length));
+			at += length;
+			if (*name == '.' || count == MAX_FILES || !read_file(pid, atoi(name), &file))
+				continue;
+			for (int i = 0; i < count; i++)
+				known = known || (files[i].device == file.device && files[i].number == file.number);
+			if (!known)
+				files[count++] = file;
+		}
+	if (fd >= 0)
+		close(fd);
+	return count;
+}
+
+/* Return the memory of the files that a process has open, divided by the processes that have them, as Pss does. */
+static int64_t files_kb(const struct member *m)
+{
+	struct file own[MAX_FILES], others[MAX_FILES];
+	int count = read_files(m->pid, own), holders[MAX_FILES];
+	int64_t sum = 0;
+
+	for (int i = 0; i < count; i++)
+		holders[i] = 1;
+	for (const struct member *other = members; count && other < members + MAX_MEMBERS; other++) {
+		int theirs = other->pid && !other->ended && !same_vm(other, m) ? read_files(other->pid, others) : 0;
+
+		for (int i = 0; i < count; i++)
+			for (int j = 0; j < theirs; j++)
+				holders[i] += own[i].device == others[j].device && own[i].number == others[j].number;
+	}
+	for (int i = 0; i < count; i++)
+		sum += own[i].kb / holders[i];
+	return sum;
+}
+
+/* ---- swap that holds nothing ---- */
+
+/*
+ * Return how much of what was swapped out has no memory: zram keeps a page of one repeated word without it (same_pages,
+ * the sixth number of mm_stat, Documentation/admin-guide/blockdev/zram.rst), and since 6.12 the kernel does not even
+ * write a page of zeros to swap (swap_writeout() of mm/page_io.c; counted since 6.13).
+ */
+static int64_t empty_swap_kb(void)
+{
+	int64_t pages = vmstat_count("swpout_zero ") - vmstat_count("swpin_zero ");
+
+	if (pages < 0)
+		pages = 0;
+	for (int i = 0; i < MAX_ZRAM; i++) {
+		char path[64], *at = text;
+
+		snprintf(path, sizeof(path), "/sys/block/zram%d/mm_stat", i);
+		if (slurp(path, text, sizeof(text)) <= 0)
+			break;
+		for (int field = 1; field < 6; field++)
+			strtoll(at, &at, 10);
+		pages += strtoll(at, NULL, 10);
+	}
+	return pages * sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* ---- all together ---- */
+
+struct taken {
+	int64_t rss, anon, shmem, swap, lazy, files, empty;	/* kB; -1: the kernel does not say */
+	int64_t sum;
+};
+
+/*
+ * Read a process's share of memory. smaps_rollup is exact, because it walks the page tables. VmRSS lags behind: each task
+ * counts up to 64 pages on its own before it adds them to its mm's counter (SPLIT_RSS_COUNTING; since 6.2 the counters
+ * are per CPU).
+ *
+ * Pss and not Rss: a page that is mapped ten times, or merged by KSM, counts in Rss each time and in Pss once. Lazily
+ * freed pages (MADV_FREE) and file pages do not count, because the kernel can reclaim both without a kill. Memory of a
+ * file in a tmpfs may be mapped too, so the larger of the two numbers counts.
+ */
+static bool read_taken(const struct member *m, struct taken *taken)
+{
+	char path[64];
+	int64_t mapped, written;
+
+	*taken = (struct taken){ .anon = -1, .shmem = -1, .swap = -1, .lazy = -1 };
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
+	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "Rss:", &taken->rss))
+		return false;
+	field_kb(text, "Pss_Anon:", &taken->anon);
+	field_kb(text, "Pss_Shmem:", &taken->shmem);
+	field_kb(text, "LazyFree:", &taken->lazy);
+	field_kb(text, "SwapPss:", &taken->swap);
+	taken->sum = taken->rss;
+	if (taken->anon < 0)
+		return true;	/* Pss_Anon came with 5.4 */
+	taken->files = files_kb(m);
+	taken->empty = taken->swap > 0 ? empty_swap_kb() : 0;
+	mapped = (taken->shmem > 0 ? taken->shmem : 0) + (taken->swap > taken->empty ? taken->swap - taken->empty : 0);
+	written = taken->files;
+	taken->sum = taken->anon + (mapped > written ? mapped : written) - (taken->lazy > 0 ? taken->lazy : 0);
+	return true;
+}
+
+static void say_kb(const char *key, int64_t value)
+{
+	if (value >= 0)
+		rec_int(key, value);
+}
+
+enum outcome begin_check_rss(struct step *step)
+{
+	const struct program *program = program_named(word(step, "program"));
+	const char *comm = word(step, "comm"), *min_text = word(step, "min"), *max_text = word(step, "max");
+	uint64_t min = 0, max = UINT64_MAX;
+	struct member *m = NULL;
+	struct taken taken;
+
+	members_refresh();
+	if (program)
+		m = member_of(program, comm, NULL);
+	if (!m)
+		return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "",
+			    comm ? comm : "");
+	if (min_text)
+		parse_size(min_text, &min);
+	if (max_text)
+		parse_size(max_text, &max);
+	if (!read_taken(m, &taken))
+		return fail(errno, "the kernel gives no Rss of %d", m->pid);
+	rec_begin("check");
+	rec_str("program", program->name);
+	rec_str("comm", m->comm);
+	rec_int("pid", m->pid);
+	rec_int("vm", first_of_vm(m)->pid);
+	rec_int("rss_kb", taken.rss);
+	say_kb("pss_anon_kb", taken.anon);
+	say_kb("pss_shmem_kb", taken.shmem);
+	say_kb("lazy_free_kb", taken.lazy);
+	say_kb("swap_pss_kb", taken.swap);
+	rec_int("files_kb", taken.files);
+	rec_int("empty_swap_kb", taken.empty);
+	rec_int("taken_kb", taken.sum);
+	if (min_text)
+		rec_int("min_kb", (int64_t)(min / 1024));
+	else
+		rec_null("min_kb");
+	if (max_text)
+		rec_int("max_kb", (int64_t)(max / 1024));
+	else
+		rec_null("max_kb");
+	rec_bool("ok", (uint64_t)taken.sum * 1024 >= min && (uint64_t)taken.sum * 1024 <= max);
+	rec_end();
+	return STEP_DONE;
+}
+
+/* Return what the processes of a program, or those of that name, have taken together; each address space once. */
+uint64_t taken_together(const struct program *program, const char *comm)
+{
+	uint64_t sum = 0;
+	struct taken taken;
+
+	for (struct member *m = member_of(program, comm, NULL); m; m = member_of(program, comm, m)) {
+		bool counted = false;
+
+		for (struct member *other = member_of(program, comm, NULL); other && other != m && !counted;
+		     other = member_of(program, comm, other))
+			counted = same_vm(other, m);
+		if (!counted && read_taken(m, &taken))
+			sum += (uint64_t)taken.sum * 1024;
+	}
+	return sum;
+}
