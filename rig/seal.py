@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-__all__ = ["seal", "seal_is_broken"]
+__all__ = ["is_sealed", "seal", "seal_is_broken"]
 
 # The last key of the object. Texts of earlier versions do not have it.
 _SEAL = re.compile(rb',\s{0,16}"seal":\s?"([0-9a-f]{64})"\s{0,16}\}\s{0,16}\Z')
@@ -29,6 +29,14 @@ def seal(text: str) -> str:
 
 def seal_is_broken(text: bytes) -> bool:
     """Return whether a sealed text is not what its seal says. False for a text without a seal."""
-    start = max(0, len(text) - _LONGEST)
-    found = _SEAL.search(text, start)
+    found = _find(text)
     return found is not None and sha256(text[: found.start()]).hexdigest().encode() != found[1]
+
+
+def is_sealed(text: bytes) -> bool:
+    """Return whether a text has a seal, which may be broken."""
+    return _find(text) is not None
+
+
+def _find(text: bytes) -> re.Match[bytes] | None:
+    return _SEAL.search(text, max(0, len(text) - _LONGEST))

@@ -11,7 +11,7 @@ from rig.branch.origin import Root, Source, read_source
 from rig.branch.point import Point, find_point
 from rig.errors import RigError
 from rig.image.store import Store
-from rig.run.directory import read_run, use_run
+from rig.run.directory import read_held_run
 from rig.run.run_id import is_run_id
 from rig.scenario.plan import parse_step
 from rig.telemetry.records import read_records
@@ -24,8 +24,7 @@ def read_past(directory: Path, store: Store) -> Source:
 
     Raises UsageError for a run that cannot be branched, RigError when its scenario or its parent is gone.
     """
-    use_run(directory)
-    run = read_run(directory)
+    run = read_held_run(directory)
     if run.branch is None:
         return read_source(directory, store)
     # The parent comes from run.json, which may be imported: it names a run, and no path.

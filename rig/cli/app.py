@@ -188,7 +188,7 @@ def _run_or_report_error(arguments: list[str]) -> int:
             return EXIT_READER_GONE
         raise
     except RigError as error:
-        if was_interrupted():
+        if was_interrupted(error):
             return interrupted_status()
         if with_traceback:
             traceback.print_exc()
@@ -223,6 +223,8 @@ def _report_lost(lost: OutputLost) -> int:
 
 
 def _report_a_bug(error: Exception, with_traceback: bool) -> int:
+    if was_interrupted(error):
+        return interrupted_status()
     if with_traceback:
         traceback.print_exc()
     say(f"rig: a bug in rig: {type(error).__name__}: {error}")

@@ -14,7 +14,7 @@ from rig.replay.export_bundle import export_run
 from rig.replay.import_bundle import import_run
 from rig.report.console import output_console
 from rig.run.damage import warn_of_damage
-from rig.run.directory import read_run, resolve_run
+from rig.run.directory import read_held_run, resolve_run
 from rig.sanitize import plain
 from rig.units import format_megabytes
 
@@ -28,7 +28,7 @@ def export(
 ) -> None:
     """Write a run with its kernel, image and snapshot into one archive, each with its hash."""
     directory = resolve_run(run)
-    found = read_run(directory)
+    found = read_held_run(directory)
     warn_of_damage(found, directory)
     with Waiting(output_console()) as waiting:
         size = export_run(Store(), found, directory, file, packed=waiting.at)

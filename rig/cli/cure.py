@@ -96,7 +96,7 @@ def _patient(
     """Return what is to be cured: a scenario, the scenario of a run, or the one that a log's report makes."""
     from rig.branch.kept_scenario import kept_scenario
     from rig.cure.trial import Patient
-    from rig.run.directory import read_run, resolve_run
+    from rig.run.directory import read_held_run, resolve_run
     from rig.scenario.load import list_scenarios, load_scenario
 
     path = Path(source)
@@ -106,7 +106,7 @@ def _patient(
         return _of_log(source, sets, event, timeout_scale, progress)
     try:
         directory = resolve_run(source)
-        run = read_run(directory)
+        run = read_held_run(directory)
     except UsageError as error:
         raise UsageError(
             "there is no such run, scenario or file",

@@ -18,7 +18,7 @@ from rig.replay.replayable import replayable
 from rig.replay.stop_point import default_stop_point, parse_stop_point
 from rig.replay.stopped import symbols_of
 from rig.report.live import progress_for
-from rig.run.directory import read_run, resolve_run
+from rig.run.directory import read_held_run, resolve_run
 
 app = typer.Typer()
 
@@ -40,7 +40,7 @@ def debug(
     Commands that rig adds to gdb: rig-tasks, rig-oom, rig-cow ADDR [PID].
     """
     directory = resolve_run(run)
-    found = read_run(directory)
+    found = read_held_run(directory)
     point = parse_stop_point(at) if at is not None else default_stop_point(found)
     if not gdb_server:
         tool("gdb")

@@ -88,9 +88,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def was_interrupted() -> bool:
-    """Return whether rig has received a signal to end."""
-    return bool(_received)
+def was_interrupted(error: BaseException) -> bool:
+    """Return whether rig has received a signal to end, and the error may come of it.
+
+    Python 3.11 raises RuntimeError in place of what __set_name__() raised (type_new_set_names(), Objects/typeobject.c).
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None or bool(_received)
 
 
 def interrupted_status() -> int:

@@ -21,7 +21,7 @@ from rig.replay.stopped import NoSymbols, symbols_of
 from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.postmortem import print_post_mortem
-from rig.run.directory import read_run, resolve_run
+from rig.run.directory import read_held_run, resolve_run
 from rig.sanitize import for_json
 
 app = typer.Typer()
@@ -47,7 +47,7 @@ def post_mortem(
     debug symbols, it shows what the guest itself reported, and says so.
     """
     directory = resolve_run(run)
-    found = read_run(directory)
+    found = read_held_run(directory)
     point = parse_stop_point(at) if at is not None else default_stop_point(found)
     store, symbols, why = Store(), None, ""
     dumped = found.recording.path is None and found.panic_dump is not None and point.kind == "panic"

@@ -19,7 +19,7 @@ from rig.report.console import output_console
 from rig.report.live import progress_for
 from rig.report.replay import print_replayed
 from rig.run.damage import warn_of_damage
-from rig.run.directory import read_run, resolve_run
+from rig.run.directory import read_held_run, resolve_run
 from rig.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def replay(
     Exit status: 0 identical, 1 it differs, 3 it cannot be replayed.
     """
     directory = resolve_run(run)
-    found = read_run(directory)
+    found = read_held_run(directory)
     warn_of_damage(found, directory)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

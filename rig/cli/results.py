@@ -22,6 +22,7 @@ from rig.report.sweep_table import points_tables
 from rig.scenario.load import load_scenario
 from rig.sweep.columns import columns_of, groups_of
 from rig.sweep.directory import SweepDirectory, find_sweep, list_sweeps
+from rig.sweep.journal import read_rows
 from rig.sweep.missing_rows import expected_rows, warn_of_missing_rows
 from rig.sweep.row import Row
 from rig.sweep.table import query, read_table, rows_of, table_of
@@ -110,7 +111,7 @@ def _list_sweeps(*, as_json: bool) -> None:
 
 def _runs(sweep: SweepDirectory) -> str:
     """Return how many runs a sweep has, and of how many; of a search that cannot be read the first alone."""
-    rows = len(sweep.rows())
+    rows = len(read_rows(sweep.journal))
     try:
         expected = expected_rows(sweep)
     except RigError:
@@ -127,7 +128,7 @@ def _entry(path: Path, found: SweepDirectory | RigError) -> dict[str, Any]:
         "path": str(found.path),
         "scenario": found.plan.scenario,
         "axes": {axis.name: list(axis.values) for axis in found.plan.axes},
-        "runs": len(found.rows()),
+        "runs": len(read_rows(found.journal)),
     }
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""`rig verify overcommit`: the kernel's overcommit and OOM rules, checked in guests."""
+"""`rig verify`: the kernel's overcommit and OOM rules, checked in guests, and what a first write costs on the host."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import typer
@@ -22,11 +23,14 @@ from rig.report.verify_table import checks_table, kernels_table, markdown_table,
 from rig.scenario.suggestion import did_you_mean
 from rig.verify.check import Check
 from rig.verify.checks import catalogue
+from rig.verify.cost import COST_CHECKS, verify_cost
+from rig.verify.cost import PROGRAM as COST_PROGRAM
 from rig.verify.host import judge_output, verify_host
 from rig.verify.kernels import Verified, as_json, verify_kernels
 from rig.verify.measure import PROGRAM
 
 app = typer.Typer()
+SUITES: dict[str, Mapping[str, Check]] = {"overcommit": catalogue(), "cost": COST_CHECKS}
 
 
 @app.callback()
@@ -36,7 +40,7 @@ def _group() -> None:
 
 @app.command()
 def verify(
-    suite: str = typer.Argument("overcommit", help="overcommit"),
+    suite: str = typer.Argument("overcommit", help="overcommit, or cost, with --host"),
     kernel: list[str] = typer.Option(
         [], help="debian:SUITE, source:SUITE, tree:DIR or a path; once for each kernel to compare."
     ),
@@ -66,6 +70,9 @@ def verify(
 ) -> None:
     """Check on kernels the rules of overcommit and of the OOM killer that documentation and code state.
 
+    `rig verify cost --host` measures in cycles of this machine's CPU what a first write after fork costs. It runs the
+    static program of the scenario cow-cost without a guest, because a guest without KVM has no CPU's cycles.
+
     Exit status: 0 all pass or do not apply, 1 a check fails, 3 a check could not be measured or nothing was verified,
     64 usage error.
     """
@@ -73,11 +80,18 @@ def verify(
         ("--list", list_), ("--junit", junit), ("--ktap", ktap), ("--kcidb", kcidb),
         ("--json", json_), ("--markdown", markdown), ("-q", quiet),
     )  # fmt: skip
-    if suite != "overcommit":
-        raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy="rig verify overcommit")
+    known = SUITES.get(suite)
+    if known is None:
+        raise UsageError(f"there is no suite '{suite}'", where="rig verify", remedy=did_you_mean(suite, SUITES))
     check_origin(origin)
     _refuse_conflicts(host=host, harmful=harmful, program=program, judge=judge, kernel=kernel)
-    checks = _chosen(check)
+    if suite == "cost" and not list_ and (harmful or not host):
+        raise UsageError(
+            "this suite runs on the host alone, and harms nothing",
+            where="rig verify cost",
+            remedy="rig verify cost --host, or rig run cow-cost in a guest",
+        )
+    checks = _chosen(check, known)
     console = output_console()
     if list_:
         console.print(checks_table(checks))
@@ -85,7 +99,9 @@ def verify(
     if program is not None:
         _write_program(program)
         return
-    if host or judge is not None:
+    if suite == "cost":
+        verified = [verify_cost(build_guest_code(Store()).programs[COST_PROGRAM], checks)]
+    elif host or judge is not None:
         verified = [_without_guest(checks, harmful=harmful, judge=judge)]
     else:
         verified = asyncio.run(verify_kernels([*kernel] or [None], checks, jobs=jobs, timeout_scale=timeout_scale))
@@ -104,8 +120,7 @@ def verify(
     raise typer.Exit(_status(verified))
 
 
-def _chosen(names: list[str]) -> list[Check]:
-    known = catalogue()
+def _chosen(names: list[str], known: Mapping[str, Check]) -> list[Check]:
     for name in names:
         if name not in known:
             raise UsageError(f"there is no check '{name}'", where="--check", remedy=did_you_mean(name, known))

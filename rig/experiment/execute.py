@@ -26,6 +26,7 @@ from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
+from rig.image.programs import STEP
 from rig.image.store import Store
 from rig.machine.boot import make_snapshot
 from rig.machine.branch_point import copy_image
@@ -55,7 +56,7 @@ async def ensure_snapshot(
     key = key_of(identity)
     found = find_snapshot(store, key)
     if found is None:
-        async with store.lock_async(f"snapshot-{key[:16]}"):
+        async with store.lock_async(f"snapshot-{key[:16]}", STEP):
             # Another rig may have made it while this one waited for the lock.
             found = find_snapshot(store, key)
             if found is None:

@@ -37,7 +37,7 @@ def branch_bound() -> int:
 
 
 def builds_bound() -> int:
-    """Return the number of bytes that kernels' build directories may take: RIG_BUILD_SIZE, or the default.
+    """Return the bytes that kernels' build directories may take, and Buildroot's: RIG_BUILD_SIZE, or the default.
 
     Raises RigError where RIG_BUILD_SIZE is not a size.
     """

@@ -22,7 +22,7 @@ from rig.disk import disk_full, is_full
 from rig.errors import RigError
 from rig.image.ext4 import clear_owners_and_times
 from rig.image.hosttools import run_tool, tool
-from rig.image.programs import run_program
+from rig.image.programs import STREAM, run_program
 
 __all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
 
@@ -159,6 +159,7 @@ def _fits(tree: Path, image: Path, size: int, inodes: int, label: str) -> bool:
             str(image), f"{(size - ALIGNMENT) // 1024}k",
         ],
         env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
+        deadline=STREAM,
     )  # fmt: skip
     words = (done.stderr + done.stdout).decode(errors="replace").strip()
     # mke2fs reports a full host as it reports a full image.

@@ -12,7 +12,7 @@ from rig.disk import disk_full_of
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_text
 from rig.image.hosttools import tool
-from rig.image.programs import run_program
+from rig.image.programs import STEP, run_program
 from rig.image.store import Store
 
 __all__ = ["GuestCode", "build_guest_code", "code_in", "compile_program", "sources_digest"]
@@ -69,7 +69,7 @@ def build_guest_code(store: Store) -> GuestCode:
     key = _sources_key()
     entry = store.get_verified("toolchain", key)
     if entry is None:
-        with store.lock("guest-code"), store.staging_directory() as work:
+        with store.lock("guest-code", STEP), store.staging_directory() as work:
             entry = store.get("toolchain", key)
             if entry is None:
                 result = work / "result"

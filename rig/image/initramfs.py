@@ -12,6 +12,7 @@ from rig.image.guestcode import GuestCode
 from rig.image.hosttools import run_tool
 from rig.image.kernel import Kernel
 from rig.image.modules import ModuleTree, read_module
+from rig.image.programs import STEP
 from rig.image.recipe import quick_recipe
 from rig.image.store import Store
 
@@ -27,7 +28,7 @@ def build_initramfs(store: Store, kernel: Kernel, code: GuestCode) -> Entry:
     key = digest_text(LAYOUT, kernel.digest, code.agent_digest, repr(recipe))
     if (found := store.get_verified("initramfs", key)) is not None:
         return found
-    with store.lock(f"initramfs-{key[:16]}"), store.staging_directory() as work:
+    with store.lock(f"initramfs-{key[:16]}", STEP), store.staging_directory() as work:
         if (found := store.get("initramfs", key)) is not None:
             return found
         tree = work / "tree"

@@ -18,6 +18,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.hosttools import run_tool
 from rig.image.kconfig import check_boots, read_config
 from rig.image.modules import ModuleTree
+from rig.image.programs import FETCH
 from rig.image.recipe import quick_recipe
 from rig.image.ref import KERNEL_SPELLINGS, KernelRef
 from rig.image.store import Store
@@ -91,7 +92,7 @@ def build_debian_kernel(store: Store, suite: str) -> Kernel:
 
     Raises RigError where the suite has no kernel package.
     """
-    with store.lock(f"kernel-{suite}"), store.staging_directory() as work:
+    with store.lock(f"kernel-{suite}", FETCH), store.staging_directory() as work:
         apt = PrivateApt(work / "apt", suite)
         apt.update()
         meta = next((found for name in FLAVOURS if (found := apt.package(name))), None)

@@ -31,9 +31,10 @@ GRACE = 2.0
 # Deadlines by phase, in host seconds. They end a program that hangs, was stopped or waits for a dead file system, so
 # they are far above what the work takes: `--timeout-scale` and RIG_TIMEOUT_SCALE multiply them.
 STEP = 900.0
-"""Work on local files in one call: mke2fs, depmod, mksquashfs, a compiler."""
+"""Work on local files in one call: depmod, a compiler, mke2fs without files, tar with a kernel's source (1.5 GB)."""
 STREAM = 4 * 3600.0
-"""Files as large as a disk through zstd or dpkg-deb: 64 GB at 5 MB/s."""
+"""Files as large as a disk through zstd, dpkg-deb or `mke2fs -d`: 64 GB at 5 MB/s. At that speed, which a memory card
+or a busy network disk has, a root of 8 GB is read and written in 55 minutes."""
 FETCH = 4 * 3600.0
 """Packages from a mirror, of up to 1 GB (debug symbols). apt itself gives up a mirror that sends nothing."""
 BUILD = 24 * 3600.0

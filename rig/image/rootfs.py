@@ -17,6 +17,7 @@ from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
 from rig.image.mmdebstrap import extract_packages
+from rig.image.programs import FETCH
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.ref import IMAGE_SPELLINGS, ImageRef
 from rig.image.store import Store
@@ -118,7 +119,7 @@ def build_quick(store: Store, suite: str | None = None) -> Entry:
     """Build the quick image from the packages of a suite (the host's own by default)."""
     suite = suite or host_suite()
     recipe = quick_recipe()
-    with store.lock(f"rootfs-{suite}"), store.staging_directory() as work:
+    with store.lock(f"rootfs-{suite}", FETCH), store.staging_directory() as work:
         tar = work / "packages.tar"
         packages = extract_packages(
             recipe.packages, suite, tar, work, what=f"fetching the packages of the quick image from {suite}"

@@ -28,7 +28,7 @@ from rig.image.fragments import Fragment, own_fragments, read_fragment
 from rig.image.hosttools import run_tool
 from rig.image.kbuild import Tree, check_tree, compile_kernel, configure, toolchain
 from rig.image.kconfig import read_config
-from rig.image.programs import STREAM
+from rig.image.programs import BUILD, STREAM
 from rig.image.ref import KernelRef
 from rig.image.sourceid import source_id
 from rig.image.store import Store
@@ -135,7 +135,7 @@ def build_source_kernel(
     """
     asked = asked or Asked()
     compiler = toolchain()
-    with store.lock(f"kernel-source-{suite}"), store.staging_directory() as work:
+    with store.lock(f"kernel-source-{suite}", BUILD), store.staging_directory() as work:
         tell(f"look up linux-source of {suite}")
         apt = PrivateApt(work / "apt", suite)
         apt.update()
@@ -178,7 +178,7 @@ def build_tree_kernel(
     version = check_tree(source)
     compiler = toolchain()
     out = _out_of(store, source)
-    with store.lock(f"kernel-tree-{out.name}"):
+    with store.lock(f"kernel-tree-{out.name}", BUILD):
         with store.writing():
             out.mkdir(parents=True, exist_ok=True)
             hold_build(out)

@@ -162,15 +162,15 @@ class Store:
         return self.root / "refs" / name.replace("/", "@").replace(":", "=")
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of that name; see cache_lock.py."""
-        with hold_lock(self._lock_path(name)):
+    def lock(self, name: str, deadline: float) -> Iterator[None]:
+        """Hold the lock of that name; see cache_lock.py. deadline: host seconds for the work that is done under it."""
+        with hold_lock(self._lock_path(name), deadline):
             yield
 
     @asynccontextmanager
-    async def lock_async(self, name: str) -> AsyncIterator[None]:
+    async def lock_async(self, name: str, deadline: float) -> AsyncIterator[None]:
         """Hold the lock of that name, without blocking the event loop while waiting for it."""
-        async with hold_lock_async(self._lock_path(name)):
+        async with hold_lock_async(self._lock_path(name), deadline):
             yield
 
     def _lock_path(self, name: str) -> Path:

@@ -17,7 +17,7 @@ from rig.image.bootfile import Kernel, boot_build_id
 from rig.image.elf import build_id, section_names
 from rig.image.hosttools import tool
 from rig.image.kernel import find_kernel
-from rig.image.programs import STREAM, started_program
+from rig.image.programs import FETCH, STREAM, started_program
 from rig.image.ref import KernelRef
 from rig.image.store import Store
 
@@ -77,7 +77,7 @@ def add_package(store: Store, spec: str) -> Symbols:
     wanted = boot_build_id(kernel.image)
     if (found := find_symbols(store, kernel.image)) is not None:
         return found
-    with store.lock(f"symbols-{wanted[:16]}"), store.staging_directory() as work:
+    with store.lock(f"symbols-{wanted[:16]}", FETCH), store.staging_directory() as work:
         if (found := find_symbols(store, kernel.image)) is not None:
             return found
         apt = PrivateApt(work / "apt", ref.name)

@@ -8,6 +8,7 @@ an archive of 67 kB can expand to gigabytes.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -29,10 +30,13 @@ PART_KINDS = ("kernel", "initramfs", "rootfs", "layer", "snapshot", "branch")
 MOST_FILES = 1000
 LARGEST_MANIFEST = 1 << 20
 LARGEST = 64 << 30
-"""Limit on the bytes of all members, holes included: holes take no disk space, but time to decompress."""
+"""Limit on the bytes of all members, holes included: holes take no disk space, but time to decompress. The sizes that
+the run states come on top."""
 FREE_EXPANSION = 256 << 20
 MOST_EXPANSION = 100
 """Limit on non-zero bytes per byte of the archive. A repetitive log may exceed it within the free part."""
+KNOWN_SIZES = {"snapshot": "memory", "branch": "memory", "layer": "layer"}
+"""Kind of a part -> what of the run states its size."""
 RECORDED = f"run/{RECORDING}"
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -82,8 +86,9 @@ def check_name(name: str) -> None:
 class Budget:
     """How many bytes may still be unpacked from an archive.
 
-    A recording has a bound of its own, that of a run's, and none by the archive's size: that of a guest that prints the
-    same line again and again is large and compresses a thousandfold.
+    What may compress a thousandfold in an honest run has a bound of its own, and none by the archive's size. The
+    recording of a guest that prints the same line again and again has that of a run's. The memory of a guest, which may
+    be full of one pattern, and a program's root have the sizes that the run states.
     packed: size of the archive file in bytes.
     """
 
@@ -91,6 +96,16 @@ class Budget:
         self._size = LARGEST
         self._written = FREE_EXPANSION + MOST_EXPANSION * packed
         self._recorded = LARGEST_RECORDING + OVERSHOOT
+        self._stated: dict[str, int] = {}
+
+    def know(self, memory: int, layers: int) -> None:
+        """Allow what the run states: the bytes of its guest's memory, and of its layers.
+
+        A guest with more memory than this host has cannot be replayed here, so an archive gets no more room than that.
+        """
+        here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self._stated = {"memory": min(memory, here), "layer": layers}
+        self._size += memory + layers
 
     def announce(self, name: str, size: int) -> None:
         """Account for a member's size before it is unpacked. Raises BadArchive when it exceeds the limit."""
@@ -103,6 +118,10 @@ class Budget:
         if name == RECORDED:
             self._recorded -= size
         else:
-            self._written -= size
+            kind = KNOWN_SIZES.get(name.split("/")[1], "")
+            stated = min(size, self._stated.get(kind, 0))
+            if stated:
+                self._stated[kind] -= stated
+            self._written -= size - stated
         if self._written < 0 or self._recorded < 0:
             raise BadArchive("it expands to far more than a run can")

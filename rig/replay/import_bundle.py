@@ -51,8 +51,8 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     root = runs_directory() if root is None else root
     with store.staging_directory() as work:
         with store.writing():
-            manifest = _unpack(source, work)
-        run = _read_run(source, work / "run" / RUN_FILE)
+            manifest, run = _unpack(source, work)
+        _check_keys(source, run)
         # A replay uses those of the recorded guest, and a branch those of the environment.
         guest = run.recording.guest
         options = [*run.environment.qemu_args, *(() if guest is None else guest.qemu_args)]
@@ -83,19 +83,14 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         return Imported(run, target, tuple(f"{name} {key[:16]}" for name, key in parts.items() if key not in here))
 
 
-def _read_run(source: Path, path: Path) -> Run:
-    """Return the run of an archive. Raises RigError where one of its names or hashes does not have the allowed form."""
-    try:
-        run = parse_run(path.read_bytes(), source)
-    except OSError:
-        raise _damaged(source, f"it holds no {RUN_FILE}") from None
+def _check_keys(source: Path, run: Run) -> None:
+    """Raise RigError where one of the run's hashes does not have the allowed form."""
     if (guest := run.recording.guest) is not None:
         keys = [("snapshot", run.environment.snapshot_hash), ("snapshot", guest.snapshot)]
         point = [("branch", guest.point)] if guest.point else []
         for kind, key in [*keys, *((part.kind, part.digest) for part in parts_of(guest)), *point]:
             if not is_key(kind, key):
                 raise _damaged(source, f"{key[:40]!r} is not the hash of a {kind}")
-    return run
 
 
 def _adopt(store: Store, work: Path, manifest: Manifest, run: Run) -> dict[str, str]:
@@ -139,8 +134,8 @@ def _is_of(run: Run, identity: object) -> bool:
     return isinstance(identity, dict) and key_of(identity) == run.environment.snapshot_hash
 
 
-def _unpack(source: Path, work: Path) -> Manifest:
-    """Unpack the members that the manifest lists, and no others; return the manifest."""
+def _unpack(source: Path, work: Path) -> tuple[Manifest, Run]:
+    """Unpack the members that the manifest lists, and no others; return the manifest and the run."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
     command = [tool("zstd"), "-q", "-d", "-c"]
@@ -148,11 +143,11 @@ def _unpack(source: Path, work: Path) -> Manifest:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
-            manifest = _unpack_members(zstd.stdout, Budget(source.stat().st_size), work)
+            found = _unpack_members(zstd.stdout, Budget(source.stat().st_size), work, source)
             # tar pads the archive with zeros to a record of 10 KiB. zstd checks the frame's checksum only at its end.
             if zstd.stdout.read(1 << 20).strip(b"\0") or zstd.stdout.read(1) or zstd.wait() != 0:
                 raise BadArchive("something is wrong with its end")
-            return manifest
+            return found
         except BadArchive as error:
             # If zstd has exited, its error message is more precise than "the stream is cut short".
             words = zstd.stderr.read(4096).decode(errors="replace").strip() if zstd.poll() else ""
@@ -165,7 +160,8 @@ def _damaged(source: Path, why: str) -> RigError:
     )
 
 
-def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:
+def _unpack_members(stream: IO[bytes], budget: Budget, work: Path, source: Path) -> tuple[Manifest, Run]:
+    run = None
     members = read_members(stream)
     first = next(members, None)
     if first is None or first.name not in MANIFESTS or first.size > LARGEST_MANIFEST:
@@ -180,9 +176,15 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path) -> Manifest:
         budget.announce(member.name, member.size)
         if _write(member, budget, work / member.name) != expected:
             raise BadArchive(f"{member.name} is not what its hash says")
+        if member.name == f"run/{RUN_FILE}":
+            run = parse_run((work / member.name).read_bytes(), source)
+            if (guest := run.recording.guest) is not None:
+                budget.know(guest.memory, sum(layer.size for layer in guest.layers))
     if missing:
         raise BadArchive(f"it is cut short: {len(missing)} files are missing, {next(iter(missing))} the first")
-    return manifest
+    if run is None:
+        raise BadArchive(f"it holds no {RUN_FILE}")
+    return manifest, run
 
 
 def _write(member: Member, budget: Budget, target: Path) -> str:

@@ -53,7 +53,9 @@ class PlainProgress(NullProgress):
         guest = "" if self._guest is None else f" guest {self._guest:.3f}s"
         # The reader of the pipe is gone: the run continues and is kept.
         with suppress(OSError, ValueError):
-            print(f"[{self._clock() - self._start:7.3f}s{guest}] {text}", file=self._stream, flush=True)
+            # In one call, so that no interrupt comes between the line and its end.
+            self._stream.write(f"[{self._clock() - self._start:7.3f}s{guest}] {text}\n")
+            self._stream.flush()
 
 
 class TerminalProgress(NullProgress):

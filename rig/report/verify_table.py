@@ -32,7 +32,8 @@ def checks_table(checks: Sequence[Check]) -> Table:
     for title in ("check", "rule", "control", "source"):
         table.add_column(title)
     for check in checks:
-        table.add_row(check.name, check.rule, check.control, "\n".join(str(source) for source in check.sources))
+        control = f"without {check.negated}" if check.negated else check.control
+        table.add_row(check.name, check.rule, control, "\n".join(str(source) for source in check.sources))
     return table
 
 
@@ -91,7 +92,7 @@ def suites_of(verified: Sequence[Verified]) -> list[Suite]:
     """Return a suite for each kernel; a kernel that was not available is a suite with one skipped case."""
     suites = []
     for each in verified:
-        name = f"verify overcommit {each.kernel} {each.release}".strip()
+        name = f"verify {each.suite} {each.kernel} {each.release}".strip()
         cases = tuple(
             Case(
                 result.check.name,

@@ -37,6 +37,7 @@ __all__ = [
     "new_run_id",
     "open_run",
     "parse_run",
+    "read_held_run",
     "read_run",
     "remove_leftovers",
     "remove_run",
@@ -252,6 +253,15 @@ def read_run(directory: Path) -> Run:
     except OSError as error:
         raise RigError(f"cannot be read: {error.strerror}", where=path) from error
     return parse_run(text, path)
+
+
+def read_held_run(directory: Path) -> Run:
+    """Hold a run until this process ends, and read run.json: nothing that it names is removed in the meantime.
+
+    Raises the errors of use_run and read_run.
+    """
+    use_run(directory)
+    return read_run(directory)
 
 
 def parse_run(text: bytes, where: Path) -> Run:

@@ -19,14 +19,16 @@ from rig.scenario.refusals import refusals, refused_by_kernel
 from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
-    from rig.scenario.load import Scenario
+    from rig.scenario.load import CheckedClaim, Scenario
     from rig.scenario.plan import RenderedStep
 
-__all__ = ["built_in", "refused_fork", "unforeseen_oom"]
+__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
+NO_SYSRQ = "no-kill-by-sysrq"
+SYSRQ, TRIGGER = "sysrq", "/proc/sysrq-trigger"
 REFUSED = "no-fork-refused"
 PROGRAMS = "programs-lived"
 MOST_SHOWN = 5
@@ -40,16 +42,49 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     refused = refused_by_kernel(evidence)
     if refused is not None:
         yield refused
+    asked = _kill_by_sysrq(scenario, evidence)
+    if asked is not None:
+        yield asked
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
+
+
+def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
+    """Return a failed condition if somebody called the OOM killer by SysRq f; None otherwise.
+
+    Memory had not run out then, so no claim may rest on that report. A plan that writes to /proc/sysrq-trigger and a
+    scenario whose claims name SysRq expect it.
+    """
+    asked = [report for report in evidence.ooms() if report.scope == SYSRQ]
+    writes = any(step.verb == "write" and dict(step.words).get("path") == TRIGGER for step in evidence.plan.steps)
+    claimed = any(SYSRQ in text for checked in scenario.claims for text in _expressions(checked))
+    if not asked or writes or claimed:
+        return None
+    killed = ", ".join(f"{kill.comm} ({kill.pid})" for kill in asked[0].kills) or "nobody"
+    return Claimed(
+        id=NO_SYSRQ,
+        text="nobody called the OOM killer by SysRq f",
+        kind="condition",
+        verdict="failed",
+        values=(Shown(name="killed", value=killed, shown=killed),),
+        reason=f"line {asked[0].line} of console.log: SysRq f asked for the kill of {killed}; memory had not run out",
+    )
+
+
+def _expressions(checked: CheckedClaim) -> Iterator[str]:
+    yield checked.expr.text
+    if checked.when is not None:
+        yield checked.when.text
+    yield from (expression.text for expression in checked.values.values())
 
 
 def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     """Return a failed claim if memory ran out although the scenario speaks of no OOM; None otherwise.
 
     A report after which nobody was killed changed nothing: the allocation failed, and what came of that is claimed.
+    One by SysRq f is no shortage.
     """
-    reports = [each for each in evidence.ooms() if each.kills or evidence.panics()]
+    reports = [each for each in evidence.ooms() if (each.kills or evidence.panics()) and each.scope != SYSRQ]
     if not reports or _speaks_of_oom(scenario):
         return None
     killed = [f"{kill.comm} ({kill.pid})" for each in reports for kill in each.kills]

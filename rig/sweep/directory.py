@@ -15,7 +15,7 @@ from pathlib import Path
 from rig.disk import modified
 from rig.errors import RigError, UsageError
 from rig.run.directory import SWEEPS, new_run_id, runs_directory
-from rig.seal import seal, seal_is_broken
+from rig.seal import is_sealed, seal, seal_is_broken
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.journal import read_rows
 from rig.sweep.row import Row
@@ -48,10 +48,14 @@ def sweeps_directory() -> Path:
 
 @dataclass(frozen=True)
 class SweepDirectory:
-    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet."""
+    """A sweep's directory: sweep.json, rows.jsonl (one finished run a line) and results.parquet.
+
+    sealed: whether sweep.json has a seal. Earlier versions wrote none.
+    """
 
     path: Path
     plan: SweepPlan
+    sealed: bool = True
 
     @property
     def id(self) -> str:
@@ -71,8 +75,11 @@ class SweepDirectory:
         return self.plan.searched or (self.path / FRONTIER).exists()
 
     def rows(self) -> Sequence[Row]:
-        """Return the rows of the finished runs, by point and repeat."""
-        return read_rows(self.journal)
+        """Return the rows of the finished runs, by point and repeat. Log if damage of them could not be noticed."""
+        rows = read_rows(self.journal)
+        if rows.unsealed or not self.sealed:
+            logger.warning("sweep %s was made by an earlier rig: whether its tables are damaged is not known", self.id)
+        return rows
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -176,4 +183,4 @@ def _open(path: Path) -> SweepDirectory:
         ) from None
     if seal_is_broken(text):
         logger.warning("%s was changed after it was written: what it says of the sweep may be wrong", where)
-    return SweepDirectory(path, plan)
+    return SweepDirectory(path, plan, is_sealed(text))

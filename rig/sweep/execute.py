@@ -12,7 +12,7 @@ from rig.scenario.load import Scenario, find_scenario, load_scenario
 from rig.scenario.settings import Settings, parse_settings
 from rig.sweep.axes import SweepPlan
 from rig.sweep.directory import SweepDirectory
-from rig.sweep.journal import append_row
+from rig.sweep.journal import append_row, read_rows
 from rig.sweep.row import Row
 from rig.sweep.table import tables_of, write_table
 from rig.sweep.task import PointTask
@@ -97,6 +97,6 @@ async def execute_sweep(
                 fresh += 1
                 ended(row)
         finally:
-            rows = sweep.rows()
+            rows = read_rows(sweep.journal)
             write_table(tables_of(sweep.plan, scenario, rows), sweep.table)
     return Outcome(rows, fresh)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import overload
 
 from rig.errors import RigError
-from rig.seal import seal, seal_is_broken
+from rig.seal import is_sealed, seal, seal_is_broken
 from rig.sweep.row import Row
 from rig.whole_file import append_line
 
@@ -28,14 +28,16 @@ class Rows(Sequence[Row]):
     """The rows of a journal, sorted by point and repeat. Each is parsed anew whenever it is asked for.
 
     The file stays open, so that rows appended later, and the removal of the journal, change nothing here.
+    unsealed: how many of the rows have no seal, so that damage of them is not noticed.
     """
 
-    def __init__(self, path: Path, descriptor: int, places: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, path: Path, descriptor: int, places: Sequence[tuple[int, int]], unsealed: int) -> None:
         """Keep the places of the rows.
 
         descriptor: of the journal; it is closed with this object.
         places: offset and length of each row, in bytes.
         """
+        self.unsealed = unsealed
         self._path = path
         self._descriptor = descriptor
         self._places = places
@@ -68,27 +70,30 @@ def append_row(path: Path, row: Row) -> None:
     append_line(path, seal(row.model_dump_json()).encode())
 
 
-def read_rows(path: Path) -> Sequence[Row]:
+def read_rows(path: Path) -> Rows:
     """Return the journal's rows, sorted by point and repeat; of two rows for one run the first counts.
 
     A damaged line is left out and logged: the sweep does its run again. An incomplete last line, which a kill leaves
     behind, is left out silently.
     """
     places: dict[tuple[int, int], tuple[int, int]] = {}
+    unsealed = 0
     offset = 0
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        return ()
+        # A journal without rows: a descriptor of it is never read.
+        return Rows(path, os.open(os.devnull, os.O_RDONLY), (), 0)
     with file:
         for number, line in enumerate(file, 1):
             row = _parse(line)
             if row is not None:
                 places.setdefault((row.point, row.repeat), (offset, len(line)))
+                unsealed += not is_sealed(line)
             elif line.endswith(b"\n"):
                 logger.warning("%s:%d is damaged and left out; `rig sweep --resume` does its run again", path, number)
             offset += len(line)
-        return Rows(path, os.dup(file.fileno()), [places[key] for key in sorted(places)])
+        return Rows(path, os.dup(file.fileno()), [places[key] for key in sorted(places)], unsealed)
 
 
 def _parse(line: bytes) -> Row | None:

@@ -8,6 +8,7 @@ places that its footer gives.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
@@ -25,6 +26,7 @@ from rig.whole_file import unnamed_until_whole
 
 __all__ = ["TABLE_VERSION", "query", "read_table", "rows_of", "table_of", "tables_of", "write_table"]
 
+logger = logging.getLogger(__name__)
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
 DIGEST_KEY = b"rig.sweep.rows.sha256"
@@ -113,7 +115,7 @@ def _digest(table: Any) -> str:
 
 
 def read_table(path: Path) -> Any:
-    """Read the Parquet file of a sweep as a pyarrow.Table.
+    """Read the Parquet file of a sweep as a pyarrow.Table. Log if it has no digest, so that damage is not noticed.
 
     Raises RigError for a file that is missing, is not the table of a sweep, or has another schema version.
     """
@@ -138,7 +140,9 @@ def read_table(path: Path) -> Any:
             remedy="name the sweep's directory instead: its table is made anew from rows.jsonl beside it",
         )
     digest = metadata.get(DIGEST_KEY)
-    if digest is not None and digest.decode(errors="replace") != _digest(table):
+    if digest is None:
+        logger.warning("%s was made by an earlier rig: whether it is damaged is not known", path)
+    elif digest.decode(errors="replace") != _digest(table):
         raise RigError(
             "the file is damaged: it is not what its digest says",
             where=path,

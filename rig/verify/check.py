@@ -19,6 +19,7 @@ __all__ = [
     "Status",
     "judge_all",
     "judge_check",
+    "judge_negated",
     "parse_release",
 ]
 
@@ -106,7 +107,8 @@ class Check:
     given: the conditions that the guest must have read back, or the check is broken.
     judge: what must be true of the facts.
     control: the evidence that the check can also observe the other outcome. It is the name of the check that measures
-    the same without the condition, or "within" when this check measures and judges both outcomes.
+    the same without the condition; or "~CONDITION" when this check itself is measured once more with that condition
+    negated; or "within" when it measures and judges both outcomes.
     counterexamples: facts that a kernel that breaks the rule would report. "+4" is 4 more than the recorded number.
     Each counterexample alone must fail the check.
     changes: the commits that changed the rule.
@@ -121,6 +123,18 @@ class Check:
     counterexamples: tuple[Mapping[str, str | int], ...]
     given: Mapping[str, str | int] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+
+    @property
+    def negated(self) -> str:
+        """The condition that is negated in the check's control, or empty when the control is another one."""
+        return self.control[1:] if self.control.startswith("~") else ""
+
+    @property
+    def control_title(self) -> str:
+        """What the control is measured as: CHECK, CHECK~CONDITION, or empty when the check is its own control."""
+        if self.control == "within":
+            return ""
+        return f"{self.name}{self.control}" if self.negated else self.control
 
 
 @dataclass(frozen=True)
@@ -165,15 +179,27 @@ def judge_check(check: Check, facts: Facts) -> Result:
     return result("pass") if held else result("fail", check.rule)
 
 
-def judge_all(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Return the results by name, with the controls taken into account.
+def judge_negated(check: Check, facts: Facts) -> Result:
+    """Judge the control of a check by its facts with a condition negated: by the outcome, which must be the other one.
 
-    A check that passes while its control does not pass is broken: nothing shows that it could have failed.
+    That the condition is read back as absent is not enough.
+    """
+    return judge_check(replace(check, given={}), facts)
+
+
+def judge_all(results: Mapping[str, Result]) -> dict[str, Result]:
+    """Return the results by title, with the controls taken into account.
+
+    A check that passes while its control does not is broken: nothing shows that it could have failed. A control in
+    which a condition of the check is negated has to fail.
+    results: title -> result, as judge_check() and judge_negated() return it.
     """
     judged = {}
-    for name, result in results.items():
-        control = results.get(result.check.control)
-        if result.status == "pass" and control is not None and control.status != "pass":
-            result = replace(result, status="broken", why=f"its control {control.check.name}: {control.status}")
-        judged[name] = result
+    for title, result in results.items():
+        check = result.check
+        control = results.get(check.control_title)
+        wanted = "fail" if check.negated else "pass"
+        if title == check.name and result.status == "pass" and control is not None and control.status != wanted:
+            result = replace(result, status="broken", why=f"its control {check.control_title}: {control.status}")
+        judged[title] = result
     return judged

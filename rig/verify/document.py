@@ -26,6 +26,7 @@ TITLES = {
     "fork": "fork, vfork, clone and exec",
     "score": "How a process is weighed",
     "oom": "Whom the OOM killer kills",
+    "exiting": "Processes that are ending",
     "requests": "Requests for which nobody is killed",
     "memcg": "Memory cgroups",
     "panic": "Panic or kill",
@@ -43,7 +44,7 @@ def document(recorded: Sequence[Recorded]) -> str:
     lines = [
         f"{count} rules, each checked in a guest on {_list([each.release_text for each in recorded])}. "
         "✓ passes, ✗ fails, – does not apply, ! could not be measured. A check passes only when its control does: "
-        "the check that measures the same without the condition and must see the other outcome.",
+        "what measures the same without a condition of the rule and must see the other outcome.",
         "",
         *_changes(),
         *_differences(recorded, results),
@@ -102,6 +103,8 @@ def _table(checks: Sequence[Check], results: dict[str, dict[str, Result]]) -> li
     for check in checks:
         marks = " | ".join(MARKS[each[check.name].status] for each in results.values())
         control = "in the check" if check.control == "within" else check.control
+        if check.negated:
+            control = f"the same without `{check.negated}`"
         sources = "<br>".join(str(source) for source in check.sources)
         lines.append(f"| {check.name} | {marks} | {check.rule} | {control} | {sources} |")
     return lines

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rig.deadline_scale import scaled
 from rig.errors import RigError, UsageError
-from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
+from rig.verify.check import Check, Facts, Result, judge_all, judge_check, judge_negated, parse_release
 from rig.verify.facts import kernel_facts, program_facts
 from rig.verify.kernels import Verified, with_controls
 
@@ -68,7 +68,10 @@ def verify_host(program: Path, checks: Sequence[Check], *, harmful: bool = False
     results = _measure(program, [check for check in wanted if check.name in harmless], release)
     for check in wanted:
         if check.name not in harmless:
-            results[check.name] = judge_check(check, Facts(_run_harmful(program, check), release))
+            results[check.name] = judge_check(check, Facts(_run_harmful(program, check.name), release))
+            if check.negated:
+                title = check.control_title
+                results[title] = judge_negated(check, Facts(_run_harmful(program, title), release))
     return _verified("host", platform.release(), checks, results, time.monotonic() - began)
 
 
@@ -126,15 +129,15 @@ def _run(program: Path, words: Sequence[str]) -> str:
     return done.stdout
 
 
-def _run_harmful(program: Path, check: Check) -> dict[str, str]:
+def _run_harmful(program: Path, title: str) -> dict[str, str]:
     fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.lseek(fd, 0, os.SEEK_END)
-        printed = program_facts(_run(program, ["--harmful", check.name]).splitlines())
+        printed = program_facts(_run(program, ["--harmful", title]).splitlines())
         log = "\n".join(kmsg_lines(_read_kmsg(fd))).encode()
     finally:
         os.close(fd)
-    return printed.get(check.name, {}) | kernel_facts(log).get(check.name, {})
+    return printed.get(title, {}) | kernel_facts(log).get(title, {})
 
 
 def _read_kmsg(fd: int) -> list[str]:

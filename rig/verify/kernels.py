@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.errors import RigError
@@ -16,17 +16,21 @@ from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
 from rig.run.directory import new_run_id, runs_directory
-from rig.verify.check import Check, Facts, Result, judge_all, judge_check, parse_release
+from rig.verify.check import Check, Facts, Result, judge_all, judge_check, judge_negated, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.measure import Lab, Task, measure
 from rig.whole_file import write_whole
 
-__all__ = ["Verified", "as_json", "verify_kernel", "verify_kernels", "with_controls"]
+__all__ = ["Verified", "as_json", "tasks_with_controls", "verify_kernel", "verify_kernels", "with_controls"]
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The results on one kernel. unavailable: why there are none, e.g. the mirror does not serve the suite."""
+    """The results on one kernel.
+
+    controls: title -> result of each control in which a condition of a check was negated.
+    unavailable: why there are no results, e.g. the mirror does not serve the suite.
+    """
 
     kernel: str
     release: str = ""
@@ -35,13 +39,25 @@ class Verified:
     seconds: float = 0.0
     unavailable: str = ""
     directory: Path | None = None
+    controls: Mapping[str, Result] = field(default_factory=dict)
+    suite: str = "overcommit"
 
 
 def with_controls(checks: Sequence[Check]) -> list[Check]:
-    """Return the checks and those that are their controls."""
+    """Return the checks and those other checks that are their controls."""
     known = catalogue()
     controls = {check.control: known[check.control] for check in checks if check.control in known}
     return list({check.name: check for check in (*checks, *controls.values())}.values())
+
+
+def tasks_with_controls(checks: Sequence[Check]) -> list[Task]:
+    """Return what is measured in guests: the checks and their controls, each once."""
+    measured = with_controls(checks)
+    return [Task(check) for check in measured] + [Task(check, check.negated) for check in measured if check.negated]
+
+
+def _judge(task: Task, facts: Facts) -> Result:
+    return judge_negated(task.check, facts) if task.condition else judge_check(task.check, facts)
 
 
 async def verify_kernel(
@@ -72,17 +88,16 @@ async def verify_kernel(
         return Verified(kernel or "", unavailable=str(error))
     directory = runs_directory() / "verify" / new_run_id()
     lab = Lab(store, parts, directory, capacity or Capacity(None), timeout_scale, report)
-    measured_checks = with_controls(checks)
-    measured = await measure(lab, [Task(check) for check in measured_checks])
+    tasks = tasks_with_controls(checks)
+    measured = await measure(lab, tasks)
     release = parse_release(parts.kernel.release)
-    results = judge_all(
-        {check.name: judge_check(check, Facts(measured[check.name], release)) for check in measured_checks}
-    )
+    results = judge_all({task.title: _judge(task, Facts(measured[task.title], release)) for task in tasks})
     verified = Verified(
         parts.kernel.spec,
         parts.kernel.release,
         parts.kernel.package or "",
         tuple(results[check.name] for check in checks),
+        controls={task.title: results[task.title] for task in tasks if task.condition},
         seconds=time.monotonic() - began,
         directory=directory,
     )
@@ -116,7 +131,7 @@ def as_json(verified: Verified) -> dict[str, object]:
                 "why": result.why,
                 "numbers": dict(result.numbers),
                 "rule": result.check.rule,
-                "control": result.check.control,
+                "control": result.check.control_title or result.check.control,
                 "sources": [str(source) for source in result.check.sources],
                 "changes": [str(change) for change in result.check.changes],
             }

@@ -33,9 +33,6 @@ AT_ONCE = 48
 DEATHS = {
     # Without a pool of huge pages mmap(2) refuses MAP_HUGETLB, before the mapping's flags can be read.
     "hugetlb-free~pool": "mmap-ENOMEM",
-    # Without oom_score_adj -1000 the OOM killer ends the check itself with SIGKILL, the only process of its cgroup.
-    "memcg-protected~adj": "9",
-    "memcg-fork~adj": "9",
     # What KSM has not merged exceeds memory.max, so the OOM killer may end each process of the cgroup (seen on 7.2).
     "ksm-origin~merged": "large-ended-before-it-held-its-memory",
 }

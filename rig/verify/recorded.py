@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.verify.check import Facts, Release, Result, judge_all, judge_check, parse_release
+from rig.verify.check import Facts, Release, Result, judge_all, judge_check, judge_negated, parse_release
 from rig.verify.checks import catalogue
 from rig.verify.kernels import Verified, verify_kernels
 
@@ -24,7 +24,10 @@ DIRECTORY = Path(__file__).parent / "recorded"
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one kernel reported: check -> fact -> value."""
+    """What one kernel reported.
+
+    checks: check, or CHECK~CONDITION for a control in which a condition is negated -> fact -> value.
+    """
 
     kernel: str
     release_text: str
@@ -50,7 +53,12 @@ class Recorded:
 
     def results(self) -> dict[str, Result]:
         """Return the result of each check, judged by the table as it is now."""
-        return judge_all({name: judge_check(check, self.facts(name)) for name, check in catalogue().items()})
+        known = catalogue()
+        controls = {check.control_title: check for check in known.values() if check.negated}
+        return judge_all(
+            {name: judge_check(check, self.facts(name)) for name, check in known.items()}
+            | {title: judge_negated(check, self.facts(title)) for title, check in controls.items()}
+        )
 
 
 def read_recorded(directory: Path = DIRECTORY) -> list[Recorded]:
@@ -74,8 +82,10 @@ def write_recorded(verified: Verified, directory: Path = DIRECTORY) -> Path:
     path = directory / f"{release[0]}.{release[1]}.json"
     checks = json.loads(path.read_text())["checks"] if path.exists() else {}
     checks |= {result.check.name: dict(result.numbers) for result in verified.results}
+    checks |= {title: dict(result.numbers) for title, result in verified.controls.items()}
     known = catalogue()
-    lines = [f"  {json.dumps(name)}: {json.dumps(checks[name])}" for name in sorted(checks) if name in known]
+    current = {*known, *(check.control_title for check in known.values())}
+    lines = [f"  {json.dumps(name)}: {json.dumps(checks[name])}" for name in sorted(checks) if name in current]
     head = (
         f'{{\n "kernel": {json.dumps(verified.kernel)},\n "release": {json.dumps(verified.release)},\n "checks": {{\n'
     )

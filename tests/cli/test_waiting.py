@@ -62,7 +62,7 @@ def test_wait_for_another_rig_is_said_unless_quiet(
     words: str, said: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def waits(**_: object) -> None:
-        cache_lock.logger.warning(cache_lock.WAITING, "a lock")
+        cache_lock.logger.warning(cache_lock.WAITING, "a process", "a lock")
 
     monkeypatch.setattr(app.typer.main, "get_command", lambda _: SimpleNamespace(main=waits, get_params=lambda _: []))
 

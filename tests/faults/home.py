@@ -43,7 +43,7 @@ class Called:
         """Return which promise the command broke, or an empty text."""
         if self.status is None:
             return f"it had not ended after {self.deadline:g} s"
-        for words in ("Traceback", "a bug in rig"):
+        for words in ("Traceback", "a bug in rig", "Exception ignored"):
             if words in self.err + self.out:
                 return f"{words}: {' | '.join((self.err + self.out).strip().splitlines()[-12:])[-900:]}"
         if self.status not in allowed:

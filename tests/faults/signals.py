@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults.home import Home, remove
+from tests.faults.home import Called, Home, remove
 
-__all__ = ["QUICK", "SWEEP", "branch", "branched", "cold_run", "export", "import_", "replay", "run", "sweep"]
+__all__ = ["QUICK", "SWEEP", "branch", "branched", "cold_run", "export", "import_", "replay", "run", "start",
+           "sweep"]  # fmt: skip
 
 QUICK = ("overcommit-oops", "--memory", "128M", "--set", "parent=40M", "--set", "hog=30M", "--set", "every=1s")
 """A small run, which takes two or three seconds."""
 SWEEP = ("sweep", "overcommit-oops", "--set", "memory=128M", "--set", "parent=40M", "--set", "every=1s",
          "--over", "hog=20M,30M")  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+START = 30.0
+"""Host seconds within which a command that is interrupted while it starts must have ended."""
 Cases = Iterator[tuple[str, str]]
 
 
@@ -45,19 +49,49 @@ def _at_moments(
             cleaned = home.rig("clean")
             yield name, cleaned.broken((0,)) or home.left()
         else:
-            # One that comes before Python has its handlers ends it as it ends any program.
             allowed = (0, 1, 2, 128 + number_of)
-            # So does SIGINT, with a traceback of Python's own start.
-            early = called.status == -number_of and "rig/cli" not in called.err
-            yield name, ("" if early else called.broken(allowed)) or home.left()
+            yield name, ("" if _is_early(called, number_of) else called.broken(allowed)) or home.left()
     again()
     after = home.rig(*words)
     if after.status != whole.status:
         yield "undisturbed, at the end", f"exit status {after.status}, not {whole.status}: {after.err.strip()[-200:]}"
 
 
+def _is_early(called: Called, number: signal.Signals) -> bool:
+    """Return whether a signal came before the first line of rig: Python then ends as it ends with any program.
+
+    SIGINT shows a traceback of Python's own start, and gives status 1 while it imports `site` or `runpy`.
+    """
+    return called.status in (-number, 1) and not re.search("/rig/(cli/|__main__)|^rig: ", called.err, re.MULTILINE)
+
+
 def _nothing() -> None:
     pass
+
+
+def start(home: Home, count: int) -> Cases:
+    """Signals to a command while its modules are imported: one that never ends, so that a lost interrupt is seen."""
+    going = home.runs / ".unfinished-20250131-120000-abcd"
+    going.mkdir()
+    (going / "events.jsonl").touch()
+    began = time.monotonic()
+    process = home.begin("watch")
+    assert process.stderr is not None
+    process.stderr.readline()
+    took = time.monotonic() - began
+    process.kill()
+    home.end(process)
+    for number in range(count):
+        number_of = SIGNALS[number % 3]
+        process = home.begin("watch")
+        moment = took * (number + 0.5) / count
+        time.sleep(moment)
+        process.send_signal(number_of)
+        called = home.end(process, START)
+        said = f"rig: interrupted{'' if number_of is signal.SIGINT else f' by {number_of.name}'}"
+        told = [line for line in called.err.splitlines() if not line.startswith("[")]
+        wrong = called.broken((128 + number_of,)) or ("" if told == [said] else f"it said {called.err[-300:]}")
+        yield f"{number_of.name} at {moment:.2f} of {took:.2f} s", "" if _is_early(called, number_of) else wrong
 
 
 def run(home: Home, count: int) -> Cases:

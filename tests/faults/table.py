@@ -37,6 +37,7 @@ class Row:
 
 
 ROWS = (
+    Row("signal to a start", signals.start, 150, 6),
     Row("signal to run", signals.run, 20, 2),
     Row("signal to a cold run", signals.cold_run, 20, 0),
     Row("signal to sweep", signals.sweep, 20, 0),

@@ -59,7 +59,7 @@ def test_build_of_another_rig_and_the_last_one_stay(
         keep_builds_bound(store, store.root / "build/tree-3")
 
     assert built(store) == [1, 3]
-    assert "above their bound (RIG_BUILD_SIZE): rig kernel rm --all" in caplog.text
+    assert f"above their bound (RIG_BUILD_SIZE) in {store.root}/build: rig kernel rm --all" in caplog.text
 
 
 def test_build_waits_while_another_rig_empties_its_directory(store: Store) -> None:
@@ -119,3 +119,24 @@ def test_bound_of_builds_that_is_no_size_is_an_error_with_its_name(
 
     with pytest.raises(RigError, match="RIG_BUILD_SIZE"):
         keep_builds_bound(store, store.root / "build/tree-3")
+
+
+def test_outputs_of_buildroot_are_emptied_with_their_stamps_first_and_its_downloads_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, home = Store(tmp_path), tmp_path / "buildroot"
+    for name in ("small-0", "full-1", "dl", "ccache"):
+        for child in ("host", "build", "target"):
+            (home / name / child).mkdir(parents=True)
+        (home / name / "host/gcc").write_bytes(os.urandom(MB))
+    os.utime(home / "small-0", (1000, 1000))
+    renamed: list[str] = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: renamed.append(path.name) or rename(path, target))
+    monkeypatch.setenv("RIG_BUILD_SIZE", "1500K")
+
+    keep_builds_bound(store, home / "full-1")
+
+    assert list((home / "small-0").iterdir()) == []
+    assert renamed[0] == "build"
+    assert all((home / name / "host/gcc").is_file() for name in ("full-1", "dl", "ccache"))

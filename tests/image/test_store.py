@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import RigError
-from rig.image import manifest
+from rig.image import cache_lock, manifest
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
 from rig.image.store import Store
@@ -136,21 +136,62 @@ def test_wait_for_another_rig_is_said(
     monkeypatch.setattr("rig.image.cache_lock.SILENT_WAIT", 0.05)
 
     async def wait() -> None:
-        async with store.lock_async("kernel/x"):
+        async with store.lock_async("kernel/x", 900):
             pass
 
     def wait_in_a_thread() -> None:
-        with store.lock("kernel/x"):
+        with store.lock("kernel/x", 900):
             pass
 
     waiting = threading.Thread(target=wait_in_a_thread if form == "lock" else lambda: asyncio.run(wait()))
-    with store.lock("kernel/x"):
+    with store.lock("kernel/x", 900):
         waiting.start()
         while not caplog.messages:
             time.sleep(0.01)
     waiting.join()
 
-    assert caplog.messages == [f"waiting for another rig process, which holds {store.root}/locks/kernel@x.lock"]
+    (said,) = caplog.messages
+    assert re.fullmatch(
+        rf"waiting for process {os.getpid()} \(.+\), which holds {store.root}/locks/kernel@x.lock", said
+    )
+
+
+@pytest.mark.parametrize("form", ["lock", "lock_async"])
+def test_wait_for_a_lock_that_is_never_released_ends_with_an_error(
+    form: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rig.image.cache_lock.SILENT_WAIT", 0.05)
+    monkeypatch.setenv("RIG_TIMEOUT_SCALE", "0.5")
+    errors: list[RigError] = []
+
+    async def wait() -> None:
+        async with store.lock_async("kernel/x", 0.1):
+            pass
+
+    def wait_in_a_thread() -> None:
+        with store.lock("kernel/x", 0.1):
+            pass
+
+    def waits() -> None:
+        try:
+            wait_in_a_thread() if form == "lock" else asyncio.run(wait())
+        except RigError as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=waits)
+    with store.lock("kernel/x", 900):
+        waiting.start()
+        waiting.join(60)
+
+    (error,) = errors
+    assert f"process {os.getpid()} (" in error.what
+    assert error.what.endswith("has not released a lock of the cache within 0.1 s")
+    assert error.where == f"{store.root}/locks/kernel@x.lock"
+    assert "RIG_TIMEOUT_SCALE=3" in (error.remedy or "")
+
+
+def test_holder_that_the_kernel_does_not_name_is_another_rig(tmp_path: Path) -> None:
+    assert cache_lock._holder(tmp_path) == "another rig process"
 
 
 def test_size_of_an_entry_holds_the_copies_of_its_files(store: Store) -> None:
@@ -219,7 +260,7 @@ def test_two_builders_of_one_thing_take_turns(store: Store) -> None:
     order = []
 
     def build(name: str) -> None:
-        with store.lock("image"):
+        with store.lock("image", 900):
             order.append(f"{name} begins")
             time.sleep(0.05)
             order.append(f"{name} ends")

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -20,8 +22,9 @@ from rig.image.store import Store
 from rig.machine.identity import key_of
 from rig.machine.recording import LARGEST_RECORDING
 from rig.replay import bundle_format
+from rig.replay.bundle_format import Budget
 from rig.replay.export_bundle import export_run
-from rig.replay.import_bundle import Imported, import_run
+from rig.replay.import_bundle import Imported, _unpack_members, import_run
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
@@ -397,3 +400,49 @@ def test_holes_of_an_archive_stay_holes(home: Home, tmp_path: Path) -> None:
     found = imported.directory / "ram"
     assert found.read_bytes() == memory
     assert found.stat().st_blocks * 512 <= 128 << 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"recording__guest__memory": 8 << 20}, f"cache/snapshot/{KEY}/ram"),
+        ({"recording__guest__layers": [{"digest": "1" * 64, "size": 8 << 20}]}, f"cache/layer/{'1' * 64}/root.img"),
+    ],
+    ids=["memory", "layer"],
+)
+def test_part_full_of_one_pattern_is_imported_up_to_the_size_that_the_run_states(
+    changes: dict[str, Any], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory of gigabytes that a program filled with one pattern compresses ten thousandfold: smaller here."""
+    monkeypatch.setattr(bundle_format, "FREE_EXPANSION", 64 << 10)
+    monkeypatch.setattr(bundle_format, "MOST_EXPANSION", 1)
+    made = MadeArchive(run=run_json(**changes))
+    made.files[part] = b"one pattern" * ((8 << 20) // 11)
+
+    with zstd_of(made.pack(tmp_path / "x")) as stream:
+        _, run = _unpack_members(stream, Budget(1), tmp_path / "work", tmp_path / "x")
+
+    assert run.id == RUN_ID
+    assert (tmp_path / "work" / part).stat().st_size == len(made.files[part])
+
+    made.files[part] += b"more" * (64 << 10)
+    with zstd_of(made.pack(tmp_path / "y")) as stream, pytest.raises(BadArchive, match="far more than a run can"):
+        _unpack_members(stream, Budget(1), tmp_path / "again", tmp_path / "y")
+
+
+def test_run_that_states_more_memory_than_the_host_has_gets_no_room_for_it() -> None:
+    budget = Budget(packed=1)
+    budget.know(memory=1 << 44, layers=0)
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    budget.write(f"cache/branch/{KEY}/ram.pages", here)
+
+    with pytest.raises(BadArchive, match="far more than a run can"):
+        budget.write(f"cache/branch/{KEY}/ram.pages", 1 << 30)
+
+
+@contextmanager
+def zstd_of(archive: Path) -> Iterator[IO[bytes]]:
+    with subprocess.Popen(["zstd", "-q", "-d", "-c", archive], stdout=subprocess.PIPE) as zstd:
+        assert zstd.stdout is not None
+        yield zstd.stdout

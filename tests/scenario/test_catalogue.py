@@ -89,6 +89,21 @@ def mapped(label: str, comm: str, *runs: tuple[int, str]) -> Change:
     return lambda run: run.changed("pagemap", setting(runs=[list(each) for each in runs]), label=label, comm=comm)
 
 
+def all_in_ram(comm: str) -> Change:
+    """No page map of the process has a page in swap."""
+
+    def change(run: Recorded) -> Recorded:
+        records = [
+            {**each, "runs": [[count, "private"] for count, _ in each["runs"]]}
+            if each["ev"] == "pagemap" and each["comm"] == comm
+            else each
+            for each in run.records
+        ]
+        return run.with_records(records)
+
+    return change
+
+
 def without_map(label: str) -> Change:
     """No page map has that label."""
     return lambda run: run.changed("pagemap", setting(label="other"), label=label)
@@ -279,6 +294,15 @@ FAILS: list[tuple[str, str, str, Change]] = [
     ("prefault", "mlock-touching", "populated-in-the-call", printed("__x64_sys_mlock", "asm_exc_page_fault")),
     ("prefault", "populate-touching", "populated-in-the-call", printed("__x64_sys_madvise", "asm_exc_page_fault")),
     ("prefault", "map-populate", "populated-by-the-mapping", process("parent", "mapped", rss_kb=100)),
+    ("prefault", "swap", "paid-for-and-written-out", all_in_ram("child")),
+    ("prefault", "swap", "paid-for-and-written-out", process("child", "writing-starts", majflt=100000)),
+    (
+        "prefault",
+        "swap-mlock",
+        "locked-and-not-written-out",
+        mapped("writing", "child", (51199, "private"), (1, "swap")),
+    ),
+    ("prefault", "swap-mlock", "locked-and-not-written-out", all_in_ram("parent")),
     ("prefault", "panic", "kernel-panicked", printed("panic_on_oom", "a panic of another kind")),
     ("respawn", "default", "one-and-its-tasks", in_tree("born", "task5", ppid=1)),
     ("respawn", "default", "ended-in-three-ways", resaid("died 2", "died 2 84 exited 0")),

@@ -7,9 +7,9 @@ import dataclasses
 
 import pytest
 
-from rig.verify.check import Facts, judge_all, judge_check
+from rig.verify.check import Facts, judge_all, judge_check, judge_negated
 from rig.verify.checks import catalogue
-from rig.verify.kernels import with_controls
+from rig.verify.kernels import tasks_with_controls, with_controls
 from rig.verify.recorded import Recorded, read_recorded
 
 CHECKS = catalogue()
@@ -57,10 +57,10 @@ def test_check_whose_condition_is_not_in_force_is_broken_not_passed(name: str, f
     assert fact in result.why
 
 
-def test_every_control_is_another_check_or_within() -> None:
-    wrong = [name for name, check in CHECKS.items() if check.control not in CHECKS and check.control != "within"]
+def test_every_control_is_another_check_or_the_check_without_a_condition_or_within() -> None:
+    others = {name: check.control for name, check in CHECKS.items() if not check.negated and check.control != "within"}
 
-    assert wrong == []
+    assert [name for name, control in others.items() if control not in CHECKS] == []
     assert [name for name, check in CHECKS.items() if check.control == name] == []
 
 
@@ -73,6 +73,36 @@ def test_check_whose_control_fails_is_broken() -> None:
 
     assert results["readonly-free"].status == "broken"
     assert results["readonly-free"].why == "its control anon-charged: fail"
+
+
+def judged_with_control(**facts: str | int) -> str:
+    """Return the status of oom-sharers that passes, when its control reports these facts of the same kernel."""
+    kernel = RECORDED[-1]
+    check = CHECKS["oom-sharers"]
+    control = kernel.facts("oom-sharers~vm", **facts)
+    results = {"oom-sharers": judge_check(check, kernel.facts("oom-sharers"))}
+    return judge_all({**results, "oom-sharers~vm": judge_negated(check, control)})["oom-sharers"].status
+
+
+def test_check_passes_only_if_it_fails_without_its_condition() -> None:
+    assert judged_with_control() == "pass"
+    # The twin dies with the victim, although it has memory of its own: the check cannot see the difference.
+    assert judged_with_control(killed="large,twin") == "broken"
+    assert judged_with_control(lost="the guest did not boot") == "broken"
+
+
+def test_condition_that_is_read_back_as_absent_is_no_control_by_itself() -> None:
+    kernel, check = RECORDED[-1], CHECKS["mempolicy-oom"]
+    unbound = kernel.facts("mempolicy-oom", **{"node.eater": -1})
+
+    assert judge_check(check, unbound).status == "broken"
+    assert judge_negated(check, unbound).status == "pass"
+
+
+def test_control_without_a_condition_is_measured_beside_the_check() -> None:
+    titles = [task.title for task in tasks_with_controls([CHECKS["oom-sharers"], CHECKS["brk"]])]
+
+    assert titles == ["oom-sharers", "brk", "oom-sharers~vm"]
 
 
 def test_controls_of_chosen_checks_are_measured_too() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.verify.check import Facts, judge_check
+from rig.verify.check import Facts, judge_check, judge_negated
 from rig.verify.checks import catalogue
 from rig.verify.document import document
 from rig.verify.kernels import Verified
@@ -97,6 +97,16 @@ def test_recording_one_check_keeps_the_others(tmp_path: Path) -> None:
     write_recorded(Verified("debian:bookworm", "6.1.0", results=(exits,)), tmp_path)
 
     assert set(read_recorded(tmp_path)[0].checks) == {"brk", "exit"}
+
+
+def test_control_without_a_condition_is_recorded_under_its_own_title(tmp_path: Path) -> None:
+    kernel, check = read_recorded()[-1], catalogue()["oom-sharers"]
+    result = judge_check(check, kernel.facts("oom-sharers"))
+    control = judge_negated(check, kernel.facts("oom-sharers~vm"))
+
+    write_recorded(Verified("debian:sid", "7.2.1", results=(result,), controls={"oom-sharers~vm": control}), tmp_path)
+
+    assert read_recorded(tmp_path)[0].checks["oom-sharers~vm"] == control.numbers
 
 
 def test_kernel_on_which_a_check_failed_is_not_recorded(tmp_path: Path) -> None:

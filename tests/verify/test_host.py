@@ -123,7 +123,8 @@ def test_output_of_the_real_program_is_judged_as_on_the_machine_itself(build: Pa
 
 def test_kernel_without_the_counter_of_charges_has_checks_that_do_not_apply() -> None:
     # As gVisor: its /proc/meminfo has no Committed_AS.
-    output = "kernel 4.4.0\ncheck brk na=no-Committed_AS-in-meminfo\ncheck adj-shared other=400 own=400\n"
+    shares = "before=100 other=400 own=400 control_other=400 control_own=100"
+    output = f"kernel 4.4.0\ncheck brk na=no-Committed_AS-in-meminfo\ncheck adj-shared {shares}\n"
 
     brk, shared = judge_output(output, [BRK, CHECKS["adj-shared"]]).results
 

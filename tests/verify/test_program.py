@@ -47,6 +47,18 @@ def test_every_check_has_a_condition_that_its_mutant_negates(program: Path) -> N
     assert [name for name, conditions in listed(program).items() if not conditions] == []
 
 
+def test_condition_that_a_control_negates_is_one_of_the_check(program: Path) -> None:
+    known = listed(program)
+
+    assert [name for name, each in catalogue().items() if each.negated and each.negated not in known[name]] == []
+
+
+def test_setting_that_is_no_condition_of_the_rule_is_read_back_too(program: Path) -> None:
+    called = call_without_files(program, "--host", "--harmful", "mode2-single")
+
+    assert program_facts(called.stdout.splitlines())["mode2-single"] == {"broken": "overcommit_ratio-EMFILE"}
+
+
 @pytest.mark.parametrize(
     ("check", "reason"),
     [

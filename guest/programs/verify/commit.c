@@ -105,7 +105,7 @@ static void noreserve(long mode)
 {
 	long before;
 
-	set_vm("overcommit_ratio", 80);
+	require_vm("overcommit_ratio", 80);
 	given_vm("overcommit_memory", mode, mode == 2 ? 0 : 2);
 	charge_of(16 * MB, condition("writable") ? RW : PROT_READ, ANON | (condition("noreserve") ? MAP_NORESERVE : 0));
 	/* The control: the same without the flag. */
@@ -130,12 +130,12 @@ static void noreserve_2(void)
 	const int flag = condition("noreserve") ? MAP_NORESERVE : 0;
 	long before, charged;
 
-	set_vm("overcommit_ratio", 80);
+	require_vm("overcommit_ratio", 80);
 	given_vm("overcommit_memory", 2, 0);
 	before = committed();
 	map(16 * MB, RW, ANON | flag);
 	charged = committed() - before;
-	set_vm("overcommit_memory", 0);
+	require_vm("overcommit_memory", 0);
 	before = committed();
 	map(16 * MB, RW, ANON | flag);
 	tell("mapped=%ld charged=%ld control_mode0=%ld", 16 * KB, charged, committed() - before);

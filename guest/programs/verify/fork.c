@@ -94,11 +94,18 @@ static void tell_fork(void)
 static void fork_charged(void)
 {
 	char *at = map(32 * MB, condition("writable") ? RW : PROT_READ, ANON);
+	long grown;
+	int err;
 
 	if (!condition("untouched"))
 		touch(at, 32 * MB);
 	tell("mapped=%ld resident=%ld", 32 * KB, resident(at, 32 * MB));
 	tell_fork();
+	/* The mutant of "writable" may not write. */
+	if (condition("touched") && vm_flag(at, "wr") == 1)
+		touch(at, 32 * MB);
+	grown = grown_by_child(0, &err);
+	tell("touched=%ld touched_charged=%ld touched_errno=%d", resident(at, 32 * MB), grown, err);
 }
 
 static void fork_shared(void)
@@ -114,16 +121,16 @@ static void fork_refused(void)
 	long limit, before, size;
 	int strict_err, guess_err;
 
-	set_vm("overcommit_ratio", 80);
-	set_vm("admin_reserve_kbytes", 0);
-	set_vm("user_reserve_kbytes", 0);
+	require_vm("overcommit_ratio", 80);
+	require_vm("admin_reserve_kbytes", 0);
+	require_vm("user_reserve_kbytes", 0);
 	given_vm("overcommit_memory", 2, 1);
 	limit = meminfo("CommitLimit");
 	before = committed();
 	size = condition("large") ? (limit - before) * 6 / 10 / 4 * 4 : 1024;
 	map(size * KB, RW, ANON);
 	grown_by_child(0, &strict_err);
-	set_vm("overcommit_memory", 0);
+	require_vm("overcommit_memory", 0);
 	grown_by_child(0, &guess_err);
 	tell("limit=%ld committed=%ld held=%ld errno=%d control_mode0=%d", limit, before, size, strict_err, guess_err);
 }
@@ -209,7 +216,7 @@ static void fork_mode0_each(void)
 	char *first, *guard, *second;
 	int err;
 
-	set_vm("overcommit_memory", 1);
+	require_vm("overcommit_memory", 1);
 	first = map(each * KB, RW, ANON);
 	/* PROT_NONE between the two, because the kernel merges equal neighbouring mappings into one. */
 	guard = map(PAGE, PROT_NONE, ANON);
@@ -221,7 +228,7 @@ static void fork_mode0_each(void)
 	munmap(first, (size_t)(each * KB));
 	munmap(guard, PAGE);
 	munmap(second, (size_t)(other * KB));
-	set_vm("overcommit_memory", 1);
+	require_vm("overcommit_memory", 1);
 	map(2 * each * KB, RW, ANON);
 	given_vm("overcommit_memory", 0, 1);
 	tell("one=%ld errno_one=%d", 2 * each, fork_errno());
@@ -247,9 +254,9 @@ static void spawn_mode2(void)
 {
 	long limit, before, size;
 
-	set_vm("overcommit_ratio", 80);
-	set_vm("admin_reserve_kbytes", 0);
-	set_vm("user_reserve_kbytes", 0);
+	require_vm("overcommit_ratio", 80);
+	require_vm("admin_reserve_kbytes", 0);
+	require_vm("user_reserve_kbytes", 0);
 	given_vm("overcommit_memory", 2, 0);
 	limit = meminfo("CommitLimit");
 	before = committed();
@@ -295,7 +302,7 @@ static void exec_returns(void)
 }
 
 const struct check fork_checks[] = {
-	{ "fork-charged", fork_charged, "writable untouched", true },
+	{ "fork-charged", fork_charged, "writable untouched touched", true },
 	{ "fork-shared", fork_shared, "shared", true },
 	{ "fork-refused", fork_refused, "overcommit_memory large", false },
 	{ "vfork-free", vfork_free, "vm vfork mapped", true },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* verify: runs checks of the kernel's overcommit and OOM rules, each in a process of its own. For `rig verify`. */
+#include <sys/swap.h>
 #include <sys/utsname.h>
 
 #include "verify.h"
@@ -18,7 +19,7 @@ static const char help[] =
 
 static const struct check *const tables[] = {
 	limits_checks, reserves_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks,
-	score_checks, oom_checks, requests_checks, memcg_checks, panic_checks,
+	score_checks, oom_checks, exiting_checks, requests_checks, memcg_checks, panic_checks,
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -37,6 +38,7 @@ enum { TRIES = 10 };
 static const struct check *running;
 static const char *title;	/* NAME, or NAME~CONDITION */
 static const char *left_out;	/* the condition that the mutant negates, or NULL */
+static char swap_at_start[128];	/* the path of the first swap device, or empty */
 static volatile bool *was_left_out;	/* shared with the check's process */
 
 void tell(const char *format, ...)
@@ -174,11 +176,29 @@ static void list(void)
 			say("%s %s %s", each->name, each->harmless ? "harmless" : "harmful", each->conditions);
 }
 
+/* Turn the swap device on that was there at the start, if it is off. */
+static void restore_swap(void)
+{
+	for (int left = 100; *swap_at_start; left--) {
+		char *text = slurp("/proc/swaps");
+
+		if ((text && strstr(text, swap_at_start)) || !swapon(swap_at_start, 0))
+			return;
+		/* EBUSY: a process that was killed in swapoff(2) has not left it yet. */
+		if (errno != EBUSY || !left)
+			refused("swapon");
+		sleep_for(10000000);
+	}
+}
+
 static void run_and_restore(const char *name, bool host)
 {
 	run(name, !host);
-	for (size_t i = 0; i < SYSCTLS && !find(name, strcspn(name, "~"))->harmless; i++)
+	if (find(name, strcspn(name, "~"))->harmless)
+		return;
+	for (size_t i = 0; i < SYSCTLS; i++)
 		set_vm(sysctls[i].name, sysctls[i].value);
+	restore_swap();
 }
 
 static void list_left_out(void)
@@ -195,6 +215,14 @@ static void run_harmless(void)
 		for (const struct check *each = tables[i]; each->name; each++)
 			if (each->harmless)
 				run_and_restore(each->name, true);
+}
+
+/* Returns 0 when the kernel reports the value that was set. */
+static int protect_from_oom_killer(void)
+{
+	const char *path = "/proc/self/oom_score_adj";
+
+	return spill(path, "-1000") || strcmp(slurp(path) ?: "", "-1000\n") != 0;
 }
 
 int main(int argc, char **argv)
@@ -228,7 +256,7 @@ int main(int argc, char **argv)
 	if (!harmful)
 		refuse_harmful(argv + first);
 	/* In a guest: exempt from the OOM killer, and locked, so that it faults no page while none is free. */
-	if (!host && spill("/proc/self/oom_score_adj", "-1000"))
+	if (!host && protect_from_oom_killer())
 		refused("oom_score_adj");
 	if (!host && mlockall(MCL_CURRENT))
 		refused("mlockall");
@@ -245,6 +273,8 @@ int main(int argc, char **argv)
 		refused("prctl");
 	for (size_t i = 0; i < SYSCTLS; i++)
 		sysctls[i].value = get_vm(sysctls[i].name);
+	if (harmful)
+		snprintf(swap_at_start, sizeof(swap_at_start), "%s", find_swap() ?: "");
 	if (host && !uname(&system))
 		say("kernel %s", system.release);
 	if (host && first == argc)

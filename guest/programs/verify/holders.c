@@ -7,6 +7,8 @@
 
 enum { MOST = 8 };
 
+enum { BIND = 2 };	/* MPOL_BIND of include/uapi/linux/mempolicy.h */
+
 /* Shared by all holders: the eater stops when a process has been killed. */
 static struct board {
 	volatile int stop;
@@ -72,9 +74,20 @@ static void bind_to_node(int node)
 {
 	unsigned long mask = 1UL << node;
 
-	/* MPOL_BIND */
-	if (syscall(SYS_set_mempolicy, 2, &mask, sizeof(mask) * 8))
+	if (syscall(SYS_set_mempolicy, BIND, &mask, sizeof(mask) * 8))
 		_exit(EXIT_REFUSED);
+}
+
+/* Report the node to which this process's memory policy binds it, or -1 for none. */
+static void tell_node(const char *name)
+{
+	unsigned long masks[16] = { 0 };
+	int mode;
+
+	/* The kernel refuses a mask that is smaller than its own, of CONFIG_NODES_SHIFT (at most 10, on x86). */
+	if (syscall(SYS_get_mempolicy, &mode, masks, sizeof(masks) * 8, NULL, 0))
+		_exit(EXIT_REFUSED);
+	tell("node.%s=%d", name, mode == BIND && masks[0] ? __builtin_ctzl(masks[0]) : ANY_NODE);
 }
 
 static void take_more(void)
@@ -120,6 +133,8 @@ static void live(const struct holder *holder)
 	}
 	if (holder->node >= 0)
 		bind_to_node(holder->node);
+	if (declared("mempolicy"))
+		tell_node(holder->name);
 	if (holder->bytes == EAT) {
 		take_more();
 	} else {
@@ -187,7 +202,7 @@ static bool look_for_killed(char *killed, size_t size)
 	return any;
 }
 
-static void watch(int most)
+static void watch(int most, const char *fact)
 {
 	char killed[128] = "";
 
@@ -198,24 +213,29 @@ static void watch(int most)
 		}
 		sleep_for(500000);
 	}
-	tell("killed=%s eaten=%ld", killed[0] ? killed : "nobody", board->eaten);
+	tell("%s=%s eaten=%ld", fact, killed[0] ? killed : "nobody", board->eaten);
 }
 
 void wait_for_kill(void)
 {
-	watch(20000);
+	watch(20000, "killed");
 }
 
 void expect_no_kill(void)
 {
-	watch(1000);
+	watch(1000, "killed");
+}
+
+void press_sysrq_f_as(const char *fact)
+{
+	needs("sysrq-trigger", spill("/proc/sysrq-trigger", "f"), ENOENT);
+	/* SysRq f kills from a work queue (moom_callback() of drivers/tty/sysrq.c), so the kill comes later. */
+	watch(1000, fact);
 }
 
 void press_sysrq_f(void)
 {
-	needs("sysrq-trigger", spill("/proc/sysrq-trigger", "f"), ENOENT);
-	/* SysRq f kills from a work queue (moom_callback() of drivers/tty/sysrq.c), so the kill comes later. */
-	expect_no_kill();
+	press_sysrq_f_as("killed");
 }
 
 long half(void)

@@ -9,6 +9,7 @@
 #include "verify.h"
 
 #define GROUP "/sys/fs/cgroup/verify"
+#define SECOND_NODE "/sys/devices/system/node/node1"
 
 struct holder {
 	const char *name;	/* the comm that the kernel's report shows */
@@ -44,6 +45,9 @@ void tell_holder(const char *name, pid_t pid);
 
 /* Have the kernel choose a victim and kill it while memory is free, and report the victim. */
 void press_sysrq_f(void);
+
+/* The same, with another name of the fact "killed", for a check that presses twice. */
+void press_sysrq_f_as(const char *fact);
 
 /*
  * Wait for the first kill (at most 10 s), and 0.2 s more for further victims; then report

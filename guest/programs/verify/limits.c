@@ -19,14 +19,12 @@ static void mode0_swap(void)
 {
 	bool swap = condition("swap");
 
-	set_vm("overcommit_memory", 0);
+	require_vm("overcommit_memory", 0);
 	swap_off();
 	tell("control_total=%ld control_largest=%ld", meminfo("MemTotal"), largest(4 * meminfo("MemTotal")));
 	if (swap)
 		swap_on();
 	mode0_single();
-	if (!swap)
-		swap_on();
 }
 
 static void mode0_sum(void)
@@ -34,7 +32,7 @@ static void mode0_sum(void)
 	long total = meminfo("MemTotal"), before = committed(), each = total * 3 / (condition("large") ? 4 : 8) / 4 * 4;
 	int first, second;
 
-	set_vm("overcommit_ratio", 100);
+	require_vm("overcommit_ratio", 100);
 	given_vm("overcommit_memory", 0, 2);
 	first = mmap(NULL, (size_t)(each * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
 	second = mmap(NULL, (size_t)(each * KB), RW, ANON, -1, 0) == MAP_FAILED ? errno : 0;
@@ -92,13 +90,16 @@ static void mode2_within(void)
 
 static void mode_range(void)
 {
-	int highest, err;
+	int above, below;
 
-	set_vm("overcommit_memory", 0);
-	highest = set_vm("overcommit_memory", 2);
-	set_vm("overcommit_memory", 0);
-	err = set_vm("overcommit_memory", condition("value") ? 3 : 2);
-	tell("control_highest=%d errno=%d mode=%ld", highest, err, get_vm("overcommit_memory"));
+	require_vm("overcommit_memory", 2);
+	require_vm("overcommit_memory", 0);
+	below = set_vm("overcommit_memory", condition("negative") ? -1 : 0);
+	tell("below=%d mode_below=%ld", below, get_vm("overcommit_memory"));
+	above = set_vm("overcommit_memory", condition("value") ? 3 : 2);
+	tell("above=%d mode=%ld", above, get_vm("overcommit_memory"));
+	/* The control: the highest value that the kernel takes. */
+	tell("control_highest=%d", set_vm("overcommit_memory", 2));
 }
 
 static void mode2_switch(void)
@@ -107,11 +108,11 @@ static void mode2_switch(void)
 	volatile char *memory;
 	int more, after, err;
 
-	set_vm("overcommit_memory", 1);
+	require_vm("overcommit_memory", 1);
 	memory = map(size, RW, ANON);
-	set_vm("overcommit_ratio", 80);
-	set_vm("admin_reserve_kbytes", 0);
-	set_vm("user_reserve_kbytes", 0);
+	require_vm("overcommit_ratio", 80);
+	require_vm("admin_reserve_kbytes", 0);
+	require_vm("user_reserve_kbytes", 0);
 	err = set_vm("overcommit_memory", condition("switch") ? 2 : 1);
 	limit = meminfo("CommitLimit");
 	now = committed();
@@ -146,7 +147,7 @@ static void limit_ratio(void)
 
 static void limit_kbytes(void)
 {
-	set_vm("overcommit_ratio", 50);
+	require_vm("overcommit_ratio", 50);
 	tell("control_ratio=%ld", meminfo("CommitLimit"));
 	if (condition("kbytes"))
 		set_vm("overcommit_kbytes", 65536);
@@ -164,8 +165,6 @@ static void with_swap(const char *sysctl, long value, long otherwise)
 	if (swap)
 		swap_on();
 	tell_limit(sysctl);
-	if (!swap)
-		swap_on();
 }
 
 static void limit_swap(void)
@@ -198,7 +197,7 @@ static void limit_kbytes_hugetlb(void)
 
 static void limit_exclusive(void)
 {
-	set_vm("overcommit_ratio", 50);
+	require_vm("overcommit_ratio", 50);
 	if (condition("kbytes"))
 		set_vm("overcommit_kbytes", 65536);
 	tell("kbytes=%ld ratio_after_kbytes=%ld", get_vm("overcommit_kbytes"), get_vm("overcommit_ratio"));
@@ -215,7 +214,7 @@ const struct check limits_checks[] = {
 	{ "mode2-single", mode2_single, "overcommit_memory", false },
 	{ "mode2-sum", mode2_sum, "overcommit_memory large", false },
 	{ "mode2-within", mode2_within, "overcommit_memory", false },
-	{ "mode-range", mode_range, "value", false },
+	{ "mode-range", mode_range, "value negative", false },
 	{ "mode2-switch", mode2_switch, "above switch", false },
 	{ "limit-ratio", limit_ratio, "ratio", false },
 	{ "limit-kbytes", limit_kbytes, "kbytes", false },

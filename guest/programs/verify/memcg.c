@@ -126,11 +126,31 @@ static void memcg_ancestor(void)
 	remove_children();
 }
 
+static const char *timed;	/* the fact that take_18_mb() reports */
+
+static void take_18_mb(void)
+{
+	struct timespec from, to;
+	char *at = map(18 * MB, RW, ANON);
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	touch(at, 18 * MB);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	tell("%s=%ld", timed, (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000);
+}
+
 static void memcg_high(void)
 {
+	/* The control: the same process in the same cgroup without memory.high. */
+	make_group(GROUP);
+	timed = "control_milliseconds";
+	start_holder((struct holder){ "unlimited", 64 * KB, 0, GROUP, ANY_NODE, take_18_mb });
+	tell("control_high=%ld", group_event("high"));
+	remove_group(GROUP);
 	make_group(GROUP);
 	set_group(GROUP, "memory.high", condition("memory.high") ? "16M" : "max");
-	hold("holder", 17 * MB, 0, GROUP);
+	timed = "milliseconds";
+	start_holder((struct holder){ "holder", 64 * KB, 0, GROUP, ANY_NODE, take_18_mb });
 	tell("high=%ld oom_kill=%ld current=%ld", group_event("high"), group_event("oom_kill"),
 	     strtol(slurp(GROUP "/memory.current"), NULL, 10) / KB);
 	remove_group(GROUP);
@@ -167,8 +187,6 @@ static void memcg_swap_max(void)
 	eat(0, GROUP);
 	wait_for_kill();
 	remove_group(GROUP);
-	if (!swap)
-		swap_on();
 }
 
 /* Fill the group with pages that belong to no process until a write is refused. Returns the errno of the refusal. */
@@ -187,12 +205,14 @@ static int way_out = -1;
 
 static void enter(const char *max)
 {
-	const char *adj = condition("adj") ? "-1000" : "0";
+	const char *adj = condition("adj") ? "-1000" : "0", *path = "/proc/self/oom_score_adj";
 
 	way_out = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
 	make_group(GROUP);
 	set_group(GROUP, "memory.max", condition("memory.max") ? max : "max");
-	if (spill("/proc/self/oom_score_adj", adj) || spill(GROUP "/cgroup.procs", "0"))
+	needs("oom_score_adj", spill(path, adj), ENOENT);
+	tell("adj.self=%ld", strtol(slurp(path) ?: "", NULL, 10));
+	if (spill(GROUP "/cgroup.procs", "0"))
 		refused("cgroup.procs");
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Which process the OOM killer kills when the machine, or the nodes that a process may use, are out of memory. */
 #include <sched.h>
-#include <sys/ptrace.h>
 
 #include "holders.h"
 
@@ -60,7 +59,10 @@ static void sysrq_f(void)
 	hold("large", condition("large") ? 24 * MB : 2 * MB, 0, NULL);
 	hold("small", 8 * MB, 0, NULL);
 	tell("free=%ld", meminfo("MemFree"));
-	press_sysrq_f();
+	if (condition("sysrq"))
+		press_sysrq_f();
+	else
+		expect_no_kill();
 }
 
 static void oom_allocating_protected(void)
@@ -82,6 +84,9 @@ static void oom_init(void)
 	snprintf(before[0], sizeof(before[0]), "%s", slurp(init) ?: "0");
 	snprintf(before[1], sizeof(before[1]), "%s", slurp(kthreadd) ?: "0");
 	hold("large", 24 * MB, 0, NULL);
+	/* The control: a process like any other, which holds less than "large", is chosen with the highest oom_score_adj. */
+	hold("ordinary", 4 * MB, 1000, NULL);
+	press_sysrq_f_as("control_killed");
 	if (condition("adj") && (spill(init, "1000") || spill(kthreadd, "1000")))
 		refused("oom_score_adj");
 	tell("adj.init=%ld", strtol(slurp(init), NULL, 10));
@@ -147,81 +152,13 @@ static void oom_vfork(void)
 	press_sysrq_f();
 }
 
-/* ---- a process that is already exiting ---- */
-
-__attribute__((noreturn))
-static int second_thread(void *unused)
-{
-	(void)unused;
-	for (;;)
-		pause();
-}
-
-/* With a second thread, the exit of the first sets SIGNAL_GROUP_EXIT in every kernel. */
-static void exit_when_told(void)
-{
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-
-	if (clone(second_thread, twin_stack + sizeof(twin_stack), flags, NULL) < 0)
-		_exit(EXIT_REFUSED);
-	now_ready();
-	wait_to_go_on();
-	_exit(0);
-}
-
-/* Start a process of 24 MB that stops during its exit, while it still has its memory. */
-static pid_t start_exiting(bool stopped)
-{
-	pid_t pid = start_holder((struct holder){ "exiting", 24 * MB, 0, NULL, ANY_NODE, exit_when_told });
-	int status;
-
-	if (!stopped)
-		return pid;
-	/* EIO: Linux before 3.4 has no PTRACE_SEIZE. */
-	needs("ptrace", ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT) ? errno : 0, EIO);
-	go_on();
-	if (waitpid(pid, &status, __WALL) != pid || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXIT << 8))
-		refused("ptrace");
-	return pid;
-}
-
-static long rss_of(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return number_in(path, "VmRSS");
-}
-
-static void oom_exiting(void)
-{
-	start_exiting(condition("exiting"));
-	hold("small", 8 * MB, 0, NULL);
-	press_sysrq_f();
-}
-
-/* Since 5.18 the OOM reaper waits 2 s before it frees the memory of a victim that does not exit (OOM_REAPER_DELAY). */
-static void oom_reaper(void)
-{
-	pid_t pid = start_exiting(true);
-
-	hold("small", 8 * MB, 0, NULL);
-	tell("before=%ld", rss_of(pid));
-	if (condition("reaped")) {
-		needs("sysrq-trigger", spill("/proc/sysrq-trigger", "f"), ENOENT);
-		sleep_for(3000000000);
-	}
-	tell("reaped=%ld", rss_of(pid));
-	press_sysrq_f();
-}
-
 /* ---- two nodes ---- */
 
 #define OTHER "/sys/fs/cgroup/verify-other"
 
 static void second_node(void)
 {
-	needs("node1", access("/sys/devices/system/node/node1", F_OK) ? errno : 0, ENOENT);
+	needs("node1", access(SECOND_NODE, F_OK) ? errno : 0, ENOENT);
 }
 
 void oom_of_cpuset(void)
@@ -245,7 +182,7 @@ void oom_of_mempolicy(void)
 	int node = condition("mempolicy") ? 1 : ANY_NODE;
 
 	second_node();
-	start_holder((struct holder){ "bound", 16 * MB, 0, NULL, 1, NULL });
+	start_holder((struct holder){ "bound", 16 * MB, 0, NULL, node, NULL });
 	start_holder((struct holder){ "eater", EAT, -1000, NULL, node, NULL });
 	wait_for_kill();
 }
@@ -257,13 +194,11 @@ const struct check oom_checks[] = {
 	{ "oom-allocating", oom_allocating, "oom_kill_allocating_task large", false },
 	{ "oom-dump-tasks-0", oom_dump_tasks_0, "oom_dump_tasks", false },
 	{ "oom-dump-tasks-1", oom_dump_tasks_1, "oom_dump_tasks", false },
-	{ "sysrq-f", sysrq_f, "large", false },
+	{ "sysrq-f", sysrq_f, "large sysrq", false },
 	{ "oom-allocating-protected", oom_allocating_protected, "oom_kill_allocating_task adj", false },
 	{ "oom-init", oom_init, "adj", false },
 	{ "oom-sharers", oom_sharers, "vm", false },
 	{ "oom-vfork", oom_vfork, "vfork adj.twin adj.other", false },
-	{ "oom-exiting", oom_exiting, "exiting", false },
-	{ "oom-reaper", oom_reaper, "reaped", false },
 	{ "cpuset-oom", oom_of_cpuset, "cpuset elsewhere", false },
 	{ "mempolicy-oom", oom_of_mempolicy, "mempolicy", false },
 	{ 0 },

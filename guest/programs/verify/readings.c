@@ -60,6 +60,13 @@ void given_vm(const char *name, long value, long otherwise)
 	tell("%s=%ld", name, get_vm(name));
 }
 
+void require_vm(const char *name, long value)
+{
+	needs(name, set_vm(name, value), ENOENT);
+	if (get_vm(name) != value)
+		broken("%s-is-%ld-and-not-%ld", name, get_vm(name), value);
+}
+
 long number_in(const char *path, const char *key)
 {
 	char *text = slurp(path), *at = text;
@@ -85,12 +92,19 @@ long meminfo(const char *key)
 	return value;
 }
 
-const char *swap_device(void)
+const char *find_swap(void)
 {
 	static char path[128];
 	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;
 
-	if (!line || sscanf(line, "%127s", path) != 1)
+	return line && sscanf(line, "%127s", path) == 1 ? path : NULL;
+}
+
+const char *swap_device(void)
+{
+	const char *path = find_swap();
+
+	if (!path)
 		not_applicable(ENODEV);
 	return path;
 }
@@ -185,9 +199,9 @@ long largest(long high_kb)
 
 void strict(void)
 {
-	set_vm("overcommit_ratio", 80);
-	set_vm("user_reserve_kbytes", 0);
-	set_vm("admin_reserve_kbytes", 0);
+	require_vm("overcommit_ratio", 80);
+	require_vm("user_reserve_kbytes", 0);
+	require_vm("admin_reserve_kbytes", 0);
 	given_vm("overcommit_memory", 2, 0);
 }
 

@@ -18,8 +18,26 @@ static void max_map_count(void)
 			break;
 		}
 	/* The control: the next mapping is granted when the limit is higher. */
-	set_vm("max_map_count", 4 * bound);
+	require_vm("max_map_count", 4 * bound);
 	tell("made=%ld errno=%d free=%ld control_raised=%d", count, err, free_kb, try_map(PAGE, RW, ANON));
+}
+
+/* Return a resource limit as the kernel has it, or -1 for none. */
+static long rlimit_of(int resource)
+{
+	struct rlimit bound;
+
+	if (getrlimit((__typeof__(RLIMIT_AS))resource, &bound))
+		refused("getrlimit");
+	return bound.rlim_cur == RLIM_INFINITY ? -1 : (long)bound.rlim_cur;
+}
+
+/* Return how many kB a limit leaves above a size in kB, or -1 without a limit. */
+static long room_of(int resource, long size)
+{
+	long bound = rlimit_of(resource);
+
+	return bound < 0 ? -1 : bound / KB - size;
 }
 
 static void rlimit_as(void)
@@ -32,8 +50,8 @@ static void rlimit_as(void)
 		refused("setrlimit");
 	within = try_map(4 * MB, RW, ANON);
 	above = try_map(16 * MB, RW, ANON);
-	tell("room=%ld asked=%ld control_before=%d within=%d above=%d free=%ld", 8 * KB, 16 * KB, before, within, above,
-	     free_kb);
+	tell("room=%ld asked=%ld control_before=%d within=%d above=%d free=%ld", room_of(RLIMIT_AS, vm), 16 * KB, before,
+	     within, above, free_kb);
 }
 
 static void pids_max(void)
@@ -77,6 +95,7 @@ static void rlimit_data(void)
 
 	if (condition("rlimit") && setrlimit(RLIMIT_DATA, &bound))
 		refused("setrlimit");
+	tell("room=%ld", room_of(RLIMIT_DATA, data));
 	tell("asked=%ld control_before=%d within=%d above=%d", 16 * KB, before, try_map(4 * MB, RW, ANON),
 	     try_map(16 * MB, RW, ANON));
 	tell("readonly=%d shared=%d free=%ld", try_map(16 * MB, PROT_READ, ANON),
@@ -95,6 +114,7 @@ static void lock_some(void)
 {
 	char *at = map(128 * KB, RW, ANON);
 
+	tell("limit=%ld", rlimit_of(RLIMIT_MEMLOCK));
 	tell("uid=%d within=%d above=%d mapped=%d", (int)getuid(), lock_errno(at, 32 * KB), lock_errno(at, 128 * KB),
 	     try_map(128 * KB, RW, ANON | MAP_LOCKED));
 }
@@ -118,7 +138,7 @@ static void rlimit_memlock(void)
 
 static void fork_some(void)
 {
-	tell("uid=%d errno=%d", (int)getuid(), try_fork());
+	tell("limit=%ld uid=%d errno=%d", rlimit_of(RLIMIT_NPROC), (int)getuid(), try_fork());
 }
 
 static void rlimit_nproc(void)

@@ -139,7 +139,6 @@ static void oom_noio(void)
 	tell("stuck=%d before=%ld written=%ld errno=%d", stuck, before, shared->written, shared->ended - 1);
 	expect_no_kill();
 	spill("/sys/class/zram-control/hot_remove", number);
-	swap_on();
 }
 
 /* ---- __GFP_RETRY_MAYFAIL ---- */
@@ -188,10 +187,10 @@ static long stalls(void)
 /* On the second node, which nobody else uses: in a full machine another process might need a page, and cause a kill. */
 static void retry_mayfail(void)
 {
-	int node = condition("bound") ? 1 : ANY_NODE;
+	int node = condition("mempolicy") ? 1 : ANY_NODE;
 	long before;
 
-	needs("node1", access("/sys/devices/system/node/node1", F_OK) ? errno : 0, ENOENT);
+	needs("node1", access(SECOND_NODE, F_OK) ? errno : 0, ENOENT);
 	start_holder((struct holder){ "large", 16 * MB, 0, NULL, 1, NULL });
 	start_holder((struct holder){ "asker", 64 * KB, 0, NULL, node, ask_for_large_map });
 	before = stalls();
@@ -207,6 +206,6 @@ const struct check requests_checks[] = {
 	{ "oom-costly-order", oom_costly_order, "costly", false },
 	{ "oom-hugepages", oom_hugepages, "excess", false },
 	{ "oom-noio", oom_noio, "noio adj.writer adj.large", false },
-	{ "retry-mayfail", retry_mayfail, "mayfail bound adj.asker adj.large", false },
+	{ "retry-mayfail", retry_mayfail, "mayfail mempolicy adj.asker adj.large", false },
 	{ 0 },
 };

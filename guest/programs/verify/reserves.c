@@ -91,7 +91,7 @@ static void percpu_slack(void)
 	tell("cpus=%ld total=%ld limit=%ld step=64 committed=%ld mappings=%ld", cpus, meminfo("MemTotal"), limit,
 	     committed(), number);
 	/* The control: one more of the same size is granted in mode 0. */
-	set_vm("overcommit_memory", 0);
+	require_vm("overcommit_memory", 0);
 	tell("control_mode0=%d", try_map(16 * PAGE, RW, ANON));
 }
 

@@ -155,19 +155,30 @@ static void adj_inherited(void)
 	kill(pid, SIGKILL);
 }
 
-static void adj_shared(void)
+/* Set a child's oom_score_adj, and report whose it is then. flags: of the clone. */
+static void share_adj(const char *prefix, int flags)
 {
 	char path[64];
+	long before;
 	pid_t pid;
 
 	set_adj("/proc/self/oom_score_adj", 100);
-	pid = clone(pause_here, stack + sizeof(stack), (condition("vm") ? CLONE_VM : 0) | SIGCHLD, NULL);
+	before = number_of_pid(getpid(), "oom_score_adj");
+	pid = clone(pause_here, stack + sizeof(stack), flags | SIGCHLD, NULL);
 	if (pid < 0)
 		refused("clone");
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
 	set_adj(path, 400);
-	tell("other=%ld own=%ld", number_of_pid(pid, "oom_score_adj"), number_of_pid(getpid(), "oom_score_adj"));
+	tell("%sbefore=%ld %sother=%ld %sown=%ld", prefix, before, prefix, number_of_pid(pid, "oom_score_adj"), prefix,
+	     number_of_pid(getpid(), "oom_score_adj"));
 	kill(pid, SIGKILL);
+}
+
+static void adj_shared(void)
+{
+	share_adj("", condition("vm") ? CLONE_VM : 0);
+	/* The control: a child with memory of its own. */
+	share_adj("control_", 0);
 }
 
 static void lower(void)
@@ -247,9 +258,6 @@ static void swapoff_origin(void)
 	go_on();
 	wait_for_kill();
 	remove_group(GROUP);
-	/* A mutant's swapoff succeeds. EBUSY: the device is still in use, because the process was killed in swapoff. */
-	if (swapon(swap_path, 0) && errno != EBUSY)
-		refused("swapon");
 }
 
 #define KSM "/sys/kernel/mm/ksm/"

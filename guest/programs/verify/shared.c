@@ -58,6 +58,10 @@ static void hugetlb_free(void)
 	needs("mmap", at == MAP_FAILED ? errno : 0, NO_HUGETLB);
 	tell("mapped=%ld charged=%ld huge=%ld", 2 * KB, committed() - before, vm_flag(at, "ht"));
 	munmap(at, 2 * MB);
+	/* The control: as much memory that is not from the pool. */
+	before = committed();
+	map(2 * MB, RW, ANON);
+	tell("control_plain=%ld", committed() - before);
 }
 
 static void sysv_noreserve(void)

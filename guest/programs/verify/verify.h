@@ -37,7 +37,8 @@ struct check {
 
 /* The tables of checks; each ends with an empty entry. */
 extern const struct check limits_checks[], reserves_checks[], refusals_checks[], watermarks_checks[], commit_checks[],
-	shared_checks[], fork_checks[], score_checks[], oom_checks[], requests_checks[], memcg_checks[], panic_checks[];
+	shared_checks[], fork_checks[], score_checks[], oom_checks[], exiting_checks[], requests_checks[], memcg_checks[],
+	panic_checks[];
 
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
@@ -69,8 +70,11 @@ char *slurp(const char *path);
 /* Write a value to a file: 0, or the errno. */
 int spill(const char *path, const char *value);
 
-/* Set /proc/sys/vm/NAME; returns 0 or the errno. For a sysctl that is not a condition of the rule. */
+/* Set /proc/sys/vm/NAME; returns 0 or the errno. */
 int set_vm(const char *name, long value);
+
+/* Set a sysctl that is not a condition of the rule, and read it back: with another value the check is broken. */
+void require_vm(const char *name, long value);
 long get_vm(const char *name);
 
 /* A sysctl as the condition of the same name: set it, or `otherwise` in its mutant, and report what was read back. */
@@ -83,10 +87,13 @@ long number_in(const char *path, const char *key);
 long meminfo(const char *key);
 long committed(void);
 
-/* Return the path of the first swap device; without one the check does not apply. */
+/* Return the path of the first swap device in a static buffer, or NULL. */
+const char *find_swap(void);
+
+/* The same; without one the check does not apply. */
 const char *swap_device(void);
 
-/* Turn the first swap device off, and back on. */
+/* Turn the first swap device off, and back on; the harness turns it on after a check that does not. */
 void swap_off(void);
 void swap_on(void);
 

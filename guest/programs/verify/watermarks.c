@@ -62,8 +62,7 @@ static void min_free(void)
 	long sum, movable;
 	int count;
 
-	if (set_vm("min_free_kbytes", 4096))
-		refused("min_free_kbytes");
+	require_vm("min_free_kbytes", 4096);
 	sum = sum_watermarks(&count, &movable);
 	tell("control_min_free_kbytes=%ld control_watermarks=%ld", get_vm("min_free_kbytes"), sum);
 	given_vm("min_free_kbytes", 8192, 4096);

@@ -15,6 +15,7 @@ from rig.image.digest import digest_text
 from rig.image.entry import Entry
 from rig.image.layer.config import ImageConfig, config_from
 from rig.image.layer.staging import Staging
+from rig.image.programs import FETCH
 from rig.image.store import Store
 
 __all__ = [
@@ -129,7 +130,7 @@ def build_layer(
     whole: True for a complete root, False for a layer over rig's own root.
     Raises RigError for too many files or too many bytes.
     """
-    with store.lock(f"layer-{key[:16]}"), store.staging_directory() as work:
+    with store.lock(f"layer-{key[:16]}", FETCH), store.staging_directory() as work:
         # Another rig may have built it while this one waited for the lock.
         if (entry := store.get("layer", key)) is not None:
             return _from_entry(entry)

@@ -11,7 +11,6 @@ import argparse
 import base64
 import hashlib
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,12 +19,15 @@ from pathlib import Path
 
 import rig
 from rig.errors import RigError
+from rig.image.programs import STEP, run_program
 
 __all__ = ["PYODIDE", "build", "fetch_pyodide"]
 
 PYODIDE = "pyodide@314.0.7"
 _INTEGRITY = "sha512-0YvXxEhfEdpLfb/XkM2BFAeMROq0iMUX2bzzH9pOttyMcWkwq+HbE5uyuGD82LN7y2q+SNvi/6V5JEsOlD2R1A=="
 _CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "package.json")
+NPM = 1800.0
+"""Host seconds, before they are scaled, for npm to fetch an archive of 6 MB."""
 _HERE = Path(__file__).parent
 _PACKAGE = Path(rig.__file__).parent
 _TEMPLATES = _PACKAGE / "report/html/templates"
@@ -93,12 +95,11 @@ def _precompile(page: Path) -> None:
 
     Raises RigError where there is no Node.js, and where it fails.
     """
-    done = subprocess.run(
-        [_program("node"), _HERE / "precompile.mjs", page.resolve()], capture_output=True, text=True, check=False
-    )
+    done = run_program([_program("node"), _HERE / "precompile.mjs", page.resolve()], deadline=STEP)
     if done.returncode:
         # Node.js prints the line of its source where an exception came from; one of Pyodide's has a million characters.
-        why = [line for line in done.stderr.splitlines() if line.strip() and len(line) < 300]
+        printed = done.stderr.decode(errors="replace").splitlines()
+        why = [line for line in printed if line.strip() and len(line) < 300]
         raise RigError(f"Pyodide could not compile the page's modules: {' / '.join(why[-12:])}", where=page)
 
 
@@ -118,12 +119,14 @@ def fetch_pyodide(directory: Path) -> Path:
         return archive
     npm = _program("npm")
     directory.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [npm, "pack", "--silent", PYODIDE], cwd=directory, capture_output=True, text=True, check=False
-    )
-    if done.returncode or not archive.is_file():
-        why = done.stderr.strip().splitlines()
-        raise RigError(f"npm could not fetch {PYODIDE}: {why[-1] if why else 'it says nothing'}", where=npm)
+    # Beside, so that an npm that is ended leaves no half of an archive under the archive's name.
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".npm-") as beside:
+        done = run_program([npm, "pack", "--silent", PYODIDE], cwd=Path(beside), deadline=NPM)
+        fetched = Path(beside) / archive.name
+        if done.returncode or not fetched.is_file():
+            why = done.stderr.decode(errors="replace").strip().splitlines()
+            raise RigError(f"npm could not fetch {PYODIDE}: {why[-1] if why else 'it says nothing'}", where=npm)
+        fetched.rename(archive)
     return archive
 
 

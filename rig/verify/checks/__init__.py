@@ -6,6 +6,7 @@ from __future__ import annotations
 from rig.verify.check import Check
 from rig.verify.checks import (
     commit,
+    exiting,
     fork,
     limits,
     memcg,
@@ -23,7 +24,21 @@ __all__ = ["MODULES", "catalogue"]
 
 MODULES = {
     module.__name__.rpartition(".")[2]: module.CHECKS
-    for module in (limits, reserves, refusals, watermarks, commit, shared, fork, score, oom, requests, memcg, panic)
+    for module in (
+        limits,
+        reserves,
+        refusals,
+        watermarks,
+        commit,
+        shared,
+        fork,
+        score,
+        oom,
+        exiting,
+        requests,
+        memcg,
+        panic,
+    )
 }
 """Name of the module, here and in C -> its checks."""
 

@@ -17,10 +17,20 @@ CHECKS = (
         "commit",
         "fork charges the child for each mapping of the parent that is charged (VM_ACCOUNT), touched or not.",
         (ACCOUNTING, Source("kernel/fork.c", "dup_mmap")),
-        lambda f: f["accounted"] > f["mapped"] and f["charged"] == f["accounted"] and f["errno"] == 0,
+        lambda f: (
+            f["accounted"] > f["mapped"]
+            and f["charged"] == f["touched_charged"] == f["accounted"]
+            and f["errno"] == f["touched_errno"] == 0
+        ),
         control="fork-shared",
-        given={"resident": 0},
-        counterexamples=({"charged": 0}, {"charged": 32768}, {"errno": ENOMEM}),
+        given={"resident": 0, "touched": 32768},
+        counterexamples=(
+            {"charged": 0},
+            {"charged": 32768},
+            {"errno": ENOMEM},
+            {"touched_charged": 0},
+            {"touched_errno": ENOMEM},
+        ),
     ),
     Check(
         "fork-shared",
@@ -80,7 +90,7 @@ CHECKS = (
         lambda f: (
             f["charged"] == f["accounted"] and f["control_reads"] == f["parent_reads"] == 42 and f["child_reads"] == 0
         ),
-        control="fork-dontfork",
+        control="within",
         given={"wipeonfork": 1},
         counterexamples=({"charged": "-32768"}, {"child_reads": 42}, {"parent_reads": 0}, {"control_reads": 0}),
     ),

@@ -65,7 +65,7 @@ CHECKS = (
         "In mode 1 no request is refused for its size.",
         (ACCOUNTING, ENOUGH),
         lambda f: f["asked"] > f["total"] and f["errno"] == 0 and f["left"] == 0,
-        control="mode0-single",
+        control="~overcommit_memory",
         given={"overcommit_memory": 1},
         counterexamples=({"errno": ENOMEM}, {"left": 4}),
     ),
@@ -103,11 +103,19 @@ CHECKS = (
     Check(
         "mode-range",
         "commit",
-        "vm.overcommit_memory takes 0, 1 and 2, and no other value.",
+        "vm.overcommit_memory takes 0, 1 and 2, and refuses 3 and -1.",
         (VM, Source("kernel/sysctl.c", "proc_dointvec_minmax")),
-        lambda f: f["control_highest"] == 0 and f["errno"] == EINVAL and f["mode"] == 0,
+        lambda f: (
+            f["control_highest"] == 0 and f["above"] == f["below"] == EINVAL and f["mode"] == f["mode_below"] == 0
+        ),
         control="within",
-        counterexamples=({"errno": 0}, {"mode": 3}, {"control_highest": EINVAL}),
+        counterexamples=(
+            {"above": 0},
+            {"below": 0},
+            {"mode": 3},
+            {"mode_below": -1},
+            {"control_highest": EINVAL},
+        ),
     ),
     Check(
         "mode2-switch",

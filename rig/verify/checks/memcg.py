@@ -26,7 +26,7 @@ CHECKS = (
             and f["rss.outside"] > f["eaten"]
             and f["free"] - f["eaten"] > 8192
         ),
-        control="oom-largest",
+        control="~memory.max",
         given=MAX_20M,
         counterexamples=(
             {"killed": "outside"},
@@ -134,7 +134,7 @@ CHECKS = (
             and f.text("oom_victim") == "large"
             and f["eaten"] < f["rss.large"]
         ),
-        control="oom-allocating",
+        control="~memory.max",
         given={**MAX_24M, "oom_kill_allocating_task": 1},
         counterexamples=({"oom_victim": "eater"}, {"killed": "eater"}, {"rss.large": 4}),
     ),
@@ -149,19 +149,35 @@ CHECKS = (
             and f.text("oom_memcg") == "/verify"
             and f.text("oom_constraint") == CONSTRAINT_MEMCG
         ),
-        control="memcg-limit",
+        control="~ancestor",
         given=MAX_24M,
         counterexamples=({"oom_victim": "eater"}, {"oom_memcg": "/verify/b"}, {"oom_constraint": "CONSTRAINT_NONE"}),
     ),
     Check(
         "memcg-high",
         "oom",
-        "memory.high never kills: what is above it is slowed down.",
+        "memory.high never kills: a process that allocates above it is made to wait (2 MB above 16 MB: for more than "
+        "half a second).",
         (CGROUP, Source("mm/memcontrol.c", "mem_cgroup_handle_over_high")),
-        lambda f: f["high"] > 0 and f["oom_kill"] == 0 and f["ooms"] == 0 and f["current"] > 16384,
-        control="memcg-limit",
+        lambda f: (
+            f["high"] > 0
+            and f["oom_kill"] == 0
+            and f["ooms"] == 0
+            and f["current"] > 16384
+            and f["milliseconds"] > f["control_milliseconds"] + 500
+            and f["control_high"] == 0
+        ),
+        control="within",
         given={"memory.high": 16 << 20},
-        counterexamples=({"high": 0}, {"oom_kill": 1}, {"ooms": 1}, {"current": 8000}),
+        counterexamples=(
+            {"high": 0},
+            {"oom_kill": 1},
+            {"ooms": 1},
+            {"current": 8000},
+            {"milliseconds": 20},
+            {"control_milliseconds": "+60000"},
+            {"control_high": 1},
+        ),
     ),
     Check(
         "memcg-shrink",
@@ -213,8 +229,8 @@ CHECKS = (
         "A cgroup at memory.max in which nobody may be killed does not panic the kernel: a write fails with ENOMEM.",
         (Source("mm/oom_kill.c", "out_of_memory"), Source("mm/memcontrol.c", "try_charge_memcg")),
         lambda f: f["errno"] == ENOMEM and f["oom"] >= 1 and f["oom_kill"] == 0 and f["panics"] == 0,
-        control="nobody-killable",
-        given={"memory.max": 8 << 20},
+        control="~memory.max",
+        given={"memory.max": 8 << 20, "adj.self": -1000},
         counterexamples=({"errno": 0}, {"oom": 0}, {"oom_kill": 1}, {"panics": 1}),
     ),
     Check(
@@ -230,7 +246,7 @@ CHECKS = (
             and f["oom_kill"] == 0
         ),
         control="within",
-        given={"memory.max": 8 << 20},
+        given={"memory.max": 8 << 20, "adj.self": -1000},
         counterexamples=({"errno": 0}, {"write": 0}, {"free": 1}, {"oom_kill": 1}, {"control_before": ENOMEM}),
     ),
 )

@@ -95,7 +95,7 @@ CHECKS = (
         "SysRq f kills the process with the highest badness while memory is free; the report's order is -1.",
         (Source("Documentation/admin-guide/sysrq.rst"), Source("drivers/tty/sysrq.c", "moom_callback")),
         lambda f: f.killed() == {"large"} and f["oom_order"] == -1 and f["free"] > f["rss.large"] > 2 * f["rss.small"],
-        control="oom-largest",
+        control="~sysrq",
         counterexamples=({"killed": "small"}, {"oom_order": 0}, {"free": 1000}, {"rss.large": 4}),
     ),
     Check(
@@ -114,10 +114,15 @@ CHECKS = (
         "oom",
         "The first process and kernel threads are never killed, whatever their oom_score_adj.",
         (Source("mm/oom_kill.c", "oom_unkillable_task"),),
-        lambda f: f["panics"] == 0 and f.killed() == {"large"} and f["score.kthreadd"] == 0,
-        control="oom-adj-max",
+        lambda f: (
+            f["panics"] == 0
+            and f.killed() == {"large"}
+            and f["score.kthreadd"] == 0
+            and f.text("control_killed") == "ordinary"
+        ),
+        control="within",
         given={"adj.init": 1000, "adj.kthreadd": 1000},
-        counterexamples=({"panics": 1}, {"killed": "nobody"}, {"score.kthreadd": 1333}),
+        counterexamples=({"panics": 1}, {"killed": "nobody"}, {"score.kthreadd": 1333}, {"control_killed": "large"}),
     ),
     Check(
         "oom-sharers",
@@ -125,7 +130,7 @@ CHECKS = (
         "All processes that share the victim's memory (CLONE_VM) are killed with it.",
         (Source("mm/oom_kill.c", "__oom_kill_process"),),
         lambda f: f.killed() == {"large", "twin"} and f["ooms"] == 1,
-        control="sysrq-f",
+        control="~vm",
         counterexamples=({"killed": "large"}, {"killed": "large,twin,small"}, {"ooms": 2}),
     ),
     Check(
@@ -134,28 +139,9 @@ CHECKS = (
         "A child between vfork and exec is passed over: its memory is its parent's.",
         (Source("mm/oom_kill.c", "oom_badness", "b18dc5f291c0"),),
         lambda f: f.killed() == {"other"} and f["rss.other"] > 2 * f["rss.twin"] > 0,
-        control="oom-adj-max",
+        control="~vfork",
         given={"adj.twin": 1000, "adj.other": 0},
         counterexamples=({"killed": "parent,twin"}, {"rss.other": 4}),
-    ),
-    Check(
-        "oom-exiting",
-        "oom",
-        "When the process with the highest badness is exiting already, nobody is killed and nothing is reported.",
-        (Source("mm/oom_kill.c", "oom_kill_process"), Source("mm/oom_kill.c", "task_will_free_mem")),
-        lambda f: f["ooms"] == 0 and f.killed() == set() and f["rss.exiting"] > 2 * f["rss.small"],
-        control="sysrq-f",
-        counterexamples=({"ooms": 1}, {"killed": "exiting"}, {"rss.exiting": 4}),
-    ),
-    Check(
-        "oom-reaper",
-        "oom",
-        "The reaper takes the memory of a victim that does not end, and the next kill passes that victim over "
-        "(MMF_OOM_SKIP).",
-        (Source("mm/oom_kill.c", "oom_reap_task_mm", "aac453635549"), Source("mm/oom_kill.c", "oom_badness")),
-        lambda f: f["before"] > 20 * 1024 and f["reaped"] < 1024 and f.killed() == {"small"},
-        control="oom-exiting",
-        counterexamples=({"reaped": 24000}, {"killed": "nobody"}, {"before": 4}),
     ),
     Check(
         "cpuset-oom",
@@ -173,7 +159,7 @@ CHECKS = (
             and f.text("oom_constraint") == "CONSTRAINT_CPUSET"
             and f["rss.outside"] > 2 * f["rss.inside"]
         ),
-        control="oom-largest",
+        control="~cpuset",
         given={"cpuset.mems": 1},
         counterexamples=(
             {"killed": "outside"},
@@ -188,7 +174,8 @@ CHECKS = (
         "A process that is bound to a node by its memory policy has an OOM of that constraint.",
         (Source("mm/oom_kill.c", "constrained_alloc"), Source("mm/mempolicy.c", "mempolicy_in_oom_domain")),
         lambda f: f["ooms"] == 1 and f.killed() == {"bound"} and f.text("oom_constraint") == "CONSTRAINT_MEMORY_POLICY",
-        control="oom-largest",
+        control="~mempolicy",
+        given={"node.bound": 1, "node.eater": 1},
         counterexamples=({"oom_constraint": "CONSTRAINT_NONE"}, {"killed": "nobody"}, {"ooms": 0}),
     ),
 )

@@ -59,7 +59,7 @@ CHECKS = (
             and f.text("oom_constraint") == "CONSTRAINT_MEMORY_POLICY"
         ),
         control="panic-1-global",
-        given={"panic_on_oom": 1},
+        given={"panic_on_oom": 1, "node.bound": 1, "node.eater": 1},
         counterexamples=({"panics": 1}, {"oom_constraint": "CONSTRAINT_NONE"}, {"killed": "nobody"}),
     ),
     Check(

@@ -33,6 +33,7 @@ CHECKS = (
         (Source("mm/mmap.c", "may_expand_vm"),),
         lambda f: f["control_before"] == 0 and f["within"] == 0 and f["above"] == ENOMEM and f["free"] > f["asked"],
         control="within",
+        given={"room": 8192},
         counterexamples=({"above": 0}, {"within": ENOMEM}, {"free": 100}, {"control_before": ENOMEM}),
     ),
     Check(
@@ -60,6 +61,7 @@ CHECKS = (
             and f["free"] > f["asked"]
         ),
         control="within",
+        given={"room": 8192},
         counterexamples=({"above": 0}, {"within": ENOMEM}, {"readonly": ENOMEM}, {"shared": ENOMEM}, {"free": 1}),
     ),
     Check(
@@ -69,7 +71,7 @@ CHECKS = (
         (Source("mm/mlock.c", "do_mlock"), Source("mm/mmap.c", "mlock_future_check")),
         lambda f: f["control_capable"] == f["within"] == 0 and f["above"] == ENOMEM and f["mapped"] == EAGAIN,
         control="within",
-        given={"uid": 65534},
+        given={"uid": 65534, "limit": 64 << 10},
         counterexamples=({"above": 0}, {"mapped": ENOMEM}, {"within": ENOMEM}, {"control_capable": ENOMEM}),
     ),
     Check(
@@ -79,7 +81,7 @@ CHECKS = (
         (Source("kernel/fork.c", "copy_process"),),
         lambda f: f["errno"] == EAGAIN and f["free"] > 1024 and f["control_root"] == 0,
         control="within",
-        given={"uid": 65534},
+        given={"uid": 65534, "limit": 1},
         counterexamples=({"errno": ENOMEM}, {"errno": 0}, {"free": 1}, {"control_root": EAGAIN}),
     ),
     Check(
@@ -88,7 +90,7 @@ CHECKS = (
         "A tmpfs that is full refuses with ENOSPC at its size, while memory is free.",
         (Source("Documentation/filesystems/tmpfs.rst"), Source("mm/shmem.c", "shmem_inode_acct_block")),
         lambda f: f["errno"] == ENOSPC and 896 <= f["written"] <= 1024 and f["free"] > 4096,
-        control="tmpfs-by-page",
+        control="~size",
         counterexamples=({"errno": 0}, {"errno": ENOMEM}, {"written": 2048}, {"free": 1}),
     ),
 )

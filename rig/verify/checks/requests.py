@@ -15,7 +15,7 @@ CHECKS = (
         "A request for more than 8 pages in one piece (order 4 and above) fails with ENOMEM; it never kills.",
         (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("fs/pipe.c", "pipe_resize_ring")),
         lambda f: f["errno"] == ENOMEM and f["ooms"] == 0 and f.killed() == set(),
-        control="oom-largest",
+        control="~costly",
         counterexamples=({"errno": 0}, {"ooms": 1}, {"killed": "large"}),
     ),
     Check(
@@ -24,7 +24,7 @@ CHECKS = (
         "vm.nr_hugepages above what is free takes what it gets and kills nobody (order 9).",
         (Source("mm/page_alloc.c", "__alloc_pages_may_oom"), Source("mm/hugetlb.c", "alloc_buddy_huge_page")),
         lambda f: f["errno"] == 0 and 0 <= f["pool"] < f["asked"] and f["ooms"] == 0 and f.killed() == set(),
-        control="oom-largest",
+        control="~excess",
         counterexamples=({"pool": 1000}, {"errno": 12}, {"ooms": 1}, {"killed": "large"}),
     ),
     Check(
@@ -40,7 +40,7 @@ CHECKS = (
             and f["ooms"] == 0
             and f.killed() == set()
         ),
-        control="oom-largest",
+        control="~noio",
         given={"adj.writer": 0, "adj.large": 0},
         counterexamples=(
             {"stuck": 0},
@@ -69,8 +69,8 @@ CHECKS = (
             and f["stalls"] > 0
             and f["free"] > f["asked"]
         ),
-        control="mempolicy-oom",
-        given={"adj.asker": 0, "adj.large": 0},
+        control="~mayfail",
+        given={"adj.asker": 0, "adj.large": 0, "node.asker": 1},
         counterexamples=({"errno": 0}, {"stalls": 0}, {"free": 1024}, {"ooms": 1}, {"killed": "asker"}),
     ),
 )

@@ -78,7 +78,7 @@ CHECKS = (
         "What a process has in swap counts for its badness as what it has in RAM.",
         (BADNESS, SCORE),
         lambda f: _as_computed(f, "large", 0, f["large.score"]) and f["large.swap"] > 16 * 1024,
-        control="score-badness",
+        control="~swapped",
         given={"adj.large": 0},
         counterexamples=({"large.score": "-60"}, {"large.swap": 0}),
     ),
@@ -93,7 +93,7 @@ CHECKS = (
             and f["large.tables"] > 16 * 1024
             and f["large.tables"] > 4 * (f["large.rss"] + f["large.swap"])
         ),
-        control="score-badness",
+        control="~sparse",
         given={"adj.large": 0},
         # Without its tables, 20 MB of some 120, its score is some 110 less.
         counterexamples=({"large.score": "-100"}, {"large.score": 677}, {"large.tables": 120}, {"large.rss": 40960}),
@@ -164,9 +164,14 @@ CHECKS = (
         "commit",
         "Processes that share their memory (CLONE_VM) share oom_score_adj: setting one's sets the others'.",
         (Source("fs/proc/base.c", "__set_oom_adj", "44a70adec910"),),
-        lambda f: f["other"] == 400 and f["own"] == 400,
-        control="adj-inherited",
-        counterexamples=({"own": 100}, {"other": 100}),
+        lambda f: (
+            f["before"] == 100
+            and f["other"] == f["own"] == 400
+            and f["control_other"] == 400
+            and f["control_own"] == 100
+        ),
+        control="within",
+        counterexamples=({"own": 100}, {"other": 100}, {"before": 400}, {"control_own": 400}),
     ),
     Check(
         "adj-lower",
@@ -186,7 +191,7 @@ CHECKS = (
         "(measured in a cgroup at its limit).",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/swapfile.c", "swapoff")),
         lambda f: _origin_goes_first(f) and f["swapped"] > 8 * 1024,
-        control="memcg-largest",
+        control="~swapoff",
         given=_IN_ONE_CGROUP,
         counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"swapped": 0}),
     ),
@@ -197,7 +202,7 @@ CHECKS = (
         "(measured in a cgroup at its limit).",
         (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/ksm.c", "run_store")),
         lambda f: _origin_goes_first(f) and f["merged"] > 28 * 1024,
-        control="memcg-largest",
+        control="~unmerge",
         given=_IN_ONE_CGROUP,
         counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"merged": 0}),
     ),
