@@ -256,6 +256,17 @@ void say_sysctls(void);		/* into the record that is open */
 enum outcome begin_check_rss(struct step *step);
 uint64_t taken_together(const struct program *program, const char *comm);
 
+/* tracefs.c: events that the kernel counts */
+void open_tracefs(void);
+void close_tracefs(void);
+long tracepoint_id(const char *name);
+int count_event(pid_t pid, int cpu, uint32_t type, uint64_t config, const char *filter);
+int64_t event_count(int fd);
+
+/* forks.c: forks that the kernel refused */
+void watch_forks(void);
+void say_refused_forks(void);
+
 /* copies.c: what tells a page that the kernel copied from others */
 enum { TRACEPOINTS = 2 };
 

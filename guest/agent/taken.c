@@ -123,7 +123,7 @@ static int64_t files_kb(const struct member *m)
 /*
  * Return how much of what was swapped out has no memory: zram keeps a page of one repeated word without it (same_pages,
  * the sixth number of mm_stat, Documentation/admin-guide/blockdev/zram.rst), and since 6.12 the kernel does not even
- * write a page of zeros to swap (swap_writeout() of mm/page_io.c; counted since 6.13).
+ * write a page of zeros to swap (commit 0ca0c24e3211; swpout_zero counts them where the kernel has it).
  */
 static int64_t empty_swap_kb(void)
 {

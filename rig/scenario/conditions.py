@@ -8,7 +8,6 @@ for that and not say so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -16,23 +15,21 @@ from typing import TYPE_CHECKING, Any
 from rig.run.document import Claimed, Shown
 from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.refusals import refusals, refused_by_kernel
 from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
-    from rig.scenario.load import Scenario
+    from rig.scenario.load import CheckedClaim, Scenario
     from rig.scenario.plan import RenderedStep
 
-__all__ = ["built_in", "refused_fork", "unforeseen_oom"]
+__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
+NO_SYSRQ = "no-kill-by-sysrq"
+SYSRQ, TRIGGER = "sysrq", "/proc/sysrq-trigger"
 REFUSED = "no-fork-refused"
-REFUSAL = re.compile(
-    r"(?:^|[\s:])(?P<call>v?fork|clone3?|posix_spawn): "
-    r"(?P<errno>EAGAIN|ENOMEM|Cannot allocate memory|Resource temporarily unavailable)$"
-)
-"""A line of a program, as in "fork: ENOMEM" (guest/programs/phases.h), or by perror(3); the errnos are of fork(2)."""
 PROGRAMS = "programs-lived"
 MOST_SHOWN = 5
 
@@ -42,16 +39,52 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     settings = settings_held(evidence)
     if settings is not None:
         yield settings
+    refused = refused_by_kernel(evidence)
+    if refused is not None:
+        yield refused
+    asked = _kill_by_sysrq(scenario, evidence)
+    if asked is not None:
+        yield asked
     if evidence.records.of("spawn"):
         yield _programs_lived(scenario, evidence)
+
+
+def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
+    """Return a failed condition if somebody called the OOM killer by SysRq f; None otherwise.
+
+    Memory had not run out then, so no claim may rest on that report. A plan that writes to /proc/sysrq-trigger and a
+    scenario whose claims name SysRq expect it.
+    """
+    asked = [report for report in evidence.ooms() if report.scope == SYSRQ]
+    writes = any(step.verb == "write" and dict(step.words).get("path") == TRIGGER for step in evidence.plan.steps)
+    claimed = any(SYSRQ in text for checked in scenario.claims for text in _expressions(checked))
+    if not asked or writes or claimed:
+        return None
+    killed = ", ".join(f"{kill.comm} ({kill.pid})" for kill in asked[0].kills) or "nobody"
+    return Claimed(
+        id=NO_SYSRQ,
+        text="nobody called the OOM killer by SysRq f",
+        kind="condition",
+        verdict="failed",
+        values=(Shown(name="killed", value=killed, shown=killed),),
+        reason=f"line {asked[0].line} of console.log: SysRq f asked for the kill of {killed}; memory had not run out",
+    )
+
+
+def _expressions(checked: CheckedClaim) -> Iterator[str]:
+    yield checked.expr.text
+    if checked.when is not None:
+        yield checked.when.text
+    yield from (expression.text for expression in checked.values.values())
 
 
 def unforeseen_oom(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     """Return a failed claim if memory ran out although the scenario speaks of no OOM; None otherwise.
 
     A report after which nobody was killed changed nothing: the allocation failed, and what came of that is claimed.
+    One by SysRq f is no shortage.
     """
-    reports = [each for each in evidence.ooms() if each.kills or evidence.panics()]
+    reports = [each for each in evidence.ooms() if (each.kills or evidence.panics()) and each.scope != SYSRQ]
     if not reports or _speaks_of_oom(scenario):
         return None
     killed = [f"{kill.comm} ({kill.pid})" for each in reports for kill in each.kills]
@@ -76,7 +109,7 @@ def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
         return None
     refused = [
         f"{_name(record)} ({record.get('pid')}): {said}"
-        for record, said in _refusals(evidence)
+        for record, said in refusals(evidence)
         if not _may_fail(scenario, str(record.get("program")), None)
     ]
     if not refused:
@@ -89,16 +122,6 @@ def refused_fork(scenario: Scenario, evidence: Evidence) -> Claimed | None:
         values=(Shown(name="refused", value=refused, shown=", ".join(refused)),),
         reason=f"the kernel refused the fork of {refused[0]}, and the program ended",
     )
-
-
-def _refusals(evidence: Evidence) -> Iterator[tuple[Record, str]]:
-    """Yield the `exit` record of each program that failed after it had said that its fork was refused; what it said."""
-    said: dict[object, str] = {}
-    for record in evidence.records.items:
-        if record["ev"] == "line" and (found := REFUSAL.search(str(record.get("text", "")).rstrip())):
-            said[record.get("program")] = f"{found['call']}: {found['errno']}"
-        elif record["ev"] == "exit" and record.get("code") and record.get("program") in said:
-            yield record, said.pop(record.get("program"))
 
 
 def _name(record: Record) -> str:
@@ -119,7 +142,7 @@ def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
     """
     spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
     explained_pids = {kill.pid for oom in evidence.ooms() for kill in oom.kills} | {
-        record.get("pid") for record, _ in _refusals(evidence)
+        record.get("pid") for record, _ in refusals(evidence)
     }
     expected = set(_expected(evidence))
     expected_programs = {each.partition("/")[0] for each in expected}

@@ -69,6 +69,10 @@ class Evidence:
 
         return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
 
+    def panic_seen(self) -> bool | None:
+        """Return whether QEMU reported a panic; None where it cannot learn of one: without a pvpanic driver."""
+        return self.panicked if (self.records.first("go") or {}).get("pvpanic") is True else None
+
     def page_size(self) -> int:
         size = (self.ready() or {}).get("page_size")
         return size if isinstance(size, int) and size > 0 else 4096

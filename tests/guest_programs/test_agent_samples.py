@@ -57,15 +57,16 @@ def test_memory_written_to_a_file_in_memory_is_taken(run_plan):
         python(
             "import os, signal; file = os.memfd_create('f'); data = b'x' * 65536\n"
             "for _ in range(512): os.write(file, data)\n"
-            "signal.pause()"
+            "print('written', flush=True), signal.pause()"
         ),
+        step("wait_line", "program=p", "text=written", "timeout=30"),
         step("wait_rss", "program=p", "min=32M", "timeout=30"),
         step("check_rss", "program=p", "min=32M"),
         step("signal", "program=p", "signal=KILL"),
     )
 
     check = run.of("check")[0]
-    assert run.step(1)["ok"]
+    assert run.step(2)["ok"]
     assert check["ok"]
     assert check["files_kb"] == 32 * 1024 > check["rss_kb"] - 16 * 1024
 
