@@ -21,7 +21,7 @@ from rig.image.store import Store
 from rig.in_use import hold, lock_unused
 from rig.units import format_megabytes, format_size
 
-__all__ = ["ASKED", "hold_build", "keep_builds_bound"]
+__all__ = ["ASKED", "hold_build", "keep_builds_bound", "remove_builds"]
 
 logger = logging.getLogger(__name__)
 ASKED = "rig-asked.json"
@@ -64,6 +64,21 @@ def keep_builds_bound(store: Store, built: Path) -> None:
             f"the build directories are {format_megabytes(left - bound)} above their bound (RIG_BUILD_SIZE) in"
             f" {built.parent}: {BUILD_DIRECTORIES[built.parent.name]}"
         )
+
+
+def remove_builds(store: Store) -> list[Path]:
+    """Remove the build directories of kernels, and return those that stay, because a rig builds in them.
+
+    The kernels themselves stay in the cache.
+    """
+    in_use = []
+    for path in sorted((store.root / "build").glob("*")):
+        with store.staging_directory() as work, lock_unused(path, asked=True) as free:
+            if free:
+                path.rename(work / path.name)
+            elif path.exists():
+                in_use.append(path)
+    return in_use
 
 
 def hold_build(path: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.app import _run
 from rig.errors import RigError
 from rig.image import builds_use
-from rig.image.builds_use import ASKED, hold_build, keep_builds_bound
+from rig.image.builds_use import ASKED, hold_build, keep_builds_bound, remove_builds
 from rig.image.store import Store
 from rig.in_use import hold, lock_unused, using_entries
 
@@ -140,3 +141,29 @@ def test_outputs_of_buildroot_are_emptied_with_their_stamps_first_and_its_downlo
     assert list((home / "small-0").iterdir()) == []
     assert renamed[0] == "build"
     assert all((home / name / "host/gcc").is_file() for name in ("full-1", "dl", "ccache"))
+
+
+def test_removal_of_all_builds_leaves_the_one_that_a_rig_builds_in(store: Store) -> None:
+    with using_entries():
+        hold(store.root / "build/tree-1")
+
+        in_use = remove_builds(store)
+
+    assert [path.name for path in in_use] == ["tree-1"]
+    assert built(store) == [1]
+    assert remove_builds(store) == []
+    assert not list((store.root / "build").iterdir())
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_removal_of_all_builds_says_which_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RIG_CACHE", str(store.root))
+    with using_entries():
+        hold(store.root / "build/tree-1")
+
+        status = _run(["kernel", "rm", "--all"])
+
+    assert status == 3
+    assert "build directories that another rig builds in stay: 1" in capsys.readouterr().err
