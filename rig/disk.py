@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "is_full",
     "modified",
     "says_full",
+    "seconds_untouched",
     "sum_by_kind",
     "written_path",
 ]
@@ -130,6 +132,14 @@ def _remedy(path: Path | None, known: dict[str, Path]) -> str:
         return OTHERWISE
     # The deepest one: the cache may be in TMPDIR. Where two name the same directory, the last is asked for.
     return REMEDIES[max(inside, key=lambda name: (len(inside[name].parts), name == "TMPDIR"))]
+
+
+def seconds_untouched(directory: Path) -> float:
+    """Return the host seconds since a directory, or anything below it, was changed last; at least 0."""
+    newest = modified(directory)
+    for parent, directories, files in os.walk(directory):
+        newest = max([newest, *(modified(Path(parent, name)) for name in (*directories, *files))])
+    return max(0.0, time.time() - newest / 1e9)
 
 
 def bytes_below(directory: Path, *, without: Path | None = None) -> int:

@@ -237,11 +237,15 @@ void boot(void)
 	load_asked();
 	mount_cgroups();
 	take_own_mounts();
+	open_tracefs();
 	prepare_first_maps();
+	watch_forks();
+	close_tracefs();
 	open_port();
 	put_first();
 	loop_open();
 	kmsg_open();
+	ends_open();
 	shell_start();
 	say_ready();
 }

@@ -7,21 +7,16 @@
  *
  * A page in another frame may be one that the process dropped (MADV_DONTNEED) and wrote anew, and one that the kernel
  * moved (compaction). The kernel counts the latter in pgmigrate_success. A copy begins with a fault on a page that is
- * there (bit 0 of the error code, X86_PF_PROT of arch/x86/include/asm/trap_pf.h), a new page
- * with a fault on one that is absent. The tracepoints page_fault_user and page_fault_kernel report the error code
- * (arch/x86/include/asm/trace/exceptions.h; since 6.16 include/trace/events/exceptions.h).
+ * there (bit 0 of the error code, X86_PF_PROT of arch/x86/include/asm/trap_pf.h), a new page with a fault on one that is
+ * absent. The tracepoints page_fault_user and page_fault_kernel report the error code
+ * (arch/x86/include/asm/trace/exceptions.h, later include/trace/events/exceptions.h).
  *
  * Faults without an exception, as those of MADV_POPULATE_WRITE, pass no tracepoint. mm_account_fault() of mm/memory.c
  * counts them in minflt, and leaves them out of perf's minor faults: the difference is counted as absent pages too.
  */
-#include <fcntl.h>
-#include <linux/mount.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -30,55 +25,33 @@ enum { MAX_FIRST_MAPS = 16 };
 
 static struct first_map first_maps[MAX_FIRST_MAPS];
 
-static const char *const tracepoints[TRACEPOINTS] = { "page_fault_user", "page_fault_kernel" };
+static const char *const tracepoints[TRACEPOINTS] = {
+	"exceptions/page_fault_user", "exceptions/page_fault_kernel",
+};
 static long ids[TRACEPOINTS];	/* 0: this kernel does not have it */
 
-/* To be called before the first plan: a mount of tracefs costs memory, which the snapshot then has already spent. */
+/* To be called while tracefs is open. */
 void prepare_first_maps(void)
 {
-	int context = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC), mount = -1;
-	char path[96], text[32];
+	for (int i = 0; i < TRACEPOINTS; i++)
+		ids[i] = tracepoint_id(tracepoints[i]);
+}
 
-	if (context < 0)
-		return;
-	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-		mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
-	close(context);
-	for (int i = 0; mount >= 0 && i < TRACEPOINTS; i++) {
-		int fd;
+/*
+ * Return the process as it is now, or as it was when it ended, which its entry in the table tells until it is used for
+ * another one. NULL: it is not known any more.
+ */
+static const struct member *last_known(const struct first_map *first)
+{
+	for (int i = 0; i < MAX_MEMBERS; i++) {
+		struct member *m = &members[i];
 
-		snprintf(path, sizeof(path), "events/exceptions/%s/id", tracepoints[i]);
-		fd = openat(mount, path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
+		if (m->pid != first->pid || m->started != first->started)
 			continue;
-		if (reread(fd, text, sizeof(text)) > 0)
-			ids[i] = strtol(text, NULL, 10);
-		close(fd);
+		if (m->stat_fd >= 0)
+			read_stat(m);
+		return m;
 	}
-	if (mount >= 0)
-		close(mount);
-}
-
-static int count_event(pid_t pid, uint32_t type, uint64_t config, const char *filter)
-{
-	struct perf_event_attr event = { .type = type, .size = sizeof(event), .config = config, .disabled = 1 };
-	int fd = (int)syscall(SYS_perf_event_open, &event, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-
-	if (fd < 0)
-		return -1;
-	if ((filter && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter)) || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Return the process as it is now, or NULL: a copy of a member may have descriptors that are closed. */
-static const struct member *alive(const struct first_map *first)
-{
-	for (int i = 0; i < MAX_MEMBERS; i++)
-		if (members[i].pid == first->pid && members[i].started == first->started && members[i].stat_fd >= 0)
-			return read_stat(&members[i]) ? &members[i] : NULL;
 	return NULL;
 }
 
@@ -93,21 +66,15 @@ static void count_faults(struct first_map *first)
 		 (unsigned long long)first->start, (unsigned long long)end);
 	first->counts = true;
 	for (int i = 0; i < TRACEPOINTS; i++) {
-		first->absent[i] = ids[i] > 0 ? count_event(first->pid, PERF_TYPE_TRACEPOINT, (uint64_t)ids[i], filter) : -1;
+		first->absent[i] = ids[i] > 0 ? count_event(first->pid, -1, PERF_TYPE_TRACEPOINT, (uint64_t)ids[i], filter)
+					      : -1;
 		first->counts = first->counts && first->absent[i] >= 0;
 	}
-	first->minor = count_event(first->pid, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, NULL);
-	now = alive(first);
+	first->minor = count_event(first->pid, -1, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, NULL);
+	now = last_known(first);
 	first->counts = first->counts && first->minor >= 0 && now;
 	if (now)
 		first->minflt = now->minflt;
-}
-
-static int64_t counted(int fd)
-{
-	int64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
 /* Return the first map of an array. If there was none, this is the first: set `later` accordingly. NULL: no room. */
@@ -147,13 +114,13 @@ uint16_t mark_of(uint64_t frame)
 /* Record how many pages may have changed their frames since the first map without a copy; null: not known. */
 void say_since(const struct first_map *first)
 {
-	const struct member *now = first->counts ? alive(first) : NULL;
+	const struct member *now = first->counts ? last_known(first) : NULL;
 	int64_t fresh = 0, elsewhere;
 
 	if (now) {
 		for (int i = 0; i < TRACEPOINTS; i++)
-			fresh += counted(first->absent[i]);
-		elsewhere = (int64_t)(now->minflt - first->minflt) - counted(first->minor);
+			fresh += event_count(first->absent[i]);
+		elsewhere = (int64_t)(now->minflt - first->minflt) - event_count(first->minor);
 		rec_int("fresh_faults", fresh + (elsewhere > 0 ? elsewhere : 0));
 	} else {
 		rec_null("fresh_faults");

@@ -75,7 +75,10 @@ static int run_here(const char *path, const char *port)
 	port_set(fd, !port);
 	loop_open();
 	kmsg_open();
+	open_tracefs();
 	prepare_first_maps();
+	watch_forks();
+	close_tracefs();
 	status = run_plan();
 	heartbeat_stop();
 	port_drain(5 * NSEC);
@@ -108,6 +111,7 @@ static void run_as_init(void)
 	rec_bool("kmsg", kmsg_fd() >= 0);
 	rec_bool("pvpanic", has_pvpanic());
 	rec_bool("own_mounts", has_own_mounts());
+	rec_bool("ends", ends_fd() >= 0);
 	rec_end();
 	if (problems)
 		say_end("bad-plan", -1);

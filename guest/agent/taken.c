@@ -123,7 +123,7 @@ static int64_t files_kb(const struct member *m)
 /*
  * Return how much of what was swapped out has no memory: zram keeps a page of one repeated word without it (same_pages,
  * the sixth number of mm_stat, Documentation/admin-guide/blockdev/zram.rst), and since 6.12 the kernel does not even
- * write a page of zeros to swap (swap_writeout() of mm/page_io.c; counted since 6.13).
+ * write a page of zeros to swap (commit 0ca0c24e3211; swpout_zero counts them where the kernel has it).
  */
 static int64_t empty_swap_kb(void)
 {
@@ -192,18 +192,13 @@ static void say_kb(const char *key, int64_t value)
 
 enum outcome begin_check_rss(struct step *step)
 {
-	const struct program *program = program_named(word(step, "program"));
-	const char *comm = word(step, "comm"), *min_text = word(step, "min"), *max_text = word(step, "max");
+	const char *min_text = word(step, "min"), *max_text = word(step, "max");
 	uint64_t min = 0, max = UINT64_MAX;
-	struct member *m = NULL;
+	struct member *m = one_member(step);
 	struct taken taken;
 
-	members_refresh();
-	if (program)
-		m = member_of(program, comm, NULL);
 	if (!m)
-		return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "",
-			    comm ? comm : "");
+		return no_member();
 	if (min_text)
 		parse_size(min_text, &min);
 	if (max_text)
@@ -211,9 +206,7 @@ enum outcome begin_check_rss(struct step *step)
 	if (!read_taken(m, &taken))
 		return fail(errno, "the kernel gives no Rss of %d", m->pid);
 	rec_begin("check");
-	rec_str("program", program->name);
-	rec_str("comm", m->comm);
-	rec_int("pid", m->pid);
+	say_member(m);
 	rec_int("vm", first_of_vm(m)->pid);
 	rec_int("rss_kb", taken.rss);
 	say_kb("pss_anon_kb", taken.anon);

@@ -13,15 +13,16 @@ from rig.cli.build_progress import BuildProgress
 from rig.cli.cache_entries import list_entries, remove_entries
 from rig.cli.default_choice import show_or_choose
 from rig.cli.options import AsJson
-from rig.errors import UsageError
+from rig.errors import RigError, UsageError
 from rig.experiment.cache_use import keep_bound
 from rig.image.buildroot.build import build_kernel
 from rig.image.buildroot.recipe import kernel_recipe
 from rig.image.buildroot.tree import find_buildroot
+from rig.image.builds_use import remove_builds
 from rig.image.defaults import default_kernel
 from rig.image.kernel import build_debian_kernel, check_spelling
 from rig.image.ref import KernelRef
-from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel, remove_builds
+from rig.image.sourcekernel import Asked, build_source_kernel, build_tree_kernel
 from rig.image.store import Store
 from rig.report.console import output_console
 from rig.report.live import progress_for
@@ -143,5 +144,9 @@ def remove_kernels(
 ) -> None:
     """Remove kernels from the cache."""
     remove_entries(keys or [], all_, "kernel", command="rig kernel")
-    if all_:
-        remove_builds(Store())
+    if all_ and (in_use := remove_builds(Store())):
+        raise RigError(
+            f"build directories that another rig builds in stay: {len(in_use)}",
+            where=in_use[0].parent,
+            remedy="wait until it has ended",
+        )

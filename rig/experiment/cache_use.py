@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.disk import sum_by_kind
-from rig.image.bounds import branch_bound, cache_bound
+from rig.image.bounds import UNFINISHED_AGE, branch_bound, cache_bound
 from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
@@ -167,10 +167,13 @@ def _prune(store: Store, held: Sequence[Held], damaged: Mapping[Path, int], boun
 def keep_bound(store: Store) -> None:
     """Evict entries if the cache holds more than RIG_CACHE_SIZE; called after something was added to it.
 
+    What rigs that were killed left unfinished counts against no bound, so it is removed once it is a day old.
     Branch points are counted apart, against RIG_BRANCH_SIZE.
     Warns of what was removed, and of a cache that stays above its bound.
     Raises RigError where one of the two is not a size.
     """
+    if count := store.sweep_staging(older=UNFINISHED_AGE):
+        logger.warning(f"unfinished directories of killed rigs were removed from the cache: {count}")
     use = measure_use(store.entries(), store.aside().values())
     _keep(store, use.size, use.bound, branches=False)
     _keep(store, use.branch_size, use.branch_bound, branches=True)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from rig.disk import bytes_below, modified
 from rig.errors import RigError
-from rig.image.bounds import runs_bound
+from rig.image.bounds import UNFINISHED_AGE, runs_bound
+from rig.image.staging import remove_staging_directories
 from rig.in_use import lock_unused
 from rig.remove_tree import remove_tree
-from rig.run.directory import RUN_FILE, read_run, rewrite_run, run_directories
+from rig.run.directory import RUN_FILE, read_run, remove_unfinished, rewrite_run, run_directories
 from rig.run.disk_use import runs_by_kind
 from rig.run.imported import IMPORTED_FILE
 from rig.run.run_id import is_run_id
@@ -62,6 +63,11 @@ def keep_runs_bound(directory: Path) -> None:
     try:
         if not _is_due(directory):
             return
+        # They count against no bound.
+        if removed := remove_unfinished(root, older=UNFINISHED_AGE):
+            logger.warning(f"unfinished runs of killed rigs were removed: {len(removed)}")
+        # Swap files and disks of their guests may be in them.
+        remove_staging_directories(older=UNFINISHED_AGE)
         taken = bytes_of_runs(root)
         if taken <= bound:
             return

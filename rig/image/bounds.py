@@ -8,12 +8,14 @@ import os
 from rig.errors import RigError
 from rig.units import parse_size
 
-__all__ = ["branch_bound", "builds_bound", "cache_bound", "runs_bound"]
+__all__ = ["UNFINISHED_AGE", "branch_bound", "builds_bound", "cache_bound", "runs_bound"]
 
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
 BUILDS_BOUND = "20G"
 """Ten trees without debug information."""
+UNFINISHED_AGE = 24 * 3600.0
+"""Host seconds without a write after which what a killed rig left unfinished is removed unasked."""
 RUNS_BOUND = "10G"
 """Ten thousand recordings of the usual size."""
 
@@ -37,7 +39,7 @@ def branch_bound() -> int:
 
 
 def builds_bound() -> int:
-    """Return the number of bytes that kernels' build directories may take: RIG_BUILD_SIZE, or the default.
+    """Return the bytes that kernels' build directories may take, and Buildroot's: RIG_BUILD_SIZE, or the default.
 
     Raises RigError where RIG_BUILD_SIZE is not a size.
     """

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Keep the directories that kernels are built in within a bound: objects are compiled again, and nothing else goes."""
+"""Keep the directories of builds within a bound: objects are compiled again, and nothing else goes.
+
+Kernels are built in the children of `build`, Buildroot's images in those of `buildroot`. Each of the two has the bound
+for itself: to measure an output directory of Buildroot takes seconds, which not every build of a kernel is to wait.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,19 @@ from rig.deadline_scale import scaled
 from rig.disk import bytes_below, modified
 from rig.errors import RigError
 from rig.image.bounds import builds_bound
+from rig.image.kinds import BUILD_DIRECTORIES
 from rig.image.store import Store
 from rig.in_use import hold, lock_unused
 from rig.units import format_megabytes, format_size
 
-__all__ = ["ASKED", "hold_build", "keep_builds_bound"]
+__all__ = ["ASKED", "hold_build", "keep_builds_bound", "remove_builds"]
 
 logger = logging.getLogger(__name__)
 ASKED = "rig-asked.json"
 """The options of a tree's last build, in its build directory."""
+SHARED = ("dl", "ccache")
+"""What all builds of Buildroot share: sources, which may be on no mirror any more, and the compiler's cache, which has
+a bound of its own (ccache's max_size)."""
 HOLD_DEADLINE = 20.0
 """Host seconds within which another rig must have renamed what it removes from a build directory."""
 AGAIN = 0.05
@@ -28,7 +36,7 @@ AGAIN = 0.05
 
 
 def keep_builds_bound(store: Store, built: Path) -> None:
-    """Empty the build directories not used for longest while all together take more than RIG_BUILD_SIZE.
+    """Empty the build directories not used for longest while all of one kind take more than RIG_BUILD_SIZE.
 
     A tree's options (ASKED) stay: the next build of the tree takes them, and compiles everything again.
     built: the directory that was built in last, which stays whole. Those that a rig builds in stay too.
@@ -36,7 +44,8 @@ def keep_builds_bound(store: Store, built: Path) -> None:
     """
     bound = builds_bound()
     os.utime(built)
-    sizes = {path: bytes_below(path) for path in built.parent.iterdir() if path.is_dir()}
+    directories = [path for path in built.parent.iterdir() if path.is_dir() and path.name not in SHARED]
+    sizes = {path: bytes_below(path) for path in directories}
     left = sum(sizes.values())
     emptied = []
     for path in sorted(sizes, key=modified):
@@ -48,13 +57,28 @@ def keep_builds_bound(store: Store, built: Path) -> None:
     if emptied:
         logger.warning(
             f"the build directories took more than {format_size(bound)} (RIG_BUILD_SIZE): {len(emptied)} not used for"
-            " longest were emptied, and their kernels are compiled whole when they are built again"
+            " longest were emptied, and what was built there is built whole the next time"
         )
     if left > bound:
         logger.warning(
-            f"the build directories are {format_megabytes(left - bound)} above their bound (RIG_BUILD_SIZE):"
-            " rig kernel rm --all removes them"
+            f"the build directories are {format_megabytes(left - bound)} above their bound (RIG_BUILD_SIZE) in"
+            f" {built.parent}: {BUILD_DIRECTORIES[built.parent.name]}"
         )
+
+
+def remove_builds(store: Store) -> list[Path]:
+    """Remove the build directories of kernels, and return those that stay, because a rig builds in them.
+
+    The kernels themselves stay in the cache.
+    """
+    in_use = []
+    for path in sorted((store.root / "build").glob("*")):
+        with store.staging_directory() as work, lock_unused(path, asked=True) as free:
+            if free:
+                path.rename(work / path.name)
+            elif path.exists():
+                in_use.append(path)
+    return in_use
 
 
 def hold_build(path: Path) -> None:
@@ -76,7 +100,8 @@ def _empty(store: Store, path: Path) -> bool:
     # The lock is released before the renamed files are removed, which takes seconds: a build waits for the lock.
     with store.staging_directory() as work, lock_unused(path) as free:
         children = [child for child in path.iterdir() if child.name != ASKED] if free else []
-        for child in children:
-            # Renamed, so that a kill leaves no half of a source tree, which the next build would take for whole.
+        # Renamed, so that a kill leaves no half of a source tree, which the next build would take for whole. In `build`
+        # Buildroot keeps its stamps (package/pkg-generic.mk): once it has gone, every package is built again.
+        for child in sorted(children, key=lambda child: child.name != "build"):
             child.rename(work / child.name)
     return bool(children)

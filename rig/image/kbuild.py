@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rig.disk import disk_full_of
 from rig.errors import RigError, UsageError
+from rig.image.build_log import BuildLog, read_lines
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
@@ -31,6 +32,8 @@ ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
 REPORT_EVERY = 20.0
+LONGEST_SHOWN = 1000
+"""Characters of a line of the log in an error."""
 # A kernel contains its build's user, host and time. Fixed values make the build reproducible.
 ENVIRONMENT = {
     "KBUILD_BUILD_USER": "rig",
@@ -156,12 +159,13 @@ def compile_kernel(tree: Tree, jobs: int, tell: Tell, *, expected: int | None = 
     began = reported = time.monotonic()
     count = 0
     environment = {**_environment(), **ENVIRONMENT}
+    tree.log.unlink(missing_ok=True)
     with (
-        tree.log.open("wb", buffering=0) as log,
+        BuildLog(tree.log) as log,
         started_program(command, env=environment, stderr=subprocess.STDOUT, deadline=BUILD) as process,
     ):
         assert process.stdout is not None
-        for line in process.stdout:
+        for line in read_lines(process.stdout):
             log.write(line)
             count += line.startswith((b"  CC ", b"  AS "))
             if time.monotonic() - reported >= REPORT_EVERY:
@@ -188,7 +192,7 @@ def _broken(tree: Tree) -> RigError:
         f"the kernel {tree.version} does not build",
         where=tree.log,
         remedy="fix the errors and run the command again: it continues from what is compiled already",
-        detail="\n".join(around + (["…", *last] if last else [])),
+        detail="\n".join(line[:LONGEST_SHOWN] for line in around + (["…", *last] if last else [])),
     )
 
 

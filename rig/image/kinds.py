@@ -15,7 +15,7 @@ BUILD_DIRECTORIES = {
 }
 """Directory of the cache in which kernels or Buildroot images are built -> how it is removed, for display.
 
-They hold no entries. Those of kernels have a bound (builds_use.py), those of Buildroot none.
+They hold no entries. The directories in each have a bound (builds_use.py), Buildroot's downloads none.
 """
 
 

@@ -40,7 +40,6 @@ __all__ = [
     "build_tree_kernel",
     "find_source_kernel",
     "find_tree_kernel",
-    "remove_builds",
 ]
 
 Tell = Callable[[str], None]
@@ -196,11 +195,6 @@ def build_tree_kernel(
                 keep_builds_bound(store, out)
         # The cached entry may come from another tree with the same content, so its spelling is replaced by this one.
         return replace(kernel_of_entry(entry), spec=spec)
-
-
-def remove_builds(store: Store) -> None:
-    """Remove the build directories of kernels. The kernels themselves stay in the cache."""
-    shutil.rmtree(store.root / "build", ignore_errors=True)
 
 
 def _build(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rig.disk import FULL, is_full, written_path
+from rig.disk import FULL, is_full, seconds_untouched, written_path
 from rig.remove_tree import remove_tree
 
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
@@ -90,14 +90,17 @@ def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
         os.close(lock)
 
 
-def remove_staging_directories() -> int:
-    """Remove the staging directories of rigs that were killed, and return their number."""
+def remove_staging_directories(*, older: float = 0.0) -> int:
+    """Remove the staging directories of rigs that were killed, and return their number.
+
+    older: host seconds since the last write in them.
+    """
     count = 0
     for path in (path for base in _bases() for path in Path(base).glob("rig-*-????????")):
         # Directories of other users, of living rigs (BlockingIOError of flock), and of other programs with such a name
         # stay: suppress their errors.
         with contextlib.suppress(OSError):
-            if path.is_symlink() or path.stat().st_uid != os.geteuid():
+            if path.is_symlink() or path.stat().st_uid != os.geteuid() or seconds_untouched(path) < older:
                 continue
             if (path / LOCK).is_file():
                 # Held until the directory is gone, so that a rig that is about to lock it sees that it was removed.

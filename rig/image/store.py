@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, bytes_below, disk_full, written_path
+from rig.disk import FULL, bytes_below, disk_full, seconds_untouched, written_path
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -270,12 +270,21 @@ class Store:
 
     def sweep_leftovers(self) -> int:
         """Remove the staging directories and unfinished files of processes that no longer run; return their number."""
-        count = len(remove_partials(self.root))
+        return len(remove_partials(self.root)) + self.sweep_staging()
+
+    def sweep_staging(self, *, older: float = 0.0) -> int:
+        """Remove the staging directories of processes that no longer run; return their number.
+
+        older: host seconds since the last write in them. A process of another host or container that shares the cache
+            seems not to run.
+        """
+        count = 0
         for path in (self.root / "tmp").glob("*-*"):
             pid = path.name.split("-")[0]
-            if pid.isdigit() and not Path("/proc", pid).exists():
-                remove_tree(path)
-                count += 1
+            if not pid.isdigit() or Path("/proc", pid).exists() or seconds_untouched(path) < older:
+                continue
+            remove_tree(path)
+            count += not path.exists()
         return count
 
     @contextmanager

@@ -11,6 +11,7 @@ from rig.program.expectation import Expectation
 from rig.program.plan import ENDED, STARTED
 
 if TYPE_CHECKING:
+    from rig.run.document import Claimed
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
@@ -102,10 +103,19 @@ def meets(expected: Expectation, outcome: Outcome) -> bool:
 
 def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement:
     """Judge the run by its expectation; without one, by whether the program started and ended within its time limit."""
-    from rig.run.document import Claimed, Shown
+    from rig.scenario.compare_reports import compare_reports
+    from rig.scenario.confirmed import judge_confirmed
     from rig.scenario.judge import judge_claims
 
-    outcome = outcome_of(evidence)
+    compared = compare_reports(evidence)
+    judged = judge_confirmed(lambda seen: (_claim(outcome_of(seen), expected),), evidence, compared)
+    not_started = outcome_of(evidence).status in (NOT_STARTED, NOT_FOUND)
+    return judge_claims(judged, evidence, compared, excused=not_started)
+
+
+def _claim(outcome: Outcome, expected: Expectation | None) -> Claimed:
+    from rig.run.document import Claimed, Shown
+
     values = [
         Shown(name=name, value=value, shown=str(value))
         for name, value in (
@@ -117,21 +127,18 @@ def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement
         if value not in (None, "")
     ]
     if expected is None:
-        claim = Claimed(
+        return Claimed(
             id="ended",
             text="The program ran to its end",
             verdict="failed" if outcome.problem else "held",
             values=tuple(values),
             reason=outcome.problem,
         )
-    else:
-        claim = Claimed(
-            id="expected",
-            text=expected.sentence,
-            verdict="held" if meets(expected, outcome) else "failed",
-            values=tuple(values),
-            expr=f"--expect {expected.kind}" + (f"={expected.value}" if expected.value else ""),
-            reason=outcome.problem,
-        )
-    not_started = outcome.status in (NOT_STARTED, NOT_FOUND)
-    return judge_claims((claim,), evidence, excused=not_started)
+    return Claimed(
+        id="expected",
+        text=expected.sentence,
+        verdict="held" if meets(expected, outcome) else "failed",
+        values=tuple(values),
+        expr=f"--expect {expected.kind}" + (f"={expected.value}" if expected.value else ""),
+        reason=outcome.problem,
+    )

@@ -10,20 +10,26 @@ from rig.run.suite import Suite
 __all__ = ["annotation_lines"]
 
 MOST = 10
-"""GitHub shows so many errors a step; the rest would be lost without a word."""
+"""GitHub shows so many errors a step; the rest would be lost without a word. Notices have the same bound."""
 
 
 def annotation_lines(suites: Sequence[Suite]) -> Iterator[str]:
-    """Yield a line for each failed or broken case, and one line with the count of cases that are not shown."""
+    """Yield a line for each failed or broken case, one with the count of cases that are not shown, and the notes."""
     bad = [(suite, case) for suite in suites for case in suite.cases if case.status in ("failed", "broken")]
     for suite, case in bad[: MOST if len(bad) <= MOST else MOST - 1]:
         level = "error" if case.status == "failed" else "warning"
-        keys = [f"title={_property(f'{suite.name}: {case.name}')}"]
-        if suite.file:
-            keys.insert(0, f"file={_property(suite.file)}")
-        yield f"::{level} {','.join(keys)}::{_data(case.message or case.status)}"
+        yield f"::{level} {_keys(suite, f'{suite.name}: {case.name}')}::{_data(case.message or case.status)}"
     if len(bad) > MOST:
         yield f"::error title=rig::{len(bad) - MOST + 1} more did not pass"
+    noted = [(suite, note) for suite in suites for note in suite.notes]
+    for suite, note in noted[: MOST if len(noted) <= MOST else MOST - 1]:
+        yield f"::notice {_keys(suite, suite.name)}::{_data(note)}"
+    if len(noted) > MOST:
+        yield f"::notice title=rig::{len(noted) - MOST + 1} more notes"
+
+
+def _keys(suite: Suite, title: str) -> str:
+    return ",".join(([f"file={_property(suite.file)}"] if suite.file else []) + [f"title={_property(title)}"])
 
 
 def _data(text: str) -> str:

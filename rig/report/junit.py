@@ -26,6 +26,8 @@ def junit_xml(suites: Sequence[Suite], name: str = "rig") -> str:
         element = library.TestSuite(_xml(suite.name))
         for key, value in suite.properties:
             element.add_property(_xml(key), _xml(value))
+        for note in suite.notes:
+            element.add_property("note", _xml(note))
         for case in suite.cases:
             element.add_testcase(_case(suite, case))
         if suite.started:

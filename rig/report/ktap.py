@@ -26,6 +26,8 @@ def _subtests(suite: Suite) -> Iterator[str]:
     # The kernel's parser finds the end of the subtests by this line (tools/testing/kunit/kunit_parser.py).
     yield f"# Subtest: {_word(suite.name)}"
     yield f"1..{len(suite.cases)}"
+    for note in suite.notes:
+        yield f"# {_word(suite.name)}: {_line(note)}"
     for number, case in enumerate(suite.cases, 1):
         # A diagnostic stands before the result that it belongs to.
         for line in case.numbers:

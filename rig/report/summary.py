@@ -37,6 +37,9 @@ def _suite(suite: Suite) -> Iterator[str]:
     if kernel := about.get("kernel"):
         yield f"Kernel {_cell(kernel)}."
         yield ""
+    for note in suite.notes:
+        yield f"{_cell(note)}."
+        yield ""
     yield "| | claim | verdict | values |"
     yield "|---|---|---|---|"
     for case in suite.cases:

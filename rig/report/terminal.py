@@ -154,10 +154,13 @@ def _trace(oom: OomReport) -> list[RenderableType]:
     when = "" if oom.time is None else f" at {oom.time:.3f} s of the guest's clock"
     where = "" if oom.line is None else f", line {oom.line} of console.log"
     invoker = f"{plain(oom.invoker)} ({oom.invoker_pid})"
-    flags = "|".join(oom.gfp_flags)
+    flags = plain("|".join(oom.gfp_flags))
+    asked = flags if oom.order is None else f"it asked for 2^{oom.order} pages, {flags}"
+    if oom.scope == "sysrq":
+        asked = "SysRq f called the OOM killer: memory had not run out"
     lines: list[RenderableType] = [
         Text.assemble(("Invoked by ", "bold"), (invoker, "bold cyan"), f"{when}{where}"),
-        Text(f"  it asked for 2^{oom.order} pages, {plain(flags)}" if oom.order is not None else f"  {plain(flags)}"),
+        Text(f"  {asked}"),
     ]
     if oom.free_kb is not None and oom.min_kb is not None:
         lines.append(Text(f"  free {oom.free_kb} kB, watermark min {oom.min_kb} kB"))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.disk import cannot_write, modified
+from rig.disk import cannot_write, modified, seconds_untouched
 from rig.errors import RigError, UsageError
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
@@ -41,6 +41,7 @@ __all__ = [
     "read_run",
     "remove_leftovers",
     "remove_run",
+    "remove_unfinished",
     "resolve_run",
     "rewrite_run",
     "run_directories",
@@ -167,10 +168,20 @@ def _cannot_write(directory: Path, error: OSError) -> RigError:
 def remove_leftovers(root: Path | None = None) -> list[Path]:
     """Remove the staging directories and unfinished files of killed rigs; return their paths. Those in use stay."""
     root = runs_directory() if root is None else root
-    removed = remove_partials(root)
+    return remove_partials(root) + remove_unfinished(root)
+
+
+def remove_unfinished(root: Path, *, older: float = 0.0) -> list[Path]:
+    """Remove the staging directories of killed rigs, and return their paths.
+
+    older: host seconds since the last write in them.
+    """
+    removed = []
     for directory in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
         with contextlib.suppress(OSError):
             if (directory / LOCK).exists() and not _is_free(directory / LOCK):
+                continue
+            if seconds_untouched(directory) < older:
                 continue
             shutil.rmtree(directory)
             removed.append(directory)

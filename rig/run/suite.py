@@ -16,6 +16,7 @@ CaseStatus = Literal["passed", "failed", "skipped", "broken"]
 STATUS_OF_CLAIM: dict[str, CaseStatus] = {
     "held": "passed", "failed": "failed", "not-applicable": "skipped", "invalid": "broken",
 }  # fmt: skip
+MOST_TIES = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Suite:
     seconds: host seconds that all of it took.
     started: its start in host time, ISO 8601; empty if not known.
     file: path of the source, for annotations.
+    notes: what a reader of the result has to know beside it, one line each.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Suite:
     started: str = ""
     file: str = ""
     properties: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> CaseStatus:
@@ -94,7 +97,14 @@ def suite_of_run(run: Run) -> Suite:
             *((f"set.{name}", value) for name, value in run.settings.items()),
             *_times(run),
         ),
+        notes=tuple(_ties(run)),
     )
+
+
+def _ties(run: Run) -> Iterator[str]:
+    """Yield a line for each of the first OOM reports whose victim the kernel might have chosen otherwise."""
+    for oom in [each for each in run.ooms if each.tied_with][:MOST_TIES]:
+        yield plain(f"killed: {oom.victims} (their badness differs by at most {oom.slack_pages} pages)")
 
 
 def _times(run: Run) -> Iterator[tuple[str, str]]:

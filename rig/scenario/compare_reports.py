@@ -19,9 +19,10 @@ from rig.klog.kinds import Kind
 from rig.run.records import Record
 from rig.scenario.after_end import may_be_after_end
 from rig.scenario.evidence import Evidence
-from rig.scenario.kernel_lines import KernelLines, kernel_lines
+from rig.scenario.kernel_lines import KernelLines, Signature, kernel_lines, key_events, signature
+from rig.scenario.told_by_panic import is_told_by_panic, panic_of
 
-__all__ = ["Compared", "compare_reports"]
+__all__ = ["Compared", "Doubt", "compare_reports"]
 
 TAINT_DIE = 1 << 7
 """include/linux/panic.h; include/linux/kernel.h before 5.15."""
@@ -29,17 +30,30 @@ NOT_COMPARED = frozenset((Kind.PANIC, Kind.USER_KILL, Kind.PROGRAM, Kind.REBOOT)
 """Panics have a witness of their own, and programs write the others."""
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """A report on the console, all or part of which could not be confirmed.
+
+    what: the report's place and title, and the part.
+    confirmed: what the kernel's own lines have of that report; None if nothing.
+    """
+
+    report: Event
+    what: str
+    confirmed: Event | None = None
+
+
 @dataclass
 class Compared:
     """reports: how many reports there were to compare.
 
     problems: what on the console is not the kernel's, or is hidden there.
-    unconfirmed: the reports that could not be compared.
+    doubts: the reports that could not be compared.
     """
 
     reports: int = 0
     problems: list[str] = field(default_factory=list)
-    unconfirmed: list[str] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
 
 
 def _console_reports(evidence: Evidence) -> tuple[Event, ...]:
@@ -58,13 +72,24 @@ def compare_reports(evidence: Evidence) -> Compared:
     if kernels is None:
         return compared
     left = list(kernels.events)
+    announced: dict[Signature, list[OomEvent]] = {}
+    for event in key_events(evidence):
+        if isinstance(event, OomEvent):
+            announced.setdefault(signature(event), []).append(event)
+    panic = panic_of(evidence)
     whole = kernels.complete and not evidence.console_left_out
     for report in _console_reports(evidence):
         compared.reports += 1
         found, part = _find(report, left)
         if found is not None:
             left.remove(found)
-        _judge(report, found, part, whole and not may_be_after_end(evidence, report), compared)
+        header = _announced(report, announced)
+        may_be_kernels = not whole or may_be_after_end(evidence, report)
+        told = is_told_by_panic(panic, report)
+        if found is None and not told:
+            _judge_missing(report, header, may_be_kernels, compared)
+        elif found is not None and part and not (told and _begins_with(report, found)):
+            _judge_part(report, found, part, may_be_kernels, compared)
     compared.problems.extend(_hidden(left, evidence, kernels))
     compared.problems.extend(_uncounted(evidence))
     return compared
@@ -76,26 +101,43 @@ def _find(report: Event, kernels: list[Event]) -> tuple[Event | None, str]:
 
     The title of a report that lacks lines on the console says less, so that its kind alone is compared.
     """
-    alike = [
-        event for event in kernels if event.kind == report.kind and (report.corrupted or event.title == report.title)
-    ]
-    compared = [(event, _difference(report, event)) for event in alike]
-    return next((pair for pair in compared if not pair[1]), compared[0] if compared else (None, ""))
+    first: tuple[Event | None, str] = None, ""
+    for event in kernels:
+        if event.kind == report.kind and (report.corrupted or event.title == report.title):
+            part = _difference(report, event)
+            if not part:
+                return event, ""
+            if first[0] is None:
+                first = event, part
+    return first
 
 
-def _judge(report: Event, found: Event | None, part: str, whole: bool, compared: Compared) -> None:
-    what = f"line {report.line} of console.log ({report.title})"
-    if found is None and not whole:
-        compared.unconfirmed.append(what)
-    elif found is None:
-        # Whether an OOM report is the kernel's is told by the lines that announce its kills (cross_check.py).
-        if not isinstance(report, OomEvent):
-            compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
-    elif part:
-        if whole and not report.corrupted:
-            compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
-        else:
-            compared.unconfirmed.append(f"{what}, its {part}")
+def _announced(report: Event, announced: dict[Signature, list[OomEvent]]) -> OomEvent | None:
+    """Return the event in the lines that announce kills which is that of the report; it is taken from those left."""
+    alike = announced.get(signature(report)) if isinstance(report, OomEvent) else None
+    return alike.pop(0) if alike else None
+
+
+def _judge_missing(report: Event, header: Event | None, may_be_kernels: bool, compared: Compared) -> None:
+    """Judge a report that is not in the kernel's lines: it may be the kernel's where lines were not relayed."""
+    what = _name(report)
+    # Whether an OOM report is the kernel's is told by the lines that announce its kills, too (cross_check.py).
+    if may_be_kernels or isinstance(report, OomEvent):
+        compared.doubts.append(Doubt(report, what, header))
+    else:
+        compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
+
+
+def _judge_part(report: Event, found: Event, part: str, may_be_kernels: bool, compared: Compared) -> None:
+    what = _name(report)
+    if may_be_kernels or report.corrupted:
+        compared.doubts.append(Doubt(report, f"{what}, its {part}", found))
+    else:
+        compared.problems.append(f"{what}: its {part} is not the one that the kernel wrote to /dev/kmsg")
+
+
+def _name(report: Event) -> str:
+    return f"line {report.line} of console.log ({report.title})"
 
 
 def _difference(report: Event, kernels: Event) -> str:
@@ -110,6 +152,19 @@ def _difference(report: Event, kernels: Event) -> str:
     return ""
 
 
+def _begins_with(report: Event, relayed: Event) -> bool:
+    """Return whether all that was relayed of an OOM report is in it: a panic cuts off what was not yet read."""
+    if not (isinstance(report, OomEvent) and isinstance(relayed, OomEvent)):
+        return False
+    functions, tasks = relayed.trace.functions, _tasks(relayed)
+    return (
+        report.trace.functions[: len(functions)] == functions
+        and relayed.mem_info.items() <= report.mem_info.items()
+        and relayed.totals.items() <= report.totals.items()
+        and _tasks(report)[: len(tasks)] == tasks
+    )
+
+
 def _tasks(report: OomEvent) -> tuple[Any, ...]:
     return tuple(
         (row.pid, row.name, row.total_vm, row.rss, row.pgtables_bytes, row.swapents, row.oom_score_adj)
@@ -119,6 +174,8 @@ def _tasks(report: OomEvent) -> tuple[Any, ...]:
 
 def _hidden(left: list[Event], evidence: Evidence, kernels: KernelLines) -> Iterator[str]:
     """Say which crashes the kernel reported and the console does not show. OOM kills are counted (cross_check.py)."""
+    if kernels.console_taken:
+        yield "the console was taken from the kernel, so that programs alone wrote what follows"
     if evidence.console_left_out:
         return
     start = float((evidence.ready() or {}).get("t", 0))

@@ -25,15 +25,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from rig.klog import OomEvent
 from rig.run.document import Claimed, Shown
 from rig.scenario.after_end import may_be_after_end
-from rig.scenario.compare_reports import compare_reports
+from rig.scenario.compare_reports import Compared
 from rig.scenario.evidence import Evidence
-from rig.scenario.kernel_lines import key_events
+from rig.scenario.kernel_lines import key_events, signature
 
 __all__ = ["AGREES", "cross_check"]
 
@@ -50,31 +49,27 @@ COUNTERS = {
 }
 """The counters in `go` and `end`, by their fields. A kernel that lacks one gives -1 or null in both."""
 
-Signature = tuple[Any, ...]
 
-
-def cross_check(evidence: Evidence) -> Claimed | None:
+def cross_check(evidence: Evidence, compared: Compared) -> Claimed | None:
     """Return the condition that the kernel itself wrote the log's reports, or None if that cannot be checked.
 
+    compared: how the console's reports compare with the kernel's own lines.
     There is nothing to check when no source tells of a report or a panic, and it cannot be checked when the agent
     cannot read /dev/kmsg.
     """
     go = evidence.records.first("go") or {}
     reports, panics = evidence.ooms(), evidence.panics()
-    compared, unread = compare_reports(evidence), list(_unread(evidence))
+    unread = list(_unread(evidence))
     told = reports or panics or compared.reports or compared.problems or unread
     if go.get("kmsg") is not True or not (told or _counted_kills(evidence) or evidence.panicked):
         return None
-    if go.get("pvpanic") is not True:
-        # The guest has no pvpanic driver, so the absence of GUEST_PANICKED does not mean that it did not panic.
-        evidence = replace(evidence, panicked=None)
     problems = [*_forged_reports(evidence), *_forged_panics(evidence), *_hidden(evidence), *compared.problems]
     if problems and not evidence.records.complete:
         return _claim("invalid", "records of the agent were lost: whether the kernel said all of it cannot be told")
     asked = [str(spawn.get("program")) for spawn in evidence.records.of("spawn") if spawn.get("privileged") is True]
     values = [_shown("reports", len(reports)), _shown("panics", len(panics)), *_from_programs(evidence)]
-    if compared.unconfirmed:
-        values.append(_shown("unconfirmed", compared.unconfirmed[:MOST_SHOWN]))
+    if compared.doubts:
+        values.append(_shown("unconfirmed", [doubt.what for doubt in compared.doubts[:MOST_SHOWN]]))
     if go.get("own_mounts") is False:
         values.append(_shown("can_be_forged_by", "any program that mounts a file over /proc or /sys"))
     if asked:
@@ -84,14 +79,14 @@ def cross_check(evidence: Evidence) -> Claimed | None:
 
 
 def _forged_reports(evidence: Evidence) -> Iterator[str]:
-    kernels = Counter(_signature(event) for event in key_events(evidence) if isinstance(event, OomEvent))
+    kernels = Counter(signature(event) for event in key_events(evidence) if isinstance(event, OomEvent))
     unmatched = []
     # Those with a time before the plan, too: a program may print any time.
     reports = [report for report in evidence.log.ooms if not may_be_after_end(evidence, report)]
     for report in reports:
-        signature = _signature(report)
-        if kernels[signature]:
-            kernels[signature] -= 1
+        announced = signature(report)
+        if kernels[announced]:
+            kernels[announced] -= 1
         else:
             unmatched.append(report)
     # The panic stops the agent before it can read the last report from /dev/kmsg, so that one may be unmatched.
@@ -123,7 +118,7 @@ def _forged_panics(evidence: Evidence) -> Iterator[str]:
     panics = evidence.panics()
     if len(panics) > 1:
         yield f"the log tells of {len(panics)} panics, and a kernel panics once"
-    if panics and evidence.panicked is False:
+    if panics and evidence.panic_seen() is False:
         yield f"line {panics[0].line} of console.log tells of a panic, and QEMU saw none (GUEST_PANICKED)"
 
 
@@ -133,20 +128,14 @@ def _hidden(evidence: Evidence) -> Iterator[str]:
     # Of a console above its bound the middle is left out, with the kills that it told of.
     if counted is not None and counted > shown and not evidence.console_left_out:
         yield f"vmstat's oom_kill counted {counted}, and the log tells of {shown} kills"
-    if evidence.panicked and not evidence.panics():
+    if evidence.panic_seen() and not evidence.panics():
         yield "QEMU saw a panic (GUEST_PANICKED), and the log tells of none"
 
 
 def _ended_in_oom_panic(evidence: Evidence) -> bool:
     """Return whether the panic is one of check_panic_on_oom() or out_of_memory(), both in mm/oom_kill.c."""
     panics = evidence.panics()
-    return len(panics) == 1 and evidence.panicked is not False and "memory" in panics[0].reason.lower()
-
-
-def _signature(report: OomEvent) -> Signature:
-    invoker = (report.invoker.comm, report.invoker.pid) if report.invoker else None
-    kills = tuple((kill.pid, kill.comm, kill.total_vm_kb, kill.anon_rss_kb, kill.reason) for kill in report.kills)
-    return invoker, report.gfp_mask, report.order, tuple(sorted(report.constraint_values.items())), kills
+    return len(panics) == 1 and evidence.panic_seen() is not False and "memory" in panics[0].reason.lower()
 
 
 def _counted_kills(evidence: Evidence) -> int | None:

@@ -18,7 +18,7 @@ from rig.scenario.settings import Settings
 if TYPE_CHECKING:
     from rig.klog import Log, OomEvent, PanicEvent
 
-__all__ = ["KIB", "Evidence", "processes"]
+__all__ = ["CLOCK_SLACK", "KIB", "Evidence", "processes"]
 
 KIB = 1024
 CLOCK_SLACK = 1.0
@@ -68,6 +68,10 @@ class Evidence:
         from rig.klog import PanicEvent
 
         return tuple(event for event in self.log.events if isinstance(event, PanicEvent))
+
+    def panic_seen(self) -> bool | None:
+        """Return whether QEMU reported a panic; None where it cannot learn of one: without a pvpanic driver."""
+        return self.panicked if (self.records.first("go") or {}).get("pvpanic") is True else None
 
     def page_size(self) -> int:
         size = (self.ready() or {}).get("page_size")

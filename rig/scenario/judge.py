@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
-from rig.scenario.conditions import built_in, refused_fork, unforeseen_oom
+from rig.scenario.compare_reports import Compared, compare_reports
+from rig.scenario.conditions import NO_OOM, REFUSED, built_in, refused_fork, unforeseen_oom
+from rig.scenario.confirmed import judge_confirmed
 from rig.scenario.cross_check import AGREES, cross_check
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
@@ -43,20 +46,25 @@ def judge_scenario(scenario: Scenario, evidence: Evidence) -> Judgement:
 
     Does not raise for anything that the guest reported or failed to report: that becomes a claim's verdict and reason.
     """
+    compared = compare_reports(evidence)
+    judged = judge_confirmed(partial(_judge_all, scenario), evidence, compared)
+    failed = {claim.id for claim in judged if claim.verdict == "failed"}
+    # Such a claim's failure explains a plan that stopped early (schema.py): it is a result, not a fault of the run.
+    ends = {checked.claim.id for checked in scenario.claims if checked.claim.ends_the_plan}
+    return judge_claims(judged, evidence, compared, excused=bool(failed & (ends | {NO_OOM, REFUSED})))
+
+
+def _judge_all(scenario: Scenario, evidence: Evidence) -> tuple[Claimed, ...]:
+    """Return the scenario's claims, after the built-in conditions and what the scenario does not speak of."""
     names, functions = names_of(evidence), functions_of(evidence)
     done: dict[str, Claimed] = {}
     for checked in scenario.claims:
         done[checked.claim.id] = _judge_claim(checked, evidence, names, functions, done)
-    # Such a claim's failure explains a plan that stopped early (schema.py): it is a result, not a fault of the run.
-    excused = any(
-        done[checked.claim.id].verdict == "failed" for checked in scenario.claims if checked.claim.ends_the_plan
-    )
     # What the scenario does not speak of and what explains all that it lacks.
     unforeseen = [each for each in (refused_fork(scenario, evidence), unforeseen_oom(scenario, evidence)) if each]
     for cause in unforeseen:
         done = {name: _resting_on(cause, claim) for name, claim in done.items()}
-    judged = (*unforeseen, *built_in(scenario, evidence), *done.values())
-    return judge_claims(judged, evidence, excused=excused or bool(unforeseen))
+    return (*unforeseen, *built_in(scenario, evidence), *done.values())
 
 
 def _resting_on(cause: Claimed, claim: Claimed) -> Claimed:
@@ -66,14 +74,17 @@ def _resting_on(cause: Claimed, claim: Claimed) -> Claimed:
     return claim.model_copy(update={"verdict": "not-applicable", "reason": f"{NOT_JUDGED} it rests on '{cause.id}'"})
 
 
-def judge_claims(judged: tuple[Claimed, ...], evidence: Evidence, *, excused: bool = False) -> Judgement:
+def judge_claims(
+    judged: tuple[Claimed, ...], evidence: Evidence, compared: Compared, *, excused: bool = False
+) -> Judgement:
     """Return the judgement of claims that the caller has judged, with the conditions that every run has.
 
     They are that the plan ended, and that the kernel itself wrote the log's reports.
 
+    compared: how the console's reports compare with the kernel's own lines.
     excused: whether a step that failed is the expected result, so that it does not make the run invalid.
     """
-    own = [_plan_claim(evidence, excused), cross_check(evidence)]
+    own = [_plan_claim(evidence, excused), cross_check(evidence, compared)]
     claims = (*(claim for claim in own if claim is not None), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 

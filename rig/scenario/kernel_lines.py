@@ -10,23 +10,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from rig.klog import Event, read
+from rig.klog import Event, OomEvent, read
 from rig.scenario.evidence import Evidence
 
-__all__ = ["KernelLines", "kernel_lines", "key_events"]
+__all__ = ["KernelLines", "Signature", "kernel_lines", "key_events", "signature"]
+
+CONSOLE_TAKEN = re.compile(rb";(?:printk: )?(?:legacy )?console \[\w+\] disabled$", re.MULTILINE)
+"""unregister_console(), kernel/printk/printk.c."""
+
+Signature = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class KernelLines:
     """The events in the kernel's first lines since the agent opened /dev/kmsg, which it relays whole.
 
+    console_taken: whether a program took the console from the kernel (`console` of a serial port in sysfs).
     complete: whether the agent relayed every line up to its `end`. After a panic there is no `end`, and the last
     report may be missing.
     """
 
     events: tuple[Event, ...]
     complete: bool
+    console_taken: bool = False
 
 
 def kernel_lines(evidence: Evidence) -> KernelLines | None:
@@ -36,13 +44,21 @@ def kernel_lines(evidence: Evidence) -> KernelLines | None:
         return None
     end = evidence.end()
     complete = end is not None and end.get("kernel_left_out") == 0 and evidence.records.complete
-    return KernelLines(tuple(read([b"".join(_lines(evidence))]).events), complete)
+    lines = b"".join(_lines(evidence))
+    return KernelLines(tuple(read([lines]).events), complete, CONSOLE_TAKEN.search(lines) is not None)
 
 
 def key_events(evidence: Evidence) -> tuple[Event, ...]:
     """Return the events in the lines that announce a kill, of which the agent relays more than of others."""
     lines = [_unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
     return tuple(read([b"".join(line + b"\n" for line in lines)]).events)
+
+
+def signature(report: OomEvent) -> Signature:
+    """Return what the lines that announce a kill say of a report, to compare two of them."""
+    invoker = (report.invoker.comm, report.invoker.pid) if report.invoker else None
+    kills = tuple((kill.pid, kill.comm, kill.total_vm_kb, kill.anon_rss_kb, kill.reason) for kill in report.kills)
+    return invoker, report.gfp_mask, report.order, tuple(sorted(report.constraint_values.items())), kills
 
 
 def _lines(evidence: Evidence) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rig.run.suite import Case, Suite, cases_of_claims
+from rig.sanitize import plain
 from rig.sweep.axes import SweepPlan
 from rig.sweep.columns import agreement
 from rig.sweep.row import Row
@@ -30,5 +31,7 @@ def suites_of_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[Suite]:
             cases += (
                 Case("stable", "passed" if share == 1 else "failed", "" if share == 1 else share_text, (share_text,)),
             )
-        suites.append(Suite(name, cases, row.host_seconds, properties=(("run", row.run), ("verdict", row.verdict))))
+        notes = (plain(f"killed: {row.victim}"),) if row.oom_tied else ()
+        properties = (("run", row.run), ("verdict", row.verdict))
+        suites.append(Suite(name, cases, row.host_seconds, properties=properties, notes=notes))
     return suites

@@ -166,3 +166,20 @@ def test_entries_are_listed_with_the_runs_that_need_them(store: Store, tmp_path:
     held = look_at_cache(store)
 
     assert [each.runs for each in held] == [(), ("20261101-101010-abcd",), (), (), ()]
+
+
+def test_what_a_killed_rig_left_in_the_cache_goes_unasked_once_nobody_has_written_to_it_for_a_day(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    young, old, living = (store.root / "tmp" / name for name in ("4194304-young", "4194305-old", f"{os.getpid()}-here"))
+    for path, ages in ((young, (50, 2)), (old, (50, 30)), (living, (50, 30))):
+        (path / "root").mkdir(parents=True)
+        (path / "root/file").write_bytes(MB)
+        # The directory itself is older than what was written into it last.
+        for each, hours in ((path / "root/file", ages[1]), (path / "root", ages[0]), (path, ages[0])):
+            os.utime(each, (time.time() - 3600 * hours,) * 2)
+
+    keep_bound(store)
+
+    assert [path.exists() for path in (young, old, living)] == [True, False, True]
+    assert "unfinished directories of killed rigs were removed from the cache: 1" in caplog.messages

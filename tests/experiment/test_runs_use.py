@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Six runs, of which the newest two keep their recordings by their number."""
     monkeypatch.setenv("RIG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(runs_use, "NEWEST", 2)
+    monkeypatch.setattr(runs_use, "remove_staging_directories", lambda older: 0)  # those of this machine
     return [kept(tmp_path / "runs", number) for number in range(6)]
 
 
@@ -163,3 +166,22 @@ def test_bound_that_is_no_size_is_an_error_with_its_name(runs: list[Path], monke
 
     with pytest.raises(RigError, match="RIG_RUNS_SIZE"):
         keep_runs_bound(runs[-1])
+
+
+def test_unfinished_run_of_a_killed_rig_goes_unasked_after_a_day(
+    runs: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = runs[0].parent
+    young, old, living = (root / f".unfinished-20261101-10101{number}-abcd" for number in range(3))
+    for path, hours in ((young, 2), (old, 30), (living, 30)):
+        path.mkdir()
+        (path / ".lock").touch()
+        for each in (path / ".lock", path):
+            os.utime(each, (time.time() - 3600 * hours,) * 2)
+
+    with (living / ".lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keep_runs_bound(runs[-1])
+
+    assert [path.exists() for path in (young, old, living)] == [True, False, True]
+    assert "unfinished runs of killed rigs were removed: 1" in caplog.messages

@@ -92,6 +92,7 @@ def start(home: Home, count: int) -> Cases:
         told = [line for line in called.err.splitlines() if not line.startswith("[")]
         wrong = called.broken((128 + number_of,)) or ("" if told == [said] else f"it said {called.err[-300:]}")
         yield f"{number_of.name} at {moment:.2f} of {took:.2f} s", "" if _is_early(called, number_of) else wrong
+    remove(going)
 
 
 def run(home: Home, count: int) -> Cases:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.app import _run
 from rig.errors import RigError
 from rig.image import builds_use
-from rig.image.builds_use import ASKED, hold_build, keep_builds_bound
+from rig.image.builds_use import ASKED, hold_build, keep_builds_bound, remove_builds
 from rig.image.store import Store
 from rig.in_use import hold, lock_unused, using_entries
 
@@ -59,7 +60,7 @@ def test_build_of_another_rig_and_the_last_one_stay(
         keep_builds_bound(store, store.root / "build/tree-3")
 
     assert built(store) == [1, 3]
-    assert "above their bound (RIG_BUILD_SIZE): rig kernel rm --all" in caplog.text
+    assert f"above their bound (RIG_BUILD_SIZE) in {store.root}/build: rig kernel rm --all" in caplog.text
 
 
 def test_build_waits_while_another_rig_empties_its_directory(store: Store) -> None:
@@ -119,3 +120,50 @@ def test_bound_of_builds_that_is_no_size_is_an_error_with_its_name(
 
     with pytest.raises(RigError, match="RIG_BUILD_SIZE"):
         keep_builds_bound(store, store.root / "build/tree-3")
+
+
+def test_outputs_of_buildroot_are_emptied_with_their_stamps_first_and_its_downloads_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, home = Store(tmp_path), tmp_path / "buildroot"
+    for name in ("small-0", "full-1", "dl", "ccache"):
+        for child in ("host", "build", "target"):
+            (home / name / child).mkdir(parents=True)
+        (home / name / "host/gcc").write_bytes(os.urandom(MB))
+    os.utime(home / "small-0", (1000, 1000))
+    renamed: list[str] = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: renamed.append(path.name) or rename(path, target))
+    monkeypatch.setenv("RIG_BUILD_SIZE", "1500K")
+
+    keep_builds_bound(store, home / "full-1")
+
+    assert list((home / "small-0").iterdir()) == []
+    assert renamed[0] == "build"
+    assert all((home / name / "host/gcc").is_file() for name in ("full-1", "dl", "ccache"))
+
+
+def test_removal_of_all_builds_leaves_the_one_that_a_rig_builds_in(store: Store) -> None:
+    with using_entries():
+        hold(store.root / "build/tree-1")
+
+        in_use = remove_builds(store)
+
+    assert [path.name for path in in_use] == ["tree-1"]
+    assert built(store) == [1]
+    assert remove_builds(store) == []
+    assert not list((store.root / "build").iterdir())
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_removal_of_all_builds_says_which_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RIG_CACHE", str(store.root))
+    with using_entries():
+        hold(store.root / "build/tree-1")
+
+        status = _run(["kernel", "rm", "--all"])
+
+    assert status == 3
+    assert "build directories that another rig builds in stay: 1" in capsys.readouterr().err

@@ -55,6 +55,19 @@ def test_directory_that_had_nothing_in_it_yet_is_removed(tmp_path: Path) -> None
     assert remove_staging_directories() == 1
 
 
+def test_directory_that_was_written_to_lately_stays_where_only_old_ones_are_to_go(tmp_path: Path) -> None:
+    directory = tmp_path / "rig-run-abcdefgh"
+    directory.mkdir()
+    lock = directory / staging.LOCK
+    lock.touch()
+    os.utime(directory, (0, 0))
+
+    assert remove_staging_directories(older=3600) == 0
+    os.utime(lock, (0, 0))
+    assert remove_staging_directories(older=3600) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_directories_of_living_rigs_and_of_other_programs_stay(tmp_path: Path) -> None:
     other = tmp_path / "rig-backup-20250131"
     other.mkdir()

@@ -26,16 +26,15 @@ async def judged(lie: Lie) -> tuple[str, str]:
 
 
 async def main(only: list[str]) -> int:
+    lies = [lie for lie in LIES if not only or any(word in lie.name for word in only)]
     wrong = 0
-    for lie in LIES:
-        if only and not any(word in lie.name for word in only):
-            continue
+    for lie in lies:
         verdict, reasons = await judged(lie)
         right = verdict == lie.right and (not lie.because or f"{lie.because}:" in reasons)
         wrong += not right
         print(f"{'✓' if right else '✗'} {verdict:<15} right: {lie.right:<15} {lie.name}", flush=True)
         print(f"    {reasons[:220]}") if reasons else None
-    print(f"{len(LIES)} lies, {wrong} believed")
+    print(f"{len(lies)} lies, {wrong} believed")
     return 1 if wrong else 0
 
 

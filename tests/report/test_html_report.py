@@ -156,6 +156,18 @@ def test_oom_that_only_the_console_tells_of_is_marked_all_the_same(tmp_path: Pat
     assert '<li class="oom">OOM: 161.000 s</li>' in report(read_source(directory))
 
 
+def test_kill_by_sysrq_is_not_told_as_a_request(tmp_path: Path) -> None:
+    directory = write_directory(tmp_path / "run")
+    run = json.loads((directory / "run.json").read_text())
+    run["ooms"][0] |= {"scope": "sysrq", "order": -1}
+    (directory / "run.json").write_text(json.dumps(run))
+
+    text = report(read_source(directory))
+
+    assert "SysRq f called the OOM killer: memory had not run out." in text
+    assert "-1</sup> pages" not in text
+
+
 def test_run_without_samples_console_and_oom_is_still_a_page(tmp_path: Path) -> None:
     directory = write_directory(tmp_path / "run")
     run = json.loads((directory / "run.json").read_text())

@@ -15,7 +15,11 @@ from rig.report.junit import junit_xml
 from rig.report.ktap import ktap_text
 from rig.report.summary import LARGEST, summary_markdown
 from rig.run.document import Claimed, Phase, Run, Shown
+from rig.run.observations import OomReport, Ranked
 from rig.run.suite import Case, Suite, cases_of_claims, suite_of_run
+from rig.sweep.axes import SweepPlan
+from rig.sweep.suites import suites_of_rows
+from tests.sweep.made import row
 
 # Element -> (attributes, children) that the schema of Jenkins' xUnit plugin (junit-10.xsd) allows.
 ALLOWED = {
@@ -179,3 +183,57 @@ def test_summary_stays_below_the_size_that_github_refuses() -> None:
 
     assert len(text.encode()) < LARGEST + 100
     assert text.rstrip().endswith("more are not shown.")
+
+
+def ranked(pid: int, name: str, **marks: bool) -> Ranked:
+    return Ranked(pid=pid, name=name, points=9, rss=9, swap=0, page_tables=0, oom_score_adj=0, **marks)
+
+
+def run_in_a_tie() -> Suite:
+    """Return the suite of a run whose victim, of a name that tries to write commands, is in a tie with `hog`."""
+    name = "a\n::error::b"
+    rows = (ranked(1, name, tied=True, killed=True), ranked(2, "hog", tied=True), ranked(3, "idle"))
+    oom = OomReport(ranking=rows, slack_pages=256, killed=(f"{name} (1)",))
+    return suite_of_run(Run(id="x", scenario="s", started="", verdict="reproduced", ooms=(oom,)))
+
+
+def test_tie_is_told_in_each_form() -> None:
+    suite = run_in_a_tie()
+
+    forms = (junit_xml([suite]), ktap_text([suite]), *annotation_lines([suite]), summary_markdown([suite]))
+
+    assert len(forms) == 4
+    for form in forms:
+        assert "256 pages" in form
+        assert "in a tie with hog" in form
+        assert not re.search("^::error", form, re.MULTILINE)
+
+
+def test_tie_breaks_no_readers_rules() -> None:
+    suite = run_in_a_tie()
+
+    assert all(child.tag in ALLOWED["testsuite"][1] for child in ElementTree.fromstring(junit_xml([suite]))[0])
+    assert [
+        line for line in ktap_text([suite]).splitlines() if not re.match(r" *(KTAP|#|\d+\.\.|ok|not ok)", line)
+    ] == []
+
+
+def test_tie_of_a_point_is_noted_too() -> None:
+    tied, other = suites_of_rows(SweepPlan("s"), [row(oom_victim="parent", oom_tied="child,hog"), row()])
+
+    assert tied.notes == ("killed: parent, in a tie with child and hog",)
+    assert other.notes == ()
+
+
+def test_victim_of_the_highest_badness_is_no_tie() -> None:
+    rows = (ranked(1, "child", tied=True, killed=True), ranked(3, "idle"))
+    oom = OomReport(ranking=rows, killed=("child (1)",))
+
+    assert suite_of_run(Run(id="x", scenario="s", started="", verdict="reproduced", ooms=(oom,))).notes == ()
+
+
+def test_more_notes_than_are_shown_are_counted() -> None:
+    lines = list(annotation_lines([Suite(f"s{number}", (), notes=("n",)) for number in range(25)]))
+
+    assert len(lines) == 10
+    assert lines[-1] == "::notice title=rig::16 more notes"

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
 from rig.run.document import Claimed
+from rig.scenario.compare_reports import compare_reports
 from rig.scenario.cross_check import AGREES, cross_check
 from tests.scenario.recorded import Recorded, recorded
+from tests.scenario.relayed import relayed
 
 OOPS = b"""\
 [  300.000001] BUG: kernel NULL pointer dereference, address: 0000000000000008
@@ -64,29 +65,9 @@ KASAN = b"""\
 """
 
 
-def as_kmsg(console: bytes) -> str:
-    """Return a console's lines as /dev/kmsg has them."""
-    found = re.findall(rb"^\[ *(\d+)\.(\d{6})\] (.*?)\r?$", console, re.MULTILINE)
-    return "".join(f"4,{i},{int(s) * 1_000_000 + int(us)},-;{text.decode()}\n" for i, (s, us, text) in enumerate(found))
-
-
-def relayed(run: Recorded, kernels: bytes | None = None, *, left_out: int = 0, **counted: Any) -> Recorded:
-    """Return the run as of an agent that relayed the kernel's lines: those of the console, or others.
-
-    left_out: how many lines the agent did not relay.
-    counted: what the kernel's counters say at the end; they are 0 at the plan's begin.
-    """
-    text = as_kmsg(run.console if kernels is None else kernels)
-    end = {"kernel_left_out": left_out, "tainted": 0, "hung_tasks": 0, **counted}
-    more = {"go": {"kernel_lines": 600, "tainted": 0, "hung_tasks": 0}, "end": end}
-    records = [{**each, **more.get(str(each["ev"]), {})} for each in run.records]
-    at = next(number for number, each in enumerate(records) if each["ev"] == "end")
-    records.insert(at, {"ev": "kernel", "t": records[at]["t"], "text": text})
-    return run.with_records(records)
-
-
 def check(run: Recorded) -> Claimed:
-    found = cross_check(run.evidence())
+    evidence = run.evidence()
+    found = cross_check(evidence, compare_reports(evidence))
     assert found is not None
     return found
 
@@ -219,3 +200,19 @@ def test_report_that_lacks_lines_on_the_console_is_unconfirmed() -> None:
 
     assert check(cut).verdict == "held"
     assert len(unconfirmed(check(cut))) == 1
+
+
+@pytest.mark.parametrize("line", ["printk: console [ttyS0] disabled", "printk: legacy console [ttyS0] disabled"])
+def test_console_that_was_taken_from_the_kernel_is_a_programs(line: str) -> None:
+    run = recorded("overcommit-oops")
+
+    claim = check(relayed(run, run.console + f"[  251.000001] {line}\n".encode()))
+
+    assert claim.verdict == "failed"
+    assert "the console was taken from the kernel" in claim.reason
+
+
+def test_console_of_the_boot_that_ends_is_not_taken_from_the_kernel() -> None:
+    run = recorded("overcommit-oops")
+
+    assert check(relayed(run, run.console + b"[    0.000001] printk: bootconsole [uart0] disabled\n")).verdict == "held"

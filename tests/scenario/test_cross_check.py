@@ -12,18 +12,23 @@ import pytest
 from rig.klog import read
 from rig.klog.explain.asked import origin
 from rig.run.document import Claimed
-from rig.scenario.conditions import PROGRAMS
+from rig.scenario.compare_reports import compare_reports
 from rig.scenario.cross_check import cross_check
 from rig.scenario.evidence import Evidence
 from rig.scenario.judge import judge_scenario
+from rig.scenario.programs_lived import PROGRAMS
 from rig.scenario.settings_held import SETTINGS
 from tests.scenario.recorded import Recorded, recorded
 
 CUT = b"invoked oom-killer"
 
 
+def cross_checked(evidence: Evidence) -> Claimed | None:
+    return cross_check(evidence, compare_reports(evidence))
+
+
 def check(run: Recorded, panicked: bool | None = None) -> Claimed:
-    found = cross_check(replace(run.evidence(), panicked=panicked))
+    found = cross_checked(replace(run.evidence(), panicked=panicked))
     assert found is not None
     return found
 
@@ -187,7 +192,7 @@ def test_kill_that_the_console_does_not_show_was_hidden() -> None:
 
 def test_kill_in_what_was_left_out_of_the_console_was_not_hidden() -> None:
     killed = killed_once(recorded("fd-passing"))
-    found = cross_check(replace(killed.evidence(), console_left_out=1))
+    found = cross_checked(replace(killed.evidence(), console_left_out=1))
 
     assert found is not None
     assert found.verdict == "held"
@@ -220,8 +225,8 @@ def test_reports_beyond_those_that_the_agent_relays_are_not_forged_for_that() ->
 def test_nothing_is_checked_where_the_agent_cannot_read_the_log_or_nothing_happened() -> None:
     run = recorded("overcommit-oops").changed("go", lambda record: record.update(kmsg=False))
 
-    assert cross_check(run.evidence()) is None
-    assert cross_check(recorded("fd-passing").evidence()) is None
+    assert cross_checked(run.evidence()) is None
+    assert cross_checked(recorded("fd-passing").evidence()) is None
 
 
 def test_with_records_lost_it_cannot_be_told() -> None:
@@ -295,7 +300,7 @@ def test_run_without_the_agents_word_on_the_log_is_judged_as_before() -> None:
     evidence = recorded("overcommit-oops").evidence()
     old = Evidence(evidence.settings, evidence.plan, evidence.records, evidence.log)
 
-    assert cross_check(old) is not None
+    assert cross_checked(old) is not None
 
 
 def test_explanation_of_a_copy_says_whose_page_it_can_have_been() -> None:

@@ -66,6 +66,16 @@ def test_page_that_one_process_has_given_up_is_not_copied() -> None:
     assert call(gone, "both_own", "parent", "child", "done") == 0
 
 
+def test_page_that_either_may_have_written_anew_is_not_copied() -> None:
+    run = recorded("snapshot-by-fork", "writes")
+    copied = call(run, "both_own", "parent", "child", "done")
+    anew = run.changed("pagemap", setting(fresh_faults=5, migrated=0), label="done", comm="parent")
+
+    assert call(anew, "both_own", "parent", "child", "done") == copied - 5 * 4096
+    anew = anew.changed("pagemap", setting(fresh_faults=3, migrated=1), label="done", comm="child")
+    assert call(anew, "both_own", "parent", "child", "done") == copied - 9 * 4096
+
+
 def later(run: Recorded, **fields: Any) -> Recorded:
     """Return the run with these fields in each page map of the child but the first."""
     maps = [each for each in run.records if each["ev"] == "pagemap" and each["comm"] == "child"]

@@ -13,16 +13,17 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from rig.disk import disk_full_of
 from rig.errors import RigError
+from rig.image.build_log import BuildLog, read_lines
 from rig.image.hosttools import tool
 from rig.image.programs import BUILD, run_program, started_program
 
 __all__ = ["Make", "Step", "read_step"]
 
 LAST_LINES = 25
+LONGEST_SHOWN = 1000
 _STEP = re.compile(r">>> (?P<package>\S*) (?P<version>\S*) (?P<action>.*)")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|\x1b\(B")
 
@@ -52,7 +53,7 @@ class Make:
     tree: the directory of Buildroot.
     output: the output directory (O=).
     external: rig's BR2_EXTERNAL tree.
-    log: the file to which make's output is appended.
+    log: the file to which make's output is appended, up to the bounds of build_log.py.
     """
 
     tree: Path
@@ -67,9 +68,8 @@ class Make:
         watch: called with each step as it begins.
         Raises RigError naming the package that failed, with the last lines of the log.
         """
-        with self.log.open("a") as log:
-            log.write(f"$ make {' '.join(words)}\n")
-            log.flush()
+        with BuildLog(self.log) as log:
+            log.write(f"$ make {' '.join(words)}\n".encode())
             last, status = self._follow(log, words, watch)
         if status != 0:
             raise self._failure(last, status, words)
@@ -92,23 +92,22 @@ class Make:
             *words,
         ]  # fmt: skip
 
-    def _follow(self, log: TextIO, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
+    def _follow(self, log: BuildLog, words: tuple[str, ...], watch: Watch) -> tuple[Step | None, int]:
         last = None
         # On an interrupt make ends its children, and the next run resumes from Buildroot's stamp files.
         with started_program(self._command(*words), env=_clean(), stderr=subprocess.STDOUT, deadline=BUILD) as process:
             assert process.stdout is not None
-            for printed in process.stdout:
+            for printed in read_lines(process.stdout):
                 line = printed.decode(errors="replace")
-                log.write(_TERMINAL.sub("", line))
+                log.write(_TERMINAL.sub("", line).encode())
                 if (step := read_step(line)) is not None:
-                    log.flush()
                     last = step
                     watch(step)
         return last, process.returncode
 
     def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:
         lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        output = "\n".join(lines)
+        output = "\n".join(line[:LONGEST_SHOWN] for line in lines)
         if full := disk_full_of(output, self.output):
             return full
         if last is not None and last.package:

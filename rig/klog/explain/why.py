@@ -18,7 +18,11 @@ def why(event: OomEvent) -> Section:
     sentences: list[Sentence] = []
     if event.scope == "memcg":
         sentences += _cgroup(event)
-    elif event.scope != "sysrq":
+    elif event.scope == "sysrq":
+        sentences.append(
+            Sentence("Nothing was asked for: SysRq f kills whether or not memory is short.", (event.line,))
+        )
+    else:
         nodes = allowed_nodes(event)
         if nodes is not None:
             named = ", ".join(map(str, sorted(nodes)))

@@ -57,7 +57,7 @@ def unshared(evidence: Evidence, role: str, label: str, until: str | None = None
             later.append(each)
         if each.label == "oom":
             break
-    # Of a process that is ending the faults cannot be read any more, though its pages can.
+    # Of a process that has just ended the faults may not be known any more, though its pages still are.
     later = [each for each in later if each.unproved is not None] or later
     if not later:
         return None
@@ -88,14 +88,15 @@ def mapped_as(evidence: Evidence, role: str, label: str, *states: str) -> int:
 )
 def both_own(evidence: Evidence, role: str, other: str, label: str) -> int:
     """bytes of their array of which two processes have each a page of its own, in their first page maps of that label:
-    what either has copied since the fork. A page that one of them has given up does not count
+    what either has copied since the fork. A page that one of them has given up does not count, nor, as in `unshared`,
+    what either may have dropped and written anew since its first page map
     """
     one = _labelled(_maps_of(evidence, role, label), role, label)
     two = _labelled(_maps_of(evidence, other, label), other, label)
     if one.start != two.start:
         raise MissingRecord(f"the page maps '{label}' of '{role}' and '{other}' are of different arrays")
-    pages = zip(one.states(), two.states(), strict=False)
-    return sum(set(pair) <= {"private", "kept"} for pair in pages) * evidence.page_size()
+    pages = sum(set(pair) <= {"private", "kept"} for pair in zip(one.states(), two.states(), strict=False))
+    return max(pages - (one.unproved or 0) - (two.unproved or 0), 0) * evidence.page_size()
 
 
 def _labelled(maps: list[ProcessMap], role: str, label: str) -> ProcessMap:

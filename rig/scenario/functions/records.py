@@ -11,6 +11,7 @@ from rig.run.process_names import process_key
 from rig.run.records import Record
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
+from rig.scenario.refusals import count_refused_forks
 from rig.scenario.views import MissingRecord, view
 
 __all__ = [
@@ -264,6 +265,14 @@ def sysctl(evidence: Evidence, name: str, default: Any = None) -> Any:
         got = [given[name]] if name in given else [default]
     text = str(got[-1])
     return int(text) if re.fullmatch(r"-?\d{1,18}", text) else got[-1]
+
+
+@function("records", "refused_forks() == 1", run="fork-fails")
+def refused_forks(evidence: Evidence) -> int | None:
+    """how many forks the kernel refused (EAGAIN or ENOMEM) from the plan's begin to its end. None after a panic, and
+    where the kernel has no tracepoints of system calls
+    """
+    return count_refused_forks(evidence)
 
 
 @function("records", "before_oom('writing-starts') and not before_oom('oom')")

@@ -10,6 +10,7 @@ import pytest
 
 from rig.errors import RigError, UsageError
 from rig.experiment.prepare import find_parts
+from rig.image import build_log
 from rig.image.buildroot.build import build_image
 from rig.image.buildroot.collect import Collected
 from rig.image.buildroot.defconfig import ConfigError
@@ -18,6 +19,7 @@ from rig.image.buildroot.recipe import BuildrootRecipe, KernelPart, read_recipe
 from rig.image.buildroot.tree import HOST_TOOLS, check_host, find_buildroot
 from rig.image.rootfs import find_rootfs
 from rig.image.store import Store
+from rig.in_use import lock_unused, using_entries
 from tests.image.buildroot.standin import made_buildroot
 
 FULL = read_recipe("full")
@@ -277,3 +279,47 @@ def test_setting_of_the_environment_does_not_reach_buildroot(
     build(store, tree)
 
     assert "built first []" in (output(store) / "rig-build.log").read_text()
+
+
+def test_build_empties_the_output_that_was_not_used_for_longest(
+    store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = store.root / "buildroot/small-0123456789ab"
+    (other / "build").mkdir(parents=True)
+    (other / "build/object").write_bytes(os.urandom(1 << 20))
+    monkeypatch.setenv("RIG_BUILD_SIZE", "1M")
+
+    build(store, tree)
+
+    assert not (other / "build").exists()
+    assert (output(store) / ".config").is_file()
+    assert "1 not used for longest were emptied" in caplog.text
+
+
+def test_output_is_held_while_it_is_built_in(store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = []
+
+    def watch(step: Step, seconds: float) -> None:
+        with lock_unused(output(store)) as found:
+            free.append(found)
+
+    with using_entries():
+        build_image(store, find_buildroot(str(tree)), FULL, jobs=1, progress=watch)
+
+    assert set(free) == {False}
+
+
+def test_log_of_a_build_that_prints_without_an_end_is_bounded(
+    store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makefile = tree / "Makefile"
+    makefile.write_text(makefile.read_text().replace("all:\n", "all:\n\t@seq 100000\n", 1))
+    monkeypatch.setattr(build_log, "HEAD", 1000)
+    monkeypatch.setattr(build_log, "TAIL", 1000)
+
+    build(store, tree)
+
+    log = (output(store) / "rig-build.log").read_text()
+    assert len(log) < 5000
+    assert "bytes left out]\n" in log
+    assert log.endswith("Generating filesystem image rootfs.tar\n")

@@ -16,6 +16,7 @@ enum { CONSOLE_OFF = 6 };	/* SYSLOG_ACTION_CONSOLE_OFF of syslog(2) */
 
 static const char *where;
 static bool early;	/* the time that is printed is of the boot */
+static long late;	/* milliseconds that are added to it */
 
 static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -32,6 +33,8 @@ static void put(const char *format, ...)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (early)
 		now.tv_sec = 0;
+	now.tv_sec += (now.tv_nsec / 1000000 + late) / 1000;
+	now.tv_nsec = (now.tv_nsec + late * 1000000) % 1000000000;
 	if (strncmp(where, "/dev/kmsg", 9) == 0)
 		snprintf(line, sizeof(line), "<%d>%s\n", 4, text);
 	else
@@ -258,6 +261,23 @@ static void cover_vmstat(void)
 		refused("mount");
 }
 
+/* A report with a time between the plan's end and what looks like the power-off, which the console does not show. */
+static void forge_late(pid_t hog)
+{
+	silence();
+	write_file("/sys/class/tty/ttyS0/console", "N");	/* the kernel tells of the power-off whatever is set */
+	late = 1500;
+	forge_oom(hog, hog);
+	late = 3000;
+	put("reboot: Power down");
+}
+
+/* The kernel lists its tasks: more lines than an agent would relay of a run without a fault. */
+static void flood(void)
+{
+	write_file("/proc/sysrq-trigger", "t");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[2] : "oom";
@@ -265,6 +285,8 @@ int main(int argc, char **argv)
 
 	take_role("forger");
 	where = argc > 1 ? argv[1] : "/dev/console";
+	for (int i = argc > 4 ? atoi(argv[4]) : 0; i > 0; i--)
+		flood();
 	if (strcmp(what, "oom") == 0)
 		forge_oom(hog, hog);
 	else if (strcmp(what, "other-pid") == 0)
@@ -300,6 +322,14 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "early-hung") == 0) {
 		early = true;
 		forge_hung(hog);
+	}
+	else if (strcmp(what, "late") == 0)
+		forge_late(hog);
+	else if (strcmp(what, "sysrq") == 0)
+		write_file("/proc/sysrq-trigger", "f");
+	else if (strcmp(what, "instead") == 0) {
+		silence();
+		forge_oom(hog, hog);
 	}
 	else if (strcmp(what, "attack") == 0)
 		attack();
