@@ -98,7 +98,7 @@ def _clock(spec: GuestSpec, wiring: Wiring) -> list[str]:
     icount = f"shift={WARP_SHIFT},sleep=off"
     if wiring.recorder is not None:
         icount += f",rr={wiring.recorder.mode},rrfile={_escaped(wiring.recorder.file)}"
-    # RDRAND and RDSEED give the host's random numbers. On Linux 7.2 the addresses of a program, and with them its clock,
+    # RDRAND and RDSEED give the host's random numbers. On Linux 7.2 a program's addresses, and with them its clock,
     # differed from run to run (not on 6.1), so that a branch point's past was not the run's. A booting guest has true
     # ones, which are in its snapshot.
     seed = ["-seed", "1"] if wiring.incoming else []
