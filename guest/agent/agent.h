@@ -52,7 +52,7 @@ struct step {
 	const struct word *words;
 	int count;
 	bool go_on;		/* on_error=go */
-	bool done;		/* sysctl: the value was written */
+	bool done;		/* sysctl, write, cgroup: the value was written */
 	int64_t timeout;	/* ns, 0: none */
 	unsigned int seen;	/* lines matched so far: counted from the program's spawn, not from the step's begin */
 	const char *matched;	/* the line= word that the last matched line had (wait_any) */
@@ -154,6 +154,8 @@ int64_t now_ns(void);
 ssize_t slurp(const char *path, char *buf, size_t size);	/* NUL-terminated; -1 and errno */
 ssize_t reread(int fd, char *buf, size_t size);
 int spill(const char *path, const char *text);			/* one write(2); -1 and errno */
+ssize_t slurp_named(const char *path, char *buf, size_t size, bool *later);
+int spill_named(const char *path, const char *text);
 size_t trim(char *text);
 bool field_kb(const char *text, const char *key, int64_t *value);
 void copy_name(char *to, size_t size, const char *from);
@@ -164,6 +166,7 @@ void take_own_mounts(void);
 bool has_own_mounts(void);
 int directory_of(const char **path);
 int open_file(const char *path, int flags);
+int open_named(const char *path, int flags, bool *later);
 bool file_exists(const char *path);
 
 /* programs.c: output, signals, exits. */
@@ -232,6 +235,9 @@ struct member {
 	int threads;
 	uint64_t started, minflt, majflt, utime, stime, vsize;
 	int exit_code;		/* as wait(2) gives it; known only when the agent read the zombie's /proc entry */
+	bool told;		/* the kernel's event of its end came before its pidfd's */
+	int told_code;
+	int64_t owed;		/* ns: until then its exit record waits for that event; 0: it does not */
 	int stat_fd, status_fd, score_fd, adj_fd, children_fd, pidfd;
 };
 
@@ -241,10 +247,27 @@ void members_refresh(void);
 void member_ended(struct member *member);
 void member_forget_pid(pid_t pid, int status);
 struct member *member_of(const struct program *program, const char *comm, struct member *after);
+bool member_told(pid_t pid, int status);
+int64_t members_owed(void);
+void members_owed_due(int64_t now);
 bool read_stat(struct member *member);
+const struct program *program_of_session(pid_t sid);
+void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
+
+/* ends.c: the kernel's own word on forks and ends */
+void ends_open(void);
+int ends_fd(void);
+bool ends_readable(void);
+void ends_own(pid_t pid, const struct program *program);
+const struct program *ends_owner(pid_t pid);
+bool ends_first_said(pid_t pid);
+bool ends_may_be_owned(pid_t pid);
+bool ends_reaped(pid_t pid);
+void ends_probe(void);
+void say_ends(void);	/* into the record that is open */
 
 /* sample.c */
-void take_sample(const char *label, bool pss, bool sysctls);
+void take_sample(const char *label, bool pss, bool settings);
 enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
@@ -291,7 +314,7 @@ void take_pagemaps(const char *label);
 int64_t pagemap_due(void);
 void pagemap_if_due(int64_t now);
 struct member *one_member(const struct step *step);
-enum outcome no_member(const struct step *step);
+enum outcome no_member(void);
 void say_label(const struct step *step);
 void say_member(const struct member *member);
 enum outcome begin_fds(struct step *step);
@@ -302,13 +325,18 @@ enum outcome begin_read(struct step *step);
 
 /* settings.c: verbs that set something and read it back. */
 enum outcome begin_sysctl(struct step *step);
-void say_sysctls_at_end(void);
-void say_sysctls_now(void);	/* into the record that is open */
+const char *read_back(const char *path);
+const char *sysctl_path(const char *name);
+void say_got(const char *asked, const char *value);
 enum outcome begin_write(struct step *step);
 enum outcome begin_cgroup(struct step *step);
 enum outcome begin_modprobe(struct step *step);
 enum outcome begin_swapon(struct step *step);
 enum outcome begin_mark(struct step *step);
+
+/* in_force.c: what these verbs have set, read again */
+void say_settings_at_end(void);
+void say_settings_now(void);	/* into the record that is open */
 
 /* surroundings.c: the root filesystem of a program */
 const char *root_path(const char *name);

@@ -245,6 +245,7 @@ void boot(void)
 	put_first();
 	loop_open();
 	kmsg_open();
+	ends_open();
 	shell_start();
 	say_ready();
 }

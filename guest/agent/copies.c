@@ -37,12 +37,21 @@ void prepare_first_maps(void)
 		ids[i] = tracepoint_id(tracepoints[i]);
 }
 
-/* Return the process as it is now, or NULL: a copy of a member may have descriptors that are closed. */
-static const struct member *alive(const struct first_map *first)
+/*
+ * Return the process as it is now, or as it was when it ended, which its entry in the table tells until it is used for
+ * another one. NULL: it is not known any more.
+ */
+static const struct member *last_known(const struct first_map *first)
 {
-	for (int i = 0; i < MAX_MEMBERS; i++)
-		if (members[i].pid == first->pid && members[i].started == first->started && members[i].stat_fd >= 0)
-			return read_stat(&members[i]) ? &members[i] : NULL;
+	for (int i = 0; i < MAX_MEMBERS; i++) {
+		struct member *m = &members[i];
+
+		if (m->pid != first->pid || m->started != first->started)
+			continue;
+		if (m->stat_fd >= 0)
+			read_stat(m);
+		return m;
+	}
 	return NULL;
 }
 
@@ -62,7 +71,7 @@ static void count_faults(struct first_map *first)
 		first->counts = first->counts && first->absent[i] >= 0;
 	}
 	first->minor = count_event(first->pid, -1, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, NULL);
-	now = alive(first);
+	now = last_known(first);
 	first->counts = first->counts && first->minor >= 0 && now;
 	if (now)
 		first->minflt = now->minflt;
@@ -105,7 +114,7 @@ uint16_t mark_of(uint64_t frame)
 /* Record how many pages may have changed their frames since the first map without a copy; null: not known. */
 void say_since(const struct first_map *first)
 {
-	const struct member *now = first->counts ? alive(first) : NULL;
+	const struct member *now = first->counts ? last_known(first) : NULL;
 	int64_t fresh = 0, elsewhere;
 
 	if (now) {

@@ -231,6 +231,15 @@ static pid_t start(void)
 	return pid;
 }
 
+static pid_t start_helping(void)
+{
+	pid_t pid = start();
+
+	if (pid > 0)
+		ends_own(pid, NULL);
+	return pid;
+}
+
 /* Start a process that is not part of the plan: Dropbear, or a shell for the user. */
 pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 {
@@ -243,7 +252,7 @@ pid_t start_helper(const char *const argv[], int out_fd, const char *tty)
 		launch.argv[i] = argv[i];
 	memcpy(launch.envp, env, sizeof(env));
 	launch.path = argv[0];
-	return start();
+	return start_helping();
 }
 
 /*
@@ -259,7 +268,7 @@ pid_t launch_heartbeat(const char *const argv[], int in, const char *cgroup)
 				    .path = "/proc/self/exe", .cgroup = cgroup };
 	for (int i = 0; argv[i] && i < MAX_ARGS; i++)
 		launch.argv[i] = argv[i];
-	pid = start();
+	pid = start_helping();
 	err = errno;
 	close(null);
 	errno = err;

@@ -13,19 +13,44 @@
 
 static char text[16 * 1024];
 
-struct member *one_member(const struct step *step)
-{
-	const struct program *program = program_named(word(step, "program"));
+/* What keeps the step from looking at one process: its message, and its errno. */
+static struct { char why[192]; int err; } none;
 
-	members_refresh();
-	return program ? member_of(program, word(step, "comm"), NULL) : NULL;
+/*
+ * Return the one process of a program with that comm; without one, the process that the plan spawned. NULL, with the
+ * reason in `none`, where there is none, or several: any of them would be a guess.
+ */
+static struct member *the_member(const struct program *program, const char *name, const char *comm)
+{
+	struct member *first = program ? member_of(program, comm, NULL) : NULL, *second;
+
+	for (struct member *m = first; m && !comm; m = member_of(program, comm, m))
+		if (m->pid == program->pid)
+			return m;
+	second = first ? member_of(program, comm, first) : NULL;
+	if (first && !second)
+		return first;
+	none.err = first ? ENOTUNIQ : ESRCH;
+	if (!first)
+		snprintf(none.why, sizeof(none.why), "%s has no process%s%s", name, comm ? " named " : "", comm ? comm : "");
+	else
+		snprintf(none.why, sizeof(none.why), "%s has more than one process%s%s: %d (%s) and %d (%s)", name,
+			 comm ? " named " : "", comm ? comm : "", first->pid, first->comm, second->pid, second->comm);
+	return NULL;
 }
 
-enum outcome no_member(const struct step *step)
+struct member *one_member(const struct step *step)
 {
-	const char *comm = word(step, "comm");
+	const char *name = word(step, "program");
 
-	return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "", comm ? comm : "");
+	members_refresh();
+	return the_member(program_named(name), name, word(step, "comm"));
+}
+
+/* To be called when one_member() has found none. */
+enum outcome no_member(void)
+{
+	return fail(none.err, "%s", none.why);
 }
 
 void say_label(const struct step *step)
@@ -84,7 +109,7 @@ enum outcome begin_fds(struct step *step)
 	long got;
 
 	if (!m)
-		return no_member(step);
+		return no_member();
 	for (int i = 0; i < step->count && count < 256; i++)
 		if (strcmp(step->words[i].key, "fd") == 0)
 			fds[count++] = atoi(step->words[i].value);
@@ -126,7 +151,7 @@ static struct member *member_spec(const char *spec)
 	if (length < sizeof(name))
 		name[length] = '\0';
 	program = program_named(name);
-	return program ? member_of(program, spec[length] ? spec + length + 1 : NULL, NULL) : NULL;
+	return the_member(program, name, spec[length] ? spec + length + 1 : NULL);
 }
 
 static const struct { const char *name; int type; } kcmp_types[] = {
@@ -144,9 +169,9 @@ enum outcome begin_kcmp(struct step *step)
 
 	members_refresh();
 	a = member_spec(word(step, "a"));
-	b = member_spec(word(step, "b"));
-	if (!a || !b)
-		return fail(ESRCH, "there is no process %s", word(step, a ? "b" : "a"));
+	b = a ? member_spec(word(step, "b")) : NULL;
+	if (!b)
+		return no_member();
 	for (size_t i = 0; i < sizeof(kcmp_types) / sizeof(kcmp_types[0]); i++)
 		if (strcmp(kcmp_types[i].name, type) == 0)
 			which = kcmp_types[i].type;
@@ -196,7 +221,7 @@ enum outcome begin_status(struct step *step)
 	char path[64], *save;
 
 	if (!m)
-		return no_member(step);
+		return no_member();
 	snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
 	if (slurp(path, text, sizeof(text)) <= 0)
 		return fail(errno, "read of %s failed", path);
@@ -260,17 +285,18 @@ enum outcome begin_read(struct step *step)
 	const char *asked = word(step, "path"), *mark = strstr(asked, "{pid}");
 	char path[PATH_BYTES];
 	ssize_t length;
+	bool later;
 
 	copy_name(path, sizeof(path), asked);
 	if (mark) {
 		struct member *m = word(step, "program") ? one_member(step) : NULL;
 
 		if (!m)
-			return word(step, "program") ? no_member(step)
+			return word(step, "program") ? no_member()
 						     : fail(EINVAL, "{pid} in a path needs program=");
 		snprintf(path, sizeof(path), "%.*s%d%s", (int)(mark - asked), asked, m->pid, mark + 5);
 	}
-	length = slurp(path, text, sizeof(text));
+	length = slurp_named(path, text, sizeof(text), &later);
 	if (length < 0)
 		return fail(errno, "read of %s failed", path);
 	rec_begin("read");
@@ -278,6 +304,8 @@ enum outcome begin_read(struct step *step)
 	rec_str("path", path);
 	rec_text("text", text, (size_t)length);
 	rec_bool("cut", length == sizeof(text) - 1);
+	if (later)
+		rec_bool("mounted_later", true);
 	rec_end();
 	return STEP_DONE;
 }

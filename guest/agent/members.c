@@ -15,6 +15,7 @@
 #include "agent.h"
 
 #define FILTER_BITS 4096
+#define OWED (NSEC / 20)
 
 struct member members[MAX_MEMBERS];
 int members_unwatched;
@@ -91,7 +92,7 @@ bool read_stat(struct member *m)
 	return true;
 }
 
-static const struct program *program_of_session(pid_t sid)
+const struct program *program_of_session(pid_t sid)
 {
 	for (int i = 0; i < MAX_PROGRAMS; i++)
 		if (programs[i].pid && programs[i].pid == sid)
@@ -133,6 +134,32 @@ static void note_pid(pid_t pid)
 	filter[bit / 64] |= 1ULL << bit % 64;
 }
 
+static void say_exit_of(struct member *m, bool known)
+{
+	m->owed = 0;
+	if (!known)
+		m->exit_code = -1;
+	if (!ends_first_said(m->pid))
+		return;		/* a zombie that was first looked at after the kernel's event of its end */
+	rec_begin("exit");
+	rec_str("program", m->program->name);
+	rec_str("comm", m->comm);
+	rec_int("pid", m->pid);
+	if (!known)
+		rec_null("code");
+	else if (m->exit_code & 0x7f)
+		rec_str("signal", sigabbrev_np(m->exit_code & 0x7f) ?: "?");
+	else
+		rec_int("code", m->exit_code >> 8 & 0xff);
+	rec_int("minflt", (int64_t)m->minflt);
+	rec_int("majflt", (int64_t)m->majflt);
+	rec_time("utime", (int64_t)m->utime * (NSEC / sysconf(_SC_CLK_TCK)));
+	rec_time("stime", (int64_t)m->stime * (NSEC / sysconf(_SC_CLK_TCK)));
+	rec_null("maxrss_kb");
+	rec_end();
+	exited(m->program->name, m->comm, m->pid, m->exit_code);
+}
+
 /* Return a free slot, or else the slot of the process that was reaped longest ago. */
 static struct member *free_slot(void)
 {
@@ -144,6 +171,8 @@ static struct member *free_slot(void)
 		if (members[i].stat_fd < 0 && (!oldest || members[i].started < oldest->started))
 			oldest = &members[i];
 	}
+	if (oldest && oldest->owed)
+		say_exit_of(oldest, false);
 	return oldest;
 }
 
@@ -178,7 +207,8 @@ static struct member *meet(pid_t pid, const struct member *parent)
 
 /*
  * Called when a member's pidfd became readable or the member disappeared from /proc. A zombie's stat still has the exit
- * code, unless its parent has reaped it already. reap() reports the agent's own children, with their resource usage.
+ * code, unless it was reaped already: then the kernel's event has it, which comes a moment later (do_exit() of
+ * kernel/exit.c wakes the parent before). reap() reports the agent's own children, with their resource usage.
  */
 void member_ended(struct member *m)
 {
@@ -191,27 +221,53 @@ void member_ended(struct member *m)
 	if (m->pidfd >= 0)
 		close(m->pidfd);
 	m->pidfd = -1;
-	if (!known)
-		m->exit_code = -1;
 	if (m->ppid == getpid())
 		return;
-	rec_begin("exit");
-	rec_str("program", m->program->name);
-	rec_str("comm", m->comm);
-	rec_int("pid", m->pid);
-	if (!known)
-		rec_null("code");
-	else if (m->exit_code & 0x7f)
-		rec_str("signal", sigabbrev_np(m->exit_code & 0x7f) ?: "?");
+	if (!known && m->told) {
+		m->exit_code = m->told_code;
+		known = true;
+	}
+	if (!known && ends_fd() >= 0)
+		m->owed = now_ns() + OWED;
 	else
-		rec_int("code", m->exit_code >> 8 & 0xff);
-	rec_int("minflt", (int64_t)m->minflt);
-	rec_int("majflt", (int64_t)m->majflt);
-	rec_time("utime", (int64_t)m->utime * (NSEC / sysconf(_SC_CLK_TCK)));
-	rec_time("stime", (int64_t)m->stime * (NSEC / sysconf(_SC_CLK_TCK)));
-	rec_null("maxrss_kb");
-	rec_end();
-	exited(m->program->name, m->comm, m->pid, m->exit_code);
+		say_exit_of(m, known);
+}
+
+/* The kernel's event of a process's end. Returns whether it is watched, and its exit is recorded here. */
+bool member_told(pid_t pid, int status)
+{
+	struct member *m;
+
+	for (m = members; m < members + MAX_MEMBERS; m++)
+		if (m->pid == pid && m->owed) {
+			m->exit_code = status;
+			say_exit_of(m, true);
+			return true;
+		}
+	m = find(pid);
+	if (!m)
+		return false;
+	m->told = true;
+	m->told_code = status;
+	return true;
+}
+
+/* Return until when (ns) an exit record waits for the kernel's event, which may have been lost. */
+int64_t members_owed(void)
+{
+	int64_t until = INT64_MAX;
+
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		if (members[i].owed && members[i].owed < until)
+			until = members[i].owed;
+	return until;
+}
+
+void members_owed_due(int64_t now)
+{
+	for (int i = 0; i < MAX_MEMBERS; i++)
+		if (members[i].owed && members[i].owed <= now)
+			say_exit_of(&members[i], false);
 }
 
 /* Close a member that was reaped: its pid may be used again. */
@@ -256,8 +312,7 @@ static void visit_list(int fd, const struct member *parent, int depth)
 }
 
 /* readdir() without its malloc: call `each` with every name in the directory that is a number. */
-static void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m,
-			int depth)
+void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth)
 {
 	char buf[2048] __attribute__((aligned(8)));
 	int fd = open_file(path, O_RDONLY | O_DIRECTORY);

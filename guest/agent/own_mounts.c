@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -66,6 +68,46 @@ int open_file(const char *path, int flags)
 		allow_files();
 		fd = openat(directory, path, flags | O_CLOEXEC);
 	}
+	return fd;
+}
+
+/* Filesystems whose files the kernel alone makes: what a program mounts there cannot be made up. */
+static bool is_of_the_kernel(int fd)
+{
+	static const uint32_t types[] = { DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
+					  CGROUP2_SUPER_MAGIC, BINFMTFS_MAGIC, 0x62656570 /* CONFIGFS_MAGIC of fs/configfs */ };
+	struct statfs st;
+
+	if (fstatfs(fd, &st))
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if ((uint32_t)st.f_type == types[i])
+			return true;
+	return false;
+}
+
+/*
+ * Open a file that a step of the plan names. The agent's own mounts lack what was mounted below /proc and /sys after they
+ * were made, as debugfs: such a file is opened where the programs see it, if it is in a filesystem of the kernel's.
+ * *later says whether it was.
+ */
+int open_named(const char *path, int flags, bool *later)
+{
+	const char *rest = path;
+	int fd = open_file(path, flags);
+
+	*later = false;
+	if (fd >= 0 || errno != ENOENT || directory_of(&rest) == AT_FDCWD)
+		return fd;
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (!is_of_the_kernel(fd)) {
+		close(fd);
+		errno = ENOENT;
+		return -1;
+	}
+	*later = true;
 	return fd;
 }
 

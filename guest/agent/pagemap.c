@@ -365,7 +365,7 @@ enum outcome begin_pagemap(struct step *step)
 	int fd, err;
 
 	if (!m)
-		return no_member(step);
+		return no_member();
 	if (!map_bounds(step, m->program, &start, &length))
 		return fail(ENOENT, "%s printed no region named %s", m->program->name, word(step, "region"));
 	if (word(step, "every"))

@@ -200,6 +200,7 @@ void reap(void)
 		siginfo_t info = { .si_pid = 0 };
 		struct rusage usage;
 		int status;
+		bool first;
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
 			return;
@@ -218,8 +219,11 @@ void reap(void)
 			owner = spawned;
 			drain(spawned);
 		}
+		if (!owner)
+			owner = ends_owner(zombie.pid);
 		if (wait4(zombie.pid, &status, 0, &usage) < 0)
 			return;
+		first = ends_reaped(zombie.pid);
 		shell_ended(zombie.pid);
 		heartbeat_ended(zombie.pid);
 		member_forget_pid(zombie.pid, status);
@@ -227,8 +231,8 @@ void reap(void)
 			spawned->alive = false;
 			spawned->status = status;
 		}
-		if (owner)
-			say_exit(owner->name, zombie.comm, zombie.pid, status, &usage);
+		if (owner ? first : first && status && ends_may_be_owned(zombie.pid))
+			say_exit(owner ? owner->name : "", zombie.comm, zombie.pid, status, &usage);
 	}
 }
 
@@ -243,6 +247,14 @@ static const struct member *not_stopped(const struct program *program, const cha
 		if ((comm || m->pid == program->pid) && m->state != 'T')
 			return m;
 	return NULL;
+}
+
+static void say_sent(const struct member *m, int sig)
+{
+	rec_begin("signal");
+	say_member(m);
+	rec_str("signal", sigabbrev_np(sig) ?: "?");
+	rec_end();
 }
 
 enum outcome begin_signal(struct step *step)
@@ -270,6 +282,8 @@ enum outcome check_signal(struct step *step)
 			continue;
 		if (kill(m->pid, sig))
 			return fail(errno, "kill of %d failed", m->pid);
+		if (sig != SIGCONT)
+			say_sent(m, sig);
 		sent++;
 	}
 	if (sent)

@@ -53,14 +53,14 @@ void loop_open(void)
 	signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-enum source { FROM_SIGNALS, FROM_KMSG, FROM_PORT, FROM_OUT, FROM_ERR, FROM_MEMBER };
+enum source { FROM_SIGNALS, FROM_ENDS, FROM_KMSG, FROM_PORT, FROM_OUT, FROM_ERR, FROM_MEMBER };
 
 struct watch {
 	enum source source;
 	void *what;
 };
 
-static struct pollfd fds[3 + 2 * MAX_PROGRAMS + MAX_MEMBERS];
+static struct pollfd fds[4 + 2 * MAX_PROGRAMS + MAX_MEMBERS];
 static struct watch watches[sizeof(fds) / sizeof(fds[0])];
 static nfds_t watched;
 
@@ -87,6 +87,7 @@ static void watch_all(void)
 		if (members[i].pid && !members[i].ended)
 			watch(members[i].pidfd, POLLIN, FROM_MEMBER, &members[i]);
 	watch(signals, POLLIN, FROM_SIGNALS, NULL);
+	watch(ends_fd(), POLLIN, FROM_ENDS, NULL);
 	watch(kmsg_fd(), POLLIN, FROM_KMSG, NULL);
 	if (port_waits() || watches_port)
 		watch(port_fd(), port_waits() ? POLLOUT : 0, FROM_PORT, NULL);
@@ -103,6 +104,9 @@ static void serve(const struct watch *ready, short events)
 		while (read(signals, &info, sizeof(info)) > 0)
 			;
 		reap();
+		break;
+	case FROM_ENDS:
+		ends_readable();
 		break;
 	case FROM_KMSG:
 		kmsg_readable();
@@ -128,17 +132,12 @@ static void serve(const struct watch *ready, short events)
 	}
 }
 
-/* Wait for one round of events, at most until `until` (ns of CLOCK_MONOTONIC), and serve them. */
-void loop_once(int64_t until)
+/* Sleep until an event comes, at most until `until` (ns of CLOCK_MONOTONIC). Returns how many sources are ready. */
+static int sleep_until(int64_t until)
 {
 	struct timespec timeout, *limit = NULL;
-	int64_t due = sample_due(), map_due = pagemap_due(), now = now_ns();
-	int ready;
+	int64_t now = now_ns();
 
-	if (due < until)
-		until = due;
-	if (map_due < until)
-		until = map_due;
 	if (until != INT64_MAX) {
 		int64_t left = until > now ? until - now : 0;
 
@@ -146,7 +145,32 @@ void loop_once(int64_t until)
 		limit = &timeout;
 	}
 	watch_all();
-	ready = ppoll(fds, watched, limit, NULL);
+	return ppoll(fds, watched, limit, NULL);
+}
+
+static bool only_ends_ready(int ready)
+{
+	for (nfds_t i = 0; ready == 1 && i < watched; i++)
+		if (fds[i].revents)
+			return watches[i].source == FROM_ENDS;
+	return false;
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Wait for one round of events, at most until `until` (ns of CLOCK_MONOTONIC), and serve them. */
+void loop_once(int64_t until)
+{
+	int ready;
+
+	until = earliest(earliest(until, members_owed()), earliest(sample_due(), pagemap_due()));
+	do
+		ready = sleep_until(until);
+	/* A fork ends no wait. The steps that wait would walk all of /proc after each. */
+	while (only_ends_ready(ready) && !ends_readable());
 	if (ready < 0 && errno == EINVAL)
 		allow_files();
 	for (nfds_t i = 0; ready > 0 && i < watched; i++)
@@ -154,6 +178,7 @@ void loop_once(int64_t until)
 			serve(&watches[i], fds[i].revents);
 			ready--;
 		}
+	members_owed_due(now_ns());
 	sample_if_due(now_ns());
 	pagemap_if_due(now_ns());
 }
@@ -214,13 +239,17 @@ void say_end(const char *reason, int step)
 {
 	/* Output that programs and the kernel have written by now belongs to the run: collect it before the end. */
 	loop_once(now_ns());
-	say_sysctls_at_end();
+	while (members_owed() != INT64_MAX)
+		loop_once(members_owed());
+	ends_probe();
+	say_settings_at_end();
 	rec_begin("end");
 	rec_str("reason", reason);
 	rec_int("step", step);
 	rec_int("agent_rss_kb", own_rss_kb());
 	say_counted();
 	rec_int("kernel_left_out", kmsg_left_out());
+	say_ends();
 	rec_end();
 }
 

@@ -243,8 +243,8 @@ static void say_process(struct member *m, bool pss)
 	rec_close('}');
 }
 
-/* sysctls: whether to read those that the plan has set; open(2) allocates memory, of which there may be none left. */
-void take_sample(const char *label, bool pss, bool sysctls)
+/* settings: whether to read those that the plan has set; open(2) allocates memory, of which there may be none left. */
+void take_sample(const char *label, bool pss, bool settings)
 {
 	int64_t began = now_ns();
 	int left_out = 0;
@@ -260,8 +260,8 @@ void take_sample(const char *label, bool pss, bool sysctls)
 	say_psi();
 	say_cgroup();
 	say_heartbeat();
-	if (sysctls)
-		say_sysctls_now();
+	if (settings)
+		say_settings_now();
 	rec_open("procs", '[');
 	for (int i = 0; i < MAX_MEMBERS; i++) {
 		if (!members[i].pid || members[i].ended)

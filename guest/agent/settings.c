@@ -15,15 +15,17 @@
 static char got[8192];
 
 /* Return a file's present text, or NULL for a file that cannot be read (vm.drop_caches, memory.reclaim). */
-static const char *read_back(const char *path)
+const char *read_back(const char *path)
 {
-	if (slurp(path, got, sizeof(got)) < 0)
+	bool later;
+
+	if (slurp_named(path, got, sizeof(got), &later) < 0)
 		return NULL;
 	trim(got);
 	return got;
 }
 
-static void say_got(const char *asked, const char *value)
+void say_got(const char *asked, const char *value)
 {
 	rec_str("asked", asked);
 	if (value)
@@ -49,7 +51,7 @@ static bool same_words(const char *a, const char *b)
 }
 
 /* Return /proc/sys/vm/swappiness for vm.swappiness; NULL for a text that is not the name of a sysctl. */
-static const char *sysctl_path(const char *name)
+const char *sysctl_path(const char *name)
 {
 	static char path[PATH_BYTES];
 
@@ -60,13 +62,6 @@ static const char *sysctl_path(const char *name)
 		if (*at == '.')
 			*at = '/';
 	return path;
-}
-
-static const char *read_sysctl(const char *name)
-{
-	const char *path = sysctl_path(name);
-
-	return path ? read_back(path) : NULL;
 }
 
 enum outcome begin_sysctl(struct step *step)
@@ -90,58 +85,6 @@ enum outcome begin_sysctl(struct step *step)
 	return STEP_DONE;
 }
 
-/* Return whether step I wrote a sysctl that no later step has written again. */
-static bool wrote_last(int i)
-{
-	const struct step *step = &plan.steps[i];
-
-	if (step->verb->begin != begin_sysctl || !step->done)
-		return false;
-	for (int j = i + 1; j < plan.count; j++)
-		if (plan.steps[j].verb->begin == begin_sysctl && plan.steps[j].done &&
-		    strcmp(word(&plan.steps[j], "name"), word(step, "name")) == 0)
-			return false;
-	return true;
-}
-
-/* Record each sysctl at the end: the value written last, and the present one, which a program may have changed. */
-void say_sysctls_at_end(void)
-{
-	for (int i = plan.count - 1; i >= 0; i--) {
-		const char *name = word(&plan.steps[i], "name");
-
-		if (!wrote_last(i))
-			continue;
-		rec_begin("sysctl_at_end");
-		rec_str("name", name);
-		say_got(word(&plan.steps[i], "value"), read_sysctl(name));
-		rec_end();
-	}
-}
-
-/* Add to a sample what each sysctl that the plan has set is now: a panic leaves no time to read it at the end. */
-void say_sysctls_now(void)
-{
-	bool any = false;
-
-	for (int i = 0; i < plan.count; i++) {
-		const char *name = word(&plan.steps[i], "name"), *value;
-
-		if (!wrote_last(i))
-			continue;
-		if (!any)
-			rec_open("sysctls", '{');
-		any = true;
-		value = read_sysctl(name);
-		if (value)
-			rec_str(name, value);
-		else
-			rec_null(name);
-	}
-	if (any)
-		rec_close('}');
-}
-
 enum outcome begin_write(struct step *step)
 {
 	const char *path = word(step, "path"), *value = word(step, "value"), *mkdirs = word(step, "mkdir");
@@ -156,8 +99,9 @@ enum outcome begin_write(struct step *step)
 				return fail(errno, "mkdir of %s failed", directory);
 		}
 	}
-	if (spill(path, value))
+	if (spill_named(path, value))
 		return fail(errno, "write of '%s' to %s failed", value, path);
+	step->done = true;
 	rec_begin("write");
 	rec_str("path", path);
 	say_got(value, read_back(path));
@@ -210,9 +154,11 @@ enum outcome begin_cgroup(struct step *step)
 		rec_begin("cgroup");
 		rec_str("name", name);
 		rec_str("key", key);
+		rec_str("path", path);
 		say_got(value, read_back(path));
 		rec_end();
 	}
+	step->done = true;
 	return STEP_DONE;
 }
 

@@ -108,6 +108,7 @@ enum outcome begin_spawn(struct step *step)
 	copy_name(program->name, sizeof(program->name), word(step, "program"));
 	program->pid = pid;
 	program->alive = true;
+	ends_own(pid, program);
 	program->last_line[0] = '\0';
 	program->out.verbatim = program->err.verbatim = is_set(step, "stream");
 	forget_lines(program);

@@ -192,18 +192,13 @@ static void say_kb(const char *key, int64_t value)
 
 enum outcome begin_check_rss(struct step *step)
 {
-	const struct program *program = program_named(word(step, "program"));
-	const char *comm = word(step, "comm"), *min_text = word(step, "min"), *max_text = word(step, "max");
+	const char *min_text = word(step, "min"), *max_text = word(step, "max");
 	uint64_t min = 0, max = UINT64_MAX;
-	struct member *m = NULL;
+	struct member *m = one_member(step);
 	struct taken taken;
 
-	members_refresh();
-	if (program)
-		m = member_of(program, comm, NULL);
 	if (!m)
-		return fail(ESRCH, "%s has no process%s%s", word(step, "program"), comm ? " named " : "",
-			    comm ? comm : "");
+		return no_member();
 	if (min_text)
 		parse_size(min_text, &min);
 	if (max_text)
@@ -211,9 +206,7 @@ enum outcome begin_check_rss(struct step *step)
 	if (!read_taken(m, &taken))
 		return fail(errno, "the kernel gives no Rss of %d", m->pid);
 	rec_begin("check");
-	rec_str("program", program->name);
-	rec_str("comm", m->comm);
-	rec_int("pid", m->pid);
+	say_member(m);
 	rec_int("vm", first_of_vm(m)->pid);
 	rec_int("rss_kb", taken.rss);
 	say_kb("pss_anon_kb", taken.anon);

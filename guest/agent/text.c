@@ -21,12 +21,18 @@ int64_t now_ns(void)
 static ssize_t read_all(int fd, char *buf, size_t size)
 {
 	size_t length = 0;
+	bool seeks = true;
 
 	while (length < size - 1) {
-		ssize_t got = pread(fd, buf + length, size - 1 - length, (off_t)length);
+		ssize_t got = seeks ? pread(fd, buf + length, size - 1 - length, (off_t)length)
+				    : read(fd, buf + length, size - 1 - length);
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == ESPIPE && seeks) {
+			seeks = false;	/* nonseekable_open(), as of numbers in debugfs */
+			continue;
+		}
 		if (got < 0)
 			return -1;
 		if (got == 0)
@@ -37,9 +43,8 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 	return (ssize_t)length;
 }
 
-ssize_t slurp(const char *path, char *buf, size_t size)
+static ssize_t slurp_from(int fd, char *buf, size_t size)
 {
-	int fd = open_file(path, O_RDONLY | O_NONBLOCK);
 	ssize_t length;
 	int err;
 
@@ -53,6 +58,17 @@ ssize_t slurp(const char *path, char *buf, size_t size)
 	return length;
 }
 
+ssize_t slurp(const char *path, char *buf, size_t size)
+{
+	return slurp_from(open_file(path, O_RDONLY | O_NONBLOCK), buf, size);
+}
+
+/* Read a file that a step names; *later as open_named() says. */
+ssize_t slurp_named(const char *path, char *buf, size_t size, bool *later)
+{
+	return slurp_from(open_named(path, O_RDONLY | O_NONBLOCK, later), buf, size);
+}
+
 /* One pread(2) of a file kept open, at half the cost of reading to the end: for files that fit the kernel's buffer. */
 ssize_t reread(int fd, char *buf, size_t size)
 {
@@ -62,9 +78,8 @@ ssize_t reread(int fd, char *buf, size_t size)
 	return got;
 }
 
-int spill(const char *path, const char *text)
+static int spill_into(int fd, const char *text)
 {
-	int fd = open_file(path, O_WRONLY | O_TRUNC);
 	size_t length = strlen(text);
 	ssize_t put;
 	int err;
@@ -76,6 +91,19 @@ int spill(const char *path, const char *text)
 	close(fd);
 	errno = err;
 	return put == (ssize_t)length ? 0 : -1;
+}
+
+int spill(const char *path, const char *text)
+{
+	return spill_into(open_file(path, O_WRONLY | O_TRUNC), text);
+}
+
+/* Write a file that a step names. */
+int spill_named(const char *path, const char *text)
+{
+	bool later;
+
+	return spill_into(open_named(path, O_WRONLY | O_TRUNC, &later), text);
 }
 
 size_t trim(char *text)

@@ -182,7 +182,7 @@ static int ended_members(const struct program *program, const char *comm)
 	int found = 0;
 
 	for (int i = 0; i < MAX_MEMBERS; i++)
-		if (members[i].pid && members[i].ended && members[i].program == program &&
+		if (members[i].pid && members[i].ended && !members[i].owed && members[i].program == program &&
 		    strcmp(members[i].comm, comm) == 0) {
 			describe_end(program->name, comm, members[i].exit_code);
 			found++;
@@ -266,7 +266,7 @@ static void look_back(const struct step *step)
 		    exit_wanted(step, programs[i].name, "", programs[i].pid))
 			copy_name(ended_name, sizeof(ended_name), programs[i].name);
 	for (int i = 0; i < MAX_MEMBERS && !ended_name[0]; i++)
-		if (members[i].pid && members[i].ended &&
+		if (members[i].pid && members[i].ended && !members[i].owed &&
 		    exit_wanted(step, members[i].program->name, members[i].comm, members[i].pid))
 			snprintf(ended_name, sizeof(ended_name), "%s/%s", members[i].program->name, members[i].comm);
 }

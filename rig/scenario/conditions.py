@@ -2,25 +2,26 @@
 """Judge the conditions that every run must meet, whatever its scenario claims.
 
 The sysctls that the plan set were still in force at the end (settings_held.py), and no program and no child of one
-ended unexpectedly. A run of a scenario that does not speak of OOM kills must not have one: its other claims would fail
-for that and not say so.
+ended unexpectedly (programs_lived.py). A run of a scenario that does not speak of OOM kills must not have one: its
+other claims would fail for that and not say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rig.run.document import Claimed, Shown
 from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.programs_lived import programs_lived
 from rig.scenario.refusals import refusals, refused_by_kernel
 from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
     from rig.scenario.load import CheckedClaim, Scenario
-    from rig.scenario.plan import RenderedStep
 
 __all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
 
@@ -30,8 +31,6 @@ ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out",
 NO_SYSRQ = "no-kill-by-sysrq"
 SYSRQ, TRIGGER = "sysrq", "/proc/sysrq-trigger"
 REFUSED = "no-fork-refused"
-PROGRAMS = "programs-lived"
-MOST_SHOWN = 5
 
 
 def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
@@ -46,7 +45,8 @@ def built_in(scenario: Scenario, evidence: Evidence) -> Iterator[Claimed]:
     if asked is not None:
         yield asked
     if evidence.records.of("spawn"):
-        yield _programs_lived(scenario, evidence)
+        without_fork = {record.get("pid") for record, _ in refusals(evidence)}
+        yield programs_lived(evidence, partial(_may_fail, scenario), without_fork)
 
 
 def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
@@ -134,42 +134,6 @@ def _speaks_of_oom(scenario: Scenario) -> bool:
     return claimed or any("oom" in step.keys for step in scenario.file.plan.steps)
 
 
-def _programs_lived(scenario: Scenario, evidence: Evidence) -> Claimed:
-    """Find the programs, and children of programs, that failed although nothing explains their end.
-
-    A step that waits for the end, a signal that the plan sends, the OOM killer, a fork that the kernel refused, and
-    `may_fail` explain it.
-    """
-    spawned = {record.get("pid"): str(record.get("program")) for record in evidence.records.of("spawn")}
-    explained_pids = {kill.pid for oom in evidence.ooms() for kill in oom.kills} | {
-        record.get("pid") for record, _ in refusals(evidence)
-    }
-    expected = set(_expected(evidence))
-    expected_programs = {each.partition("/")[0] for each in expected}
-    died = []
-    for record, explained in _ends(evidence):
-        how = _how(record)
-        if not how or record.get("pid") in explained_pids:
-            continue
-        name = spawned.get(record.get("pid"))
-        program, comm = name or str(record.get("program")), str(record.get("comm"))
-        if _may_fail(scenario, program, None if name else comm):
-            continue
-        if name is None and not explained and f"{program}/{comm}" not in expected:
-            died.append(f"{comm} ({record.get('pid')}), a child of {program}, {how}")
-        if name is not None and name not in expected_programs:
-            died.append(f"{name} ({record.get('pid')}) {how}{_last_words(evidence, name)}")
-    more = [f"and {len(died) - MOST_SHOWN} more"] if len(died) > MOST_SHOWN else []
-    return Claimed(
-        id=PROGRAMS,
-        text="no program and no child of one ended that was not meant to",
-        kind="condition",
-        verdict="failed" if died else "held",
-        values=(),
-        reason="; ".join([*died[:MOST_SHOWN], *more]),
-    )
-
-
 def _may_fail(scenario: Scenario, program: str, comm: str | None) -> bool:
     """Return whether `may_fail` allows a program, or its child of that comm, to fail."""
     runs = _runs(scenario, program)
@@ -180,53 +144,7 @@ def _may_fail(scenario: Scenario, program: str, comm: str | None) -> bool:
     )
 
 
-def _ends(evidence: Evidence) -> Iterator[tuple[Record, bool]]:
-    """Yield each `exit` record, and whether the program was disturbed before it.
-
-    A signal of the plan to the program itself and an OOM kill disturb a program: what its other processes do then is a
-    consequence. A database ends all of its workers when the OOM killer has killed one.
-    """
-    disturbed: set[str] = set()
-    out_of_memory = False
-    for record in evidence.records.items:
-        if record["ev"] == "oom":
-            out_of_memory = True
-        elif record["ev"] == "step" and isinstance(record.get("i"), int):
-            step = evidence.plan.steps[record["i"]] if 0 <= record["i"] < len(evidence.plan.steps) else None
-            if step is not None and _sends(step) and "comm" not in dict(step.words):
-                disturbed.add(dict(step.words).get("program", ""))
-        elif record["ev"] == "exit":
-            yield record, out_of_memory or str(record.get("program")) in disturbed
-
-
 def _runs(scenario: Scenario, name: str) -> set[str]:
     """Return the programs that the plan starts under the role `name`: the `run` key of a spawn step chooses another."""
     runs = {str(step.keys.get("run", name)) for step in scenario.file.plan.steps if step.keys.get("program") == name}
     return runs | {name}
-
-
-def _expected(evidence: Evidence) -> Iterator[str]:
-    """Yield PROGRAM, or PROGRAM/COMM, whose end the plan waits for, or which it sends a signal other than SIGCONT."""
-    for step in evidence.plan.steps:
-        words = dict(step.words)
-        if step.verb == "wait_exit" or _sends(step):
-            yield "/".join(words[key] for key in ("program", "comm") if key in words)
-        if step.verb == "wait_any":
-            yield from (value for key, value in step.words if key == "exit")
-
-
-def _sends(step: RenderedStep) -> bool:
-    """Return whether a step sends a signal other than SIGCONT."""
-    return step.verb == "signal" and dict(step.words).get("signal", "").removeprefix("SIG") != "CONT"
-
-
-def _how(record: Any) -> str:
-    if record.get("signal"):
-        return f"was ended by SIG{record['signal']}"
-    code = record.get("code")
-    return f"ended with status {code}" if isinstance(code, int) and code else ""
-
-
-def _last_words(evidence: Evidence, program: str) -> str:
-    lines = [str(line.get("text")) for line in evidence.records.of("line") if line.get("program") == program]
-    return f": {lines[-1][:200]}" if lines else ""

@@ -18,7 +18,7 @@ from rig.scenario.settings import Settings
 if TYPE_CHECKING:
     from rig.klog import Log, OomEvent, PanicEvent
 
-__all__ = ["KIB", "Evidence", "processes"]
+__all__ = ["CLOCK_SLACK", "KIB", "Evidence", "processes"]
 
 KIB = 1024
 CLOCK_SLACK = 1.0

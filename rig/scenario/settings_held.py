@@ -1,75 +1,72 @@
 # SPDX-License-Identifier: MIT
-"""Judge whether the sysctls that the plan set were in force to the end: a program can have changed them.
+"""Judge whether what the plan set was in force to the end: a program can have changed it.
 
-The agent reads them again before it ends the plan. A kernel that panics leaves it no time for that: the words of the
-panic tell vm.panic_on_oom then, and the agent's last samples the others. A program can also set one back before the
-end, so what samples and the plan's reads tell of the time between counts as well.
+That are sysctls, and files below /proc and /sys (steps `write` and `cgroup`). The agent reads them again before it ends
+the plan. A kernel that panics leaves it no time for that: the words of the panic tell vm.panic_on_oom then, and the
+agent's last samples the others. A program can also set one back before the end, so what samples and the plan's reads
+tell of the time between counts as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from rig.run.document import Claimed, ClaimVerdict, Shown
-from rig.run.records import Record
 from rig.scenario.evidence import Evidence
+from rig.scenario.settings_made import (
+    Made,
+    Seen,
+    made_at_end,
+    made_by,
+    path_of,
+    same_words,
+    seen_in,
+    taken,
+    text_of,
+    time_of,
+)
 
 __all__ = ["SETTINGS", "settings_held"]
 
 SETTINGS = "settings-held"
-TEXT = "the sysctls that were set were in force to the end"
-TEXT_OF_PANIC = "the sysctls that were set were in force when they were last seen, before the panic"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The last known value of a sysctl, or None where it cannot be read.
-
-    when: the source and its time in words, for the reason.
-    since: whether the value was read after it had been set, and not only by the step that set it. It is true as well
-        for a sysctl that can never be read, of which nothing is expected.
-    unread: whether it could be read when it was set, and not at the end.
-    """
-
-    value: str | None
-    when: str
-    since: bool = True
-    unread: bool = False
+TEXT = "what the plan set was in force to the end"
+TEXT_OF_PANIC = "what the plan set was in force when it was last seen, before the panic"
 
 
 def settings_held(evidence: Evidence) -> Claimed | None:
     """Return the judged condition.
 
-    None where the plan set no sysctl, or where the agent did not read them at the end and no panic explains that.
+    None where the plan set nothing, or where the agent did not read it at the end and no panic explains that.
     """
-    asked = {str(record.get("name")): str(record.get("asked")) for record in evidence.records.of("sysctl")}
-    at_end = evidence.records.of("sysctl_at_end")
+    made = made_at_end(evidence)
+    at_end = _at_end(evidence, made)
     if at_end:
-        asked = {str(record.get("name")): str(record.get("asked")) for record in at_end}
-        return _judged(TEXT, asked, _at_end(evidence), _between(evidence))
-    if not asked or evidence.end() is not None or not evidence.panics():
+        return _judged(TEXT, {name: made[name] for name in at_end}, at_end, _between(evidence))
+    if not made or evidence.end() is not None or not evidence.panics():
         return None
-    return _judged(TEXT_OF_PANIC, asked, {name: _last(evidence, name) for name in asked}, _between(evidence))
+    return _judged(TEXT_OF_PANIC, made, {name: _last(evidence, name) for name in made}, _between(evidence))
 
 
-def _judged(text: str, asked: Mapping[str, str], seen: Mapping[str, Seen], between: Mapping[str, str]) -> Claimed:
+def _judged(text: str, made: Mapping[str, Made], seen: Mapping[str, Seen], between: Mapping[str, str]) -> Claimed:
     """Return the condition.
 
-    between: by name, how a sysctl differed from what had been asked before it was last seen.
+    between: by name, how a setting differed from what had been asked before it was last seen.
     """
     verdict: ClaimVerdict = "held"
     changed, unread, unknown, values = [], [], [], []
-    for name, wanted in asked.items():
+    for name, each in made.items():
         last = seen[name]
-        values.append(Shown(name=name, value=last.value, shown=f"{last.value} ({last.when})"))
-        if last.value is not None and not _same(last.value, wanted):
-            changed.append(f"{name} was set to {wanted}, and was {last.value} {last.when}")
+        never = each.is_file and each.got is None
+        values.append(Shown(name=name, value=last.value, shown=_shown(each, last)))
+        if each.is_file and each.got is not None and taken(each.asked, each.got) is False:
+            changed.append(f"{name} was set to {each.asked}, and read {each.got} right after that")
+        elif last.value is not None and not each.lively and not same_words(last.value, each.wanted):
+            changed.append(f"{name} was set to {_asked(each)}, and was {last.value} {last.when}")
         elif name in between:
             changed.append(between[name])
         elif last.unread:
             unread.append(f"{name} could not be read {last.when}")
-        elif not last.since:
+        elif not last.since and not never:
             unknown.append(f"{name} was last read {last.when}: nothing tells what it was later")
     if changed:
         verdict = "failed"
@@ -87,71 +84,70 @@ def _judged(text: str, asked: Mapping[str, str], seen: Mapping[str, Seen], betwe
     )
 
 
-def _at_end(evidence: Evidence) -> dict[str, Seen]:
-    """Return what the agent read before it ended the plan. Some sysctls can never be read, as vm.drop_caches."""
-    never = {record.get("name") for record in evidence.records.of("sysctl") if record.get("got") is None}
-    return {
-        str(record.get("name")): Seen(
-            _text(record.get("got")), "at the end", unread=record.get("got") is None and record.get("name") not in never
-        )
-        for record in evidence.records.of("sysctl_at_end")
-    }
+def _shown(made: Made, last: Seen) -> str:
+    if made.is_file and made.got is None:
+        return f"{made.asked} (written; the file cannot be read)"
+    if made.ends_with_a_process and last.value is None:
+        return f"{made.asked} (its process has ended)"
+    return f"{last.value} ({last.when})"
+
+
+def _asked(made: Made) -> str:
+    """Return what was asked, with what the file read then where that is another text."""
+    return made.asked if same_words(made.asked, made.wanted) else f"{made.asked} (it read {made.wanted})"
+
+
+def _at_end(evidence: Evidence, made: Mapping[str, Made]) -> dict[str, Seen]:
+    """Return what the agent read before it ended the plan. Some can never be read, as vm.drop_caches."""
+    seen = {}
+    for record in (*evidence.records.of("sysctl_at_end"), *evidence.records.of("file_at_end")):
+        name = str(record.get("name", record.get("path")))
+        if name not in made:
+            continue
+        got = text_of(record.get("got"))
+        expected = made[name].got is not None and not made[name].ends_with_a_process
+        seen[name] = Seen(got, "at the end", unread=got is None and expected)
+    return seen
 
 
 def _between(evidence: Evidence) -> dict[str, str]:
-    """Return, by name, how a sysctl first differed from what the plan had asked until then.
+    """Return, by name, how a setting first differed from what the plan had asked until then.
 
     A value that could not be read tells nothing: open(2) allocates memory, of which there may be none left.
     """
-    asked: dict[str, str] = {}
+    made: dict[str, Made] = {}
     found: dict[str, str] = {}
     for record in evidence.records.items:
-        if record["ev"] == "sysctl":
-            asked[str(record.get("name"))] = str(record.get("asked"))
-        elif record["ev"] == "write":
-            # The plan itself may write to the file.
-            asked.update({name: str(record.get("asked")) for name in asked if record.get("path") == _path(name)})
-        for name, seen in _seen_in(record, asked):
-            if seen.value is not None and not _same(seen.value, asked[name]):
-                found.setdefault(name, f"{name} was set to {asked[name]}, and was {seen.value} {seen.when}")
+        now = made_by(record)
+        if now is not None:
+            made[now.name] = now
+            # A sysctl may be set by a write to its file, too.
+            made = {name: _again(each, now) for name, each in made.items()}
+        for name, seen in seen_in(record, [name for name, each in made.items() if not each.lively]):
+            if seen.value is not None and not same_words(seen.value, made[name].wanted):
+                found.setdefault(name, f"{name} was set to {_asked(made[name])}, and was {seen.value} {seen.when}")
     return found
 
 
+def _again(made: Made, now: Made) -> Made:
+    """Return a setting after another step: with the value of that step if it set the same file."""
+    if made.name == now.name or path_of(made.name) != path_of(now.name):
+        return made
+    return Made(made.name, now.asked, now.got, made.is_file)
+
+
 def _last(evidence: Evidence, name: str) -> Seen:
-    """Return what is known last of a sysctl in a run that ended in a panic."""
+    """Return what is known last of a setting in a run that ended in a panic."""
     told = _printed(evidence, name)
     if told is not None:
         return told
     last = Seen(None, "never", since=False)
     for record in evidence.records.items:
-        if record["ev"] == "sysctl" and record.get("name") == name:
-            since = record.get("got") is None
-            last = Seen(_text(record.get("got")), f"{_time(record)}, when it was set", since=since)
-        last = next((seen for _, seen in _seen_in(record, (name,))), last)
+        now = made_by(record)
+        if now is not None and now.name == name:
+            last = Seen(now.got, f"{time_of(record)}, when it was set", since=now.got is None)
+        last = next((seen for _, seen in seen_in(record, (name,))), last)
     return last
-
-
-def _seen_in(record: Record, names: Iterable[str]) -> Iterator[tuple[str, Seen]]:
-    """Yield what a sample, or a file that the plan read, tells of these sysctls."""
-    values = record.get("sysctls")
-    for name in names:
-        if record["ev"] == "sample" and isinstance(values, dict) and name in values:
-            yield name, Seen(_text(values[name]), f"{_time(record)}, in a sample")
-        elif record["ev"] == "read" and record.get("path") == _path(name):
-            yield name, Seen(str(record.get("text", "")).strip(), f"{_time(record)}, in a file that the plan read")
-
-
-def _path(name: str) -> str:
-    return f"/proc/sys/{name.replace('.', '/')}"
-
-
-def _time(record: Record) -> str:
-    return f"at {float(record['t']):.1f} s"
-
-
-def _same(value: str, wanted: str) -> bool:
-    # The kernel prints vectors such as kernel.printk with TABs, whatever blanks they were written with.
-    return value.split() == wanted.split()
 
 
 def _printed(evidence: Evidence, name: str) -> Seen | None:
@@ -164,7 +160,3 @@ def _printed(evidence: Evidence, name: str) -> Seen | None:
             if word in panic.reason:
                 return Seen(value, f"by the words of the panic, '{panic.reason}'")
     return None
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.guest.conftest import COMMAND_DEADLINE, Rig
 
@@ -29,6 +30,34 @@ def test_check_that_ends_its_guest_takes_no_other_with_it(rig: Rig) -> None:
     called = rig("verify", "--check", "panic-2-memcg", "--check", "panic-1-memcg", "--json")
 
     assert called.status == 0, called.out
+
+
+SETTINGS = """
+for file in /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/pages_to_scan /sys/kernel/mm/ksm/sleep_millisecs \\
+  /proc/sys/vm/lowmem_reserve_ratio /proc/sys/vm/overcommit_kbytes /proc/sys/vm/overcommit_ratio /proc/1/oom_score_adj
+do echo $file $(cat $file); done
+"""
+
+
+def test_settings_of_a_machine_are_put_back_after_each_check(rig: Rig, tmp_path: Path) -> None:
+    rig("verify", "--program", str(tmp_path / "verify"))
+    checks = ["ksm-origin", "lowmem-reserve~ratio", "limit-ratio", "oom-init"]
+    script = f"""
+        echo 65536 >/proc/sys/vm/overcommit_kbytes
+        echo 77 >/sys/kernel/mm/ksm/pages_to_scan
+        echo '250 200 200 0 0' >/proc/sys/vm/lowmem_reserve_ratio
+        {SETTINGS}
+        /verify --host --harmful {" ".join(checks)} >&2
+        {SETTINGS}
+    """
+
+    called = rig("exec", "-q", "--copy", f"{tmp_path}/verify:/verify", "--", "sh", "-c", script)
+
+    lines = called.out.splitlines()
+    assert len(lines) == 14, called.out + called.err
+    assert lines[:7] == lines[7:]
+    assert "/proc/sys/vm/overcommit_kbytes 65536" in lines
+    assert all(f"check {name} " in called.err for name in checks)
 
 
 def test_no_check_passes_without_one_of_its_conditions(environment: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -213,6 +214,42 @@ def test_status_and_read_give_the_kernels_words(run_plan):
     assert run.of("status")[0]["fields"] == {"Name": "sleep", "Threads": "1"}
     assert (run.of("read")[0]["text"], run.of("read")[0]["label"]) == ("sleep\n", "x")
     assert run.step(4)["errno"] == "ENOENT"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check_rss", "program=sh", "comm=sleep"),
+        ("fds", "program=sh", "comm=sleep"),
+        ("status", "program=sh", "comm=sleep"),
+        ("kcmp", "a=sh", "b=sh/sleep", "type=vm"),
+        ("pagemap", "program=sh", "comm=sleep", "start=0", "length=1000"),
+        ("read", "path=/proc/{pid}/status", "program=sh", "comm=sleep"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_step_about_one_process_names_both_of_two_that_are_meant(run_plan, words):
+    done = run_plan(
+        shell("sleep 60 & first=$!; sleep 60 & echo $first $! ready; wait"),
+        step("wait_line", "program=sh", "text=ready", "timeout=30"),
+        step("wait_state", "program=sh", "comm=sleep", "state=S", "count=2", "timeout=30"),
+        step(*words),
+    )
+
+    failed = done.step(3)
+    assert failed["errno"] == "ENOTUNIQ"
+    assert failed["error"].startswith("sh has more than one process named sleep: ")
+    assert set(done.lines()[0].split()[:2]) == set(re.findall(r"(\d+) \(sleep\)", failed["error"]))
+
+
+def test_step_without_a_comm_looks_at_the_spawned_process_among_others(run_plan):
+    done = run_plan(
+        shell("sleep 60 & sleep 60 & echo ready; wait"),
+        step("wait_line", "program=sh", "text=ready", "timeout=30"),
+        step("status", "program=sh", "field=Name"),
+    )
+
+    assert done.of("status")[0]["pid"] == done.of("spawn")[0]["pid"]
 
 
 def test_what_a_full_port_does_not_take_is_dropped_whole_and_counted(build, tmp_path):

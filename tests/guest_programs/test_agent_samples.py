@@ -188,8 +188,8 @@ def test_kcmp_tells_one_open_file_from_two(run_plan):
         step("wait_line", "program=sh", "text=open", "timeout=30"),
         step("wait_state", "program=sh", "comm=sh", "state=T", "timeout=30"),
         step("tree"),
-        step("kcmp", "a=sh/sh", "b=sh/sh", "a_fd=3", "b_fd=3", "label=same"),
-        step("kcmp", "a=sh/sh", "b=sh/sh", "a_fd=3", "b_fd=4", "label=other"),
+        step("kcmp", "a=sh", "b=sh", "a_fd=3", "b_fd=3", "label=same"),
+        step("kcmp", "a=sh", "b=sh", "a_fd=3", "b_fd=4", "label=other"),
         step("fds", "program=sh", "fd=3", "fd=4"),
         step("signal", "program=sh", "signal=KILL"),
     )

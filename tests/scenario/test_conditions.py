@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rig.scenario.settings_made import taken
 from tests.scenario.recorded import Change, Recorded, every_run, recorded
 from tests.scenario.test_catalogue import setting
 
@@ -60,13 +61,93 @@ def test_child_whose_end_is_explained_is_no_fault(name: str, variant: str) -> No
     assert recorded(name, variant).claim("programs-lived").verdict == "held"
 
 
-def test_child_is_told_from_the_signalled_one_by_its_comm() -> None:
-    # The plan sends SIGSEGV to task2. Nothing explains that task3 ends by it too.
-    run = recorded("respawn").changed("exit", ended(signal="SEGV"), comm="task3")
-    other = run.changed("exit", setting(comm="task9"), comm="task3")
+@pytest.mark.parametrize("signal", ["SEGV", "KILL"])
+def test_signal_that_the_plan_sent_to_another_process_explains_no_end(signal: str) -> None:
+    # The plan sends SIGKILL to task1, SIGSEGV to task2 and SIGUSR1 to task3, which exits by that.
+    run = recorded("respawn").changed("exit", ended(signal=signal), comm="task3", pid=85)
+
+    assert f"task3 (85), a child of respawn, was ended by SIG{signal}" in run.claim("programs-lived").reason
+
+
+def with_agent_of_today(run: Recorded, **end: Any) -> Recorded:
+    """The run as of an agent that follows the kernel's events of ends."""
+    return run.changed("go", setting(ends=True)).changed("end", setting(**end))
+
+
+def sent(run: Recorded, pid: int, signal: str, **fields: Any) -> Recorded:
+    """The run with a record of a signal of the plan's to that process, after its first step."""
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "step") + 1
+    record = {"ev": "signal", "t": run.records[at]["t"], "program": "server", "comm": "x", "pid": pid, "signal": signal}
+    return run.with_records([*run.records[:at], {**record, **fields}, *run.records[at:]])
+
+
+@pytest.mark.parametrize(
+    ("pid", "signal", "verdict"),
+    [(83, "SEGV", "held"), (83, "TERM", "failed"), (84, "SEGV", "failed"), (82, "SEGV", "failed")],
+    ids=["to-it", "another-signal", "to-another", "to-its-parent"],
+)
+def test_end_by_signal_is_explained_by_that_signal_to_that_pid_alone(pid: int, signal: str, verdict: str) -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork")).changed("exit", ended(signal="SEGV"), comm="child")
+
+    assert sent(run, pid, signal).claim("programs-lived").verdict == verdict
+
+
+@pytest.mark.parametrize(("signal", "verdict"), [("TERM", "held"), ("USR1", "failed")])
+def test_program_that_is_told_to_end_may_kill_its_children(signal: str, verdict: str) -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork")).changed("exit", ended(signal="KILL"), comm="child")
+    server = next(each["pid"] for each in run.records if each["ev"] == "spawn")
+
+    assert sent(run, server, signal).claim("programs-lived").verdict == verdict
+
+
+def test_step_that_waits_for_a_program_does_not_explain_that_it_crashed() -> None:
+    run = recorded("snapshot-by-fork")
+    server = next(each["pid"] for each in run.records if each["ev"] == "spawn")
+
+    assert run.changed("exit", ended(code=1), pid=server).claim("programs-lived").verdict == "held"
+    crashed = run.changed("exit", ended(signal="SEGV"), pid=server).claim("programs-lived")
+    assert crashed.reason.startswith(f"server ({server}) was ended by SIGSEGV")
+
+
+def test_oom_kill_explains_the_end_of_the_processes_that_its_report_names_alone() -> None:
+    run = recorded("overcommit-oops")
+    hog = next(each for each in run.records if each["ev"] == "exit" and each.get("signal") == "KILL")
+    other = run.with_records([*run.records[:-1], {**hog, "comm": "kid", "pid": 999}, run.records[-1]])
 
     assert run.claim("programs-lived").verdict == "held"
-    assert "task9 (85), a child of respawn, was ended by SIGSEGV" in other.claim("programs-lived").reason
+    assert "kid (999), a child of hog, was ended by SIGKILL" in other.claim("programs-lived").reason
+
+
+def test_failed_process_of_a_program_that_is_not_known_is_said() -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork"))
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "exit")
+    unknown = {**run.records[at], "program": "", "comm": "", "pid": 999, "signal": "SEGV"}
+    claim = run.with_records([*run.records[:at], unknown, *run.records[at:]]).claim("programs-lived")
+
+    assert claim.reason == "a process (999), of a program that is not known, was ended by SIGSEGV"
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ({"ends_meddled": True}, "a program changed whether the kernel tells of the ends of processes"),
+        ({"ends_lost": 3}, "3 of the kernel's events of forks and ends were lost"),
+        ({"ends_left_out": 7}, "7 more processes failed than the agent records"),
+    ],
+)
+def test_ends_that_are_not_known_make_the_run_invalid(end: dict[str, Any], reason: str) -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork"), **end)
+
+    assert run.claim("programs-lived").reason == reason
+    assert run.judged().verdict == "invalid"
+
+
+def test_kernel_without_process_events_is_said() -> None:
+    run = recorded("snapshot-by-fork").changed("go", setting(ends=False))
+
+    assert run.claim("programs-lived").verdict == "not-applicable"
+    assert "CONFIG_PROC_EVENTS" in run.claim("programs-lived").reason
+    assert run.judged().verdict == "reproduced"
 
 
 def test_setting_of_a_run_that_panicked_is_judged_by_the_words_of_the_panic() -> None:
@@ -161,6 +242,109 @@ def test_file_of_a_sysctl_that_the_plan_reads_tells_its_value() -> None:
 
     assert claim.verdict == "failed"
     assert claim.reason.endswith("in a file that the plan read")
+
+
+THP = "/sys/kernel/mm/transparent_hugepage/enabled"
+LIMIT = "/sys/fs/cgroup/small/memory.max"
+
+
+def with_file(path: str, asked: str, got: str | None, later: str | None, *, sampled: str | None = None) -> Recorded:
+    """A run that set a file of the kernel, which read so right after that, and so at the end."""
+    run = recorded("snapshot-by-fork")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "step")
+    end = next(n for n, each in enumerate(run.records) if each["ev"] == "end")
+    time = run.records[at]["t"]
+    made = {"ev": "write", "t": time, "path": path, "asked": asked, "got": got}
+    read = {"ev": "file_at_end", "t": run.records[end]["t"], "path": path, "asked": asked, "got": later}
+    run = run.with_records([*run.records[:at], made, *run.records[at:end], read, *run.records[end:]])
+    return run.changed("sample", setting(files={path: sampled}), label="forked") if sampled else run
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "got"),
+    [
+        (THP, "never", "always madvise [never]"),
+        (LIMIT, "50000001", "49999872"),
+        (LIMIT, "max", "max"),
+        ("/proc/sysrq-trigger", "f", None),
+    ],
+)
+def test_file_that_still_reads_as_it_did_is_in_force(path: str, asked: str, got: str | None) -> None:
+    assert with_file(path, asked, got, got).claim("settings-held").verdict == "held"
+
+
+def test_file_that_cannot_be_read_is_said() -> None:
+    claim = with_file("/proc/sysrq-trigger", "f", None, None).claim("settings-held")
+
+    assert claim.values[0].shown == "f (written; the file cannot be read)"
+
+
+def test_file_that_a_program_changed_was_not_in_force() -> None:
+    run = with_file(THP, "never", "always madvise [never]", "[always] madvise never")
+
+    assert run.judged().verdict == "invalid"
+    assert run.claim("settings-held").reason == (
+        f"{THP} was set to never (it read always madvise [never]), and was [always] madvise never at the end"
+    )
+
+
+def test_file_that_was_changed_and_set_back_was_not_in_force() -> None:
+    claim = with_file(LIMIT, "48M", "50331648", "50331648", sampled="max").claim("settings-held")
+
+    assert claim.verdict == "failed"
+    assert re.search(r"and was max at \d+\.\d s, in a sample", claim.reason)
+
+
+def test_write_that_did_not_take_is_said() -> None:
+    claim = with_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1000", "37", "37").claim(
+        "settings-held"
+    )
+
+    assert claim.verdict == "failed"
+    assert claim.reason.endswith("was set to 1000, and read 37 right after that")
+
+
+def test_file_that_could_be_read_and_cannot_at_the_end_makes_the_run_invalid() -> None:
+    run = with_file(LIMIT, "48M", "50331648", None)
+
+    assert run.claim("settings-held").verdict == "invalid"
+    assert run.judged().verdict == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("path", "later"), [("/proc/83/oom_score_adj", None), ("/sys/fs/cgroup/small/cgroup.procs", "7")]
+)
+def test_file_that_goes_or_changes_by_itself_is_no_fault(path: str, later: str | None) -> None:
+    assert with_file(path, "83", "83", later).claim("settings-held").verdict == "held"
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "right"),
+    [
+        ("4 4  1 7", "4\t4\t1\t7", True),
+        ("madvise", "always [madvise] never", True),
+        ("always", "always [madvise] never", False),
+        ("alwyas", "always [madvise] never", None),
+        ("48M", "50331648", True),
+        ("50000001", "49999872", True),
+        ("48M", "max", False),
+        ("max", "max", True),
+        ("-1", "9223372036854771712", True),
+        ("-1000", "-1000", True),
+        ("1000", "37", False),
+        ("3", "2", False),
+        ("+memory +pids", "cpuset cpu memory pids", True),
+        ("+memory -pids", "cpuset cpu memory pids", False),
+        ("50000", "50000 100000", True),
+        ("8:0 riops=100", "8:0 rbps=max wbps=max riops=100 wiops=max", True),
+        ("1", "Y", True),
+        ("83", "82\n83", True),
+        ("anything", "something else", None),
+        ("", "", True),
+    ],
+)
+def test_what_a_file_reads_is_compared_with_what_was_written(asked: str, got: str, right: bool | None) -> None:
+    assert taken(asked, got) is right
 
 
 def fork_refused(name: str) -> Recorded:

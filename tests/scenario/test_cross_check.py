@@ -13,10 +13,10 @@ from rig.klog import read
 from rig.klog.explain.asked import origin
 from rig.run.document import Claimed
 from rig.scenario.compare_reports import compare_reports
-from rig.scenario.conditions import PROGRAMS
 from rig.scenario.cross_check import cross_check
 from rig.scenario.evidence import Evidence
 from rig.scenario.judge import judge_scenario
+from rig.scenario.programs_lived import PROGRAMS
 from rig.scenario.settings_held import SETTINGS
 from tests.scenario.recorded import Recorded, recorded
 

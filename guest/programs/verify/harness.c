@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* verify: runs checks of the kernel's overcommit and OOM rules, each in a process of its own. For `rig verify`. */
-#include <sys/swap.h>
 #include <sys/utsname.h>
 
 #include "verify.h"
@@ -24,21 +23,11 @@ static const struct check *const tables[] = {
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
-/* The settings that checks change: saved before each check and restored after it. */
-static struct { const char *name; long value; } sysctls[] = {
-	{ "overcommit_memory", 0 }, { "overcommit_ratio", 0 }, { "admin_reserve_kbytes", 0 },
-	{ "user_reserve_kbytes", 0 }, { "max_map_count", 0 }, { "min_free_kbytes", 0 }, { "nr_hugepages", 0 },
-	{ "oom_kill_allocating_task", 0 }, { "oom_dump_tasks", 0 }, { "panic_on_oom", 0 },
-	{ "watermark_scale_factor", 0 },
-};
-#define SYSCTLS (sizeof(sysctls) / sizeof(sysctls[0]))
-
 enum { TRIES = 10 };
 
 static const struct check *running;
 static const char *title;	/* NAME, or NAME~CONDITION */
 static const char *left_out;	/* the condition that the mutant negates, or NULL */
-static char swap_at_start[128];	/* the path of the first swap device, or empty */
 static volatile bool *was_left_out;	/* shared with the check's process */
 
 void tell(const char *format, ...)
@@ -176,29 +165,11 @@ static void list(void)
 			say("%s %s %s", each->name, each->harmless ? "harmless" : "harmful", each->conditions);
 }
 
-/* Turn the swap device on that was there at the start, if it is off. */
-static void restore_swap(void)
-{
-	for (int left = 100; *swap_at_start; left--) {
-		char *text = slurp("/proc/swaps");
-
-		if ((text && strstr(text, swap_at_start)) || !swapon(swap_at_start, 0))
-			return;
-		/* EBUSY: a process that was killed in swapoff(2) has not left it yet. */
-		if (errno != EBUSY || !left)
-			refused("swapon");
-		sleep_for(10000000);
-	}
-}
-
 static void run_and_restore(const char *name, bool host)
 {
 	run(name, !host);
-	if (find(name, strcspn(name, "~"))->harmless)
-		return;
-	for (size_t i = 0; i < SYSCTLS; i++)
-		set_vm(sysctls[i].name, sysctls[i].value);
-	restore_swap();
+	if (!find(name, strcspn(name, "~"))->harmless)
+		restore_settings();
 }
 
 static void list_left_out(void)
@@ -271,10 +242,8 @@ int main(int argc, char **argv)
 		refused("mmap");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
 		refused("prctl");
-	for (size_t i = 0; i < SYSCTLS; i++)
-		sysctls[i].value = get_vm(sysctls[i].name);
 	if (harmful)
-		snprintf(swap_at_start, sizeof(swap_at_start), "%s", find_swap() ?: "");
+		save_settings();
 	if (host && !uname(&system))
 		say("kernel %s", system.release);
 	if (host && first == argc)

@@ -79,10 +79,7 @@ static void oom_allocating_protected(void)
 static void oom_init(void)
 {
 	const char *init = "/proc/1/oom_score_adj", *kthreadd = "/proc/2/oom_score_adj";
-	char before[2][16];
 
-	snprintf(before[0], sizeof(before[0]), "%s", slurp(init) ?: "0");
-	snprintf(before[1], sizeof(before[1]), "%s", slurp(kthreadd) ?: "0");
 	hold("large", 24 * MB, 0, NULL);
 	/* The control: a process like any other, which holds less than "large", is chosen with the highest oom_score_adj. */
 	hold("ordinary", 4 * MB, 1000, NULL);
@@ -93,8 +90,6 @@ static void oom_init(void)
 	tell("adj.kthreadd=%ld", strtol(slurp(kthreadd), NULL, 10));
 	tell("score.kthreadd=%ld", strtol(slurp("/proc/2/oom_score"), NULL, 10));
 	press_sysrq_f();
-	spill(init, before[0]);
-	spill(kthreadd, before[1]);
 }
 
 static char twin_stack[16 * 1024] __attribute__((aligned(16)));

@@ -97,6 +97,10 @@ const char *swap_device(void);
 void swap_off(void);
 void swap_on(void);
 
+/* Read the settings that checks change, and put them back: sysctls, oom_score_adj of the kernel's own, KSM and swap. */
+void save_settings(void);
+void restore_settings(void);
+
 /* Map anonymous memory; a refusal ends the check. */
 char *map(long bytes, int prot, int flags);
 

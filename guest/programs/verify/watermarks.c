@@ -114,7 +114,6 @@ static void lowmem_reserve(void)
 	set_reserve_ratio(condition("ratio") ? 100 : 256);
 	tell("ratio=%ld", get_vm("lowmem_reserve_ratio"));
 	count = read_zones(zones, 8);
-	set_reserve_ratio(256);
 	if (count < 2)
 		not_applicable(ENODEV);
 	tell("above=%ld reserve=%ld own=%ld", zones[1].managed, zones[0].protection[1], zones[0].protection[0]);

@@ -57,7 +57,7 @@ def unshared(evidence: Evidence, role: str, label: str, until: str | None = None
             later.append(each)
         if each.label == "oom":
             break
-    # Of a process that is ending the faults cannot be read any more, though its pages can.
+    # Of a process that has just ended the faults may not be known any more, though its pages still are.
     later = [each for each in later if each.unproved is not None] or later
     if not later:
         return None

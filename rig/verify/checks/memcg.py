@@ -134,7 +134,7 @@ CHECKS = (
             and f.text("oom_victim") == "large"
             and f["eaten"] < f["rss.large"]
         ),
-        control="~memory.max",
+        control="oom-allocating",
         given={**MAX_24M, "oom_kill_allocating_task": 1},
         counterexamples=({"oom_victim": "eater"}, {"killed": "eater"}, {"rss.large": 4}),
     ),

@@ -78,7 +78,7 @@ CHECKS = (
         "What a process has in swap counts for its badness as what it has in RAM.",
         (BADNESS, SCORE),
         lambda f: _as_computed(f, "large", 0, f["large.score"]) and f["large.swap"] > 16 * 1024,
-        control="~swapped",
+        control="score-badness",
         given={"adj.large": 0},
         counterexamples=({"large.score": "-60"}, {"large.swap": 0}),
     ),

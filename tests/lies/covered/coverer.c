@@ -48,6 +48,13 @@ int main(int argc, char **argv)
 		    mount("/mnt", "/sys/fs/cgroup", NULL, MS_MOVE, NULL))
 			refused("mount");
 	}
+	if (strcmp(what, "debugfs") == 0 && mount("debug", "/sys/kernel/debug", "debugfs", 0, NULL))
+		refused("mount");
+	if (strcmp(what, "no-debugfs") == 0) {
+		if (mount("mine", "/sys/kernel/debug", "tmpfs", 0, NULL))
+			refused("mount");
+		write_file("/sys/kernel/debug/fault_around_bytes", "65536\n");
+	}
 	say("done");
 	stop_here();
 	return 0;

@@ -5,13 +5,18 @@
 
 #include "phases.h"
 
+static void set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		refused(path);
+	close(fd);
+}
+
 static void set_swappiness(const char *value)
 {
-	int fd = open("/proc/sys/vm/swappiness", O_WRONLY);
-
-	if (fd < 0 || write(fd, value, 2) != 2)
-		refused("swappiness");
-	close(fd);
+	set("/proc/sys/vm/swappiness", value);
 }
 
 int main(int argc, char **argv)
@@ -30,6 +35,20 @@ int main(int argc, char **argv)
 			set_swappiness("10");
 			_exit(0);
 		}
+	} else if (strcmp(how, "thp") == 0) {
+		set("/sys/kernel/mm/transparent_hugepage/enabled", "always");
+	} else if (strcmp(how, "limit") == 0) {
+		set("/sys/fs/cgroup/small/memory.max", "max");
+	} else if (strcmp(how, "limit-and-back") == 0) {
+		set("/sys/fs/cgroup/small/memory.max", "max");
+		if (fork() == 0) {
+			prctl(PR_SET_NAME, "kid");
+			sleep(3);
+			set("/sys/fs/cgroup/small/memory.max", "48M");
+			_exit(0);
+		}
+	} else if (strcmp(how, "written-sysctl") == 0) {
+		set("/proc/sys/vm/vfs_cache_pressure", "100");
 	} else if (strcmp(how, "blinds-agent") == 0) {
 		set_swappiness("60");
 		if (prlimit(1, RLIMIT_NOFILE, &none, NULL))	/* it has the agent's user and group ids: that suffices */

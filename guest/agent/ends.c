@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The kernel's own word on forks and ends: its process events connector (drivers/connector/cn_proc.c,
+ * CONFIG_PROC_EVENTS). A process that its parent reaps at once, or that is reaped without a wait (SIGCHLD ignored), has
+ * left /proc before the agent can look there, and of more than MAX_MEMBERS processes some are never watched. So the
+ * agent follows who forked whom, and records the failing ends that it does not learn of otherwise.
+ *
+ * Each CPU numbers its events before it allocates memory for them (send_msg()), so a lost event leaves a gap.
+ */
+#include <errno.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+enum { LIVES = 2048, PROBES = 8, CPUS = 64, MOST_SAID = 1000, REAPED = 64, QUEUE_BYTES = 1024 * 1024, KTHREADD = 2 };
+
+enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
+
+/* A process, found by its pid within PROBES slots. One that has ended stays until its slot is needed. */
+struct life {
+	pid_t pid;		/* 0: free slot */
+	signed char owner;	/* an index in programs[], or OF_... */
+	bool ended;
+	bool said;		/* its end is recorded */
+	char comm[COMM_BYTES];
+};
+
+struct message {
+	struct nlmsghdr header;
+	struct cn_msg cn;
+	union {
+		struct proc_event event;
+		enum proc_cn_mcast_op op;
+	};
+} __attribute__((packed));
+
+static struct life lives[LIVES];
+static int fd = -1;
+static struct { bool known; uint32_t next; } sequence[CPUS];
+static pid_t reaped[REAPED];	/* by the agent, before the kernel's event of their end came */
+static unsigned int reaped_at;
+static int said;
+static int64_t lost, left_out, controls;
+static bool probed;		/* the event of the agent's own prctl(2) came */
+
+static struct life *life_of(pid_t pid)
+{
+	for (int i = 0; i < PROBES; i++)
+		if (lives[(pid + i) % LIVES].pid == pid)
+			return &lives[(pid + i) % LIVES];
+	return NULL;
+}
+
+/* Return a slot for a new process; NULL where those that it may have are taken by living ones. */
+static struct life *new_life(pid_t pid, int owner, const char *comm)
+{
+	struct life *life = life_of(pid);
+
+	for (int i = 0; i < PROBES && !life; i++)
+		if (!lives[(pid + i) % LIVES].pid || lives[(pid + i) % LIVES].ended)
+			life = &lives[(pid + i) % LIVES];
+	if (!life)
+		return NULL;
+	*life = (struct life){ .pid = pid, .owner = (signed char)owner };
+	copy_name(life->comm, sizeof(life->comm), comm);
+	return life;
+}
+
+static int index_of(const struct program *program)
+{
+	return program ? (int)(program - programs) : OF_NOBODY_KNOWN;
+}
+
+static const struct program *owner_of(const struct life *life)
+{
+	return life && life->owner >= 0 ? &programs[(int)life->owner] : NULL;
+}
+
+int ends_fd(void)
+{
+	return fd;
+}
+
+/* The processes that the agent starts: program is NULL for one that belongs to no program (a shell for the user). */
+void ends_own(pid_t pid, const struct program *program)
+{
+	if (fd >= 0)
+		new_life(pid, program ? index_of(program) : OF_NO_PROGRAM, program ? program->name : "");
+}
+
+/* Return the program whose descendant an orphan is that the agent is about to reap, or NULL. */
+const struct program *ends_owner(pid_t pid)
+{
+	return owner_of(life_of(pid));
+}
+
+/* Return whether the end of this process is not recorded yet, and note that it is now. */
+bool ends_first_said(pid_t pid)
+{
+	struct life *life = life_of(pid);
+	bool first = !life || !life->said;
+
+	if (life)
+		life->said = true;
+	return first;
+}
+
+/* Return whether an orphan that no program is known to own may be a program's all the same. */
+bool ends_may_be_owned(pid_t pid)
+{
+	const struct life *life = life_of(pid);
+
+	return fd >= 0 && (!life || life->owner != OF_NO_PROGRAM);
+}
+
+/* The agent reaps it. Returns whether its end is not recorded yet: it may have been a zombie before it was an orphan. */
+bool ends_reaped(pid_t pid)
+{
+	const struct life *life = life_of(pid);
+
+	if (fd >= 0 && (!life || !life->ended))
+		reaped[reaped_at++ % REAPED] = pid;
+	return ends_first_said(pid);
+}
+
+static bool was_reaped(pid_t pid)
+{
+	for (int i = 0; i < REAPED; i++)
+		if (reaped[i] == pid) {
+			reaped[i] = 0;
+			return true;
+		}
+	return false;
+}
+
+/* A process that the agent has not seen to be forked by a known one: its session tells its program. */
+static void meet(pid_t pid)
+{
+	struct member probe = { .pid = pid, .stat_fd = -1 };
+
+	if (read_stat(&probe))
+		new_life(pid, index_of(program_of_session(probe.sid)), probe.comm);
+	else
+		new_life(pid, OF_NOBODY_KNOWN, "");
+}
+
+static void forked(pid_t parent, pid_t child)
+{
+	const struct life *known = life_of(parent), *own = life_of(child);
+
+	if (parent == getpid() && own && !own->ended)
+		return;		/* ends_own() has it; another child of the agent is one of CLONE_PARENT */
+	if (parent == KTHREADD)
+		new_life(child, OF_NO_PROGRAM, "");
+	else if (known)
+		new_life(child, known->owner, known->comm);
+	else
+		meet(child);
+}
+
+static void executed(pid_t pid)
+{
+	struct life *life = life_of(pid);
+	struct member probe = { .pid = pid, .stat_fd = -1 };
+
+	if (!life || life->owner == OF_NO_PROGRAM)
+		return;
+	life->ended = false;	/* execve(2) by a thread: the process has outlived its first thread */
+	if (read_stat(&probe))
+		copy_name(life->comm, sizeof(life->comm), probe.comm);
+}
+
+static void renamed(pid_t pid, const char *comm)
+{
+	struct life *life = life_of(pid);
+
+	if (life)
+		copy_name(life->comm, sizeof(life->comm), comm);
+}
+
+static void say_end_of(const struct life *life, pid_t pid, int status)
+{
+	const struct program *program = owner_of(life);
+
+	if (said == MOST_SAID) {
+		left_out++;
+		return;
+	}
+	said++;
+	rec_begin("exit");
+	rec_str("program", program ? program->name : "");
+	rec_str("comm", life ? life->comm : "");
+	rec_int("pid", pid);
+	if (status & 0x7f)
+		rec_str("signal", sigabbrev_np(status & 0x7f) ?: "?");
+	else
+		rec_int("code", status >> 8 & 0xff);
+	rec_null("maxrss_kb");
+	rec_end();
+	if (program)
+		exited(program->name, life->comm, pid, status);
+}
+
+/* Return whether a step of the plan may have waited for this. */
+static bool ended(const struct exit_proc_event *exit)
+{
+	pid_t pid = exit->process_tgid;
+	int status = (int)exit->exit_code;
+	struct life *life = life_of(pid);
+
+	/* Of the other threads only a signal counts that ended the process after its first thread had left it. */
+	if (exit->process_pid != pid && !(status & 0x7f && life && life->ended && !life->said))
+		return false;
+	if (life)
+		life->ended = true;
+	/* reap() records the end of the agent's own children, with what they used. */
+	if ((life && life->owner == OF_NO_PROGRAM) || exit->parent_tgid == getpid() || was_reaped(pid))
+		return false;
+	if (member_told(pid, status))
+		return true;
+	if (!(status & 0xff7f) || !ends_first_said(pid))
+		return false;
+	say_end_of(life, pid, status);
+	return true;
+}
+
+static void count(uint32_t cpu, uint32_t number)
+{
+	if (cpu >= CPUS)
+		return;
+	if (sequence[cpu].known)
+		lost += number - sequence[cpu].next;
+	sequence[cpu].known = true;
+	sequence[cpu].next = number + 1;
+}
+
+static bool take(const struct message *message)
+{
+	const struct proc_event event = message->event;	/* which is not aligned there */
+	pid_t parent = event.event_data.fork.parent_tgid, child = event.event_data.fork.child_tgid;
+
+	count(event.cpu, message->cn.seq);
+	switch ((unsigned int)event.what) {
+	case PROC_EVENT_NONE:
+		controls++;	/* the answer to PROC_CN_MCAST_LISTEN or _IGNORE, whoever said it */
+		return false;
+	case PROC_EVENT_FORK:
+		if (event.event_data.fork.child_pid == child)
+			forked(parent, child);
+		return false;
+	case PROC_EVENT_EXEC:
+		executed(event.event_data.exec.process_tgid);
+		return false;
+	case PROC_EVENT_COMM:
+		if (event.event_data.comm.process_pid == getpid())
+			probed = true;
+		else if (event.event_data.comm.process_pid == event.event_data.comm.process_tgid)
+			renamed(event.event_data.comm.process_pid, event.event_data.comm.comm);
+		return false;
+	case PROC_EVENT_EXIT:
+		return ended(&event.event_data.exit);
+	}
+	return false;
+}
+
+/* Take in what the kernel has said. Returns whether a step of the plan may have waited for it. */
+bool ends_readable(void)
+{
+	struct message message;
+	bool any = false;
+
+	for (;;) {
+		struct sockaddr_nl from = { 0 };
+		socklen_t length = sizeof(from);
+		ssize_t got = recvfrom(fd, &message, sizeof(message), MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == ENOBUFS) {
+			lost++;
+			continue;
+		}
+		if (got < 0)
+			return any;
+		/* nl_pid is 0 for the kernel: a program with CAP_NET_ADMIN may send to the group too. */
+		if (got >= (ssize_t)(sizeof(message.header) + sizeof(message.cn) + sizeof(uint64_t)) && from.nl_pid == 0 &&
+		    message.cn.id.idx == CN_IDX_PROC && message.cn.id.val == CN_VAL_PROC)
+			any = take(&message) || any;
+	}
+}
+
+static bool listen_to_kernel(void)
+{
+	const struct sockaddr_nl group = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
+	const int queue = QUEUE_BYTES;
+	struct message message = { 0 };
+	size_t length = sizeof(message.header) + sizeof(message.cn) + sizeof(message.op);
+
+	message.header.nlmsg_len = (uint32_t)length;
+	message.header.nlmsg_type = NLMSG_DONE;
+	message.cn.id.idx = CN_IDX_PROC;
+	message.cn.id.val = CN_VAL_PROC;
+	message.cn.len = sizeof(message.op);
+	message.op = PROC_CN_MCAST_LISTEN;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
+	return bind(fd, (const struct sockaddr *)&group, sizeof(group)) == 0 &&
+	       send(fd, &message, length, 0) == (ssize_t)length;
+}
+
+static void of_no_program(pid_t pid, struct member *unused, int depth)
+{
+	(void)unused;
+	(void)depth;
+	new_life(pid, OF_NO_PROGRAM, "");
+}
+
+/* To be called before the agent starts any process: those that exist by then are the kernel's threads. */
+void ends_open(void)
+{
+	fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+	if (fd < 0)
+		return;
+	each_number("/proc", of_no_program, NULL, 0);
+	if (listen_to_kernel())
+		ends_readable();
+	if (controls == 1) {
+		controls = 0;
+		return;
+	}
+	close(fd);	/* nobody answered: a kernel without CONFIG_PROC_EVENTS */
+	fd = -1;
+}
+
+/* Make the kernel tell of the agent itself, so that the last gap shows, and whether its events still come. */
+void ends_probe(void)
+{
+	char name[COMM_BYTES];
+
+	if (fd < 0)
+		return;
+	prctl(PR_GET_NAME, name);
+	prctl(PR_SET_NAME, name);
+	ends_readable();
+}
+
+/*
+ * Into the record `end`. A program with CAP_NET_ADMIN can turn the events off and on again: the kernel answers all
+ * listeners then, or none of its events come any more.
+ */
+void say_ends(void)
+{
+	if (fd < 0)
+		return;
+	rec_int("ends_lost", lost);
+	rec_int("ends_left_out", left_out);
+	rec_bool("ends_meddled", controls != 0 || !probed);
+}

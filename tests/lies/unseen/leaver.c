@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/* leaver: its children crash where nobody looks, or where something else seems to explain it. */
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "phases.h"
+
+static void crash(void)
+{
+	prctl(PR_SET_NAME, "kid");
+	raise(SIGSEGV);
+}
+
+static pid_t child(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		refused("fork");
+	if (pid == 0)
+		prctl(PR_SET_NAME, "kid");
+	return pid;
+}
+
+static void idle(void)
+{
+	for (;;)
+		pause();
+}
+
+/* The child's child has a session of its own, and its parent is gone: it is no member of the program for the agent. */
+static void daemonize(void)
+{
+	if (child() == 0) {
+		setsid();
+		if (fork() == 0) {
+			usleep(10000);
+			crash();
+		}
+		_exit(0);
+	}
+	wait(NULL);
+}
+
+static void crowd(void)
+{
+	for (int i = 0; i < 200; i++)
+		if (child() == 0) {
+			if (i == 180)
+				usleep(500000);
+			i == 180 ? crash() : idle();
+		}
+	while (wait(NULL) > 0)
+		;
+}
+
+/* Tell the kernel that nobody listens to the events of processes (cn_proc_mcast_ctl() of drivers/connector/cn_proc.c). */
+static void deafen(void)
+{
+	struct __attribute__((packed)) {
+		struct nlmsghdr header;
+		struct cn_msg cn;
+		enum proc_cn_mcast_op op;
+	} message = { .header = { .nlmsg_len = sizeof(message), .nlmsg_type = NLMSG_DONE },
+		      .cn = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(message.op) } };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_CONNECTOR);
+
+	for (message.op = PROC_CN_MCAST_LISTEN; message.op <= PROC_CN_MCAST_IGNORE; message.op++)
+		if (send(fd, &message, sizeof(message), 0) < 0)
+			refused("send");
+	/* Before 6.6 each of these counted, whoever sent it. */
+	message.op = PROC_CN_MCAST_IGNORE;
+	if (send(fd, &message, sizeof(message), 0) < 0)
+		refused("send");
+}
+
+/* Both stop until the plan has looked; then it kills the first, and the second dies by the same signal of its own. */
+static void twins(void)
+{
+	if (child() == 0) {
+		prctl(PR_SET_NAME, "first");
+		idle();
+	}
+	if (child() == 0) {
+		sleep(3);
+		raise(SIGKILL);
+	}
+}
+
+/* The first takes more than its cgroup may have; the second dies by SIGKILL, as if the OOM killer had named it. */
+static void after_oom(void)
+{
+	if (child() == 0) {
+		prctl(PR_SET_NAME, "hog");
+		sleep(1);
+		for (size_t size = 0; size < 64 << 20; size += 4096)
+			if (!memset(malloc(4096), 1, 4096))
+				_exit(0);
+	}
+	if (child() == 0) {
+		sleep(3);
+		raise(SIGKILL);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 1 ? argv[1] : "nothing";
+
+	take_role("leaver");
+	signal(SIGUSR1, SIG_IGN);
+	if (strcmp(how, "reaped") == 0 || strcmp(how, "deaf") == 0) {
+		if (strcmp(how, "deaf") == 0)
+			deafen();
+		if (child() == 0)
+			crash();
+		wait(NULL);
+	} else if (strcmp(how, "ignored") == 0) {
+		signal(SIGCHLD, SIG_IGN);
+		if (child() == 0)
+			crash();
+	} else if (strcmp(how, "daemon") == 0) {
+		daemonize();
+	} else if (strcmp(how, "crowd") == 0) {
+		if (fork() == 0)
+			crowd();
+	} else if (strcmp(how, "signalled") == 0) {
+		if (child() == 0) {
+			sleep(3);
+			crash();
+		}
+	} else if (strcmp(how, "twin") == 0) {
+		twins();
+	} else if (strcmp(how, "oom") == 0) {
+		after_oom();
+	} else if (strcmp(how, "awaited") == 0) {
+		sleep(3);
+		raise(SIGSEGV);
+	}
+	usleep(100000);
+	say("ready");
+	idle();
+}
