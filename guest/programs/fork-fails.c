@@ -16,6 +16,7 @@ static const char help[] =
 	"  --fill HOW     touch (default): write to all of it; map: only map it (it is promised, not there)\n"
 	"  --namespace    make the children in a PID namespace whose process 1 has ended (needs CAP_SYS_ADMIN)\n"
 	"  --method HOW   fork (default); vfork, posix_spawn: a new program that shares nothing is promised nothing\n"
+	"  --reserve      keep memory back for what each child copies at its start: in a full cgroup only a fork fails\n"
 	"  --no-stop      do not stop at the end\n"
 	"\n"
 	"Lines: 'region array START LENGTH', 'holding BYTES' (stops), then 'forked N' with the number that there are, and\n"
@@ -70,6 +71,32 @@ static int make_child(enum method method)
 	return pid < 0 ? errno : 0;
 }
 
+/*
+ * A child copies a few pages before it waits, and a page fault that finds a full cgroup is tried again for ever where no
+ * process may be killed. So a part of the group is kept back and given to each child when it starts: only a fork can
+ * find the group full. The children have none of it (MADV_DONTFORK).
+ */
+enum { SHARES = 64, SHARE_BYTES = 8 * 4096 };
+
+static char *reserve;
+
+static void keep_reserve(void)
+{
+	reserve = mmap(NULL, SHARES * SHARE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (reserve == MAP_FAILED || madvise(reserve, SHARES * SHARE_BYTES, MADV_DONTFORK))
+		refused("mmap");
+	for (size_t at = 0; at < SHARES * SHARE_BYTES; at += 4096)
+		*(volatile char *)(reserve + at) = 1;
+}
+
+static void give_share(long number)
+{
+	if (!reserve || number >= SHARES)
+		return;
+	madvise(reserve + number * SHARE_BYTES, SHARE_BYTES, MADV_DONTNEED);
+	sleep_for(1000000);
+}
+
 static enum method method_of(const char *name)
 {
 	for (int i = 0; i < 3; i++)
@@ -113,14 +140,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "count", required_argument, NULL, 'n' }, { "size", required_argument, NULL, 's' },
 		{ "fill", required_argument, NULL, 'f' }, { "method", required_argument, NULL, 'm' },
-		{ "namespace", no_argument, NULL, 'p' },
+		{ "namespace", no_argument, NULL, 'p' }, { "reserve", no_argument, NULL, 'r' },
 		{ "no-stop", no_argument, NULL, 'x' }, { "as-child-of", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	enum method method = BY_FORK;
 	long count = 1, made = 0;
 	size_t size = 0;
-	bool touch = true, dead_namespace = false;
+	bool touch = true, dead_namespace = false, reserves = false;
 	int option, err = 0;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -134,6 +161,7 @@ int main(int argc, char **argv)
 			break;
 		case 'm': method = method_of(optarg); break;
 		case 'p': dead_namespace = true; break;
+		case 'r': reserves = true; break;
 		case 'x': no_stop = true; break;
 		case 'c': wait_for_ever((pid_t)number_of("--as-child-of", optarg, 1, 4194304));
 		case 'h': fputs(help, stdout); return 0;
@@ -143,11 +171,14 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		usage_error("'%s' is not an option", argv[optind]);
 	take_role("parent");
+	if (reserves)
+		keep_reserve();
 	hold(size, touch);
 	if (dead_namespace)
 		enter_dead_namespace();
 	while (made < count && (err = make_child(method)) == 0)
-		made++;
+		give_share(made++);
+	give_share(made);
 	say("forked %ld", made);
 	if (err)
 		say("%s: %s", method_names[method], strerrorname_np(err));
