@@ -19,6 +19,7 @@ from rig.reproduce.replica import (
     whole_megabytes,
 )
 from rig.reproduce.sharing import Share, families_of, shares_of
+from rig.reproduce.tie import victims_lead
 from rig.reproduce.trigger import OWN_TRIGGERS, trigger_of, what_is_not_played
 
 __all__ = ["DEFAULT_SCALE", "replica_of"]
@@ -206,6 +207,10 @@ class _Scaler:
             invoker = next((member for member in members[1:] if member.pid == self.report.invoker_pid), members[-1])
             child = invoker.comm if invoker.comm != holder.comm or invoker.pid == self.report.invoker_pid else ""
         sizes["anon"] = max(self.scaled(anon), 64 * KIB)
+        if holder.pid == self.report.victim_pid:
+            sizes["anon"] += victims_lead(self.report, self.scale)
+        elif family is not None and any(member.pid == self.report.victim_pid for member in family[0]):
+            sizes["own"] += victims_lead(self.report, self.scale)
         extra = holder.tables_kb - holder.rss_kb // TABLE_SPAN
         sizes["tables"] = self.scaled(extra) if self.worth(extra) else 0
         return Actor(
