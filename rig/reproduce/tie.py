@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The victim of a report in which another task was hardly better: in the replica it is worse by more than counters err."""
+"""A report in which another task was hardly better than the victim: in the replica it is worse by a clear lead."""
 
 from __future__ import annotations
 
