@@ -24,8 +24,8 @@ LIVELY = re.compile(
 )
 """Files whose text changes by itself: a list of processes, or a counter that a write resets.
 
-The kernel lowers hung_task_warnings with each hung task that it reports (check_hung_task(), kernel/hung_task.c), and
-`times` and `space` with each fault that it injects (should_fail_ex(), lib/fault-inject.c)."""
+The kernel lowers hung_task_warnings with each hung task that it reports (kernel/hung_task.c), and `times` and `space`
+of a fault injection as it injects faults (lib/fault-inject.c). ns_last_pid is the last pid (kernel/pid_namespace.c)."""
 OF_A_PROCESS = re.compile(r"/proc/(?:[0-9]+|self|thread-self)/")
 """Files that are gone when the process has ended."""
 CHOSEN = re.compile(r"\[([^\]]+)\]")
