@@ -94,9 +94,14 @@ def was_interrupted(error: BaseException) -> bool:
     Python 3.11 raises RuntimeError in place of what __set_name__() raised (type_new_set_names(), Objects/typeobject.c).
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None or bool(_received)
+    # Causes may form a circle: `raise error from error` is legal.
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        seen.add(id(cause))
+        cause = cause.__context__ if cause.__cause__ is None else cause.__cause__
+    return bool(_received)
 
 
 def interrupted_status() -> int:

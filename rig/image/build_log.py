@@ -13,13 +13,15 @@ from typing import IO
 
 from rig.whole_file import write_all
 
-__all__ = ["HEAD", "TAIL", "BuildLog", "read_lines"]
+__all__ = ["HEAD", "LONGEST_SHOWN", "TAIL", "BuildLog", "read_lines"]
 
 HEAD = 16 << 20
 """Bytes that are kept of the beginning."""
 TAIL = 16 << 20
 """Bytes that are kept of the end, at least; twice that while a build goes on."""
 LONGEST_LINE = 64 << 10
+LONGEST_SHOWN = 1000
+"""Characters of a line of the log in an error."""
 
 
 class BuildLog:

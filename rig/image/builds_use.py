@@ -89,7 +89,7 @@ def hold_build(path: Path) -> None:
     until = time.monotonic() + scaled(HOLD_DEADLINE)
     while not hold(path):
         if not path.is_dir():
-            raise RigError("another rig removed the build directory", where=path, remedy="build the kernel again")
+            raise RigError("another rig removed the build directory", where=path, remedy="run the command again")
         if time.monotonic() > until:
             raise RigError("the build directory cannot be locked", where=path, remedy="make it readable")
         time.sleep(AGAIN)

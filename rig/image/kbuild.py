@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rig.disk import disk_full_of
 from rig.errors import RigError, UsageError
-from rig.image.build_log import BuildLog, read_lines
+from rig.image.build_log import LONGEST_SHOWN, BuildLog, read_lines
 from rig.image.fragments import Fragment, check_met
 from rig.image.hosttools import missing_tools, tool
 from rig.image.kconfig import check_boots, read_config
@@ -32,8 +32,6 @@ ARCH = "x86_64"
 BZIMAGE = "arch/x86/boot/bzImage"
 LOG = "build.log"
 REPORT_EVERY = 20.0
-LONGEST_SHOWN = 1000
-"""Characters of a line of the log in an error."""
 # A kernel contains its build's user, host and time. Fixed values make the build reproducible.
 ENVIRONMENT = {
     "KBUILD_BUILD_USER": "rig",

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from rig.experiment.prepare import RECORDING
 from rig.image.entry import is_key
+from rig.image.layer.layer import SIZES
 from rig.machine.recording import LARGEST_RECORDING, OVERSHOOT
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import LARGEST_RUN_FILE, LOCK, RUN_FILE
@@ -98,14 +100,16 @@ class Budget:
         self._recorded = LARGEST_RECORDING + OVERSHOOT
         self._stated: dict[str, int] = {}
 
-    def know(self, memory: int, layers: int) -> None:
-        """Allow what the run states: the bytes of its guest's memory, and of its layers.
+    def know(self, memory: int, layers: Iterable[int]) -> None:
+        """Allow what the run states: the bytes of its guest's memory, and of each of its layers.
 
-        A guest with more memory than this host has cannot be replayed here, so an archive gets no more room than that.
+        A guest with more memory than this host has cannot be replayed here, and rig makes no layer larger than the last
+        of SIZES. An archive gets no more room than that, whatever its run states.
         """
         here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        self._stated = {"memory": min(memory, here), "layer": layers}
-        self._size += memory + layers
+        of_layers = sum(min(size, SIZES[-1]) for size in layers)
+        self._stated = {"memory": min(memory, here), "layer": of_layers}
+        self._size += memory + of_layers
 
     def announce(self, name: str, size: int) -> None:
         """Account for a member's size before it is unpacked. Raises BadArchive when it exceeds the limit."""

@@ -179,7 +179,7 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path, source: Path)
         if member.name == f"run/{RUN_FILE}":
             run = parse_run((work / member.name).read_bytes(), source)
             if (guest := run.recording.guest) is not None:
-                budget.know(guest.memory, sum(layer.size for layer in guest.layers))
+                budget.know(guest.memory, (layer.size for layer in guest.layers))
     if missing:
         raise BadArchive(f"it is cut short: {len(missing)} files are missing, {next(iter(missing))} the first")
     if run is None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Judge whether what the plan set was in force to the end: a program can have changed it.
 
-That are sysctls, and files below /proc and /sys (steps `write` and `cgroup`). The agent reads them again before it ends
-the plan. A kernel that panics leaves it no time for that: the words of the panic tell vm.panic_on_oom then, and the
-agent's last samples the others. A program can also set one back before the end, so what samples and the plan's reads
-tell of the time between counts as well.
+The plan sets sysctls, and files below /proc and /sys (steps `write` and `cgroup`). The agent reads them again before it
+ends the plan. A kernel that panics leaves it no time for that: the words of the panic tell vm.panic_on_oom then, and
+the agent's last samples tell the others. A program can also set one back before the end, so what samples and the plan's
+reads tell of the time between counts as well.
 """
 
 from __future__ import annotations

@@ -19,8 +19,13 @@ __all__ = ["Made", "Seen", "made_at_end", "made_by", "path_of", "same_words", "s
 LIVELY = re.compile(
     r"/(?:cgroup\.procs|cgroup\.threads|tasks|memory\.peak|memory\.swap\.peak|memory\.[a-z.]*failcnt"
     r"|memory\.[a-z.]*max_usage_in_bytes)$"
+    r"|^/proc/sys/kernel/(?:hung_task_warnings|ns_last_pid)$"
+    r"|^/sys/kernel/debug/fail[a-z_]*/(?:times|space)$"
 )
-"""Files whose text changes by itself: a list of processes, or a counter that a write resets."""
+"""Files whose text changes by itself: a list of processes, or a counter that a write resets.
+
+The kernel lowers hung_task_warnings with each hung task that it reports (kernel/hung_task.c), and `times` and `space`
+of a fault injection as it injects faults (lib/fault-inject.c). ns_last_pid is the last pid (kernel/pid_namespace.c)."""
 OF_A_PROCESS = re.compile(r"/proc/(?:[0-9]+|self|thread-self)/")
 """Files that are gone when the process has ended."""
 CHOSEN = re.compile(r"\[([^\]]+)\]")
@@ -53,7 +58,7 @@ class Made:
 
     @property
     def lively(self) -> bool:
-        return self.is_file and LIVELY.search(self.name) is not None
+        return LIVELY.search(path_of(self.name)) is not None
 
     @property
     def ends_with_a_process(self) -> bool:

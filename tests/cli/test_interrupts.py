@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rig
+from rig.cli.ending import was_interrupted
 
 KILL = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
 
@@ -105,3 +106,11 @@ def test_interrupt_that_is_ignored_from_the_start_stays_ignored(tmp_path: Path) 
     done = _run(tmp_path, f"def run_command():\n {KILL.replace(chr(10), chr(10) + ' ')}\n return 0", ignored=True)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_error_that_is_its_own_cause_is_no_interrupt() -> None:
+    error = ValueError("once")
+    error.__cause__ = OSError("twice")
+    error.__cause__.__cause__ = error
+
+    assert not was_interrupted(error)

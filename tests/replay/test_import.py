@@ -18,6 +18,7 @@ import pytest
 
 from rig.errors import RigError
 from rig.image.digest import digest_text
+from rig.image.layer.layer import SIZES
 from rig.image.store import Store
 from rig.machine.identity import key_of
 from rig.machine.recording import LARGEST_RECORDING
@@ -432,13 +433,23 @@ def test_part_full_of_one_pattern_is_imported_up_to_the_size_that_the_run_states
 
 def test_run_that_states_more_memory_than_the_host_has_gets_no_room_for_it() -> None:
     budget = Budget(packed=1)
-    budget.know(memory=1 << 44, layers=0)
+    budget.know(memory=1 << 44, layers=())
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
     budget.write(f"cache/branch/{KEY}/ram.pages", here)
 
     with pytest.raises(BadArchive, match="far more than a run can"):
         budget.write(f"cache/branch/{KEY}/ram.pages", 1 << 30)
+
+
+def test_run_that_states_a_larger_layer_than_rig_makes_gets_no_room_for_it() -> None:
+    budget = Budget(packed=1)
+    budget.know(memory=1, layers=[1 << 40, SIZES[0]])
+
+    budget.write(f"cache/layer/{KEY}/layer.img", SIZES[-1] + SIZES[0])
+
+    with pytest.raises(BadArchive, match="far more than a run can"):
+        budget.write(f"cache/layer/{KEY}/layer.img", 1 << 30)
 
 
 @contextmanager

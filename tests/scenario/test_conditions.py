@@ -118,6 +118,19 @@ def test_oom_kill_explains_the_end_of_the_processes_that_its_report_names_alone(
     assert "kid (999), a child of hog, was ended by SIGKILL" in other.claim("programs-lived").reason
 
 
+@pytest.mark.parametrize(("group", "verdict"), [("service", "held"), ("other", "failed"), ("serv", "failed")])
+def test_cgroup_that_the_plan_kills_explains_the_ends_of_its_programs(group: str, verdict: str) -> None:
+    run = with_agent_of_today(recorded("overcommit-in-cgroup"))
+    spawn = next(n for n, each in enumerate(run.records) if each.get("program") == "cow-writer")
+    started = run.records[spawn]
+    kill = {"ev": "cgroup", "t": started["t"], "name": group, "path": f"/sys/fs/cgroup/{group}/cgroup.kill"}
+    end = {"ev": "exit", "t": started["t"], "program": started["program"], "comm": "x", "pid": 999, "signal": "KILL"}
+    own = {**end, "pid": started["pid"]}
+    run = run.with_records([*run.records[: spawn + 1], kill, own, end, *run.records[spawn + 1 :]])
+
+    assert run.claim("programs-lived").verdict == verdict
+
+
 def test_failed_process_of_a_program_that_is_not_known_is_said() -> None:
     run = with_agent_of_today(recorded("snapshot-by-fork"))
     at = next(n for n, each in enumerate(run.records) if each["ev"] == "exit")
@@ -312,10 +325,31 @@ def test_file_that_could_be_read_and_cannot_at_the_end_makes_the_run_invalid() -
 
 
 @pytest.mark.parametrize(
-    ("path", "later"), [("/proc/83/oom_score_adj", None), ("/sys/fs/cgroup/small/cgroup.procs", "7")]
+    ("path", "later"),
+    [
+        ("/proc/83/oom_score_adj", None),
+        ("/sys/fs/cgroup/small/cgroup.procs", "7"),
+        ("/proc/sys/kernel/hung_task_warnings", "82"),
+        ("/sys/kernel/debug/fail_page_alloc/times", "0"),
+        ("/sys/kernel/debug/failslab/space", "0"),
+    ],
 )
 def test_file_that_goes_or_changes_by_itself_is_no_fault(path: str, later: str | None) -> None:
     assert with_file(path, "83", "83", later).claim("settings-held").verdict == "held"
+
+
+@pytest.mark.parametrize(("name", "later"), [("kernel.hung_task_warnings", "4"), ("kernel.ns_last_pid", "812")])
+def test_sysctl_that_the_kernel_itself_changes_is_no_fault(name: str, later: str) -> None:
+    run = recorded("snapshot-by-fork")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "step")
+    end = next(n for n, each in enumerate(run.records) if each["ev"] == "end")
+    made = {"ev": "sysctl", "t": run.records[at]["t"], "name": name, "asked": "5", "got": "5"}
+    read = {"ev": "sysctl_at_end", "t": run.records[end]["t"], "name": name, "asked": "5", "got": later}
+    run = run.with_records([*run.records[:at], made, *run.records[at:end], read, *run.records[end:]])
+
+    assert (
+        run.changed("sample", setting(sysctls={name: later}), label="forked").claim("settings-held").verdict == "held"
+    )
 
 
 @pytest.mark.parametrize(

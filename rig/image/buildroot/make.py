@@ -16,14 +16,13 @@ from pathlib import Path
 
 from rig.disk import disk_full_of
 from rig.errors import RigError
-from rig.image.build_log import BuildLog, read_lines
+from rig.image.build_log import LONGEST_SHOWN, BuildLog, read_lines
 from rig.image.hosttools import tool
 from rig.image.programs import BUILD, run_program, started_program
 
 __all__ = ["Make", "Step", "read_step"]
 
 LAST_LINES = 25
-LONGEST_SHOWN = 1000
 _STEP = re.compile(r">>> (?P<package>\S*) (?P<version>\S*) (?P<action>.*)")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m|\x1b\(B")
 
@@ -107,9 +106,9 @@ class Make:
 
     def _failure(self, last: Step | None, status: int, words: tuple[str, ...]) -> RigError:
         lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        output = "\n".join(line[:LONGEST_SHOWN] for line in lines)
-        if full := disk_full_of(output, self.output):
+        if full := disk_full_of("\n".join(lines), self.output):
             return full
+        output = "\n".join(line[:LONGEST_SHOWN] for line in lines)
         if last is not None and last.package:
             what = f"the package {last.package} {last.version} failed: {last.action}"
         else:

@@ -323,3 +323,13 @@ def test_log_of_a_build_that_prints_without_an_end_is_bounded(
     assert len(log) < 5000
     assert "bytes left out]\n" in log
     assert log.endswith("Generating filesystem image rootfs.tar\n")
+
+
+def test_full_disk_at_the_end_of_a_long_line_is_named(store: Store, tree: Path) -> None:
+    makefile = tree / "Makefile"
+    long = f"/{'x' * 2000}: No space left on device"
+    makefile.write_text(makefile.read_text().replace("second.c:1: error: it is broken", long))
+    (tree / "broken").touch()
+
+    with pytest.raises(RigError, match="disk is full"):
+        build(store, tree)
