@@ -3,7 +3,8 @@
  * rig-agent: run a plan inside the guest and report what happened (docs/reference/agent-protocol.md).
  *
  * One thread, one event loop, no malloc: everything that grows lives in static tables, whose sizes are defined here.
- * So the agent's memory footprint is the same at the end of an experiment as at its start.
+ * So the agent's memory footprint is the same at the end of an experiment as at its start, but for the marks of page maps
+ * (copies.c): two bytes a page of each array.
  */
 #ifndef RIG_AGENT_H
 #define RIG_AGENT_H

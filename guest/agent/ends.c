@@ -156,10 +156,10 @@ static void forked(pid_t parent, pid_t child)
 	const struct life *known = life_of(parent), *own = life_of(child);
 
 	if (parent == getpid() && own && !own->ended)
-		return;		/* ends_own() has it; another child of the agent is one of CLONE_PARENT */
+		return;		/* ends_own() has it */
 	if (parent == KTHREADD)
 		new_life(child, OF_NO_PROGRAM, "");
-	else if (known)
+	else if (known && parent != getpid())	/* another child of the agent was forked by a program (CLONE_PARENT) */
 		new_life(child, known->owner, known->comm);
 	else
 		meet(child);

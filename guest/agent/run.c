@@ -169,8 +169,8 @@ void loop_once(int64_t until)
 	until = earliest(earliest(until, members_owed()), earliest(sample_due(), pagemap_due()));
 	do
 		ready = sleep_until(until);
-	/* A fork ends no wait. The steps that wait would walk all of /proc after each. */
-	while (only_ends_ready(ready) && !ends_readable());
+	/* A fork ends no wait. The steps that wait would walk all of /proc after each. Other CPUs may fork without end. */
+	while (only_ends_ready(ready) && !ends_readable() && now_ns() < until);
 	if (ready < 0 && errno == EINVAL)
 		allow_files();
 	for (nfds_t i = 0; ready > 0 && i < watched; i++)

@@ -23,6 +23,7 @@ __all__ = ["PROGRAMS", "programs_lived"]
 PROGRAMS = "programs-lived"
 TEXT = "no program and no child of one ended that was not meant to"
 MOST_SHOWN = 5
+CGROUPS = "/sys/fs/cgroup/"
 ENDS_A_PROGRAM = frozenset(("HUP", "INT", "QUIT", "TERM", "KILL"))
 FOR_CHILDREN = ("HUP", "TERM", "KILL")
 """Signals that end the children of a program that ends: its own, that of a parent's death, that of a lost terminal."""
@@ -147,6 +148,8 @@ def _ends(evidence: Evidence, spawned: dict[object, str]) -> Iterator[tuple[Reco
                     by.kill(programs.get(victim, ""), victim, group=oom.oom_group)
         elif record["ev"] == "signal":
             by.signal(str(record.get("program")), pid, str(record.get("signal")), own=pid in spawned)
+        elif record["ev"] in ("cgroup", "write"):
+            _add_cgroup_kill(by, evidence, str(record.get("path", "")), spawned)
         elif record["ev"] == "step" and by_name:
             _add_by_name(by, evidence, record, spawned)
         elif record["ev"] == "exit":
@@ -154,6 +157,21 @@ def _ends(evidence: Evidence, spawned: dict[object, str]) -> Iterator[tuple[Reco
                 # Of the last kill before a panic the agent may have no `oom` record.
                 by.kill(str(record.get("program", "")), pid, group=killed[pid].oom_group)
             yield record, by
+
+
+def _add_cgroup_kill(by: Explained, evidence: Evidence, path: str, spawned: dict[object, str]) -> None:
+    """Add SIGKILL for the programs of a cgroup whose `cgroup.kill` the plan writes.
+
+    The kernel sends it to every process there and below, and reports none (cgroup_kill(), kernel/cgroup/cgroup.c).
+    """
+    group, _, file = path.removeprefix(CGROUPS).rpartition("/")
+    if file != "cgroup.kill":
+        return
+    spawns = [dict(step.words) for step in evidence.plan.steps if step.verb == "spawn"]
+    there = {words.get("program") for words in spawns if f"{words.get('cgroup', '')}/".startswith(f"{group}/")}
+    for pid, program in spawned.items():
+        if program in there:
+            by.signal(program, pid, "KILL", own=True)
 
 
 def _add_by_name(by: Explained, evidence: Evidence, record: Record, spawned: dict[object, str]) -> None:

@@ -123,6 +123,7 @@ LIES = [
     _lie("unseen how=reaped", "invalid", "programs-lived"),
     _lie("unseen how=ignored", "invalid", "programs-lived"),
     _lie("unseen how=daemon", "invalid", "programs-lived"),
+    _lie("unseen how=sibling", "invalid", "programs-lived"),
     _lie("unseen how=crowd", "invalid", "programs-lived"),
     _lie("unseen how=deaf", "invalid", "programs-lived"),
     _lie("unseen how=signalled", "invalid", "programs-lived"),

@@ -118,6 +118,19 @@ def test_oom_kill_explains_the_end_of_the_processes_that_its_report_names_alone(
     assert "kid (999), a child of hog, was ended by SIGKILL" in other.claim("programs-lived").reason
 
 
+@pytest.mark.parametrize(("group", "verdict"), [("service", "held"), ("other", "failed"), ("serv", "failed")])
+def test_cgroup_that_the_plan_kills_explains_the_ends_of_its_programs(group: str, verdict: str) -> None:
+    run = with_agent_of_today(recorded("overcommit-in-cgroup"))
+    spawn = next(n for n, each in enumerate(run.records) if each.get("program") == "cow-writer")
+    started = run.records[spawn]
+    kill = {"ev": "cgroup", "t": started["t"], "name": group, "path": f"/sys/fs/cgroup/{group}/cgroup.kill"}
+    end = {"ev": "exit", "t": started["t"], "program": started["program"], "comm": "x", "pid": 999, "signal": "KILL"}
+    own = {**end, "pid": started["pid"]}
+    run = run.with_records([*run.records[: spawn + 1], kill, own, end, *run.records[spawn + 1 :]])
+
+    assert run.claim("programs-lived").verdict == verdict
+
+
 def test_failed_process_of_a_program_that_is_not_known_is_said() -> None:
     run = with_agent_of_today(recorded("snapshot-by-fork"))
     at = next(n for n, each in enumerate(run.records) if each["ev"] == "exit")

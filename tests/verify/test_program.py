@@ -75,6 +75,13 @@ def test_call_that_fails_for_another_reason_than_a_lacking_feature_is_broken(
     assert program_facts(called.stdout.splitlines())[check] == {"broken": reason}
 
 
+@pytest.mark.skipif(Path("/sys/devices/system/node/node1").exists(), reason="this machine has a second node")
+def test_machine_without_a_second_node_lacks_the_feature_before_anything_else_is_looked_for(program: Path) -> None:
+    called = call_without_files(program, "--host", "--harmful", "exiting-reserves")
+
+    assert program_facts(called.stdout.splitlines())["exiting-reserves"] == {"na": "ENOENT"}
+
+
 def test_check_that_does_not_exist_is_a_usage_error(program: Path) -> None:
     called = call(program, "--host", "no-such")
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Processes that are ending: whether one is killed once more, who takes its memory, and what it may allocate. */
+#include <dirent.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
@@ -169,12 +170,18 @@ static long room_of_second_node(void)
 static pid_t find_reaper(void)
 {
 	char path[64], *comm;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	pid_t pid;
 
-	for (pid_t pid = 2; pid < 300; pid++) {
+	while (proc && (entry = readdir(proc))) {
+		pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-		comm = slurp(path);
-		if (comm && strcmp(comm, "oom_reaper\n") == 0)
+		comm = pid > 0 ? slurp(path) : NULL;
+		if (comm && strcmp(comm, "oom_reaper\n") == 0) {
+			closedir(proc);
 			return pid;
+		}
 	}
 	broken("there-is-no-oom_reaper");
 }
@@ -195,10 +202,11 @@ static void set_policy(pid_t pid, int policy)
 static void exiting_reserves(void)
 {
 	int node = condition("mempolicy") ? 1 : ANY_NODE;
-	pid_t reaper = find_reaper();
 	long copied = 0, large;
+	pid_t reaper;
 
 	needs("node1", access(SECOND_NODE, F_OK) ? errno : 0, ENOENT);
+	reaper = find_reaper();
 	given_vm("min_free_kbytes", 24576, 4096);
 	marks = (struct entry *)map(ENTRIES * sizeof(struct entry), RW, MAP_SHARED | MAP_ANONYMOUS);
 	start_holder((struct holder){ "exiting", 64 * KB, 0, NULL, node, exit_with_robust_list });

@@ -110,10 +110,19 @@ static void write_to_zram(void)
 	_exit(0);
 }
 
+/* Return whether a child has ended, and leave its end to those that count kills. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t end = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &end, WEXITED | WNOHANG | WNOWAIT) || end.si_pid == pid;
+}
+
 static void oom_noio(void)
 {
 	char number[16];
 	long before = -1;
+	pid_t writer;
 	bool stuck;
 
 	shared = (struct shared *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
@@ -123,7 +132,7 @@ static void oom_noio(void)
 	 * help, because the data of a program that lies on DAX cannot be locked (mlock_fixup() of mm/mlock.c).
 	 */
 	swap_off();
-	start_holder((struct holder){ "writer", 64 * KB, 0, NULL, ANY_NODE, write_to_zram });
+	writer = start_holder((struct holder){ "writer", 64 * KB, 0, NULL, ANY_NODE, write_to_zram });
 	start_holder((struct holder){ "large", (meminfo("MemAvailable") - 12 * KB) / 4 * 4 * KB, 0, NULL, ANY_NODE,
 				      wait_for_release });
 	go_on();
@@ -134,7 +143,8 @@ static void oom_noio(void)
 	}
 	stuck = shared->written == before && !shared->ended;
 	shared->release = true;
-	for (int left = 1000; left > 0 && !shared->ended; left--)
+	/* A writer that was killed, as in the mutant, never says that it has ended. */
+	for (int left = 1000; left > 0 && !shared->ended && !has_ended(writer); left--)
 		sleep_for(10000000);
 	tell("stuck=%d before=%ld written=%ld errno=%d", stuck, before, shared->written, shared->ended - 1);
 	expect_no_kill();

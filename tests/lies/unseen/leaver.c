@@ -3,7 +3,9 @@
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "phases.h"
@@ -43,6 +45,16 @@ static void daemonize(void)
 		_exit(0);
 	}
 	wait(NULL);
+}
+
+/* Its parent is the agent itself from the start (CLONE_PARENT), and it has a session of its own. */
+static void sibling(void)
+{
+	if (syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL) == 0) {
+		setsid();
+		usleep(10000);
+		crash();
+	}
 }
 
 static void crowd(void)
@@ -124,6 +136,8 @@ int main(int argc, char **argv)
 			crash();
 	} else if (strcmp(how, "daemon") == 0) {
 		daemonize();
+	} else if (strcmp(how, "sibling") == 0) {
+		sibling();
 	} else if (strcmp(how, "crowd") == 0) {
 		if (fork() == 0)
 			crowd();
