@@ -21,7 +21,7 @@ def eight(home: Home, count: int) -> Iterator[tuple[str, str]]:
     called = [home.end(process, 600) for process in processes]
     left = home.left()
     for number, each in enumerate(called):
-        problem = each.broken((called[0].status or 0,))
+        problem = each.broken((0,))
         yield f"rig {number}", problem or left
     made = len(list((home.cache / "snapshot").iterdir()))
     yield "snapshots made", "" if made == 1 else f"{made}"
