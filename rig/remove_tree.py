@@ -1,12 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Remove a directory at the end of a block, also where rig is interrupted meanwhile."""
+"""Make and remove a directory around a block, also where rig is interrupted meanwhile."""
 
 from __future__ import annotations
 
 import shutil
+import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["remove_tree"]
+__all__ = ["make_directory", "new_name", "remove_tree"]
+
+Made = TypeVar("Made")
+
+
+def new_name(prefix: str) -> str:
+    """Return the prefix with eight characters that no other name has."""
+    return prefix + uuid.uuid4().hex[:8]
+
+
+def make_directory(path: Path, make: Callable[[Path], Made]) -> Made:
+    """Return what `make(path)` does, which makes a directory that did not exist; remove that if it is interrupted.
+
+    tempfile.mkdtemp() chooses the name itself, so that nobody could remove what an interrupt right after mkdir(2) left.
+    """
+    try:
+        return make(path)
+    except KeyboardInterrupt:
+        remove_tree(path)
+        raise
 
 
 def remove_tree(path: Path) -> None:

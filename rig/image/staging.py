@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rig.disk import FULL, is_full, seconds_untouched, written_path
-from rig.remove_tree import remove_tree
+from rig.remove_tree import make_directory, new_name, remove_tree
 
 __all__ = ["list_staging_directories", "remove_staging_directories", "staging_directory"]
 
@@ -28,7 +28,8 @@ def staging_directory(purpose: str, base: str | None = None) -> Iterator[Path]:
 
     base: the directory to make it in, TMPDIR by default.
     """
-    path, lock = _make_locked(purpose, base)
+    path = Path(base or tempfile.gettempdir(), new_name(f"rig-{purpose}-"))
+    lock = make_directory(path, _make_locked)
     try:
         yield path
     except OSError as error:
@@ -71,14 +72,14 @@ def _bases() -> set[str]:
     return {tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR") or FALLBACK, FALLBACK}
 
 
-def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
-    """Make a directory with a locked file in it, and return its path and the file's descriptor.
+def _make_locked(path: Path) -> int:
+    """Make a directory with a locked file in it, and return the file's descriptor.
 
     remove_staging_directories() of another rig may find the directory before the lock is taken, and remove it: then
-    another one is made.
+    it is made again.
     """
     while True:
-        path = Path(tempfile.mkdtemp(prefix=f"rig-{purpose}-", dir=base))
+        path.mkdir(mode=0o700)
         try:
             # The kernel releases the flock when this process dies. O_CLOEXEC keeps child programs from holding it on.
             lock = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -86,8 +87,10 @@ def _make_locked(purpose: str, base: str | None) -> tuple[Path, int]:
             continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
-            return path, lock
+            return lock
         os.close(lock)
+        # Its file is gone before the directory is.
+        remove_tree(path)
 
 
 def remove_staging_directories(*, older: float = 0.0) -> int:

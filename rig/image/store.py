@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -25,7 +24,7 @@ from rig.image.entry import Entry, is_key, stamp_of
 from rig.image.kinds import KINDS
 from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.in_use import hold, lock_unused
-from rig.remove_tree import remove_tree
+from rig.remove_tree import make_directory, new_name, remove_tree
 from rig.units import format_size
 from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
@@ -189,7 +188,8 @@ class Store:
         """
         with self.writing():
             (self.root / "tmp").mkdir(parents=True, exist_ok=True)
-            path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.root / "tmp"))
+            path = self.root / "tmp" / new_name(f"{os.getpid()}-")
+            make_directory(path, lambda path: path.mkdir(mode=0o700))
             try:
                 yield path
             finally:
@@ -224,7 +224,7 @@ class Store:
                     remove_tree(target)
                 else:
                     return Entry(kind, key, target, files, about)
-            # mkdtemp and a strict umask make directories that only their owner can enter; QEMU may run as another user.
+            # Its maker, or a strict umask, let only the owner enter a directory; QEMU may run as another user.
             directory.chmod(0o755)
             # A recording rests on its snapshot, so that must outlive a power cut as the recording does.
             if kind not in UNSYNCED:
