@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +15,8 @@ Made = TypeVar("Made")
 
 
 def new_name(prefix: str) -> str:
-    """Return the prefix with eight characters that no other name has."""
-    return prefix + uuid.uuid4().hex[:8]
+    """Return the prefix with eight random hex digits."""
+    return prefix + os.urandom(4).hex()
 
 
 def make_directory(path: Path, make: Callable[[Path], Made]) -> Made:
