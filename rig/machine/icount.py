@@ -29,6 +29,10 @@ def _numbers_at(stream: bytes) -> int | None:
     return at if found >= 0 and at + NUMBERS.size <= len(stream) else None
 
 
+def _with_numbers(stream: bytes, at: int, bias: int, count: int) -> bytes:
+    return stream[:at] + NUMBERS.pack(bias, count) + stream[at + NUMBERS.size :]
+
+
 def counted_from_zero(stream: bytes) -> bytes:
     """Return the stream with a counter of zero, and the time of the instructions until then in qemu_icount_bias.
 
@@ -42,7 +46,7 @@ def counted_from_zero(stream: bytes) -> bytes:
     if at is None:
         return stream
     bias, count = NUMBERS.unpack_from(stream, at)
-    return stream[:at] + NUMBERS.pack(bias + (count << WARP_SHIFT), 0) + stream[at + NUMBERS.size :]
+    return _with_numbers(stream, at, bias + (count << WARP_SHIFT), 0)
 
 
 def without_jump(stream: bytes) -> bytes:
@@ -59,5 +63,4 @@ def without_jump(stream: bytes) -> bytes:
         return stream
     _, count = NUMBERS.unpack_from(stream, at)
     (stamp,) = AFTER_MARK.unpack_from(stream, mark + len(MARK))
-    bias = stamp + TO_THE_STOP - (count << WARP_SHIFT)
-    return stream[:at] + NUMBERS.pack(bias, count) + stream[at + NUMBERS.size :]
+    return _with_numbers(stream, at, stamp + TO_THE_STOP - (count << WARP_SHIFT), count)
