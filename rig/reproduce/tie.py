@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A report in which another task was hardly better than the victim: in the replica it is worse by a clear lead."""
+"""Give a replica's victim a clear lead over a task with which it was tied in the report."""
 
 from __future__ import annotations
 
