@@ -70,7 +70,7 @@ check: all-extras ## Style, types, layers and unit tests: under 90 s
 	$(VENV)/bin/ruff format --check --quiet rig tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PYTEST) -n 2 -m "not guest and not browser" tests
+	$(PYTEST) -n 3 --dist worksteal -m "not guest and not browser" tests
 
 # The kernel of the host's suite takes longest, so it is begun first, in a process group of its own; the guests' tests
 # wait for it where they boot it (a lock of the cache), and it ends with them. In CI each guest's test is named as it ends:

@@ -13,6 +13,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from rig.deadline_scale import set_deadline_scale
+
 # No test asserts a time: on a busy machine any example may take long.
 settings.register_profile("rig", deadline=None)
 settings.load_profile("rig")
@@ -41,6 +43,13 @@ def no_digest_is_taken_ahead() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rig.image.prefetch.prefetch_digests", lambda store: None)
         yield
+
+
+@pytest.fixture(autouse=True)
+def deadline_scale_is_not_kept() -> Iterator[None]:
+    """Forget the --timeout-scale of a command that a test called in its own process."""
+    yield
+    set_deadline_scale(None)
 
 
 @pytest.fixture(scope="session")
