@@ -20,9 +20,10 @@ from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import bundled_parts, parts_of
 from rig.replay.tar_reader import BadArchive, Member, read_members
-from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory
+from rig.run.directory import RUN_FILE, parse_run, runs_directory
 from rig.run.document import Run
 from rig.run.imported import read_imported, write_imported
+from rig.run.unfinished import finish_directory, unfinished_directory
 from rig.sanitize import plain
 
 __all__ = ["Imported", "import_run"]

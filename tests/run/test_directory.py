@@ -19,7 +19,6 @@ from rig.run.directory import (
     new_run_id,
     open_run,
     read_run,
-    remove_leftovers,
     remove_run,
     resolve_run,
     rewrite_run,
@@ -27,6 +26,7 @@ from rig.run.directory import (
     use_run,
 )
 from rig.run.document import Run, worst
+from rig.run.unfinished import remove_leftovers
 
 
 def a_run(run_id: str = "20250131-120000-abcd", verdict: str = "reproduced") -> Run:
