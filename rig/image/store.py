@@ -12,11 +12,11 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, bytes_below, disk_full, seconds_untouched, written_path
+from rig.disk import FULL, bytes_below, disk_full, written_path
 from rig.errors import RigError
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
@@ -24,6 +24,7 @@ from rig.image.entry import Entry, is_key, stamp_of
 from rig.image.kinds import KINDS
 from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.in_use import hold, lock_unused
+from rig.locked_directory import remove_abandoned
 from rig.remove_tree import make_directory, new_name, remove_tree
 from rig.units import format_size
 from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
@@ -278,14 +279,8 @@ class Store:
         older: host seconds since the last write in them. A process of another host or container that shares the cache
             seems not to run.
         """
-        count = 0
-        for path in (self.root / "tmp").glob("*-*"):
-            pid = path.name.split("-")[0]
-            if not pid.isdigit() or Path("/proc", pid).exists() or seconds_untouched(path) < older:
-                continue
-            remove_tree(path)
-            count += not path.exists()
-        return count
+        paths = (path for path in (self.root / "tmp").glob("*-*") if path.name.split("-")[0].isdigit())
+        return len(remove_abandoned(paths, _maker_has_gone, older=older))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -310,3 +305,7 @@ class Store:
         """Return the total size in words."""
         total = sum(entry.size for entry in self.entries()) + sum(self.aside().values())
         return format_size(total >> 20 << 20)
+
+
+def _maker_has_gone(path: Path) -> AbstractContextManager[bool]:
+    return nullcontext(not Path("/proc", path.name.split("-")[0]).exists())

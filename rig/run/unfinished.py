@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rig.disk import cannot_write, seconds_untouched
+from rig.disk import cannot_write
 from rig.errors import RigError
+from rig.locked_directory import lock_abandoned, make_locked, remove_abandoned
 from rig.remove_tree import remove_tree
 from rig.whole_file import remove_partials, sync_directory, sync_tree
 
@@ -38,8 +36,12 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
     """
     directory = root / f"{UNFINISHED}{run_id}"
     try:
-        directory.mkdir(parents=True, mode=0o700)
-        lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        # An interrupt removes what is made now, and must not remove what was there.
+        if directory.exists():
+            raise FileExistsError
+        with suppress(FileExistsError):
+            root.mkdir(parents=True)
+        lock = make_locked(directory, LOCK)
     except FileExistsError:
         raise RigError(
             "another rig process is writing this run, or left it unfinished",
@@ -49,8 +51,6 @@ def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
     except OSError as error:
         raise run_cannot_be_written(directory, error) from error
     try:
-        # The kernel drops the lock when this process ends: a free lock marks a leftover of a rig that was killed.
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield directory
     finally:
         os.close(lock)
@@ -63,9 +63,11 @@ def finish_directory(directory: Path, final: Path) -> None:
     Raises RigError when a file cannot be written or the rename fails.
     """
     try:
-        (directory / LOCK).unlink()
         sync_tree(directory)
         directory.rename(final)
+        # Not before: a directory without a lock is one whose rig was killed, for a rig that cleans.
+        with suppress(OSError):
+            (final / LOCK).unlink()
         sync_directory(final.parent)
     except OSError as error:
         raise run_cannot_be_written(directory, error) from error
@@ -86,24 +88,5 @@ def remove_unfinished(root: Path, *, older: float = 0.0) -> list[Path]:
 
     older: host seconds since the last write in them.
     """
-    removed = []
-    for directory in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
-        with contextlib.suppress(OSError):
-            if (directory / LOCK).exists() and not _is_free(directory / LOCK):
-                continue
-            if seconds_untouched(directory) < older:
-                continue
-            shutil.rmtree(directory)
-            removed.append(directory)
-    return removed
-
-
-def _is_free(lock: Path) -> bool:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    directories = sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []
+    return remove_abandoned(directories, lambda directory: lock_abandoned(directory / LOCK), older=older)

@@ -29,6 +29,7 @@ from rig.replay.import_bundle import Imported, _unpack_members, import_run
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
+from rig.run.unfinished import LOCK
 from tests.image.bad_keys import BAD_KEYS
 from tests.replay.made_archive import FILES, KEY, RUN_ID, MadeArchive, add, compress, digest, run_json
 
@@ -101,6 +102,15 @@ def test_imported_run_can_be_exported_again(home: Home, tmp_path: Path) -> None:
     other = Home(_made(tmp_path / "other"))
     assert other.take(tmp_path / "y").run == imported.run
     assert read_imported(other.runs / RUN_ID) == read_imported(imported.directory)
+
+
+def test_run_whose_rig_was_killed_as_it_finished_can_be_exported(home: Home, tmp_path: Path) -> None:
+    imported = home.take(MadeArchive().pack(tmp_path / "x"))
+    (imported.directory / LOCK).touch()
+
+    export_run(home.store, imported.run, imported.directory, tmp_path / "y")
+
+    assert Home(_made(tmp_path / "other")).take(tmp_path / "y").run == imported.run
 
 
 def _made(path: Path) -> Path:
