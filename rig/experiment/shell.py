@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig.errors import GuestError
-from rig.experiment.execute import ensure_snapshot
+from rig.experiment.booted import ensure_snapshot
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.image.payload import Payload, write_payload
