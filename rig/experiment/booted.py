@@ -8,10 +8,10 @@ import asyncio
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest
-from rig.image.programs import STEP
 from rig.image.store import Store
 from rig.machine.boot import make_snapshot
 from rig.machine.identity import Identity, identity_of, key_of
+from rig.machine.saving import saving_deadline
 from rig.machine.session import Listeners
 from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
 from rig.run.progress import Progress
@@ -30,7 +30,9 @@ async def ensure_snapshot(
     key = key_of(identity)
     found = find_snapshot(store, key)
     if found is None:
-        async with store.lock_async(f"snapshot-{key[:16]}", STEP):
+        # The lock scales its deadline itself.
+        work = deadlines.boot / deadlines.scale + saving_deadline(guest.spec)
+        async with store.lock_async(f"snapshot-{key[:16]}", work):
             # Another rig may have made it while this one waited for the lock.
             found = find_snapshot(store, key)
             if found is None:
