@@ -62,6 +62,7 @@ def export_run(
         "qemu": run.environment.qemu,
         "files": {name: digest_file(path) for name, path in members.items()},
         "about": {f"{entry.kind}/{entry.key}": entry.about for entry in cached},
+        "room": sum(path.stat().st_blocks * 512 for path in members.values()),
     }
     try:
         with (
