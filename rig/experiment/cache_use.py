@@ -39,7 +39,7 @@ class Pruned:
     """The result of an eviction.
 
     removed: in the order of removal.
-    in_use: was to go, and is used by a rig at the moment.
+    in_use: was to go, and is used by a rig at the moment, or may not be removed by this user.
     freed: bytes that were removed.
     left: bytes that the cache holds now.
     bound: bytes that it was to hold.

@@ -95,6 +95,7 @@ def remove_builds(store: Store) -> list[Path]:
     """Remove the build directories of kernels, and return those that stay, because a rig builds in them.
 
     The kernels themselves stay in the cache.
+    Raises RigError where the cache does not let the user remove one.
     """
     in_use = []
     for path in sorted((store.root / "build").glob("*")):

@@ -262,9 +262,12 @@ class Store:
             remove_manifest(entry.path)
             remove_tree(entry.path)
 
-    def remove_unused(self, entry: Entry) -> bool:
-        """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
-        with lock_unused(entry.path / MANIFEST) as free:
+    def remove_unused(self, entry: Entry, *, asked: bool = False) -> bool:
+        """Delete an entry unless it is in use, by this process or another. Return whether it was deleted.
+
+        asked: whether the user asked for it. Then RigError is raised where the cache does not let the user remove it.
+        """
+        with self.writing(), lock_unused(entry.path / MANIFEST, asked=asked) as free:
             if free:
                 self.remove(entry)
         return free

@@ -233,31 +233,33 @@ def run_directories(root: Path | None = None) -> list[Path]:
 def remove_run(directory: Path) -> None:
     """Remove a run. It is renamed first, so that no list shows half a run and `rig clean` finds what is left of it.
 
-    Raises RigError when another rig uses the run, and when the directory cannot be renamed.
+    Raises RigError when another rig uses the run, and when the directory cannot be opened or renamed.
     """
     aside = directory.with_name(f"{UNFINISHED}{directory.name}")
-    with lock_unused(directory, asked=True) as free:
-        if not free:
-            raise RigError(
-                "another rig uses the run, for a replay, a branch or an export",
-                where=directory,
-                remedy="wait for it, or end it",
-            )
-        try:
+    try:
+        with lock_unused(directory, asked=True) as free:
+            if not free:
+                raise RigError(
+                    "another rig uses the run, for a replay, a branch or an export",
+                    where=directory,
+                    remedy="wait for it, or end it",
+                )
             directory.rename(aside)
             # Otherwise a power cut could bring the name back after some of the files are gone.
             sync_directory(aside.parent)
-        except OSError as error:
-            raise run_cannot_be_written(directory, error) from error
+    except OSError as error:
+        raise run_cannot_be_written(directory, error) from error
     remove_tree(aside)
 
 
 def use_run(directory: Path) -> None:
     """Mark a run as used now, and as in use until this process ends.
 
-    Raises RigError when it is gone or is being removed.
+    Raises RigError when it is gone, is being removed, or cannot be read.
     """
     if not hold(directory):
+        if directory.is_dir() and not os.access(directory, os.R_OK):
+            raise RigError("the run's directory cannot be read", where=directory, remedy="make it readable")
         raise RigError("the run was removed by another rig", where=directory, remedy="'rig runs' lists the runs")
     with contextlib.suppress(OSError):
         os.utime(directory)
