@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.disk import sum_by_kind
+from rig.image.aside import DAMAGED
 from rig.image.bounds import UNFINISHED_AGE, branch_bound, cache_bound
 from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
-from rig.image.store import DAMAGED, Store
+from rig.image.store import Store
 from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from rig.disk import FULL, bytes_below, disk_full, written_path
 from rig.errors import RigError
+from rig.image.aside import keep_newest, move_aside, name_aside, paths_aside
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
 from rig.image.entry import Entry, is_key, stamp_of
@@ -29,10 +29,9 @@ from rig.remove_tree import make_directory, new_name, remove_tree
 from rig.units import format_size
 from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
-__all__ = ["DAMAGED", "Store"]
+__all__ = ["Store"]
 
 logger = logging.getLogger(__name__)
-DAMAGED, MOST_ASIDE = "damaged", 2
 UNSYNCED = ("branch", "payload")
 """The kinds that add() does not sync, because a run would wait for the disk: they are verified after a boot.
 
@@ -97,30 +96,22 @@ class Store:
     def set_aside(self, entry: Entry, lost: list[str]) -> None:
         """Take a damaged entry out of use, log what is lost, and keep its files where recordings may rest on them.
 
-        The last MOST_ASIDE entries are kept in the directory `damaged` of the cache.
+        The newest are kept in the directory `damaged` of the cache (aside.py).
         """
         named = f"the cached {entry.kind} was damaged on disk ({', '.join(lost)}): it is built again"
         if entry.kind not in RECORDINGS_REST_ON:
             logger.warning("%s", named)
             self.remove(entry)
             return
-        aside = self.root / DAMAGED / f"{entry.kind}-{entry.key[:16]}-{time.time_ns():x}"
+        aside = name_aside(self.root, entry)
         logger.warning("%s, and recordings made from it can no longer be replayed; it is kept in %s", named, aside)
         with self.writing():
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            # Otherwise a power cut could leave the entry in a directory that has no name.
-            sync_directory(self.root)
-            entry.path.rename(aside)
-        for older in self._paths_aside()[:-MOST_ASIDE]:
-            remove_tree(older)
-            logger.warning("%s is removed: only the %d newest damaged entries are kept", older, MOST_ASIDE)
+            move_aside(entry, aside)
+        keep_newest(self.root)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
-        return {path: bytes_below(path) for path in self._paths_aside()}
-
-    def _paths_aside(self) -> list[Path]:
-        return sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
+        return {path: bytes_below(path) for path in paths_aside(self.root)}
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.experiment.cache_use import CacheUse, Pruned
+from rig.image.aside import DAMAGED
 from rig.image.eviction import Held
 from rig.image.kinds import BUILD_DIRECTORIES, KINDS, Tier
-from rig.image.store import DAMAGED
 from rig.report.list_documents import cache_entry
 from rig.sanitize import plain
 from rig.units import format_megabytes, format_size
