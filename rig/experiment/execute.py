@@ -21,7 +21,7 @@ from rig.experiment.booted import ensure_snapshot
 from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
-from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_stops
+from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_silence, watch_stops
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
@@ -167,6 +167,7 @@ async def _run_plan(
         if push is not None:
             await push()
         futures += [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
+        futures.append(asyncio.ensure_future(watch_silence(session, execution, ended, deadlines.silence)))
         problem = await _to_the_end(session, ended, deadlines)
     finally:
         # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.

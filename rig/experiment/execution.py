@@ -22,16 +22,19 @@ class Deadlines:
     plan: from `go` to the agent's `end` record.
     exit: from the `end` record to the exit of QEMU.
     scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
+    silence: between two of the agent's records; None for a plan that does not report periodically.
     """
 
     boot: float
     plan: float
     exit: float = 10.0
     scale: float = 1.0
+    silence: float | None = None
 
     def scaled(self, scale: float) -> Deadlines:
         """Return the time limits for a host that is slower by the factor `scale`."""
-        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
+        silence = None if self.silence is None else self.silence * scale
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale, silence)
 
 
 @dataclass

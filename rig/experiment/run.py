@@ -204,7 +204,8 @@ def _import_what_judges() -> None:
 
 def _deadlines(ready: Job, scale: float) -> Deadlines:
     if ready.settings.clock == "warp":
-        return Deadlines(BOOT_DEADLINE, ready.plan_deadline or WARP_DEADLINE).scaled(scale)
+        plan = ready.plan_deadline or WARP_DEADLINE
+        return Deadlines(BOOT_DEADLINE, plan, silence=ready.longest_silence).scaled(scale)
     # On the live clock, guest seconds are host seconds, so the sum of the plan's time limits bounds the run.
     bounds = [
         float(value)
@@ -212,7 +213,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
         for key, value in step.words
         if key in ("timeout", "seconds", "settle")
     ]
-    return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
+    return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60, silence=ready.longest_silence).scaled(scale)
 
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
