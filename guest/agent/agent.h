@@ -255,6 +255,23 @@ bool read_stat(struct member *member);
 const struct program *program_of_session(pid_t sid);
 void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
 
+/* lives.c: the processes that the kernel's events tell of */
+enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
+
+/* A process, found by its pid within PROBES slots. One that has ended stays until its slot is needed. */
+struct life {
+	pid_t pid;		/* 0: free slot */
+	signed char owner;	/* an index in programs[], or OF_... */
+	bool ended;
+	bool said;		/* its end is recorded */
+	char comm[COMM_BYTES];
+};
+
+struct life *life_of(pid_t pid);
+struct life *new_life(pid_t pid, int owner, const char *comm);
+int owner_index(const struct program *program);
+const struct program *owner_of(const struct life *life);
+
 /* ends.c: the kernel's own word on forks and ends */
 void ends_open(void);
 int ends_fd(void);

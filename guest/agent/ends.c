@@ -19,18 +19,7 @@
 
 #include "agent.h"
 
-enum { LIVES = 2048, PROBES = 8, CPUS = 64, MOST_SAID = 1000, REAPED = 64, QUEUE_BYTES = 1024 * 1024, KTHREADD = 2 };
-
-enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
-
-/* A process, found by its pid within PROBES slots. One that has ended stays until its slot is needed. */
-struct life {
-	pid_t pid;		/* 0: free slot */
-	signed char owner;	/* an index in programs[], or OF_... */
-	bool ended;
-	bool said;		/* its end is recorded */
-	char comm[COMM_BYTES];
-};
+enum { CPUS = 64, MOST_SAID = 1000, REAPED = 64, QUEUE_BYTES = 1024 * 1024, KTHREADD = 2 };
 
 struct message {
 	struct nlmsghdr header;
@@ -41,7 +30,6 @@ struct message {
 	};
 } __attribute__((packed));
 
-static struct life lives[LIVES];
 static int fd = -1;
 static struct { bool known; uint32_t next; } sequence[CPUS];
 static pid_t reaped[REAPED];	/* by the agent, before the kernel's event of their end came */
@@ -49,39 +37,6 @@ static unsigned int reaped_at;
 static int said;
 static int64_t lost, left_out, controls;
 static bool probed;		/* the event of the agent's own prctl(2) came */
-
-static struct life *life_of(pid_t pid)
-{
-	for (int i = 0; i < PROBES; i++)
-		if (lives[(pid + i) % LIVES].pid == pid)
-			return &lives[(pid + i) % LIVES];
-	return NULL;
-}
-
-/* Return a slot for a new process; NULL where those that it may have are taken by living ones. */
-static struct life *new_life(pid_t pid, int owner, const char *comm)
-{
-	struct life *life = life_of(pid);
-
-	for (int i = 0; i < PROBES && !life; i++)
-		if (!lives[(pid + i) % LIVES].pid || lives[(pid + i) % LIVES].ended)
-			life = &lives[(pid + i) % LIVES];
-	if (!life)
-		return NULL;
-	*life = (struct life){ .pid = pid, .owner = (signed char)owner };
-	copy_name(life->comm, sizeof(life->comm), comm);
-	return life;
-}
-
-static int index_of(const struct program *program)
-{
-	return program ? (int)(program - programs) : OF_NOBODY_KNOWN;
-}
-
-static const struct program *owner_of(const struct life *life)
-{
-	return life && life->owner >= 0 ? &programs[(int)life->owner] : NULL;
-}
 
 int ends_fd(void)
 {
@@ -92,7 +47,7 @@ int ends_fd(void)
 void ends_own(pid_t pid, const struct program *program)
 {
 	if (fd >= 0)
-		new_life(pid, program ? index_of(program) : OF_NO_PROGRAM, program ? program->name : "");
+		new_life(pid, program ? owner_index(program) : OF_NO_PROGRAM, program ? program->name : "");
 }
 
 /* Return the program whose descendant an orphan is that the agent is about to reap, or NULL. */
@@ -146,7 +101,7 @@ static void meet(pid_t pid)
 	struct member probe = { .pid = pid, .stat_fd = -1 };
 
 	if (read_stat(&probe))
-		new_life(pid, index_of(program_of_session(probe.sid)), probe.comm);
+		new_life(pid, owner_index(program_of_session(probe.sid)), probe.comm);
 	else
 		new_life(pid, OF_NOBODY_KNOWN, "");
 }
