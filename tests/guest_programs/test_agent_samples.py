@@ -167,6 +167,24 @@ def test_pagemap_every_0_stops_it(run_plan):
     assert max(maps) < run.step(4)["n"]
 
 
+def test_array_without_room_for_its_marks_has_no_count_of_new_pages(run_plan):
+    def mapped(index: int) -> str:
+        return step("pagemap", "program=sh", f"start={0x10000 * index:x}", "length=1000")
+
+    run = run_plan(
+        shell("echo up; exec sleep 60"),
+        step("wait_line", "program=sh", "text=up", "timeout=30"),
+        *(mapped(index) for index in range(1, 18)), mapped(1), mapped(17),
+    )  # fmt: skip
+
+    first, *_, seventeenth, again, seventeenth_again = run.of("pagemap")
+    assert "fresh_faults" not in first
+    assert "fresh_faults" in again
+    for each in (seventeenth, seventeenth_again):
+        assert each["fresh_faults"] is None
+        assert each["migrated"] is None
+
+
 def test_pagemap_of_an_unknown_region_says_so(run_plan):
     run = run_plan(
         step("spawn", "program=hog", f"arg={HOG}", "arg=1M"),
