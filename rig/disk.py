@@ -20,6 +20,7 @@ __all__ = [
     "disk_full_of",
     "is_full",
     "modified",
+    "no_room",
     "says_full",
     "seconds_untouched",
     "sum_by_kind",
@@ -86,6 +87,14 @@ def cannot_write(what: str, path: Path, error: OSError) -> RigError:
         .replace("on another disk", "elsewhere")
     )
     return RigError(f"{what} cannot be written: {why}", where=path, remedy=remedy)
+
+
+def no_room(why: str, path: Path) -> RigError:
+    """Return the error for something that is not written because a disk has too little room for it.
+
+    why: what is not written, and how much room there is.
+    """
+    return RigError(why, where=path, remedy=_remedy(path, _known()))
 
 
 def written_path(error: OSError) -> str | None:

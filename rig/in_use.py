@@ -80,11 +80,15 @@ def lock_unused(manifest: Path, *, asked: bool = False) -> Iterator[bool]:
 
     manifest: or the directory of a run, or a build directory.
     asked: whether the user asked for the removal. It is then done also where the filesystem cannot say who uses what.
+    Raises OSError where the user asked, and the entry cannot be opened though it is there.
     """
     try:
         # NFS grants an exclusive lock only on a descriptor that is open for writing (flock(2)): none on a directory.
         descriptor = os.open(manifest, (os.O_RDONLY if manifest.is_dir() else os.O_RDWR) | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        # "In use" would be a wrong reason for the user, who would wait.
+        if asked and not isinstance(error, FileNotFoundError):
+            raise
         yield False
         return
     try:

@@ -18,9 +18,10 @@ from rig.image.store import Store
 from rig.machine import accel, qemu
 from rig.replay.export_bundle import export_run
 from rig.run.damage import damaged_files, digest_files
-from rig.run.directory import finish_directory, list_runs, open_run, remove_run, rewrite_run, unfinished_directory
+from rig.run.directory import list_runs, open_run, remove_run, rewrite_run
 from rig.run.document import Run
 from rig.run.imported import read_imported, write_imported
+from rig.run.unfinished import finish_directory, unfinished_directory
 from rig.sweep.axes import Axis, SweepPlan
 from rig.sweep.directory import FRONTIER, find_sweep, new_sweep, write_plan
 from rig.sweep.frontier import document

@@ -20,9 +20,9 @@ from rig.experiment.departure import Departure
 from rig.experiment.prepare import payload_of
 from rig.experiment.request import Job
 from rig.experiment.run import run_job
-from rig.image.programs import STEP
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
+from rig.machine.saving import saving_deadline
 from rig.run.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def saved_point(
     key = key_of_point(origin.snapshot, origin.payload, layers, content)
     found, fresh = await asyncio.to_thread(find_branch_point, store, key), False
     if found is None:
-        async with store.lock_async(f"branch-{key[:16]}", STEP):
+        async with store.lock_async(f"branch-{key[:16]}", DEADLINE + saving_deadline(guest.spec)):
             # Another rig may have saved it while this one waited for the lock.
             found = await asyncio.to_thread(find_branch_point, store, key)
             if found is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rig.branch.kept_scenario import kept_scenario
 from rig.errors import RigError, UsageError
-from rig.experiment.execute import ensure_snapshot
+from rig.experiment.booted import ensure_snapshot
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest

@@ -44,7 +44,7 @@ def remove_entries(keys: Sequence[str], everything: bool, kind: str | None, *, c
         raise UsageError("name what to remove", where=where, remedy=f"a key of `{command} list`, or --all")
     chosen = entries if everything else []
     chosen += [the_entry(entries, key, "entry", where=where, listed=f"{command} list") for key in keys]
-    removed = [entry for entry in chosen if store.remove_unused(entry)]
+    removed = [entry for entry in chosen if store.remove_unused(entry, asked=True)]
     print(f"removed {len(removed)} entries")
     if len(removed) < len(chosen):
         raise RigError(

@@ -8,7 +8,8 @@ import typer
 from rig.image.staging import remove_staging_directories
 from rig.image.store import Store
 from rig.machine.leftovers import find_leftovers
-from rig.run.directory import remove_leftovers
+from rig.run.directory import runs_directory
+from rig.run.unfinished import remove_leftovers
 
 app = typer.Typer()
 
@@ -29,5 +30,5 @@ def clean() -> None:
     for process in left:
         process.end()
         print(f"ended QEMU {process.pid} ({process.name})")
-    removed = len(remove_leftovers()) + remove_staging_directories() + Store().sweep_leftovers()
+    removed = len(remove_leftovers(runs_directory())) + remove_staging_directories() + Store().sweep_leftovers()
     print(f"{len(left)} processes ended, {removed} unfinished directories and files removed")

@@ -30,7 +30,7 @@ PATIENCE = 10.0
 IMPORTLIB = "<frozen importlib._bootstrap>"
 
 _held_until: list[float] = []
-"""Until when interrupts are held; the first value counts."""
+"""Until when interrupts are held; the first value counts. Empty where none has been held since the last was raised."""
 
 
 def hold_interrupts() -> None:
@@ -59,6 +59,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         if time.monotonic() < _held_until[0]:
             _thread.start_new_thread(_come_again, ())
             return
+    # rig may go on after it, as a debugger does, or clean up: the next one waits for its own import.
+    _held_until.clear()
     raise KeyboardInterrupt
 
 

@@ -22,6 +22,7 @@ from rig.report.plots.figure import plot as draw
 from rig.report.terminal import print_run
 from rig.run.damage import warn_of_damage
 from rig.run.directory import read_run, resolve_run, runs_directory
+from rig.run.unfinished import UNFINISHED
 from rig.sweep.directory import FRONTIER, find_sweep
 from rig.sweep.frontier.document import read_frontier
 from rig.sweep.missing_rows import warn_of_missing_rows
@@ -115,21 +116,18 @@ def watch(
             replay(directory / "events.jsonl", progress, seconds)
     else:
         unfinished = _running(run)
-        directory = unfinished.parent / unfinished.name.removeprefix(_UNFINISHED)
+        directory = unfinished.parent / unfinished.name.removeprefix(UNFINISHED)
         with progress_for(console) as progress:
             if not follow(unfinished, directory, progress):
                 raise RigError("the run was aborted", where=directory.name, remedy="look at what `rig run` printed")
     print_run(console, read_run(directory), directory)
 
 
-_UNFINISHED = ".unfinished-"  # as rig.run.directory names a run that is being made
-
-
 def _running(run: str) -> Path:
     """Return the directory of a run in progress (`last`: the newest). Raises UsageError where it is not one run."""
-    going = sorted(runs_directory().glob(f"{_UNFINISHED}*"))
+    going = sorted(runs_directory().glob(f"{UNFINISHED}*"))
     if run != "last":
-        going = [directory for directory in going if directory.name.removeprefix(_UNFINISHED).startswith(run)]
+        going = [directory for directory in going if directory.name.removeprefix(UNFINISHED).startswith(run)]
     if not going:
         raise UsageError("no such run is in progress", where=run, remedy="for a finished run: rig watch RUN --replay")
     if run != "last" and len(going) > 1:

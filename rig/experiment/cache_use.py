@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.disk import sum_by_kind
+from rig.image.aside import DAMAGED
 from rig.image.bounds import UNFINISHED_AGE, branch_bound, cache_bound
 from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
-from rig.image.store import DAMAGED, Store
+from rig.image.store import Store
 from rig.remove_tree import remove_tree
 from rig.run.references import needed_by_recordings
 from rig.units import format_megabytes
@@ -39,7 +40,7 @@ class Pruned:
     """The result of an eviction.
 
     removed: in the order of removal.
-    in_use: was to go, and is used by a rig at the moment.
+    in_use: was to go, and is used by a rig at the moment, or may not be removed by this user.
     freed: bytes that were removed.
     left: bytes that the cache holds now.
     bound: bytes that it was to hold.

@@ -12,12 +12,12 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.units import format_size
 
-__all__ = ["Capacity", "available_memory", "default_jobs"]
+__all__ = ["KEPT_FREE", "Capacity", "available_memory", "default_jobs"]
 
 # Host memory of a guest beside its RAM: QEMU, its translation cache (tb-size allows 1 GB, far less is used), the
 # payload, and rig's own buffers.
 PER_GUEST = 256 << 20
-# Left free for other processes, so that a sweep does not cause an OOM on the host.
+# Left free for other processes, so that rig does not cause an OOM on the host.
 KEPT_FREE = 512 << 20
 LOOK_AGAIN = 0.5
 

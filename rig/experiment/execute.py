@@ -17,7 +17,7 @@ from typing import Any
 
 from rig.disk import cannot_write
 from rig.errors import RigError
-from rig.experiment.cache_use import keep_bound
+from rig.experiment.booted import ensure_snapshot
 from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import CONTINUATION, PreparedGuest
@@ -26,65 +26,20 @@ from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
-from rig.image.programs import STEP
 from rig.image.store import Store
-from rig.machine.boot import make_snapshot
 from rig.machine.branch_point import copy_image
 from rig.machine.disk import disk_file
-from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.recording import WRITE_ERROR
 from rig.machine.restoring import restored
 from rig.machine.session import Listeners, Session, runtime_directory, swap_file
-from rig.machine.snapshot import Snapshot, find_snapshot, nearest_snapshots
+from rig.machine.snapshot import Snapshot
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
 
-__all__ = ["ensure_snapshot", "execute", "place_payload"]
+__all__ = ["execute", "place_payload"]
 
 logger = logging.getLogger(__name__)
 BOOT_LOG = "boot.log"
-
-
-async def ensure_snapshot(
-    guest: PreparedGuest, deadlines: Deadlines, execution: Execution, progress: Progress
-) -> Snapshot:
-    """Return the guest's snapshot; boot the guest and create it if the cache has none.
-
-    A lock in the cache keeps two processes from creating it twice.
-    """
-    store, identity = guest.store, identity_of(guest.spec, guest.qemu)
-    key = key_of(identity)
-    found = find_snapshot(store, key)
-    if found is None:
-        async with store.lock_async(f"snapshot-{key[:16]}", STEP):
-            # Another rig may have made it while this one waited for the lock.
-            found = find_snapshot(store, key)
-            if found is None:
-                with execution.phase("boot", progress):
-                    if (why := _upgraded(store, identity)) is not None:
-                        progress.line(f"the snapshot is made anew: {why}")
-                    listeners = Listeners(on_line=lambda line: progress.console(line.decode(errors="replace")))
-                    found = await make_snapshot(
-                        store,
-                        guest.spec,
-                        guest.qemu,
-                        deadline=deadlines.boot,
-                        scale=deadlines.scale,
-                        listeners=listeners,
-                    )
-        await asyncio.to_thread(keep_bound, store)
-    return found
-
-
-def _upgraded(store: Store, identity: Identity) -> str | None:
-    """Return the difference to the nearest snapshot if it is QEMU alone, else None.
-
-    A snapshot is restored only by the QEMU that made it.
-    """
-    for _, lines in nearest_snapshots(store, identity)[:1]:
-        if len(lines) == 1 and lines[0].startswith("qemu:"):
-            return lines[0]
-    return None
 
 
 async def execute(

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from rig.errors import RigError, UsageError
 from rig.experiment.execution import Execution
@@ -13,7 +15,9 @@ from rig.machine.accel import Choice
 from rig.machine.features import TCG_CPU
 from rig.machine.spec import Accel
 
-__all__ = ["FailedUnderKvm", "on_tcg", "refuse_failure_of_kvm"]
+__all__ = ["FailedUnderKvm", "on_tcg", "refuse_failure_of_kvm", "with_fallback"]
+
+T = TypeVar("T")
 
 OF_KVM = re.compile(
     # kvm_cpu_exec() and kvm_handle_internal_error() in QEMU's accel/kvm/kvm-all.c, and kvm_buf_set_msrs() in
@@ -28,6 +32,18 @@ class FailedUnderKvm(Exception):
     def __init__(self, error: RigError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+async def with_fallback(
+    guest: PreparedGuest, work: Callable[[PreparedGuest], Awaitable[T]], tell: Callable[[str], None]
+) -> T:
+    """Return what the work with a guest returns. Where it raises FailedUnderKvm, say so and do it again on TCG."""
+    try:
+        return await work(guest)
+    except FailedUnderKvm as failure:
+        guest = on_tcg(guest, failure.error)
+        tell(f"{guest.accel.why}: the guest is started again on TCG")
+    return await work(guest)
 
 
 def refuse_failure_of_kvm(guest: PreparedGuest, asked: str, found: Execution | RigError) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,27 +115,44 @@ class Guest:
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
         from rig.deadline_scale import deadline_scale
         from rig.experiment.execute import execute
-        from rig.experiment.execution import Deadlines
-        from rig.experiment.prepare import prepare_guest
+        from rig.experiment.execution import Deadlines, Execution
+        from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
+        from rig.experiment.prepare import PreparedGuest, prepare_guest
         from rig.image.guestcode import compile_program
         from rig.image.payload import Payload
         from rig.run.progress import NullProgress
         from rig.scenario.settings import guest_settings
         from rig.telemetry.records import read_records
 
-        guest = await prepare_guest(guest_settings(self.guests.sets))
+        settings = guest_settings(self.guests.sets)
+        guest = await prepare_guest(settings)
         files = {f"bin/{name}": path for name, path in guest.parts.code.programs.items()}
         for name, path in programs.items():
             files[f"bin/{name}"] = compile_program(guest.store, path) if path.suffix == ".c" else path
-        out = self.guests.new_directory()
-        execution = await execute(
-            guest,
-            Payload(plan=_tabbed(plan), files=files),
-            out,
-            name="pytest",
-            deadlines=Deadlines(60, timeout).scaled(deadline_scale()),
-            progress=NullProgress(),
-        )
+
+        async def run(guest: PreparedGuest) -> tuple[Execution, Path]:
+            out = self.guests.new_directory()
+            try:
+                execution = await execute(
+                    guest,
+                    Payload(plan=_tabbed(plan), files=files),
+                    out,
+                    name="pytest",
+                    deadlines=Deadlines(60, timeout).scaled(deadline_scale()),
+                    progress=NullProgress(),
+                )
+            except RigError as error:
+                refuse_failure_of_kvm(guest, settings.accel, error)
+                raise
+            refuse_failure_of_kvm(guest, settings.accel, execution)
+            return execution, out
+
+        def again(why: str) -> None:
+            # What the guest under KVM printed is no test's: a failure of KVM says nothing about the kernel.
+            self.guests.directories.pop()
+            warnings.warn(why, stacklevel=1)
+
+        execution, out = await with_fallback(guest, run, again)
         if execution.problem is not None and not self.guests.klog().of_kind("panic"):
             raise execution.problem
         records = list(read_records(out / "events.jsonl").items)

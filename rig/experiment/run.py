@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rig.errors import RigError
 from rig.experiment.execute import execute
 from rig.experiment.execution import Deadlines, Execution
-from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
+from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.experiment.provenance import environment_of, origin_of, recording_of
@@ -106,13 +106,13 @@ async def _run_job(
             ready = replace(ready, departure=await ready.depart(ready, guest, payload))
 
     prepared = time.monotonic() - began
-    first = _Attempt(guest, payload, started, began, prepared)
-    try:
-        return await _execute_and_keep(ready, request, progress, first, meanwhile)
-    except FailedUnderKvm as failure:
-        guest = on_tcg(guest, failure.error)
-        progress.line(f"{guest.accel.why}: the run begins again on TCG")
-    return await _execute_and_keep(ready, request, progress, replace(first, guest=guest), meanwhile)
+    return await with_fallback(
+        guest,
+        lambda tried: _execute_and_keep(
+            ready, request, progress, _Attempt(tried, payload, started, began, prepared), meanwhile
+        ),
+        progress.line,
+    )
 
 
 @dataclass(frozen=True)

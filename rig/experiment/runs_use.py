@@ -15,10 +15,11 @@ from rig.image.bounds import UNFINISHED_AGE, runs_bound
 from rig.image.staging import remove_staging_directories
 from rig.in_use import lock_unused
 from rig.remove_tree import remove_tree
-from rig.run.directory import RUN_FILE, read_run, remove_unfinished, rewrite_run, run_directories
+from rig.run.directory import RUN_FILE, read_run, rewrite_run, run_directories
 from rig.run.disk_use import runs_by_kind
 from rig.run.imported import IMPORTED_FILE
 from rig.run.run_id import is_run_id
+from rig.run.unfinished import remove_unfinished
 from rig.seal import seal_is_broken
 from rig.units import format_megabytes, format_size
 

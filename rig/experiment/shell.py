@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rig.errors import GuestError
-from rig.experiment.execute import ensure_snapshot
+from rig.errors import GuestError, RigError
+from rig.experiment.booted import ensure_snapshot
 from rig.experiment.execution import Deadlines, Execution
+from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.image.payload import Payload, write_payload
 from rig.image.staging import staging_directory
@@ -76,10 +77,50 @@ async def shell(
         tell=progress.phase,
     )
     deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
+    files = {} if programs is None else payload_of(guest.store, programs, guest.parts.code).files
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def reach(tried: PreparedGuest) -> _Reached:
+            try:
+                return await stack.enter_async_context(_reached(tried, files, root, deadlines, progress))
+            except RigError as error:
+                refuse_failure_of_kvm(tried, settings.accel, error)
+                raise
+
+        reached = await with_fallback(guest, reach, progress.line)
+        session, live = reached.session, reached.live
+        if plan is not None:
+            await _run_steps(session, live, reached.key, plan, extra or Payload(), deadlines)
+        live.publish(reached.key)
+        told(live)
+        if wait:
+            await session.process.wait()
+            return
+        await asyncio.to_thread(wait_for_prompt, reached.connection, 20 * timeout_scale)
+        where = "" if programs is None else "; the scenario's programs are in /payload/bin"
+        progress.phase(f"shell: leave with Ctrl-]{where}")
+        progress.__exit__(None, None, None)
+        await asyncio.to_thread(_let_the_user_in, reached.connection, root)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A live guest whose SSH server is up. connection: its second console. key: opens its SSH server."""
+
+    session: Session
+    live: LiveGuest
+    connection: socket.socket
+    key: paramiko.PKey
+
+
+@contextlib.asynccontextmanager
+async def _reached(
+    guest: PreparedGuest, files: dict[str, Path], root: str, deadlines: Deadlines, progress: Progress
+) -> AsyncIterator[_Reached]:
+    """Start the guest and yield it once its SSH server is up. files: of the payload."""
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress)
     with runtime_directory("shell") as directory, staging_directory("shell") as out:
         key, texts = new_key()
-        files = {} if programs is None else payload_of(guest.store, programs, guest.parts.code).files
         write_payload(Payload(texts=texts, files=files), directory / "payload")
         swap_file(guest.spec, directory)
         disk_file(guest.spec, directory)
@@ -91,19 +132,8 @@ async def shell(
             connection, _ = session.shell.accept()
             with connection:
                 await session.monitor.execute("cont")
-                live = await _reachable(session, guest, directory, root, deadlines)
-                if plan is not None:
-                    await _run_steps(session, live, key, plan, extra or Payload(), deadlines)
-                live.publish(key)
-                told(live)
-                if wait:
-                    await session.process.wait()
-                    return
-                await asyncio.to_thread(wait_for_prompt, connection, 20 * timeout_scale)
-                where = "" if programs is None else "; the scenario's programs are in /payload/bin"
-                progress.phase(f"shell: leave with Ctrl-]{where}")
-                progress.__exit__(None, None, None)
-                await asyncio.to_thread(_let_the_user_in, connection, root)
+                live = await _ssh_server(session, directory, root, deadlines)
+                yield _Reached(session, live, connection, key)
 
 
 def _let_the_user_in(connection: socket.socket, root: str) -> None:
@@ -113,9 +143,7 @@ def _let_the_user_in(connection: socket.socket, root: str) -> None:
     attach(connection)
 
 
-async def _reachable(
-    session: Session, guest: PreparedGuest, directory: Path, root: str, deadlines: Deadlines
-) -> LiveGuest:
+async def _ssh_server(session: Session, directory: Path, root: str, deadlines: Deadlines) -> LiveGuest:
     """Wait for the guest's SSH server and return how it is reached."""
     reported = await session.record("ssh", deadlines.boot)
     port = forwarded_port(await session.monitor.human("info usernet"))

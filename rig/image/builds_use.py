@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rig.deadline_scale import scaled
@@ -21,7 +23,7 @@ from rig.image.store import Store
 from rig.in_use import hold, lock_unused
 from rig.units import format_megabytes, format_size
 
-__all__ = ["ASKED", "hold_build", "keep_builds_bound", "remove_builds"]
+__all__ = ["ASKED", "bounded_build", "hold_build", "keep_builds_bound", "remove_builds"]
 
 logger = logging.getLogger(__name__)
 ASKED = "rig-asked.json"
@@ -35,15 +37,38 @@ AGAIN = 0.05
 """Host seconds between two attempts to hold a build directory."""
 
 
+@contextmanager
+def bounded_build(store: Store, out: Path) -> Iterator[None]:
+    """Hold a build directory in which a kernel or an image is built, and keep the bound at the end of the block.
+
+    The bound is kept where the build fails, too: what it left is as large as what a build leaves that succeeds.
+    Raises the errors of hold_build(), and RigError where RIG_BUILD_SIZE is not a size, before anything is built.
+    """
+    # Another rig that keeps its bound empties no directory that is held.
+    hold_build(out)
+    builds_bound()
+    try:
+        yield
+    except RigError:
+        # The build's own error is the one to report. An interrupt does not wait for the measurement.
+        with suppress(RigError, OSError):
+            keep_builds_bound(store, out)
+        raise
+    with store.writing():
+        keep_builds_bound(store, out)
+
+
 def keep_builds_bound(store: Store, built: Path) -> None:
     """Empty the build directories not used for longest while all of one kind take more than RIG_BUILD_SIZE.
 
     A tree's options (ASKED) stay: the next build of the tree takes them, and compiles everything again.
-    built: the directory that was built in last, which stays whole. Those that a rig builds in stay too.
+    built: the directory that was built in last, which stays whole, if it is still there. Those that a rig builds in
+        stay too.
     Raises RigError where RIG_BUILD_SIZE is not a size.
     """
     bound = builds_bound()
-    os.utime(built)
+    with suppress(FileNotFoundError):
+        os.utime(built)
     directories = [path for path in built.parent.iterdir() if path.is_dir() and path.name not in SHARED]
     sizes = {path: bytes_below(path) for path in directories}
     left = sum(sizes.values())
@@ -70,6 +95,7 @@ def remove_builds(store: Store) -> list[Path]:
     """Remove the build directories of kernels, and return those that stay, because a rig builds in them.
 
     The kernels themselves stay in the cache.
+    Raises RigError where the cache does not let the user remove one.
     """
     in_use = []
     for path in sorted((store.root / "build").glob("*")):

@@ -19,8 +19,7 @@ from pathlib import Path
 from rig.errors import RigError, UsageError
 from rig.image.apt import PrivateApt
 from rig.image.bootfile import BZIMAGE, VMLINUX, Kernel, boot_build_id, kernel_of_entry
-from rig.image.bounds import builds_bound
-from rig.image.builds_use import ASKED, hold_build, keep_builds_bound
+from rig.image.builds_use import ASKED, bounded_build, hold_build
 from rig.image.builtkernel import keep_symbols, lay_out_kernel
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
@@ -153,14 +152,14 @@ def build_source_kernel(
             with store.writing():
                 directory.mkdir(parents=True, exist_ok=True)
             # Before it is looked into: another rig that keeps its bound may empty it.
-            hold_build(directory)
-            if not (source / "Makefile").is_file():
-                tell(f"unpack {package_text}")
-                _unpack_source(apt.download(package.name, work), work, source)
-            about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
-            tree = Tree(source, directory / "out", check_tree(source))
-            entry = _build(store, tree, asked, key, about, jobs, tell)
-            shutil.rmtree(directory, ignore_errors=True)
+            with bounded_build(store, directory):
+                if not (source / "Makefile").is_file():
+                    tell(f"unpack {package_text}")
+                    _unpack_source(apt.download(package.name, work), work, source)
+                about = {"spec": str(KernelRef("source", suite)), "package": package_text, "config": asked.config}
+                tree = Tree(source, directory / "out", check_tree(source))
+                entry = _build(store, tree, asked, key, about, jobs, tell)
+                shutil.rmtree(directory, ignore_errors=True)
         store.set_ref(_ref(str(KernelRef("source", suite))), entry.key)
         return kernel_of_entry(entry)
 
@@ -189,10 +188,8 @@ def build_tree_kernel(
         if entry is None:
             tree = Tree(source, out, version)
             package = identity.text if identity else f"linux {version}"
-            builds_bound()  # a RIG_BUILD_SIZE that is not a size is said before the build
-            entry = _build(store, tree, asked, key, {"spec": spec, "package": package}, jobs, tell)
-            with store.writing():
-                keep_builds_bound(store, out)
+            with bounded_build(store, out):
+                entry = _build(store, tree, asked, key, {"spec": spec, "package": package}, jobs, tell)
         # The cached entry may come from another tree with the same content, so its spelling is replaced by this one.
         return replace(kernel_of_entry(entry), spec=spec)
 

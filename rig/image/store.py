@@ -10,28 +10,28 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from rig.disk import FULL, bytes_below, disk_full, seconds_untouched, written_path
+from rig.disk import FULL, bytes_below, disk_full, written_path
 from rig.errors import RigError
+from rig.image.aside import keep_newest, move_aside, name_aside, paths_aside
 from rig.image.cache_lock import hold_lock, hold_lock_async
 from rig.image.digest import digest_file
 from rig.image.entry import Entry, is_key, stamp_of
 from rig.image.kinds import KINDS
 from rig.image.manifest import MANIFEST, Manifest, put_back, read_manifest, remove_manifest, write_manifest
 from rig.in_use import hold, lock_unused
+from rig.locked_directory import remove_abandoned
 from rig.remove_tree import make_directory, new_name, remove_tree
 from rig.units import format_size
 from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
 
-__all__ = ["DAMAGED", "Store"]
+__all__ = ["Store"]
 
 logger = logging.getLogger(__name__)
-DAMAGED, MOST_ASIDE = "damaged", 2
 UNSYNCED = ("branch", "payload")
 """The kinds that add() does not sync, because a run would wait for the disk: they are verified after a boot.
 
@@ -96,30 +96,22 @@ class Store:
     def set_aside(self, entry: Entry, lost: list[str]) -> None:
         """Take a damaged entry out of use, log what is lost, and keep its files where recordings may rest on them.
 
-        The last MOST_ASIDE entries are kept in the directory `damaged` of the cache.
+        The newest are kept in the directory `damaged` of the cache (aside.py).
         """
         named = f"the cached {entry.kind} was damaged on disk ({', '.join(lost)}): it is built again"
         if entry.kind not in RECORDINGS_REST_ON:
             logger.warning("%s", named)
             self.remove(entry)
             return
-        aside = self.root / DAMAGED / f"{entry.kind}-{entry.key[:16]}-{time.time_ns():x}"
+        aside = name_aside(self.root, entry)
         logger.warning("%s, and recordings made from it can no longer be replayed; it is kept in %s", named, aside)
         with self.writing():
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            # Otherwise a power cut could leave the entry in a directory that has no name.
-            sync_directory(self.root)
-            entry.path.rename(aside)
-        for older in self._paths_aside()[:-MOST_ASIDE]:
-            remove_tree(older)
-            logger.warning("%s is removed: only the %d newest damaged entries are kept", older, MOST_ASIDE)
+            move_aside(entry, aside)
+        keep_newest(self.root)
 
     def aside(self) -> dict[Path, int]:
         """Return the damaged entries that were set aside, the oldest first, with their bytes on disk."""
-        return {path: bytes_below(path) for path in self._paths_aside()}
-
-    def _paths_aside(self) -> list[Path]:
-        return sorted((self.root / DAMAGED).glob("*"), key=lambda path: path.name.rpartition("-")[2])
+        return {path: bytes_below(path) for path in paths_aside(self.root)}
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return all finished entries, the most recently used first."""
@@ -261,9 +253,12 @@ class Store:
             remove_manifest(entry.path)
             remove_tree(entry.path)
 
-    def remove_unused(self, entry: Entry) -> bool:
-        """Delete an entry unless it is in use, by this process or another. Return whether it was deleted."""
-        with lock_unused(entry.path / MANIFEST) as free:
+    def remove_unused(self, entry: Entry, *, asked: bool = False) -> bool:
+        """Delete an entry unless it is in use, by this process or another. Return whether it was deleted.
+
+        asked: whether the user asked for it. Then RigError is raised where the cache does not let the user remove it.
+        """
+        with self.writing(), lock_unused(entry.path / MANIFEST, asked=asked) as free:
             if free:
                 self.remove(entry)
         return free
@@ -278,14 +273,8 @@ class Store:
         older: host seconds since the last write in them. A process of another host or container that shares the cache
             seems not to run.
         """
-        count = 0
-        for path in (self.root / "tmp").glob("*-*"):
-            pid = path.name.split("-")[0]
-            if not pid.isdigit() or Path("/proc", pid).exists() or seconds_untouched(path) < older:
-                continue
-            remove_tree(path)
-            count += not path.exists()
-        return count
+        paths = (path for path in (self.root / "tmp").glob("*-*") if path.name.split("-")[0].isdigit())
+        return len(remove_abandoned(paths, _maker_has_gone, older=older))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -310,3 +299,7 @@ class Store:
         """Return the total size in words."""
         total = sum(entry.size for entry in self.entries()) + sum(self.aside().values())
         return format_size(total >> 20 << 20)
+
+
+def _maker_has_gone(path: Path) -> AbstractContextManager[bool]:
+    return nullcontext(not Path("/proc", path.name.split("-")[0]).exists())

@@ -15,7 +15,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from rig.errors import RigError
 
-__all__ = ["BROKEN", "DUMP_DEADLINE", "Monitor"]
+__all__ = ["BROKEN", "DUMP_DEADLINE", "STILL_DEADLINE", "Monitor"]
 
 BROKEN = ("internal-error", "io-error", "watchdog")
 """States in which QEMU stops a guest for good (RunState, qapi/run-state.json)."""

@@ -14,13 +14,16 @@ from rig.errors import RigError
 from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.qemu import Qemu
+from rig.machine.qmp import STILL_DEADLINE
 from rig.machine.session import Session
 from rig.machine.spec import GuestSpec
 
-__all__ = ["guest_memory", "quit_saved", "save_state"]
+__all__ = ["guest_memory", "quit_saved", "save_state", "saving_deadline"]
 
 QUIT_DEADLINE = 20.0
 """Host seconds within which QEMU must exit after `quit`."""
+SLOW_DISK = 5e6
+"""Bytes a second that even a memory card or a busy network disk writes."""
 
 
 @contextmanager
@@ -38,6 +41,14 @@ def guest_memory(spec: GuestSpec) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def saving_deadline(spec: GuestSpec) -> float:
+    """Return the host seconds, before they are scaled, within which a stopped guest is in the cache.
+
+    QEMU's own part has its deadlines. The time to copy the memory is that of a slow disk.
+    """
+    return STILL_DEADLINE + QUIT_DEADLINE + spec.memory / SLOW_DISK
 
 
 async def save_state(session: Session, descriptor: int, qemu: Qemu, cache: Path) -> None:

@@ -39,6 +39,8 @@ __all__ = [
 
 # Host seconds within which QEMU must start and connect to the QMP socket.
 START_DEADLINE = 20.0
+# Host seconds more for each GiB of memory that QEMU allocates before it connects: 8 GiB take 4 to 8 s when quiet.
+PREALLOC_DEADLINE = 10.0
 # Host seconds without a byte after which rig stops reading a port that QEMU did not close.
 DRAIN_DEADLINE = 10.0
 
@@ -252,7 +254,7 @@ async def started(
         with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
                 session = Session(wiring, command, process, monitor, console, channel, log, shell, scale=scale)
-                await _connected(session, START_DEADLINE * scale)
+                await _connected(session, start_deadline(spec, wiring) * scale)
                 # Pin only now: the threads that preallocate memory at the start use all CPUs.
                 keep_to(process.pid, cpu)
                 yield session
@@ -263,6 +265,11 @@ async def started(
         await monitor.close()
         # It joins the thread that reads the console, which must not hold up the event loop.
         await asyncio.to_thread(console.close)
+
+
+def start_deadline(spec: GuestSpec, wiring: Wiring) -> float:
+    """Return the host seconds within which QEMU must start and connect."""
+    return START_DEADLINE + (PREALLOC_DEADLINE * spec.memory / (1 << 30) if wiring.prealloc else 0)
 
 
 def _listening(path: Path) -> socket.socket:
@@ -286,7 +293,11 @@ async def _connected(session: Session, deadline: float) -> None:
                 detail=f"{session.process.words().strip()}\n{printable(session.command)}",
             )
         if not accept.done():
-            raise RigError(f"QEMU did not connect within {deadline:g} s", where=session.command[0])
+            raise RigError(
+                f"QEMU did not connect within {deadline:g} s",
+                where=session.command[0],
+                remedy="on a slow machine: --timeout-scale 3",
+            )
         accept.result()
     finally:
         ended.cancel()

@@ -20,8 +20,9 @@ from rig.image.entry import is_key
 from rig.image.layer.layer import SIZES
 from rig.machine.recording import LARGEST_RECORDING, OVERSHOOT
 from rig.replay.tar_reader import BadArchive
-from rig.run.directory import LARGEST_RUN_FILE, LOCK, RUN_FILE
+from rig.run.directory import LARGEST_RUN_FILE, RUN_FILE
 from rig.run.imported import IMPORTED_FILE
+from rig.run.unfinished import LOCK
 
 __all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "Manifest", "check_name", "read_manifest"]
 
@@ -49,18 +50,20 @@ class Manifest:
 
     files: member name -> SHA-256.
     about: `kind/key` of a part -> the description that its builder stored.
+    room: bytes on disk that the files took where they were exported; 0 in an archive of an earlier rig.
     """
 
     files: dict[str, str]
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    room: int = 0
 
 
 def read_manifest(text: bytes) -> Manifest:
     """Parse the manifest. Raises BadArchive for a form that rig does not write, or a name that is not allowed."""
     try:
         found = json.loads(text)
-        layout, files, about = found["layout"], found["files"], found.get("about", {})
-        if not (isinstance(files, dict) and isinstance(about, dict)):
+        layout, files, about, room = found["layout"], found["files"], found.get("about", {}), found.get("room", 0)
+        if not (isinstance(files, dict) and isinstance(about, dict) and isinstance(room, int) and room >= 0):
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadArchive("its manifest cannot be read") from None
@@ -72,7 +75,7 @@ def read_manifest(text: bytes) -> Manifest:
         check_name(name)
         if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
             raise BadArchive(f"the hash of {name} is not a SHA-256")
-    return Manifest(files, {name: each for name, each in about.items() if isinstance(each, dict)})
+    return Manifest(files, {name: each for name, each in about.items() if isinstance(each, dict)}, room)
 
 
 def check_name(name: str) -> None:
@@ -100,7 +103,7 @@ class Budget:
         self._recorded = LARGEST_RECORDING + OVERSHOOT
         self._stated: dict[str, int] = {}
 
-    def know(self, memory: int, layers: Iterable[int]) -> None:
+    def allow(self, memory: int, layers: Iterable[int]) -> None:
         """Allow what the run states: the bytes of its guest's memory, and of each of its layers.
 
         A guest with more memory than this host has cannot be replayed here, and rig makes no layer larger than the last
@@ -109,7 +112,7 @@ class Budget:
         here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         of_layers = sum(min(size, SIZES[-1]) for size in layers)
         self._stated = {"memory": min(memory, here), "layer": of_layers}
-        self._size += memory + of_layers
+        self._size += self._stated["memory"] + of_layers
 
     def announce(self, name: str, size: int) -> None:
         """Account for a member's size before it is unpacked. Raises BadArchive when it exceeds the limit."""

@@ -25,6 +25,7 @@ from rig.replay.replayable import Part, bundled_parts
 from rig.run.directory import use_run
 from rig.run.document import Run
 from rig.run.imported import IMPORTED_FILE, read_imported
+from rig.run.unfinished import LOCK
 from rig.whole_file import unnamed_until_whole
 
 __all__ = ["export_run"]
@@ -48,7 +49,7 @@ def export_run(
     members = {
         f"run/{path.relative_to(directory)}": path
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and not path.is_symlink() and path.name != IMPORTED_FILE
+        if path.is_file() and not path.is_symlink() and path.name not in (IMPORTED_FILE, LOCK)
     }
     imported = read_imported(directory)
     cached = [_entry(store, part, imported) for part in bundled_parts(run)]
@@ -61,6 +62,7 @@ def export_run(
         "qemu": run.environment.qemu,
         "files": {name: digest_file(path) for name, path in members.items()},
         "about": {f"{entry.kind}/{entry.key}": entry.about for entry in cached},
+        "room": sum(path.stat().st_blocks * 512 for path in members.values()),
     }
     try:
         with (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from rig.disk import cannot_write
+from rig.disk import bytes_below, cannot_write
 from rig.errors import RigError, UsageError
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import is_key
@@ -19,10 +19,12 @@ from rig.image.store import Store
 from rig.machine.identity import key_of
 from rig.replay.bundle_format import LARGEST_MANIFEST, MANIFESTS, Budget, Manifest, read_manifest
 from rig.replay.replayable import bundled_parts, parts_of
+from rig.replay.room import Room
 from rig.replay.tar_reader import BadArchive, Member, read_members
-from rig.run.directory import RUN_FILE, finish_directory, parse_run, runs_directory, unfinished_directory
+from rig.run.directory import RUN_FILE, parse_run, runs_directory
 from rig.run.document import Run
 from rig.run.imported import read_imported, write_imported
+from rig.run.unfinished import finish_directory, unfinished_directory
 from rig.sanitize import plain
 
 __all__ = ["Imported", "import_run"]
@@ -46,12 +48,12 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
     Every file is checked against its SHA-256.
     trust: accept a run whose guest has extra QEMU options, which may name any file of this host.
     Raises RigError for a file that is not a bundle, a damaged or truncated bundle, a name or hash in it that has not
-    the allowed form, and a different run with the same id on this host.
+    the allowed form, a different run with the same id on this host, and a disk without room for it.
     """
     root = runs_directory() if root is None else root
     with store.staging_directory() as work:
         with store.writing():
-            manifest, run = _unpack(source, work)
+            manifest, run = _unpack(source, work, Room(store.root))
         _check_keys(source, run)
         # A replay uses those of the recorded guest, and a branch those of the environment.
         guest = run.recording.guest
@@ -67,6 +69,8 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         kept = target / RUN_FILE
         if kept.is_file() and kept.read_bytes() != (work / "run" / RUN_FILE).read_bytes():
             raise RigError("a run with this id exists already", where=target, remedy="move it elsewhere first")
+        if not kept.is_file():
+            _need_room_for_run(work / "run", root)
         here = {entry.key for entry in store.entries("imported")}
         parts = _adopt(store, work, manifest, run)
         if not kept.is_file():
@@ -81,6 +85,13 @@ def import_run(store: Store, source: Path, root: Path | None = None, *, trust: b
         elif parts:
             write_imported(target, (read_imported(target) or {}) | parts)
         return Imported(run, target, tuple(f"{name} {key[:16]}" for name, key in parts.items() if key not in here))
+
+
+def _need_room_for_run(run: Path, root: Path) -> None:
+    """Raise RigError where the run is to be copied to another disk, which has no room for it."""
+    room = Room(root)
+    if room.device != run.stat().st_dev:
+        room.need(bytes_below(run))
 
 
 def _check_keys(source: Path, run: Run) -> None:
@@ -134,7 +145,7 @@ def _is_of(run: Run, identity: object) -> bool:
     return isinstance(identity, dict) and key_of(identity) == run.environment.snapshot_hash
 
 
-def _unpack(source: Path, work: Path) -> tuple[Manifest, Run]:
+def _unpack(source: Path, work: Path, room: Room) -> tuple[Manifest, Run]:
     """Unpack the members that the manifest lists, and no others; return the manifest and the run."""
     if not source.is_file():
         raise UsageError("there is no such file", where=source, remedy="name one that rig export wrote")
@@ -143,7 +154,7 @@ def _unpack(source: Path, work: Path) -> tuple[Manifest, Run]:
         assert zstd.stdout is not None
         assert zstd.stderr is not None
         try:
-            found = _unpack_members(zstd.stdout, Budget(source.stat().st_size), work, source)
+            found = _unpack_members(zstd.stdout, Budget(source.stat().st_size), room, work, source)
             # tar pads the archive with zeros to a record of 10 KiB. zstd checks the frame's checksum only at its end.
             if zstd.stdout.read(1 << 20).strip(b"\0") or zstd.stdout.read(1) or zstd.wait() != 0:
                 raise BadArchive("something is wrong with its end")
@@ -160,13 +171,14 @@ def _damaged(source: Path, why: str) -> RigError:
     )
 
 
-def _unpack_members(stream: IO[bytes], budget: Budget, work: Path, source: Path) -> tuple[Manifest, Run]:
+def _unpack_members(stream: IO[bytes], budget: Budget, room: Room, work: Path, source: Path) -> tuple[Manifest, Run]:
     run = None
     members = read_members(stream)
     first = next(members, None)
     if first is None or first.name not in MANIFESTS or first.size > LARGEST_MANIFEST:
         raise BadArchive(f"it does not begin with a manifest, {MANIFESTS[0]}")
     manifest = read_manifest(b"".join(first.pieces()))
+    room.need(manifest.room)
     missing = dict(manifest.files)
     for member in members:
         # read_manifest() has checked the listed names, so only a listed name may become a path.
@@ -174,12 +186,12 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path, source: Path)
         if expected is None:
             raise BadArchive(f"a member that its manifest does not name: {member.name[:80]!r}")
         budget.announce(member.name, member.size)
-        if _write(member, budget, work / member.name) != expected:
+        if _write(member, budget, room, work / member.name) != expected:
             raise BadArchive(f"{member.name} is not what its hash says")
         if member.name == f"run/{RUN_FILE}":
             run = parse_run((work / member.name).read_bytes(), source)
             if (guest := run.recording.guest) is not None:
-                budget.know(guest.memory, (layer.size for layer in guest.layers))
+                budget.allow(guest.memory, (layer.size for layer in guest.layers))
     if missing:
         raise BadArchive(f"it is cut short: {len(missing)} files are missing, {next(iter(missing))} the first")
     if run is None:
@@ -187,11 +199,13 @@ def _unpack_members(stream: IO[bytes], budget: Budget, work: Path, source: Path)
     return manifest, run
 
 
-def _write(member: Member, budget: Budget, target: Path) -> str:
+def _write(member: Member, budget: Budget, room: Room, target: Path) -> str:
     """Write a member's content, with runs of zeros as holes, and return its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb", buffering=0) as file:
         for data in member.pieces():
-            budget.write(member.name, write_sparse(file.fileno(), data))
+            written = write_sparse(file.fileno(), data)
+            budget.write(member.name, written)
+            room.take(written)
         file.truncate(member.size)
     return digest_file(target)

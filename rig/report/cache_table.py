@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.experiment.cache_use import CacheUse, Pruned
+from rig.image.aside import DAMAGED
 from rig.image.eviction import Held
 from rig.image.kinds import BUILD_DIRECTORIES, KINDS, Tier
-from rig.image.store import DAMAGED
 from rig.report.list_documents import cache_entry
 from rig.sanitize import plain
 from rig.units import format_megabytes, format_size
@@ -80,7 +80,7 @@ def pruned_lines(pruned: Pruned, *, dry_run: bool, of: str) -> Iterator[str]:
     if pruned.aside:
         yield f"damaged, and set aside: {pruned.aside}"
     if pruned.in_use:
-        yield f"in use by a rig, and so not removed: {len(pruned.in_use)}"
+        yield f"not removed, because a rig uses it, or it is not yours to remove: {len(pruned.in_use)}"
     verb = "would be removed" if dry_run else "removed"
     freed, left = format_megabytes(pruned.freed), format_megabytes(pruned.left)
     yield f"{of}{', ' if of else ''}{verb}: {len(pruned.removed) + pruned.aside} ({freed}); left: {left}"

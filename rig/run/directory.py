@@ -4,25 +4,24 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.disk import cannot_write, modified, seconds_untouched
+from rig.disk import modified
 from rig.errors import RigError, UsageError
 from rig.in_use import hold, lock_unused
 from rig.remove_tree import remove_tree
 from rig.run.run_id import is_run_id, new_run_id
+from rig.run.unfinished import UNFINISHED, finish_directory, run_cannot_be_written, unfinished_directory
 from rig.seal import seal, seal_is_broken
 from rig.validation import describe_first
-from rig.whole_file import remove_partials, sync_directory, sync_tree, write_whole
+from rig.whole_file import sync_directory, write_whole
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -32,30 +31,24 @@ __all__ = [
     "SWEEPS",
     "Listed",
     "OpenRun",
-    "finish_directory",
     "list_runs",
     "new_run_id",
     "open_run",
     "parse_run",
     "read_held_run",
     "read_run",
-    "remove_leftovers",
     "remove_run",
-    "remove_unfinished",
     "resolve_run",
     "rewrite_run",
     "run_directories",
     "runs_directory",
-    "unfinished_directory",
     "use_run",
 ]
 
 logger = logging.getLogger(__name__)
 RUN_FILE = "run.json"
-UNFINISHED = ".unfinished-"
 SWEEPS = "sweeps"
 """The directory of sweeps and threshold searches, in the directory of runs."""
-LOCK = ".lock"
 LARGEST_RUN_FILE = 16 << 20
 MOST_CONTAINERS, MOST_VALUES = 300_000, 600_000
 """Limits on run.json, counted by its brackets and commas: parsing one empty list takes half a kilobyte of memory."""
@@ -88,7 +81,7 @@ class OpenRun:
         try:
             write_whole(self.directory / RUN_FILE, _text(run))
         except OSError as error:
-            raise _cannot_write(self.directory, error) from error
+            raise run_cannot_be_written(self.directory, error) from error
         self.whole = True
 
 
@@ -108,95 +101,16 @@ def open_run(root: Path | None = None) -> Iterator[OpenRun]:
             run.directory = run.final
 
 
-@contextmanager
-def unfinished_directory(root: Path, run_id: str) -> Iterator[Path]:
-    """Yield a locked staging directory beside the runs; remove it at the end unless `finish_directory` renamed it.
-
-    Raises RigError when the directory cannot be created, or another rig process holds its lock.
-    """
-    directory = root / f"{UNFINISHED}{run_id}"
-    try:
-        directory.mkdir(parents=True, mode=0o700)
-        lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise RigError(
-            "another rig process is writing this run, or left it unfinished",
-            where=directory,
-            remedy="wait for it, or run `rig clean`",
-        ) from None
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-    try:
-        # The kernel drops the lock when this process ends: a free lock marks a leftover of a rig that was killed.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield directory
-    finally:
-        os.close(lock)
-        remove_tree(directory)
-
-
 def rewrite_run(directory: Path, run: Run) -> None:
     """Replace run.json of a run that is complete. Raises RigError when it cannot be written."""
     try:
         write_whole(directory / RUN_FILE, _text(run))
     except OSError as error:
-        raise _cannot_write(directory, error) from error
+        raise run_cannot_be_written(directory, error) from error
 
 
 def _text(run: Run) -> bytes:
     return (seal(run.model_dump_json(indent=2)) + "\n").encode()
-
-
-def finish_directory(directory: Path, final: Path) -> None:
-    """Sync a staging directory and rename it to its final name: after a power cut a run is complete or absent.
-
-    Raises RigError when a file cannot be written or the rename fails.
-    """
-    try:
-        (directory / LOCK).unlink()
-        sync_tree(directory)
-        directory.rename(final)
-        sync_directory(final.parent)
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-
-
-def _cannot_write(directory: Path, error: OSError) -> RigError:
-    return cannot_write("the run's directory", directory, error)
-
-
-def remove_leftovers(root: Path | None = None) -> list[Path]:
-    """Remove the staging directories and unfinished files of killed rigs; return their paths. Those in use stay."""
-    root = runs_directory() if root is None else root
-    return remove_partials(root) + remove_unfinished(root)
-
-
-def remove_unfinished(root: Path, *, older: float = 0.0) -> list[Path]:
-    """Remove the staging directories of killed rigs, and return their paths.
-
-    older: host seconds since the last write in them.
-    """
-    removed = []
-    for directory in sorted(root.glob(f"{UNFINISHED}*")) if root.is_dir() else []:
-        with contextlib.suppress(OSError):
-            if (directory / LOCK).exists() and not _is_free(directory / LOCK):
-                continue
-            if seconds_untouched(directory) < older:
-                continue
-            shutil.rmtree(directory)
-            removed.append(directory)
-    return removed
-
-
-def _is_free(lock: Path) -> bool:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 @dataclass(frozen=True)
@@ -319,31 +233,33 @@ def run_directories(root: Path | None = None) -> list[Path]:
 def remove_run(directory: Path) -> None:
     """Remove a run. It is renamed first, so that no list shows half a run and `rig clean` finds what is left of it.
 
-    Raises RigError when another rig uses the run, and when the directory cannot be renamed.
+    Raises RigError when another rig uses the run, and when the directory cannot be opened or renamed.
     """
     aside = directory.with_name(f"{UNFINISHED}{directory.name}")
-    with lock_unused(directory, asked=True) as free:
-        if not free:
-            raise RigError(
-                "another rig uses the run, for a replay, a branch or an export",
-                where=directory,
-                remedy="wait for it, or end it",
-            )
-        try:
+    try:
+        with lock_unused(directory, asked=True) as free:
+            if not free:
+                raise RigError(
+                    "another rig uses the run, for a replay, a branch or an export",
+                    where=directory,
+                    remedy="wait for it, or end it",
+                )
             directory.rename(aside)
             # Otherwise a power cut could bring the name back after some of the files are gone.
             sync_directory(aside.parent)
-        except OSError as error:
-            raise _cannot_write(directory, error) from error
+    except OSError as error:
+        raise run_cannot_be_written(directory, error) from error
     remove_tree(aside)
 
 
 def use_run(directory: Path) -> None:
     """Mark a run as used now, and as in use until this process ends.
 
-    Raises RigError when it is gone or is being removed.
+    Raises RigError when it is gone, is being removed, or cannot be read.
     """
     if not hold(directory):
+        if directory.is_dir() and not os.access(directory, os.R_OK):
+            raise RigError("the run's directory cannot be read", where=directory, remedy="make it readable")
         raise RigError("the run was removed by another rig", where=directory, remedy="'rig runs' lists the runs")
     with contextlib.suppress(OSError):
         os.utime(directory)

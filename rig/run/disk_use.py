@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rig.disk import bytes_below, sum_by_kind
-from rig.run.directory import SWEEPS, UNFINISHED, runs_directory
+from rig.run.directory import SWEEPS, runs_directory
 from rig.run.run_id import is_run_id
+from rig.run.unfinished import UNFINISHED
 
 __all__ = ["runs_by_kind"]
 

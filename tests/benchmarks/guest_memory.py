@@ -19,7 +19,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rig.experiment.execute import ensure_snapshot
+from rig.experiment.booted import ensure_snapshot
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import prepare_guest
 from rig.image.continuation import write_continuation

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,15 +13,26 @@ from typing import Any, cast
 import pytest
 
 from rig.errors import GuestError, RigError, UsageError
+from rig.experiment import shell
 from rig.experiment.execution import Execution
-from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm
+from rig.experiment.kvm_fallback import FailedUnderKvm, on_tcg, refuse_failure_of_kvm, with_fallback
 from rig.experiment.prepare import PreparedGuest
 from rig.machine.accel import Choice
 from rig.machine.features import TCG_CPU
-from rig.machine.spec import Accel
+from rig.machine.spec import Accel, GuestSpec
+from rig.run.progress import NullProgress
+from rig.scenario.settings import Settings, guest_settings
 from tests.machine.test_command import QEMU, SPEC
 
 SAID = "the console is empty\nQEMU said:\nerror: kvm run failed Bad address\nthe command:\nqemu -accel kvm"
+
+
+class Lines(NullProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def guest(accel: Accel = Accel.KVM) -> PreparedGuest:
@@ -67,3 +81,57 @@ def test_guest_on_tcg_says_what_qemu_said_of_kvm() -> None:
     assert (found.spec.accel, found.spec.cpu_model) == (Accel.TCG, TCG_CPU)
     assert found.accel.why == "KVM failed after its trial: the guest ended (error: kvm run failed Bad address)"
     assert found.spec.kernel == Path(SPEC.kernel)
+
+
+def test_work_is_done_again_on_tcg_once_and_its_reason_is_said() -> None:
+    tried: list[Accel] = []
+    told: list[str] = []
+
+    async def work(on: PreparedGuest) -> str:
+        tried.append(on.spec.accel)
+        refuse_failure_of_kvm(on, "auto", GuestError("the guest ended", detail=SAID))
+        return "done"
+
+    assert asyncio.run(with_fallback(guest(), work, told.append)) == "done"
+    assert tried == [Accel.KVM, Accel.TCG]
+    assert told == [
+        "KVM failed after its trial: the guest ended (error: kvm run failed Bad address):"
+        " the guest is started again on TCG"
+    ]
+
+
+@pytest.mark.parametrize("asked", ["auto", "kvm"])
+def test_shell_whose_guest_fails_under_kvm_has_one_on_tcg(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restore fails as KVM makes it fail; the second guest ends the test where the user would have it."""
+    restored: list[Accel] = []
+
+    async def prepared(settings: Settings, **options: Any) -> PreparedGuest:
+        return guest()
+
+    async def no_snapshot(*arguments: object) -> None:
+        return None
+
+    @asynccontextmanager
+    async def restore(spec: GuestSpec, *arguments: object, **options: object) -> AsyncIterator[Any]:
+        restored.append(spec.accel)
+        if spec.accel is Accel.KVM:
+            raise RigError("QEMU refused migrate-incoming", where="QMP")
+        raise UsageError("here the user would have the guest")
+        yield
+
+    monkeypatch.setattr(shell, "prepare_guest", prepared)
+    monkeypatch.setattr(shell, "ensure_snapshot", no_snapshot)
+    monkeypatch.setattr(shell, "restored", restore)
+    progress = Lines()
+
+    with pytest.raises(RigError, match="would have" if asked == "auto" else "refused migrate-incoming"):
+        asyncio.run(shell.shell(guest_settings(["clock=live", f"accel={asked}"]), progress))
+
+    assert restored == ([Accel.KVM, Accel.TCG] if asked == "auto" else [Accel.KVM])
+    assert progress.lines == (
+        ["KVM failed after its trial: QEMU refused migrate-incoming: the guest is started again on TCG"]
+        if asked == "auto"
+        else []
+    )

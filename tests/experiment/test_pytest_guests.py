@@ -12,6 +12,7 @@ import pytest
 from rig.deadline_scale import set_deadline_scale
 from rig.experiment.execution import Deadlines
 from rig.experiment.pytest_guests import Guests
+from rig.machine.spec import Accel
 
 
 def test_scale_of_the_environment_reaches_the_guests_of_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +23,8 @@ def test_scale_of_the_environment_reaches_the_guests_of_pytest(tmp_path: Path, m
         return SimpleNamespace(), tmp_path
 
     async def prepare_guest(settings: object) -> SimpleNamespace:
-        return SimpleNamespace(parts=SimpleNamespace(code=SimpleNamespace(programs={})))
+        spec = SimpleNamespace(accel=Accel.TCG)
+        return SimpleNamespace(spec=spec, parts=SimpleNamespace(code=SimpleNamespace(programs={})))
 
     async def execute(guest: object, payload: object, out: Path, *, deadlines: Deadlines, **options: object) -> Any:
         (out / "events.jsonl").write_text("")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rig.experiment.execute import _upgraded
+from rig.experiment.booted import _upgraded
 from rig.image.store import Store
 from rig.machine.features import MACHINE
 from rig.machine.identity import identity_of

@@ -8,6 +8,7 @@ import shutil
 import threading
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,28 @@ def test_removal_of_all_builds_leaves_the_one_that_a_rig_builds_in(store: Store)
     assert remove_builds(store) == []
     assert not list((store.root / "build").iterdir())
     assert not list((store.root / "tmp").iterdir())
+
+
+@pytest.mark.usefixtures("forbidden")
+def test_removal_that_is_not_allowed_is_not_said_to_be_another_rigs_use(store: Store) -> None:
+    with pytest.raises(RigError, match="Permission denied") as caught:
+        remove_builds(store)
+
+    assert caught.value.where == str(store.root / "build/tree-1")
+    assert caught.value.remedy
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a directory be another user's. Root may open all."""
+    whole = os.open
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "tree-1":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
 
 
 def test_removal_of_all_builds_says_which_stay(

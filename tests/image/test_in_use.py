@@ -6,10 +6,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rig import in_use
+from rig.errors import RigError
 from rig.image.digest import digest_text
 from rig.image.entry import Entry
 from rig.image.store import Store
@@ -91,6 +93,25 @@ def test_entry_that_another_rig_removed_has_no_size_and_no_use(store: Store) -> 
     store.remove(entry)
 
     assert (entry.size, entry.used) == (0, 0)
+
+
+def test_entry_that_the_user_may_not_remove_is_not_said_to_be_in_use(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = add_entry(store, "kernel", K1)
+    whole = os.open
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "manifest.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises(RigError, match="cannot be written: Permission denied"):
+        store.remove_unused(entry, asked=True)
+    assert not store.remove_unused(entry)
+    assert entry.path.exists()
 
 
 def test_where_the_filesystem_has_no_locks_a_directory_goes_only_when_the_user_asked(

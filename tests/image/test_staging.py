@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rig import locked_directory
 from rig.image import staging
 from rig.image.staging import remove_staging_directories, staging_directory
 from rig.whole_file import unnamed_until_whole, write_whole
@@ -84,7 +85,7 @@ def test_directories_of_living_rigs_and_of_other_programs_stay(tmp_path: Path) -
 
 @pytest.mark.parametrize("step", ["open", "flock"])
 def test_directory_removed_before_it_is_locked_is_made_again(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = {"open": staging.os, "flock": staging.fcntl}[step]
+    module = {"open": locked_directory.os, "flock": locked_directory.fcntl}[step]
     whole, removed = getattr(module, step), []
 
     def clean_first(*arguments: Any) -> Any:

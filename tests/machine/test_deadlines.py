@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,10 +16,11 @@ from rig.errors import GuestError, RigError
 from rig.experiment import stops
 from rig.experiment.execution import Execution
 from rig.experiment.stops import watch_stops
-from rig.machine import qmp
+from rig.machine import qmp, session
 from rig.machine.branch_point import _stopped
 from rig.machine.qmp import Monitor
 from rig.replay.replay import Bounds, _to_its_end
+from tests.machine.test_command import QEMU, SPEC, WIRING
 
 
 class Client:
@@ -53,6 +55,25 @@ def monitor(client: Client, scale: float = 1.0) -> Monitor:
 def test_command_that_is_not_answered_ends_with_its_name() -> None:
     with pytest.raises(RigError, match=r"QMP: QEMU did not answer query-status within 0.02 s .*--timeout-scale"):
         asyncio.run(monitor(Client({}), 0.01).execute("query-status", deadline=2.0))
+
+
+@pytest.mark.parametrize(("prealloc", "within"), [(False, "0.1 s"), (True, "0.2 s")])
+def test_qemu_that_does_not_connect_is_ended_later_where_it_allocates_memory_first(
+    prealloc: bool, within: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "START_DEADLINE", 0.1)
+    monkeypatch.setattr(session, "PREALLOC_DEADLINE", 0.2)
+    program = tmp_path / "qemu"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    wiring = replace(WIRING, directory=tmp_path, prealloc=prealloc)
+
+    async def start() -> None:
+        async with session.started(SPEC, wiring, replace(QEMU, path=program), tmp_path, session.Listeners()):
+            pass
+
+    with pytest.raises(RigError, match=rf"QEMU did not connect within {within} .*--timeout-scale 3"):
+        asyncio.run(start())
 
 
 @pytest.mark.parametrize(("direction", "verb"), [("in", "restoring"), ("out", "saving")])

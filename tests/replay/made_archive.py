@@ -70,6 +70,7 @@ class MadeArchive:
     manifest: str = "bundle.json"
     without_run: bool = False
     identity: object = None
+    room: object = 0
     manifest_text: bytes | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class MadeArchive:
         files = {**({} if self.without_run else {"run/run.json": json.dumps(self.run).encode()}), **self.files}
         named = {name: self.digests.get(name, digest(data)) for name, data in files.items()}
         about = {} if self.identity is None else {f"snapshot/{KEY}": {"identity": self.identity}}
-        text = json.dumps({"layout": 1, "run": RUN_ID, "files": named, "about": about}).encode()
+        text = json.dumps({"layout": 1, "run": RUN_ID, "files": named, "about": about, "room": self.room}).encode()
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             add(tar, self.manifest, text if self.manifest_text is None else self.manifest_text)

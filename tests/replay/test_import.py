@@ -26,9 +26,11 @@ from rig.replay import bundle_format
 from rig.replay.bundle_format import Budget
 from rig.replay.export_bundle import export_run
 from rig.replay.import_bundle import Imported, _unpack_members, import_run
+from rig.replay.room import Room
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import list_runs, read_run
 from rig.run.imported import read_imported
+from rig.run.unfinished import LOCK
 from tests.image.bad_keys import BAD_KEYS
 from tests.replay.made_archive import FILES, KEY, RUN_ID, MadeArchive, add, compress, digest, run_json
 
@@ -101,6 +103,15 @@ def test_imported_run_can_be_exported_again(home: Home, tmp_path: Path) -> None:
     other = Home(_made(tmp_path / "other"))
     assert other.take(tmp_path / "y").run == imported.run
     assert read_imported(other.runs / RUN_ID) == read_imported(imported.directory)
+
+
+def test_run_whose_rig_was_killed_as_it_finished_can_be_exported(home: Home, tmp_path: Path) -> None:
+    imported = home.take(MadeArchive().pack(tmp_path / "x"))
+    (imported.directory / LOCK).touch()
+
+    export_run(home.store, imported.run, imported.directory, tmp_path / "y")
+
+    assert Home(_made(tmp_path / "other")).take(tmp_path / "y").run == imported.run
 
 
 def _made(path: Path) -> Path:
@@ -421,21 +432,23 @@ def test_part_full_of_one_pattern_is_imported_up_to_the_size_that_the_run_states
     made.files[part] = b"one pattern" * ((8 << 20) // 11)
 
     with zstd_of(made.pack(tmp_path / "x")) as stream:
-        _, run = _unpack_members(stream, Budget(1), tmp_path / "work", tmp_path / "x")
+        _, run = _unpack_members(stream, Budget(1), Room(tmp_path), tmp_path / "work", tmp_path / "x")
 
     assert run.id == RUN_ID
     assert (tmp_path / "work" / part).stat().st_size == len(made.files[part])
 
     made.files[part] += b"more" * (64 << 10)
     with zstd_of(made.pack(tmp_path / "y")) as stream, pytest.raises(BadArchive, match="far more than a run can"):
-        _unpack_members(stream, Budget(1), tmp_path / "again", tmp_path / "y")
+        _unpack_members(stream, Budget(1), Room(tmp_path), tmp_path / "again", tmp_path / "y")
 
 
 def test_run_that_states_more_memory_than_the_host_has_gets_no_room_for_it() -> None:
     budget = Budget(packed=1)
-    budget.know(memory=1 << 44, layers=())
+    budget.allow(memory=1 << 44, layers=())
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
+    with pytest.raises(BadArchive, match="larger than it can be"):
+        budget.announce(f"cache/branch/{KEY}/ram.pages", bundle_format.LARGEST + here + 1)
     budget.write(f"cache/branch/{KEY}/ram.pages", here)
 
     with pytest.raises(BadArchive, match="far more than a run can"):
@@ -444,7 +457,7 @@ def test_run_that_states_more_memory_than_the_host_has_gets_no_room_for_it() -> 
 
 def test_run_that_states_a_larger_layer_than_rig_makes_gets_no_room_for_it() -> None:
     budget = Budget(packed=1)
-    budget.know(memory=1, layers=[1 << 40, SIZES[0]])
+    budget.allow(memory=1, layers=[1 << 40, SIZES[0]])
 
     budget.write(f"cache/layer/{KEY}/layer.img", SIZES[-1] + SIZES[0])
 

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,6 @@ from rig.run.directory import (
     new_run_id,
     open_run,
     read_run,
-    remove_leftovers,
     remove_run,
     resolve_run,
     rewrite_run,
@@ -27,6 +28,7 @@ from rig.run.directory import (
     use_run,
 )
 from rig.run.document import Run, worst
+from rig.run.unfinished import remove_leftovers
 
 
 def a_run(run_id: str = "20250131-120000-abcd", verdict: str = "reproduced") -> Run:
@@ -216,6 +218,26 @@ def test_run_that_is_in_use_is_not_removed(tmp_path: Path) -> None:
 def test_run_that_is_gone_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(RigError, match="removed by another rig"):
         use_run(tmp_path / "20250131-120000-abcd")
+
+
+@pytest.mark.parametrize(("use", "said"), [(use_run, "cannot be read"), (remove_run, "Permission denied")])
+def test_run_of_another_user_is_not_said_to_be_in_use_or_gone(
+    use: Callable[[Path], None], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = keep(tmp_path, "20250131-120000-abcd")
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may open all.
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+    with pytest.raises(RigError, match=said) as caught:
+        use(directory)
+
+    assert caught.value.remedy
+    assert directory.exists()
 
 
 def test_run_that_is_rewritten_is_sealed_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rig.assets import assets
 from rig.errors import RigError, UsageError
-from rig.image.bounds import builds_bound
 from rig.image.buildroot.collect import Collected, collect, collect_kernel
 from rig.image.buildroot.defconfig import (
     ConfigError,
@@ -27,7 +26,7 @@ from rig.image.buildroot.defconfig import (
 from rig.image.buildroot.make import Make, Step
 from rig.image.buildroot.recipe import BuildrootRecipe, external_tree
 from rig.image.buildroot.tree import Buildroot, check_host
-from rig.image.builds_use import hold_build, keep_builds_bound
+from rig.image.builds_use import bounded_build
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.fragments import check_distinct, read_fragment
@@ -187,17 +186,13 @@ def _configured(
     check_host()
     shop = workshop(store, buildroot, recipe, primary_site)
     with store.lock(f"buildroot-{shop.output.name}", BUILD):
-        # Another rig that keeps its bound empties no directory that is held.
-        hold_build(shop.output)
-        builds_bound()  # a RIG_BUILD_SIZE that is not a size is said before the build
         text = check_recipe(recipe, shop.places, jobs=jobs, buildroot=buildroot.version)
-        shop.log.unlink(missing_ok=True)
-        make = Make(buildroot.directory, shop.output, external_tree().resolve(), shop.log)
-        configure(make, text)
-        _forget_stale(make, recipe)
-        yield make
-        with store.writing():
-            keep_builds_bound(store, shop.output)
+        with bounded_build(store, shop.output):
+            shop.log.unlink(missing_ok=True)
+            make = Make(buildroot.directory, shop.output, external_tree().resolve(), shop.log)
+            configure(make, text)
+            _forget_stale(make, recipe)
+            yield make
 
 
 def check_only(

@@ -296,6 +296,22 @@ def test_build_empties_the_output_that_was_not_used_for_longest(
     assert "1 not used for longest were emptied" in caplog.text
 
 
+def test_build_that_fails_keeps_the_bound_too(
+    store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = store.root / "buildroot/small-0123456789ab"
+    (other / "build").mkdir(parents=True)
+    (other / "build/object").write_bytes(os.urandom(1 << 20))
+    (tree / "broken").touch()
+    monkeypatch.setenv("RIG_BUILD_SIZE", "1M")
+
+    with pytest.raises(RigError, match="the package second"):
+        build(store, tree)
+
+    assert not (other / "build").exists()
+    assert "1 not used for longest were emptied" in caplog.text
+
+
 def test_output_is_held_while_it_is_built_in(store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = []
 
