@@ -255,7 +255,30 @@ bool read_stat(struct member *member);
 const struct program *program_of_session(pid_t sid);
 void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
 
+/* lives.c: the processes that the kernel's events tell of */
+enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
+
+/* A process, found by its pid within PROBES slots. One that has ended stays until its slot is needed. */
+struct life {
+	pid_t pid;		/* 0: free slot */
+	signed char owner;	/* an index in programs[], or OF_... */
+	bool ended;
+	bool said;		/* its end is recorded */
+	int vm;			/* a number of its address space; 0: nobody else has been seen to have it */
+	char comm[COMM_BYTES];
+};
+
+struct life *life_of(pid_t pid);
+struct life *new_life(pid_t pid, int owner, const char *comm);
+int owner_index(const struct program *program);
+const struct program *owner_of(const struct life *life);
+void each_life(void (*each)(struct life *life));
+void share_vm(struct life *parent, struct life *child);
+bool shared_vm(pid_t pid);
+void say_shared_vm(pid_t pid);	/* into the record that is open */
+
 /* ends.c: the kernel's own word on forks and ends */
+void prepare_ends(void);
 void ends_open(void);
 int ends_fd(void);
 bool ends_readable(void);
@@ -284,7 +307,17 @@ uint64_t taken_together(const struct program *program, const char *comm);
 void open_tracefs(void);
 void close_tracefs(void);
 long tracepoint_id(const char *name);
-int count_event(pid_t pid, int cpu, uint32_t type, uint64_t config, const char *filter);
+enum { MAX_CPUS = 64 };
+
+struct everywhere {
+	int fds[MAX_CPUS], count;	/* of perf_event_open(2), one a CPU */
+	bool whole;
+};
+
+int count_of_thread(pid_t thread, uint32_t type, uint64_t config, const char *filter, bool processes);
+int count_of_one_thread(pid_t thread, uint32_t type, uint64_t config);
+bool count_everywhere(struct everywhere *all, long id, const char *filter);
+int64_t count_of_all(const struct everywhere *all);
 int64_t event_count(int fd);
 
 /* forks.c: forks that the kernel refused */
@@ -292,22 +325,17 @@ void watch_forks(void);
 void say_refused_forks(void);
 
 /* copies.c: what tells a page that the kernel copied from others */
-enum { TRACEPOINTS = 2 };
-
 struct first_map {
 	pid_t pid;
 	uint64_t started, start, pages;
 	uint16_t *marks;	/* of the frame of each page */
-	int64_t migrated;	/* pages that the kernel had moved since boot */
-	bool counts;		/* the kernel counts what follows */
-	uint64_t minflt;
-	int absent[TRACEPOINTS], minor;	/* events of perf_event_open(2) */
 };
 
 void prepare_first_maps(void);
 const struct first_map *first_map_of(const struct member *member, uint64_t start, uint64_t pages, bool *later);
 uint16_t mark_of(uint64_t frame);
-void say_since(const struct first_map *first);
+void say_since(const struct first_map *first);	/* NULL: the array has no first map */
+bool counts_faults(void);
 
 /* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);

@@ -240,6 +240,7 @@ void boot(void)
 	open_tracefs();
 	prepare_first_maps();
 	watch_forks();
+	prepare_ends();
 	close_tracefs();
 	open_port();
 	put_first();

@@ -6,13 +6,17 @@
  * was not copied: the other process has given it up.
  *
  * A page in another frame may be one that the process dropped (MADV_DONTNEED) and wrote anew, and one that the kernel
- * moved (compaction). The kernel counts the latter in pgmigrate_success. A copy begins with a fault on a page that is
- * there (bit 0 of the error code, X86_PF_PROT of arch/x86/include/asm/trap_pf.h), a new page with a fault on one that is
- * absent. The tracepoints page_fault_user and page_fault_kernel report the error code
- * (arch/x86/include/asm/trace/exceptions.h, later include/trace/events/exceptions.h).
+ * moved (compaction). A copy begins with a fault on a page that is there (bit 0 of the error code, X86_PF_PROT of
+ * arch/x86/include/asm/trap_pf.h), a new page with a fault on one that is absent. The tracepoints page_fault_user and
+ * page_fault_kernel report the error code (arch/x86/include/asm/trace/exceptions.h, later
+ * include/trace/events/exceptions.h).
  *
  * Faults without an exception, as those of MADV_POPULATE_WRITE, pass no tracepoint. mm_account_fault() of mm/memory.c
  * counts them in minflt, and leaves them out of perf's minor faults: the difference is counted as absent pages too.
+ *
+ * Of pages that the kernel moved there are two upper bounds: pgmigrate_success counts those of all processes, and the
+ * tracepoint set_migration_pte (set_migration_pmd for 512 of them) tells the address of a page that it unmaps for a move,
+ * which may fail, or to split a huge page (try_to_migrate_one() of mm/rmap.c; both since Linux 5.18). The smaller counts.
  */
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -21,20 +25,46 @@
 
 #include "agent.h"
 
-enum { MAX_FIRST_MAPS = 16 };
+enum { MAX_FIRST_MAPS = 16, MAX_THREADS = 16, TRACEPOINTS = 2, HUGE_PAGES = 512 };
 
-static struct first_map first_maps[MAX_FIRST_MAPS];
+struct thread_faults {
+	int absent[TRACEPOINTS], minor;	/* events of perf_event_open(2) */
+};
+
+/* What is counted of an array from its first map on. */
+struct since {
+	struct first_map first;
+	bool known;		/* every thread of the process is counted */
+	bool one_thread;	/* and of minor faults no thread that it creates later */
+	uint64_t minflt;
+	struct thread_faults faults[MAX_THREADS];
+	int threads;
+	struct everywhere moved, moved_huge;
+	bool moves_known;
+	int64_t migrated;	/* pages of all processes that the kernel had moved */
+};
+
+static struct since arrays[MAX_FIRST_MAPS];
+static int count;
 
 static const char *const tracepoints[TRACEPOINTS] = {
 	"exceptions/page_fault_user", "exceptions/page_fault_kernel",
 };
-static long ids[TRACEPOINTS];	/* 0: this kernel does not have it */
+static long ids[TRACEPOINTS], pte_id, pmd_id;	/* 0: this kernel does not have it */
 
 /* To be called while tracefs is open. */
 void prepare_first_maps(void)
 {
 	for (int i = 0; i < TRACEPOINTS; i++)
 		ids[i] = tracepoint_id(tracepoints[i]);
+	pte_id = tracepoint_id("migrate/set_migration_pte");
+	pmd_id = tracepoint_id("thp/set_migration_pmd");
+}
+
+/* Return whether this kernel can count the faults of a process on absent pages. */
+bool counts_faults(void)
+{
+	return ids[0] > 0 && ids[1] > 0;
 }
 
 /*
@@ -55,39 +85,82 @@ static const struct member *last_known(const struct first_map *first)
 	return NULL;
 }
 
-/* Count the faults of a process on absent pages of the array from now on, where the kernel can count them. */
-static void count_faults(struct first_map *first)
-{
-	uint64_t end = first->start + first->pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	const struct member *now;
-	char filter[128];
+static struct since *counting;	/* the array of which count_thread() counts */
+static char fault_filter[128];
 
-	snprintf(filter, sizeof(filter), "!(error_code & 1) && address >= 0x%llx && address < 0x%llx",
-		 (unsigned long long)first->start, (unsigned long long)end);
-	first->counts = true;
-	for (int i = 0; i < TRACEPOINTS; i++) {
-		first->absent[i] = ids[i] > 0 ? count_event(first->pid, -1, PERF_TYPE_TRACEPOINT, (uint64_t)ids[i], filter)
-					      : -1;
-		first->counts = first->counts && first->absent[i] >= 0;
+static void count_thread(pid_t thread, struct member *unused, int depth)
+{
+	struct thread_faults *of = &counting->faults[counting->threads];
+
+	(void)unused;
+	(void)depth;
+	if (!counting->known)
+		return;
+	if (counting->threads == MAX_THREADS) {
+		counting->known = false;
+		return;
 	}
-	first->minor = count_event(first->pid, -1, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, NULL);
-	now = last_known(first);
-	first->counts = first->counts && first->minor >= 0 && now;
+	counting->threads++;
+	for (int i = 0; i < TRACEPOINTS; i++) {
+		/* Of processes too: one with CLONE_VM may write in its place. What others do counts as well, if anything. */
+		of->absent[i] = count_of_thread(thread, PERF_TYPE_TRACEPOINT, (uint64_t)ids[i], fault_filter, true);
+		counting->known = counting->known && of->absent[i] >= 0;
+	}
+	of->minor = count_of_thread(thread, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN, NULL, false);
+	if (of->minor < 0) {
+		of->minor = count_of_one_thread(thread, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS_MIN);
+		counting->one_thread = true;
+	}
+	counting->known = counting->known && of->minor >= 0;
+}
+
+/* Count the faults of a process on absent pages of the array from now on, where the kernel can count them. */
+static void count_faults(struct since *since, uint64_t end)
+{
+	const struct member *now;
+	char tasks[64];
+
+	snprintf(fault_filter, sizeof(fault_filter), "!(error_code & 1) && address >= 0x%llx && address < 0x%llx",
+		 (unsigned long long)since->first.start, (unsigned long long)end);
+	snprintf(tasks, sizeof(tasks), "/proc/%d/task", since->first.pid);
+	since->known = counts_faults();
+	counting = since;
+	each_number(tasks, count_thread, NULL, 0);
+	now = last_known(&since->first);
+	/* A thread that was created meanwhile by one that was not counted yet. */
+	since->known = since->known && now && now->threads == since->threads;
 	if (now)
-		first->minflt = now->minflt;
+		since->minflt = now->minflt;
+}
+
+/* Count the pages of the array that the kernel unmaps to move them, in whatever process maps the array there. */
+static void count_moves(struct since *since, uint64_t end)
+{
+	char filter[96];
+
+	snprintf(filter, sizeof(filter), "addr >= 0x%llx && addr < 0x%llx", (unsigned long long)since->first.start,
+		 (unsigned long long)end);
+	since->moves_known = count_everywhere(&since->moved, pte_id, filter);
+	/* A huge page may begin before the array. */
+	snprintf(filter, sizeof(filter), "addr > 0x%llx && addr < 0x%llx",
+		 (unsigned long long)(since->first.start - HUGE_PAGES * (uint64_t)sysconf(_SC_PAGESIZE)),
+		 (unsigned long long)end);
+	since->moves_known = since->moves_known && count_everywhere(&since->moved_huge, pmd_id, filter);
+	since->migrated = vmstat_count("pgmigrate_success ");
 }
 
 /* Return the first map of an array. If there was none, this is the first: set `later` accordingly. NULL: no room. */
 const struct first_map *first_map_of(const struct member *m, uint64_t start, uint64_t pages, bool *later)
 {
-	static int count;
-	struct first_map *first = first_maps;
+	uint64_t end = start + pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	struct since *since = arrays;
 	void *marks;
 
-	for (; first < first_maps + count; first++)
-		if (first->pid == m->pid && first->started == m->started && first->start == start && first->pages == pages) {
+	for (; since < arrays + count; since++)
+		if (since->first.pid == m->pid && since->first.started == m->started && since->first.start == start &&
+		    since->first.pages == pages) {
 			*later = true;
-			return first;
+			return &since->first;
 		}
 	*later = false;
 	if (count == MAX_FIRST_MAPS)
@@ -95,11 +168,12 @@ const struct first_map *first_map_of(const struct member *m, uint64_t start, uin
 	marks = mmap(NULL, pages * sizeof(uint16_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (marks == MAP_FAILED)
 		return NULL;
-	*first = (struct first_map){ .pid = m->pid, .started = m->started, .start = start, .pages = pages, .marks = marks,
-				     .migrated = vmstat_count("pgmigrate_success ") };
-	count_faults(first);
+	*since = (struct since){ .first = { .pid = m->pid, .started = m->started, .start = start, .pages = pages,
+					    .marks = marks } };
+	count_faults(since, end);
+	count_moves(since, end);
 	count++;
-	return first;
+	return &since->first;
 }
 
 /*
@@ -111,19 +185,38 @@ uint16_t mark_of(uint64_t frame)
 	return (uint16_t)((uint32_t)frame * 2654435769U >> 16);
 }
 
+static int64_t moved_since(const struct since *since)
+{
+	int64_t anywhere = vmstat_count("pgmigrate_success ") - since->migrated, here;
+
+	if (!since->moves_known)
+		return anywhere;
+	here = count_of_all(&since->moved) + count_of_all(&since->moved_huge) * HUGE_PAGES;
+	return here < anywhere ? here : anywhere;
+}
+
 /* Record how many pages may have changed their frames since the first map without a copy; null: not known. */
 void say_since(const struct first_map *first)
 {
-	const struct member *now = first->counts ? last_known(first) : NULL;
-	int64_t fresh = 0, elsewhere;
+	const struct since *since = (const struct since *)first;
+	const struct member *now = since && since->known ? last_known(first) : NULL;
+	bool alone = !now || !since->one_thread || now->threads == 1;
+	int64_t fresh = 0, minor = 0, elsewhere;
 
-	if (now) {
-		for (int i = 0; i < TRACEPOINTS; i++)
-			fresh += event_count(first->absent[i]);
-		elsewhere = (int64_t)(now->minflt - first->minflt) - event_count(first->minor);
-		rec_int("fresh_faults", fresh + (elsewhere > 0 ? elsewhere : 0));
-	} else {
+	/* MADV_POPULATE_WRITE by a process that shares the memory is in its own minflt. */
+	if (!now || !alone || shared_vm(first->pid)) {
 		rec_null("fresh_faults");
+	} else {
+		for (int thread = 0; thread < since->threads; thread++) {
+			for (int i = 0; i < TRACEPOINTS; i++)
+				fresh += event_count(since->faults[thread].absent[i]);
+			minor += event_count(since->faults[thread].minor);
+		}
+		elsewhere = (int64_t)(now->minflt - since->minflt) - minor;
+		rec_int("fresh_faults", fresh + (elsewhere > 0 ? elsewhere : 0));
 	}
-	rec_int("migrated", vmstat_count("pgmigrate_success ") - first->migrated);
+	if (since)
+		rec_int("migrated", moved_since(since));
+	else
+		rec_null("migrated");
 }

@@ -5,7 +5,15 @@
  * left /proc before the agent can look there, and of more than MAX_MEMBERS processes some are never watched. So the
  * agent follows who forked whom, and records the failing ends that it does not learn of otherwise.
  *
- * Each CPU numbers its events before it allocates memory for them (send_msg()), so a lost event leaves a gap.
+ * Each CPU numbers its events before it allocates memory for them (send_msg()), so a lost event leaves a gap. Memory is
+ * asked for with GFP_NOWAIT: at an OOM events are lost. What was lost need not matter, because threads have events too.
+ * So the end record tells how many forks were lost, which the kernel also counts by its tracepoint task_newtask
+ * (copy_process() of kernel/fork.c reaches it right after it has sent the event). If none was, each process is known, and
+ * of one that is gone without an event the end is recorded as not known.
+ *
+ * Before Linux 6.6 the kernel counts who listens, and any program with CAP_NET_ADMIN may lower the count: at 0 the events
+ * end. The agent counts LISTENS times, so that a program that only listens, and stops to, cannot end them. From 6.6 on
+ * each socket counts once, and can only be taken off by itself (cn_proc_mcast_ctl()).
  */
 #include <errno.h>
 #include <linux/cn_proc.h>
@@ -15,22 +23,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
 
-enum { LIVES = 2048, PROBES = 8, CPUS = 64, MOST_SAID = 1000, REAPED = 64, QUEUE_BYTES = 1024 * 1024, KTHREADD = 2 };
-
-enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
-
-/* A process, found by its pid within PROBES slots. One that has ended stays until its slot is needed. */
-struct life {
-	pid_t pid;		/* 0: free slot */
-	signed char owner;	/* an index in programs[], or OF_... */
-	bool ended;
-	bool said;		/* its end is recorded */
-	char comm[COMM_BYTES];
-};
+enum { CPUS = 64, LISTENS = 64, MOST_SAID = 1000, REAPED = 64, QUEUE_BYTES = 1024 * 1024, KTHREADD = 2, PROBES = 20, KINDS = 16 };
 
 struct message {
 	struct nlmsghdr header;
@@ -41,47 +39,17 @@ struct message {
 	};
 } __attribute__((packed));
 
-static struct life lives[LIVES];
 static int fd = -1;
 static struct { bool known; uint32_t next; } sequence[CPUS];
 static pid_t reaped[REAPED];	/* by the agent, before the kernel's event of their end came */
 static unsigned int reaped_at;
 static int said;
 static int64_t lost, left_out, controls;
+static struct { const struct program *program; char comm[COMM_BYTES]; int64_t count; } kind[KINDS];	/* of those left out */
+static int kinds;
 static bool probed;		/* the event of the agent's own prctl(2) came */
-
-static struct life *life_of(pid_t pid)
-{
-	for (int i = 0; i < PROBES; i++)
-		if (lives[(pid + i) % LIVES].pid == pid)
-			return &lives[(pid + i) % LIVES];
-	return NULL;
-}
-
-/* Return a slot for a new process; NULL where those that it may have are taken by living ones. */
-static struct life *new_life(pid_t pid, int owner, const char *comm)
-{
-	struct life *life = life_of(pid);
-
-	for (int i = 0; i < PROBES && !life; i++)
-		if (!lives[(pid + i) % LIVES].pid || lives[(pid + i) % LIVES].ended)
-			life = &lives[(pid + i) % LIVES];
-	if (!life)
-		return NULL;
-	*life = (struct life){ .pid = pid, .owner = (signed char)owner };
-	copy_name(life->comm, sizeof(life->comm), comm);
-	return life;
-}
-
-static int index_of(const struct program *program)
-{
-	return program ? (int)(program - programs) : OF_NOBODY_KNOWN;
-}
-
-static const struct program *owner_of(const struct life *life)
-{
-	return life && life->owner >= 0 ? &programs[(int)life->owner] : NULL;
-}
+static struct everywhere newtasks;	/* processes that were made, of the kernel's own count */
+static int64_t forks;		/* those of which the event came */
 
 int ends_fd(void)
 {
@@ -92,7 +60,7 @@ int ends_fd(void)
 void ends_own(pid_t pid, const struct program *program)
 {
 	if (fd >= 0)
-		new_life(pid, program ? index_of(program) : OF_NO_PROGRAM, program ? program->name : "");
+		new_life(pid, program ? owner_index(program) : OF_NO_PROGRAM, program ? program->name : "");
 }
 
 /* Return the program whose descendant an orphan is that the agent is about to reap, or NULL. */
@@ -141,28 +109,30 @@ static bool was_reaped(pid_t pid)
 }
 
 /* A process that the agent has not seen to be forked by a known one: its session tells its program. */
-static void meet(pid_t pid)
+static struct life *meet(pid_t pid)
 {
 	struct member probe = { .pid = pid, .stat_fd = -1 };
 
 	if (read_stat(&probe))
-		new_life(pid, index_of(program_of_session(probe.sid)), probe.comm);
-	else
-		new_life(pid, OF_NOBODY_KNOWN, "");
+		return new_life(pid, owner_index(program_of_session(probe.sid)), probe.comm);
+	return new_life(pid, OF_NOBODY_KNOWN, "");
 }
 
-static void forked(pid_t parent, pid_t child)
+/* Return whether there is room to follow the child. */
+static bool forked(pid_t parent, pid_t child)
 {
-	const struct life *known = life_of(parent), *own = life_of(child);
+	struct life *known = life_of(parent), *own = life_of(child);
 
 	if (parent == getpid() && own && !own->ended)
-		return;		/* ends_own() has it */
+		return true;	/* ends_own() has it */
 	if (parent == KTHREADD)
-		new_life(child, OF_NO_PROGRAM, "");
-	else if (known && parent != getpid())	/* another child of the agent was forked by a program (CLONE_PARENT) */
-		new_life(child, known->owner, known->comm);
-	else
-		meet(child);
+		return new_life(child, OF_NO_PROGRAM, "");
+	if (!known || parent == getpid())
+		return meet(child);
+	/* Another child of the agent was forked by a program (CLONE_PARENT), and does not come here. */
+	own = new_life(child, known->owner, known->comm);
+	share_vm(known, own);
+	return own;
 }
 
 static void executed(pid_t pid)
@@ -173,6 +143,7 @@ static void executed(pid_t pid)
 	if (!life || life->owner == OF_NO_PROGRAM)
 		return;
 	life->ended = false;	/* execve(2) by a thread: the process has outlived its first thread */
+	life->vm = 0;
 	if (read_stat(&probe))
 		copy_name(life->comm, sizeof(life->comm), probe.comm);
 }
@@ -185,12 +156,30 @@ static void renamed(pid_t pid, const char *comm)
 		copy_name(life->comm, sizeof(life->comm), comm);
 }
 
+/* Count a failing end that is not recorded, by its program and comm where there is room. */
+static void leave_out(const struct life *life)
+{
+	const struct program *program = owner_of(life);
+	int i;
+
+	left_out++;
+	for (i = 0; i < kinds && (kind[i].program != program || strcmp(kind[i].comm, life ? life->comm : "") != 0);)
+		i++;
+	if (i == KINDS)
+		return;
+	if (i == kinds) {
+		kind[kinds++].program = program;
+		copy_name(kind[i].comm, sizeof(kind[i].comm), life ? life->comm : "");
+	}
+	kind[i].count++;
+}
+
 static void say_end_of(const struct life *life, pid_t pid, int status)
 {
 	const struct program *program = owner_of(life);
 
 	if (said == MOST_SAID) {
-		left_out++;
+		leave_out(life);
 		return;
 	}
 	said++;
@@ -203,6 +192,7 @@ static void say_end_of(const struct life *life, pid_t pid, int status)
 	else
 		rec_int("code", status >> 8 & 0xff);
 	rec_null("maxrss_kb");
+	say_shared_vm(pid);
 	rec_end();
 	if (program)
 		exited(program->name, life->comm, pid, status);
@@ -253,7 +243,7 @@ static bool take(const struct message *message)
 		return false;
 	case PROC_EVENT_FORK:
 		if (event.event_data.fork.child_pid == child)
-			forked(parent, child);
+			forks += forked(parent, child);
 		return false;
 	case PROC_EVENT_EXEC:
 		executed(event.event_data.exec.process_tgid);
@@ -296,6 +286,13 @@ bool ends_readable(void)
 	}
 }
 
+/* To be called while tracefs is open. */
+void prepare_ends(void)
+{
+	/* The filter's number is CLONE_THREAD: its forks make no process. */
+	count_everywhere(&newtasks, tracepoint_id("task/task_newtask"), "!(clone_flags & 0x10000)");
+}
+
 static bool listen_to_kernel(void)
 {
 	const struct sockaddr_nl group = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
@@ -310,8 +307,14 @@ static bool listen_to_kernel(void)
 	message.cn.len = sizeof(message.op);
 	message.op = PROC_CN_MCAST_LISTEN;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
-	return bind(fd, (const struct sockaddr *)&group, sizeof(group)) == 0 &&
-	       send(fd, &message, length, 0) == (ssize_t)length;
+	if (bind(fd, (const struct sockaddr *)&group, sizeof(group)))
+		return false;
+	for (int i = 0; i < LISTENS; i++) {
+		if (send(fd, &message, length, 0) != (ssize_t)length)
+			return false;
+		ends_readable();
+	}
+	return controls == LISTENS;	/* else nobody answers: a kernel without CONFIG_PROC_EVENTS */
 }
 
 static void of_no_program(pid_t pid, struct member *unused, int depth)
@@ -328,37 +331,79 @@ void ends_open(void)
 	if (fd < 0)
 		return;
 	each_number("/proc", of_no_program, NULL, 0);
-	if (listen_to_kernel())
-		ends_readable();
-	if (controls == 1) {
+	if (listen_to_kernel()) {
 		controls = 0;
+		forks = count_of_all(&newtasks);
 		return;
 	}
-	close(fd);	/* nobody answered: a kernel without CONFIG_PROC_EVENTS */
+	close(fd);
 	fd = -1;
+}
+
+/* Of a process that is gone, and of whose end no event came. Its pid may have a new process since: then that is known. */
+static void say_unknown_end(struct life *life)
+{
+	const struct program *program = owner_of(life);
+
+	if (life->ended || life->said || life->owner == OF_NO_PROGRAM || kill(life->pid, 0) == 0 || errno != ESRCH)
+		return;
+	life->ended = life->said = true;
+	rec_begin("exit");
+	rec_str("program", program ? program->name : "");
+	rec_str("comm", life->comm);
+	rec_int("pid", life->pid);
+	rec_null("code");
+	rec_null("maxrss_kb");
+	say_shared_vm(life->pid);
+	rec_end();
 }
 
 /* Make the kernel tell of the agent itself, so that the last gap shows, and whether its events still come. */
 void ends_probe(void)
 {
+	const struct timespec pause = { .tv_nsec = NSEC / 1000 };
 	char name[COMM_BYTES];
 
 	if (fd < 0)
 		return;
 	prctl(PR_GET_NAME, name);
-	prctl(PR_SET_NAME, name);
-	ends_readable();
+	probed = false;
+	/* Of an event that is lost for want of memory only a later one tells. */
+	for (int i = 0; i < PROBES && !probed; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		prctl(PR_SET_NAME, name);
+		ends_readable();
+	}
+	if (lost)
+		each_life(say_unknown_end);
 }
 
 /*
- * Into the record `end`. A program with CAP_NET_ADMIN can turn the events off and on again: the kernel answers all
- * listeners then, or none of its events come any more.
+ * Into the record `end`. The kernel answers each message that turns its events on or off, to all who listen: as many as
+ * the agent has sent may have turned them off and on again.
  */
 void say_ends(void)
 {
+	int64_t made = count_of_all(&newtasks);
+
 	if (fd < 0)
 		return;
 	rec_int("ends_lost", lost);
+	if (newtasks.whole)
+		rec_int("forks_lost", made > forks ? made - forks : 0);
+	else
+		rec_null("forks_lost");
 	rec_int("ends_left_out", left_out);
-	rec_bool("ends_meddled", controls != 0 || !probed);
+	rec_open("left_out_of", '[');
+	for (int i = 0; i < kinds; i++) {
+		rec_open(NULL, '[');
+		rec_str(NULL, kind[i].program ? kind[i].program->name : "");
+		rec_str(NULL, kind[i].comm);
+		rec_int(NULL, kind[i].count);
+		rec_close(']');
+	}
+	rec_close(']');
+	rec_bool("ends_meddled", controls >= LISTENS);
+	rec_bool("ends_silent", !probed);
 }

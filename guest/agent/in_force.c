@@ -7,6 +7,8 @@
 
 #include "agent.h"
 
+enum { ROOM_FOR_PROCESSES = 16 * 1024 };
+
 /*
  * What steps have set, for a comparison at the end: sysctls by their names, and files below /proc and /sys (a step `write`
  * or `cgroup`) by their paths. Files elsewhere belong to the programs.
@@ -84,6 +86,12 @@ void say_settings_at_end(void)
 	each_set(false, say_at_end);
 }
 
+/* Each byte of a value may take six (\u0001), and the processes of the sample come after it. */
+static bool has_room(const char *value)
+{
+	return 6 * strlen(value) + ROOM_FOR_PROCESSES < rec_room();
+}
+
 static bool any_said;
 
 static void say_now(const struct set_file *file)
@@ -93,7 +101,7 @@ static void say_now(const struct set_file *file)
 	if (!any_said)
 		rec_open(file->name ? "sysctls" : "files", '{');
 	any_said = true;
-	if (value)
+	if (value && has_room(value))
 		rec_str(file->name ? file->name : file->path, value);
 	else
 		rec_null(file->name ? file->name : file->path);

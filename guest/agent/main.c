@@ -112,6 +112,7 @@ static void run_as_init(void)
 	rec_bool("pvpanic", has_pvpanic());
 	rec_bool("own_mounts", has_own_mounts());
 	rec_bool("ends", ends_fd() >= 0);
+	rec_bool("faults", counts_faults());
 	rec_end();
 	if (problems)
 		say_end("bad-plan", -1);

@@ -156,6 +156,7 @@ static void say_exit_of(struct member *m, bool known)
 	rec_time("utime", (int64_t)m->utime * (NSEC / sysconf(_SC_CLK_TCK)));
 	rec_time("stime", (int64_t)m->stime * (NSEC / sysconf(_SC_CLK_TCK)));
 	rec_null("maxrss_kb");
+	say_shared_vm(m->pid);
 	rec_end();
 	exited(m->program->name, m->comm, m->pid, m->exit_code);
 }

@@ -248,7 +248,7 @@ static int say_map(struct map_record *map, int fd, uint64_t start, uint64_t leng
 	map_close(map, true);
 	if (with_pfns && !err)
 		say_pfns(entries, (size_t)pages);
-	if (map->later)
+	if (map->later || !first)
 		say_since(first);
 	rec_time("took", now_ns() - began);
 	rec_end();

@@ -186,6 +186,7 @@ static void say_exit(const char *program, const char *comm, pid_t pid, int statu
 	rec_time("utime", usage->ru_utime.tv_sec * NSEC + usage->ru_utime.tv_usec * 1000);
 	rec_time("stime", usage->ru_stime.tv_sec * NSEC + usage->ru_stime.tv_usec * 1000);
 	rec_int("maxrss_kb", usage->ru_maxrss);
+	say_shared_vm(pid);
 	rec_end();
 	exited(program, comm, pid, status);
 }

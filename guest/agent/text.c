@@ -69,13 +69,23 @@ ssize_t slurp_named(const char *path, char *buf, size_t size, bool *later)
 	return slurp_from(open_named(path, O_RDONLY | O_NONBLOCK, later), buf, size);
 }
 
-/* One pread(2) of a file kept open, at half the cost of reading to the end: for files that fit the kernel's buffer. */
+/*
+ * Read a file that is kept open, by one pread(2) where it is short: half the cost of reading to the end. The kernel gives
+ * at most the lines that fit its buffer of a page (seq_read_iter() of fs/seq_file.c), so that more may come after one
+ * that is nearly full, as of /proc/vmstat.
+ */
 ssize_t reread(int fd, char *buf, size_t size)
 {
-	ssize_t got = pread(fd, buf, size - 1, 0);
+	enum { NEARLY_FULL = 4096 - 256 };
+	ssize_t got = pread(fd, buf, size - 1, 0), part = got;
+	size_t length = got > 0 ? (size_t)got : 0;
 
-	buf[got > 0 ? got : 0] = '\0';
-	return got;
+	while (part >= NEARLY_FULL && length < size - 1) {
+		part = pread(fd, buf + length, size - 1 - length, (off_t)length);
+		length += part > 0 ? (size_t)part : 0;
+	}
+	buf[length] = '\0';
+	return got < 0 ? got : (ssize_t)length;
 }
 
 static int spill_into(int fd, const char *text)

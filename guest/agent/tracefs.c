@@ -49,15 +49,13 @@ long tracepoint_id(const char *name)
 	return id;
 }
 
-/*
- * Count an event of a process (cpu -1), or of all processes on one CPU (pid -1), from now on. Returns a descriptor for
- * event_count(), or -1.
- */
-int count_event(pid_t pid, int cpu, uint32_t type, uint64_t config, const char *filter)
+static int count_one(struct perf_event_attr event, pid_t thread, int cpu, const char *filter)
 {
-	struct perf_event_attr event = { .type = type, .size = sizeof(event), .config = config, .disabled = 1 };
-	int fd = (int)syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd;
 
+	event.size = sizeof(event);
+	event.disabled = 1;
+	fd = (int)syscall(SYS_perf_event_open, &event, thread, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if ((filter && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter)) || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)) {
@@ -65,6 +63,51 @@ int count_event(pid_t pid, int cpu, uint32_t type, uint64_t config, const char *
 		return -1;
 	}
 	return fd;
+}
+
+/*
+ * Count an event of a thread from now on, and of what it and those create: processes too, or only threads of the same
+ * process. Returns a descriptor for event_count(), or -1. A kernel before 5.13 cannot count threads without processes
+ * (inherit_thread, commit 2b26f0aa0049): EINVAL.
+ */
+int count_of_thread(pid_t thread, uint32_t type, uint64_t config, const char *filter, bool processes)
+{
+	const struct perf_event_attr event = { .type = type, .config = config, .inherit = 1, .inherit_thread = !processes };
+
+	return count_one(event, thread, -1, filter);
+}
+
+/* Count an event of a thread alone. */
+int count_of_one_thread(pid_t thread, uint32_t type, uint64_t config)
+{
+	return count_one((struct perf_event_attr){ .type = type, .config = config }, thread, -1, NULL);
+}
+
+/* Count a tracepoint on every CPU from now on, whoever reaches it. Returns false where the kernel cannot. */
+bool count_everywhere(struct everywhere *all, long id, const char *filter)
+{
+	const struct perf_event_attr event = { .type = PERF_TYPE_TRACEPOINT, .config = (uint64_t)id };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	all->count = 0;
+	all->whole = id > 0 && cpus <= MAX_CPUS;
+	for (int cpu = 0; cpu < cpus && all->whole; cpu++) {
+		int fd = count_one(event, -1, cpu, filter);
+
+		all->whole = fd >= 0;
+		if (all->whole)
+			all->fds[all->count++] = fd;
+	}
+	return all->whole;
+}
+
+int64_t count_of_all(const struct everywhere *all)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < all->count; i++)
+		sum += event_count(all->fds[i]);
+	return sum;
 }
 
 int64_t event_count(int fd)

@@ -36,6 +36,12 @@ EFFICIENT = 0.1
 """Reclaimed pages per scanned page (pgsteal/pgscan): below this ratio, reclaim makes no progress."""
 AGAIN = 0.5
 """Refaulted bytes per byte that was read: from this ratio on, a wait for I/O is a wait for memory."""
+READ_AT_ONCE = 1024
+"""KiB: intervals in which less was read are judged together with the next ones, for whose pages they waited.
+
+A slow disk answers a large request after seconds in which nothing seems to be read: Linux 7.2 asks for 4 to 8 MB of a
+file at once.
+"""
 PAGE_KB = 4
 MEMORY, IO, HEARTBEAT = "memory pressure", "I/O pressure", "heartbeat"
 
@@ -64,10 +70,10 @@ def find_stalls(records: Records) -> tuple[Stall, ...]:
 
 def _spans(samples: Sequence[Record]) -> Iterator[_Span]:
     span: _Span | None = None
-    for before, after in pairwise(samples):
+    grown = [_grown(before, after) for before, after in pairwise(samples)]
+    for (before, after), counts, again in zip(pairwise(samples), grown, _read_again(grown), strict=True):
         length = after["t"] - before["t"]
-        counts = _grown(before, after)
-        waited = _waited(before, after, counts)
+        waited = _waited(before, after, again=again)
         if length <= 0 or max(waited.values()) < SHARE * length:
             if span is not None:
                 yield span
@@ -108,12 +114,28 @@ def _cause(span: _Span, length: float, source: str) -> Any:
     return "io"
 
 
-def _waited(before: Record, after: Record, counts: Mapping[str, float]) -> dict[str, float]:
+def _read_again(grown: Sequence[Mapping[str, float]]) -> list[bool]:
+    """Return for each interval whether most of what it read, or waited for, had been in memory before.
+
+    grown: the growth of the counters in each interval.
+    """
+    found: list[bool] = []
+    group, refault, read = 0, 0.0, 0.0
+    for counts in grown:
+        group, refault, read = group + 1, refault + counts["refault"], read + counts["read_kb"]
+        if read >= READ_AT_ONCE:
+            found += [PAGE_KB * refault >= AGAIN * read] * group
+            group, refault, read = 0, 0.0, 0.0
+    # What the last ones waited for did not come any more: it is taken for more of the same.
+    last = found[-1] if found else read > 0 and PAGE_KB * refault >= AGAIN * read
+    return found + [last] * group
+
+
+def _waited(before: Record, after: Record, *, again: bool) -> dict[str, float]:
     """Return how many seconds of the span between two samples were lost, by source.
 
-    counts: the growth of the counters between them.
+    again: whether what it read, or waited for, had been in memory before.
     """
-    again = counts["read_kb"] > 0 and PAGE_KB * counts["refault"] >= AGAIN * counts["read_kb"]
     late = {name: max(0.0, _late(after, name) - _late(before, name)) for name in ("pages", "file")}
     return {
         MEMORY: (_full(after, "psi") - _full(before, "psi")) / 1e6,

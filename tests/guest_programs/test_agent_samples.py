@@ -25,6 +25,27 @@ def test_samples_come_once_a_period_and_missed_ones_are_not_made_up_for(run_plan
     assert min(after - before for before, after in zip(times, times[2:], strict=False)) > period - 1e-5
 
 
+def test_sample_is_not_lost_with_a_setting_that_became_large(run_plan, tmp_path):
+    names = ("small", "large", "larger")
+    paths = [f"/proc/self/root{tmp_path}/{name}" for name in names]
+    for name in names:
+        (tmp_path / name).touch()
+    # In a record each of these bytes takes six.
+    (tmp_path / "values").write_bytes(b"\1" * 8000 + b"x")
+
+    run = run_plan(
+        *(step("write", f"path={path}", "value=1") for path in paths),
+        shell(f"cd {tmp_path} && cp values large && cp values larger && echo made; exec sleep 60"),
+        step("wait_line", "program=sh", "text=made", "timeout=30"),
+        step("sample", "label=then"),
+    )
+
+    sample = run.of("sample")[0]
+    assert sample["files"][paths[0]] == "1"
+    assert None in [sample["files"][path] for path in paths[1:]]
+    assert sample["procs"]
+
+
 def test_sample_shows_the_program_as_the_kernel_has_it(run_plan):
     run = run_plan(
         step("spawn", "program=hog", f"arg={HOG}", "arg=16M", "oom_score_adj=500"),
@@ -165,6 +186,24 @@ def test_pagemap_every_0_stops_it(run_plan):
     maps = [record["n"] for record in run.of("pagemap")]
     assert maps
     assert max(maps) < run.step(4)["n"]
+
+
+def test_array_without_room_for_its_marks_has_no_count_of_new_pages(run_plan):
+    def mapped(index: int) -> str:
+        return step("pagemap", "program=sh", f"start={0x10000 * index:x}", "length=1000")
+
+    run = run_plan(
+        shell("echo up; exec sleep 60"),
+        step("wait_line", "program=sh", "text=up", "timeout=30"),
+        *(mapped(index) for index in range(1, 18)), mapped(1), mapped(17),
+    )  # fmt: skip
+
+    first, *_, seventeenth, again, seventeenth_again = run.of("pagemap")
+    assert "fresh_faults" not in first
+    assert "fresh_faults" in again
+    for each in (seventeenth, seventeenth_again):
+        assert each["fresh_faults"] is None
+        assert each["migrated"] is None
 
 
 def test_pagemap_of_an_unknown_region_says_so(run_plan):

@@ -144,8 +144,11 @@ def test_failed_process_of_a_program_that_is_not_known_is_said() -> None:
     ("end", "reason"),
     [
         ({"ends_meddled": True}, "a program changed whether the kernel tells of the ends of processes"),
+        ({"ends_silent": True}, "the kernel told of no fork or end any more when the plan ended"),
         ({"ends_lost": 3}, "3 of the kernel's events of forks and ends were lost"),
+        ({"ends_lost": 3, "forks_lost": 1}, "3 of the kernel's events of forks and ends were lost"),
         ({"ends_left_out": 7}, "7 more processes failed than the agent records"),
+        ({"ends_left_out": 7, "left_out_of": [["server", "", 6]]}, "7 more processes failed than the agent records"),
     ],
 )
 def test_ends_that_are_not_known_make_the_run_invalid(end: dict[str, Any], reason: str) -> None:
@@ -153,6 +156,48 @@ def test_ends_that_are_not_known_make_the_run_invalid(end: dict[str, Any], reaso
 
     assert run.claim("programs-lived").reason == reason
     assert run.judged().verdict == "invalid"
+
+
+def with_exit(run: Recorded, **fields: Any) -> Recorded:
+    """Return the run with one more end, after the others."""
+    at = max(n for n, each in enumerate(run.records) if each["ev"] == "exit")
+    end = {"ev": "exit", "t": run.records[at]["t"], "program": "x", "comm": "x", "pid": 999, **fields}
+    return run.with_records([*run.records[: at + 1], end, *run.records[at + 1 :]])
+
+
+def test_lost_events_hide_nothing_where_each_end_is_known() -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork"), ends_lost=3, forks_lost=0)
+    unknown = with_exit(run, code=None)
+
+    assert run.claim("programs-lived").verdict == "held"
+    assert unknown.claim("programs-lived").verdict == "invalid"
+    assert unknown.claim("programs-lived").reason == "the kernel's event of the end of x (999), a child of x was lost"
+
+
+def test_process_that_shares_the_memory_of_one_that_was_killed_ends_with_it() -> None:
+    run = with_agent_of_today(recorded("overcommit-oops"))
+    victim = run.evidence().ooms()[0].kills[0].pid
+    marked = run.changed("exit", setting(vm=1), pid=victim)
+
+    assert with_exit(marked, signal="KILL", vm=1).claim("programs-lived").verdict == "held"
+    assert with_exit(marked, signal="KILL", vm=2).claim("programs-lived").verdict == "failed"
+    assert with_exit(marked, signal="SEGV", vm=1).claim("programs-lived").verdict == "failed"
+    assert with_exit(run, signal="KILL", vm=1).claim("programs-lived").verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    ("keys", "signal", "verdict"),
+    [("e", "TERM", "held"), ("i", "KILL", "held"), ("_si", "KILL", "held"), ("s", "KILL", "failed"),
+     ("si", "KILL", "failed"), ("e", "KILL", "held"), ("e", "SEGV", "failed")],
+)  # fmt: skip
+def test_sysrq_that_the_plan_wrote_explains_ends(keys: str, signal: str, verdict: str) -> None:
+    run = with_agent_of_today(recorded("snapshot-by-fork"))
+    wrote = {"ev": "write", "t": run.records[-1]["t"], "path": "/proc/sysrq-trigger", "asked": keys, "got": None}
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "spawn")
+    run = run.with_records([*run.records[: at + 1], wrote, *run.records[at + 1 :]])
+    program = run.records[at]["program"]
+
+    assert with_exit(run, program=program, signal=signal).claim("programs-lived").verdict == verdict
 
 
 def test_kernel_without_process_events_is_said() -> None:

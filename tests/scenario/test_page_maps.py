@@ -97,17 +97,28 @@ def test_page_that_may_be_new_is_not_copied() -> None:
     assert call(later(run, fresh_faults=100000, migrated=0), "unshared", "child", "forked", "oom") == 0
 
 
-def test_map_whose_faults_could_not_be_read_any_more_does_not_count() -> None:
-    run = later(recorded("overcommit-in-cgroup"), fresh_faults=0, migrated=0)
-    copied = call(run, "unshared", "child", "forked", "oom")
-    ending = {"runs": [[16384, "private"]], "fresh_faults": None}
-    at = max(n for n, each in enumerate(run.records) if each["ev"] == "pagemap" and each["label"] == "oom")
-    before = {**run.records[at], "label": "writing"}
-    with_end = run.with_records([*run.records[:at], before, {**run.records[at], **ending}, *run.records[at + 1 :]])
+def test_map_whose_new_pages_are_not_known_decides_nothing() -> None:
+    run = recorded("overcommit-in-cgroup")
+    unknown = later(run, fresh_faults=None, migrated=0)
 
-    assert call(with_end, "unshared", "child", "forked") == copied
-    unknown = later(run, fresh_faults=None, runs=[[16384, "private"]])
-    assert call(unknown, "unshared", "child", "forked", "oom") > copied
+    with pytest.raises(MissingRecord, match="which pages 'child' copied, and which are new, is not known"):
+        call(unknown, "unshared", "child", "forked", "oom")
+    assert unknown.claim("copied-what-was-left").verdict == "invalid"
+
+
+def test_array_without_a_first_map_decides_nothing() -> None:
+    run = recorded("snapshot-by-fork", "writes")
+    unknown = run.changed("pagemap", setting(fresh_faults=None, migrated=None), label="done", comm="parent")
+
+    with pytest.raises(MissingRecord, match="of page map 'done'"):
+        call(unknown, "both_own", "parent", "child", "done")
+
+
+def test_kernel_that_counts_no_faults_has_nothing_taken_off() -> None:
+    run = recorded("overcommit-in-cgroup")
+    unknown = later(run, fresh_faults=None, migrated=3).changed("go", setting(faults=False))
+
+    assert call(unknown, "unshared", "child", "forked", "oom") == call(run, "unshared", "child", "forked", "oom") > 0
 
 
 def test_kept_page_is_private_for_whoever_asks_how_much_is() -> None:

@@ -88,6 +88,18 @@ def test_wait_for_pages_that_had_been_in_memory_is_a_stall(tmp_path: Path) -> No
     assert (stall.cause, stall.by, stall.share) == ("thrashing", "I/O pressure", pytest.approx(0.9))
 
 
+@pytest.mark.parametrize(("refaults", "stalls"), [(2000, 1), (100, 0)])
+def test_slow_disk_that_answers_a_large_request_every_three_seconds(refaults: int, stalls: int, tmp_path: Path) -> None:
+    blocks = [second // 3 for second in range(12)]
+    each = [_reading(second, refaults=0) for second in range(12)]
+    for sample, block in zip(each, blocks, strict=True):
+        sample["vmstat"] = {"pgpgin": block * 8192, "workingset_refault_file": block * refaults}
+
+    found = _samples(tmp_path, *each)
+
+    assert [(stall.cause, stall.begin, stall.length) for stall in found] == [("thrashing", 0.0, 11.0)] * stalls
+
+
 def test_wait_for_what_was_never_in_memory_is_the_disks_and_no_stall(tmp_path: Path) -> None:
     assert _samples(tmp_path, *(_reading(second, refaults=100) for second in range(4))) == ()
 

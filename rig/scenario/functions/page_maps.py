@@ -27,7 +27,7 @@ class ProcessMap:
 
     runs: the lists [pages, state] of all of its records.
     unproved: faults since the process's first map that may have brought a page without a copy, with the pages that the
-        kernel has moved to other frames since then. None if the kernel does not count these faults.
+        kernel has moved to other frames since then. None if these are not known.
     """
 
     label: object
@@ -47,7 +47,9 @@ def unshared(evidence: Evidence, role: str, label: str, until: str | None = None
     up to the OOM, or in the one labelled `until`: what it has copied of what it had from the fork, and of nothing else.
     A page that the other process gave up is not copied. A page that this process dropped and wrote anew is not either:
     as many are taken off as its faults on absent pages may have brought, and as the kernel moved. A kernel without the
-    tracepoint `page_fault_user` does not count these faults, and nothing is taken off. None where there is no such map
+    tracepoint `page_fault_user` does not count these faults, and nothing is taken off. Where they are not known for
+    another reason (more than 16 threads, a process that shares its memory, an array beyond the 16th), the claim cannot
+    be judged. None where there is no such map
     """
     maps = _maps_of(evidence, role, label)
     first = _labelled(maps, role, label)
@@ -57,15 +59,12 @@ def unshared(evidence: Evidence, role: str, label: str, until: str | None = None
             later.append(each)
         if each.label == "oom":
             break
-    # Of a process that has just ended the faults may not be known any more, though its pages still are.
-    later = [each for each in later if each.unproved is not None] or later
     if not later:
         return None
     last = later[-1]
     pages = sum(pair == ("shared", "private") for pair in zip(first.states(), last.states(), strict=False))
-    if last.unproved is not None and first.unproved is not None:
-        pages = max(pages - max(last.unproved - first.unproved, 0), 0)
-    return pages * evidence.page_size()
+    unproved = _known(evidence, last, role) - _known(evidence, first, role)
+    return max(pages - max(unproved, 0), 0) * evidence.page_size()
 
 
 @function("records", "mapped_as('child', 'forked', 'shared') > 0.9 * params.parent")
@@ -96,7 +95,18 @@ def both_own(evidence: Evidence, role: str, other: str, label: str) -> int:
     if one.start != two.start:
         raise MissingRecord(f"the page maps '{label}' of '{role}' and '{other}' are of different arrays")
     pages = sum(set(pair) <= {"private", "kept"} for pair in zip(one.states(), two.states(), strict=False))
-    return max(pages - (one.unproved or 0) - (two.unproved or 0), 0) * evidence.page_size()
+    unproved = _known(evidence, one, role) + _known(evidence, two, other)
+    return max(pages - unproved, 0) * evidence.page_size()
+
+
+def _known(evidence: Evidence, found: ProcessMap, role: str) -> int:
+    """Return ProcessMap.unproved; 0 from a kernel that cannot count such faults.
+
+    Raises MissingRecord where the kernel can, and they are not known.
+    """
+    if found.unproved is None and (evidence.records.first("go") or {}).get("faults") is not False:
+        raise MissingRecord(f"which pages '{role}' copied, and which are new, is not known of page map '{found.label}'")
+    return found.unproved or 0
 
 
 def _labelled(maps: list[ProcessMap], role: str, label: str) -> ProcessMap:

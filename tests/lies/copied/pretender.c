@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* pretender: a parent that forks, and a child that runs out of memory by copying something else than the parent's pages. */
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -28,6 +30,77 @@ static void write_all(volatile char *array, size_t size, char value)
 		array[i] = value;
 }
 
+enum { WRITERS = 4 };
+
+struct part {
+	pthread_t thread;
+	volatile char *array;
+	size_t size;
+	int go;		/* a byte comes here when it may write; -1: at once */
+};
+
+static void *write_part(void *argument)
+{
+	const struct part *part = argument;
+	char byte;
+
+	if (part->go < 0 || read(part->go, &byte, 1) == 1)
+		write_all(part->array, part->size, 2);
+	return NULL;
+}
+
+/* Start threads that write the array, a part each. */
+static struct part *start_writers(volatile char *array, size_t size, int go)
+{
+	static struct part parts[WRITERS];
+
+	for (int i = 0; i < WRITERS; i++) {
+		parts[i] = (struct part){ .array = array + size / WRITERS * i, .size = size / WRITERS, .go = go };
+		if (pthread_create(&parts[i].thread, NULL, write_part, &parts[i]))
+			refused("pthread_create");
+	}
+	return parts;
+}
+
+static void wait_for_writers(const struct part *parts)
+{
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(parts[i].thread, NULL);
+}
+
+/* A process that shares the child's memory writes the array anew in its place. */
+static struct { volatile char *array; size_t size; int done; } helped;
+
+static int help(void *unused)
+{
+	char byte = 0;
+
+	(void)unused;
+	take_role("helper");
+	if (madvise((void *)helped.array, helped.size, MADV_DONTNEED))
+		return 1;
+	write_all(helped.array, helped.size, 2);
+	if (write(helped.done, &byte, 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+static void be_helped(volatile char *array, size_t size)
+{
+	static char stack[64 * 1024];
+	int done[2];
+	char byte;
+
+	if (pipe(done))
+		refused("pipe");
+	helped.array = array;
+	helped.size = size;
+	helped.done = done[1];
+	if (clone(help, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0 || read(done[0], &byte, 1) != 1)
+		refused("clone");
+}
+
 /* Copy zero pages, or with a file pages of the file, without end: each page is read before it is written. */
 static void copy_others(size_t size, int fd)
 {
@@ -48,7 +121,9 @@ static void part_without_copying(const char *how, volatile char *array, size_t s
 {
 	char byte = 0;
 
-	if (strcmp(how, "parent-unmaps") == 0) {
+	if (strcmp(how, "helped") == 0) {
+		be_helped(array, size);
+	} else if (strcmp(how, "parent-unmaps") == 0) {
 		if (write(to_parent, &byte, 1) != 1 || read(from_parent, &byte, 1) != 1)
 			refused("read");
 		write_all(array, size, 2);
@@ -73,6 +148,7 @@ int main(int argc, char **argv)
 	const char *how = argc > 1 ? argv[1] : "honest";
 	size_t size = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
 	volatile char *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct part *writers = NULL;
 	pid_t child;
 	int fd = -1, up[2], down[2];
 	char byte = 0;
@@ -127,9 +203,17 @@ int main(int argc, char **argv)
 				wait_for_merging((i + 4096) / 4096);
 		}
 	}
+	if (strcmp(how, "early-threads") == 0)
+		writers = start_writers(array, size, down[0]);
 	say("forked");
 	stop_here();
-	if (strcmp(how, "honest") == 0 || strcmp(how, "merged") == 0) {
+	if (strcmp(how, "threads") == 0) {
+		wait_for_writers(start_writers(array, size, -1));
+	} else if (writers) {
+		if (write(down[1], "1234", WRITERS) != WRITERS)
+			refused("write");
+		wait_for_writers(writers);
+	} else if (strcmp(how, "honest") == 0 || strcmp(how, "merged") == 0) {
 		write_all(array, size, 2);
 	} else {
 		if (strcmp(how, "zero") != 0 && strcmp(how, "file") != 0) {

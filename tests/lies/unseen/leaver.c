@@ -69,24 +69,29 @@ static void crowd(void)
 		;
 }
 
-/* Tell the kernel that nobody listens to the events of processes (cn_proc_mcast_ctl() of drivers/connector/cn_proc.c). */
-static void deafen(void)
+/* Tell the kernel that somebody listens to the events of processes, or does not (cn_proc_mcast_ctl() of cn_proc.c). */
+static void control_events(enum proc_cn_mcast_op op, int times)
 {
 	struct __attribute__((packed)) {
 		struct nlmsghdr header;
 		struct cn_msg cn;
 		enum proc_cn_mcast_op op;
 	} message = { .header = { .nlmsg_len = sizeof(message), .nlmsg_type = NLMSG_DONE },
-		      .cn = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(message.op) } };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_CONNECTOR);
+		      .cn = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(message.op) }, .op = op };
+	static int fd = -1;
 
-	for (message.op = PROC_CN_MCAST_LISTEN; message.op <= PROC_CN_MCAST_IGNORE; message.op++)
+	if (fd < 0)
+		fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_CONNECTOR);
+	while (times-- > 0)
 		if (send(fd, &message, sizeof(message), 0) < 0)
 			refused("send");
-	/* Before 6.6 each of these counted, whoever sent it. */
-	message.op = PROC_CN_MCAST_IGNORE;
-	if (send(fd, &message, sizeof(message), 0) < 0)
-		refused("send");
+}
+
+/* Before 6.6 each message counts, whoever sends it. */
+static void deafen(void)
+{
+	control_events(PROC_CN_MCAST_LISTEN, 1);
+	control_events(PROC_CN_MCAST_IGNORE, 100);
 }
 
 /* Both stop until the plan has looked; then it kills the first, and the second dies by the same signal of its own. */
@@ -102,20 +107,55 @@ static void twins(void)
 	}
 }
 
+static void take_memory(void)
+{
+	for (size_t size = 0; size < 64 << 20; size += 4096)
+		if (!memset(malloc(4096), 1, 4096))
+			_exit(0);
+}
+
 /* The first takes more than its cgroup may have; the second dies by SIGKILL, as if the OOM killer had named it. */
 static void after_oom(void)
 {
 	if (child() == 0) {
 		prctl(PR_SET_NAME, "hog");
 		sleep(1);
-		for (size_t size = 0; size < 64 << 20; size += 4096)
-			if (!memset(malloc(4096), 1, 4096))
-				_exit(0);
+		take_memory();
 	}
 	if (child() == 0) {
 		sleep(3);
 		raise(SIGKILL);
 	}
+}
+
+static int share(void *unused)
+{
+	(void)unused;
+	idle();
+	return 0;
+}
+
+/* Two processes with one address space, which takes more than the cgroup may have: both are killed, one is named. */
+static void take_together(void)
+{
+	static char stack[64 * 1024];
+
+	if (child() == 0) {
+		prctl(PR_SET_NAME, "hog");
+		if (clone(share, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0)
+			refused("clone");
+		sleep(1);
+		take_memory();
+	}
+}
+
+static void storm(void)
+{
+	for (int i = 0; i < 1100; i++)
+		if (fork() == 0)
+			_exit(1);
+		else
+			wait(NULL);
 }
 
 int main(int argc, char **argv)
@@ -124,7 +164,14 @@ int main(int argc, char **argv)
 
 	take_role("leaver");
 	signal(SIGUSR1, SIG_IGN);
-	if (strcmp(how, "reaped") == 0 || strcmp(how, "deaf") == 0) {
+	if (strcmp(how, "shared") == 0) {
+		take_together();
+	} else if (strcmp(how, "storm") == 0) {
+		storm();
+	} else if (strcmp(how, "listens") == 0) {
+		control_events(PROC_CN_MCAST_LISTEN, 1);
+		control_events(PROC_CN_MCAST_IGNORE, 1);
+	} else if (strcmp(how, "reaped") == 0 || strcmp(how, "deaf") == 0) {
 		if (strcmp(how, "deaf") == 0)
 			deafen();
 		if (child() == 0)
