@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from rig.errors import RigError
 from rig.run.progress import Progress
 
-__all__ = ["Deadlines", "Execution"]
+__all__ = ["BOOT_DEADLINE", "Deadlines", "Execution"]
+
+BOOT_DEADLINE = 60.0
+"""Host seconds from the start of QEMU to the agent's first record, before they are scaled."""
 
 
 @dataclass(frozen=True)

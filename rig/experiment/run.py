@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError
 from rig.experiment.execute import execute
-from rig.experiment.execution import Deadlines, Execution
+from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["print_qemu", "run_job", "run_scenario"]
 
-BOOT_DEADLINE = 60.0
 # Host seconds. The plan's own time limits, on the guest's clock, end a warp run; this one ends a guest that hangs.
 WARP_DEADLINE = 300.0
 

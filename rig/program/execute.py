@@ -46,8 +46,9 @@ LARGEST_STDIN = 8 << 20
 HOST_SECONDS_PER_GUEST_SECOND = 4
 """For the time limits: a busy guest second took 0.5 to 1 s of the host; slow hosts get four times as much."""
 SILENCE = 120.0
-"""Host seconds beside those of the guest's sampling period. Beside 8 busy processes on two CPUs the records of a guest
-whose program floods the console came at most 5.5 s apart, one a guest second."""
+"""Host seconds beside those of the guest's sampling period. Beside 8 busy processes on two CPUs, with a sample a guest
+second, two records were at most 5.5 s apart where a program flooded the console, and 12.3 s where it forked without
+end."""
 
 
 async def run_program(
