@@ -18,6 +18,8 @@ struct holder {
 	const char *group;	/* a cgroup's directory, or NULL */
 	int node;		/* allocate from this node only; ANY_NODE */
 	void (*also)(void);	/* called when the process holds its memory, before it waits; or NULL */
+	/* Take no huge pages: for one node, which may be full while the machine has memory free. */
+	bool page_by_page;
 };
 
 enum { EAT = -1, ANY_NODE = -1 };
@@ -39,6 +41,10 @@ pid_t given_pid(void);
 void now_ready(void);
 void go_on(void);
 void wait_to_go_on(void);
+
+/* Raise a flag in memory that processes share, and wait for one. */
+void raise_flag(volatile int *flag);
+void wait_for_flag(volatile int *flag);
 
 /* Report a process's memory and score as the kernel reports them. */
 void tell_holder(const char *name, pid_t pid);

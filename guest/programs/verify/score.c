@@ -303,6 +303,9 @@ static void unmerge_here(void)
 
 static void ksm_origin(void)
 {
+	/* Pages that an earlier check merged count until they are separated, also after the end of their process. */
+	set_ksm("run", "0");
+	set_ksm("run", "2");
 	set_ksm("pages_to_scan", "10000");
 	set_ksm("sleep_millisecs", "0");
 	make_group(GROUP);
