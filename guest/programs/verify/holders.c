@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Processes that hold memory until the kernel, or the end of the check, kills them. */
-#include <dirent.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
+#include "board.h"
 #include "holders.h"
 
 enum { MOST = 8 };
@@ -14,16 +12,6 @@ enum { MOST = 8 };
 #define PLENTY (16 * MB)
 
 enum { BIND = 2 };	/* MPOL_BIND of include/uapi/linux/mempolicy.h */
-
-/* Shared by all holders: the eater stops when a process has been killed. */
-static struct board {
-	volatile int stop;
-	volatile int ready;
-	volatile long eaten;
-	volatile pid_t pid;
-	volatile int go;
-	pid_t check;
-} *board;
 
 static struct member {
 	const char *name;
@@ -49,82 +37,6 @@ void follow(const char *name, pid_t pid)
 	if (count == MOST)
 		usage_error("more than %d processes", MOST);
 	members[count++] = (struct member){ name, pid, false };
-}
-
-void give_pid(pid_t pid)
-{
-	board->pid = pid;
-}
-
-pid_t given_pid(void)
-{
-	return board->pid;
-}
-
-static int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000LL + time.tv_nsec;
-}
-
-/*
- * The check and its holders wait for each other in the kernel. Under TCG each look at a flag in between would cost as
- * much as some ten page faults: it switches the address space twice.
- */
-static void open_board(void)
-{
-	sigset_t child;
-
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &child, NULL))
-		refused("sigprocmask");
-	board = (struct board *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
-	board->check = getpid();
-}
-
-/* In the check: wait until a process has ended or a holder is ready, at most until `deadline`. False: it has passed. */
-static bool wait_for_holders(int64_t deadline)
-{
-	int64_t left = deadline - now();
-	struct timespec most = { left / 1000000000, left % 1000000000 };
-	sigset_t child;
-
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	if (left > 0)
-		sigtimedwait(&child, NULL, &most);
-	return left > 0;
-}
-
-void now_ready(void)
-{
-	__atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
-	kill(board->check, SIGCHLD);
-}
-
-void raise_flag(volatile int *flag)
-{
-	*flag = 1;
-	syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-void wait_for_flag(volatile int *flag)
-{
-	while (!*flag)
-		syscall(SYS_futex, flag, FUTEX_WAIT, 0, NULL, NULL, 0);
-}
-
-void go_on(void)
-{
-	raise_flag(&board->go);
-}
-
-void wait_to_go_on(void)
-{
-	wait_for_flag(&board->go);
 }
 
 static void bind_to_node(int node)
@@ -337,48 +249,7 @@ long half(void)
 	return meminfo("MemAvailable") / 2 / 4 * 4 * KB;
 }
 
-/* Remove a cgroup that a check left behind which ended early: its limits would be in force in this check. */
-static void remove_left_behind(const char *path)
-{
-	char child[300];
-	struct dirent *entry;
-	DIR *directory = opendir(path);
-
-	while (directory && (entry = readdir(directory)))
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
-			snprintf(child, sizeof(child), "%.40s/%s", path, entry->d_name);
-			rmdir(child);
-		}
-	if (directory)
-		closedir(directory);
-	for (int left = 100; left > 0 && rmdir(path) && errno == EBUSY; left--)
-		sleep_for(10000000);
-}
-
-void make_group(const char *path)
-{
-	needs("cgroup2", access("/sys/fs/cgroup/cgroup.controllers", F_OK) ? errno : 0, ENOENT);
-	remove_left_behind(path);
-	if (mkdir(path, 0755))
-		broken("mkdir-of-a-cgroup-%s", strerrorname_np(errno));
-}
-
-void set_group(const char *path, const char *key, const char *value)
-{
-	char file[160], *text;
-
-	snprintf(file, sizeof(file), "%s/%s", path, key);
-	needs(key, spill(file, value), ENOENT);
-	text = slurp(file);
-	tell("%s=%.*s", key, (int)strcspn(text ?: "", "\n"), text ?: "");
-}
-
-long group_event(const char *name)
-{
-	return number_in(GROUP "/memory.events", name);
-}
-
-void remove_group(const char *path)
+void end_holders(void)
 {
 	for (int i = 0; i < count; i++)
 		if (!members[i].killed) {
@@ -386,6 +257,4 @@ void remove_group(const char *path)
 			waitpid(members[i].pid, NULL, 0);
 			members[i].killed = true;
 		}
-	for (int left = 100; left > 0 && rmdir(path) && errno == EBUSY; left--)
-		sleep_for(10000000);
 }

@@ -83,6 +83,9 @@ void make_group(const char *path);
 /* Write a key of a cgroup and report "KEY=VALUE" as it was read back. */
 void set_group(const char *path, const char *key, const char *value);
 
+/* Kill the holders that are left. */
+void end_holders(void);
+
 /* Return one count of GROUP's memory.events. */
 long group_event(const char *name);
 
