@@ -211,7 +211,7 @@ static void exiting_reserves(void)
 	marks = (struct entry *)map(ENTRIES * sizeof(struct entry), RW, MAP_SHARED | MAP_ANONYMOUS);
 	start_holder((struct holder){ "exiting", 64 * KB, 0, NULL, node, exit_with_robust_list });
 	large = condition("full") ? room_of_second_node() * KB - ROOM : 4 * MB;
-	start_holder((struct holder){ "large", large / PAGE * PAGE, 0, NULL, 1, NULL, .page_by_page = true });
+	start_holder((struct holder){ "large", large / PAGE * PAGE, 0, NULL, 1, NULL });
 	tell("room=%ld", room_of_second_node());
 	set_policy(reaper, SCHED_IDLE);
 	go_on();

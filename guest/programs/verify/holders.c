@@ -140,10 +140,11 @@ static void live(const struct holder *holder)
 		bind_to_node(holder->node);
 	if (declared("mempolicy"))
 		tell_node(holder->name);
-	if (holder->bytes == EAT) {
-		take_more(holder->page_by_page);
+	/* One node may be full while the machine has plenty. */
+	if (holder->bytes == EAT || holder->bytes == EAT_PAGES) {
+		take_more(holder->node >= 0 || holder->bytes == EAT_PAGES);
 	} else {
-		take(holder->bytes, holder->page_by_page);
+		take(holder->bytes, holder->node >= 0);
 		if (holder->also)
 			holder->also();
 		now_ready();

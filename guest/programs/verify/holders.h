@@ -13,16 +13,14 @@
 
 struct holder {
 	const char *name;	/* the comm that the kernel's report shows */
-	long bytes;		/* to hold; EAT: take more until told to stop */
+	long bytes;		/* to hold; EAT: take more until told to stop; EAT_PAGES: and no huge pages */
 	int adj;		/* oom_score_adj; a check may declare it as the condition "adj.NAME" */
 	const char *group;	/* a cgroup's directory, or NULL */
-	int node;		/* allocate from this node only; ANY_NODE */
+	int node;		/* allocate from this node only, and no huge pages; ANY_NODE */
 	void (*also)(void);	/* called when the process holds its memory, before it waits; or NULL */
-	/* Take no huge pages: for one node, which may be full while the machine has memory free. */
-	bool page_by_page;
 };
 
-enum { EAT = -1, ANY_NODE = -1 };
+enum { EAT = -1, EAT_PAGES = -2, ANY_NODE = -1 };
 
 /* Start one and report "rss.NAME=kB adj.NAME=N" when it holds its memory. For an eater: when it has begun to eat. */
 pid_t start_holder(struct holder holder);

@@ -166,7 +166,7 @@ void oom_of_cpuset(void)
 	set_group(GROUP, "cpuset.mems", condition("cpuset") ? "1" : "0-1");
 	hold("inside", 16 * MB, 0, GROUP);
 	tell("free=%ld", meminfo("MemFree"));
-	start_holder((struct holder){ "eater", EAT, -1000, GROUP, ANY_NODE, NULL, .page_by_page = condition("cpuset") });
+	start_holder((struct holder){ "eater", condition("cpuset") ? EAT_PAGES : EAT, -1000, GROUP, ANY_NODE, NULL });
 	wait_for_kill();
 	remove_group(GROUP);
 	remove_group(OTHER);
@@ -178,7 +178,7 @@ void oom_of_mempolicy(void)
 
 	second_node();
 	start_holder((struct holder){ "bound", 16 * MB, 0, NULL, node, NULL });
-	start_holder((struct holder){ "eater", EAT, -1000, NULL, node, NULL, .page_by_page = node != ANY_NODE });
+	start_holder((struct holder){ "eater", EAT, -1000, NULL, node, NULL });
 	wait_for_kill();
 }
 
