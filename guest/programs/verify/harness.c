@@ -18,7 +18,7 @@ static const char help[] =
 
 static const struct check *const tables[] = {
 	limits_checks, reserves_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks,
-	score_checks, oom_checks, exiting_checks, requests_checks, memcg_checks, panic_checks,
+	score_checks, origins_checks, oom_checks, exiting_checks, requests_checks, memcg_checks, panic_checks,
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))

@@ -37,8 +37,8 @@ struct check {
 
 /* The tables of checks; each ends with an empty entry. */
 extern const struct check limits_checks[], reserves_checks[], refusals_checks[], watermarks_checks[], commit_checks[],
-	shared_checks[], fork_checks[], score_checks[], oom_checks[], exiting_checks[], requests_checks[], memcg_checks[],
-	panic_checks[];
+	shared_checks[], fork_checks[], score_checks[], origins_checks[], oom_checks[], exiting_checks[],
+	requests_checks[], memcg_checks[], panic_checks[];
 
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
