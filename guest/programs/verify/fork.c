@@ -5,30 +5,6 @@
 
 #include "verify.h"
 
-/* Return how many kB of this process's mappings are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
-static long accounted(void)
-{
-	char *line = slurp("/proc/self/smaps"), *end;
-	long size = 0, sum = 0;
-
-	for (; line && *line; line = end ? end + 1 : NULL) {
-		end = strchr(line, '\n');
-		if (end)
-			*end = '\0';
-		if (strncmp(line, "Size:", 5) == 0)
-			size = strtol(line + 5, NULL, 10);
-		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac"))
-			sum += size;
-	}
-	return sum;
-}
-
-/* Return how many kB of addresses this process has mapped. */
-static long vm_size(void)
-{
-	return number_in("/proc/self/status", "VmSize");
-}
-
 /* Map memory as the condition "mapped", and report by how much VmSize grew. */
 static void map_as_condition(long bytes)
 {

@@ -87,6 +87,12 @@ long number_in(const char *path, const char *key);
 long meminfo(const char *key);
 long committed(void);
 
+/* Return how many kB of this process's mappings are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
+long accounted(void);
+
+/* Return how many kB of addresses this process has mapped. */
+long vm_size(void);
+
 /* Return the path of the first swap device in a static buffer, or NULL. */
 const char *find_swap(void);
 
