@@ -165,6 +165,14 @@ def with_exit(run: Recorded, **fields: Any) -> Recorded:
     return run.with_records([*run.records[: at + 1], end, *run.records[at + 1 :]])
 
 
+@pytest.mark.parametrize(("comm", "verdict"), [("job1", "held"), ("fork-join", "invalid")])
+def test_failing_ends_beyond_the_bound_may_be_allowed(comm: str, verdict: str) -> None:
+    program = next(each["program"] for each in recorded("fork-join").records if each["ev"] == "spawn")
+    run = with_agent_of_today(recorded("fork-join"), ends_left_out=7, left_out_of=[[program, comm, 7]])
+
+    assert run.claim("programs-lived").verdict == verdict
+
+
 def test_lost_events_hide_nothing_where_each_end_is_known() -> None:
     run = with_agent_of_today(recorded("snapshot-by-fork"), ends_lost=3, forks_lost=0)
     unknown = with_exit(run, code=None)
