@@ -277,18 +277,25 @@ void share_vm(struct life *parent, struct life *child);
 bool shared_vm(pid_t pid);
 void say_shared_vm(pid_t pid);	/* into the record that is open */
 
-/* ends.c: the kernel's own word on forks and ends */
+/* connector.c: how the kernel tells of forks and ends */
 void prepare_ends(void);
 void ends_open(void);
 int ends_fd(void);
 bool ends_readable(void);
+void ends_probe(void);
+void say_ends(void);	/* into the record that is open */
+
+/* ends.c: what that means */
+struct proc_event;
+bool ends_forked(pid_t parent, pid_t child);
+bool ends_take(const struct proc_event *event);
 void ends_own(pid_t pid, const struct program *program);
 const struct program *ends_owner(pid_t pid);
 bool ends_first_said(pid_t pid);
 bool ends_may_be_owned(pid_t pid);
 bool ends_reaped(pid_t pid);
-void ends_probe(void);
-void say_ends(void);	/* into the record that is open */
+void say_unknown_end(struct life *life);
+void say_left_out(void);
 
 /* sample.c */
 void take_sample(const char *label, bool pss, bool settings);
@@ -304,8 +311,7 @@ enum outcome begin_check_rss(struct step *step);
 uint64_t taken_together(const struct program *program, const char *comm);
 
 /* tracefs.c: events that the kernel counts */
-void open_tracefs(void);
-void close_tracefs(void);
+void prepare_counts(void);
 long tracepoint_id(const char *name);
 enum { MAX_CPUS = 64 };
 
