@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ struct file {
 	dev_t device;
 	ino_t number;
 	int64_t kb;
+	bool mapped;
 };
 
 /* Read the file behind a descriptor, if it is a regular one of a tmpfs; memfd_create(2) makes its files there too. */
@@ -97,13 +99,54 @@ static int read_files(pid_t pid, struct file *files)
 	return count;
 }
 
-/* Return the memory of the files that a process has open, divided by the processes that have them, as Pss does. */
-static int64_t files_kb(const struct member *m)
+/* Mark the file of a line of /proc/PID/maps: "7f0000000000-7f0000001000 rw-s 00000000 00:01 1034 /memfd:f (deleted)". */
+static void mark_mapped(const char *line, struct file *files, int count)
+{
+	unsigned int major, minor;
+	unsigned long number;
+
+	if (sscanf(line, "%*s %*s %*s %x:%x %lu", &major, &minor, &number) != 3)
+		return;
+	for (int i = 0; i < count; i++)
+		if (files[i].device == makedev(major, minor) && files[i].number == number)
+			files[i].mapped = true;
+}
+
+static void find_mapped(pid_t pid, struct file *files, int count)
+{
+	size_t length = 0;
+	char path[32];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	fd = count ? open_file(path, O_RDONLY) : -1;
+	while (fd >= 0 && (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0) {
+		char *line = text, *end;
+
+		length += (size_t)got;
+		text[length] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1)
+			mark_mapped(line, files, count);
+		length -= (size_t)(line - text);
+		memmove(text, line, length);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Return the memory of the files that a process has open, divided by the processes that have them, as Pss does.
+ * *mapped_kb: how much of it is of files that the process maps too.
+ */
+static int64_t files_kb(const struct member *m, int64_t *mapped_kb)
 {
 	struct file own[MAX_FILES], others[MAX_FILES];
 	int count = read_files(m->pid, own), holders[MAX_FILES];
 	int64_t sum = 0;
 
+	*mapped_kb = 0;
+	find_mapped(m->pid, own, count);
 	for (int i = 0; i < count; i++)
 		holders[i] = 1;
 	for (const struct member *other = members; count && other < members + MAX_MEMBERS; other++) {
@@ -113,8 +156,10 @@ static int64_t files_kb(const struct member *m)
 			for (int j = 0; j < theirs; j++)
 				holders[i] += own[i].device == others[j].device && own[i].number == others[j].number;
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		sum += own[i].kb / holders[i];
+		*mapped_kb += own[i].mapped ? own[i].kb / holders[i] : 0;
+	}
 	return sum;
 }
 
@@ -158,12 +203,12 @@ struct taken {
  *
  * Pss and not Rss: a page that is mapped ten times, or merged by KSM, counts in Rss each time and in Pss once. Lazily
  * freed pages (MADV_FREE) and file pages do not count, because the kernel can reclaim both without a kill. Memory of a
- * file in a tmpfs may be mapped too, so the larger of the two numbers counts.
+ * file in a tmpfs that is mapped is in both numbers, of which the larger counts.
  */
 static bool read_taken(const struct member *m, struct taken *taken)
 {
 	char path[64];
-	int64_t mapped, written;
+	int64_t mapped, both;
 
 	*taken = (struct taken){ .anon = -1, .shmem = -1, .swap = -1, .lazy = -1 };
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
@@ -176,11 +221,10 @@ static bool read_taken(const struct member *m, struct taken *taken)
 	taken->sum = taken->rss;
 	if (taken->anon < 0)
 		return true;	/* Pss_Anon came with 5.4 */
-	taken->files = files_kb(m);
+	taken->files = files_kb(m, &both);
 	taken->empty = taken->swap > 0 ? empty_swap_kb() : 0;
 	mapped = (taken->shmem > 0 ? taken->shmem : 0) + (taken->swap > taken->empty ? taken->swap - taken->empty : 0);
-	written = taken->files;
-	taken->sum = taken->anon + (mapped > written ? mapped : written) - (taken->lazy > 0 ? taken->lazy : 0);
+	taken->sum = taken->anon + taken->files - both + (mapped > both ? mapped : both) - (taken->lazy > 0 ? taken->lazy : 0);
 	return true;
 }
 
