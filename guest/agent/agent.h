@@ -170,6 +170,9 @@ int open_file(const char *path, int flags);
 int open_named(const char *path, int flags, bool *later);
 bool file_exists(const char *path);
 
+/* directory.c */
+void each_number(const char *path, void (*each)(pid_t number, void *with), void *with);
+
 /* programs.c: output, signals, exits. */
 struct stream {
 	int fd;
@@ -253,7 +256,6 @@ int64_t members_owed(void);
 void members_owed_due(int64_t now);
 bool read_stat(struct member *member);
 const struct program *program_of_session(pid_t sid);
-void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
 
 /* lives.c: the processes that the kernel's events tell of */
 enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */

@@ -138,10 +138,9 @@ static bool listen_to_kernel(void)
 	return controls == LISTENS;	/* else nobody answers: a kernel without CONFIG_PROC_EVENTS */
 }
 
-static void of_no_program(pid_t pid, struct member *unused, int depth)
+static void of_no_program(pid_t pid, void *unused)
 {
 	(void)unused;
-	(void)depth;
 	new_life(pid, OF_NO_PROGRAM, "");
 }
 
@@ -151,7 +150,7 @@ void ends_open(void)
 	fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
 	if (fd < 0)
 		return;
-	each_number("/proc", of_no_program, NULL, 0);
+	each_number("/proc", of_no_program, NULL);
 	if (listen_to_kernel()) {
 		controls = 0;
 		forks = count_of_all(&newtasks);

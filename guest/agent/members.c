@@ -312,35 +312,19 @@ static void visit_list(int fd, const struct member *parent, int depth)
 	}
 }
 
-/* readdir() without its malloc: call `each` with every name in the directory that is a number. */
-void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth)
+struct thread_of {
+	struct member *m;
+	int depth;
+};
+
+static void visit_thread(pid_t tid, void *with)
 {
-	char buf[2048] __attribute__((aligned(8)));
-	int fd = open_file(path, O_RDONLY | O_DIRECTORY);
-	long got;
-
-	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < got;) {
-			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
-			uint16_t length;
-			pid_t number = (pid_t)atoi(buf + at + 19);
-
-			memcpy(&length, buf + at + 16, sizeof(length));
-			at += length;
-			if (number > 0)
-				each(number, m, depth);
-		}
-	if (fd >= 0)
-		close(fd);
-}
-
-static void visit_thread(pid_t tid, struct member *m, int depth)
-{
-	int fd = tid == m->pid ? -1 : open_of(m->pid, tid, "children");
+	const struct thread_of *of = with;
+	int fd = tid == of->m->pid ? -1 : open_of(of->m->pid, tid, "children");
 
 	if (fd < 0)
 		return;
-	visit_list(fd, m, depth + 1);
+	visit_list(fd, of->m, of->depth + 1);
 	close(fd);
 }
 
@@ -373,15 +357,15 @@ static void visit(pid_t pid, const struct member *parent, int depth)
 	if (m->threads > 1) {
 		/* /proc/PID/task/TID/children lists only the children that this thread created. */
 		strcpy(append_number(tasks + 6, pid), "/task");
-		each_number(tasks, visit_thread, m, depth);
+		each_number(tasks, visit_thread, &(struct thread_of){ m, depth });
 	}
 }
 
-static void visit_process(pid_t pid, struct member *unused, int depth)
+static void visit_process(pid_t pid, void *unused)
 {
 	(void)unused;
 	if (pid != getpid())
-		visit(pid, NULL, depth);
+		visit(pid, NULL, 0);
 }
 
 void members_refresh(void)
@@ -406,7 +390,7 @@ void members_refresh(void)
 	if (own_children >= 0)
 		visit_list(own_children, NULL, 0);
 	else
-		each_number("/proc", visit_process, NULL, 0);	/* a kernel without CONFIG_PROC_CHILDREN */
+		each_number("/proc", visit_process, NULL);	/* a kernel without CONFIG_PROC_CHILDREN */
 	for (int i = 0; i < MAX_MEMBERS; i++)
 		if (members[i].pid && members[i].stat_fd >= 0 && !members[i].fresh)
 			member_gone(&members[i]);

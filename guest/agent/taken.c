@@ -69,34 +69,33 @@ static bool read_file(pid_t pid, int fd_number, struct file *file)
 	return found;
 }
 
+struct files_of {
+	pid_t pid;
+	struct file *files;
+	int count;
+};
+
+static void add_file(pid_t fd_number, void *with)
+{
+	struct files_of *of = with;
+	struct file file;
+
+	if (of->count == MAX_FILES || !read_file(of->pid, fd_number, &file))
+		return;
+	for (int i = 0; i < of->count; i++)
+		if (of->files[i].device == file.device && of->files[i].number == file.number)
+			return;
+	of->files[of->count++] = file;
+}
+
 static int read_files(pid_t pid, struct file *files)
 {
-	char directory[32], buf[2048] __attribute__((aligned(8)));
-	int count = 0, fd;
-	long got;
+	struct files_of of = { .pid = pid, .files = files };
+	char directory[32];
 
 	snprintf(directory, sizeof(directory), "/proc/%d/fd", pid);
-	fd = open_file(directory, O_RDONLY | O_DIRECTORY);
-	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < got;) {
-			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
-			const char *name = buf + at + 19;
-			struct file file;
-			bool known = false;
-			uint16_t length;
-
-			memcpy(&length, buf + at + 16, sizeof(length));
-			at += length;
-			if (*name == '.' || count == MAX_FILES || !read_file(pid, atoi(name), &file))
-				continue;
-			for (int i = 0; i < count; i++)
-				known = known || (files[i].device == file.device && files[i].number == file.number);
-			if (!known)
-				files[count++] = file;
-		}
-	if (fd >= 0)
-		close(fd);
-	return count;
+	each_number(directory, add_file, &of);
+	return of.count;
 }
 
 /* Mark the file of a line of /proc/PID/maps: "7f0000000000-7f0000001000 rw-s 00000000 00:01 1034 /memfd:f (deleted)". */
