@@ -254,8 +254,12 @@ struct member *member_of(const struct program *program, const char *comm, struct
 bool member_told(pid_t pid, int status);
 int64_t members_owed(void);
 void members_owed_due(int64_t now);
-bool read_stat(struct member *member);
 const struct program *program_of_session(pid_t sid);
+
+/* stat.c */
+char *append_number(char *to, long value);
+int open_of(pid_t pid, pid_t task, const char *file);	/* below /proc/PID, or /proc/PID/task/TASK where it is not 0 */
+bool read_stat(struct member *member);
 
 /* lives.c: the processes that the kernel's events tell of */
 enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
