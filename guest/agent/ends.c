@@ -5,9 +5,7 @@
  * than MAX_MEMBERS processes some are never watched. So the agent follows who forked whom, and records the failing ends
  * that it does not learn of otherwise.
  */
-#include <errno.h>
 #include <linux/cn_proc.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -205,16 +203,26 @@ bool ends_take(const struct proc_event *event)
 }
 
 /*
- * Record the end of a process that is gone, and of whose end no event came. Its pid may have a new process since: then that
- * is known.
+ * Record the end of a process of which no event came. A zombie still has its status in /proc. If the pid has a new process
+ * since, that one is known.
  */
 void say_unknown_end(struct life *life)
 {
+	struct member probe = { .pid = life->pid, .stat_fd = -1 };
 	const struct program *program = owner_of(life);
+	bool there;
 
-	if (life->ended || life->said || life->owner == OF_NO_PROGRAM || kill(life->pid, 0) == 0 || errno != ESRCH)
+	if (life->ended || life->said || life->owner == OF_NO_PROGRAM)
+		return;
+	there = read_stat(&probe);
+	if (there && probe.state != 'Z')
 		return;
 	life->ended = life->said = true;
+	if (there) {
+		if (probe.exit_code & 0xff7f)
+			say_end_of(life, life->pid, probe.exit_code);
+		return;
+	}
 	rec_begin("exit");
 	rec_str("program", program ? program->name : "");
 	rec_str("comm", life->comm);
