@@ -11,10 +11,10 @@ import os
 
 from rig.errors import UsageError
 
-__all__ = ["LEAST", "MOST", "SCALE_VARIABLE", "deadline_scale", "scaled", "set_deadline_scale"]
+__all__ = ["LARGEST_FACTOR", "SCALE_VARIABLE", "SMALLEST_FACTOR", "deadline_scale", "scaled", "set_deadline_scale"]
 
 SCALE_VARIABLE = "RIG_TIMEOUT_SCALE"
-LEAST, MOST = 0.1, 100
+SMALLEST_FACTOR, LARGEST_FACTOR = 0.1, 100
 
 _chosen: float | None = None
 
@@ -39,8 +39,10 @@ def deadline_scale() -> float:
         factor = float(text)
     except ValueError:
         factor = 0.0
-    if not LEAST <= factor <= MOST:
+    if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
         raise UsageError(
-            f"'{text}' is not a factor from {LEAST:g} to {MOST:g}", where=SCALE_VARIABLE, remedy="write it as in 3"
+            f"'{text}' is not a factor from {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}",
+            where=SCALE_VARIABLE,
+            remedy="write it as in 3",
         )
     return factor

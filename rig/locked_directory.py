@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -69,9 +68,9 @@ def remove_abandoned(
     abandoned: Callable[[Path], AbstractContextManager[bool]],
     *,
     older: float = 0.0,
-    remove: Callable[[Path], None] = shutil.rmtree,
+    remove: Callable[[Path], None] = remove_tree,
 ) -> list[Path]:
-    """Remove those of the directories whose rig was killed, and return them. What cannot be removed stays, unsaid.
+    """Remove those of the directories whose rig was killed as far as possible, and return those that are gone.
 
     abandoned: yields whether no rig uses a directory; that holds until it is gone, so that a rig which is about to lock
         it sees that it was removed.
@@ -86,5 +85,5 @@ def remove_abandoned(
             with abandoned(path) as free:
                 if free:
                     remove(path)
-                    removed.append(path)
+                    removed += [path] * (not path.exists())
     return removed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rig.branch.kept_scenario import kept_scenario
 from rig.errors import RigError, UsageError
 from rig.experiment.booted import ensure_snapshot
-from rig.experiment.execution import Deadlines, Execution
+from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.experiment.request import Request
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from rig.run.records import Records
 
 __all__ = ["Origin", "Root", "Source", "prepare_origin", "read_source"]
-
-BOOT_DEADLINE = 60.0
 
 
 @dataclass(frozen=True)

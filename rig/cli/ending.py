@@ -55,7 +55,7 @@ def watch_signals() -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_note, args=(reading,), name="signals", daemon=True).start()
-    logging.getLogger("asyncio").addFilter(_is_no_interrupt)
+    logging.getLogger("asyncio").addFilter(_comes_of_no_signal)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup(1) starts rig with SIGHUP ignored: it stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -71,10 +71,11 @@ def _note(reading: int) -> None:
             end_programs()
 
 
-def _is_no_interrupt(record: logging.LogRecord) -> bool:
-    # A task whose program was ended ends with KeyboardInterrupt, and nobody awaits it any more. asyncio logs such an
-    # exception, with a traceback, when the task is freed.
-    return not (_received and record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))
+def _comes_of_no_signal(record: logging.LogRecord) -> bool:
+    # A signal ends the programs, and nobody awaits any more what waited for one of them: a task ends with
+    # KeyboardInterrupt, and the readers of QEMU's sockets with EOFError. asyncio logs such an exception, with a
+    # traceback, when the task is freed.
+    return not (_received and record.exc_info)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

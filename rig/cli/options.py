@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from rig.deadline_scale import LEAST, MOST, SCALE_VARIABLE, set_deadline_scale
+from rig.deadline_scale import LARGEST_FACTOR, SCALE_VARIABLE, SMALLEST_FACTOR, set_deadline_scale
 from rig.errors import UsageError
 from rig.run.verdict import VERDICTS
 from rig.units import parse_duration
@@ -42,7 +42,7 @@ Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Guests at on
 TimeoutScale = Annotated[
     float,
     typer.Option(
-        min=LEAST, max=MOST, metavar="FACTOR", help="Multiplies every deadline, for slow machines.",
+        min=SMALLEST_FACTOR, max=LARGEST_FACTOR, metavar="FACTOR", help="Multiplies every deadline, for slow machines.",
         envvar=SCALE_VARIABLE, show_envvar=False, callback=_scale_deadlines,
     ),
 ]  # fmt: skip

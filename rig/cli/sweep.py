@@ -19,15 +19,15 @@ from rig.extras import require
 from rig.report.console import output_console
 from rig.report.list_documents import print_array
 from rig.report.sweep_table import SweepTable, points_tables, shared_lines
-from rig.run.document import EXIT_STATUS, worst
+from rig.run.verdict import EXIT_STATUS, Verdict
 from rig.scenario.load import load_scenario
 from rig.sweep.axes import SweepPlan, check_plan, parse_axes, read_plan
-from rig.sweep.columns import agreement
 from rig.sweep.dask import DaskExecutor
 from rig.sweep.directory import SweepDirectory, find_sweep, new_sweep
 from rig.sweep.execute import Executor, Outcome, execute_sweep
 from rig.sweep.local import LocalExecutor
 from rig.sweep.suites import suites_of_rows
+from rig.sweep.tally import Tally
 
 __all__ = ["app"]
 
@@ -130,8 +130,7 @@ def sweep(
     outcome = _run(directory, executor, shared, silent=output.silent)
     if outputs_wanted(junit=output.junit, ktap=output.ktap):
         write_outputs(suites_of_rows(directory.plan, outcome.rows), junit=output.junit, ktap=output.ktap)
-    _print(directory, outcome, output)
-    raise typer.Exit(EXIT_STATUS[worst(row.verdict for row in outcome.rows)])
+    raise typer.Exit(EXIT_STATUS[_print(directory, outcome, output)])
 
 
 def _interrupted(name: str) -> SweepDirectory:
@@ -175,17 +174,21 @@ def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptio
             raise
 
 
-def _print(directory: SweepDirectory, outcome: Outcome, output: OutputOptions) -> None:
-    rows = outcome.rows
+def _print(directory: SweepDirectory, outcome: Outcome, output: OutputOptions) -> Verdict:
+    """Print the rows as they are wanted, and return the worst of their verdicts."""
+    rows = Tally(outcome.rows)
     if output.as_json:
         print_array(row.model_dump(mode="json") for row in rows)
-    elif output.quiet:
-        print(directory.id)
-    elif not output.silent:
+    elif output.silent:
+        for _ in rows:
+            pass  # they are counted
+        if output.quiet:
+            print(directory.id)
+    else:
         for part in points_tables(directory.plan.names, rows):
             output_console().print(part)
-        unstable = sum(share < 1 for _, share in agreement(rows).values())
-        print(f"{len(rows)} runs, {outcome.fresh} of them now; {unstable} points unstable")
-        for line in shared_lines(rows):
+        print(f"{len(outcome.rows)} runs, {outcome.fresh} of them now; {rows.unstable} points unstable")
+        for line in shared_lines(rows.shared):
             print(line)
         print(f"sweep {directory.id}  {directory.table}")
+    return rows.worst

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.disk import sum_by_kind
 from rig.image.aside import DAMAGED
-from rig.image.bounds import UNFINISHED_AGE, branch_bound, cache_bound
+from rig.image.bounds import UNFINISHED_AGE, branch_bound, cache_bound, cut_to
 from rig.image.entry import Entry
 from rig.image.eviction import Held, eviction_order, held_entries, named_keys
 from rig.image.kinds import Tier
@@ -31,8 +31,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 BRANCH = "branch"
-SLACK = 10
-"""A cache above its bound is cut to a tenth below it, so that not every new snapshot reads all runs again."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +186,7 @@ def _keep(store: Store, size: int, bound: int, *, branches: bool) -> None:
     path = store.root / "locks" / "eviction.lock"
     try:
         with FileLock(path, timeout=0):
-            smaller = bound - bound // SLACK
-            done = _prune_part(store, look_at_cache(store), smaller, branches=branches)
+            done = _prune_part(store, look_at_cache(store), cut_to(bound), branches=branches)
     except (Timeout, OSError):
         return  # another rig evicts at the moment, or the cache is read-only
     if done.removed or done.aside:

@@ -20,8 +20,8 @@ from rig.errors import RigError
 from rig.experiment.booted import ensure_snapshot
 from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
-from rig.experiment.prepare import CONTINUATION, PreparedGuest
-from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_stops
+from rig.experiment.prepare import PreparedGuest
+from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_silence, watch_stops
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
@@ -35,6 +35,7 @@ from rig.machine.session import Listeners, Session, runtime_directory, swap_file
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import Wiring
 from rig.run.progress import Progress, show_record
+from rig.run.recording_files import CONTINUATION, PAYLOAD
 
 __all__ = ["execute", "place_payload"]
 
@@ -167,6 +168,7 @@ async def _run_plan(
         if push is not None:
             await push()
         futures += [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
+        futures.append(asyncio.ensure_future(watch_silence(session, execution, ended, deadlines.silence)))
         problem = await _to_the_end(session, ended, deadlines)
     finally:
         # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
@@ -213,7 +215,7 @@ def _while_it_runs(
         if departure is not None:
             # After a power cut the recording, which is synced, would be lost without its branch point.
             store.sync(departure.point.state.parent)
-        keep_payload(wiring.payload, wiring.recorder.file.with_name("payload.zst"))
+        keep_payload(wiring.payload, out / PAYLOAD)
         if wiring.continuation is not None and wiring.continuation.exists():
             keep_payload(wiring.continuation, out / CONTINUATION)
     payload = payload or digest_once(wiring.payload)

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from rig.errors import RigError
 from rig.run.progress import Progress
 
-__all__ = ["Deadlines", "Execution"]
+__all__ = ["BOOT_DEADLINE", "Deadlines", "Execution"]
+
+BOOT_DEADLINE = 60.0
+"""Host seconds from the start of QEMU to the agent's first record, before they are scaled."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,19 @@ class Deadlines:
     plan: from `go` to the agent's `end` record.
     exit: from the `end` record to the exit of QEMU.
     scale: factor for the time limits of QMP and migration, which are fixed elsewhere.
+    silence: between two of the agent's records; None for a plan that does not report periodically.
     """
 
     boot: float
     plan: float
     exit: float = 10.0
     scale: float = 1.0
+    silence: float | None = None
 
     def scaled(self, scale: float) -> Deadlines:
         """Return the time limits for a host that is slower by the factor `scale`."""
-        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale)
+        silence = None if self.silence is None else self.silence * scale
+        return Deadlines(self.boot * scale, self.plan * scale, self.exit * scale, self.scale * scale, silence)
 
 
 @dataclass

@@ -32,13 +32,12 @@ from rig.machine.restoring import as_restored
 from rig.machine.session import confined
 from rig.machine.snapshot import expected_snapshot
 from rig.machine.spec import Accel, Clock, GuestSpec, Layer, Recorder, Wiring
+from rig.run.recording_files import RECORDING
 from rig.scenario.plan import RenderedPlan
 from rig.scenario.program_source import PROGRAM_DIRECTORY
 from rig.scenario.settings import Settings
 
 __all__ = [
-    "CONTINUATION",
-    "RECORDING",
     "Parts",
     "PreparedGuest",
     "find_parts",
@@ -49,10 +48,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-RECORDING = "recording/replay.bin"
-"""QEMU's recording, in the directory of a run."""
-CONTINUATION = "recording/continuation.zst"
-"""The image of the continuation that the run had: blank, unless the run was branched off another."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import rig
 from rig.experiment.departure import Departure
 from rig.experiment.execution import Execution
-from rig.experiment.prepare import RECORDING, PreparedGuest
+from rig.experiment.prepare import PreparedGuest
 from rig.experiment.request import Job
 from rig.machine.recording import is_finished
+from rig.run.recording_files import RECORDING
 
 if TYPE_CHECKING:
     from rig.run.document import Environment, Recording

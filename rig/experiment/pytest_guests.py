@@ -115,7 +115,7 @@ class Guest:
     async def _run(self, plan: str, programs: dict[str, Path], timeout: float) -> list[Any]:
         from rig.deadline_scale import deadline_scale
         from rig.experiment.execute import execute
-        from rig.experiment.execution import Deadlines, Execution
+        from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
         from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
         from rig.experiment.prepare import PreparedGuest, prepare_guest
         from rig.image.guestcode import compile_program
@@ -138,7 +138,7 @@ class Guest:
                     Payload(plan=_tabbed(plan), files=files),
                     out,
                     name="pytest",
-                    deadlines=Deadlines(60, timeout).scaled(deadline_scale()),
+                    deadlines=Deadlines(BOOT_DEADLINE, timeout).scaled(deadline_scale()),
                     progress=NullProgress(),
                 )
             except RigError as error:

@@ -57,6 +57,7 @@ class Job:
     layers: filesystem layers of the programs' roots.
     judge: replaces the judgement by the scenario's claims.
     plan_deadline: host seconds for the plan; None for the default of the clock.
+    longest_silence: host seconds between two of the agent's records; None for a plan that does not report periodically.
     program: returns the entry `program` of run.json, for `rig exec`.
     departure: where a run begins that was branched off another one.
     depart: chooses where it begins, once the guest is known.
@@ -72,6 +73,7 @@ class Job:
     program: Callable[[], ProgramRun] | None = None
     departure: Departure | None = None
     depart: Depart | None = None
+    longest_silence: float | None = None
 
 
 def check_job(request: Request) -> Job:

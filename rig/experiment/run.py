@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.errors import RigError
 from rig.experiment.execute import execute
-from rig.experiment.execution import Deadlines, Execution
+from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["print_qemu", "run_job", "run_scenario"]
 
-BOOT_DEADLINE = 60.0
 # Host seconds. The plan's own time limits, on the guest's clock, end a warp run; this one ends a guest that hangs.
 WARP_DEADLINE = 300.0
 
@@ -204,7 +203,8 @@ def _import_what_judges() -> None:
 
 def _deadlines(ready: Job, scale: float) -> Deadlines:
     if ready.settings.clock == "warp":
-        return Deadlines(BOOT_DEADLINE, ready.plan_deadline or WARP_DEADLINE).scaled(scale)
+        plan = ready.plan_deadline or WARP_DEADLINE
+        return Deadlines(BOOT_DEADLINE, plan, silence=ready.longest_silence).scaled(scale)
     # On the live clock, guest seconds are host seconds, so the sum of the plan's time limits bounds the run.
     bounds = [
         float(value)
@@ -212,7 +212,7 @@ def _deadlines(ready: Job, scale: float) -> Deadlines:
         for key, value in step.words
         if key in ("timeout", "seconds", "settle")
     ]
-    return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60).scaled(scale)
+    return Deadlines(BOOT_DEADLINE, sum(bounds) * 1.1 + 60, silence=ready.longest_silence).scaled(scale)
 
 
 def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from rig.disk import bytes_below, modified
 from rig.errors import RigError
-from rig.image.bounds import UNFINISHED_AGE, runs_bound
+from rig.image.bounds import UNFINISHED_AGE, cut_to, runs_bound
 from rig.image.staging import remove_staging_directories
 from rig.in_use import lock_unused
 from rig.remove_tree import remove_tree
 from rig.run.directory import RUN_FILE, read_run, rewrite_run, run_directories
 from rig.run.disk_use import runs_by_kind
 from rig.run.imported import IMPORTED_FILE
+from rig.run.recording_files import RECORDING_DIRECTORY
 from rig.run.run_id import is_run_id
 from rig.run.unfinished import remove_unfinished
 from rig.seal import seal_is_broken
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Dropped", "bytes_of_runs", "drop_recordings", "keep_runs_bound"]
 
 logger = logging.getLogger(__name__)
-RECORDINGS = "recording"
 NEWEST = 20
 """Runs that keep their recordings whatever they take."""
-SLACK = 10
-"""Runs above their bound are cut to a tenth below it, as the cache is."""
 FEW, ONE_IN, LARGE = 200, 50, 64 << 20
 """Up to FEW runs are measured after each run, which takes some milliseconds. Of more, every run in ONE_IN measures
 them, and one whose recording has LARGE bytes."""
@@ -72,7 +70,7 @@ def keep_runs_bound(directory: Path) -> None:
         taken = bytes_of_runs(root)
         if taken <= bound:
             return
-        done = drop_recordings(root, bound - bound // SLACK, taken)
+        done = drop_recordings(root, cut_to(bound), taken)
     except OSError as error:
         logger.debug("the runs are not measured: %s", error)
         return
@@ -93,7 +91,7 @@ def _is_due(directory: Path) -> bool:
     # Names are counted: to look into each of 5,000 runs takes 0.2 s.
     if sum(is_run_id(path.name) for path in directory.parent.iterdir()) <= FEW:
         return True
-    recording = directory / RECORDINGS
+    recording = directory / RECORDING_DIRECTORY
     return recording.is_dir() and bytes_below(recording) >= LARGE
 
 
@@ -121,7 +119,7 @@ def drop_recordings(root: Path, bound: int, taken: int) -> Dropped:
 
 def _drop_recording(directory: Path) -> int:
     """Remove a run's recording and return the bytes; 0 where it has none or keeps it."""
-    recording = directory / RECORDINGS
+    recording = directory / RECORDING_DIRECTORY
     if not recording.is_dir() or (directory / IMPORTED_FILE).exists():
         return 0
     with lock_unused(directory) as free:
@@ -146,5 +144,5 @@ def _forget_recording(directory: Path, run: Run) -> None:
     """Write a run's run.json without its recording; the guest's options and the digests of the logs stay."""
     reason = "it was removed to keep the runs within RIG_RUNS_SIZE"
     recording = run.recording.model_copy(update={"path": None, "size": None, "sha256": "", "reason": reason})
-    files = {name: each for name, each in run.files.items() if not name.startswith(f"{RECORDINGS}/")}
+    files = {name: each for name, each in run.files.items() if not name.startswith(f"{RECORDING_DIRECTORY}/")}
     rewrite_run(directory, run.model_copy(update={"recording": recording, "files": files}))

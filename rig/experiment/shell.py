@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.errors import GuestError, RigError
 from rig.experiment.booted import ensure_snapshot
-from rig.experiment.execution import Deadlines, Execution
+from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.image.payload import Payload, write_payload
@@ -76,7 +76,7 @@ async def shell(
         layers=tuple(Layer(layer.image, layer.digest, layer.size) for layer in layers),
         tell=progress.phase,
     )
-    deadlines = Deadlines(boot=60, plan=0).scaled(timeout_scale)
+    deadlines = Deadlines(boot=BOOT_DEADLINE, plan=0).scaled(timeout_scale)
     files = {} if programs is None else payload_of(guest.store, programs, guest.parts.code).files
     async with contextlib.AsyncExitStack() as stack:
 

@@ -2,7 +2,7 @@
 """Watch for what ends a guest early.
 
 QEMU stops it after a panic, whose memory is dumped, and after an error of its own; rig ends it when the recording
-grows too large.
+grows too large, and when its agent has been silent for longer than the plan allows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.execution import Execution
@@ -23,12 +24,12 @@ from rig.machine.recording import LARGEST_RECORDING
 from rig.machine.session import Session
 from rig.units import format_size
 
-__all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_recording", "watch_stops"]
+__all__ = ["PANIC_DUMP", "room_for_a_dump", "watch_recording", "watch_silence", "watch_stops"]
 
 logger = logging.getLogger(__name__)
 PANIC_DUMP = "panic.elf"
 LOOK_EVERY = 1.0
-"""Host seconds between two looks at the recording's size."""
+"""Host seconds between two looks at the recording's size, and at what the agent has reported."""
 
 
 @contextmanager
@@ -76,6 +77,34 @@ async def watch_recording(session: Session, execution: Execution) -> None:
                 execution.stopped = RigError(
                     f"the guest was ended, because its recording has more than {format_size(LARGEST_RECORDING)}:"
                     " run it with --no-record, or let the guest print less"
+                )
+                await session.monitor.execute("quit")
+                return
+
+
+async def watch_silence(
+    session: Session, execution: Execution, ended: asyncio.Future[Any], longest: float | None
+) -> None:
+    """Wait until the agent has reported nothing for too long, then record that as the reason and quit QEMU.
+
+    The agent is a real-time task whose memory is locked. One that does not report what its plan asks for periodically
+    cannot end a program either: the guest is stuck.
+    ended: the agent's `end` record. A guest that panicked is being dumped, and reports nothing.
+    longest: host seconds; None for a plan that does not report periodically: returns at once.
+    """
+    seen, silent = -1, 0.0
+    with contextlib.suppress(RigError):
+        while longest is not None:
+            await asyncio.sleep(LOOK_EVERY)
+            if ended.done() or execution.panicked:
+                return
+            # Looks are counted, and not the clock read: while rig is stopped, nobody reads what the agent reports.
+            silent = silent + LOOK_EVERY if session.channel.bytes_seen == seen else 0.0
+            seen = session.channel.bytes_seen
+            if silent >= longest:
+                execution.stopped = RigError(
+                    f"the guest was ended, because its agent reported nothing for {longest:g} s: a real-time program or"
+                    " the kernel keeps its CPUs, or the host is slow (--timeout-scale 3)"
                 )
                 await session.monitor.execute("quit")
                 return

@@ -8,7 +8,7 @@ import os
 from rig.errors import RigError
 from rig.units import parse_size
 
-__all__ = ["UNFINISHED_AGE", "branch_bound", "builds_bound", "cache_bound", "runs_bound"]
+__all__ = ["UNFINISHED_AGE", "branch_bound", "builds_bound", "cache_bound", "cut_to", "runs_bound"]
 
 DEFAULT_BOUND = "8G"
 BRANCH_BOUND = "4G"
@@ -52,6 +52,14 @@ def runs_bound() -> int:
     Raises RigError where RIG_RUNS_SIZE is not a size.
     """
     return _bound("RIG_RUNS_SIZE", RUNS_BOUND)
+
+
+def cut_to(bound: int) -> int:
+    """Return the bytes to which what is above its bound is cut: a tenth below it.
+
+    Otherwise every new snapshot, and every run, would read all runs again to see what may go.
+    """
+    return bound - bound // 10
 
 
 def _bound(name: str, default: str) -> int:

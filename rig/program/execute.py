@@ -22,7 +22,7 @@ from rig.image.store import Store
 from rig.program.files import HostFiles, collect_copies, collect_executable
 from rig.program.hints import hint_for
 from rig.program.outcome import BROKEN, Outcome, judge_program, outcome_of
-from rig.program.plan import WORK, program_command, program_plan
+from rig.program.plan import WORK, program_command, program_plan, sampling_period
 from rig.program.request import ProgramRequest
 from rig.program.roots import Root, copies_layer, find_root
 from rig.run.progress import Progress
@@ -44,7 +44,11 @@ LARGEST_COPIES = 24 << 20
 """Bytes; up to this size copied files are put into the payload, beyond it into a layer of their own."""
 LARGEST_STDIN = 8 << 20
 HOST_SECONDS_PER_GUEST_SECOND = 4
-"""For the time limit: a busy guest second took 0.5 to 1 s of the host; slow hosts get four times as much."""
+"""For the time limits: a busy guest second took 0.5 to 1 s of the host; slow hosts get four times as much."""
+SILENCE = 120.0
+"""Host seconds beside those of the guest's sampling period. Beside 8 busy processes on two CPUs, with a sample a guest
+second, two records were at most 5.5 s apart where a program flooded the console, and 12.3 s where it forked without
+end."""
 
 
 async def run_program(
@@ -126,7 +130,9 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
         )
 
     deadline = 300 + HOST_SECONDS_PER_GUEST_SECOND * request.timeout
-    return Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted), outcomes
+    silence = SILENCE + HOST_SECONDS_PER_GUEST_SECOND * sampling_period(request.timeout)
+    job = Job(scenario, settings, plan, extra, root.layers, judge, deadline, noted, longest_silence=silence)
+    return job, outcomes
 
 
 def _bare_scenario(title: str) -> Scenario:

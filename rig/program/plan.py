@@ -13,7 +13,7 @@ from rig.program.request import ProgramRequest
 from rig.scenario.plan import SWAP_DEVICE, RenderedPlan, RenderedStep
 from rig.scenario.settings import Settings
 
-__all__ = ["CGROUP", "ENDED", "WORK", "Command", "program_command", "program_plan"]
+__all__ = ["CGROUP", "ENDED", "WORK", "Command", "program_command", "program_plan", "sampling_period"]
 
 WORK = "/work"
 """The default working directory of a program, and the default destination of copied files."""
@@ -73,6 +73,11 @@ def program_command(request: ProgramRequest, config: ImageConfig, argv: tuple[st
     return Command(name, argv, env, request.cwd or config.workdir or WORK, request.user or config.user)
 
 
+def sampling_period(timeout: float) -> float:
+    """Return the guest seconds between two samples of a program: at most 600 samples, however long it may run."""
+    return max(1.0, timeout / 600)
+
+
 def program_plan(
     request: ProgramRequest,
     settings: Settings,
@@ -94,8 +99,7 @@ def program_plan(
         steps.append(RenderedStep("swapon", (("path", SWAP_DEVICE), ("mkswap", "1"))))
     if settings.zram:
         steps.append(RenderedStep("swapon", (("zram", str(settings.zram)),)))
-    # At most 600 samples, however long the program may run.
-    period = max(1.0, request.timeout / 600)
+    period = sampling_period(request.timeout)
     beside_disk = () if request.disk is None else (("label", DISK_LABEL),)
     memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
     steps += [

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from rig.experiment.prepare import RECORDING
 from rig.image.entry import is_key
 from rig.image.layer.layer import SIZES
 from rig.machine.recording import LARGEST_RECORDING, OVERSHOOT
 from rig.replay.tar_reader import BadArchive
 from rig.run.directory import LARGEST_RUN_FILE, RUN_FILE
 from rig.run.imported import IMPORTED_FILE
+from rig.run.recording_files import RECORDING
 from rig.run.unfinished import LOCK
 
 __all__ = ["LARGEST_MANIFEST", "LAYOUT", "MANIFESTS", "PART_KINDS", "Budget", "Manifest", "check_name", "read_manifest"]

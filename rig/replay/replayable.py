@@ -19,10 +19,9 @@ from rig.machine.spec import Accel, Clock, GuestSpec, Layer
 from rig.run.directory import use_run
 from rig.run.document import RecordedGuest, Run
 from rig.run.imported import read_imported
+from rig.run.recording_files import CONTINUATION, PAYLOAD
 
 __all__ = [
-    "CONTINUATION",
-    "PAYLOAD",
     "Part",
     "Replayable",
     "bundled_parts",
@@ -32,9 +31,6 @@ __all__ = [
     "unpack_continuation",
     "unpack_payload",
 ]  # fmt: skip
-
-PAYLOAD = "recording/payload.zst"
-CONTINUATION = "recording/continuation.zst"
 
 
 @dataclass(frozen=True)

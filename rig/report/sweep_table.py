@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from statistics import median
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SweepTable", "points_table", "points_tables", "shared_lines"]
 
-AT_ONCE = 1000
+POINTS_A_TABLE = 1000
 MOST_ROWS = 40
 NEWEST = 2000
 """Rows that the live table is made of: without their claims, 7 MB of memory."""
 
 
 def points_tables(names: Sequence[str], rows: Iterable[Row]) -> Iterator[Table]:
-    """Yield the table of points_table() in parts of AT_ONCE points: rich holds some 4 kB for each point of a table."""
+    """Yield the table of points_table() in parts of POINTS_A_TABLE points: rich holds some 4 kB for each point."""
     points = groupby(rows, key=attrgetter("point"))
     # By their count: the points of a threshold search are numbered with gaps.
-    parts = groupby(enumerate(points), key=lambda numbered: numbered[0] // AT_ONCE)
+    parts = groupby(enumerate(points), key=lambda numbered: numbered[0] // POINTS_A_TABLE)
     none = True
     for _, part in parts:
         none = False
@@ -148,9 +148,11 @@ class SweepTable:
         self._live.update(Group(points_table(self._names, rows), done))
 
 
-def shared_lines(rows: Sequence[Row]) -> list[str]:
-    """Return what is to be known of the numbers of runs that began at a branch point."""
-    points = Counter(row.shared for row in rows if row.shared)
+def shared_lines(points: Mapping[str, int]) -> list[str]:
+    """Return what is to be known of the numbers of runs that began at a branch point.
+
+    points: name of the point -> number of runs.
+    """
     return [
         f"{count} of them began at '{name}', a saved point, and not at the boot; sizes after it may differ by some"
         " pages from those of whole runs (rig help branch), which --whole makes"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rig.disk import bytes_below, sum_by_kind
 from rig.run.directory import SWEEPS, runs_directory
+from rig.run.recording_files import RECORDING_DIRECTORY
 from rig.run.run_id import is_run_id
 from rig.run.unfinished import UNFINISHED
 
@@ -34,7 +35,7 @@ def _sizes(root: Path) -> Iterator[tuple[str, int]]:
             for sweep in path.iterdir():
                 yield "sweeps", bytes_below(sweep)
         elif is_run_id(path.name):
-            recording = path / "recording"
+            recording = path / RECORDING_DIRECTORY
             if recording.is_dir():
                 yield "recordings", bytes_below(recording)
             yield "runs", bytes_below(path, without=recording)

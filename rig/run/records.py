@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-__all__ = ["PAGE_STATES", "Record", "Records", "parse_record"]
+__all__ = ["MOST_PAGES", "PAGE_STATES", "Record", "Records", "parse_record"]
 
 Record = Mapping[str, Any]
 """One record of docs/reference/agent-protocol.md: at least `n` (int), `t` (guest seconds, float) and `ev` (str)."""
 
 PAGE_STATES = ("none", "zero", "shared", "merged", "private", "kept", "file", "swap")
 """The states of a page in a `pagemap` record (page_state(), guest/agent/pagemap.c)."""
+MOST_PAGES = 1 << 22
+"""16 GiB of 4 KiB pages: a guest that reports more in a page map is not believed."""
 
 TYPES: dict[str, tuple[type, ...]] = {
     "cgroup": (str, dict, type(None)), "code": (int, type(None)), "comm": (str,), "fds": (list,), "i": (int,),

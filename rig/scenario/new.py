@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
-from rig.remove_tree import remove_tree
+from rig.remove_tree import make_directory, new_name, remove_tree
 
 __all__ = ["check_name", "new_scenario", "write_directory"]
 
@@ -36,19 +36,23 @@ def check_name(name: str) -> None:
 
 def write_directory(directory: Path, files: Mapping[str, str]) -> Path:
     """Create a directory with these files (name -> text) and return it; see new_scenario() for errors."""
+    if directory.exists():
+        raise UsageError("the directory is there already", where=directory, remedy="choose another name")
+    # Beside it and renamed, so that an interrupt leaves no half of a scenario, and takes nothing away that is there.
+    aside = directory.with_name(new_name(f".{directory.name}-"))
     try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        raise UsageError("the directory is there already", where=directory, remedy="choose another name") from None
+        make_directory(aside, lambda aside: _write(aside, files, directory))
     except OSError as error:
+        remove_tree(aside)
         raise RigError(f"the directory cannot be made: {error.strerror}", where=directory) from error
-    try:
-        for file, text in files.items():
-            (directory / file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        remove_tree(directory)
-        raise RigError(f"the directory cannot be written: {error.strerror}", where=directory) from error
     return directory
+
+
+def _write(aside: Path, files: Mapping[str, str], directory: Path) -> None:
+    aside.mkdir(parents=True)
+    for file, text in files.items():
+        (aside / file).write_text(text, encoding="utf-8")
+    aside.rename(directory)
 
 
 def _skeleton(name: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rig.disk import modified
 from rig.errors import RigError, UsageError
+from rig.remove_tree import make_directory
 from rig.run.directory import SWEEPS, new_run_id, runs_directory
 from rig.seal import is_sealed, seal, seal_is_broken
 from rig.sweep.axes import Axis, SweepPlan
@@ -103,12 +104,16 @@ def new_sweep(plan: SweepPlan) -> SweepDirectory:
     """Create a sweep's directory. Raises RigError when it cannot be created."""
     path = sweeps_directory() / new_run_id()
     try:
-        path.mkdir(parents=True)
-        write_plan(path, plan)
-        sync_directory(path.parent)
+        make_directory(path, lambda path: _make(path, plan))
     except OSError as error:
         raise RigError(f"the sweep's directory cannot be made: {error.strerror}", where=path) from error
     return SweepDirectory(path, plan)
+
+
+def _make(path: Path, plan: SweepPlan) -> None:
+    path.mkdir(parents=True)
+    write_plan(path, plan)
+    sync_directory(path.parent)
 
 
 def write_plan(path: Path, plan: SweepPlan) -> None:

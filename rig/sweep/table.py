@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 TABLE_VERSION = 1
 VERSION_KEY = b"rig.sweep.schema"
 DIGEST_KEY = b"rig.sweep.rows.sha256"
-AT_ONCE = 256
+ROWS_A_BATCH = 256
 
 
 def table_of(plan: SweepPlan, scenario: Scenario, rows: Sequence[Row]) -> Any:
@@ -86,8 +86,8 @@ def write_table(tables: Iterable[Any], path: Path) -> None:
 
 
 def rows_of(table: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a pyarrow.Table; AT_ONCE of them are Python's objects at a time."""
-    for batch in table.to_batches(max_chunksize=AT_ONCE):
+    """Yield the rows of a pyarrow.Table; ROWS_A_BATCH of them are Python's objects at a time."""
+    for batch in table.to_batches(max_chunksize=ROWS_A_BATCH):
         yield from batch.to_pylist()
 
 

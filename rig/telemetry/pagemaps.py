@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rig.run.records import PAGE_STATES, Record, Records
+from rig.run.records import MOST_PAGES, PAGE_STATES, Record, Records
 
 __all__ = ["PageMap", "Snapshot", "page_maps", "snapshots"]
-
-MOST_PAGES = 1 << 22
-"""16 GiB of 4 KiB pages: a larger map is rejected, because the guest is not trusted."""
 
 Run = tuple[int, str]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.execute import execute
-from rig.experiment.execution import Deadlines
+from rig.experiment.execution import BOOT_DEADLINE, Deadlines
 from rig.experiment.prepare import Parts, prepare_guest
 from rig.image.payload import Payload
 from rig.image.store import Store
@@ -34,8 +34,8 @@ NUMA = (
 )  # fmt: skip
 ZRAM = 64 << 20
 # The agent's plan takes a few dozen arguments a program (MAX_ARGS of guest/agent/agent.h).
-AT_ONCE = 24
-BOOT, RUN = 60.0, 120.0
+CHECKS_A_PROGRAM = 24
+RUN = 120.0
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def _plan(tasks: Sequence[Task]) -> str:
         titles = [task.title for task in tasks if (task.check.batch == "swap") == swap]
         if swap and titles:
             lines.append(f"swapon\tzram={ZRAM}")
-        for number, first in enumerate(range(0, len(titles), AT_ONCE)):
+        for number, first in enumerate(range(0, len(titles), CHECKS_A_PROGRAM)):
             program = f"{'swap' if swap else 'checks'}-{number}"
             words = [f"arg={{payload}}/{PROGRAM_DIRECTORY}/{PROGRAM}", "arg=--harmful"]
-            words += [f"arg={title}" for title in titles[first : first + AT_ONCE]]
+            words += [f"arg={title}" for title in titles[first : first + CHECKS_A_PROGRAM]]
             lines.append("\t".join(["spawn", f"program={program}", *words]))
             lines.append(f"wait_exit\tprogram={program}\ttimeout=3000")
     return "\n".join([*lines, "end\treason=done", ""])
@@ -141,7 +141,7 @@ async def _run_guest(lab: Lab, name: str, tasks: Sequence[Task]) -> tuple[Measur
             Payload(plan=_plan(tasks), files=files),
             out,
             name=f"verify-{name}",
-            deadlines=Deadlines(BOOT, RUN).scaled(lab.timeout_scale),
+            deadlines=Deadlines(BOOT_DEADLINE, RUN).scaled(lab.timeout_scale),
             progress=NullProgress(),
         )
         facts = collect_facts(out)

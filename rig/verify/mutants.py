@@ -27,7 +27,7 @@ from rig.verify.measure import PROGRAM, Lab, Task, measure
 
 __all__ = ["Kept", "Mutant", "find_untested", "judge_mutant", "list_conditions", "main", "run_mutants"]
 
-AT_ONCE = 48
+MUTANTS_A_REPORT = 48
 """How many mutants are measured before they are reported and kept: what an interruption may cost."""
 
 DEATHS = {
@@ -138,8 +138,8 @@ async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | Non
     tasks = [task for task in _tasks_of(program, names) if task.title not in caught.titles]
     mutants: list[Mutant] = []
     found: dict[str, list[Facts]] = {}
-    for first in range(0, len(tasks), AT_ONCE):
-        some = tasks[first : first + AT_ONCE]
+    for first in range(0, len(tasks), MUTANTS_A_REPORT):
+        some = tasks[first : first + MUTANTS_A_REPORT]
         lab = Lab(store, parts, runs_directory() / "verify" / new_run_id(), Capacity(None))
         measured = await measure(lab, some)
         judged = [judge_mutant(task, Facts(measured[task.title], release)) for task in some]

@@ -247,6 +247,36 @@ def test_task_that_an_interrupt_ended_shows_no_traceback(
     assert caplog.messages == []
 
 
+def test_connection_that_ends_after_an_interrupt_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def closed() -> None:
+        raise EOFError
+
+    async def work() -> None:
+        # As qemu.qmp gathers its reader and its writer (AsyncProtocol._establish_session()).
+        both = asyncio.gather(closed(), asyncio.sleep(60))
+        while not both.done():
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("rig.cli.ending.signal", Mock())
+    monkeypatch.setattr("rig.cli.ending.threading", Mock())
+    received: list[int] = []
+    monkeypatch.setattr("rig.cli.ending._received", received)
+    watch_signals()
+
+    asyncio.run(work())
+    gc.collect()
+    undisturbed = [*caplog.messages]
+    caplog.clear()
+    received.append(signal.SIGTERM)
+    asyncio.run(work())
+    gc.collect()
+
+    assert "exception was never retrieved" in "".join(undisturbed)
+    assert caplog.messages == []
+
+
 def test_hangup_is_ignored_under_nohup(environment: dict[str, str]) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

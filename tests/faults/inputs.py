@@ -26,12 +26,12 @@ RESULT = re.compile(r"^(PASSED|FAILED|ERROR) (\S.*?)(?: - (.*))?$", re.MULTILINE
 
 
 def archives(home: Home, count: int) -> Cases:
-    """The archives of tests/replay/test_import.py: each is refused, and changes nothing. None for a count of 0."""
+    """The archives of the tests of import: each is refused, and changes nothing. None for a count of 0."""
     if not count:
         return
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "--no-header", "-p", "no:cacheprovider", "tests/replay/test_import.py",
-         "-k", "refused or bomb"],
+        [sys.executable, "-m", "pytest", "-q", "-rA", "--no-header", "-p", "no:cacheprovider",
+         "tests/replay/test_import.py", "tests/replay/test_room.py", "-k", "refused or bomb"],
         cwd=ROOT, env=home.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     for result, name, why in RESULT.findall(done.stdout):

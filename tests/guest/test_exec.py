@@ -57,6 +57,15 @@ def test_statuses_that_are_not_the_programs_own(rig: Rig, words: tuple[str, ...]
     assert message in called.err
 
 
+def test_guest_whose_cpus_a_real_time_program_keeps_is_ended_long_before_its_deadline(rig: Rig) -> None:
+    # Scaled by 0.1, the agent may be silent for 12.4 s, and the run last for 270 s.
+    called = rig("exec", "--timeout-scale", "0.1", "--sysctl", "kernel.sched_rt_runtime_us=-1", "--",
+                 "/usr/bin/chrt", "-f", "99", "sh", "-c", "while :; do :; done")  # fmt: skip
+
+    assert called.status == 125
+    assert "its agent reported nothing for 12.4 s" in called.err
+
+
 def test_oom_in_the_programs_cgroup_is_explained_recorded_and_replayed(rig: Rig) -> None:
     called = rig("exec", "--expect", "oom", "--cgroup", "memory.max=32M", "--", "tail", "/dev/zero")
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from rig.report.html.sweep_page import sweep_report
-from rig.report.sweep_table import AT_ONCE, SweepTable, points_table, points_tables, shared_lines
+from rig.report.sweep_table import POINTS_A_TABLE, SweepTable, points_table, points_tables, shared_lines
 from rig.sweep.row import Row
 from rig.time_left import time_left
 from tests.sweep.made import row
@@ -44,11 +44,11 @@ def test_runs_that_were_found_finished_do_not_count_as_fast_ones() -> None:
 
 
 def test_runs_that_began_at_a_branch_point_are_told_with_what_differs() -> None:
-    [line] = shared_lines([row(0, shared="writing-starts"), row(1, shared="writing-starts"), row(2)])
+    [line] = shared_lines({"writing-starts": 2})
 
     assert line.startswith("2 of them began at 'writing-starts'")
     assert "--whole" in line
-    assert shared_lines([row()]) == []
+    assert shared_lines({}) == []
 
 
 TIE = Row(
@@ -73,8 +73,8 @@ def test_victim_that_was_in_no_tie_stands_alone() -> None:
 
 
 def test_tables_are_cut_by_the_count_of_points_whatever_their_numbers() -> None:
-    sparse = [row(7 * AT_ONCE * number) for number in range(3)]
+    sparse = [row(7 * POINTS_A_TABLE * number) for number in range(3)]
     assert [table.row_count for table in points_tables((), sparse)] == [3]
-    dense = [row(point) for point in range(AT_ONCE + 1)]
-    assert [table.row_count for table in points_tables((), dense)] == [AT_ONCE, 1]
+    dense = [row(point) for point in range(POINTS_A_TABLE + 1)]
+    assert [table.row_count for table in points_tables((), dense)] == [POINTS_A_TABLE, 1]
     assert [table.row_count for table in points_tables((), [])] == [0]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,24 @@ def test_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
         new_scenario("mine", tmp_path)
 
     assert (tmp_path / "mine" / "kept").exists()
+
+
+@pytest.mark.parametrize("moment", ["mkdir", "write_text", "rename"])
+def test_scenario_whose_making_is_interrupted_is_whole_or_absent(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = getattr(Path, moment)
+
+    def interrupted(path: Path, *arguments: Any, **options: Any) -> None:
+        whole(path, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, moment, interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        new_scenario("mine", tmp_path)
+
+    if moment == "rename":
+        assert loaded(tmp_path / "mine").name == "mine"
+    else:
+        assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SweepDire
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RIG_RUNS", str(top / "runs"))
         patched.setattr("rig.sweep.columns.GROUP", GROUP)
-        patched.setattr("rig.report.sweep_table.AT_ONCE", GROUP)
+        patched.setattr("rig.report.sweep_table.POINTS_A_TABLE", GROUP)
         yield finished(top / "few", FEW), finished(top / "many", MANY)
 
 

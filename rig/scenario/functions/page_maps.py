@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from rig.run.records import PAGE_STATES, Record
+from rig.run.records import MOST_PAGES, PAGE_STATES, Record
 from rig.scenario.declare import function
 from rig.scenario.evidence import Evidence
 from rig.scenario.functions.records import find_process
@@ -16,9 +16,6 @@ from rig.scenario.suggestion import did_you_mean
 from rig.scenario.views import MissingRecord
 
 __all__: list[str] = []
-
-MOST_PAGES = 1 << 22
-"""16 GB of small pages: a guest that reports more is not believed."""
 
 
 @dataclass
