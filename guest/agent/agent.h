@@ -170,6 +170,9 @@ int open_file(const char *path, int flags);
 int open_named(const char *path, int flags, bool *later);
 bool file_exists(const char *path);
 
+/* directory.c */
+void each_number(const char *path, void (*each)(pid_t number, void *with), void *with);
+
 /* programs.c: output, signals, exits. */
 struct stream {
 	int fd;
@@ -251,9 +254,12 @@ struct member *member_of(const struct program *program, const char *comm, struct
 bool member_told(pid_t pid, int status);
 int64_t members_owed(void);
 void members_owed_due(int64_t now);
-bool read_stat(struct member *member);
 const struct program *program_of_session(pid_t sid);
-void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth);
+
+/* stat.c */
+char *append_number(char *to, long value);
+int open_of(pid_t pid, pid_t task, const char *file);	/* below /proc/PID, or /proc/PID/task/TASK where it is not 0 */
+bool read_stat(struct member *member);
 
 /* lives.c: the processes that the kernel's events tell of */
 enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
@@ -277,18 +283,25 @@ void share_vm(struct life *parent, struct life *child);
 bool shared_vm(pid_t pid);
 void say_shared_vm(pid_t pid);	/* into the record that is open */
 
-/* ends.c: the kernel's own word on forks and ends */
+/* connector.c: how the kernel tells of forks and ends */
 void prepare_ends(void);
 void ends_open(void);
 int ends_fd(void);
 bool ends_readable(void);
+void ends_probe(void);
+void say_ends(void);	/* into the record that is open */
+
+/* ends.c: what that means */
+struct proc_event;
+bool ends_forked(pid_t parent, pid_t child);
+bool ends_take(const struct proc_event *event);
 void ends_own(pid_t pid, const struct program *program);
 const struct program *ends_owner(pid_t pid);
 bool ends_first_said(pid_t pid);
 bool ends_may_be_owned(pid_t pid);
 bool ends_reaped(pid_t pid);
-void ends_probe(void);
-void say_ends(void);	/* into the record that is open */
+void say_unknown_end(struct life *life);
+void say_left_out(void);
 
 /* sample.c */
 void take_sample(const char *label, bool pss, bool settings);
@@ -304,8 +317,7 @@ enum outcome begin_check_rss(struct step *step);
 uint64_t taken_together(const struct program *program, const char *comm);
 
 /* tracefs.c: events that the kernel counts */
-void open_tracefs(void);
-void close_tracefs(void);
+void prepare_counts(void);
 long tracepoint_id(const char *name);
 enum { MAX_CPUS = 64 };
 

@@ -237,11 +237,7 @@ void boot(void)
 	load_asked();
 	mount_cgroups();
 	take_own_mounts();
-	open_tracefs();
-	prepare_first_maps();
-	watch_forks();
-	prepare_ends();
-	close_tracefs();
+	prepare_counts();
 	open_port();
 	put_first();
 	loop_open();

@@ -85,15 +85,13 @@ static const struct member *last_known(const struct first_map *first)
 	return NULL;
 }
 
-static struct since *counting;	/* the array of which count_thread() counts */
 static char fault_filter[128];
 
-static void count_thread(pid_t thread, struct member *unused, int depth)
+static void count_thread(pid_t thread, void *with)
 {
+	struct since *counting = with;
 	struct thread_faults *of = &counting->faults[counting->threads];
 
-	(void)unused;
-	(void)depth;
 	if (!counting->known)
 		return;
 	if (counting->threads == MAX_THREADS) {
@@ -124,8 +122,7 @@ static void count_faults(struct since *since, uint64_t end)
 		 (unsigned long long)since->first.start, (unsigned long long)end);
 	snprintf(tasks, sizeof(tasks), "/proc/%d/task", since->first.pid);
 	since->known = counts_faults();
-	counting = since;
-	each_number(tasks, count_thread, NULL, 0);
+	each_number(tasks, count_thread, since);
 	now = last_known(&since->first);
 	/* A thread that was created meanwhile by one that was not counted yet. */
 	since->known = since->known && now && now->threads == since->threads;

@@ -75,10 +75,7 @@ static int run_here(const char *path, const char *port)
 	port_set(fd, !port);
 	loop_open();
 	kmsg_open();
-	open_tracefs();
-	prepare_first_maps();
-	watch_forks();
-	close_tracefs();
+	prepare_counts();
 	status = run_plan();
 	heartbeat_stop();
 	port_drain(5 * NSEC);

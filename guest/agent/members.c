@@ -23,75 +23,6 @@ int members_unwatched;
 static uint64_t filter[FILTER_BITS / 64];
 static int free_slots;
 
-static char *append_number(char *to, long value)
-{
-	char digits[24];
-	int count = 0;
-
-	do
-		digits[count++] = (char)('0' + value % 10);
-	while (value /= 10);
-	while (count)
-		*to++ = digits[--count];
-	*to = '\0';
-	return to;
-}
-
-static int open_of(pid_t pid, pid_t task, const char *file)
-{
-	char path[96] = "/proc/", *at = append_number(path + 6, pid);
-
-	if (task)
-		at = append_number(stpcpy(at, "/task/"), task);
-	strcpy(stpcpy(at, "/"), file);
-	return open_file(path, O_RDONLY);
-}
-
-/* Parse /proc/PID/stat (proc_pid_stat(5)). The comm may itself contain blanks and parentheses. */
-bool read_stat(struct member *m)
-{
-	char text[1024], *open_bracket, *at;
-	int fd = m->stat_fd >= 0 ? m->stat_fd : open_of(m->pid, 0, "stat");
-	ssize_t got;
-	size_t length;
-	uint64_t field[53] = { 0 };
-
-	if (fd < 0)
-		return false;
-	got = reread(fd, text, sizeof(text));
-	if (m->stat_fd < 0)
-		close(fd);
-	open_bracket = strchr(text, '(');
-	at = strrchr(text, ')');
-	if (got <= 0 || !open_bracket || !at)
-		return false;
-	length = (size_t)(at - open_bracket) - 1;
-	if (length >= sizeof(m->comm))
-		length = sizeof(m->comm) - 1;
-	memcpy(m->comm, open_bracket + 1, length);
-	m->comm[length] = '\0';
-	m->state = at[2];
-	at += 3;
-	for (int i = 4; i <= 52 && *at; i++) {
-		while (*at == ' ' || *at == '-')
-			at++;
-		for (; *at >= '0' && *at <= '9'; at++)
-			field[i] = field[i] * 10 + (uint64_t)(*at - '0');
-	}
-	m->ppid = (pid_t)field[4];
-	m->pgid = (pid_t)field[5];
-	m->sid = (pid_t)field[6];
-	m->minflt = field[10];
-	m->majflt = field[12];
-	m->utime = field[14];
-	m->stime = field[15];
-	m->threads = (int)field[20];
-	m->started = field[22];
-	m->vsize = field[23];
-	m->exit_code = (int)field[52];
-	return true;
-}
-
 const struct program *program_of_session(pid_t sid)
 {
 	for (int i = 0; i < MAX_PROGRAMS; i++)
@@ -312,35 +243,19 @@ static void visit_list(int fd, const struct member *parent, int depth)
 	}
 }
 
-/* readdir() without its malloc: call `each` with every name in the directory that is a number. */
-void each_number(const char *path, void (*each)(pid_t number, struct member *m, int depth), struct member *m, int depth)
+struct thread_of {
+	struct member *m;
+	int depth;
+};
+
+static void visit_thread(pid_t tid, void *with)
 {
-	char buf[2048] __attribute__((aligned(8)));
-	int fd = open_file(path, O_RDONLY | O_DIRECTORY);
-	long got;
-
-	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < got;) {
-			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
-			uint16_t length;
-			pid_t number = (pid_t)atoi(buf + at + 19);
-
-			memcpy(&length, buf + at + 16, sizeof(length));
-			at += length;
-			if (number > 0)
-				each(number, m, depth);
-		}
-	if (fd >= 0)
-		close(fd);
-}
-
-static void visit_thread(pid_t tid, struct member *m, int depth)
-{
-	int fd = tid == m->pid ? -1 : open_of(m->pid, tid, "children");
+	const struct thread_of *of = with;
+	int fd = tid == of->m->pid ? -1 : open_of(of->m->pid, tid, "children");
 
 	if (fd < 0)
 		return;
-	visit_list(fd, m, depth + 1);
+	visit_list(fd, of->m, of->depth + 1);
 	close(fd);
 }
 
@@ -373,15 +288,15 @@ static void visit(pid_t pid, const struct member *parent, int depth)
 	if (m->threads > 1) {
 		/* /proc/PID/task/TID/children lists only the children that this thread created. */
 		strcpy(append_number(tasks + 6, pid), "/task");
-		each_number(tasks, visit_thread, m, depth);
+		each_number(tasks, visit_thread, &(struct thread_of){ m, depth });
 	}
 }
 
-static void visit_process(pid_t pid, struct member *unused, int depth)
+static void visit_process(pid_t pid, void *unused)
 {
 	(void)unused;
 	if (pid != getpid())
-		visit(pid, NULL, depth);
+		visit(pid, NULL, 0);
 }
 
 void members_refresh(void)
@@ -406,7 +321,7 @@ void members_refresh(void)
 	if (own_children >= 0)
 		visit_list(own_children, NULL, 0);
 	else
-		each_number("/proc", visit_process, NULL, 0);	/* a kernel without CONFIG_PROC_CHILDREN */
+		each_number("/proc", visit_process, NULL);	/* a kernel without CONFIG_PROC_CHILDREN */
 	for (int i = 0; i < MAX_MEMBERS; i++)
 		if (members[i].pid && members[i].stat_fd >= 0 && !members[i].fresh)
 			member_gone(&members[i]);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ struct file {
 	dev_t device;
 	ino_t number;
 	int64_t kb;
+	bool mapped;
 };
 
 /* Read the file behind a descriptor, if it is a regular one of a tmpfs; memfd_create(2) makes its files there too. */
@@ -67,43 +69,83 @@ static bool read_file(pid_t pid, int fd_number, struct file *file)
 	return found;
 }
 
-static int read_files(pid_t pid, struct file *files)
+struct files_of {
+	pid_t pid;
+	struct file *files;
+	int count;
+};
+
+static void add_file(pid_t fd_number, void *with)
 {
-	char directory[32], buf[2048] __attribute__((aligned(8)));
-	int count = 0, fd;
-	long got;
+	struct files_of *of = with;
+	struct file file;
 
-	snprintf(directory, sizeof(directory), "/proc/%d/fd", pid);
-	fd = open_file(directory, O_RDONLY | O_DIRECTORY);
-	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < got;) {
-			/* struct linux_dirent64 of getdents(2): ino 8, off 8, reclen 2, type 1, name */
-			const char *name = buf + at + 19;
-			struct file file;
-			bool known = false;
-			uint16_t length;
-
-			memcpy(&length, buf + at + 16, sizeof(length));
-			at += length;
-			if (*name == '.' || count == MAX_FILES || !read_file(pid, atoi(name), &file))
-				continue;
-			for (int i = 0; i < count; i++)
-				known = known || (files[i].device == file.device && files[i].number == file.number);
-			if (!known)
-				files[count++] = file;
-		}
-	if (fd >= 0)
-		close(fd);
-	return count;
+	if (of->count == MAX_FILES || !read_file(of->pid, fd_number, &file))
+		return;
+	for (int i = 0; i < of->count; i++)
+		if (of->files[i].device == file.device && of->files[i].number == file.number)
+			return;
+	of->files[of->count++] = file;
 }
 
-/* Return the memory of the files that a process has open, divided by the processes that have them, as Pss does. */
-static int64_t files_kb(const struct member *m)
+static int read_files(pid_t pid, struct file *files)
+{
+	struct files_of of = { .pid = pid, .files = files };
+	char directory[32];
+
+	snprintf(directory, sizeof(directory), "/proc/%d/fd", pid);
+	each_number(directory, add_file, &of);
+	return of.count;
+}
+
+/* Mark the file of a line of /proc/PID/maps: "7f0000000000-7f0000001000 rw-s 00000000 00:01 1034 /memfd:f (deleted)". */
+static void mark_mapped(const char *line, struct file *files, int count)
+{
+	unsigned int major, minor;
+	unsigned long number;
+
+	if (sscanf(line, "%*s %*s %*s %x:%x %lu", &major, &minor, &number) != 3)
+		return;
+	for (int i = 0; i < count; i++)
+		if (files[i].device == makedev(major, minor) && files[i].number == number)
+			files[i].mapped = true;
+}
+
+static void find_mapped(pid_t pid, struct file *files, int count)
+{
+	size_t length = 0;
+	char path[32];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	fd = count ? open_file(path, O_RDONLY) : -1;
+	while (fd >= 0 && (got = read(fd, text + length, sizeof(text) - 1 - length)) > 0) {
+		char *line = text, *end;
+
+		length += (size_t)got;
+		text[length] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1)
+			mark_mapped(line, files, count);
+		length -= (size_t)(line - text);
+		memmove(text, line, length);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Return the memory of the files that a process has open, divided by the processes that have them, as Pss does.
+ * *mapped_kb: how much of it is of files that the process maps too.
+ */
+static int64_t files_kb(const struct member *m, int64_t *mapped_kb)
 {
 	struct file own[MAX_FILES], others[MAX_FILES];
 	int count = read_files(m->pid, own), holders[MAX_FILES];
 	int64_t sum = 0;
 
+	*mapped_kb = 0;
+	find_mapped(m->pid, own, count);
 	for (int i = 0; i < count; i++)
 		holders[i] = 1;
 	for (const struct member *other = members; count && other < members + MAX_MEMBERS; other++) {
@@ -113,8 +155,10 @@ static int64_t files_kb(const struct member *m)
 			for (int j = 0; j < theirs; j++)
 				holders[i] += own[i].device == others[j].device && own[i].number == others[j].number;
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		sum += own[i].kb / holders[i];
+		*mapped_kb += own[i].mapped ? own[i].kb / holders[i] : 0;
+	}
 	return sum;
 }
 
@@ -158,12 +202,12 @@ struct taken {
  *
  * Pss and not Rss: a page that is mapped ten times, or merged by KSM, counts in Rss each time and in Pss once. Lazily
  * freed pages (MADV_FREE) and file pages do not count, because the kernel can reclaim both without a kill. Memory of a
- * file in a tmpfs may be mapped too, so the larger of the two numbers counts.
+ * file in a tmpfs that is mapped is in both numbers, of which the larger counts.
  */
 static bool read_taken(const struct member *m, struct taken *taken)
 {
 	char path[64];
-	int64_t mapped, written;
+	int64_t mapped, both;
 
 	*taken = (struct taken){ .anon = -1, .shmem = -1, .swap = -1, .lazy = -1 };
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
@@ -176,11 +220,10 @@ static bool read_taken(const struct member *m, struct taken *taken)
 	taken->sum = taken->rss;
 	if (taken->anon < 0)
 		return true;	/* Pss_Anon came with 5.4 */
-	taken->files = files_kb(m);
+	taken->files = files_kb(m, &both);
 	taken->empty = taken->swap > 0 ? empty_swap_kb() : 0;
 	mapped = (taken->shmem > 0 ? taken->shmem : 0) + (taken->swap > taken->empty ? taken->swap - taken->empty : 0);
-	written = taken->files;
-	taken->sum = taken->anon + (mapped > written ? mapped : written) - (taken->lazy > 0 ? taken->lazy : 0);
+	taken->sum = taken->anon + taken->files - both + (mapped > both ? mapped : both) - (taken->lazy > 0 ? taken->lazy : 0);
 	return true;
 }
 

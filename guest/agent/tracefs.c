@@ -14,7 +14,7 @@
 /* A detached mount of tracefs, while identifiers are read. */
 static int tracefs = -1;
 
-void open_tracefs(void)
+static void open_tracefs(void)
 {
 	int context = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC);
 
@@ -25,7 +25,7 @@ void open_tracefs(void)
 	close(context);
 }
 
-void close_tracefs(void)
+static void close_tracefs(void)
 {
 	if (tracefs >= 0)
 		close(tracefs);
@@ -115,4 +115,14 @@ int64_t event_count(int fd)
 	int64_t count = 0;
 
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+/* Start to count what is counted of all processes, and find what is counted later of one: before any program starts. */
+void prepare_counts(void)
+{
+	open_tracefs();
+	prepare_first_maps();
+	watch_forks();
+	prepare_ends();
+	close_tracefs();
 }

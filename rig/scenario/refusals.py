@@ -2,7 +2,8 @@
 """Forks that the kernel refused: what programs say of them, and what the kernel counted.
 
 A program's line is a hint, and its own word. The agent counts how often fork, vfork, clone and clone3 failed with
-EAGAIN or ENOMEM (guest/agent/forks.c), which no program can make up. Where the kernel does not count that, the line is
+EAGAIN or ENOMEM (guest/agent/forks.c), which no program can make up. Of a 32-bit program only clone and clone3 are
+counted. Where the kernel does not count that, the line is
 believed if it names the call.
 """
 
@@ -21,16 +22,17 @@ CLAIM = "kernel-refused-it"
 ERRNO = r"(?:EAGAIN|ENOMEM|(?i:cannot allocate memory|resource temporarily unavailable))"
 NAMED = re.compile(
     # guest/programs/phases.h, perror(3), and bash with "fork: retry: …" before it gives up
-    rf"(?:^|[\s:])(?P<said>(?:v?fork|clone3?|posix_spawn)(?:: retry)?: {ERRNO})\b"
+    rf"(?:^|[\s:])(?P<said>(?:v?fork|clone3?)(?:: retry)?: {ERRNO})\b"
     # dash: forkparent() of its src/jobs.c
     r"|: (?P<dash>Cannot fork)$"
-    # Go: "fork/exec /bin/true: cannot allocate memory"
-    rf"|(?P<go>fork/exec \S+: {ERRNO})"
 )
 """Lines that name the call. The errnos are those of fork(2)."""
 UNNAMED = re.compile(
+    # posix_spawn(3) and Go report the errors of execve(2) as their own: "fork/exec /bin/true: cannot allocate memory"
+    rf"(?:^|[\s:])(?P<spawn>posix_spawnp?: {ERRNO})\b"
+    rf"|(?P<go>fork/exec \S+: {ERRNO})"
     # Python: "BlockingIOError: [Errno 11] Resource temporarily unavailable", as of any call
-    rf"(?P<python>(?:BlockingIOError|OSError): \[Errno 1[12]\] {ERRNO})"
+    rf"|(?P<python>(?:BlockingIOError|OSError): \[Errno 1[12]\] {ERRNO})"
     # Java: "java.io.IOException: Cannot run program "true": error=11, Resource temporarily unavailable"
     rf"|(?P<java>error=1[12], {ERRNO})"
     # Node.js: "Error: spawn true EAGAIN"

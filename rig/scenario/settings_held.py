@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rig.klog.kinds import Kind
 from rig.run.document import Claimed, ClaimVerdict, Shown
-from rig.scenario.evidence import Evidence
+from rig.scenario.evidence import CLOCK_SLACK, Evidence
 from rig.scenario.settings_made import (
     Made,
     Seen,
     made_at_end,
     made_by,
+    made_verbose,
     path_of,
     same_words,
     seen_in,
@@ -29,6 +31,9 @@ from rig.scenario.settings_made import (
 __all__ = ["SETTINGS", "settings_held"]
 
 SETTINGS = "settings-held"
+MAKE_VERBOSE = frozenset((Kind.OOPS, Kind.BUG, Kind.PANIC, Kind.LOCKDEP))
+"""Crashes for which the kernel calls console_verbose(): oops_begin() of arch/x86/kernel/dumpstack.c, panic(), and
+debug_locks_off() of lib/debug_locks.c."""
 TEXT = "what the plan set was in force to the end"
 TEXT_OF_PANIC = "what the plan set was in force when it was last seen, before the panic"
 
@@ -41,17 +46,18 @@ def settings_held(evidence: Evidence) -> Claimed | None:
     made = made_at_end(evidence)
     at_end = _at_end(evidence, made)
     if at_end:
-        return _judged(TEXT, {name: made[name] for name in at_end}, at_end, _between(evidence))
+        return _judged(TEXT, evidence, {name: made[name] for name in at_end}, at_end)
     if not made or evidence.end() is not None or not evidence.panics():
         return None
-    return _judged(TEXT_OF_PANIC, made, {name: _last(evidence, name) for name in made}, _between(evidence))
+    return _judged(TEXT_OF_PANIC, evidence, made, {name: _last(evidence, name) for name in made})
 
 
-def _judged(text: str, made: Mapping[str, Made], seen: Mapping[str, Seen], between: Mapping[str, str]) -> Claimed:
+def _judged(text: str, evidence: Evidence, made: Mapping[str, Made], seen: Mapping[str, Seen]) -> Claimed:
     """Return the condition.
 
-    between: by name, how a setting differed from what had been asked before it was last seen.
+    seen: by name, the last known value.
     """
+    between = _between(evidence)
     verdict: ClaimVerdict = "held"
     changed, unread, unknown, values = [], [], [], []
     for name, each in made.items():
@@ -60,7 +66,7 @@ def _judged(text: str, made: Mapping[str, Made], seen: Mapping[str, Seen], betwe
         values.append(Shown(name=name, value=last.value, shown=_shown(each, last)))
         if each.is_file and each.got is not None and taken(each.asked, each.got) is False:
             changed.append(f"{name} was set to {each.asked}, and read {each.got} right after that")
-        elif last.value is not None and not each.lively and not same_words(last.value, each.wanted):
+        elif last.value is not None and not each.lively and not _same(evidence, each, last.value):
             changed.append(f"{name} was set to {_asked(each)}, and was {last.value} {last.when}")
         elif name in between:
             changed.append(between[name])
@@ -124,9 +130,18 @@ def _between(evidence: Evidence) -> dict[str, str]:
             # A sysctl may be set by a write to its file, too.
             made = {name: _again(each, now) for name, each in made.items()}
         for name, seen in seen_in(record, [name for name, each in made.items() if not each.lively]):
-            if seen.value is not None and not same_words(seen.value, made[name].wanted):
+            if seen.value is not None and not _same(evidence, made[name], seen.value, float(record["t"])):
                 found.setdefault(name, f"{name} was set to {_asked(made[name])}, and was {seen.value} {seen.when}")
     return found
+
+
+def _same(evidence: Evidence, made: Made, value: str, time: float = float("inf")) -> bool:
+    """Return whether a value that was read at that time is the plan's, or what the kernel made of it in a crash."""
+    if same_words(value, made.wanted):
+        return True
+    events = (event for event in evidence.log.events if event.kind in MAKE_VERBOSE)
+    crashed = any(event.time is None or event.time <= time + CLOCK_SLACK for event in events)
+    return crashed and made_verbose(made.name, value, made.wanted)
 
 
 def _again(made: Made, now: Made) -> Made:

@@ -14,7 +14,19 @@ from dataclasses import dataclass, replace
 from rig.run.records import Record
 from rig.scenario.evidence import Evidence
 
-__all__ = ["Made", "Seen", "made_at_end", "made_by", "path_of", "same_words", "seen_in", "taken", "text_of", "time_of"]
+__all__ = [
+    "Made",
+    "Seen",
+    "made_at_end",
+    "made_by",
+    "made_verbose",
+    "path_of",
+    "same_words",
+    "seen_in",
+    "taken",
+    "text_of",
+    "time_of",
+]
 
 LIVELY = re.compile(
     r"/(?:cgroup\.procs|cgroup\.threads|tasks|memory\.peak|memory\.swap\.peak|memory\.[a-z.]*failcnt"
@@ -33,6 +45,8 @@ SIZE = re.compile(r"(-?[0-9]+)([kmgtKMGT]?)")
 UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 BOOLEANS = {"1": "Y", "0": "N", "y": "Y", "n": "N", "Y": "Y", "N": "N"}
 """How the kernel prints a parameter of a module that is a boolean (param_get_bool(), kernel/params.c)."""
+CONSOLE_LOGLEVEL_MOTORMOUTH = "15"
+"""include/linux/printk.h."""
 LARGEST_PAGE = 64 * 1024
 UNLIMITED = 1 << 53
 
@@ -125,6 +139,20 @@ def path_of(name: str) -> str:
 def same_words(value: str, wanted: str) -> bool:
     # The kernel prints vectors such as kernel.printk with TABs, whatever blanks they were written with.
     return value.split() == wanted.split()
+
+
+def made_verbose(name: str, value: str, wanted: str) -> bool:
+    """Return whether a setting differs as the kernel itself changes it when it reports a crash: kernel.printk.
+
+    console_verbose() of kernel/printk/printk.c sets the first number, console_loglevel, to 15 unless it is 0.
+    """
+    numbers, before = value.split(), wanted.split()
+    return (
+        path_of(name) == "/proc/sys/kernel/printk"
+        and numbers[:1] == [CONSOLE_LOGLEVEL_MOTORMOUTH]
+        and before[:1] != ["0"]
+        and numbers[1:] == before[1:]
+    )
 
 
 def taken(asked: str, got: str) -> bool | None:

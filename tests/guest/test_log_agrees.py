@@ -18,6 +18,9 @@ pytestmark = pytest.mark.guest
 # RSS counters also lag by up to 64 pages of each kind (TASK_RSS_EVENTS_THRESH of mm/memory.c, before 6.2).
 STEP_KB = 4 << 10
 SLACK_KB = 4 * 64 * 4
+# Pages in the lists of each CPU are not in MemFree, and are put back before the OOM killer is called (drain_all_pages() in
+# __alloc_pages_direct_reclaim(), mm/page_alloc.c). Since 6.7 the lists grow by themselves: 836 kB were seen.
+LISTS_KB = 1 << 10
 
 
 def _run(rig: Rig, tmp_path: Path, scenario: str, kernel: str) -> tuple[OomEvent, list[dict[str, Any]]]:
@@ -55,7 +58,7 @@ def test_report_is_read_whole_and_agrees_with_proc(rig: Rig, tmp_path: Path, sce
     if report.scope == "global":
         free = sum(zone.free for zone in report.zones)
         # Between sample and report the child's last step took memory, so the report has less free.
-        assert free <= before["meminfo"]["MemFree"]
+        assert free <= before["meminfo"]["MemFree"] + LISTS_KB
         anonymous = before["meminfo"]["AnonPages"]
         reported = (report.mem_info["active_anon"] + report.mem_info["inactive_anon"]) * 4
         assert abs(reported - anonymous) <= 2 * STEP_KB + SLACK_KB

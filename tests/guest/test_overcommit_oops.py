@@ -58,8 +58,11 @@ def test_live_and_warp_agree(rig: Rig) -> None:
     assert victims[0] == victims[1]
     roles = [[frame["role"] for frame in run["ooms"][0]["frames"] if frame["role"]] for run in (first, second)]
     assert set(roles[0]) == set(roles[1])
-    copied = [called.value("copied-what-was-left", "copied") for called in (warp, live)]
-    assert abs(copied[0] - copied[1]) <= 2 * (4 << 20)
+    # A live guest has less memory left, on Linux 6.12 by 8 MB. Both copy what is left, to within a step.
+    copied, left = (
+        [called.value("copied-what-was-left", name) for called in (warp, live)] for name in ("copied", "left")
+    )
+    assert abs((copied[0] - left[0]) - (copied[1] - left[1])) <= 2 * (4 << 20)
 
 
 def test_other_sizes_give_the_same_story(rig: Rig) -> None:

@@ -92,6 +92,28 @@ def test_memory_written_to_a_file_in_memory_is_taken(run_plan):
     assert check["files_kb"] == 32 * 1024 > check["rss_kb"] - 16 * 1024
 
 
+def test_file_in_memory_is_taken_beside_other_shared_memory(run_plan):
+    """Of a file that is mapped too the larger number counts, and of others the sum: 16 MB mapped and written, 8 and 8."""
+    run = run_plan(
+        python(
+            "import mmap, os, signal; data = b'x' * 65536\n"
+            "one = os.memfd_create('one'); other = os.memfd_create('other'); shared = mmap.mmap(-1, 8 << 20)\n"
+            "for _ in range(256): os.write(one, data)\n"
+            "for _ in range(128): os.write(other, data); shared.write(data)\n"
+            "both = mmap.mmap(one, 16 << 20); total = sum(both[i] for i in range(0, 16 << 20, 4096))\n"
+            "print('written', flush=True), signal.pause()"
+        ),
+        step("wait_line", "program=p", "text=written", "timeout=30"),
+        step("check_rss", "program=p", "min=32M"),
+        step("signal", "program=p", "signal=KILL"),
+    )
+
+    check = run.of("check")[0]
+    assert check["files_kb"] == 24 * 1024
+    assert check["pss_shmem_kb"] >= 24 * 1024
+    assert 32 * 1024 <= check["taken_kb"] < 40 * 1024
+
+
 def test_processes_that_share_their_memory_have_not_taken_it_twice(run_plan):
     run = run_plan(
         spawn_cow_writer("--size", "32M", "--step", "1M", "--every", "0", "--method", "clone-vm"),

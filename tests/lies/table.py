@@ -100,6 +100,7 @@ LIES = [
     _lie("refused how=says-so", "invalid", "kernel-refused-it"),
     _lie("refused how=says-so-as-bash", "invalid", "kernel-refused-it"),
     _lie("refused how=says-so-as-python", "invalid", "programs-lived"),
+    _lie("refused how=32-bit", "not-reproduced", "no-fork-refused"),
     _lie("refused how=sh", "not-reproduced", "no-fork-refused"),
     _lie("refused how=python", "not-reproduced", "no-fork-refused"),
     # Settings and programs that are not what they were.

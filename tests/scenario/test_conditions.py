@@ -165,6 +165,14 @@ def with_exit(run: Recorded, **fields: Any) -> Recorded:
     return run.with_records([*run.records[: at + 1], end, *run.records[at + 1 :]])
 
 
+@pytest.mark.parametrize(("comm", "verdict"), [("job1", "held"), ("fork-join", "invalid")])
+def test_failing_ends_beyond_the_bound_may_be_allowed(comm: str, verdict: str) -> None:
+    program = next(each["program"] for each in recorded("fork-join").records if each["ev"] == "spawn")
+    run = with_agent_of_today(recorded("fork-join"), ends_left_out=7, left_out_of=[[program, comm, 7]])
+
+    assert run.claim("programs-lived").verdict == verdict
+
+
 def test_lost_events_hide_nothing_where_each_end_is_known() -> None:
     run = with_agent_of_today(recorded("snapshot-by-fork"), ends_lost=3, forks_lost=0)
     unknown = with_exit(run, code=None)
@@ -264,6 +272,39 @@ def test_sysctl_that_was_changed_and_set_back_before_a_panic_was_not_in_force() 
 
     assert claim.verdict == "failed"
     assert claim.reason.startswith("vm.swappiness was set to 10, and was 60 at ")
+
+
+OOPS = b"""\
+[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000000
+[    1.000001] #PF: supervisor write access in kernel mode
+[    1.000002] Oops: 0002 [#1] PREEMPT SMP NOPTI
+[    1.000003] CPU: 0 PID: 80 Comm: insmod Not tainted 6.1.0-50-cloud-amd64 #1
+[    1.000004] RIP: 0010:crash_init+0x5/0x1000 [crash]
+[    1.000005] ---[ end trace 0000000000000000 ]---
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "log", "verdict"),
+    [
+        ("kernel.printk", "15\t4\t1\t7", OOPS, "held"),
+        ("kernel.printk", "15\t4\t1\t7", b"", "failed"),
+        ("kernel.printk", "15\t4\t1\t8", OOPS, "failed"),
+        ("kernel.printk", "8\t4\t1\t7", OOPS, "failed"),
+        ("vm.user", "15\t4\t1\t7", OOPS, "failed"),
+    ],
+)
+def test_console_level_that_the_kernel_raised_in_a_crash_is_no_departure(
+    name: str, now: str, log: bytes, verdict: str
+) -> None:
+    run = recorded("overcommit-oops", "refused")
+    at = next(n for n, each in enumerate(run.records) if each["ev"] == "sysctl")
+    asked = {**run.records[at], "name": name, "asked": "7 4 1 7", "got": "7\t4\t1\t7"}
+    at_end = {"ev": "sysctl_at_end", "t": run.records[-1]["t"], "name": name, "asked": "7 4 1 7", "got": now}
+    run = run.with_records([*run.records[:at], asked, *run.records[at:-1], at_end, run.records[-1]])
+    run = run.changed("sample", setting(sysctls={name: now}))
+
+    assert replace(run, console=run.console + log).claim("settings-held").verdict == verdict
 
 
 @pytest.mark.parametrize("seen", [None, "2"])

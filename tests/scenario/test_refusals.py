@@ -14,15 +14,15 @@ from tests.scenario.test_conditions import fork_refused
 NAMED = (
     "fork: ENOMEM",
     "vfork: EAGAIN",
-    "posix_spawn: ENOMEM",
     "server: fork: Cannot allocate memory",
     "/bin/bash: fork: Cannot allocate memory",
     "/bin/bash: fork: retry: Resource temporarily unavailable",
     "/bin/sh: 1: Cannot fork",
     "fork: Resource temporarily unavailable at -e line 1.",
-    "2026/01/01 00:00:00 fork/exec /bin/sleep: cannot allocate memory",
 )
 UNNAMED = (
+    "posix_spawn: ENOMEM",
+    "2026/01/01 00:00:00 fork/exec /bin/sleep: cannot allocate memory",
     "BlockingIOError: [Errno 11] Resource temporarily unavailable",
     "OSError: [Errno 12] Cannot allocate memory",
     'java.io.IOException: Cannot run program "true": error=11, Resource temporarily unavailable',

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rig.scenario.declare import function
 from rig.scenario.evidence import KIB, Evidence, processes
 from rig.scenario.functions.records import find_look, find_process, find_sample, number_of, sysctl
 from rig.scenario.views import AbsentEvent, MissingRecord
 from rig.scenario.zoneinfo import read_zoneinfo
+
+if TYPE_CHECKING:
+    from rig.klog import OomEvent
 
 __all__: list[str] = []
 
@@ -43,8 +46,7 @@ def anon_grown(evidence: Evidence, label: str) -> int:
         raise MissingRecord("the OOM report does not tell how much memory is anonymous")
     now = sum(int(oom.mem_info.get(part, 0)) for part in parts) * int(oom.page_kb)
     before = number_of(meminfo, "Active(anon)", label) + number_of(meminfo, "Inactive(anon)", label)
-    swapped = number_of(meminfo, "SwapFree", label) - int(oom.totals.get("free_swap_kb", 0))
-    return (now - before + swapped) * KIB
+    return (now - before) * KIB + _swapped_out(oom, number_of(meminfo, "SwapFree", label))
 
 
 @function("records", "page_tables_grown('child', 'writing-starts') >= 0")
@@ -78,8 +80,17 @@ def swapped_out(evidence: Evidence, label: str) -> int:
     ooms = evidence.ooms()
     if not ooms:
         raise AbsentEvent("there was no OOM")
-    before = number_of(find_sample(evidence, label).get("meminfo", {}), "SwapFree", label)
-    return (before - int(ooms[0].totals.get("free_swap_kb", 0))) * KIB
+    return _swapped_out(ooms[0], number_of(find_sample(evidence, label).get("meminfo", {}), "SwapFree", label))
+
+
+def _swapped_out(oom: OomEvent, free_kb: int) -> int:
+    """Return the bytes of swap that were taken up to a report, of so many kB that were free.
+
+    Raises MissingRecord where there was swap and the report does not tell what is left, as that of a cgroup does not.
+    """
+    if free_kb and "free_swap_kb" not in oom.totals:
+        raise MissingRecord("the OOM report does not tell how much swap is free")
+    return (free_kb - int(oom.totals.get("free_swap_kb", 0))) * KIB
 
 
 def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
