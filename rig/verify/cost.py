@@ -78,8 +78,8 @@ def cost_facts(text: str) -> dict[str, str]:
         match line.split():
             case ["hypervisor", name]:
                 facts["hypervisor"] = HYPERVISORS.get(name, name)
-            case ["cycles", name, _, *cycles] if cycles and all(word.isdecimal() for word in cycles):
-                passes.setdefault(name, []).extend(int(word) for word in cycles)
+            case ["cycles", name, _, *words] if words and all(word.isdecimal() for word in words):
+                passes.setdefault(name, []).extend(int(word) for word in words)
             case ["minflt", name, faults] if faults.isdecimal():
                 facts[f"{name}_faults"] = faults
             case ["hypervisor" | "cycles" | "minflt", *_]:
