@@ -60,6 +60,44 @@ def test_settings_of_a_machine_are_put_back_after_each_check(rig: Rig, tmp_path:
     assert all(f"check {name} " in called.err for name in checks)
 
 
+PREFER = """
+#include <sys/swap.h>
+int main(int count, char **words) { return count < 2 || swapoff(words[1]) || swapon(words[1], SWAP_FLAG_PREFER | 7); }
+"""
+LEFT = """
+grep zram /proc/swaps | tr -s '[:blank:]' ' ' | cut -d ' ' -f 1,5
+ls -d /sys/block/zram*
+ls -d /sys/fs/cgroup/verify*
+"""
+KILLED = """
+/verify --harmful $1 >&2 &
+until test -d $2; do sleep 0.01; done
+kill -9 $(cat /proc/$!/task/$!/children)
+wait
+"""
+
+
+def test_check_that_dies_leaves_no_device_and_no_cgroup_and_swap_keeps_its_priority(rig: Rig, tmp_path: Path) -> None:
+    rig("verify", "--program", str(tmp_path / "verify"))
+    (tmp_path / "killed").write_text(KILLED)
+    # BusyBox's swapon has no priorities.
+    subprocess.run(["gcc", "-static", "-x", "c", "-o", tmp_path / "prefer", "-"], input=PREFER, text=True, check=True)
+    script = f"""
+        /prefer /dev/zram1
+        {LEFT}
+        sh /killed oom-noio /sys/block/zram2
+        sh /killed memcg-high /sys/fs/cgroup/verify
+        {LEFT}
+    """
+    copies = [word for name in ("verify", "killed", "prefer") for word in ("--copy", f"{tmp_path}/{name}:/{name}")]
+
+    called = rig("exec", "-q", "--memory", "160M", "--zram", "64M", *copies, "--", "sh", "-c", script)
+
+    expected = ["/dev/zram1 7", "/sys/block/zram0", "/sys/block/zram1"]
+    assert called.out.splitlines() == 2 * expected, called.out + called.err
+    assert called.err.count("broken=9") == 2
+
+
 COUNTS = """
 grep '^thp_fault_alloc ' /proc/vmstat
 grep '^ctxt ' /proc/stat

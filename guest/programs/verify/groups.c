@@ -4,7 +4,7 @@
 
 #include "holders.h"
 
-/* Remove a cgroup that a check left behind which ended early: its limits would be in force in this check. */
+/* Remove a cgroup that a check left behind which ended early: its limits would be in force in the next check. */
 static void remove_left_behind(const char *path)
 {
 	char child[300];
@@ -20,6 +20,14 @@ static void remove_left_behind(const char *path)
 		closedir(directory);
 	for (int left = 100; left > 0 && rmdir(path) && errno == EBUSY; left--)
 		sleep_for(10000000);
+}
+
+void remove_groups_left_behind(void)
+{
+	static const char *const all[] = { GROUP, GROUP "-other", GROUP "-pids" };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		remove_left_behind(all[i]);
 }
 
 void make_group(const char *path)

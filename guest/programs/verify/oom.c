@@ -149,7 +149,7 @@ static void oom_vfork(void)
 
 /* ---- two nodes ---- */
 
-#define OTHER "/sys/fs/cgroup/verify-other"
+#define OTHER GROUP "-other"
 
 static void second_node(void)
 {

@@ -92,34 +92,45 @@ long meminfo(const char *key)
 	return value;
 }
 
-const char *find_swap(void)
+bool find_swap(const char *path, struct swap *found)
 {
-	static char path[128];
-	char *text = slurp("/proc/swaps"), *line = text ? strchr(text, '\n') : NULL;
+	char *line = slurp("/proc/swaps");
 
-	return line && sscanf(line, "%127s", path) == 1 ? path : NULL;
+	/* The first line has the titles of the columns. */
+	while (line && (line = strchr(line, '\n'))) {
+		line++;
+		if (sscanf(line, "%127s %*s %*s %*s %d", found->path, &found->priority) == 2 &&
+		    (!path || strcmp(path, found->path) == 0))
+			return true;
+	}
+	return false;
 }
+
+int turn_on(const struct swap *swap)
+{
+	/* A priority below 0 is one that the kernel chose. */
+	int flags = swap->priority < 0 ? 0 : SWAP_FLAG_PREFER | (swap->priority & SWAP_FLAG_PRIO_MASK);
+
+	return swapon(swap->path, flags) ? errno : 0;
+}
+
+static struct swap swapped_off;
 
 const char *swap_device(void)
 {
-	const char *path = find_swap();
-
-	if (!path)
+	if (!find_swap(NULL, &swapped_off))
 		not_applicable(ENODEV);
-	return path;
+	return swapped_off.path;
 }
-
-static char swapped_off[128];
 
 void swap_off(void)
 {
-	snprintf(swapped_off, sizeof(swapped_off), "%s", swap_device());
-	needs("swapoff", swapoff(swapped_off) ? errno : 0, ENOSYS);
+	needs("swapoff", swapoff(swap_device()) ? errno : 0, ENOSYS);
 }
 
 void swap_on(void)
 {
-	needs("swapon", swapon(swapped_off, 0) ? errno : 0, ENOSYS);
+	needs("swapon", turn_on(&swapped_off), ENOSYS);
 }
 
 long committed(void)

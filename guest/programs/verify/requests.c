@@ -59,19 +59,19 @@ static struct shared {
 static char zram_path[32];
 
 /* Make a compressed device; the module is loaded, because the swap of this guest is one. */
-static int new_zram(void)
+static void new_zram(void)
 {
 	char path[64], *text = slurp("/sys/class/zram-control/hot_add");
 	long number;
 
 	needs("zram", text ? 0 : errno, ENOENT);
 	number = strtol(text, NULL, 10);
+	made_zram((int)number);
 	snprintf(path, sizeof(path), "/sys/block/zram%ld/disksize", number);
 	snprintf(zram_path, sizeof(zram_path), "/dev/zram%ld", number);
 	needs("zram", spill(path, "64M"), 0);
 	for (int left = 100; left > 0 && access(zram_path, F_OK); left--)
 		sleep_for(10000000);
-	return (int)number;
 }
 
 static void wait_for_release(void)
@@ -119,13 +119,12 @@ static bool has_ended(pid_t pid)
 
 static void oom_noio(void)
 {
-	char number[16];
 	long before = -1;
 	pid_t writer;
 	bool stuck;
 
 	shared = (struct shared *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
-	snprintf(number, sizeof(number), "%d", new_zram());
+	new_zram();
 	/*
 	 * Without swap: a process that needs a page back from it while there is none would make a kill. Locking does not
 	 * help, because the data of a program that lies on DAX cannot be locked (mlock_fixup() of mm/mlock.c).
@@ -147,7 +146,7 @@ static void oom_noio(void)
 		sleep_for(10000000);
 	tell("stuck=%d before=%ld written=%ld errno=%d", stuck, before, shared->written, shared->ended - 1);
 	expect_no_kill();
-	spill("/sys/class/zram-control/hot_remove", number);
+	remove_zram();
 }
 
 /* ---- __GFP_RETRY_MAYFAIL ---- */

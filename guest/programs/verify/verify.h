@@ -93,10 +93,19 @@ long accounted(void);
 /* Return how many kB of addresses this process has mapped. */
 long vm_size(void);
 
-/* Return the path of the first swap device in a static buffer, or NULL. */
-const char *find_swap(void);
+/* A line of /proc/swaps. */
+struct swap {
+	char path[128];
+	int priority;
+};
 
-/* The same; without one the check does not apply. */
+/* Read the line of a swap device, or of the first one where `path` is NULL. False: there is none. */
+bool find_swap(const char *path, struct swap *found);
+
+/* Turn a swap device on with the priority that it had. Returns 0, or the errno. */
+int turn_on(const struct swap *swap);
+
+/* Return the path of the first swap device in a static buffer; without one the check does not apply. */
 const char *swap_device(void);
 
 /* Turn the first swap device off, and back on; the harness turns it on after a check that does not. */
@@ -106,6 +115,13 @@ void swap_on(void);
 /* Read the settings that checks change, and put them back: sysctls, oom_score_adj of the kernel's own, KSM and swap. */
 void save_settings(void);
 void restore_settings(void);
+
+/* Record a zram device that the running check made, and remove it; the harness removes it after a check that died. */
+void made_zram(int number);
+void remove_zram(void);
+
+/* Remove the cgroups of a check that died. */
+void remove_groups_left_behind(void);
 
 /* Map anonymous memory; a refusal ends the check. */
 char *map(long bytes, int prot, int flags);
