@@ -121,7 +121,11 @@ static void part_without_copying(const char *how, volatile char *array, size_t s
 {
 	char byte = 0;
 
-	if (strcmp(how, "helped") == 0) {
+	if (strcmp(how, "drops-huge") == 0) {
+		if (madvise((void *)array, size, MADV_DONTNEED) || madvise((void *)array, size, MADV_HUGEPAGE))
+			refused("madvise");
+		write_all(array, size, 2);
+	} else if (strcmp(how, "helped") == 0) {
 		be_helped(array, size);
 	} else if (strcmp(how, "parent-unmaps") == 0) {
 		if (write(to_parent, &byte, 1) != 1 || read(from_parent, &byte, 1) != 1)
