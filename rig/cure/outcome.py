@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rig.klog import read
 from rig.klog.kinds import Kind
+from rig.scenario.refusals import count_refused_forks
 
 if TYPE_CHECKING:
     from rig.run.document import Run
@@ -25,6 +26,8 @@ ORDER: tuple[Class, ...] = (
 )  # fmt: skip
 """The best first."""
 REFUSAL = re.compile(r"(?P<call>[\w().]+): (?:ENOMEM|EAGAIN)\b")
+FORKS = ("fork", "vfork", "clone", "clone3", "posix_spawn")
+"""The calls whose refusals the agent has the kernel count (guest/agent/forks.c)."""
 LATER = 0.10
 """The fraction of the time to the failure by which a failure must come later, or earlier, to count."""
 SLOW = 2.0
@@ -82,15 +85,8 @@ def observe(run: Run, records: Records) -> Observed:
     spawns = records.of("spawn")
     began = float(spawns[0]["t"]) if spawns else 0.0
     lines: dict[tuple[str, str], float] = {}
-    refusals: list[str] = []
     for line in records.of("line"):
-        text = str(line.get("text", ""))
-        lines.setdefault((str(line.get("program")), text), float(line["t"]))
-        if match := REFUSAL.match(text):
-            refusals.append(f"{match['call']} of {line.get('program')}")
-    for step in records.of("step"):
-        if step.get("errno") == "ENOMEM":
-            refusals.append(f"step {step.get('verb')}")
+        lines.setdefault((str(line.get("program")), str(line.get("text", ""))), float(line["t"]))
     samples = records.of("sample")
     meminfo: Mapping[str, Any] = (samples[0].get("meminfo") if samples else None) or {}
     longest = max(run.stalls, key=lambda stall: stall.length, default=None)
@@ -106,7 +102,7 @@ def observe(run: Run, records: Records) -> Observed:
         victims=victims,
         tied=tuple(oom.tied_with) if oom is not None else (),
         panicked=run.panic is not None,
-        refusals=tuple(dict.fromkeys(refusals)),
+        refusals=tuple(dict.fromkeys(_refusals(records))),
         stalled=longest.length if longest is not None else 0.0,
         stall_cause=longest.cause if longest is not None else "",
         available=int(meminfo.get("MemAvailable", 0)),
@@ -115,6 +111,30 @@ def observe(run: Run, records: Records) -> Observed:
         problem=_problem(run),
         killer=by_program[0][2] if by_program else "",
     )
+
+
+def _refusals(records: Records) -> Iterator[str]:
+    """Yield the calls that were refused for lack of memory.
+
+    The kernel counts refused forks, so a program's word for one counts only if the kernel refused some. Where the
+    kernel does not count them, and for other calls, the program is believed.
+    """
+    counted = count_refused_forks(records)
+    named = False
+    for line in records.of("line"):
+        match = REFUSAL.match(str(line.get("text", "")))
+        if match is None:
+            continue
+        if match["call"] in FORKS:
+            if counted == 0:
+                continue
+            named = True
+        yield f"{match['call']} of {line.get('program')}"
+    if counted and not named:
+        yield "fork of a program that does not say so"
+    for step in records.of("step"):
+        if step.get("errno") == "ENOMEM":
+            yield f"step {step.get('verb')}"
 
 
 def _kills_by_program(records: Records) -> list[tuple[float, str, str]]:

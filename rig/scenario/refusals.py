@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from rig.run.document import Claimed, Shown
-from rig.run.records import Record
+from rig.run.records import Record, Records
 from rig.scenario.evidence import Evidence
 
 __all__ = ["count_refused_forks", "refusals", "refused_by_kernel"]
@@ -42,17 +42,17 @@ UNNAMED = re.compile(
 """Lines that may be about another call: only the kernel's count tells that it was a fork."""
 
 
-def count_refused_forks(evidence: Evidence) -> int | None:
+def count_refused_forks(records: Records) -> int | None:
     """Return how many forks the kernel refused during the plan; None if it does not count them, or after a panic."""
-    first = (evidence.records.first("go") or {}).get("refused_forks")
-    last = (evidence.end() or {}).get("refused_forks")
+    first = (records.first("go") or {}).get("refused_forks")
+    last = (records.first("end") or {}).get("refused_forks")
     return last - first if isinstance(first, int) and isinstance(last, int) else None
 
 
 def refusals(evidence: Evidence) -> Iterator[tuple[Record, str]]:
     """Yield the `exit` record of each program that failed because the kernel refused its fork, and what it said."""
     found = list(_hints(evidence))
-    counted = count_refused_forks(evidence)
+    counted = count_refused_forks(evidence.records)
     for record, said, named in found:
         if (named and counted is None) or (counted is not None and counted >= len(found)):
             yield record, said
@@ -65,7 +65,7 @@ def refused_by_kernel(evidence: Evidence) -> Claimed | None:
     """
     hints = _hints(evidence)
     said = [f"{each.get('program')} ({each.get('pid')}): {text}" for each, text, named in hints if named]
-    counted = count_refused_forks(evidence)
+    counted = count_refused_forks(evidence.records)
     if not said or counted is None:
         return None
     held = counted >= len(said)

@@ -182,8 +182,12 @@ def judge_check(check: Check, facts: Facts) -> Result:
 def judge_negated(check: Check, facts: Facts) -> Result:
     """Judge the control of a check by its facts with a condition negated: by the outcome, which must be the other one.
 
-    That the condition is read back as absent is not enough.
+    That the condition is read back as absent is not enough. A panic is the other outcome of no rule that is measured
+    this way: it ends the control before the outcome is known, so the control is broken.
     """
+    if facts.values.get("panics", "0") != "0":
+        why = f"the kernel panicked without the condition: {facts.values.get('panic', 'no reason given')}"
+        return Result(check, "broken", why, dict(facts.values))
     return judge_check(replace(check, given={}), facts)
 
 

@@ -70,16 +70,25 @@ def cost_facts(text: str) -> dict[str, str]:
     """Return the facts in the program's output: the hypervisor, and of each pass its faults and its cycles.
 
     PASS_10, PASS_50 and PASS_90 are percentiles of the cycles of all pages. Under TCG there are none.
+    Raises RigError for a line that is cut off or has a word that is not a number.
     """
     facts: dict[str, str] = {}
     passes: dict[str, list[int]] = {}
-    for words in (line.split() for line in text.splitlines()):
-        if words[:1] == ["hypervisor"]:
-            facts["hypervisor"] = HYPERVISORS.get(words[1], words[1])
-        elif words[:1] == ["cycles"]:
-            passes.setdefault(words[1], []).extend(int(word) for word in words[3:])
-        elif words[:1] == ["minflt"]:
-            facts[f"{words[1]}_faults"] = words[2]
+    for line in text.splitlines():
+        match line.split():
+            case ["hypervisor", name]:
+                facts["hypervisor"] = HYPERVISORS.get(name, name)
+            case ["cycles", name, _, *words] if words and all(word.isdecimal() for word in words):
+                passes.setdefault(name, []).extend(int(word) for word in words)
+            case ["minflt", name, faults] if faults.isdecimal():
+                facts[f"{name}_faults"] = faults
+            case ["hypervisor" | "cycles" | "minflt", *_]:
+                raise RigError(
+                    "a line of the program's output is incomplete",
+                    where=PROGRAM,
+                    remedy="rig image build makes the program anew",
+                    detail=line,
+                )
     for name, cycles in passes.items():
         ordered = sorted(cycles)
         facts |= {f"{name}_{part}": str(ordered[len(ordered) * part // 100]) for part in PERCENTILES}

@@ -25,6 +25,7 @@ TITLES = {
     "shared": "Shared memory and huge pages",
     "fork": "fork, vfork, clone and exec",
     "score": "How a process is weighed",
+    "origins": "Who takes memory on behalf of the kernel",
     "oom": "Whom the OOM killer kills",
     "exiting": "Processes that are ending",
     "requests": "Requests for which nobody is killed",

@@ -173,9 +173,9 @@ STATEMENTS = (
     ),
     Statement(
         "fork fails without an MMU.", "not run",
-        "With EINVAL: without CONFIG_MMU fork() of kernel/fork.c does nothing else. The manual page fork(2) says ENOSYS."
-        " rig's guests are x86-64, which has one.",
-        (), "4.14 at the latest, in which it was read",
+        "In a kernel without CONFIG_MMU, fork() of kernel/fork.c only returns EINVAL. The manual page fork(2) names"
+        " ENOSYS instead. rig's guests are x86-64, where the kernel always has an MMU.",
+        (), "4.14 or earlier (4.14 is the oldest source that was read)",
     ),
     Statement(
         "fork fails when the parent has more than half of memory.", "no longer",

@@ -105,3 +105,30 @@ def test_victim_of_a_user_space_killer_is_read_from_what_it_prints() -> None:
     observed = observe(Run(id="x", scenario="x", started="", verdict="reproduced"), records)
 
     assert (observed.victims, observed.failed, observed.killer) == (("hog",), 90.0, "earlyoom")
+
+
+@pytest.mark.parametrize(
+    ("said", "counted", "expected"),
+    [
+        ("fork: ENOMEM", (1, 2), ("fork of writer",)),
+        # The program was refused nothing: the kernel counted none.
+        ("fork: ENOMEM", (1, 1), ()),
+        ("step 1", (0, 3), ("fork of a program that does not say so",)),
+        # A kernel that does not count, and a call that is not counted.
+        ("fork: ENOMEM", None, ("fork of writer",)),
+        ("mmap: ENOMEM", (1, 1), ("mmap of writer",)),
+    ],
+)
+def test_refused_forks_are_those_that_the_kernel_counted(
+    said: str, counted: tuple[int, int] | None, expected: tuple[str, ...]
+) -> None:
+    go, end = ({} if counted is None else {"refused_forks": count} for count in counted or (0, 0))
+    records = Records(
+        items=(
+            {"ev": "go", "n": 1, "t": 0.0, **go},
+            {"ev": "line", "n": 2, "t": 1.0, "program": "writer", "text": said},
+            {"ev": "end", "n": 3, "t": 2.0, **end},
+        )
+    )
+
+    assert observe(Run(id="x", scenario="x", started="", verdict="reproduced"), records).refusals == expected

@@ -60,6 +60,30 @@ def test_settings_of_a_machine_are_put_back_after_each_check(rig: Rig, tmp_path:
     assert all(f"check {name} " in called.err for name in checks)
 
 
+COUNTS = """
+grep '^thp_fault_alloc ' /proc/vmstat
+grep '^ctxt ' /proc/stat
+echo min_free $(cat /proc/sys/vm/min_free_kbytes)
+"""
+
+
+def test_memory_is_taken_in_huge_pages_and_waited_for_without_polling(rig: Rig, tmp_path: Path) -> None:
+    rig("verify", "--program", str(tmp_path / "verify"))
+    script = f"{COUNTS} /verify --harmful sysrq-f~sysrq >&2; {COUNTS}"
+
+    # Below 512 MB the kernel turns huge pages off.
+    called = rig("exec", "-q", "--memory", "160M", "--copy", f"{tmp_path}/verify:/verify", "--", "sh", "-c", script)
+
+    lines = [line.split() for line in called.out.splitlines()]
+    before, after = ({name: int(value) for name, value in part} for part in (lines[:3], lines[3:]))
+    assert "killed=nobody" in called.err
+    # 24 MB and 8 MB, but for what has no huge page.
+    assert after["thp_fault_alloc"] - before["thp_fault_alloc"] >= 12
+    # Two holders and 0.5 s of watching: one look each 0.5 ms would be 2,000 switches.
+    assert after["ctxt"] - before["ctxt"] < 1000
+    assert after["min_free"] == before["min_free"]
+
+
 def test_no_check_passes_without_one_of_its_conditions(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rig.verify.mutants"],

@@ -91,6 +91,18 @@ def test_check_passes_only_if_it_fails_without_its_condition() -> None:
     assert judged_with_control(lost="the guest did not boot") == "broken"
 
 
+def test_control_that_panics_shows_no_other_outcome() -> None:
+    assert judged_with_control(panics=1, panic="Out of memory") == "broken"
+
+    check = CHECKS["memcg-protected"]
+    result = judge_negated(check, Facts({"panics": "1", "panic": "System is deadlocked on memory"}))
+
+    assert (result.status, result.why) == (
+        "broken",
+        "the kernel panicked without the condition: System is deadlocked on memory",
+    )
+
+
 def test_condition_that_is_read_back_as_absent_is_no_control_by_itself() -> None:
     kernel, check = RECORDED[-1], CHECKS["mempolicy-oom"]
     unbound = kernel.facts("mempolicy-oom", **{"node.eater": -1})

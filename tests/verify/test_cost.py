@@ -56,6 +56,17 @@ def test_passes_are_read_over_several_lines() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["hypervisor", "cycles", "cycles first", "cycles first 0", "cycles first 0 30 x", "minflt first", "minflt first x"],
+)
+def test_line_that_is_cut_off_is_an_error_that_shows_it(line: str) -> None:
+    with pytest.raises(RigError, match="incomplete") as raised:
+        cost_facts(f"hypervisor none\n{line}\n")
+
+    assert raised.value.detail == line
+
+
 def test_program_that_fails_is_an_error_with_its_path(tmp_path: Path) -> None:
     program = tmp_path / PROGRAM
     program.write_text("#!/bin/sh\nexit 71\n")

@@ -5,30 +5,6 @@
 
 #include "verify.h"
 
-/* Return how many kB of this process's mappings are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
-static long accounted(void)
-{
-	char *line = slurp("/proc/self/smaps"), *end;
-	long size = 0, sum = 0;
-
-	for (; line && *line; line = end ? end + 1 : NULL) {
-		end = strchr(line, '\n');
-		if (end)
-			*end = '\0';
-		if (strncmp(line, "Size:", 5) == 0)
-			size = strtol(line + 5, NULL, 10);
-		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac"))
-			sum += size;
-	}
-	return sum;
-}
-
-/* Return how many kB of addresses this process has mapped. */
-static long vm_size(void)
-{
-	return number_in("/proc/self/status", "VmSize");
-}
-
 /* Map memory as the condition "mapped", and report by how much VmSize grew. */
 static void map_as_condition(long bytes)
 {
@@ -201,14 +177,6 @@ static void fork_wipeonfork(void)
 	tell("child_reads=%d parent_reads=%d", read_by_child(at), *(volatile char *)at);
 }
 
-static int fork_errno(void)
-{
-	int err;
-
-	grown_by_child(0, &err);
-	return err;
-}
-
 static void fork_mode0_each(void)
 {
 	long total = meminfo("MemTotal"), each = total * 3 / 4 / 4 * 4, other = condition("second") ? each : 4;
@@ -223,7 +191,7 @@ static void fork_mode0_each(void)
 	second = map(other * KB, RW, ANON);
 	grown = vm_size() - before;
 	given_vm("overcommit_memory", 0, 1);
-	err = fork_errno();
+	err = try_fork();
 	tell("total=%ld each=%ld grown=%ld errno_each=%d", total, each, grown, err);
 	munmap(first, (size_t)(each * KB));
 	munmap(guard, PAGE);
@@ -231,7 +199,7 @@ static void fork_mode0_each(void)
 	require_vm("overcommit_memory", 1);
 	map(2 * each * KB, RW, ANON);
 	given_vm("overcommit_memory", 0, 1);
-	tell("one=%ld errno_one=%d", 2 * each, fork_errno());
+	tell("one=%ld errno_one=%d", 2 * each, try_fork());
 }
 
 /* Return the errno of posix_spawn(3), which is vfork and exec. */
@@ -262,7 +230,7 @@ static void spawn_mode2(void)
 	before = committed();
 	size = condition("large") ? (limit - before) * 6 / 10 / 4 * 4 : 1024;
 	map(size * KB, RW, ANON);
-	tell("limit=%ld committed=%ld held=%ld control_fork=%d errno=%d", limit, before, size, fork_errno(),
+	tell("limit=%ld committed=%ld held=%ld control_fork=%d errno=%d", limit, before, size, try_fork(),
 	     spawn_errno());
 }
 

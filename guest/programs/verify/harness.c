@@ -18,7 +18,7 @@ static const char help[] =
 
 static const struct check *const tables[] = {
 	limits_checks, reserves_checks, refusals_checks, watermarks_checks, commit_checks, shared_checks, fork_checks,
-	score_checks, oom_checks, exiting_checks, requests_checks, memcg_checks, panic_checks,
+	score_checks, origins_checks, oom_checks, exiting_checks, requests_checks, memcg_checks, panic_checks,
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -196,6 +196,23 @@ static int protect_from_oom_killer(void)
 	return spill(path, "-1000") || strcmp(slurp(path) ?: "", "-1000\n") != 0;
 }
 
+/*
+ * Let holders have huge pages: below 512 MB of RAM the kernel turns them off (hugepage_init() of mm/huge_memory.c). None
+ * is made by reclaim, compaction or khugepaged, which would disturb what a check measures.
+ */
+static void allow_huge_pages(void)
+{
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+	long min_free = get_vm("min_free_kbytes");
+
+	spill(THP "defrag", "never");
+	spill(THP "khugepaged/defrag", "0");
+	spill(THP "khugepaged/pages_to_scan", "1");
+	/* The kernel raises vm.min_free_kbytes for them (set_recommended_min_free_kbytes() of mm/khugepaged.c). */
+	if (!spill(THP "enabled", "madvise"))
+		set_vm("min_free_kbytes", min_free);
+}
+
 int main(int argc, char **argv)
 {
 	bool host = false, harmful = false;
@@ -237,6 +254,8 @@ int main(int argc, char **argv)
 	 */
 	if (!host)
 		spill("/sys/module/damon_stat/parameters/enabled", "N");
+	if (!host)
+		allow_huge_pages();
 	was_left_out = (volatile bool *)mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (was_left_out == MAP_FAILED)
 		refused("mmap");

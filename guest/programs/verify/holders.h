@@ -13,14 +13,14 @@
 
 struct holder {
 	const char *name;	/* the comm that the kernel's report shows */
-	long bytes;		/* to hold; EAT: take more until told to stop */
+	long bytes;		/* to hold; EAT: take more until told to stop; EAT_PAGES: and no huge pages */
 	int adj;		/* oom_score_adj; a check may declare it as the condition "adj.NAME" */
 	const char *group;	/* a cgroup's directory, or NULL */
-	int node;		/* allocate from this node only; ANY_NODE */
+	int node;		/* allocate from this node only, and no huge pages; ANY_NODE */
 	void (*also)(void);	/* called when the process holds its memory, before it waits; or NULL */
 };
 
-enum { EAT = -1, ANY_NODE = -1 };
+enum { EAT = -1, EAT_PAGES = -2, ANY_NODE = -1 };
 
 /* Start one and report "rss.NAME=kB adj.NAME=N" when it holds its memory. For an eater: when it has begun to eat. */
 pid_t start_holder(struct holder holder);
@@ -39,6 +39,10 @@ pid_t given_pid(void);
 void now_ready(void);
 void go_on(void);
 void wait_to_go_on(void);
+
+/* Raise a flag in memory that processes share, and wait for one. */
+void raise_flag(volatile int *flag);
+void wait_for_flag(volatile int *flag);
 
 /* Report a process's memory and score as the kernel reports them. */
 void tell_holder(const char *name, pid_t pid);
@@ -76,6 +80,9 @@ void make_group(const char *path);
 
 /* Write a key of a cgroup and report "KEY=VALUE" as it was read back. */
 void set_group(const char *path, const char *key, const char *value);
+
+/* Kill the holders that are left. */
+void end_holders(void);
 
 /* Return one count of GROUP's memory.events. */
 long group_event(const char *name);

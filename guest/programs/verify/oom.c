@@ -166,7 +166,7 @@ void oom_of_cpuset(void)
 	set_group(GROUP, "cpuset.mems", condition("cpuset") ? "1" : "0-1");
 	hold("inside", 16 * MB, 0, GROUP);
 	tell("free=%ld", meminfo("MemFree"));
-	eat(-1000, GROUP);
+	start_holder((struct holder){ "eater", condition("cpuset") ? EAT_PAGES : EAT, -1000, GROUP, ANY_NODE, NULL });
 	wait_for_kill();
 	remove_group(GROUP);
 	remove_group(OTHER);

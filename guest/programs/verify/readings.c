@@ -172,6 +172,28 @@ long vm_flag(const void *at, const char *flag)
 	return -1;
 }
 
+long accounted(void)
+{
+	char *line = slurp("/proc/self/smaps"), *end;
+	long size = 0, sum = 0;
+
+	for (; line && *line; line = end ? end + 1 : NULL) {
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		if (strncmp(line, "Size:", 5) == 0)
+			size = strtol(line + 5, NULL, 10);
+		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " ac"))
+			sum += size;
+	}
+	return sum;
+}
+
+long vm_size(void)
+{
+	return number_in("/proc/self/status", "VmSize");
+}
+
 int try_map(long bytes, int prot, int flags)
 {
 	void *at = mmap(NULL, (size_t)bytes, prot, flags, -1, 0);

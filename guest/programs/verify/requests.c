@@ -51,7 +51,7 @@ static void oom_hugepages(void)
 /* ---- GFP_NOFS and GFP_NOIO ---- */
 
 static struct shared {
-	volatile bool release;
+	volatile int release;
 	volatile long written;	/* kB */
 	volatile int ended;	/* errno + 1, or 0 while the writer writes */
 } *shared;
@@ -77,8 +77,7 @@ static int new_zram(void)
 static void wait_for_release(void)
 {
 	now_ready();
-	while (!shared->release)
-		sleep_for(1000000);
+	wait_for_flag(&shared->release);
 	_exit(0);
 }
 
@@ -142,7 +141,7 @@ static void oom_noio(void)
 		sleep_for(300000000);
 	}
 	stuck = shared->written == before && !shared->ended;
-	shared->release = true;
+	raise_flag(&shared->release);
 	/* A writer that was killed, as in the mutant, never says that it has ended. */
 	for (int left = 1000; left > 0 && !shared->ended && !has_ended(writer); left--)
 		sleep_for(10000000);

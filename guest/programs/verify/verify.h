@@ -37,8 +37,8 @@ struct check {
 
 /* The tables of checks; each ends with an empty entry. */
 extern const struct check limits_checks[], reserves_checks[], refusals_checks[], watermarks_checks[], commit_checks[],
-	shared_checks[], fork_checks[], score_checks[], oom_checks[], exiting_checks[], requests_checks[], memcg_checks[],
-	panic_checks[];
+	shared_checks[], fork_checks[], score_checks[], origins_checks[], oom_checks[], exiting_checks[],
+	requests_checks[], memcg_checks[], panic_checks[];
 
 /* Return false when this run of the check is the mutant that negates the condition. */
 bool condition(const char *name);
@@ -86,6 +86,12 @@ long number_in(const char *path, const char *key);
 /* Return a number of /proc/meminfo, in kB; when the kernel does not print it, the check does not apply. */
 long meminfo(const char *key);
 long committed(void);
+
+/* Return how many kB of this process's mappings are charged: those with the flag "ac" (VM_ACCOUNT) in smaps. */
+long accounted(void);
+
+/* Return how many kB of addresses this process has mapped. */
+long vm_size(void);
 
 /* Return the path of the first swap device in a static buffer, or NULL. */
 const char *find_swap(void);

@@ -272,7 +272,7 @@ def refused_forks(evidence: Evidence) -> int | None:
     """how many forks the kernel refused (EAGAIN or ENOMEM) from the plan's begin to its end. None after a panic, and
     where the kernel has no tracepoints of system calls
     """
-    return count_refused_forks(evidence)
+    return count_refused_forks(evidence.records)
 
 
 @function("records", "before_oom('writing-starts') and not before_oom('oom')")

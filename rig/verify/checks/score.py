@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from rig.verify.check import Change, Check, Facts, Source
-from rig.verify.rules import CONSTRAINT_MEMCG, EACCES, badness_kb, score
+from rig.verify.rules import EACCES, badness_kb, score
 
 __all__ = ["CHECKS"]
 
@@ -18,15 +18,6 @@ SCALE = Change(
     before="badness is rounded to thousandths of all memory, and oom_score runs from 0 to 1000",
     after="badness is counted in pages, and oom_score runs from 0 to 2000, where two thirds of 1000 is a badness of 0",
 )
-_IN_ONE_CGROUP = {"memory.max": 24 << 20, "adj.origin": 0, "adj.large": 0}
-_ORIGIN_COUNTEREXAMPLES = (
-    {"killed": "large", "oom_victim": "large"},
-    {"killed": "nobody"},
-    {"ooms": 0},
-    {"oom_constraint": "CONSTRAINT_NONE"},
-    {"free": 1024},
-    {"rss.large": 4},
-)
 ADJS = (-1000, -999, -500, 0, 300, 1000)
 # The counters of a process's pages are one a CPU and lag behind by a few pages. The page tables of most processes weigh
 # less than this: score-tables measures a process whose tables weigh more.
@@ -36,18 +27,6 @@ ROUNDING = 2
 def _as_computed(facts: Facts, name: str, adj: int, reported: int) -> bool:
     expected = 0 if adj == -1000 else score(badness_kb(facts, name, adj), facts["total"])
     return abs(reported - expected) <= ROUNDING
-
-
-def _origin_goes_first(facts: Facts) -> bool:
-    # The cgroup is still full afterwards, so a second kill may follow.
-    return (
-        "origin" in facts.killed()
-        and facts["ooms"] > 0
-        and facts.text("oom_victim") == "origin"
-        and facts.text("oom_constraint") == CONSTRAINT_MEMCG
-        and facts["free"] > 16 * 1024
-        and facts["rss.large"] > 10 * facts["rss.origin"]
-    )
 
 
 def _points(facts: Facts, name: str) -> int:
@@ -183,27 +162,5 @@ CHECKS = (
         control="within",
         given={"uid": 65534},
         counterexamples=({"below": 0, "adj": 99}, {"up": EACCES}, {"back": EACCES}),
-    ),
-    Check(
-        "swapoff-origin",
-        "swap",
-        "A process in swapoff, which brings everybody's pages back into RAM, is killed first, however small "
-        "(measured in a cgroup at its limit).",
-        (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/swapfile.c", "swapoff")),
-        lambda f: _origin_goes_first(f) and f["swapped"] > 8 * 1024,
-        control="~swapoff",
-        given=_IN_ONE_CGROUP,
-        counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"swapped": 0}),
-    ),
-    Check(
-        "ksm-origin",
-        "oom",
-        "A process that has KSM separate merged pages (2 to /sys/kernel/mm/ksm/run) is killed first, however small "
-        "(measured in a cgroup at its limit).",
-        (Source("mm/oom_kill.c", "oom_evaluate_task"), Source("mm/ksm.c", "run_store")),
-        lambda f: _origin_goes_first(f) and f["merged"] > 28 * 1024,
-        control="~unmerge",
-        given=_IN_ONE_CGROUP,
-        counterexamples=(*_ORIGIN_COUNTEREXAMPLES, {"merged": 0}),
     ),
 )
