@@ -58,7 +58,7 @@ ALLOWED = {
     "report/page/build.py:_unpack": BUILD,
     "report/page/build.py:build": BUILD,
     "scenario/model_tables.py:": REPOSITORY,
-    "scenario/new.py:write_directory": "a directory that the command removes if it cannot be written whole",
+    "scenario/new.py:_write": "a directory that gets its name once it is whole",
     "telemetry/timeline.py:write_timeline": STAGED,
     "verify/mutants.py:add": "a line that a cut leaves without an end does not count, and its mutant is run again",
     "verify/recorded.py:write_recorded": REPOSITORY,

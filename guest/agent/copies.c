@@ -14,6 +14,9 @@
  * Faults without an exception, as those of MADV_POPULATE_WRITE, pass no tracepoint. mm_account_fault() of mm/memory.c
  * counts them in minflt, and leaves them out of perf's minor faults: the difference is counted as absent pages too.
  *
+ * One fault may bring a huge page, which is 512 pages; thp_fault_alloc counts those of all processes. A write to a shared
+ * huge page copies small ones (do_huge_pmd_wp_page() of mm/huge_memory.c).
+ *
  * Of pages that the kernel moved there are two upper bounds: pgmigrate_success counts those of all processes, and the
  * tracepoint set_migration_pte (set_migration_pmd for 512 of them) tells the address of a page that it unmaps for a move,
  * which may fail, or to split a huge page (try_to_migrate_one() of mm/rmap.c; both since Linux 5.18). The smaller counts.
@@ -42,6 +45,7 @@ struct since {
 	struct everywhere moved, moved_huge;
 	bool moves_known;
 	int64_t migrated;	/* pages of all processes that the kernel had moved */
+	int64_t huge;		/* huge pages that faults of all processes had brought */
 };
 
 static struct since arrays[MAX_FIRST_MAPS];
@@ -144,6 +148,7 @@ static void count_moves(struct since *since, uint64_t end)
 		 (unsigned long long)end);
 	since->moves_known = since->moves_known && count_everywhere(&since->moved_huge, pmd_id, filter);
 	since->migrated = vmstat_count("pgmigrate_success ");
+	since->huge = vmstat_count("thp_fault_alloc ");
 }
 
 /* Return the first map of an array. If there was none, this is the first: set `later` accordingly. NULL: no room. */
@@ -182,6 +187,14 @@ uint16_t mark_of(uint64_t frame)
 	return (uint16_t)((uint32_t)frame * 2654435769U >> 16);
 }
 
+/* Return the pages that so many faults may have brought. */
+static int64_t brought_by(const struct since *since, int64_t faults)
+{
+	int64_t huge = vmstat_count("thp_fault_alloc ") - since->huge;
+
+	return faults + (huge < faults ? huge : faults) * (HUGE_PAGES - 1);
+}
+
 static int64_t moved_since(const struct since *since)
 {
 	int64_t anywhere = vmstat_count("pgmigrate_success ") - since->migrated, here;
@@ -210,7 +223,7 @@ void say_since(const struct first_map *first)
 			minor += event_count(since->faults[thread].minor);
 		}
 		elsewhere = (int64_t)(now->minflt - since->minflt) - minor;
-		rec_int("fresh_faults", fresh + (elsewhere > 0 ? elsewhere : 0));
+		rec_int("fresh_faults", brought_by(since, fresh + (elsewhere > 0 ? elsewhere : 0)));
 	}
 	if (since)
 		rec_int("migrated", moved_since(since));

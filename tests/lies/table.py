@@ -93,6 +93,7 @@ LIES = [
     _lie("copied how=drops", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=populates", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=rereads", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=drops-huge", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=helped", "invalid", "copied-what-it-shared"),
     _lie("copied how=threads", "reproduced"),
     _lie("copied how=early-threads", "reproduced"),

@@ -121,7 +121,14 @@ static void part_without_copying(const char *how, volatile char *array, size_t s
 {
 	char byte = 0;
 
-	if (strcmp(how, "helped") == 0) {
+	if (strcmp(how, "drops-huge") == 0) {
+		/* A new mapping, because MADV_DONTNEED leaves page tables, in whose place no huge page can be. */
+		if (mmap((void *)array, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+			    MAP_FAILED ||
+		    madvise((void *)array, size, MADV_HUGEPAGE))
+			refused("mmap");
+		write_all(array, size, 2);
+	} else if (strcmp(how, "helped") == 0) {
 		be_helped(array, size);
 	} else if (strcmp(how, "parent-unmaps") == 0) {
 		if (write(to_parent, &byte, 1) != 1 || read(from_parent, &byte, 1) != 1)
