@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OF_AN_END = (KeyboardInterrupt, EOFError, ConnectionError)
+"""What tasks end with when a signal ends the programs: those that wait for one, and the readers of QEMU's sockets."""
 EXIT_READER_GONE = 128 + signal.SIGPIPE
 
 _received: list[int] = []
@@ -72,10 +74,8 @@ def _note(reading: int) -> None:
 
 
 def _comes_of_no_signal(record: logging.LogRecord) -> bool:
-    # A signal ends the programs, and nobody awaits any more what waited for one of them: a task ends with
-    # KeyboardInterrupt, and the readers of QEMU's sockets with EOFError. asyncio logs such an exception, with a
-    # traceback, when the task is freed.
-    return not (_received and record.exc_info)
+    # asyncio logs the exception of a task that nobody awaits any more, with a traceback, when the task is freed.
+    return not (_received and record.exc_info and isinstance(record.exc_info[1], OF_AN_END))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -277,6 +277,28 @@ def test_connection_that_ends_after_an_interrupt_shows_no_traceback(
     assert caplog.messages == []
 
 
+def test_fault_of_rig_after_an_interrupt_shows_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def faulty() -> None:
+        raise ValueError
+
+    async def work() -> None:
+        both = asyncio.gather(faulty(), asyncio.sleep(60))
+        while not both.done():
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("rig.cli.ending.signal", Mock())
+    monkeypatch.setattr("rig.cli.ending.threading", Mock())
+    monkeypatch.setattr("rig.cli.ending._received", [signal.SIGTERM])
+    watch_signals()
+
+    asyncio.run(work())
+    gc.collect()
+
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError]
+
+
 def test_hangup_is_ignored_under_nohup(environment: dict[str, str]) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
