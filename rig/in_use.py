@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from rig.locked_directory import try_lock
+
 __all__ = ["hold", "lock_unused", "using_entries"]
 
 Held = dict[tuple[int, int], int]
@@ -93,10 +95,7 @@ def lock_unused(manifest: Path, *, asked: bool = False) -> Iterator[bool]:
         return
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
+            free = try_lock(descriptor)
         except OSError:
             # The filesystem has no such lock: what is in use looks like what is not.
             free = asked

@@ -12,7 +12,7 @@ from pathlib import Path
 from rig.disk import seconds_untouched
 from rig.remove_tree import make_directory, remove_tree
 
-__all__ = ["lock_abandoned", "make_locked", "remove_abandoned"]
+__all__ = ["lock_abandoned", "make_locked", "remove_abandoned", "try_lock"]
 
 
 def make_locked(path: Path, name: str) -> int:
@@ -41,6 +41,18 @@ def _make(path: Path, file: Path) -> int:
         remove_tree(path)
 
 
+def try_lock(descriptor: int) -> bool:
+    """Return whether an exclusive lock on an open file could be taken at once, or somebody else holds it.
+
+    Raises OSError where the filesystem has no such lock.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def lock_abandoned(file: Path) -> Iterator[bool]:
     """Yield whether no rig holds the lock on a file, or the file is absent. No rig can take the lock within the block.
@@ -53,12 +65,7 @@ def lock_abandoned(file: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)
 

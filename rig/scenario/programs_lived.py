@@ -173,7 +173,7 @@ def _ends(evidence: Evidence, spawned: dict[object, str]) -> Iterator[tuple[Reco
     killed = {kill.pid: oom for oom in evidence.ooms() for kill in oom.kills}
     ends = evidence.records.of("exit")
     spaces = {end["vm"]: killed[end["pid"]] for end in ends if end.get("pid") in killed and "vm" in end}
-    programs = {record.get("pid"): str(record.get("program", "")) for record in evidence.records.of("exit")} | spawned
+    programs = {record.get("pid"): str(record.get("program", "")) for record in ends} | spawned
     by, by_name = Explained(), "ends" not in (evidence.records.first("go") or {})
     for record in evidence.records.items:
         pid = record.get("pid")

@@ -3,8 +3,7 @@
 
 A program's line is a hint, and its own word. The agent counts how often fork, vfork, clone and clone3 failed with
 EAGAIN or ENOMEM (guest/agent/forks.c), which no program can make up. Of a 32-bit program only clone and clone3 are
-counted. Where the kernel does not count that, the line is
-believed if it names the call.
+counted. Where the kernel does not count that, the line is believed if it names the call.
 """
 
 from __future__ import annotations

@@ -139,9 +139,10 @@ def _same(evidence: Evidence, made: Made, value: str, time: float = float("inf")
     """Return whether a value that was read at that time is the plan's, or what the kernel made of it in a crash."""
     if same_words(value, made.wanted):
         return True
+    if not made_verbose(made.name, value, made.wanted):
+        return False
     events = (event for event in evidence.log.events if event.kind in MAKE_VERBOSE)
-    crashed = any(event.time is None or event.time <= time + CLOCK_SLACK for event in events)
-    return crashed and made_verbose(made.name, value, made.wanted)
+    return any(event.time is None or event.time <= time + CLOCK_SLACK for event in events)
 
 
 def _again(made: Made, now: Made) -> Made:

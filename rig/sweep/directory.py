@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from rig.disk import modified
 from rig.errors import RigError, UsageError
+from rig.locked_directory import try_lock
 from rig.remove_tree import make_directory
 from rig.run.directory import SWEEPS, new_run_id, runs_directory
 from rig.seal import is_sealed, seal, seal_is_broken
@@ -90,12 +90,9 @@ class SweepDirectory:
         """
         descriptor = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not try_lock(descriptor):
+                raise UsageError("another rig process is running this sweep", where=self.path, remedy="wait for it")
             yield
-        except BlockingIOError:
-            raise UsageError(
-                "another rig process is running this sweep", where=self.path, remedy="wait for it"
-            ) from None
         finally:
             os.close(descriptor)
 
