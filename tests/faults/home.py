@@ -89,8 +89,7 @@ class Home:
             text=True,
             errors="replace",
             start_new_session=True,
-            # A shell starts background jobs with SIGINT ignored, and rig would inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_default_signals,
         )
 
     def end(self, process: subprocess.Popen[str], deadline: float = DEADLINE) -> Called:
@@ -149,6 +148,12 @@ def home() -> Iterator[Home]:
             if (cache / name).is_dir() and subprocess.run(link, check=False, capture_output=True).returncode:
                 subprocess.run(["cp", "-a", "--sparse=always", cache / name, made.cache], check=True)
         yield made
+
+
+def _default_signals() -> None:
+    # A shell starts background jobs with SIGINT ignored, and nohup what it starts with SIGHUP. rig would inherit both.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
