@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typer
+from rich.text import Text
 
 from rig.cli.options import AsJson, parse_option
 from rig.experiment.cache_use import look_at_cache, measure_use, prune, prune_to_bounds
@@ -30,8 +31,8 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(cache_document(held, store.root, use))
         return
     console = output_console()
-    for part in cache_tables(held, store.root, use):
-        console.print(part)
+    for part in cache_tables(held, store.root, use, width=console.width):
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 @cache.command("prune")

@@ -27,7 +27,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("key", "kind", "what", "size", "last used"):
-        table.add_column(name, justify="right" if name == "size" else "left")
+        table.add_column(name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name != "what")
     for entry in store.entries(kind):
         used = datetime.fromtimestamp(entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(entry.key[:12], entry.kind, describe_entry(entry), format_megabytes(entry.size), used)
@@ -45,7 +45,7 @@ def remove_entries(keys: Sequence[str], everything: bool, kind: str | None, *, c
     chosen = entries if everything else []
     chosen += [the_entry(entries, key, "entry", where=where, listed=f"{command} list") for key in keys]
     removed = [entry for entry in chosen if store.remove_unused(entry, asked=True)]
-    print(f"removed {len(removed)} entries")
+    print(f"removed {len(removed)} {'entry' if len(removed) == 1 else 'entries'}")
     if len(removed) < len(chosen):
         raise RigError(
             f"{len(chosen) - len(removed)} of {len(chosen)} entries stay: another rig is using them",

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rig.cli.options import Junit, Ktap, PointOptions, flatten_options
 from rig.cli.outputs import outputs_wanted, write_outputs
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
 from rig.extras import require
-from rig.report.console import output_console
+from rig.report.console import error_console, output_console
 from rig.report.list_documents import print_array
 from rig.report.sweep_table import SweepTable, points_tables, shared_lines
 from rig.run.verdict import EXIT_STATUS, Verdict
@@ -170,7 +169,7 @@ def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptio
         try:
             return asyncio.run(work)
         except BaseException:
-            Console(stderr=True).print(f"finished runs are kept: rig sweep --resume {directory.id}", highlight=False)
+            error_console().print(f"finished runs are kept: rig sweep --resume {directory.id}", soft_wrap=True)
             raise
 
 

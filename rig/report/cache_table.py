@@ -33,13 +33,31 @@ def describe_entry(entry: Entry) -> str:
     return plain(next((str(value) for value in named if value), ""))
 
 
-def cache_tables(held: Sequence[Held], root: Path, use: CacheUse) -> Iterator[RenderableType]:
-    """Yield the entries, the sum of each kind, and the bounds."""
-    table = _table("key", "kind", "what", "size", "last used", "needed by")
-    for each in held:
-        used = datetime.fromtimestamp(each.entry.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        size = format_megabytes(each.entry.size)
-        table.add_row(each.entry.key[:12], each.entry.kind, describe_entry(each.entry), size, used, _needed(each))
+WIDE, MIDDLING = 110, 72
+"""Columns of a terminal that has room for all that is said of an entry, and for all but when it was last used."""
+
+
+def cache_tables(held: Sequence[Held], root: Path, use: CacheUse, *, width: int = WIDE) -> Iterator[RenderableType]:
+    """Yield the entries, the sum of each kind, and the bounds.
+
+    width: columns of the terminal.
+    """
+    shown = ["key", "kind", "what", "size", "needed by"] if width >= MIDDLING else ["key", "kind", "needed by"]
+    shown = ["key", "kind", "what", "size", "last used", "needed by"] if width >= WIDE else shown
+    table = _table(*shown)
+    needed = [_needed(each) for each in held]
+    # An id that is cut or in two lines cannot be copied.
+    table.columns[-1].min_width = max((len(word) for text in needed for word in text.split()), default=0)
+    for each, by in zip(held, needed, strict=True):
+        cells = {
+            "key": each.entry.key[:12],
+            "kind": each.entry.kind,
+            "what": describe_entry(each.entry),
+            "size": format_megabytes(each.entry.size),
+            "last used": datetime.fromtimestamp(each.entry.used).astimezone().strftime("%Y-%m-%d %H:%M"),
+            "needed by": by,
+        }
+        table.add_row(*(cells[name] for name in shown))
     yield table
     yield ""
     kinds = _table("kind", "entries", "size", "made again by")
@@ -99,6 +117,8 @@ def _needed(each: Held) -> str:
 def _table(*headings: str) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in ("size", "entries") else "left")
-    table.columns[0].no_wrap = True
+        # A name of one word that is too wide is folded. Rich would cut it.
+        table.add_column(heading, justify="right" if heading in ("size", "entries") else "left", overflow="fold")
+    for column in table.columns:
+        column.no_wrap = column.header in ("key", "kind", "size", "entries")
     return table

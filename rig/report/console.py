@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-__all__ = ["output_console"]
+__all__ = ["error_console", "output_console"]
 
 UNBOUNDED = 10_000
 """Columns of what is no terminal: a pipe's reader wants one line a row."""
@@ -63,9 +63,20 @@ def _as_it_is(objects: tuple[Any, ...]) -> str | None:
 
 def output_console(*, highlight: bool = True) -> Console:
     """Return a console on standard output. In a file or pipe no line is wrapped, padded or coloured.
+
+    Nowhere is text in brackets markup, or a name between colons an emoji: a directory, a value or a line of a log may
+    have either.
     highlight: colour numbers, paths and the like on a terminal.
     """
     if sys.stdout.isatty():
-        return Console(highlight=highlight)
+        return Console(highlight=highlight, markup=False, emoji=False)
     # With a height too, rich does not ask for the terminal's size before each line.
-    return _LineConsole(file=_Unpadded(), width=UNBOUNDED, height=100, highlight=False)  # type: ignore[arg-type] # it has what rich calls
+    return _LineConsole(
+        file=_Unpadded(),  # type: ignore[arg-type] # it has what rich calls
+        width=UNBOUNDED, height=100, highlight=False, markup=False, emoji=False,
+    )  # fmt: skip
+
+
+def error_console() -> Console:
+    """Return a console on standard error, for text that is printed as it is."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)

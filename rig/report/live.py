@@ -182,9 +182,9 @@ def progress_for(console: Console | None = None, *, quiet: bool = False) -> Prog
     if quiet:
         return NullProgress()
     if console is None:
-        from rich.console import Console
+        from rig.report.console import error_console
 
-        console = Console(stderr=True)
+        console = error_console()
     redraws = console.is_terminal and not console.is_dumb_terminal
     return TerminalProgress(console) if redraws else PlainProgress()
 

@@ -66,12 +66,12 @@ def print_ending(run: Run, directory: Path, problem: str = "", hint: str = "") -
     problem: why the program did not start or did not end; empty otherwise.
     hint: what the user can try.
     """
-    from rich.console import Console
     from rich.text import Text
 
+    from rig.report.console import error_console
     from rig.report.terminal import render_ending
 
-    console = Console(stderr=True, highlight=False)
+    console = error_console()
     for sentence in _explained(directory / "console.log") if run.ooms or run.panic else ():
         console.print(Text(plain(sentence)), soft_wrap=not console.is_terminal)
     for part in render_ending(run, directory):

@@ -17,10 +17,13 @@ from rich.console import Console
 
 from rig.cli.app import _run
 from rig.experiment import doctor
+from rig.experiment.cache_use import measure_use
 from rig.experiment.doctor import Finding, _cache_use
 from rig.image.digest import digest_text
+from rig.image.eviction import Held
 from rig.image.store import Store
 from rig.in_use import using_entries
+from rig.report.cache_table import cache_tables
 from rig.report.catalogue import runs_table, scenario_page
 from rig.run.directory import list_runs, new_run_id, runs_directory
 from rig.scenario.load import load_scenario
@@ -163,6 +166,33 @@ def test_cache_is_listed_by_kind_with_what_needs_it(places: Path, capsys: pytest
     assert "of at most 8G (RIG_CACHE_SIZE)" in table
     assert document["kinds"]["layer"]["entries"] == 1
     assert document["entries"][0]["names"] == ["layer/mine"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_run_that_needs_an_entry_is_named_whole(width: int, places: Path) -> None:
+    store = Store()
+    with store.staging_directory() as directory:
+        entry = store.add("snapshot", "a" * 64, directory, {"kernel": "linux-image-6.1.0-50-cloud-amd64 6.1.176-1"})
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None)
+
+    held = [Held(entry, runs=("20261126-161936-7cun",))]
+    for part in cache_tables(held, Path("/cache"), measure_use([entry], ()), width=width):
+        console.print(part)
+
+    assert "20261126-161936-7cun" in out.getvalue()
+    assert "…" not in out.getvalue()
+
+
+@pytest.mark.parametrize("command", ["cache", "kernel list"])
+def test_brackets_and_colons_of_a_name_are_printed(
+    command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store()
+    with store.staging_directory() as directory:
+        store.add("kernel", "a" * 64, directory, {"spec": "tree:/home/x/[bold]/:zap:"})
+
+    assert "tree:/home/x/[bold]/:zap:" in printed(command.split(), capsys)
 
 
 def test_cache_is_pruned_and_what_was_named_stays(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -362,7 +392,7 @@ def test_image_is_removed_by_its_name(places: Path, capsys: pytest.CaptureFixtur
 
     done = printed(["image", "rm", "app"], capsys)
 
-    assert "removed 1 entries" in done
+    assert "removed 1 entry" in done
     assert (store.ref("layer/app"), store.entries("layer")) == (None, [])
 
 
@@ -375,4 +405,4 @@ def test_image_of_two_names_stays_until_the_second_is_removed(places: Path, caps
 
     assert store.ref("layer/app") is None
     assert [entry.key for entry in store.entries("layer")] == [key]
-    assert "removed 1 entries" in printed(["image", "rm", "other"], capsys)
+    assert "removed 1 entry" in printed(["image", "rm", "other"], capsys)
