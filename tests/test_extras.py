@@ -11,6 +11,8 @@ import pytest
 
 from rig import extras
 from rig.cli.app import _run
+from rig.run.recorded_guest import Recording
+from tests.report.made_directory import made_run, write_directory
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -54,6 +56,7 @@ def test_no_message_says_to_install_a_package_called_rig() -> None:
         ("distributed", ["sweep", "overcommit-oops", "--over", "hog=1M", "--executor", "dask"]),
         ("junitparser", ["run", "overcommit-oops", "--junit", "x.xml"]),
         ("junitparser", ["sweep", "overcommit-oops", "--over", "hog=1M", "--junit", "x.xml"]),
+        ("pyarrow", ["frontier", "overcommit-oops", "--over", "hog=0M..10M"]),
         ("duckdb", ["results", "last", "--sql", "select 1"]),
     ],
 )
@@ -74,3 +77,19 @@ def test_extra_is_asked_for_before_work_begins(
     assert f"{lacks} is not installed" in error
     assert f"oomrig[{extras.EXTRAS[lacks]}]" in error
     assert not (tmp_path / "runs").exists()
+
+
+def test_post_mortem_asks_for_its_extra_before_it_replays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made_run().model_copy(update={"recording": Recording(path="recording")})
+    directory = write_directory(tmp_path / "run")
+    (directory / "run.json").write_text(run.model_dump_json())
+    monkeypatch.setattr("rig.cli.postmortem.kernel_of", lambda *words: tmp_path)
+    monkeypatch.setattr("rig.cli.postmortem.symbols_of", lambda *words: object())
+    found = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "drgn" else found(name))
+
+    assert _run(["post-mortem", str(directory)]) == 3
+
+    assert "drgn is not installed" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from rich.table import Table
 from rig.cli.options import ChosenScenario, PointOptions, check_verdict, flatten_options
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
+from rig.extras import require
 from rig.report.console import output_console
 from rig.scenario.load import Scenario, load_scenario
 from rig.sweep.axes import Axis, SweepPlan, check_plan, parse_axes
@@ -70,6 +71,7 @@ def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOp
     """
     check_outputs(("--json", output.as_json), ("-q", output.quiet))
     check_verdict(search.find, "--find")
+    require("pyarrow")
     loaded = load_scenario(scenario)
     scale, others = _axes(loaded, search)
     fixed = list(shared.fixed(scenario))

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from rig.cli.options import At, ChosenRun, TimeoutScale
+from rig.extras import require
 from rig.image.store import Store
 from rig.machine.qemu import find_qemu
 from rig.replay.postmortem.examine import post_mortem as read_memory
@@ -62,6 +63,8 @@ def post_mortem(
                 symbols = symbols_of(store, found, kernel_of(store, found, directory))
             except NoSymbols as error:
                 why = f"{error.what}: {error.remedy}"
+            else:
+                require("drgn")
         if symbols is None:
             result = post_mortem_without_symbols(found, directory, point, why)
         elif dumped:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.errors import RigError, UsageError
+from rig.extras import require
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols, how_to_get
@@ -101,6 +102,8 @@ async def stopped_at(
     Raises UsageError for a stop point that the run never reaches, and RigError when it is not reached in time.
     """
     check_reached(replayable.run, replayable.directory, point)
+    if point.kind in ("fork", "t"):  # their conditions read members of the kernel's structures
+        require("drgn")
     names = FUNCTIONS.get(point.kind, ())
     addresses = symbol_addresses(symbols.vmlinux, names)
     function = next((name for name in names if name in addresses), "")
