@@ -6,6 +6,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from rig.errors import RigError
+from rig.installer import add_extra
 
 __all__ = ["EXTRAS", "lacking", "require"]
 
@@ -21,7 +22,7 @@ EXTRAS = {
 
 def lacking(module: str, why: str = "") -> RigError:
     """Return the error for a module that cannot be imported."""
-    remedy = f"pip install 'oomrig[{EXTRAS[module]}]', or make all-extras in a checkout"
+    remedy = f"{add_extra(EXTRAS[module])}, or make all-extras in a checkout"
     return RigError(f"{module} is not installed{why and f': {why}'}", where="Python", remedy=remedy)
 
 

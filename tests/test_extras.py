@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from rig import extras
 from rig.cli.app import _run
+from rig.experiment.doctor import _other_rig
 from rig.run.recorded_guest import Recording
 from tests.report.made_directory import made_run, write_directory
 
@@ -93,3 +96,24 @@ def test_post_mortem_asks_for_its_extra_before_it_replays(
     assert _run(["post-mortem", str(directory)]) == 3
 
     assert "drgn is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mark", "extra", "path"),
+    [
+        ("uv-receipt.toml", "uv tool install 'oomrig[plot]'", "uv tool update-shell"),
+        ("pipx_metadata.json", "pipx install --force 'oomrig[plot]'", "pipx ensurepath"),
+        (None, "pip install 'oomrig[plot]'", f"put {sysconfig.get_path('scripts')} on it"),
+    ],
+    ids=["uv", "pipx", "pip"],
+)
+def test_remedy_is_that_of_the_tool_that_installed_rig(
+    mark: str | None, extra: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mark is not None:
+        (tmp_path / mark).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert str(extras.lacking("matplotlib").remedy).startswith(extra)
+    assert next(iter(_other_rig())).remedy == path

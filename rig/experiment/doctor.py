@@ -22,6 +22,7 @@ from rig.image.hosttools import PACKAGES, tool
 from rig.image.kinds import BUILD_DIRECTORIES
 from rig.image.ref import KernelRef
 from rig.image.store import Store
+from rig.installer import put_on_path
 from rig.machine.accel import prove_kvm
 from rig.machine.host import KVM, unusable_kvm
 from rig.machine.qemu import find_qemu
@@ -175,7 +176,7 @@ def _memory() -> Finding:
 def _other_rig() -> Iterator[Finding]:
     found = shutil.which("rig")
     if found is None:
-        yield Finding("note", "PATH", "there is no rig on PATH", "put the virtual environment's bin directory on it")
+        yield Finding("note", "PATH", "there is no rig on PATH", put_on_path())
         return
     try:
         # What pip, pipx, uv and the Debian package write for the entry point of pyproject.toml.
