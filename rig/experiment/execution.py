@@ -57,6 +57,8 @@ class Execution:
     continuation_hash: str = ""
     recorded: bool = False
     panicked: bool = False
+    log_at_panic: tuple[str, ...] | None = None
+    """The newest records of the kernel's own log when it panicked, as /dev/kmsg has them; None if not known."""
     panic_dump: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -231,7 +231,9 @@ def _judged(ready: Job, opened: OpenRun, execution: Execution) -> Run:
     records = read_records(opened.directory / "events.jsonl")
     write_timeline(records, opened.directory / "timeline.csv")
     cut = execution.left_out.get("console.log", 0)
-    evidence = Evidence(ready.settings, ready.plan, records, log, execution.panicked, cut, ends_at)
+    evidence = Evidence(
+        ready.settings, ready.plan, records, log, execution.panicked, cut, ends_at, execution.log_at_panic
+    )
     judgement = ready.judge(evidence) if ready.judge is not None else judge_scenario(ready.scenario, evidence)
     problem = execution.problem
     reason: dict[str, Any] = {}

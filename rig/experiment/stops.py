@@ -19,6 +19,7 @@ from rig.errors import RigError
 from rig.experiment.execution import Execution
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
+from rig.machine.printk_ring import kernel_log
 from rig.machine.qmp import BROKEN, DUMP_DEADLINE
 from rig.machine.recording import LARGEST_RECORDING
 from rig.machine.session import Session
@@ -111,11 +112,14 @@ async def watch_silence(
 
 
 async def _hold_panic(session: Session, execution: Execution) -> None:
-    """Dump the memory of a guest that panicked, if a dump was requested, and quit QEMU.
+    """Read the log of a guest that panicked, dump its memory if that was requested, and quit QEMU.
 
     QEMU runs with -action panic=pause, so the guest is stopped but its memory is still there.
     """
     execution.panicked = True
+    execution.log_at_panic = await kernel_log(session.monitor)
+    if execution.log_at_panic is None:
+        logger.debug("the kernel's log could not be read from the memory of the guest that panicked")
     dump = session.console_log.with_name(PANIC_DUMP)
     try:
         if session.wiring.dump is None:

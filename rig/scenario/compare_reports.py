@@ -26,8 +26,8 @@ __all__ = ["Compared", "Doubt", "compare_reports"]
 
 TAINT_DIE = 1 << 7
 """include/linux/panic.h; include/linux/kernel.h before 5.15."""
-NOT_COMPARED = frozenset((Kind.PANIC, Kind.USER_KILL, Kind.PROGRAM, Kind.REBOOT))
-"""Panics have a witness of their own, and programs write the others."""
+NOT_COMPARED = frozenset((Kind.USER_KILL, Kind.PROGRAM, Kind.REBOOT))
+"""Programs write these. A panic is compared where the log was read from the memory of the guest that panicked."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,14 @@ class Compared:
     doubts: list[Doubt] = field(default_factory=list)
 
 
-def _console_reports(evidence: Evidence) -> tuple[Event, ...]:
-    """Return the reports on the console that are compared.
+def _console_reports(evidence: Evidence, *, panics: bool = False) -> tuple[Event, ...]:
+    """Return the reports on the console that are compared, with the panics or without.
 
     console.log begins where the guest's snapshot ends: the boot's reports are in boot.log. So none is of the boot,
     whatever time it bears: a program may print any.
     """
-    return tuple(event for event in evidence.log.events if event.kind not in NOT_COMPARED)
+    left_out = NOT_COMPARED if panics else NOT_COMPARED | {Kind.PANIC}
+    return tuple(event for event in evidence.log.events if event.kind not in left_out)
 
 
 def compare_reports(evidence: Evidence) -> Compared:
@@ -76,14 +77,16 @@ def compare_reports(evidence: Evidence) -> Compared:
     for event in key_events(evidence):
         if isinstance(event, OomEvent):
             announced.setdefault(signature(event), []).append(event)
-    panic = panic_of(evidence)
-    whole = kernels.complete and not evidence.console_left_out
-    for report in _console_reports(evidence):
+    to_panic = kernels.to_panic_from is not None
+    # What the panic's lines tell of the report before them is needed only where the kernel's log ends before both.
+    panic = None if to_panic else panic_of(evidence)
+    for report in _console_reports(evidence, panics=to_panic):
         compared.reports += 1
         found, part = _find(report, left)
         if found is not None:
             left.remove(found)
         header = _announced(report, announced)
+        whole = kernels.has_all_of(report) and not evidence.console_left_out
         may_be_kernels = not whole or may_be_after_end(evidence, report)
         told = is_told_by_panic(panic, report)
         if found is None and not told:
@@ -142,7 +145,10 @@ def _name(report: Event) -> str:
 
 def _difference(report: Event, kernels: Event) -> str:
     """Return which part of the report differs from the kernel's own, or an empty text."""
-    if report.trace.functions != kernels.trace.functions:
+    functions, own = report.trace.functions, kernels.trace.functions
+    # Another CPU that was printing when panic() stopped it leaves the end of the panic to console_flush_on_panic(),
+    # after QEMU has stopped the guest (panic(), kernel/panic.c).
+    if functions != own and not (report.kind == Kind.PANIC and own[: len(functions)] == functions):
         return "call trace"
     if isinstance(report, OomEvent) and isinstance(kernels, OomEvent):
         if _tasks(report) != _tasks(kernels):

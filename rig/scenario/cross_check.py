@@ -15,7 +15,8 @@ The body of a report, and reports of other kinds, are compared in compare_report
 
 A counter that the agent could read at the plan's begin and not at its end tells nothing: the run is `invalid`.
 
-A panic is accepted when QEMU reported GUEST_PANICKED. Any disagreement makes the run `invalid`.
+A panic is accepted when QEMU reported GUEST_PANICKED, and its words are compared with the kernel's log in the guest's
+memory (rig/machine/printk_ring.py), where the kernel describes that. Any disagreement makes the run `invalid`.
 
 The console may also tell too little: a program that runs as root can turn it off (printk's parameter ignore_loglevel,
 then SYSLOG_ACTION_CONSOLE_OFF of syslog(2)). So kills and panics that the console lacks make the run `invalid` too.
@@ -68,6 +69,8 @@ def cross_check(evidence: Evidence, compared: Compared) -> Claimed | None:
         return _claim("invalid", "records of the agent were lost: whether the kernel said all of it cannot be told")
     asked = [str(spawn.get("program")) for spawn in evidence.records.of("spawn") if spawn.get("privileged") is True]
     values = [_shown("reports", len(reports)), _shown("panics", len(panics)), *_from_programs(evidence)]
+    if evidence.log_at_panic is not None:
+        values.append(_shown("records_read_from_memory", len(evidence.log_at_panic)))
     if compared.doubts:
         values.append(_shown("unconfirmed", [doubt.what for doubt in compared.doubts[:MOST_SHOWN]]))
     if go.get("own_mounts") is False:

@@ -32,6 +32,8 @@ class Evidence:
     panicked: whether QEMU reported GUEST_PANICKED; None when QMP events were not watched.
     console_left_out: bytes of the console that exceeded its bound and are not in the log.
     console_ends_at: the time of the console's last line, on printk's clock; None if unknown.
+    log_at_panic: the newest records of the kernel's log when it panicked, read from the guest's memory, as /dev/kmsg
+    has them; None where there was no panic, and where they could not be read.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Evidence:
     panicked: bool | None = None
     console_left_out: int = 0
     console_ends_at: float | None = None
+    log_at_panic: tuple[str, ...] | None = None
 
     def ready(self) -> Record | None:
         return self.records.first("ready")

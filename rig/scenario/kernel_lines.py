@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The kernel's log as the agent relayed it from /dev/kmsg, beside the console, on which programs can write too.
 
+A panic stops the agent before it has relayed all of it. The newest records are then read from the guest's memory.
+
 Only the kernel's own messages have facility 0 there: it never gives that facility to text that user space writes
 (devkmsg_write(), kernel/printk/printk.c).
 """
@@ -8,7 +10,7 @@ Only the kernel's own messages have facility 0 there: it never gives that facili
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +31,20 @@ class KernelLines:
 
     console_taken: whether a program took the console from the kernel (`console` of a serial port in sysfs).
     complete: whether the agent relayed every line up to its `end`. After a panic there is no `end`, and the last
-    report may be missing.
+    report may be missing unless the log was read from memory.
+    to_panic_from: seconds of printk's clock from which all is known up to the panic, its own lines among it; None
+    where there was no panic, and where the log could not be read from memory.
     """
 
     events: tuple[Event, ...]
     complete: bool
     console_taken: bool = False
+    to_panic_from: float | None = None
+
+    def has_all_of(self, report: Event) -> bool:
+        """Return whether these lines have a report, if the kernel wrote it."""
+        late = self.to_panic_from is not None and report.time is not None and report.time >= self.to_panic_from
+        return self.complete or late
 
 
 def kernel_lines(evidence: Evidence) -> KernelLines | None:
@@ -44,8 +54,11 @@ def kernel_lines(evidence: Evidence) -> KernelLines | None:
         return None
     end = evidence.end()
     complete = end is not None and end.get("kernel_left_out") == 0 and evidence.records.complete
-    lines = b"".join(_lines(evidence))
-    return KernelLines(tuple(read([lines]).events), complete, CONSOLE_TAKEN.search(lines) is not None)
+    relayed = [line for record in evidence.records.of("kernel") for line in str(record.get("text", "")).splitlines()]
+    lines = b"".join(_lines([*relayed, *_after(relayed, evidence.log_at_panic or ())]))
+    times = [_field(line, 2) for line in evidence.log_at_panic or ()]
+    to_panic_from = times[0] / 1e6 if times else None
+    return KernelLines(tuple(read([lines]).events), complete, CONSOLE_TAKEN.search(lines) is not None, to_panic_from)
 
 
 def key_events(evidence: Evidence) -> tuple[Event, ...]:
@@ -61,13 +74,26 @@ def signature(report: OomEvent) -> Signature:
     return invoker, report.gfp_mask, report.order, tuple(sorted(report.constraint_values.items())), kills
 
 
-def _lines(evidence: Evidence) -> Iterator[bytes]:
+def _after(relayed: list[str], at_panic: Iterable[str]) -> Iterator[str]:
+    """Yield the kernel's own records in the log at the panic that the agent had not relayed."""
+    last = _field(relayed[-1], 1) if relayed else -1
+    for line in at_panic:
+        if _field(line, 0) >> 3 == 0 and _field(line, 1) > last:
+            yield line
+
+
+def _field(line: str, index: int) -> int:
+    """Return a number of a record's head: 0 the facility and level, 1 the sequence number, 2 the microseconds."""
+    fields = line.partition(";")[0].split(",")
+    return int(fields[index]) if index < len(fields) and fields[index].isdecimal() else 0
+
+
+def _lines(records: Iterable[str]) -> Iterator[bytes]:
     """Yield the lines as /dev/kmsg has them, `4,123,456789,-;text`; a message of several lines becomes several."""
-    for record in evidence.records.of("kernel"):
-        for line in str(record.get("text", "")).splitlines():
-            head, _, text = line.partition(";")
-            for part in _unescaped(text).split(b"\n"):
-                yield head.encode() + b";" + part + b"\n"
+    for line in records:
+        head, _, text = line.partition(";")
+        for part in _unescaped(text).split(b"\n"):
+            yield head.encode() + b";" + part + b"\n"
 
 
 def _unescaped(text: str) -> bytes:

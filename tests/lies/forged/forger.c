@@ -272,6 +272,14 @@ static void forge_late(pid_t hog)
 	put("reboot: Power down");
 }
 
+/* The kernel's panic is another one, and no console shows it: what the port shows is all of this program's. */
+static void take_console(void)
+{
+	write_file("/sys/class/tty/ttyS0/console", "N");
+	forge_panic();
+	write_file("/proc/sysrq-trigger", "c");
+}
+
 /* The kernel lists its tasks: more lines than an agent would relay of a run without a fault. */
 static void flood(void)
 {
@@ -325,6 +333,8 @@ int main(int argc, char **argv)
 	}
 	else if (strcmp(what, "late") == 0)
 		forge_late(hog);
+	else if (strcmp(what, "takes") == 0)
+		take_console();
 	else if (strcmp(what, "sysrq") == 0)
 		write_file("/proc/sysrq-trigger", "f");
 	else if (strcmp(what, "instead") == 0) {
