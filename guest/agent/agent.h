@@ -274,6 +274,7 @@ struct life {
 	char comm[COMM_BYTES];
 };
 
+bool lives_open(void);
 struct life *life_of(pid_t pid);
 struct life *new_life(pid_t pid, int owner, const char *comm);
 int owner_index(const struct program *program);
@@ -282,6 +283,7 @@ void each_life(void (*each)(struct life *life));
 void share_vm(struct life *parent, struct life *child);
 bool shared_vm(pid_t pid);
 void say_shared_vm(pid_t pid);	/* into the record that is open */
+void say_lives_left_out(void);
 
 /* connector.c: how the kernel tells of forks and ends */
 void prepare_ends(void);
@@ -293,7 +295,7 @@ void say_ends(void);	/* into the record that is open */
 
 /* ends.c: what that means */
 struct proc_event;
-bool ends_forked(pid_t parent, pid_t child);
+void ends_forked(pid_t parent, pid_t child);
 bool ends_take(const struct proc_event *event);
 void ends_own(pid_t pid, const struct program *program);
 const struct program *ends_owner(pid_t pid);

@@ -69,8 +69,10 @@ static bool take(const struct message *message)
 		controls++;	/* the answer to PROC_CN_MCAST_LISTEN or _IGNORE, whoever said it */
 		return false;
 	case PROC_EVENT_FORK:
-		if (event.event_data.fork.child_pid == child)
-			forks += ends_forked(parent, child);
+		if (event.event_data.fork.child_pid == child) {
+			forks++;
+			ends_forked(parent, child);
+		}
 		return false;
 	case PROC_EVENT_COMM:
 		if (event.event_data.comm.process_pid == getpid()) {
@@ -150,7 +152,8 @@ void ends_open(void)
 	fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
 	if (fd < 0)
 		return;
-	each_number("/proc", of_no_program, NULL);
+	if (lives_open())
+		each_number("/proc", of_no_program, NULL);
 	if (listen_to_kernel()) {
 		controls = 0;
 		forks = count_of_all(&newtasks);
@@ -196,6 +199,7 @@ void say_ends(void)
 		rec_int("forks_lost", made > forks ? made - forks : 0);
 	else
 		rec_null("forks_lost");
+	say_lives_left_out();
 	say_left_out();
 	rec_bool("ends_meddled", controls >= LISTENS);
 	rec_bool("ends_silent", !probed);

@@ -73,30 +73,28 @@ static bool was_reaped(pid_t pid)
 }
 
 /* A process that the agent has not seen to be forked by a known one: its session tells its program. */
-static struct life *meet(pid_t pid)
+static void meet(pid_t pid)
 {
 	struct member probe = { .pid = pid, .stat_fd = -1 };
 
 	if (read_stat(&probe))
-		return new_life(pid, owner_index(program_of_session(probe.sid)), probe.comm);
-	return new_life(pid, OF_NOBODY_KNOWN, "");
+		new_life(pid, owner_index(program_of_session(probe.sid)), probe.comm);
+	else
+		new_life(pid, OF_NOBODY_KNOWN, "");
 }
 
-/* Return whether there is room to follow the child. */
-bool ends_forked(pid_t parent, pid_t child)
+void ends_forked(pid_t parent, pid_t child)
 {
 	struct life *known = life_of(parent), *own = life_of(child);
 
 	if (parent == getpid() && own && !own->ended)
-		return true;	/* ends_own() has it */
+		return;		/* ends_own() has it */
 	if (parent == KTHREADD)
-		return new_life(child, OF_NO_PROGRAM, "");
-	if (!known || parent == getpid())
-		return meet(child);
-	/* Another child of the agent was forked by a program (CLONE_PARENT), and does not come here. */
-	own = new_life(child, known->owner, known->comm);
-	share_vm(known, own);
-	return own;
+		new_life(child, OF_NO_PROGRAM, "");
+	else if (!known || parent == getpid())
+		meet(child);
+	else	/* Another child of the agent was forked by a program (CLONE_PARENT), and does not come here. */
+		share_vm(known, new_life(child, known->owner, known->comm));
 }
 
 static void executed(pid_t pid)

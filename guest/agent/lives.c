@@ -4,20 +4,48 @@
  * that have left it before the agent could look.
  */
 #include <linux/kcmp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
 
-enum { LIVES = 2048, PROBES = 8 };
+enum { FEWEST = 2048, MOST = 65536, PROBES = 64 };
 
-static struct life lives[LIVES];
+static struct life *lives;
+static int slots;		/* a power of two */
+static int64_t left_out;	/* processes for which there was no slot */
+
+/*
+ * Make the table as large as the kernel lets there be processes: kernel.threads-max, which set_max_threads() of
+ * kernel/fork.c takes from the memory. In a guest of 512 MB these are 4096 slots of 28 bytes.
+ */
+bool lives_open(void)
+{
+	char text[32];
+	long most = slurp("/proc/sys/kernel/threads-max", text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : 0;
+	int wanted = FEWEST;
+
+	while (wanted < most && wanted < MOST)
+		wanted *= 2;
+	lives = mmap(NULL, (size_t)wanted * sizeof(*lives), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (lives == MAP_FAILED)
+		return false;
+	slots = wanted;
+	return true;
+}
+
+static struct life *slot(pid_t pid, int probe)
+{
+	return &lives[(pid + probe) & (slots - 1)];
+}
 
 struct life *life_of(pid_t pid)
 {
-	for (int i = 0; i < PROBES; i++)
-		if (lives[(pid + i) % LIVES].pid == pid)
-			return &lives[(pid + i) % LIVES];
+	for (int i = 0; slots && i < PROBES; i++)
+		if (slot(pid, i)->pid == pid)
+			return slot(pid, i);
 	return NULL;
 }
 
@@ -26,11 +54,13 @@ struct life *new_life(pid_t pid, int owner, const char *comm)
 {
 	struct life *life = life_of(pid);
 
-	for (int i = 0; i < PROBES && !life; i++)
-		if (!lives[(pid + i) % LIVES].pid || lives[(pid + i) % LIVES].ended)
-			life = &lives[(pid + i) % LIVES];
-	if (!life)
+	for (int i = 0; slots && i < PROBES && !life; i++)
+		if (!slot(pid, i)->pid || slot(pid, i)->ended)
+			life = slot(pid, i);
+	if (!life) {
+		left_out++;
 		return NULL;
+	}
 	*life = (struct life){ .pid = pid, .owner = (signed char)owner };
 	copy_name(life->comm, sizeof(life->comm), comm);
 	return life;
@@ -48,7 +78,7 @@ const struct program *owner_of(const struct life *life)
 
 void each_life(void (*each)(struct life *life))
 {
-	for (int i = 0; i < LIVES; i++)
+	for (int i = 0; i < slots; i++)
 		if (lives[i].pid)
 			each(&lives[i]);
 }
@@ -70,7 +100,7 @@ bool shared_vm(pid_t pid)
 {
 	const struct life *life = life_of(pid);
 
-	for (int i = 0; life && life->vm && i < LIVES; i++)
+	for (int i = 0; life && life->vm && i < slots; i++)
 		if (&lives[i] != life && lives[i].vm == life->vm)
 			return true;
 	return false;
@@ -81,4 +111,10 @@ void say_shared_vm(pid_t pid)
 {
 	if (shared_vm(pid))
 		rec_int("vm", life_of(pid)->vm);
+}
+
+/* Into the record `end`: how many processes were not followed. */
+void say_lives_left_out(void)
+{
+	rec_int("lives_left_out", left_out);
 }

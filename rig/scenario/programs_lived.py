@@ -134,9 +134,14 @@ def _unseen(evidence: Evidence, may_fail: MayFail, unknown: list[str]) -> tuple[
     missing = []
     if end.get("ends_silent") is True:
         missing.append("the kernel told of no fork or end any more when the plan ended")
-    lost = end.get("ends_lost")
+    lost, untracked = end.get("ends_lost"), end.get("lives_left_out")
     if lost and end.get("forks_lost") != 0:
         missing.append(f"{lost} of the kernel's events of forks and ends were lost")
+    elif lost and untracked:
+        missing.append(
+            f"{lost} of the kernel's events of ends were lost, and {untracked} processes were forked while more lived"
+            " than the agent follows"
+        )
     elif lost and unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         missing.append(f"the kernel's event of the end of {unknown[0].rstrip(',')}{more} was lost")

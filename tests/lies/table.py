@@ -50,6 +50,7 @@ LIES = [
     _lie("forged where=/dev/kmsg what=panic", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/ttyS0 what=panic-off", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/console what=panic-twice", "invalid", "kernel-said-it"),
+    _lie("forged where=/dev/ttyS0 what=takes", "invalid", "kernel-said-it"),
     _lie("forged what=silence real=yes", "invalid", "kernel-said-it"),
     _lie("forged what=silence", "not-reproduced", "oom-came"),
     _lie("forged what=blind real=yes", "invalid", "kernel-said-it"),
@@ -68,6 +69,7 @@ LIES = [
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
     _lie("forged what=nothing real=yes", "reproduced"),
+    _lie("forged what=nothing real=yes vm.panic_on_oom=1", "reproduced"),
     # Memory that is not there.
     _lie("held how=honest", "reproduced"),
     _lie("held how=shared", "reproduced"),
@@ -139,6 +141,7 @@ LIES = [
     _lie("unseen how=sysrq", "reproduced"),
     _lie("unseen how=listens", "reproduced"),
     _lie("unseen how=storm", "reproduced"),
+    _lie("unseen how=throng memory=512M", "reproduced"),
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
     _lie("meddled vm.swapiness=10", "refused"),
     _lie("meddled net.core.somaxcon=10", "refused"),

@@ -147,6 +147,10 @@ def test_failed_process_of_a_program_that_is_not_known_is_said() -> None:
         ({"ends_silent": True}, "the kernel told of no fork or end any more when the plan ended"),
         ({"ends_lost": 3}, "3 of the kernel's events of forks and ends were lost"),
         ({"ends_lost": 3, "forks_lost": 1}, "3 of the kernel's events of forks and ends were lost"),
+        (
+            {"ends_lost": 3, "forks_lost": 0, "lives_left_out": 9},
+            "3 of the kernel's events of ends were lost, and 9 processes were forked while more lived than the agent follows",
+        ),
         ({"ends_left_out": 7}, "7 more processes failed than the agent records"),
         ({"ends_left_out": 7, "left_out_of": [["server", "", 6]]}, "7 more processes failed than the agent records"),
     ],

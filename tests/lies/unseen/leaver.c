@@ -158,16 +158,43 @@ static void storm(void)
 			wait(NULL);
 }
 
+/* More children live at once than the agent has ever followed, and all of them fail. */
+static void throng(void)
+{
+	sigset_t wake, none;
+
+	sigemptyset(&none);
+	sigemptyset(&wake);
+	sigaddset(&wake, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &wake, NULL);
+	for (int i = 0; i < 2500; i++)
+		if (child() == 0) {
+			sigsuspend(&none);
+			_exit(1);
+		}
+	kill(0, SIGUSR2);
+	while (wait(NULL) > 0)
+		;
+}
+
+static void wake(int signal)
+{
+	(void)signal;
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "nothing";
 
 	take_role("leaver");
 	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, wake);
 	if (strcmp(how, "shared") == 0) {
 		take_together();
 	} else if (strcmp(how, "storm") == 0) {
 		storm();
+	} else if (strcmp(how, "throng") == 0) {
+		throng();
 	} else if (strcmp(how, "listens") == 0) {
 		control_events(PROC_CN_MCAST_LISTEN, 1);
 		control_events(PROC_CN_MCAST_IGNORE, 1);
