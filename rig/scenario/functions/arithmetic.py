@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 @function("records", "faulted('child', 'writing-starts', 'oom') > 1000")
 def faulted(evidence: Evidence, role: str, label: str, until: str | None = None) -> int:
-    """minor faults of a process from that sample to the OOM, or to another sample"""
+    """minor faults of a process from that sample to the OOM, to its end, or to another sample"""
     before = find_process(evidence, role, label)
     after = _last(evidence, before.pid, "minflt", role) if until is None else find_process(evidence, role, until).minflt
     return int(after) - int(before.minflt)
@@ -94,19 +94,23 @@ def _swapped_out(oom: OomEvent, free_kb: int) -> int:
 
 
 def _last(evidence: Evidence, pid: int, field: str, role: str) -> Any:
-    """Return the last value that a sample has of a process's field, up to the first OOM.
+    """Return the last value that a sample, or the record of its end, has of a process's field, up to the first OOM.
 
-    The last sample of a process may lack the field: a zombie has few of them.
+    The last sample of a process may lack the field: a zombie has few of them. A process may live on for less than the
+    time between two samples.
     """
     last: Any = None
-    for sample in evidence.samples():
-        for process in processes(sample):
-            if process["pid"] == pid and field in process:
-                last = process[field]
-        if sample.get("label") == "oom":
-            break
+    for record in evidence.records.items:
+        if record["ev"] == "sample":
+            for process in processes(record):
+                if process["pid"] == pid and field in process:
+                    last = process[field]
+            if record.get("label") == "oom":
+                break
+        elif record["ev"] == "exit" and record.get("pid") == pid and isinstance(record.get(field), int):
+            last = record[field]
     if last is None:
-        raise MissingRecord(f"no sample has the {field} of '{role}' ({pid})")
+        raise MissingRecord(f"neither a sample nor the end of '{role}' ({pid}) has its {field}")
     return last
 
 
