@@ -26,8 +26,8 @@ static char text[8 * 1024];
 
 static bool same_vm(const struct member *a, const struct member *b)
 {
-	/* The size of the address space is known already, and kcmp(2) is a system call. */
-	return a == b || (a->vsize == b->vsize && syscall(SYS_kcmp, a->pid, b->pid, KCMP_VM, 0, 0) == 0);
+	/* Their vsize would not tell: each was read at its own moment, and another CPU may have changed it between. */
+	return a == b || syscall(SYS_kcmp, a->pid, b->pid, KCMP_VM, 0, 0) == 0;
 }
 
 /* Return the first of the processes that share the address space of m (CLONE_VM, or vfork while it lasts). */

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from .conftest import HOG, shell, spawn_cow_writer, step
@@ -131,6 +132,53 @@ def test_processes_that_share_their_memory_have_not_taken_it_twice(run_plan):
     assert (run.step(4)["ok"], run.step(5)["ok"]) == (True, False)
     assert parent["pid"] != child["pid"]
     assert parent["vm"] == child["vm"]
+
+
+GROWING = r"""
+#define _GNU_SOURCE
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static int grow(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "second");
+	for (int i = 0; ; i++)
+		if (mmap(NULL, 4096 << i % 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+			return 1;
+}
+int main(void)
+{
+	static char stack[65536];
+	prctl(PR_SET_NAME, "first");
+	if (clone(grow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL) < 0)
+		return 1;
+	puts("shared");
+	fflush(stdout);
+	pause();
+}
+"""
+
+
+def test_processes_that_share_their_memory_are_known_while_it_grows(run_plan, tmp_path):
+    (tmp_path / "growing.c").write_text(GROWING)
+    subprocess.run(["gcc", "-O2", tmp_path / "growing.c", "-o", tmp_path / "growing"], check=True)
+    look = [step("check_rss", "program=p", f"comm={comm}", "min=1") for comm in ("first", "second")]
+    look.append(step("sleep", "seconds=0.02"))
+
+    run = run_plan(
+        step("spawn", "program=p", f"arg={tmp_path}/growing"),
+        step("wait_line", "program=p", "text=shared", "timeout=30"),
+        step("wait_state", "program=p", "comm=second", "state=R", "timeout=30"),
+        *look * 50,
+        step("signal", "program=p", "signal=KILL"),
+    )
+
+    assert len({check["pid"] for check in run.of("check")}) == 2
+    assert len({check["vm"] for check in run.of("check")}) == 1
 
 
 def test_processes_that_share_pages_since_a_fork_have_not_taken_them_twice(run_plan):

@@ -167,7 +167,7 @@ static void throng(void)
 	sigemptyset(&wake);
 	sigaddset(&wake, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &wake, NULL);
-	for (int i = 0; i < 2500; i++)
+	for (int i = 0; i < 2200; i++)
 		if (child() == 0) {
 			sigsuspend(&none);
 			_exit(1);
