@@ -13,6 +13,7 @@ from rig.scenario.compare_reports import Compared, compare_reports
 from rig.scenario.conditions import NO_OOM, REFUSED, built_in, refused_fork, unforeseen_oom
 from rig.scenario.confirmed import judge_confirmed
 from rig.scenario.cross_check import AGREES, cross_check
+from rig.scenario.evidence import CLOCK_SLACK
 from rig.scenario.expressions import AbsentSubject, Undecidable, evaluate
 from rig.scenario.templates import render
 from rig.scenario.views import View
@@ -128,7 +129,22 @@ def _failed_step(evidence: Evidence, step: Mapping[str, Any], end: Mapping[str, 
         text = f" ({evidence.plan.steps[index].text()})".replace("\t", " ")
     why = step.get("error") or step.get("errno") or "it failed"
     saw = step.get("saw")
-    return f"step {index}{text}: {why}" + (f"; seen instead: {saw}" if saw else "")
+    return f"step {index}{text}: {why}" + (f"; seen instead: {saw}" if saw else "") + _after_oom(evidence, step)
+
+
+def _after_oom(evidence: Evidence, step: Mapping[str, Any]) -> str:
+    """Return that the kernel had killed somebody before the step failed, and what to do; empty if it had not."""
+    failed = step.get("t")
+    for report in evidence.ooms():
+        before = report.time is None or not isinstance(failed, int | float) or report.time <= failed + CLOCK_SLACK
+        if report.kills and before:
+            killed = ", ".join(f"{kill.comm} ({kill.pid})" for kill in report.kills)
+            where = "its cgroup" if report.scope == "memcg" else "the guest (--memory)"
+            return (
+                f"; memory had run out before, line {report.line} of console.log, and the kernel killed {killed}:"
+                f" give {where} more memory, or the programs less"
+            )
+    return ""
 
 
 def _judge_claim(

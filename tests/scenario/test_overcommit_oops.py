@@ -247,6 +247,17 @@ def test_step_that_waited_in_vain_is_invalid_with_what_was_seen_instead() -> Non
     assert "wait_state program=hog" in judgement.reason
 
 
+def test_step_that_failed_after_a_kill_says_so_and_what_to_do() -> None:
+    made = Made(step=None)
+    waits = next(n for n, step in enumerate(made.evidence()[1].plan.steps) if dict(step.words).get("program") == "hog")
+    step = {"i": waits, "verb": "wait_state", "ok": False, "errno": "ESRCH", "error": "hog has ended"}
+
+    judgement = Made(end="step-failed", step=step).judged()
+
+    assert judgement.verdict == "invalid"
+    assert f"and the kernel killed hog ({HOG}): give the guest (--memory) more memory" in judgement.reason
+
+
 def values_of(made: Made, claim: str) -> dict[str, object]:
     found = next(each for each in made.judged().claims if each.id == claim)
     return {value.name: value.value for value in found.values}
