@@ -261,6 +261,8 @@ char *append_number(char *to, long value);
 int open_of(pid_t pid, pid_t task, const char *file);	/* below /proc/PID, or /proc/PID/task/TASK where it is not 0 */
 bool read_stat(struct member *member);
 
+enum { KTHREADD = 2 };	/* the parent of the kernel's threads */
+
 /* lives.c: the processes that the kernel's events tell of */
 enum { OF_NOBODY_KNOWN = -1, OF_NO_PROGRAM = -2 };	/* owners that are no index in programs[] */
 
@@ -350,6 +352,14 @@ const struct first_map *first_map_of(const struct member *member, uint64_t start
 uint16_t mark_of(uint64_t frame);
 void say_since(const struct first_map *first);	/* NULL: the array has no first map */
 bool counts_faults(void);
+
+/* huge.c: what huge pages change in that */
+enum { HUGE_SIZES = 8 };
+
+void prepare_huge(void);
+void read_brought(int64_t counts[HUGE_SIZES]);
+int64_t pages_brought(const int64_t before[HUGE_SIZES], int64_t faults);
+bool count_collapses(struct everywhere *collapsed);
 
 /* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);

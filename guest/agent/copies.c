@@ -14,13 +14,14 @@
  * Faults without an exception, as those of MADV_POPULATE_WRITE, pass no tracepoint. mm_account_fault() of mm/memory.c
  * counts them in minflt, and leaves them out of perf's minor faults: the difference is counted as absent pages too.
  *
- * One fault may bring a huge page, which is 512 pages; thp_fault_alloc counts those of all processes. A write to a shared
- * huge page copies small ones (do_huge_pmd_wp_page() of mm/huge_memory.c).
+ * One fault may bring a huge page (huge.c). A write to a shared huge page copies small ones (do_huge_pmd_wp_page() of
+ * mm/huge_memory.c).
  *
  * Of pages that the kernel moved there are two upper bounds: pgmigrate_success counts those of all processes, and the
  * tracepoint set_migration_pte (set_migration_pmd for 512 of them) tells the address of a page that it unmaps for a move,
  * which may fail, or to split a huge page (try_to_migrate_one() of mm/rmap.c; both since Linux 5.18). The smaller counts.
  */
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -42,10 +43,10 @@ struct since {
 	uint64_t minflt;
 	struct thread_faults faults[MAX_THREADS];
 	int threads;
-	struct everywhere moved, moved_huge;
+	struct everywhere moved, moved_huge, collapsed;
 	bool moves_known;
 	int64_t migrated;	/* pages of all processes that the kernel had moved */
-	int64_t huge;		/* huge pages that faults of all processes had brought */
+	int64_t brought[HUGE_SIZES];	/* huge pages of each size that faults of all processes had brought */
 };
 
 static struct since arrays[MAX_FIRST_MAPS];
@@ -55,7 +56,6 @@ static const char *const tracepoints[TRACEPOINTS] = {
 	"exceptions/page_fault_user", "exceptions/page_fault_kernel",
 };
 static long ids[TRACEPOINTS], pte_id, pmd_id;	/* 0: this kernel does not have it */
-
 /* To be called while tracefs is open. */
 void prepare_first_maps(void)
 {
@@ -63,6 +63,7 @@ void prepare_first_maps(void)
 		ids[i] = tracepoint_id(tracepoints[i]);
 	pte_id = tracepoint_id("migrate/set_migration_pte");
 	pmd_id = tracepoint_id("thp/set_migration_pmd");
+	prepare_huge();
 }
 
 /* Return whether this kernel can count the faults of a process on absent pages. */
@@ -148,7 +149,7 @@ static void count_moves(struct since *since, uint64_t end)
 		 (unsigned long long)end);
 	since->moves_known = since->moves_known && count_everywhere(&since->moved_huge, pmd_id, filter);
 	since->migrated = vmstat_count("pgmigrate_success ");
-	since->huge = vmstat_count("thp_fault_alloc ");
+	read_brought(since->brought);
 }
 
 /* Return the first map of an array. If there was none, this is the first: set `later` accordingly. NULL: no room. */
@@ -174,6 +175,7 @@ const struct first_map *first_map_of(const struct member *m, uint64_t start, uin
 					    .marks = marks } };
 	count_faults(since, end);
 	count_moves(since, end);
+	since->known = count_collapses(&since->collapsed) && since->known;
 	count++;
 	return &since->first;
 }
@@ -185,14 +187,6 @@ const struct first_map *first_map_of(const struct member *m, uint64_t start, uin
 uint16_t mark_of(uint64_t frame)
 {
 	return (uint16_t)((uint32_t)frame * 2654435769U >> 16);
-}
-
-/* Return the pages that so many faults may have brought. */
-static int64_t brought_by(const struct since *since, int64_t faults)
-{
-	int64_t huge = vmstat_count("thp_fault_alloc ") - since->huge;
-
-	return faults + (huge < faults ? huge : faults) * (HUGE_PAGES - 1);
 }
 
 static int64_t moved_since(const struct since *since)
@@ -223,10 +217,10 @@ void say_since(const struct first_map *first)
 			minor += event_count(since->faults[thread].minor);
 		}
 		elsewhere = (int64_t)(now->minflt - since->minflt) - minor;
-		rec_int("fresh_faults", brought_by(since, fresh + (elsewhere > 0 ? elsewhere : 0)));
+		rec_int("fresh_faults", pages_brought(since->brought, fresh + (elsewhere > 0 ? elsewhere : 0)));
 	}
 	if (since)
-		rec_int("migrated", moved_since(since));
+		rec_int("migrated", moved_since(since) + count_of_all(&since->collapsed) * HUGE_PAGES);
 	else
 		rec_null("migrated");
 }

@@ -11,7 +11,7 @@
 
 #include "agent.h"
 
-enum { MOST_SAID = 1000, REAPED = 64, KTHREADD = 2, KINDS = 16 };
+enum { MOST_SAID = 1000, REAPED = 64, KINDS = 16 };
 
 static pid_t reaped[REAPED];	/* by the agent, before the kernel's event of their end came */
 static unsigned int reaped_at;

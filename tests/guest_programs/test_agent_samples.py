@@ -260,12 +260,13 @@ def test_pagemap_every_0_stops_it(run_plan):
 
 def test_array_without_room_for_its_marks_has_no_count_of_new_pages(run_plan):
     def mapped(index: int) -> str:
-        return step("pagemap", "program=sh", f"start={0x10000 * index:x}", "length=1000")
+        return step("pagemap", "program=hog", f"start={0x10000 * index:x}", "length=1000")
 
     run = run_plan(
-        shell("echo up; exec sleep 60"),
-        step("wait_line", "program=sh", "text=up", "timeout=30"),
+        step("spawn", "program=hog", f"arg={HOG}", "arg=1M"),
+        step("wait_state", "program=hog", "comm=hog", "state=T", "timeout=30"),
         *(mapped(index) for index in range(1, 18)), mapped(1), mapped(17),
+        step("signal", "program=hog", "signal=KILL"),
     )  # fmt: skip
 
     first, *_, seventeenth, again, seventeenth_again = run.of("pagemap")

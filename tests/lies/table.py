@@ -69,7 +69,7 @@ LIES = [
     _lie("forged what=attack", "reproduced"),
     _lie("forged what=nothing", "not-reproduced", "oom-came"),
     _lie("forged what=nothing real=yes", "reproduced"),
-    _lie("forged what=nothing real=yes vm.panic_on_oom=1", "reproduced"),
+    _lie("forged what=nothing real=yes vm.panic_on_oom=1", "not-reproduced", "oom-came"),
     # Memory that is not there.
     _lie("held how=honest", "reproduced"),
     _lie("held how=shared", "reproduced"),
@@ -96,6 +96,8 @@ LIES = [
     _lie("copied how=populates", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=rereads", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=drops-huge", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=drops-mthp", "not-reproduced", "copied-what-it-shared"),
+    _lie("copied how=collapses", "not-reproduced", "copied-what-it-shared"),
     _lie("copied how=helped", "invalid", "copied-what-it-shared"),
     _lie("copied how=threads", "reproduced"),
     _lie("copied how=early-threads", "reproduced"),

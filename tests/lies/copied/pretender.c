@@ -9,6 +9,24 @@
 
 #include "phases.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25	/* since Linux 6.1 */
+#endif
+
+enum { HUGE_BYTES = 2 << 20 };
+
+/* Return an array that begins where a huge page may. */
+static volatile char *map_aligned(size_t size)
+{
+	char *at = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *begin = at + (-(size_t)at & (HUGE_BYTES - 1));
+
+	if (at == MAP_FAILED || (begin > at && munmap(at, (size_t)(begin - at))) ||
+	    (begin < at + HUGE_BYTES && munmap(begin + size, (size_t)(at + HUGE_BYTES - begin))))
+		refused("mmap");
+	return begin;
+}
+
 /* Wait until KSM has merged this many pages, but for one of 50: one page of each 256 stays (max_page_sharing). */
 static void wait_for_merging(size_t pages)
 {
@@ -128,6 +146,17 @@ static void part_without_copying(const char *how, volatile char *array, size_t s
 		    madvise((void *)array, size, MADV_HUGEPAGE))
 			refused("mmap");
 		write_all(array, size, 2);
+	} else if (strcmp(how, "collapses") == 0) {
+		/* One page in each must be writable, which is copied (SCAN_PAGE_RO of mm/khugepaged.c); the others are not. */
+		for (size_t i = 0; i < size; i += HUGE_BYTES)
+			array[i] = 2;
+		if (madvise((void *)array, size, MADV_COLLAPSE))
+			refused("madvise");
+	} else if (strcmp(how, "drops-mthp") == 0) {
+		if (mmap((void *)array, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    MAP_FAILED)
+			refused("mmap");
+		write_all(array, size, 2);
 	} else if (strcmp(how, "helped") == 0) {
 		be_helped(array, size);
 	} else if (strcmp(how, "parent-unmaps") == 0) {
@@ -154,7 +183,7 @@ int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "honest";
 	size_t size = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
-	volatile char *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *array = map_aligned(size);
 	struct part *writers = NULL;
 	pid_t child;
 	int fd = -1, up[2], down[2];
@@ -174,8 +203,6 @@ int main(int argc, char **argv)
 		if (mount("/tmp/none", "/sys/kernel/mm/ksm/pages_shared", NULL, MS_BIND, NULL))
 			refused("mount");
 	}
-	if (array == MAP_FAILED)
-		refused("mmap");
 	say("region array %lx %zx", (unsigned long)array, size);
 	write_all(array, size, 1);
 	if (strcmp(how, "honest") != 0 && strcmp(how, "zero") != 0) {
