@@ -90,9 +90,7 @@ def root_layer(store: Store, root: str) -> LayerImage:
     if path.is_dir() and not is_layout(path):
         return _directory(store, path.resolve())
     if not path.exists():
-        raise UsageError(
-            "there is no such file", where=f"--root {root}", remedy="give a directory, a tar, or an image's archive"
-        )
+        raise UsageError("there is no such file", where=root, remedy="give a directory, a tar, or an image's archive")
     # Hashing a large archive takes seconds, so its digest is cached under its path, size, mtime and inode.
     identity = _listing(path) if path.is_dir() else _stamp(store, path)
     key = layer_key("archive", identity)

@@ -8,7 +8,6 @@ layer therefore lacks the users and the update-alternatives links that such scri
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,6 +17,7 @@ from rig.image.apt import host_suite
 from rig.image.digest import digest_text
 from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
 from rig.image.layer.staging import Staging
+from rig.image.layer.streams import Span, open_tar
 from rig.image.mmdebstrap import extract_packages
 from rig.image.rootfs import merged_path
 from rig.image.store import Store
@@ -72,7 +72,7 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
                 where="--deb",
                 remedy=f"look for its name: apt-cache search {missing[0]}",
             ) from None
-        with tarfile.open(tar) as archive:
+        with tar.open("rb") as file, open_tar(Span(file)) as archive:
             staging.apply(archive, rename=_rename)
         return {"packages": versions, "suite": suite, "key": digest_text(*packages)}
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from rig.errors import RigError
 from rig.image.daximage import Owner
+from rig.image.layer.streams import Span
 
 __all__ = ["LARGEST_ROOT", "MOST_FILES", "Staging"]
 
@@ -124,13 +125,21 @@ class Staging:
             os.mkfifo(place)
             self._own(place, member, stat.S_IFIFO)
         elif member.isreg():
-            stream = archive.extractfile(member)
-            assert stream is not None
-            self._write(member.name, place, stream, member.size)
+            self._extract(archive, member, place)
             self._own(place, member, stat.S_IFREG)
         else:
             raise _refused(member.name, "it is of an unknown type")
         return place
+
+    def _extract(self, archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+        if isinstance(archive.fileobj, Span) and not member.issparse():
+            self._count(member.name, member.size)
+            with place.open("xb") as file:
+                archive.fileobj.send(member.offset_data, member.size, file)
+            return
+        stream = archive.extractfile(member)
+        assert stream is not None
+        self._write(member.name, place, stream, member.size)
 
     def _write(self, name: str, place: Path, stream: IO[bytes], size: int) -> None:
         self._count(name, size)

@@ -163,6 +163,38 @@ def test_layer_that_is_missing_is_named(stage: Stage, tmp_path: Path) -> None:
         stage(packed(tmp_path, files))
 
 
+def linked(link: str) -> bytes:
+    """A docker archive whose first layer is a symbolic link, as old versions of docker wrote it for a shared layer."""
+    files = docker()
+    first, second = f"{0:064x}/layer.tar", f"{1:064x}/layer.tar"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name in ("manifest.json", "config.json", second):
+            member = tarfile.TarInfo(name)
+            member.size = len(files[name])
+            archive.addfile(member, io.BytesIO(files[name]))
+        member = tarfile.TarInfo(first)
+        member.type, member.linkname = tarfile.SYMTYPE, link
+        archive.addfile(member)
+    return data.getvalue()
+
+
+def test_layer_that_is_a_link_to_another_layer_is_taken(stage: Stage, tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(linked(f"../{1:064x}/layer.tar"))
+
+    assert (stage(path)[0] / "app").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("link", ["layer.tar", "../../secret", "missing"])
+def test_layer_that_is_a_link_to_nothing_is_missing(stage: Stage, tmp_path: Path, link: str) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(linked(link))
+
+    with pytest.raises(RigError, match="lacks its layer"):
+        stage(path)
+
+
 def test_blob_outside_of_the_layout_is_not_read(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(json.dumps(CONFIG))
     directory = tmp_path / "layout"
