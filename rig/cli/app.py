@@ -211,9 +211,15 @@ def _run_or_report_error(arguments: list[str]) -> int:
             print(error)  # of `rig image`: its message is the help
             return 0
         if getattr(error, "format_message", None) is not None:
-            say(f"rig: {error.format_message()}\n  try: rig --help")  # type: ignore[attr-defined] # looked for on the line above
+            say(f"rig: {error.format_message()}\n  try: {_help_for(error)}")  # type: ignore[attr-defined] # looked for on the line above
             return EXIT_USAGE
         return _report_a_bug(error, with_traceback)
+
+
+def _help_for(error: Exception) -> str:
+    """Return the command that shows what may be written where click found a mistake."""
+    path = getattr(getattr(error, "ctx", None), "command_path", None)
+    return f"{path if isinstance(path, str) and path else 'rig'} --help"
 
 
 def _report_lost(lost: OutputLost) -> int:

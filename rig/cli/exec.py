@@ -36,7 +36,9 @@ app = typer.Typer()
 
 class _ExecCommand(BehindDashes):
     missing = UsageError(
-        "no program follows --", where="rig exec", remedy="write it as in rig exec --memory 256M -- true"
+        "there is no --, which stands before the program",
+        where="rig exec",
+        remedy="write it as in rig exec --memory 256M -- true; with --root and nothing behind -- the image's own runs",
     )
 
 

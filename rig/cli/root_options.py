@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -28,9 +29,19 @@ class BehindDashes(typer.core.TyperCommand):
             at = args.index("--")
             ctx.meta[COMMAND] = tuple(args[at + 1 :])
             args = args[:at]
-        elif self.missing is not None and "--help" not in args and not ctx.resilient_parsing:
-            raise self.missing
+        # A word before `--` that is no option: the program of a user who left out the dashes, or half of a value.
+        ctx.allow_extra_args, ctx.allow_interspersed_args = True, False
         rest: list[str] = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            raise UsageError(
+                f"'{ctx.args[0]}' stands before --",
+                where=ctx.command_path,
+                remedy="leave it out, or write it behind them"
+                if COMMAND in ctx.meta
+                else f"write the program behind it: {ctx.command_path} -- {shlex.join(ctx.args)}",
+            )
+        if self.missing is not None and COMMAND not in ctx.meta and not ctx.resilient_parsing:
+            raise self.missing
         return rest
 
     @staticmethod

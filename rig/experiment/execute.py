@@ -240,6 +240,7 @@ async def _push(session: Session, payload: Payload, key: Any, deadlines: Deadlin
     await asyncio.to_thread(
         push_plan, port, key, str(ssh_record.get("host_key", "")), deadlines.boot,
         plan=payload.plan or "", files=payload.files, texts=payload.texts, links=payload.links,
+        modes=payload.modes, directories=payload.directories,
     )  # fmt: skip
 
 

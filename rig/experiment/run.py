@@ -18,6 +18,7 @@ from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest, printed_command
 from rig.experiment.provenance import environment_of, origin_of, recording_of
+from rig.experiment.python_programs import refuse_missing_modules
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.runs_use import keep_runs_bound
 from rig.image.bootfile import kernel_config
@@ -94,13 +95,9 @@ async def _run_job(
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = Payload()
     if ready.departure is None:
+        await asyncio.to_thread(refuse_missing_modules, ready.plan, guest.parts.rootfs.image)
         payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
-        payload = replace(
-            payload,
-            files={**payload.files, **ready.extra.files},
-            texts={**payload.texts, **ready.extra.texts},
-            links={**payload.links, **ready.extra.links},
-        )
+        payload = payload.with_extra(ready.extra)
         if ready.depart is not None:
             ready = replace(ready, departure=await ready.depart(ready, guest, payload))
 

@@ -167,6 +167,7 @@ async def _run_steps(
         await asyncio.to_thread(
             push_plan, live.port, key, live.host_key, deadlines.boot,
             plan=text, files=extra.files, texts=extra.texts, links=extra.links,
+            modes=extra.modes, directories=extra.directories,
         )  # fmt: skip
         await asyncio.wait({marked, ended}, return_when=asyncio.FIRST_COMPLETED)
         if marked.done():

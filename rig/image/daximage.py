@@ -24,7 +24,7 @@ from rig.image.ext4 import clear_owners_and_times
 from rig.image.hosttools import run_tool, tool
 from rig.image.programs import STREAM, run_program
 
-__all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "write_blank", "write_ext4"]
+__all__ = ["ALIGNMENT", "Owner", "TooLarge", "has_file", "list_directory", "write_blank", "write_ext4"]
 
 ALIGNMENT = 2 << 20
 """The size of an NVDIMM is a multiple of this: QEMU and the driver map it in pages of 2 MiB."""
@@ -95,6 +95,17 @@ def has_file(image: Path, path: str) -> bool:
     """
     done = run_program([tool("debugfs"), "-R", f'stat "/{path}"', f"{image}?offset={ALIGNMENT}"])
     return b"Inode:" in done.stdout
+
+
+def list_directory(image: Path, path: str) -> list[str]:
+    """Return the names in a directory of an image, without `.` and `..`. Empty where there is no such directory.
+
+    path: without the leading slash.
+    """
+    done = run_program([tool("debugfs"), "-R", f'ls -p "/{path}"', f"{image}?offset={ALIGNMENT}"])
+    # Lines are /inode/mode/uid/gid/name/size/ (list_dir_proc() of e2fsprogs' debugfs/ls.c).
+    fields = [line.split("/") for line in os.fsdecode(done.stdout).splitlines()]
+    return [each[5] for each in fields if len(each) == 8 and each[5] not in ("", ".", "..")]
 
 
 def write_blank(image: Path, size: int) -> None:

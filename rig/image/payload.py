@@ -30,20 +30,40 @@ MOST_CACHED = 32
 
 @dataclass(frozen=True)
 class Payload:
-    """plan: the plan's text, or None in a live guest; files: path in the payload -> a program of the host;
-    texts: path in the payload -> content; links: path in the payload -> what the symbolic link points to.
+    """The content of a payload. All paths are those in the payload.
+
+    plan: the plan's text, or None in a live guest.
+    files: path -> a file of the host.
+    texts: path -> content.
+    links: path -> what the symbolic link points to.
+    modes: path -> permission bits of one of `files`; 0755 for the others.
+    directories: paths of directories that are made even if nothing is in them.
     """
 
     plan: str | None = None
     files: dict[str, Path] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
+
+    def with_extra(self, extra: Payload) -> Payload:
+        """Return this payload with the files of another one."""
+        return Payload(
+            plan=self.plan,
+            files={**self.files, **extra.files},
+            texts={**self.texts, **extra.texts},
+            links={**self.links, **extra.links},
+            modes={**self.modes, **extra.modes},
+            directories=(*self.directories, *extra.directories),
+        )
 
 
 def payload_key(payload: Payload) -> str:
     """Return a key of a payload's content: equal payloads make equal images."""
     files = {target: digest_once(source) for target, source in payload.files.items()}
-    return digest_text(json.dumps([payload.plan, files, payload.texts, payload.links], sort_keys=True))
+    rest = [payload.texts, payload.links, payload.modes, payload.directories]
+    return digest_text(json.dumps([payload.plan, files, *rest], sort_keys=True))
 
 
 def blank_payload(path: Path) -> None:
@@ -64,10 +84,12 @@ def write_payload(payload: Payload, path: Path) -> None:
         for target, text in payload.texts.items():
             (tree / target).parent.mkdir(parents=True, exist_ok=True)
             (tree / target).write_text(text)
+        for target in payload.directories:
+            (tree / target).mkdir(parents=True, exist_ok=True)
         for target, source in payload.files.items():
             (tree / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, tree / target)
-            (tree / target).chmod(0o755)
+            (tree / target).chmod(payload.modes.get(target, 0o755))
         for target, to in payload.links.items():
             (tree / target).parent.mkdir(parents=True, exist_ok=True)
             (tree / target).symlink_to(to)

@@ -7,9 +7,10 @@ import contextlib
 import hashlib
 import logging
 import select
+import shlex
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -105,25 +106,36 @@ class Shell:
             raise GuestError("the guest has no SFTP server", where="SSH")
         return sftp
 
-    def push(self, files: dict[str, Path], texts: dict[str, str], links: dict[str, str] | None = None) -> None:
+    def push(
+        self,
+        files: Mapping[str, Path],
+        texts: Mapping[str, str],
+        links: Mapping[str, str] | None = None,
+        *,
+        modes: Mapping[str, int] | None = None,
+        directories: Sequence[str] = (),
+    ) -> None:
         """Copy programs and texts into the guest by SFTP, and verify each one's SHA-256 there.
 
         files: absolute path in the guest -> file of the host.
         texts: absolute path in the guest -> content.
         links: absolute path in the guest -> what the symbolic link points to.
+        modes: absolute path in the guest -> permission bits of a file; 0755 for the others.
+        directories: absolute paths in the guest of directories that are made even if nothing is in them.
         Raises GuestError when a file arrives damaged.
         """
         sums = {}
         with convert_errors("the transfer of the plan"), self.sftp() as sftp:
-            for target in sorted({str(Path(name).parent) for name in (*files, *texts, *(links or {}))}):
-                self.run(f"mkdir -p '{target}'")
+            parents = {str(Path(name).parent) for name in (*files, *texts, *(links or {}))}
+            for some in batched(sorted({*parents, *directories})):
+                self.run(f"mkdir -p {shlex.join(some)}")
             for target, source in files.items():
                 data = source.read_bytes()
                 with sftp.open(target, "wb") as file:
                     # Without it paramiko waits for the server's answer to each block of 32 KiB.
                     file.set_pipelined(True)
                     file.write(data)
-                sftp.chmod(target, 0o755)
+                sftp.chmod(target, (modes or {}).get(target, 0o755))
                 sums[target] = hashlib.sha256(data).hexdigest()
             for target, text in texts.items():
                 with sftp.open(target, "wb") as file:
@@ -134,11 +146,24 @@ class Shell:
                 with contextlib.suppress(FileNotFoundError):
                     sftp.remove(target)
                 sftp.symlink(to, target)
-        listing = self.run("sha256sum " + " ".join(f"'{name}'" for name in sums))
-        seen = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in listing.splitlines() if "  " in line}
-        for target, expected in sums.items():
-            if seen.get(target) != expected:
-                raise GuestError(f"{target} arrived damaged in the guest", where="SFTP")
+        for some in batched(list(sums)):
+            # One line a file, in the order of the arguments, whatever the files are called.
+            seen = self.run(f'for f in {shlex.join(some)}; do sha256sum <"$f"; done').split("\n")
+            for target, line in zip(some, seen, strict=False):
+                if line.partition(" ")[0] != sums[target]:
+                    raise GuestError(f"{target} arrived damaged in the guest", where="SFTP")
+
+
+def batched(names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the names in groups that each fit into one command."""
+    some: list[str] = []
+    for name in names:
+        if some and sum(map(len, some)) + len(name) > LONGEST_COMMAND:
+            yield some
+            some = []
+        some.append(name)
+    if some:
+        yield some
 
 
 @contextmanager
@@ -197,6 +222,8 @@ def connected(port: int, key: paramiko.PKey, host_key: str, timeout: float) -> I
 
 PAYLOAD = "/run/rig/payload"
 PUSH_TRIES = 3
+LONGEST_COMMAND = 4000
+"""Characters of names in one command: dropbear takes commands of up to 9000 bytes (MAX_CMD_LEN of sysoptions.h)."""
 
 
 def push_plan(
@@ -209,10 +236,12 @@ def push_plan(
     files: Mapping[str, Path],
     texts: Mapping[str, str],
     links: Mapping[str, str],
+    modes: Mapping[str, int],
+    directories: Sequence[str],
 ) -> None:
     """Copy a plan and its payload into a live guest, and create the file on which the agent starts the plan.
 
-    files, texts, links: paths in the payload, as Shell.push() takes them.
+    files, texts, links, modes, directories: paths in the payload, as Shell.push() takes them.
     A connection that breaks is made again: on a busy host the guest's server has closed one under load.
     Raises GuestError when the server does not come up, or when the connection breaks PUSH_TRIES times.
     """
@@ -223,6 +252,8 @@ def push_plan(
                     {f"{PAYLOAD}/{target}": source for target, source in files.items()},
                     {f"{PAYLOAD}/{target}": text for target, text in {**texts, "plan": plan}.items()},
                     {f"{PAYLOAD}/{target}": to for target, to in links.items()},
+                    modes={f"{PAYLOAD}/{target}": mode for target, mode in modes.items()},
+                    directories=[f"{PAYLOAD}/{target}" for target in directories],
                 )
                 shell.run("touch /run/rig/go")
             return

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rig.errors import UsageError
@@ -23,6 +23,7 @@ from rig.program.files import HostFiles, collect_copies, collect_executable
 from rig.program.hints import hint_for
 from rig.program.outcome import BROKEN, Outcome, judge_program, outcome_of
 from rig.program.plan import WORK, program_command, program_plan, sampling_period
+from rig.program.python_needs import refuse_missing_modules
 from rig.program.request import ProgramRequest
 from rig.program.roots import Root, copies_layer, find_root
 from rig.run.progress import Progress
@@ -94,9 +95,17 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
     argv = request.command
     if argv and _is_the_hosts(store, argv[0], root, settings.image):
         own, name = collect_executable(argv[0], cwd, root.place)
-        copies = HostFiles({**own.files, **copies.files}, {**own.links, **copies.links})
+        copies = own.with_copies(copies)
         argv = (name, *argv[1:])
     command = program_command(request, config, argv)
+    if "PYTHONPATH" not in command.env:
+        refuse_missing_modules(
+            command.argv,
+            copies,
+            root,
+            own_image=lambda: find_rootfs(store, settings.image or default_image().spec).image,
+            guest_path=lambda name: root.place(str(PurePosixPath(command.cwd) / name)),
+        )
     extra, layers, root = _placed(store, copies, root)
     ids = root.user(command.user) if command.user else None
     if request.stdin is not None:
@@ -197,11 +206,13 @@ def _placed(store: Store, copies: HostFiles, root: Root) -> tuple[Payload, tuple
     names: list[str] = []
     if copies.size > LARGEST_COPIES:
         root = Root((copies_layer(store, copies), *root.layers))
-    elif copies.files or copies.links:
+    elif copies.files or copies.links or copies.directories:
         names.append(f"{{payload}}/{COPIES}")
         extra = Payload(
             files={f"{COPIES}/{target}": source for target, source in copies.files.items()},
             links={f"{COPIES}/{target}": to for target, to in copies.links.items()},
+            modes={f"{COPIES}/{target}": mode for target, mode in copies.modes.items()},
+            directories=tuple(f"{COPIES}/{target}" for target in copies.directories),
         )
     names += [layer.label for layer in root.layers]
     if not root.whole:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.errors import UsageError
 from rig.program.expectation import Expectation
-from rig.units import parse_duration
+from rig.units import parse_duration, parse_size
 
 __all__ = ["DEFAULT_TIMEOUT", "ProgramRequest", "parse_cgroup", "parse_disk", "parse_env", "parse_timeout"]
 
@@ -83,6 +83,10 @@ def parse_disk(text: str) -> tuple[str, str]:
         raise UsageError(
             f"a disk cannot be mounted at '{path}'", where=f"--disk {text}", remedy="write it as in 1G:/var/lib/data"
         )
+    try:
+        parse_size(size)
+    except ValueError as error:
+        raise UsageError(str(error), where=f"--disk {text}", remedy="write it as in 1G:/var/lib/data") from None
     return size, path
 
 

@@ -167,13 +167,16 @@ def copies_layer(store: Store, copies: HostFiles) -> LayerImage:
     """Return a layer with copied files that are too large for the payload."""
     files = sorted(copies.files.items())
     key = layer_key(
-        "copies", *(f"{target}\0{digest_once(source)}\0{source.stat().st_mode & 0o777}" for target, source in files),
+        "copies", *(f"{target}\0{digest_once(source)}\0{copies.modes.get(target, 0o755)}" for target, source in files),
         *(f"{target}\0{to}" for target, to in sorted(copies.links.items())),
+        *(f"{each}\0" for each in sorted(copies.directories)),
     )  # fmt: skip
 
     def fill(staging: Staging) -> Mapping[str, Any]:
+        for target in copies.directories:
+            staging.add_directory(target)
         for target, source in files:
-            staging.add_file(source, target)
+            staging.add_file(source, target, copies.modes.get(target, 0o755))
         for target, to in copies.links.items():
             staging.add_link(target, to)
         return {}

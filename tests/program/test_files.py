@@ -137,6 +137,71 @@ def test_copies_land_in_the_working_directory_or_where_they_are_told_to(
     assert targets(f"{one}:/lib/x.so") == ["usr/lib/x.so"]
 
 
+def test_copied_directory_keeps_its_links_modes_and_empty_directories(tmp_path: Path) -> None:
+    top = tmp_path / "app"
+    (top / "lib").mkdir(parents=True)
+    (top / "out").mkdir()
+    (top / "lib/one").write_text("x")
+    (top / "lib/one").chmod(0o640)
+    (top / "lib64").symlink_to("lib")
+    (top / "two").symlink_to("lib/one")
+
+    found = collect_copies((str(top),), "/work", place)
+
+    assert found.files == {"work/app/lib/one": top / "lib/one"}
+    assert found.modes == {"work/app/lib/one": 0o640}
+    assert found.links == {"work/app/lib64": "lib", "work/app/two": "lib/one"}
+    assert found.directories == ["work/app/out"]
+
+
+def test_what_a_link_to_elsewhere_leads_to_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "other/deep").mkdir(parents=True)
+    (tmp_path / "other/deep/file").write_text("x")
+    top = tmp_path / "app"
+    top.mkdir()
+    (top / "absolute").symlink_to(tmp_path / "other/deep/file")
+    (top / "directory").symlink_to("../other")
+
+    found = collect_copies((str(top),), "/work", place)
+
+    assert sorted(found.files) == ["work/app/absolute", "work/app/directory/deep/file"]
+    assert found.links == {}
+
+
+def test_links_that_lead_back_or_nowhere_are_copied_as_links(tmp_path: Path) -> None:
+    top = tmp_path / "app"
+    (top / "in").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    links = {"up": "..", "in/self": str(top / "in"), "gone": "nothing", "round": "round", "other": "../other"}
+    for name, to in links.items():
+        (top / name).symlink_to(to)
+    (tmp_path / "other/back").symlink_to(top)
+
+    found = collect_copies((str(top),), "/work", place)
+
+    assert found.files == {}
+    assert set(found.links) == {*(f"work/app/{name}" for name in links if name != "other"), "work/app/other/back"}
+
+
+def test_program_is_executable_in_the_guest_whatever_its_mode(tmp_path: Path) -> None:
+    script = tmp_path / "job"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o600)
+
+    assert collect_executable(str(script), "/work", place)[0].modes == {}
+
+
+@pytest.mark.parametrize(("name", "call"), [("job.py", "-- python3 job.py"), ("job", "-- sh job")])
+def test_script_without_an_interpreter_is_told_how_to_run(tmp_path: Path, name: str, call: str) -> None:
+    script = tmp_path / name
+    script.write_text("print(1)\n")
+    script.chmod(0o755)
+
+    with pytest.raises(UsageError) as caught:
+        collect_executable(str(script), "/work", place)
+    assert f"rig exec --copy {script} {call}" in str(caught.value.remedy)
+
+
 def test_copy_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         collect_copies((str(tmp_path / "no"),), "/work", place)

@@ -99,8 +99,30 @@ def test_nothing_to_start_is_a_usage_error() -> None:
 
 
 def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run(["exec", "true"]) == 64
-    assert "no program follows --" in capsys.readouterr().err
+    assert _run(["exec", "--memory", "96M"]) == 64
+    assert "there is no --" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["exec", "ssh"])
+def test_program_before_the_dashes_is_told_where_it_belongs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run([command, "ls", "-l"]) == 64
+    assert f"rig {command} -- ls -l" in capsys.readouterr().err
+
+
+def test_word_before_the_dashes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["exec", "--memory", "300", "apples", "--", "true"]) == 64
+    assert "'apples' stands before --" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "helped"),
+    [(["exec", "--nope", "--", "true"], "rig exec --help"), (["image", "import", "x"], "rig image import --help")],
+)
+def test_mistaken_option_is_told_the_help_of_its_command(
+    words: list[str], helped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(words) == 64
+    assert f"try: {helped}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -113,7 +135,8 @@ def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[s
         (["--sysctl", "panic_on_oom=1"], "is not the name of a sysctl"),
         (["--clock", "warp", "--accel", "kvm"], "warp clock needs TCG"),
         (["--copy", "/no/such/file"], "no such file"),
-        (["--root", "/no/such/dir"], "no such file"),
+        (["--root", "/no/such/dir"], "rig: /no/such/dir: there is no such file"),
+        (["--disk", "much"], "rig: --disk much: 'much' is not a size"),
         (["--root", "/"], "own root"),
         (["--deb", "Not A Package"], "not a package's name"),
     ],

@@ -60,7 +60,11 @@ def read_executable(path: Path) -> Executable:
             struct.unpack_from(form, head, at)[0] for form, at in (("<H", 16), ("<Q", 32), ("<H", 54), ("<H", 56))
         )
         if kind not in (2, 3):  # ET_EXEC, ET_DYN
-            raise UsageError("is an ELF file that cannot be run: an object file or a core", where=path)
+            raise UsageError(
+                "is an ELF file that cannot be run: an object file or a core",
+                where=path,
+                remedy="name the program that was linked from it",
+            )
         file.seek(headers)
         table = file.read(size * count)
         for at in range(0, len(table) - 55, size or 56):

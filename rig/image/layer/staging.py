@@ -86,6 +86,10 @@ class Staging:
         place = self._locate(target, PurePosixPath(target.lstrip("/")))
         place.chmod(stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
 
+    def add_directory(self, target: str) -> None:
+        """Make a directory and those above it."""
+        self._resolve(target, PurePosixPath(target.lstrip("/")))
+
     def add_link(self, target: str, to: str) -> None:
         """Make a symbolic link at `target` unless something is there."""
         place = self._locate(target, PurePosixPath(target.lstrip("/")))
