@@ -144,7 +144,7 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
 def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     """Run the program, tell how it ended, and return the exit status. What breaks in rig is 125."""
     from rig.program.execute import run_program
-    from rig.program.outcome import BROKEN, NOT_FOUND, NOT_STARTED
+    from rig.program.outcome import BROKEN, NOT_FOUND, NOT_STARTED, describe_unmet
     from rig.report.program import OutputProgress, print_ending
 
     try:
@@ -159,7 +159,10 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     if not quiet and (
         run.ooms or run.stalls or run.panic or outcome.problem or outcome.hint or run.verdict != "reproduced"
     ):
-        print_ending(run, directory, outcome.problem, outcome.hint)
+        unmet = ""
+        if request.expect is not None and run.verdict == "not-reproduced":
+            unmet = describe_unmet(request.expect, outcome)
+        print_ending(run, directory, (outcome.problem, unmet), outcome.hint)
     status = _status(run, outcome, expected=request.expect is not None)
     # With --expect the status is 0 or 1 also where the program could not be run: outcome.status has that. A program may
     # exit with 125 to 127 itself; then there is no problem, and no reason unless the run is invalid.

@@ -25,7 +25,15 @@ from rig.image.entry import Entry
 from rig.image.hosttools import tool
 from rig.image.programs import started_program
 
-__all__ = ["Kernel", "boot_build_id", "boot_config", "kernel_config", "kernel_of_entry", "kernel_release"]
+__all__ = [
+    "Kernel",
+    "boot_build_id",
+    "boot_config",
+    "config_beside",
+    "kernel_config",
+    "kernel_of_entry",
+    "kernel_release",
+]
 
 BZIMAGE, VMLINUX = "bzImage", "vmlinux"
 EM_X86_64 = 62
@@ -188,9 +196,14 @@ def boot_build_id(path: Path) -> str:
 
 def kernel_config(kernel: Kernel) -> str | None:
     """Return a kernel's configuration, or None where none can be had. A kernel in the cache has it beside the image."""
-    beside = kernel.image.with_name("config")
     # Unpacking an image takes a second.
-    return beside.read_text(errors="replace") if beside.is_file() else boot_config(kernel.image)
+    return config_beside(kernel) or boot_config(kernel.image)
+
+
+def config_beside(kernel: Kernel) -> str | None:
+    """Return a kernel's configuration from the file that the cache keeps beside it, or None where there is none."""
+    beside = kernel.image.with_name("config")
+    return beside.read_text(errors="replace") if beside.is_file() else None
 
 
 def boot_config(path: Path) -> str | None:

@@ -10,7 +10,11 @@ from rig.image.apt import host_fetching, host_mirror
 from rig.image.hosttools import run_tool
 from rig.image.programs import FETCH
 
-__all__ = ["extract_packages"]
+__all__ = ["HOST_FILES", "extract_packages"]
+
+HOST_FILES = frozenset(("etc/hostname", "etc/resolv.conf"))
+"""Files of the host that mmdebstrap copies beside those of the packages (setup() of mmdebstrap). No guest gets them:
+they name this host and its servers, and would make the same packages another image on another host."""
 
 
 def extract_packages(packages: Sequence[str], suite: str, tar: Path, work: Path, *, what: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.guestcode import GuestCode, code_in, sources_digest
 from rig.image.hosttools import run_tool
-from rig.image.mmdebstrap import extract_packages
+from rig.image.mmdebstrap import HOST_FILES, extract_packages
 from rig.image.programs import FETCH
 from rig.image.recipe import Recipe, quick_recipe
 from rig.image.ref import IMAGE_SPELLINGS, ImageRef
@@ -24,24 +24,24 @@ from rig.image.store import Store
 from rig.untar import extract_tree
 
 __all__ = [
-    "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "IMAGE", "Rootfs", "build_quick", "check_image", "find_rootfs", "image_ref",
-    "merged_path",
+    "BUILDROOT_LAYOUT", "GUEST_DIRECTORY", "HOSTNAME", "HOSTS", "IMAGE", "Rootfs", "build_quick", "check_image",
+    "find_rootfs", "image_ref", "merged_path",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 IMAGE = "root.img"
 GUEST_DIRECTORY = "rig-guest"
 BUILDROOT_LAYOUT = "1"  # increase when the layout of an entry made with Buildroot changes
-LAYOUT = "2"  # increase when the layout of the image changes
-
-
+LAYOUT = "3"  # increase when the layout of the image changes
+HOSTNAME = "guest"
+HOSTS = f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {HOSTNAME}\n"
 BASE_FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/shadow": "root:*:19000:0:99999:7:::\n",
     "etc/shells": "/bin/sh\n",
-    "etc/hostname": "rig\n",
-    "etc/hosts": "127.0.0.1 localhost\n10.0.2.15 rig\n",
+    "etc/hostname": f"{HOSTNAME}\n",
+    "etc/hosts": HOSTS,
     "etc/profile": "PS1='guest# '\nexport PATH=/usr/sbin:/usr/bin\n",
 }
 
@@ -179,7 +179,7 @@ def _extract(tar: Path, recipe: Recipe, tree: Path) -> None:
             name = merged_path(str(PurePosixPath(info.name)))
             if name in (".", "bin", "sbin", "lib", "lib64") or info.ischr() or info.isblk():
                 continue
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in recipe.exclude):
+            if name in HOST_FILES or any(fnmatch.fnmatchcase(name, pattern) for pattern in recipe.exclude):
                 continue
             if info.islnk():
                 info.linkname = merged_path(str(PurePosixPath(info.linkname)))

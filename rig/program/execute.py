@@ -6,21 +6,24 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rig.errors import UsageError
+from rig.experiment.prepare import Parts, find_parts
 from rig.experiment.request import Job, Request
 from rig.experiment.run import run_job
+from rig.image.bootfile import Kernel, config_beside
 from rig.image.daximage import has_file
-from rig.image.defaults import default_image, default_kernel
 from rig.image.layer.config import ImageConfig
 from rig.image.layer.layer import named_layer, names_layer
 from rig.image.payload import Payload
-from rig.image.rootfs import find_rootfs
+from rig.image.rootfs import HOSTNAME, HOSTS
 from rig.image.store import Store
 from rig.program.files import HostFiles, collect_copies, collect_executable
 from rig.program.hints import hint_for
+from rig.program.interpreter import refuse_missing_interpreter
 from rig.program.outcome import BROKEN, Outcome, judge_program, outcome_of
 from rig.program.plan import WORK, program_command, program_plan, sampling_period
 from rig.program.python_needs import refuse_missing_modules
@@ -88,12 +91,19 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
             )
         root = Root((*root.layers, named_layer(store, settings.image)))
         settings = replace(settings, image=None)
+
+    @cache
+    def parts() -> Parts:
+        return find_parts(store, settings.kernel, settings.image)
+
     # Only a whole root has a configuration (entrypoint, user, workdir); packages over rig's own root have none.
     config = next((layer.config for layer in root.layers if layer.whole), ImageConfig())
     cwd = request.cwd or config.workdir or WORK
     copies = collect_copies(request.copies, cwd, root.place)
     argv = request.command
-    if argv and _is_the_hosts(store, argv[0], root, settings.image):
+    if argv and _is_the_hosts(argv[0], root, lambda: parts().rootfs.image):
+        if not root.layers:
+            refuse_missing_interpreter(Path(argv[0]), parts().rootfs.image)
         own, name = collect_executable(argv[0], cwd, root.place)
         copies = own.with_copies(copies)
         argv = (name, *argv[1:])
@@ -103,10 +113,10 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
             command.argv,
             copies,
             root,
-            own_image=lambda: find_rootfs(store, settings.image or default_image().spec).image,
+            own_image=lambda: parts().rootfs.image,
             guest_path=lambda name: root.place(str(PurePosixPath(command.cwd) / name)),
         )
-    extra, layers, root = _placed(store, copies, root)
+    extra, layers, root = _placed(store, copies, root, _surroundings(parts().kernel, root, copies))
     ids = root.user(command.user) if command.user else None
     if request.stdin is not None:
         _refuse_long_input(request.stdin)
@@ -116,7 +126,11 @@ def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcom
     outcomes: list[Outcome] = []
 
     def configuration() -> tuple[str, Mapping[str, str]]:
-        return _configuration(store, settings.kernel)
+        from rig.image.bootfile import kernel_config
+        from rig.image.kconfig import read_config
+
+        kernel = parts().kernel
+        return f"{kernel.spec}, {kernel.release}", read_config(kernel_config(kernel) or "")
 
     def judge(evidence: Evidence) -> Judgement:
         outcome = outcome_of(evidence)
@@ -171,19 +185,7 @@ def _refuse_long_input(stdin: Path) -> None:
         )
 
 
-def _configuration(store: Store, spec: str | None) -> tuple[str, Mapping[str, str]]:
-    """Return the name and the configuration of the kernel that a guest booted; no options where they are not known."""
-    from rig.image.bootfile import kernel_config
-    from rig.image.kconfig import read_config
-    from rig.image.kernel import find_kernel
-
-    if spec is None and default_image().spec != "quick":
-        return "", {}  # such an image has a kernel of its own
-    kernel = find_kernel(store, spec or default_kernel().spec)
-    return f"{kernel.spec}, {kernel.release}", read_config(kernel_config(kernel) or "")
-
-
-def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> bool:
+def _is_the_hosts(program: str, root: Root, own_image: Callable[[], Path]) -> bool:
     """Return whether to copy the program from the host: an existing path that the guest's root does not have."""
     if "/" not in program or not Path(program).is_file():
         return False
@@ -193,27 +195,42 @@ def _is_the_hosts(store: Store, program: str, root: Root, image: str | None) -> 
     # The user has said what the program runs in, so a path is one of that root.
     if root.layers:
         return False
-    own = find_rootfs(store, image or default_image().spec).image
-    return not has_file(own, root.place(program))
+    return not has_file(own_image(), root.place(program))
 
 
-def _placed(store: Store, copies: HostFiles, root: Root) -> tuple[Payload, tuple[str, ...], Root]:
+def _surroundings(kernel: Kernel, root: Root, copies: HostFiles) -> dict[str, str]:
+    """Return the files that a program expects and its root may lack, by their paths in the root.
+
+    They are the kernel's configuration and, for the root of a container, the names that docker run gives it.
+    """
+    texts = {}
+    if (config := config_beside(kernel)) is not None:
+        texts[root.place(f"boot/config-{kernel.release}")] = config
+    if root.whole:
+        texts |= {root.place("etc/hostname"): f"{HOSTNAME}\n", root.place("etc/hosts"): HOSTS}
+    return {path: text for path, text in texts.items() if path not in copies.files}
+
+
+def _placed(
+    store: Store, copies: HostFiles, root: Root, texts: Mapping[str, str]
+) -> tuple[Payload, tuple[str, ...], Root]:
     """Put the copied files into the payload, or into a layer of their own if they exceed LARGEST_COPIES.
 
+    texts: further files of the payload, by their paths in the guest.
     Return the content of the payload, the layers as the plan names them (a label or a directory), and the root.
     """
-    extra = Payload()
-    names: list[str] = []
+    extra = Payload(texts={f"{COPIES}/{path}": text for path, text in texts.items()})
     if copies.size > LARGEST_COPIES:
         root = Root((copies_layer(store, copies), *root.layers))
-    elif copies.files or copies.links or copies.directories:
-        names.append(f"{{payload}}/{COPIES}")
-        extra = Payload(
+    else:
+        extra = replace(
+            extra,
             files={f"{COPIES}/{target}": source for target, source in copies.files.items()},
             links={f"{COPIES}/{target}": to for target, to in copies.links.items()},
             modes={f"{COPIES}/{target}": mode for target, mode in copies.modes.items()},
             directories=tuple(f"{COPIES}/{target}" for target in copies.directories),
         )
+    names = [f"{{payload}}/{COPIES}"] if extra != Payload() else []
     names += [layer.label for layer in root.layers]
     if not root.whole:
         names.append("/")

@@ -24,6 +24,10 @@ class Expectation:
     kind: str
     value: str = ""
 
+    def __str__(self) -> str:
+        """The expectation as `--expect` takes it."""
+        return self.kind + (f"={self.value}" if self.value else "")
+
     @property
     def sentence(self) -> str:
         """The expectation as the text of a claim."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rig.scenario.evidence import Evidence
     from rig.scenario.judge import Judgement
 
-__all__ = ["BROKEN", "NOT_FOUND", "NOT_STARTED", "Outcome", "judge_program", "outcome_of"]
+__all__ = ["BROKEN", "NOT_FOUND", "NOT_STARTED", "Outcome", "describe_unmet", "judge_program", "outcome_of"]
 
 TIMED_OUT, BROKEN, NOT_STARTED, NOT_FOUND = 124, 125, 126, 127
 # Prefix of the agent's errors that concern the program's file. An error of an earlier stage, such as the root or the
@@ -101,6 +101,23 @@ def meets(expected: Expectation, outcome: Outcome) -> bool:
             return outcome.signal == expected.value
 
 
+def describe_unmet(expected: Expectation, outcome: Outcome) -> str:
+    """Return a sentence on what happened in place of what `--expect` names."""
+    if outcome.signal:
+        ended = f"SIG{outcome.signal} ended the program"
+    elif outcome.code is not None:
+        ended = f"the program ended with status {outcome.code}"
+    else:
+        ended = "the program did not end by itself"
+    seen = {
+        "oom": "the kernel reported no OOM",
+        "no-oom": f"the kernel reported {outcome.ooms} OOM{'' if outcome.ooms == 1 else 's'}",
+        "stall": "no stall was seen",
+    }
+    words = [ended, *([seen[expected.kind]] if expected.kind in seen else [])]
+    return f"not as expected (--expect {expected}): {', and '.join(words)}"
+
+
 def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement:
     """Judge the run by its expectation; without one, by whether the program started and ended within its time limit."""
     from rig.scenario.compare_reports import compare_reports
@@ -139,6 +156,6 @@ def _claim(outcome: Outcome, expected: Expectation | None) -> Claimed:
         text=expected.sentence,
         verdict="held" if meets(expected, outcome) else "failed",
         values=tuple(values),
-        expr=f"--expect {expected.kind}" + (f"={expected.value}" if expected.value else ""),
+        expr=f"--expect {expected}",
         reason=outcome.problem,
     )

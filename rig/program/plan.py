@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from rig.errors import UsageError
 from rig.image.layer.config import ImageConfig
+from rig.image.rootfs import HOSTNAME
 from rig.machine.disk import DISK_LABEL
 from rig.program.request import ProgramRequest
 from rig.scenario.plan import SWAP_DEVICE, RenderedPlan, RenderedStep
@@ -103,7 +104,7 @@ def program_plan(
     beside_disk = () if request.disk is None else (("label", DISK_LABEL),)
     memory_events = f"/sys/fs/cgroup/{CGROUP}/memory.events"
     steps += [
-        RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", "guest"))),
+        RenderedStep("root", (("name", ROOT), *(("layer", layer) for layer in layers), ("hostname", HOSTNAME))),
         *([] if request.disk is None else [_mounted(request.disk)]),
         RenderedStep("cgroup", (("name", CGROUP), *request.cgroup.items())),
         # A kernel without memfd_create cannot have a heartbeat, and runs the program all the same.

@@ -60,10 +60,10 @@ def output_bytes(record: Mapping[str, Any]) -> bytes:
     return data if record.get("open") else data + b"\n"
 
 
-def print_ending(run: Run, directory: Path, problem: str = "", hint: str = "") -> None:
-    """Print on standard error what the exit status does not tell: an OOM or panic with its explanation, or `problem`.
+def print_ending(run: Run, directory: Path, problems: tuple[str, ...] = (), hint: str = "") -> None:
+    """Print on standard error what the exit status does not tell: an OOM or panic with its explanation, and `problems`.
 
-    problem: why the program did not start or did not end; empty otherwise.
+    problems: why the program did not start or did not end, and what was not as expected; empty texts are left out.
     hint: what the user can try.
     """
     from rich.text import Text
@@ -76,7 +76,7 @@ def print_ending(run: Run, directory: Path, problem: str = "", hint: str = "") -
         console.print(Text(plain(sentence)), soft_wrap=not console.is_terminal)
     for part in render_ending(run, directory):
         console.print(part, soft_wrap=not console.is_terminal)
-    for line in (problem, run.reason):
+    for line in (*problems, run.reason):
         if line:
             console.print(Text(f"rig: {plain(line)}", "bold"), soft_wrap=True)
     if hint:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rig.errors import RigError
+from rig.experiment import prepare
 from rig.image.defaults import choose_default
 from rig.image.store import Store
 from rig.program import execute
-from rig.program.roots import Root
+from rig.program.request import ProgramRequest
 
 
 def test_chosen_default_image_is_the_one_that_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,10 +24,10 @@ def test_chosen_default_image_is_the_one_that_is_looked_into(tmp_path: Path, mon
 
     def find(store: Store, spec: str) -> Any:
         looked_into.append(spec)
-        return SimpleNamespace(image=tmp_path / "root.img")
+        raise RigError("looked into")
 
-    monkeypatch.setattr(execute, "find_rootfs", find)
-    monkeypatch.setattr(execute, "has_file", lambda image, path: True)
+    monkeypatch.setattr(prepare, "find_rootfs", find)
 
-    assert not execute._is_the_hosts(Store(tmp_path / "cache"), "/bin/sh", Root(()), None)
+    with pytest.raises(RigError, match="looked into"):
+        execute.program_job(Store(tmp_path / "cache"), ProgramRequest(("/bin/sh",)))
     assert looked_into == ["buildroot:small"]

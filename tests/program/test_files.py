@@ -13,6 +13,7 @@ import pytest
 from rig.errors import UsageError
 from rig.image.hosttools import tool
 from rig.image.layer.closure import closure_of, read_executable
+from rig.image.layer.packages import _rename
 from rig.image.rootfs import merged_path
 from rig.program.files import collect_copies, collect_executable
 
@@ -91,6 +92,12 @@ def test_script_is_taken_alone(tmp_path: Path) -> None:
 
     assert list(files.files.values()) == [script]
     assert read_executable(script).interpreter == "/bin/sh"
+
+
+def test_files_of_the_host_are_not_taken_from_mmdebstrap() -> None:
+    assert _rename("etc/resolv.conf") is None
+    assert _rename("./etc/hostname".removeprefix("./")) is None
+    assert _rename("etc/redis/redis.conf") == "etc/redis/redis.conf"
 
 
 def test_text_without_an_interpreter_is_a_usage_error(tmp_path: Path) -> None:

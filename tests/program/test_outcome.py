@@ -11,9 +11,9 @@ import pytest
 
 from rig.image.layer.config import ImageConfig
 from rig.klog import read
-from rig.program.expectation import Expectation
+from rig.program.expectation import Expectation, parse_expectation
 from rig.program.hints import hint_for
-from rig.program.outcome import judge_program, outcome_of
+from rig.program.outcome import describe_unmet, judge_program, outcome_of
 from rig.program.plan import ENDED, STARTED, program_command, program_plan
 from rig.program.request import ProgramRequest
 from rig.report.program import output_bytes
@@ -154,6 +154,24 @@ def test_output_is_what_was_printed(record: dict[str, Any], printed: bytes) -> N
     assert output_bytes(record) == printed
 
 
+@pytest.mark.parametrize(
+    ("kind", "records", "words"),
+    [
+        ("oom", ended(code=0), "(--expect oom): the program ended with status 0, and the kernel reported no OOM"),
+        ("no-oom", ended(signal="KILL"), "SIGKILL ended the program, and the kernel reported 1 OOM"),
+        ("stall", ended(code=0), "no stall was seen"),
+        ("exit=3", ended(code=0), "(--expect exit=3): the program ended with status 0"),
+        ("signal=TERM", (SPAWN, STARTED_OK), "(--expect signal=TERM): the program did not end by itself"),
+    ],
+)
+def test_unmet_expectation_says_what_happened(
+    tmp_path: Path, kind: str, records: tuple[dict[str, Any], ...], words: str
+) -> None:
+    outcome = outcome_of(made(tmp_path, *records, log=OOM if kind == "no-oom" else b""))
+
+    assert words in describe_unmet(parse_expectation(kind), outcome)
+
+
 def line(text: str) -> dict[str, Any]:
     return {"ev": "line", "program": "true", "pid": PID, "stream": "stderr", "text": text}
 
@@ -161,7 +179,12 @@ def line(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("argv", "records", "words"),
     [
-        (("sh",), (failed(STARTED, "execve of sh failed", "ENOENT"),), "take this host's along: rig exec -- /"),
+        (("sh",), (failed(STARTED, "execve of sh failed", "ENOENT"),), "rig exec --deb dash -- sh"),
+        (
+            ("./x",),
+            (failed(STARTED, "execve (the interpreter or loader that it names is missing) of ./x failed", "ENOENT"),),
+            "the Debian package that has its interpreter",
+        ),
         (
             ("no-such-tool",),
             (failed(STARTED, "execve of no-such-tool failed", "ENOENT"),),
@@ -173,10 +196,22 @@ def line(text: str) -> dict[str, Any]:
         (
             ("x",),
             (
-                line("x: error while loading shared libraries: libz.so.1: cannot open shared object file: No"),
+                line(
+                    "x: error while loading shared libraries: libnone.so.1: cannot open shared object file: No such file or directory"
+                ),
                 *ended(code=127),
             ),
-            "--copy libz.so.1",
+            "--copy DIR/libnone.so.1:/usr/lib/x86_64-linux-gnu/",
+        ),
+        (
+            ("x",),
+            (line("x: libc.so.6: cannot open shared object file: No such file or directory"), *ended(code=1)),
+            "/libc.so.6:/usr/lib/x86_64-linux-gnu/",
+        ),
+        (
+            ("x",),
+            (line("./plug/in.so: cannot open shared object file: No such file or directory"), *ended(code=3)),
+            "--copy ./plug/in.so",
         ),
         (("python3",), (line("ModuleNotFoundError: No module named 'json'"), *ended(code=0)), ""),
         (("x",), ended(code=1), ""),

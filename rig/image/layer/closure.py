@@ -17,7 +17,7 @@ from pathlib import Path
 from rig.errors import UsageError
 from rig.image.programs import run_program
 
-__all__ = ["Executable", "closure_of", "read_executable"]
+__all__ = ["PLACE", "SYSTEM_DIRECTORIES", "Executable", "closure_of", "read_executable"]
 
 EM_X86_64 = 62
 PT_INTERP = 3

@@ -18,13 +18,14 @@ from rig.image.digest import digest_text
 from rig.image.layer.layer import LayerImage, build_layer, find_layer, layer_key
 from rig.image.layer.staging import Staging
 from rig.image.layer.streams import Span, open_tar
-from rig.image.mmdebstrap import extract_packages
+from rig.image.mmdebstrap import HOST_FILES, extract_packages
 from rig.image.rootfs import merged_path
 from rig.image.store import Store
 
 __all__ = ["package_layer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+LAYOUT = "2"  # part of the cache key; raise it when other files of the packages are taken
 ESSENTIAL = ("libc-bin",)
 """Packages that others need without saying so. libc-bin has the locale C.UTF-8, which is LANG in a guest."""
 # Files that no program in a guest needs, and those of dpkg and apt that would hide the root's own.
@@ -46,7 +47,7 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
         if not NAME.fullmatch(name):
             raise UsageError(f"'{name}' is not a package's name", where="--deb", remedy="write it as in redis-server")
     suite = host_suite()
-    key = layer_key("deb", suite, *sorted({*ESSENTIAL, *packages}))
+    key = layer_key("deb", LAYOUT, suite, *sorted({*ESSENTIAL, *packages}))
     return find_layer(store, key) or build_layer(
         store,
         key,
@@ -80,6 +81,8 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
 def _rename(name: str) -> str | None:
     name = merged_path(name)
     # /usr is merged (/bin is a link to usr/bin): rig's own root below this layer already has these links, and /dev.
-    if name in ("bin", "sbin", "lib", "lib64", "dev") or any(fnmatchcase(name, pattern) for pattern in LEFT_OUT):
+    if name in (*HOST_FILES, "bin", "sbin", "lib", "lib64", "dev") or any(
+        fnmatchcase(name, pattern) for pattern in LEFT_OUT
+    ):
         return None
     return name
