@@ -65,7 +65,7 @@ def build(
                 where="rig image build",
                 remedy="write rig image build NAME --deb PACKAGE",
             )
-        _print_layer(name, lambda store: package_layer(store, deb))
+        _print_layer(name, lambda store: package_layer(store, deb, tell))
         return
     if builder == "buildroot":
         _build_with_buildroot(recipe, buildroot, jobs, primary_site, kernel, defconfig_only)
@@ -152,7 +152,12 @@ def import_(
     source: str = typer.Argument(metavar="DIR|TAR|ARCHIVE", help="A directory, a tar, a docker or OCI archive."),
 ) -> None:
     """Import a root filesystem for programs."""
-    _print_layer(name, lambda store: root_layer(store, source))
+    _print_layer(name, lambda store: root_layer(store, source, tell))
+
+
+def tell(line: str) -> None:
+    """Say on standard error what takes long."""
+    print(f"rig: {line}", file=sys.stderr, flush=True)
 
 
 def _print_layer(name: str, make: Callable[[Store], LayerImage]) -> None:

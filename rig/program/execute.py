@@ -69,21 +69,24 @@ async def run_program(
     Raises RigError when rig or the guest fails before the plan has begun.
     """
     store = store or Store()
-    job, outcomes = program_job(store, request)
+    job, outcomes = program_job(store, request, progress.phase)
     asked = Request("exec", record=request.record, reuse=True, append=request.append, qemu_args=request.qemu_args,
                     timeout_scale=request.timeout_scale)  # fmt: skip
     run, directory = await run_job(job, asked, progress, store, meanwhile=meanwhile)
     return run, directory, outcomes[0] if outcomes else Outcome(BROKEN, problem=run.reason)
 
 
-def program_job(store: Store, request: ProgramRequest) -> tuple[Job, list[Outcome]]:
+def program_job(
+    store: Store, request: ProgramRequest, tell: Callable[[str], None] = lambda line: None
+) -> tuple[Job, list[Outcome]]:
     """Return the job of a program, and a list that gets its outcome when the job's run is judged.
 
+    tell: called with a line for the user before something is fetched or built.
     Raises UsageError for an invalid request.
     """
     scenario = _bare_scenario(shlex.join(request.command) or Path(request.root or "").name)
     settings = parse_settings(scenario, request.sets)
-    root = find_root(store, request.packages, request.root)
+    root = find_root(store, request.packages, request.root, tell)
     if settings.image is not None and names_layer(store, settings.image):
         if root.whole:
             raise UsageError(

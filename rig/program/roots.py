@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -73,30 +73,37 @@ class Root:
         return uid, gid
 
 
-def find_root(store: Store, packages: Sequence[str], root: str | None) -> Root:
-    """Return the layers of these packages and this root, from the cache or newly built."""
-    layers = [package_layer(store, packages)] if packages else []
+def find_root(
+    store: Store, packages: Sequence[str], root: str | None, tell: Callable[[str], None] = lambda line: None
+) -> Root:
+    """Return the layers of these packages and this root, from the cache or newly built.
+
+    tell: called with a line for the user before a layer is built.
+    """
+    layers = [package_layer(store, packages, tell)] if packages else []
     if root is not None:
-        layers.append(root_layer(store, root))
+        layers.append(root_layer(store, root, tell))
     return Root(tuple(layers))
 
 
-def root_layer(store: Store, root: str) -> LayerImage:
+def root_layer(store: Store, root: str, tell: Callable[[str], None] = lambda line: None) -> LayerImage:
     """Return the layer of a directory, a tar archive, a Docker archive, or an OCI archive or layout.
 
+    tell: called with a line for the user before the layer is built.
     Raises UsageError for a path that does not exist or is none of these.
     """
     path = Path(root).expanduser()
     if path.is_dir() and not is_layout(path):
-        return _directory(store, path.resolve())
+        return _directory(store, path.resolve(), tell)
     if not path.exists():
         raise UsageError("there is no such file", where=root, remedy="give a directory, a tar, or an image's archive")
     # Hashing a large archive takes seconds, so its digest is cached under its path, size, mtime and inode.
     identity = _listing(path) if path.is_dir() else _stamp(store, path)
     key = layer_key("archive", identity)
-    return find_layer(store, key) or build_layer(
-        store, key, path.name, lambda staging: fill_from_archive(staging, path)
-    )
+    if (found := find_layer(store, key)) is not None:
+        return found
+    tell(f"import {root}")
+    return build_layer(store, key, path.name, lambda staging: fill_from_archive(staging, path))
 
 
 def _stamp(store: Store, path: Path) -> str:
@@ -112,7 +119,7 @@ def _stamp(store: Store, path: Path) -> str:
     return known
 
 
-def _directory(store: Store, directory: Path) -> LayerImage:
+def _directory(store: Store, directory: Path, tell: Callable[[str], None]) -> LayerImage:
     if directory == Path("/"):
         raise UsageError(
             "the host's own root cannot be a guest's root", where="--root /", remedy="name a directory, or use --copy"
@@ -121,6 +128,7 @@ def _directory(store: Store, directory: Path) -> LayerImage:
     found = find_layer(store, key)
     if found is not None:
         return found
+    tell(f"import {directory}")
     return build_layer(store, key, str(directory), tree=directory, exceptions=_owners(directory))
 
 

@@ -36,7 +36,7 @@ async def program_shell(
     """
     store = Store()
     # The root is that of a program, so it is made by the steps that come before a program's start.
-    job, _ = program_job(store, replace(request, command=("sh",)))
+    job, _ = program_job(store, replace(request, command=("sh",)), progress.phase)
     steps = tuple(takewhile(lambda step: step.id != STARTED, job.plan.steps))
     await shell(
         replace(job.settings, clock="live"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,23 @@ def test_unchanged_directory_is_the_same_layer_and_a_changed_one_is_not(store: S
 
     assert again == first
     assert root_layer(store, str(tree)).key != first.key
+
+
+def test_second_use_of_a_root_writes_nothing_and_says_nothing(store: Store, tree: Path) -> None:
+    (tree / "large").write_bytes(os.urandom(1 << 20))
+    said: list[str] = []
+
+    def images() -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in sorted(store.root.rglob("*.img"))]
+        return [(status.st_ino, status.st_mtime_ns, status.st_ctime_ns) for status in found]
+
+    root_layer(store, str(tree), said.append)
+    before = images()
+    root_layer(store, str(tree), said.append)
+
+    assert len(before) == 1
+    assert images() == before
+    assert said == [f"import {tree}"]
 
 
 def test_image_that_nobody_imported_is_a_usage_error(store: Store) -> None:

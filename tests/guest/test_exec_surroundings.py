@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.image.hosttools import tool
 from rig.program.execute import LARGEST_COPIES
 from tests.guest.conftest import Rig, qemus, qemus_that_stay
 
@@ -90,6 +93,45 @@ def test_copied_directory_is_the_same_in_the_guest(rig: Rig, tmp_path: Path, siz
 
     assert called.out.splitlines() == [
         "-rw-r--r-- it's", "drwxr-xr-x lib", "lrwxrwxrwx lib64", "drwxr-xr-x out", "600",
+    ], called.err  # fmt: skip
+
+
+def written_by_children() -> int:
+    """Return the bytes that ended children of this process and their children have written to files."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_oublock * 512
+
+
+def test_second_start_of_a_large_root_copies_nothing_of_it(rig: Rig, tmp_path: Path) -> None:
+    size = 64 << 20
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "main.c").write_text("int main(void) { return 7; }\n")
+    subprocess.run([tool("cc"), "-static", "-o", root / "app", tmp_path / "main.c"], check=True)
+    (root / "large").write_bytes(os.urandom(size))
+
+    first = rig("exec", "--root", str(root), "--", "/app")
+    before = written_by_children()
+    second = rig("exec", "--root", str(root), "--", "/app")
+
+    assert (first.status, second.status) == (7, 7), first.err + second.err
+    assert f"rig: import {root}" in first.err
+    assert "rig: import" not in second.err
+    assert written_by_children() - before < size // 2
+
+
+def test_container_has_the_names_that_docker_run_gives_it(rig: Rig, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "main.c").write_text(
+        "#include <stdio.h>\n#include <string.h>\nint main(int n, char **v) { char line[99]; for (int i = 1; i < n; i++) {"
+        ' FILE *f = fopen(v[i], "r"); puts(f ? v[i] : "none"); while (f && fgets(line, 99, f)) fputs(line, stdout); } }\n'
+    )
+    subprocess.run([tool("cc"), "-static", "-o", root / "app", tmp_path / "main.c"], check=True)
+
+    called = rig("exec", "-q", "--root", str(root), "--", "/app", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+
+    assert called.out.splitlines() == [
+        "/etc/hostname", "guest", "/etc/hosts", "127.0.0.1 localhost", "::1 localhost", "127.0.1.1 guest", "none",
     ], called.err  # fmt: skip
 
 

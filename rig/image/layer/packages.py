@@ -8,7 +8,7 @@ layer therefore lacks the users and the update-alternatives links that such scri
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -36,10 +36,11 @@ LEFT_OUT = (
 )  # fmt: skip
 
 
-def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
+def package_layer(store: Store, packages: Sequence[str], tell: Callable[[str], None] = lambda line: None) -> LayerImage:
     """Return the layer of these packages of the host's suite, fetched if the cache does not have it.
 
     packages: names, each with an optional =VERSION.
+    tell: called with a line for the user before packages are fetched, which takes half a minute or more.
     Raises UsageError for a malformed name and for one that the suite does not have.
     Raises RigError where mmdebstrap fails otherwise.
     """
@@ -48,7 +49,10 @@ def package_layer(store: Store, packages: Sequence[str]) -> LayerImage:
             raise UsageError(f"'{name}' is not a package's name", where="--deb", remedy="write it as in redis-server")
     suite = host_suite()
     key = layer_key("deb", LAYOUT, suite, *sorted({*ESSENTIAL, *packages}))
-    return find_layer(store, key) or build_layer(
+    if (found := find_layer(store, key)) is not None:
+        return found
+    tell(f"fetch {', '.join(packages)} from {suite}, with what they depend on")
+    return build_layer(
         store,
         key,
         f"deb:{','.join(packages)} ({suite})",
