@@ -36,6 +36,7 @@ ALLOWED = {
     "image/initramfs.py:build_initramfs": STAGED,
     "image/kbuild.py:_run": "a log",
     "image/kbuild.py:configure": BUILD,
+    "image/layer/staging.py:_extract": STAGED,
     "image/layer/staging.py:_write": STAGED,
     "image/manifest.py:write_manifest": STAGED,
     "image/payload.py:write_payload": TEMPORARY,
