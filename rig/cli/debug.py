@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 
 import typer
 
 from rig.cli.options import At, ChosenRun, TimeoutScale
 from rig.image.hosttools import tool
 from rig.image.store import Store
+from rig.image.symbols import Symbols
 from rig.machine.qemu import find_qemu
 from rig.machine.ssh import free_port
 from rig.replay.debug import debug as debug_run
 from rig.replay.replay import Bounds
 from rig.replay.replayable import replayable
-from rig.replay.stop_point import default_stop_point, parse_stop_point
-from rig.replay.stopped import symbols_of
+from rig.replay.stop_point import StopPoint, default_stop_point, parse_stop_point
+from rig.replay.stopped import NoSymbols, symbols_of
 from rig.report.live import progress_for
 from rig.run.directory import read_held_run, resolve_run
+from rig.run.document import Run
 
 app = typer.Typer()
 
@@ -48,7 +52,7 @@ def debug(
         progress.phase("check")
         store, qemu = Store(), find_qemu()
         ready = replayable(store, found, directory, qemu)
-        symbols = symbols_of(store, found, ready.spec.kernel)
+        symbols = _symbols(store, found, ready.spec.kernel, point)
         status = asyncio.run(
             debug_run(
                 ready,
@@ -65,3 +69,14 @@ def debug(
             )
         )
     raise typer.Exit(3 if status else 0)
+
+
+def _symbols(store: Store, run: Run, kernel: Path, point: StopPoint) -> Symbols | None:
+    """Return the symbols of the run's kernel, or None where `start` is to be debugged without them."""
+    try:
+        return symbols_of(store, run, kernel)
+    except NoSymbols as error:
+        if point.kind == "start":
+            print(f"{error.what}, so gdb knows addresses alone: {error.remedy}", file=sys.stderr)
+            return None
+        raise NoSymbols(error.what, where=error.where, remedy=f"{error.remedy}; or --at start without them") from None

@@ -28,9 +28,10 @@ __all__ = ["HELPERS", "debug", "gdb_command", "launch_entry", "reverse_note"]
 HELPERS = Path(__file__).parent.parent / "machine" / "ingdb.py"
 
 
-def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -> list[str]:
+def gdb_command(symbols: Symbols | None, target: str, commands: tuple[str, ...] = ()) -> list[str]:
     """Return the command line that attaches gdb.
 
+    symbols: of the kernel; None where there are none, so that gdb knows addresses alone.
     target: path of a Unix socket, or HOST:PORT.
     commands: gdb commands to run after gdb has attached.
     """
@@ -43,17 +44,18 @@ def gdb_command(symbols: Symbols, target: str, commands: tuple[str, ...] = ()) -
     )  # fmt: skip
     after = (f"target remote {target}", f"source {HELPERS}", *commands)
     words = [word for command in before for word in ("-iex", command)]
-    return ["gdb", "-q", "-nx", *words, str(symbols.vmlinux), *(word for command in after for word in ("-ex", command))]
+    program = [] if symbols is None else [str(symbols.vmlinux)]
+    return ["gdb", "-q", "-nx", *words, *program, *(word for command in after for word in ("-ex", command))]
 
 
-def launch_entry(symbols: Symbols, port: int, name: str) -> str:
+def launch_entry(symbols: Symbols | None, port: int, name: str) -> str:
     """Return an entry for `configurations` in VS Code's launch.json (type cppdbg of the C/C++ extension)."""
     entry = {
         "name": name,
         "type": "cppdbg",
         "request": "launch",
         "MIMode": "gdb",
-        "program": str(symbols.vmlinux),
+        "program": "" if symbols is None else str(symbols.vmlinux),
         "cwd": "${workspaceFolder}",
         "miDebuggerServerAddress": f"127.0.0.1:{port}",
         "setupCommands": [{"text": f"source {HELPERS}"}],
@@ -73,7 +75,7 @@ def reverse_note(qemu: Qemu) -> str:
 async def debug(
     replayable: Replayable,
     qemu: Qemu,
-    symbols: Symbols,
+    symbols: Symbols | None,
     point: StopPoint,
     progress: Progress,
     *,
@@ -152,8 +154,11 @@ async def _attended(command: list[str], stopped: StoppedReplay) -> int:
     return status
 
 
-async def _serve(stopped: StoppedReplay, symbols: Symbols, port: int, run: str, tell: Callable[[str], None]) -> int:
-    tell(f"attach with: gdb {symbols.vmlinux} -ex 'target remote 127.0.0.1:{port}' -ex 'source {HELPERS}'")
+async def _serve(
+    stopped: StoppedReplay, symbols: Symbols | None, port: int, run: str, tell: Callable[[str], None]
+) -> int:
+    program = "" if symbols is None else f"{symbols.vmlinux} "
+    tell(f"attach with: gdb {program}-ex 'target remote 127.0.0.1:{port}' -ex 'source {HELPERS}'")
     tell(f"or, in VS Code's launch.json:\n{launch_entry(symbols, port, f'rig {run}')}")
     tell("Ctrl-C ends the guest")
     with contextlib.suppress(asyncio.CancelledError):

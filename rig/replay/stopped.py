@@ -58,7 +58,7 @@ class StoppedReplay:
     point: StopPoint
     session: Session
     port: DebugPort
-    symbols: Symbols
+    symbols: Symbols | None
     instruction: int
     function: str
     host_seconds: float
@@ -85,7 +85,7 @@ def symbols_of(store: Store, run: Run, kernel: Path) -> Symbols:
 async def stopped_at(
     replayable: Replayable,
     qemu: Qemu,
-    symbols: Symbols,
+    symbols: Symbols | None,
     point: StopPoint,
     out: Path,
     progress: Progress,
@@ -96,6 +96,7 @@ async def stopped_at(
 ) -> AsyncIterator[StoppedReplay]:
     """Replay up to the stop point and yield the stopped replay.
 
+    symbols: None for the stop point `start` alone, which is at no function of the kernel.
     debugger_port: TCP port on 127.0.0.1 for QEMU's gdbstub.
     reversible: take a snapshot at the start, so that a debugger can execute backwards.
 
@@ -104,11 +105,7 @@ async def stopped_at(
     check_reached(replayable.run, replayable.directory, point)
     if point.kind in ("fork", "t"):  # their conditions read members of the kernel's structures
         require("drgn")
-    names = FUNCTIONS.get(point.kind, ())
-    addresses = symbol_addresses(symbols.vmlinux, names)
-    function = next((name for name in names if name in addresses), "")
-    if names and not function:
-        raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
+    function, address = _function_of(point, symbols)
     listeners = Listeners(
         on_line=lambda line: progress.console(line.decode(errors="replace")),
         on_record=lambda record: progress.guest_time(float(record.get("t") or 0)),
@@ -130,14 +127,30 @@ async def stopped_at(
         clock = None
         way = _Way(port, point, began + bounds.total, bounds.total)
         try:
-            if function:
-                await way.to_function(addresses[function], _condition(replayable, point, symbols))
+            if symbols is None:
+                pass  # the replay is at its start
+            elif function:
+                await way.to_function(address, _condition(replayable, point, symbols))
             elif point.kind == "t":
                 clock = await way.to_time(replayable.spec.kernel, symbols)
         except GuestEnded:
             raise await _ended_early(session, point, bounds) from None
         count = await instruction(session)
         yield StoppedReplay(point, session, port, symbols, count, function, time.monotonic() - began, clock)
+
+
+def _function_of(point: StopPoint, symbols: Symbols | None) -> tuple[str, int]:
+    """Return the kernel function of a stop point with its address; ("", 0) for a point that is at none."""
+    names = FUNCTIONS.get(point.kind, ())
+    if symbols is None:
+        if point.kind != "start":
+            raise NoSymbols(f"{point} cannot be found without debug symbols", where="replay")
+        return "", 0
+    addresses = symbol_addresses(symbols.vmlinux, names)
+    function = next((name for name in names if name in addresses), "")
+    if names and not function:
+        raise RigError(f"the kernel has none of {', '.join(names)}", where=symbols.vmlinux)
+    return function, addresses.get(function, 0)
 
 
 async def _ended_early(session: Session, point: StopPoint, bounds: Bounds) -> RigError:
