@@ -45,3 +45,22 @@ def test_faults_at_the_end_of_a_process_are_not_those_up_to_the_oom_before() -> 
     faults = [functions_of(each.evidence())["faulted"]("child", "writing-starts") for each in (run, after)]
 
     assert faults[0] == faults[1]
+
+
+def test_pages_in_the_cpus_lists_at_the_oom_were_left_and_not_copied() -> None:
+    run = recorded("overcommit-oops")
+    lists = 20 << 20
+    more = {"label": "writing-starts"}
+    sample = next(each for each in run.records if each["ev"] == "sample" and each.get("label") == "writing-starts")
+    grown = run.changed(
+        "sample",
+        setting(meminfo={**sample["meminfo"], "MemFree": sample["meminfo"]["MemFree"] + lists // 1024}),
+        **more,
+    )
+    was = functions_of(run.evidence())["left_in_lists"]()
+
+    kept = grown.printed(f"free_pcp:{was // 4096} ", f"free_pcp:{(was + lists) // 4096} ")
+
+    assert functions_of(kept.evidence())["left_in_lists"]() == was + lists
+    assert grown.claim("copied-what-was-left").verdict == "failed"
+    assert kept.claim("copied-what-was-left").verdict == "held"

@@ -74,6 +74,18 @@ def available_at(evidence: Evidence, label: str, zones: str = "zones") -> int:
     return had * KIB + pages * evidence.page_size()
 
 
+@function("log", "left_in_lists() < 2 * 1024 * 1024")
+def left_in_lists(evidence: Evidence) -> int:
+    """bytes of free pages that the CPUs' own lists still had at the first OOM's report. They count in no watermark, and
+    the kernel empties the lists for others only where reclaim has freed something (__alloc_pages_direct_reclaim() of
+    mm/page_alloc.c). Since Linux 6.7 the lists grow by themselves, to tens of megabytes
+    """
+    ooms = evidence.ooms()
+    if not ooms:
+        raise AbsentEvent("there was no OOM")
+    return int(ooms[0].mem_info.get("free_pcp", 0)) * int(ooms[0].page_kb) * KIB
+
+
 @function("records", "swapped_out('writing-starts') == 0")
 def swapped_out(evidence: Evidence, label: str) -> int:
     """bytes of swap that were taken between that sample and the first OOM's report"""
