@@ -28,12 +28,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rig.klog import OomEvent
+from rig.klog import Event, OomEvent
 from rig.run.document import Claimed, Shown
 from rig.scenario.after_end import may_be_after_end
 from rig.scenario.compare_reports import Compared
 from rig.scenario.evidence import Evidence
-from rig.scenario.kernel_lines import key_events, signature
+from rig.scenario.kernel_lines import Signature, kernel_lines, key_events, signature
 
 __all__ = ["AGREES", "cross_check"]
 
@@ -82,7 +82,10 @@ def cross_check(evidence: Evidence, compared: Compared) -> Claimed | None:
 
 
 def _forged_reports(evidence: Evidence) -> Iterator[str]:
-    kernels = Counter(signature(event) for event in key_events(evidence) if isinstance(event, OomEvent))
+    kernels = _signatures(key_events(evidence))
+    if evidence.log_at_panic is not None and (lines := kernel_lines(evidence)) is not None:
+        # An agent that itself waits for memory relays nothing of the reports before the panic.
+        kernels |= _signatures(lines.events)
     unmatched = []
     # Those with a time before the plan, too: a program may print any time.
     reports = [report for report in evidence.log.ooms if not may_be_after_end(evidence, report)]
@@ -106,6 +109,10 @@ def _forged_reports(evidence: Evidence) -> Iterator[str]:
     if counted is not None and counted < kills:
         yield f"the log tells of {kills} kills, and vmstat's oom_kill counted {counted}"
     yield from _uncounted_groups(evidence)
+
+
+def _signatures(events: Iterable[Event]) -> Counter[Signature]:
+    return Counter(signature(event) for event in events if isinstance(event, OomEvent))
 
 
 def _uncounted_groups(evidence: Evidence) -> Iterator[str]:

@@ -9,8 +9,9 @@ import pytest
 
 from rig.scenario.judge import Judgement, judge_scenario
 from tests.scenario.recorded import Recorded, recorded
-from tests.scenario.relayed import as_kmsg
+from tests.scenario.relayed import as_kmsg, relayed
 from tests.scenario.test_confirmed import before_panic, doubted, panicked
+from tests.scenario.test_cross_check import report_of
 
 
 def judged(run: Recorded, log: tuple[str, ...]) -> Judgement:
@@ -102,3 +103,26 @@ def test_reports_before_the_log_in_memory_begins_are_doubted_as_before() -> None
     log = tuple(line for line in kernels(run) if int(line.split(",")[2]) >= 250_102_744)
 
     assert "oom-came" in [claim.id for claim in doubted(judged(run, log))]
+
+
+def two_reports() -> Recorded:
+    """Return a run with two reports, of which the agent has relayed nothing, and a panic."""
+    run = recorded("overcommit-oops")
+    first = next(at for at, each in enumerate(run.records) if each["ev"] == "kmsg")
+    second, _kill, _rest = report_of(run).partition(b"Out of memory: Killed process")
+    words = b"Kernel panic - not syncing: System is deadlocked on memory"
+    stopped = run.with_records(run.records[:first]).printed_too(second + b"\n[  261.000000] " + words + b"\n")
+    return relayed(stopped, b"")
+
+
+def test_reports_of_which_nothing_was_relayed_are_the_kernels_where_the_memory_has_them() -> None:
+    run = two_reports()
+
+    assert "is not the kernel's" not in reason(judged(run, kernels(run)))
+
+
+def test_report_that_neither_was_relayed_nor_is_in_the_memory_is_not_the_kernels() -> None:
+    run = two_reports()
+    second = replace(run, console=run.console.replace(report_of(run), b""))
+
+    assert "is not the kernel's" in reason(judged(run, kernels(second)))
