@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fill a guest's memory in one of the ways that an OOM report must tell apart: cause WAY.
+ * Fill a guest's memory in one of the ways that an OOM report must tell apart: cause WAY [MB].
  *
- * Built static, and run in guests by `make cause-logs`.
+ * With MB, the ways that grow end with status 0 when they have taken so much. Built static, and run in guests by
+ * `make cause-logs` and by the tests of remedies.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,8 +30,21 @@
 #include <unistd.h>
 
 #define MB (1UL << 20)
-#define MPOL_BIND 2 /* include/uapi/linux/mempolicy.h */
+#define MPOL_PREFERRED 1 /* include/uapi/linux/mempolicy.h */
+#define MPOL_BIND 2
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static unsigned long most = -1UL; /* bytes after which a way ends */
+
+/* Count what was taken, and end when that is enough. */
+static void took(unsigned long bytes)
+{
+	static unsigned long taken;
+
+	taken += bytes;
+	if (taken >= most)
+		exit(0);
+}
 
 static void fail(const char *what)
 {
@@ -64,8 +78,10 @@ static void touch(volatile char *block, unsigned long size)
 
 static void grow(int flags)
 {
-	for (;;)
+	for (;;) {
 		touch(map(4 * MB, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags), 4 * MB);
+		took(4 * MB);
+	}
 }
 
 static void processes(void)
@@ -188,6 +204,36 @@ static void page_tables(void)
 	}
 }
 
+/* Map the same 2 MB of a file in memory again and again. Each mapping takes a page table, unless the page is huge. */
+static void map_again(unsigned int flags)
+{
+	int fd = memfd_create("shared", flags);
+
+	if (fd < 0 || ftruncate(fd, 2 * MB) < 0)
+		fail("memfd_create");
+	set("/proc/sys/vm/max_map_count", "1000000");
+	for (;;) {
+		char *place = map(4 * MB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+		char *start = (char *)(((unsigned long)place + 2 * MB - 1) & ~(2 * MB - 1));
+		volatile char *block = mmap(start, 2 * MB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+
+		if (block == MAP_FAILED)
+			fail("mmap");
+		block[0] = 1;
+		took(4096);
+	}
+}
+
+static void mapped_again(void)
+{
+	map_again(0);
+}
+
+static void mapped_again_as_huge_page(void)
+{
+	map_again(MFD_HUGETLB);
+}
+
 /* Messages are kmalloc()ed, and a killed sender leaves them behind. */
 static void messages(void)
 {
@@ -201,7 +247,7 @@ static void messages(void)
 		if (queue < 0)
 			fail("msgget");
 		while (msgsnd(queue, &message, sizeof(message.text), IPC_NOWAIT) == 0)
-			;
+			took(4096);
 	}
 }
 
@@ -353,9 +399,11 @@ static void fragments(void)
 	for (int at = 0; at < made; at++)
 		while (read(drained[at][0], page, sizeof(page)) > 0)
 			;
-	for (;;)
+	for (;;) {
 		if (pipe2(large, O_NONBLOCK) < 0 || fcntl(large[1], F_SETPIPE_SZ, 512 * 4096) < 0)
 			fail("F_SETPIPE_SZ");
+		took(8 * 4096);
+	}
 }
 
 static void huge_pages(void)
@@ -371,14 +419,24 @@ static void huge_pages_in_use(void)
 	processes();
 }
 
-/* All memory of one node, by a memory policy. */
-static void one_node(void)
+static void grow_under(int policy)
 {
 	unsigned long mask = 1UL << 1;
 
-	if (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8 * sizeof(mask)) < 0)
+	if (syscall(SYS_set_mempolicy, policy, &mask, 8 * sizeof(mask)) < 0)
 		fail("set_mempolicy");
 	processes();
+}
+
+/* All memory of one node, by a memory policy. */
+static void one_node(void)
+{
+	grow_under(MPOL_BIND);
+}
+
+static void preferred_node(void)
+{
+	grow_under(MPOL_PREFERRED);
 }
 
 /* The limit is that of the program's cgroup, and the program is in one below it. */
@@ -434,7 +492,9 @@ static const struct {
 	{ "semaphores", semaphores }, { "large-set", large_set }, { "threads", threads },
 	{ "trace-buffer", trace_buffer }, { "sockets", sockets },
 	{ "fragments", fragments }, { "huge-pages", huge_pages }, { "huge-pages-in-use", huge_pages_in_use },
-	{ "one-node", one_node }, { "cpuset", cpuset }, { "below", below }, { "lowered", lowered },
+	{ "one-node", one_node }, { "preferred-node", preferred_node },
+	{ "mapped-again", mapped_again }, { "mapped-again-as-huge-page", mapped_again_as_huge_page },
+	{ "cpuset", cpuset }, { "below", below }, { "lowered", lowered },
 	{ "sysrq-f", sysrq_f }, { "sysrq-m", sysrq_m },
 };
 
@@ -442,12 +502,14 @@ int main(int count, char **words)
 {
 	const char *way = count > 1 ? words[1] : "";
 
+	if (count > 2)
+		most = strtoul(words[2], NULL, 10) * MB;
 	setbuf(stdout, NULL);
 	for (size_t at = 0; at < COUNT(ways); at++)
 		if (strcmp(way, ways[at].name) == 0) {
 			ways[at].make();
 			return 0;
 		}
-	fprintf(stderr, "usage: cause WAY\n");
+	fprintf(stderr, "usage: cause WAY [MB]\n");
 	return 2;
 }
