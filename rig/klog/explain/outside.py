@@ -34,16 +34,26 @@ class _Held:
 def held_by_no_process(event: OomEvent) -> Cause | None:
     """Return the largest kind as the cause, or None where it is too small to explain the shortage.
 
-    It must be at least a quarter of the machine's memory, and at least what any process name holds in total.
+    It must be at least a quarter of the machine's memory, and at least what any process name holds in total. A page
+    that several processes map is in the resident set of each, so the sum is bounded by all memory of processes.
     """
     held = max(_kinds(event), key=lambda kind: kind.kb)
     whole = managed_kb(event)
     if not whole or held.kb < whole * _MUCH:
         return None
-    if held.kb < max((kb for _name, kb, _processes in families(event)), default=0):
+    most = max((kb for _name, kb, _processes in families(event)), default=0)
+    if held.kb < min(most, _of_processes(event, most)):
         return None
     certainty = Certainty.CERTAIN if held.kb >= whole * _MOST else Certainty.LIKELY
     return found(held.name, certainty, held.text.replace("{}", f"{size(held.kb)} of {size(whole)}"), held.line)
+
+
+def _of_processes(event: OomEvent, unknown: int) -> int:
+    """Return the memory that any process can hold, each page once, in kB; `unknown` where the report does not tell."""
+    if "active_anon" not in event.mem_info or "mapped" not in event.mem_info:
+        return unknown
+    pages = sum(event.mem_info.get(key, 0) for key in ("active_anon", "inactive_anon", "mapped", "unevictable"))
+    return pages * event.page_kb + event.totals.get("total_swap_kb", 0)
 
 
 def _kinds(event: OomEvent) -> list[_Held]:
