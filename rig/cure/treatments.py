@@ -106,8 +106,8 @@ def not_played(event: Event, treatments: Sequence[Treatment], only: tuple[str, .
     return tuple(f"{row.name}: {row.what}" for row in rows if all(each.how in _OF_PROGRAMS for each in row.settings))
 
 
-_OF_PROGRAMS = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE)
-"""Changes of the programs, which a run can try only where the scenario has a parameter for them."""
+_OF_PROGRAMS = (How.SERVICE, How.POLICY, How.SPAWN, How.MADVISE, How.BOOT, How.LIMIT, How.MOUNT)
+"""Changes of programs, mounts and boot, which a run can try only where the scenario has a parameter for them."""
 
 
 def _case(scenario: Scenario, settings: Settings, run: Run) -> _Case:

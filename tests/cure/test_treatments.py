@@ -93,7 +93,7 @@ def test_own_idea_is_one_dose() -> None:
 def test_what_no_run_can_try_is_said() -> None:
     event = next(e for e in read(BytesIO(made.serial(made.oom_report()))).events if isinstance(e, OomEvent))
 
-    assert any("systemd-oomd" in each for each in not_played(event, ()))
+    assert any("earlyoom" in each for each in not_played(event, ()))
     assert not_played(event, (), ("swap",)) == ()
 
 

@@ -188,7 +188,7 @@ def test_frontier_is_bisected_and_predicted(rig: Rig) -> None:
     edges = json.loads(called.out)
     assert called.status == 0, called.err
     assert ("not-reproduced", "reproduced") in [(edge["from"], edge["to"]) for edge in edges]
-    assert all(edge["predicted"] for edge in edges)
+    assert [edge for edge in edges if not edge["predicted"]] == []
 
 
 def test_frontier_over_a_second_axis_is_a_curve_with_its_predicted_line(rig: Rig, environment: dict[str, str]) -> None:
@@ -214,7 +214,7 @@ def test_strict_overcommit_is_foreseen_by_the_commit_limit(rig: Rig) -> None:
 
     edges = json.loads(called.out)
     assert [edges[0]["from"], edges[0]["to"]] == ["not-reproduced", "invalid"], called.err
-    assert all(edge["predicted"] for edge in edges)
+    assert [edge for edge in edges if not edge["predicted"]] == []
 
 
 def test_frontier_without_a_change_says_what_it_saw(rig: Rig) -> None:

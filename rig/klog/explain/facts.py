@@ -7,9 +7,9 @@ from rig.klog.event import Event
 from rig.klog.explain.victim import ranking
 from rig.klog.kinds import Kind
 from rig.klog.oom.oom_event import OomEvent
-from rig.klog.oom.parts import CgroupUsage, TaskRow
+from rig.klog.oom.parts import CgroupUsage
 
-__all__ = ["cgroup_counter", "largest", "next_in_line", "refuses_commitments", "without_swap"]
+__all__ = ["cgroup_counter", "next_in_line", "refuses_commitments", "without_swap"]
 
 
 def refuses_commitments(event: Event) -> bool:
@@ -27,13 +27,6 @@ def cgroup_counter(event: Event, name: str) -> CgroupUsage | None:
 def without_swap(event: Event) -> bool:
     """Return whether the report shows that the machine has no swap."""
     return isinstance(event, OomEvent) and event.totals.get("total_swap_kb") == 0
-
-
-def largest(event: Event) -> TaskRow | None:
-    """Return the task with the largest resident set, or None without a task table."""
-    if not isinstance(event, OomEvent):
-        return None
-    return max(event.tasks, key=lambda row: row.rss, default=None)
 
 
 def next_in_line(event: OomEvent) -> str:

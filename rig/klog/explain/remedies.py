@@ -6,17 +6,17 @@ The explanation of an event, the trial of remedies on a run, and the generated d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rig.klog.event import Event
-from rig.klog.explain.amounts import largest_of_cgroup
+from rig.klog.explain.amounts import largest_of_cgroup, managed_kb
 from rig.klog.explain.causes import cause_of
 from rig.klog.explain.explanation import Remedy
 from rig.klog.explain.facts import (
     cgroup_counter,
-    largest,
     next_in_line,
     refuses_commitments,
     without_swap,
@@ -24,6 +24,7 @@ from rig.klog.explain.facts import (
 from rig.klog.explain.measured_remedies import MEASURED
 from rig.klog.explain.words import size
 from rig.klog.kinds import Kind
+from rig.klog.oom.badness import page_table_pages
 from rig.klog.oom.oom_event import OomEvent
 
 __all__ = ["HELPS", "TABLE", "How", "RemedyRow", "Setting", "kind_of_failure", "remedies_for", "rows_for"]
@@ -37,6 +38,9 @@ class How(StrEnum):
     SCORE = "score"
     SWAP = "swap"
     ZRAM = "zram"
+    BOOT = "boot"
+    LIMIT = "limit"
+    MOUNT = "mount"
     SPAWN = "spawn"
     MADVISE = "madvise"
     SIZE = "size"
@@ -150,9 +154,26 @@ def _score_of(event: OomEvent) -> str:
     return f"{event.victim.comm if event.victim else ''} (OOMScoreAdjust= in its unit): {next_in_line(event)}"
 
 
-def _largest_of(event: OomEvent) -> str:
-    row = largest(event)
-    return row.name if row is not None else ""
+def _largest_of(event: Event) -> str:
+    """Return the name that holds most, page tables counted; empty where that is less than a tenth of memory."""
+    if not isinstance(event, OomEvent):
+        return ""
+    held: Counter[str] = Counter()
+    for row in event.tasks:
+        held[row.name] += row.rss + page_table_pages(row, event.page_kb)
+    name, pages = max(held.items(), key=lambda item: item[1], default=("", 0))
+    return name if pages * event.page_kb * 10 >= managed_kb(event) else ""
+
+
+def _several_pages(event: Event) -> bool:
+    return isinstance(event, OomEvent) and _machine(event) and (event.order or 0) > 0
+
+
+def _mapped_many_times(event: Event) -> bool:
+    """Return whether the resident sets add up to more than there is, so that the same pages are in several of them."""
+    if not isinstance(event, OomEvent) or not _machine(event):
+        return False
+    return sum(row.rss for row in event.tasks) * event.page_kb > managed_kb(event) > 0
 
 
 # In the order in which they are printed.
@@ -166,12 +187,22 @@ TABLE: tuple[RemedyRow, ...] = (
         "no way to free a stuck machine by hand",
     ),
     RemedyRow(
-        "wider-nodes",
-        "a cpuset or a memory policy allowed only some nodes",
-        _scope("cpuset", "mempolicy"),
-        (Setting(How.CGROUP, "cpuset.mems"), Setting(How.POLICY, "MPOL_PREFERRED")),
-        "a wider cpuset.mems or a memory policy that prefers instead of binds",
+        "wider-cpuset",
+        "a cpuset allowed only some nodes",
+        _scope("cpuset"),
+        (Setting(How.CGROUP, "cpuset.mems"),),
+        "more nodes in cpuset.mems",
         "slower access to memory of other nodes",
+        measured="0-1 instead of 1: a program of 90M ends (node 1 has 64M)",
+    ),
+    RemedyRow(
+        "preferred-node",
+        "a memory policy allowed only some nodes",
+        _scope("mempolicy"),
+        (Setting(How.POLICY, "MPOL_PREFERRED"),),
+        "a memory policy that prefers nodes instead of binding to them (MPOL_PREFERRED, numactl --preferred)",
+        "slower access to memory of other nodes",
+        measured="preferred instead of bound: a program of 90M ends (node 1 has 64M)",
     ),
     RemedyRow(
         "memory.max",
@@ -183,6 +214,16 @@ TABLE: tuple[RemedyRow, ...] = (
         _limit_of,
         measured="128M instead of 32M: a program of 60M ends, and is not killed",
         causes=("cgroup-memory",),
+    ),
+    RemedyRow(
+        "memory.memsw.limit_in_bytes",
+        "a cgroup of version 1 reached its limit of memory and swap",
+        _oom,
+        (Setting(How.CGROUP, "memory.memsw.limit_in_bytes"),),
+        "a higher memory.memsw.limit_in_bytes: the rest of the group can be swapped",
+        "what is swapped answers slowly",
+        measured="128M instead of 64M, with swap: a program of 90M ends",
+        causes=("cgroup-memsw",),
     ),
     RemedyRow(
         "memory.high",
@@ -232,19 +273,112 @@ TABLE: tuple[RemedyRow, ...] = (
     RemedyRow(
         "min-free",
         "the request was for several pages in one piece",
-        lambda event: isinstance(event, OomEvent) and _machine(event) and (event.order or 0) > 0,
-        (Setting(How.SYSCTL, "vm.min_free_kbytes"), Setting(How.SYSCTL, "vm.compaction_proactiveness")),
-        "vm.min_free_kbytes higher, vm.compaction_proactiveness higher, or huge pages set aside at boot",
-        "memory that programs cannot use; CPU time for compaction",
+        _several_pages,
+        (Setting(How.SYSCTL, "vm.min_free_kbytes"),),
+        "vm.min_free_kbytes higher: more memory stays free, and in larger pieces",
+        "memory that programs cannot use",
+        measured="16M instead of 2M: 512 requests of 8 pages in one piece are met",
+        causes=("fragmentation",),
+    ),
+    RemedyRow(
+        "compaction",
+        "the request was for several pages in one piece",
+        _several_pages,
+        (Setting(How.SYSCTL, "vm.compaction_proactiveness"),),
+        "vm.compaction_proactiveness higher: memory is compacted before it is asked for",
+        "CPU time",
     ),
     RemedyRow(
         "own-cgroup",
         "the machine ran out of memory and the task table names the largest holder",
-        lambda event: _machine(event) and largest(event) is not None,
+        lambda event: _machine(event) and bool(_largest_of(event)),
         (Setting(How.CGROUP, "memory.max"),),
-        "a cgroup with memory.max around the largest holder, {} (MemoryMax= in its unit)",
+        "a cgroup with memory.max around {} (MemoryMax= in its unit): it runs out of memory alone",
         "it is killed or slowed at its own limit, even while memory is free elsewhere",
         _largest_of,
+        measured="a limit of 64M: the report is the cgroup's, and what is killed is in it",
+        causes=("processes", "page-tables"),
+    ),
+    RemedyRow(
+        "released-huge-pages",
+        "huge pages are set aside",
+        lambda event: isinstance(event, OomEvent) and any(pool.total for pool in event.hugepages),
+        (Setting(How.SYSCTL, "vm.nr_hugepages", "0"),),
+        "fewer huge pages set aside (vm.nr_hugepages)",
+        "programs that use them fail",
+        measured="10 instead of 70 of them: a program of 90M ends",
+        causes=("huge-pages",),
+    ),
+    RemedyRow(
+        "huge-pages-for-shared",
+        "page tables filled memory, and the tasks map the same pages many times",
+        _mapped_many_times,
+        (Setting(How.MOUNT, "hugetlb"),),
+        "huge pages for the memory that many map (MFD_HUGETLB, SHM_HUGETLB, huge_pages=on in PostgreSQL): they need no "
+        "page table each",
+        "memory that is set aside for them and serves nothing else",
+        measured="one huge page that is mapped 25,600 times: no report, and no page tables",
+        causes=("page-tables",),
+    ),
+    RemedyRow(
+        "pids.max",
+        "stacks of threads filled memory",
+        _machine,
+        (Setting(How.LIMIT, "pids.max"),),
+        "pids.max for the cgroup that starts them (TasksMax= in its unit): clone(2) fails with EAGAIN",
+        "programs must cope with that",
+        measured="pids.max=1000: the 1,000th thread is refused, and nobody is killed",
+        causes=("kernel-stacks",),
+    ),
+    RemedyRow(
+        "tmpfs-size",
+        "files in tmpfs and shared memory filled memory",
+        _machine,
+        (Setting(How.MOUNT, "size"),),
+        "if files in a tmpfs: a smaller size= for its mount; writes then fail with ENOSPC",
+        "programs must cope with a full file system",
+        measured="30 % of memory instead of 90 %: nobody is killed",
+        causes=("shmem",),
+    ),
+    RemedyRow(
+        "shmall",
+        "files in tmpfs and shared memory filled memory",
+        _machine,
+        (Setting(How.SYSCTL, "kernel.shmall"),),
+        "if System V segments (ipcs -m): a lower kernel.shmall; shmget(2) then fails with ENOSPC",
+        "programs must cope with that",
+        measured="64M: the next segment is refused, and nobody is killed",
+        causes=("shmem",),
+    ),
+    RemedyRow(
+        "tmpfs-for-ramfs",
+        "files in ramfs filled memory",
+        _machine,
+        (Setting(How.MOUNT, "tmpfs"),),
+        "if files in a ramfs, which has no limit: a tmpfs with size= in its place; writes then fail with ENOSPC",
+        "programs must cope with a full file system",
+        measured="30 % of memory: nobody is killed",
+        causes=("unevictable",),
+    ),
+    RemedyRow(
+        "less-cma",
+        "what was free lies in CMA areas",
+        _machine,
+        (Setting(How.BOOT, "cma"),),
+        "less memory in CMA areas (cma= on the kernel's command line, or the device tree)",
+        "devices that need large pieces of memory may not get them",
+        measured="none instead of 96M: 150M of messages are held",
+        causes=("cma",),
+    ),
+    RemedyRow(
+        "less-movable",
+        "what was free lies in zone Movable",
+        _machine,
+        (Setting(How.BOOT, "movablecore"), Setting(How.BOOT, "kernelcore"), Setting(How.BOOT, "movable_node")),
+        "a smaller zone Movable (less movablecore= or more kernelcore= on the kernel's command line, no movable_node)",
+        "less memory that can be unplugged or given to huge pages",
+        measured="no movablecore= instead of 300M: 200M of messages are held",
+        causes=("movable-zone",),
     ),
     RemedyRow(
         "overcommit-2",
@@ -260,9 +394,11 @@ TABLE: tuple[RemedyRow, ...] = (
         "user-space-killer",
         "the machine ran out of memory",
         _machine,
-        (Setting(How.SERVICE, "systemd-oomd"), Setting(How.SERVICE, "earlyoom")),
-        "a user-space killer (systemd-oomd, earlyoom): acts on pressure, before the machine stands still",
+        (Setting(How.SERVICE, "earlyoom"), Setting(How.SERVICE, "systemd-oomd")),
+        "earlyoom: ends the largest program by SIGTERM while some memory is still available",
         "kills earlier, by its own rules",
+        measured="at 10 % available: the program that grows ends by SIGTERM, and the kernel kills nobody",
+        causes=("processes",),
     ),
     RemedyRow(
         "more-memory",
@@ -353,14 +489,6 @@ TABLE: tuple[RemedyRow, ...] = (
         (Setting(How.SYSCTL, "vm.panic_on_oom", "1"),),
         "vm.panic_on_oom=1 with kernel.panic: the machine starts again",
         "everything on the machine is lost",
-    ),
-    RemedyRow(
-        "released-huge-pages",
-        "huge pages are set aside",
-        lambda event: isinstance(event, OomEvent) and any(pool.total for pool in event.hugepages),
-        (Setting(How.SYSCTL, "vm.nr_hugepages", "0"),),
-        "fewer huge pages set aside (vm.nr_hugepages)",
-        "programs that use them fail",
     ),
     RemedyRow(
         "overcommit-ratio",

@@ -219,7 +219,7 @@ static void map_again(unsigned int flags)
 
 		if (block == MAP_FAILED)
 			fail("mmap");
-		block[0] = 1;
+		touch(block, 4 * 4096);
 		took(4096);
 	}
 }
