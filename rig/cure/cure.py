@@ -19,7 +19,8 @@ from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
 from rig.klog import Event, read
-from rig.klog.explain.remedies import HELPS, TABLE
+from rig.klog.explain.remedies import HELPS
+from rig.klog.explain.remedy_table import TABLE
 from rig.klog.kinds import Kind
 from rig.run.progress import Progress
 from rig.scenario.plan import render_plan

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.klog.explain.remedies import TABLE, How, RemedyRow, Setting, rows_for
+from rig.klog.explain.remedies import rows_for
+from rig.klog.explain.remedy import How, RemedyRow, Setting
+from rig.klog.explain.remedy_table import TABLE
 from rig.scenario.plan import RenderedStep, render_plan
 from rig.units import format_size, parse_size
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rig.klog.explain.remedies import TABLE
+from rig.klog.explain.remedy_table import TABLE
 from tests.guest import test_remedies_of_causes
 from tests.guest.conftest import Rig
 

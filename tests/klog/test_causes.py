@@ -12,7 +12,7 @@ from rig.klog.explain import Explanation, causes, explain
 from rig.klog.explain.cause import Cause
 from rig.klog.explain.causes import cause_of
 from rig.klog.explain.measured_remedies import MEASURED, MeasuredRemedy
-from rig.klog.explain.remedies import TABLE
+from rig.klog.explain.remedy_table import TABLE
 from tests.klog import made
 from tests.klog.test_guest_logs import DATA
 

@@ -33,7 +33,7 @@ class Remedy:
 
     what: the change.
     cost: its disadvantage.
-    name: the remedy's row in the table of explain/remedies.py.
+    name: the remedy's row in the table of explain/remedy_table.py.
     measured: what it did in a replica of this kind of failure; empty where none was run.
     """
 
