@@ -15,6 +15,7 @@ __all__ = [
     "FEATURES",
     "MACHINE",
     "MIGRATE_TO_FILE",
+    "NO_REVERSE",
     "RUN_WITH_USER",
     "TCG_CPU",
     "UNSURE_REVERSE",
@@ -56,13 +57,22 @@ ACTIVATE_IMAGES = Feature(
     "qapi/block-core.json, 'blockdev-set-active (Since: 10.0)'",
 )
 UNSURE_REVERSE = Feature(
-    # QEMU 10.0.13 and 11.1.3 were tried: both stop at the kill, 10.0.13 goes back an instruction, and neither came back
-    # from a reverse-continue within 50 s beside other work. Whether they hang or are slow is not known.
+    # QEMU 10.0.13 was tried: it goes back by an instruction and to the fork. Beside other work it once did not within
+    # 50 s.
     "reverse execution on x86-64 that may not come back: QEMU skips its own test of it (its issue 2922)",
     (10, 0),
     "tests/functional/x86_64/test_reverse_debug.py, skipFlakyTest",
 )
-FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE)
+NO_REVERSE = Feature(
+    # QEMU 11.1.3 was tried. Once the snapshot is loaded the local APIC has a timer interrupt pending that was not
+    # pending when it was taken, and its timer is not armed. At the first idle moment the clock therefore jumps to
+    # another timer, a day later. The replay leaves its recording there, and waits for ever at the next
+    # CHECKPOINT_CLOCK_VIRTUAL: in 4 of 4 attempts at the same instruction. 10.1 to 11.0 were not tried.
+    "reverse execution that never comes back",
+    (11, 1),
+    "hw/intc/apic.c, apic_timer()",
+)
+FEATURES = (RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE, NO_REVERSE)
 
 MACHINE = "pc-q35-7.2,nvdimm=on,usb=off,vmport=off,smbus=off,hpet=off"
 """The guest's machine type, the same in every supported QEMU. Plain `q35` is another machine in each version.

@@ -15,7 +15,7 @@ from types import FrameType
 from rig.image.hosttools import tool
 from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
-from rig.machine.features import UNSURE_REVERSE, has
+from rig.machine.features import NO_REVERSE, UNSURE_REVERSE, has
 from rig.machine.qemu import Qemu
 from rig.replay.replay import Bounds
 from rig.replay.replayable import Replayable
@@ -65,6 +65,8 @@ def launch_entry(symbols: Symbols | None, port: int, name: str) -> str:
 
 def reverse_note(qemu: Qemu) -> str:
     """Return what a user is told who may go back under this QEMU; empty where it is known to work."""
+    if has(qemu, NO_REVERSE):
+        return "this QEMU does not come back from a reverse command: forward only; run and debug with 7.2 (RIG_QEMU)"
     if not has(qemu, UNSURE_REVERSE):
         return ""
     return (
@@ -91,6 +93,8 @@ async def debug(
     commands: gdb commands to start with.
     batch: exit after the commands instead of showing a prompt.
     server: port on 127.0.0.1 on which the replay waits for the user's debugger, until it is interrupted.
+    reversible: whether gdb may go back. Under a QEMU that never comes back (NO_REVERSE) it may not: without a snapshot
+    QEMU answers a reverse command with an error (replay_seek(), replay/replay-debugging.c).
     Raises the errors of stopped_at().
     """
     if server is None:
@@ -105,7 +109,7 @@ async def debug(
             progress,
             bounds=bounds,
             debugger_port=server,
-            reversible=reversible,
+            reversible=reversible and not has(qemu, NO_REVERSE),
         )
         async with context as stopped:
             progress.__exit__(None, None, None)

@@ -45,6 +45,7 @@ exec {loader} --argv0 qemu-system-x86_64 --library-path {libraries} \\
     $root/usr/bin/qemu-system-x86_64 -L $root/usr/share/qemu -L $root/usr/share/seabios "$@"
 """
 MAIN = "overcommit-oops"
+FORWARD = "forward only, and says so"
 SMALL = ("--memory", "208M", "--set", "parent=40M", "--set", "hog=70M", "--set", "every=1ms")
 """A main job with few instructions: gdb replays it several times over."""
 
@@ -242,6 +243,8 @@ def gdb(version: Version, results: Path) -> str:
     back = "Breakpoint 1, wake_up_new_task" in called.stdout
     if step and back:
         return "step and continue"
+    if "forward only" in called.stdout:
+        return FORWARD
     report(version, "gdb", called)
     return "step alone" if step else "continue alone" if back else "no"
 
@@ -262,7 +265,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Version, Path], str], tuple[str, ...]]] 
     "branch": ("branched", branch, ("identical",)),
     "foreign": ("a bundle of 7.2", foreign, ("identical", "imported; refused, naming the QEMU")),
     "upgrade": ("snapshot of 7.2", upgrade, ("made anew, and says so", "the same QEMU")),
-    "gdb": ("back in gdb", gdb, ("step and continue",)),
+    "gdb": ("back in gdb", gdb, ("step and continue", FORWARD)),
     "verify": ("verify", verify, ("all pass",)),
 }
 """Name -> title, what is tried, and the answers that are right."""

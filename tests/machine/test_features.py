@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from rig.machine.features import ACTIVATE_IMAGES, FEATURES, MIGRATE_TO_FILE, RUN_WITH_USER, UNSURE_REVERSE, Feature, has
+from rig.machine.features import (
+    ACTIVATE_IMAGES,
+    FEATURES,
+    MIGRATE_TO_FILE,
+    NO_REVERSE,
+    RUN_WITH_USER,
+    UNSURE_REVERSE,
+    Feature,
+    has,
+)
 from tests.machine.test_command import QEMU
 
 VERSIONS: dict[tuple[int, int], set[Feature]] = {
@@ -16,7 +25,8 @@ VERSIONS: dict[tuple[int, int], set[Feature]] = {
     (9, 0): set(),
     (9, 1): {RUN_WITH_USER, MIGRATE_TO_FILE},
     (10, 0): {RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE},
-    (11, 1): {RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE},
+    (11, 0): {RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE},
+    (11, 1): {RUN_WITH_USER, MIGRATE_TO_FILE, ACTIVATE_IMAGES, UNSURE_REVERSE, NO_REVERSE},
 }
 
 
@@ -30,4 +40,4 @@ def test_features_of_a_version(version: tuple[int, int], features: set[Feature])
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
 def test_feature_names_its_source(feature: Feature) -> None:
     assert feature.name
-    assert feature.source.startswith(("docs/", "qapi/", "tests/"))
+    assert feature.source.startswith(("docs/", "hw/", "qapi/", "tests/"))
