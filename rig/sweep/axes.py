@@ -17,7 +17,7 @@ from rig.scenario.parameter import GUEST_SETTINGS
 from rig.scenario.settings import parse_settings
 from rig.scenario.suggestion import did_you_mean
 
-__all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "parse_axes", "read_plan"]
+__all__ = ["MANY_POINTS", "Axis", "Point", "SweepPlan", "check_plan", "check_value", "parse_axes", "read_plan"]
 
 MANY_POINTS = 10_000
 """A sweep of this many runs or more starts only with --yes."""
@@ -213,10 +213,10 @@ def check_plan(plan: SweepPlan, scenario: Scenario, *, yes: bool = False) -> Non
         raise UsageError(f"'{min(shared)}' is both a setting and an axis", where="--set", remedy="leave one out")
     for axis in plan.axes:
         for value in axis.values:
-            _check_value(scenario, axis.name, value)
+            check_value(scenario, axis.name, value)
 
 
-def _check_value(scenario: Scenario, name: str, value: str) -> None:
+def check_value(scenario: Scenario, name: str, value: str) -> None:
     """Check a value against its own type and bounds; what depends on other settings is checked when the point runs."""
     if ".." in value and name != "kernel" and name != "image":
         raise UsageError(

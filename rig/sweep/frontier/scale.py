@@ -10,6 +10,7 @@ from rig.errors import UsageError
 from rig.scenario.load import Scenario
 from rig.scenario.parameter import GUEST_SETTINGS
 from rig.scenario.suggestion import did_you_mean
+from rig.sweep.axes import check_value
 from rig.units import format_duration, format_size, parse_duration, parse_size
 
 __all__ = ["Scale", "parse_scale"]
@@ -67,6 +68,8 @@ def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) ->
     kind = _kind(name.strip(), scenario)
     where = f"--over {text}"
     ends = [_parse(kind, end, where) for end in (low, high)]
+    for end in (low, high):
+        check_value(scenario, name.strip(), end.strip())
     if ends[0] >= ends[1]:
         raise UsageError("the range is empty", where=where, remedy="write the smaller value first")
     if resolution is not None:
@@ -82,12 +85,8 @@ def parse_scale(text: str, scenario: Scenario, resolution: str | None = None) ->
             where="--resolution",
             remedy=f"choose a resolution with 1 to {MOST_STEPS} steps",
         )
-    if name.strip() in scenario.parameters:
-        for step_number in (0, scale.steps):
-            try:
-                scenario.parameters[scale.name].parse(scale.text(step_number))
-            except ValueError as error:
-                raise UsageError(str(error), where=where) from None
+    for step_number in (0, scale.steps):
+        check_value(scenario, scale.name, scale.text(step_number))
     return scale
 
 
