@@ -182,7 +182,7 @@ def _refuse_long_input(stdin: Path) -> None:
     """Raise UsageError for a standard input that does not fit into the payload."""
     if stdin.stat().st_size > LARGEST_STDIN:
         raise UsageError(
-            f"standard input is larger than {LARGEST_STDIN >> 20} MB",
+            f"is larger than {LARGEST_STDIN >> 20} MB",
             where="standard input",
             remedy="copy it: --copy FILE, and let the program open it",
         )

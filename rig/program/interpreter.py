@@ -38,5 +38,7 @@ def refuse_missing_interpreter(script: Path, image: Path) -> None:
     raise UsageError(
         f"its interpreter {name} is not in the guest",
         where=script,
-        remedy=f"--deb {package or 'PACKAGE'}{'' if package else ', the Debian package that has it'}",
+        remedy=f"rig exec --deb {package} -- {script}"
+        if package
+        else f"name the Debian package that has it: rig exec --deb PACKAGE -- {script}",
     )

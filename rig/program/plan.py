@@ -60,7 +60,13 @@ def program_command(request: ProgramRequest, config: ImageConfig, argv: tuple[st
     """
     argv = argv or (*config.entrypoint, *config.cmd)
     if not argv:
-        raise UsageError("no program was given", where="rig exec", remedy="write it after --, as in rig exec -- true")
+        raise UsageError(
+            "no program was given"
+            if request.root is None
+            else "no program was given, and the root names none of its own",
+            where="rig exec",
+            remedy="write it after --, as in rig exec -- true",
+        )
     env = dict(BASE_ENVIRONMENT)
     env |= dict(text.partition("=")[::2] for text in config.env)
     env |= request.env

@@ -53,7 +53,7 @@ def test_package_of_an_interpreter_is_named_where_the_host_knows_it(tmp_path: Pa
 
     with pytest.raises(UsageError) as caught:
         refuse_missing_interpreter(script, image)
-    assert "--deb perl-base" in str(caught.value.remedy)
+    assert f"rig exec --deb perl-base -- {script}" in str(caught.value.remedy)
 
 
 def test_nothing_is_refused_where_the_image_cannot_be_listed(tmp_path: Path) -> None:

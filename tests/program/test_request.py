@@ -96,6 +96,8 @@ def test_call_overrules_the_image() -> None:
 def test_nothing_to_start_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no program was given"):
         program_command(ProgramRequest(()), ImageConfig(), ())
+    with pytest.raises(UsageError, match="the root names none of its own"):
+        program_command(ProgramRequest((), root="app.tar"), ImageConfig(), ())
 
 
 def test_program_without_dashes_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
