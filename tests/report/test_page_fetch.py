@@ -26,6 +26,7 @@ def _npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
 def test_npm_that_hangs_is_ended_and_leaves_no_half_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = _npm(tmp_path, monkeypatch, f"echo half > {ARCHIVE}", "exec sleep 600")
     monkeypatch.setattr(build, "NPM", 0.5)
+    monkeypatch.delenv("RIG_TIMEOUT_SCALE", raising=False)
 
     with pytest.raises(RigError, match=r"npm was ended: it was not done within 0\.5 s"):
         build.fetch_pyodide(kept)
