@@ -162,7 +162,7 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
         unmet = ""
         if request.expect is not None and run.verdict == "not-reproduced":
             unmet = describe_unmet(request.expect, outcome)
-        print_ending(run, directory, (outcome.problem, unmet), outcome.hint)
+        print_ending(run, directory, _problems(run, outcome, unmet), outcome.hint)
     status = _status(run, outcome, expected=request.expect is not None)
     # With --expect the status is 0 or 1 also where the program could not be run: outcome.status has that. A program may
     # exit with 125 to 127 itself; then there is no problem, and no reason unless the run is invalid.
@@ -170,6 +170,14 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     if quiet and not_run and (reason := outcome.problem or run.reason):
         print_error(RigError(reason, remedy=outcome.hint or None))
     return status
+
+
+def _problems(run: Run, outcome: Outcome, unmet: str) -> tuple[str, ...]:
+    """Return what to tell of a run: why the program did not run, what was not as expected, and why it is invalid."""
+    # The reason of a run repeats why a step failed, with all words of that step.
+    error, _, _ = outcome.problem.rpartition(": ")
+    reason = "" if error and error in run.reason else run.reason
+    return tuple(line for line in (outcome.problem, unmet, reason) if line)
 
 
 def _status(run: Run, outcome: Outcome, *, expected: bool) -> int:

@@ -34,6 +34,10 @@ def hint_for(
     """Return a suggestion for the user, or an empty text if rig has none."""
     if outcome.status == NOT_FOUND and outcome.problem:
         return _where_it_is(request, argv[0])
+    if outcome.problem.startswith("chdir of") and (request.cwd or request.root):
+        return (
+            "the guest has no such directory: name another with --cwd, or copy something into it with --copy FILE:DIR/"
+        )
     if outcome.status == NOT_STARTED and "interpreter" in outcome.problem:
         return "name the Debian package that has its interpreter: rig exec --deb PACKAGE"
     if outcome.status == NOT_STARTED and outcome.problem:

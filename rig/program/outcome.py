@@ -63,9 +63,13 @@ def _how_it_ended(evidence: Evidence) -> Outcome:
             return _ended(record, ooms)
     if ended is not None and not ended.get("ok"):
         return Outcome(
-            TIMED_OUT, ooms=ooms, problem=f"it did not end within {ended.get('took')} s of the guest's clock"
+            TIMED_OUT, ooms=ooms, problem=f"it did not end within {_seconds(ended.get('took'))} of the guest's clock"
         )
     return Outcome(BROKEN, ooms=ooms, problem="the guest ended before the program did")
+
+
+def _seconds(took: Any) -> str:
+    return f"{took:.1f} s" if isinstance(took, int | float) else "its time limit"
 
 
 def _not_started(step: Any, ooms: int) -> Outcome:

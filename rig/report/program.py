@@ -63,7 +63,7 @@ def output_bytes(record: Mapping[str, Any]) -> bytes:
 def print_ending(run: Run, directory: Path, problems: tuple[str, ...] = (), hint: str = "") -> None:
     """Print on standard error what the exit status does not tell: an OOM or panic with its explanation, and `problems`.
 
-    problems: why the program did not start or did not end, and what was not as expected; empty texts are left out.
+    problems: why the program did not start or did not end, what was not as expected, and why the run is invalid.
     hint: what the user can try.
     """
     from rich.text import Text
@@ -76,9 +76,8 @@ def print_ending(run: Run, directory: Path, problems: tuple[str, ...] = (), hint
         console.print(Text(plain(sentence)), soft_wrap=not console.is_terminal)
     for part in render_ending(run, directory):
         console.print(part, soft_wrap=not console.is_terminal)
-    for line in (*problems, run.reason):
-        if line:
-            console.print(Text(f"rig: {plain(line)}", "bold"), soft_wrap=True)
+    for line in problems:
+        console.print(Text(f"rig: {plain(line)}", "bold"), soft_wrap=True)
     if hint:
         console.print(Text(f"  try: {plain(hint)}"), soft_wrap=True)
 

@@ -82,7 +82,7 @@ puts pids.map { |pid| Process.wait2(pid)[1].exitstatus }.sum
 PHP = """
 printf '[global]\\nerror_log = /tmp/fpm.log\\n[www]\\nlisten = /tmp/fpm.sock\\nuser = root\\npm = static\\npm.max_children = 2\\n' > /tmp/fpm.conf
 printf '<?php echo "pid ", getmypid() > 0 ? "yes" : "no", "\\\\n";' > /tmp/x.php
-php-fpm* --allow-to-run-as-root --fpm-config /tmp/fpm.conf
+/usr/sbin/php-fpm* --allow-to-run-as-root --fpm-config /tmp/fpm.conf
 until [ -S /tmp/fpm.sock ]; do sleep 0.1; done
 export SCRIPT_FILENAME=/tmp/x.php REQUEST_METHOD=GET
 cgi-fcgi -bind -connect /tmp/fpm.sock | tail -n 1
@@ -220,7 +220,7 @@ ROWS = (
         "successful run completed"),
     Row("stress-ng-oom-pipe", ("stress-ng",), ("stress-ng", "--oom-pipe", "1", "--oom-pipe-ops", "20", "-t", "30"),
         "run completed"),
-    Row("systemd", ("systemd", "systemd-sysv"), _sh(CONTAINER), "^systemd$",
+    Row("systemd", ("systemd", "systemd-sysv", "util-linux"), _sh(CONTAINER), "^systemd$",
         ("--copy", "{directory}/job.service:/etc/systemd/system/job.service"), {"job.service": SYSTEMD}, status=7),
 )  # fmt: skip
 

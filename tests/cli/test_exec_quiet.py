@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.exec import _run
+from rig.cli.exec import _problems, _run
 from rig.program.expectation import Expectation
 from rig.program.outcome import Outcome
 from rig.program.request import ProgramRequest
@@ -47,3 +47,18 @@ def test_quiet_call_says_why_the_program_did_not_run_and_nothing_else(
 
     assert _run(ProgramRequest(command=("x",), expect=expect), quiet=True, with_traceback=False) == status
     assert capsys.readouterr() == ("", said)
+
+
+def test_reason_that_repeats_the_problem_is_left_out() -> None:
+    def run(reason: str) -> Run:
+        return Run.model_validate(
+            {"id": "r", "scenario": "exec", "started": "", "verdict": "invalid", "reason": reason}
+        )
+
+    outcome = Outcome(125, problem="chdir of true failed: ENOENT")
+
+    assert _problems(run("plan-ran: step 4 (spawn …): chdir of true failed"), outcome, "") == (outcome.problem,)
+    assert _problems(run("the log was cut"), outcome, "not as expected") == (
+        outcome.problem, "not as expected", "the log was cut",
+    )  # fmt: skip
+    assert _problems(run("the log was cut"), Outcome(0), "") == ("the log was cut",)

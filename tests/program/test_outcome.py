@@ -172,6 +172,19 @@ def test_unmet_expectation_says_what_happened(
     assert words in describe_unmet(parse_expectation(kind), outcome)
 
 
+def test_time_limit_is_told_in_tenths_of_a_second(tmp_path: Path) -> None:
+    late = {**failed(ENDED, "nothing of what was waited for came in time", "ETIMEDOUT"), "took": 3.000484}
+
+    assert outcome_of(made(tmp_path, SPAWN, STARTED_OK, late)).problem.startswith("it did not end within 3.0 s of")
+
+
+def test_directory_that_the_guest_lacks_has_a_hint(tmp_path: Path) -> None:
+    evidence = made(tmp_path, failed(STARTED, "chdir of true failed", "ENOENT"))
+    request = ProgramRequest(("true",), cwd="/none")
+
+    assert "--cwd" in hint_for(request, ("true",), outcome_of(evidence), evidence)
+
+
 def line(text: str) -> dict[str, Any]:
     return {"ev": "line", "program": "true", "pid": PID, "stream": "stderr", "text": text}
 

@@ -7,9 +7,11 @@ layer therefore lacks the users and the update-alternatives links that such scri
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError, UsageError
@@ -25,9 +27,11 @@ from rig.image.store import Store
 __all__ = ["package_layer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
-LAYOUT = "2"  # part of the cache key; raise it when other files of the packages are taken
+LAYOUT = "3"  # part of the cache key; raise it when other files of the packages are taken
 ESSENTIAL = ("libc-bin",)
 """Packages that others need without saying so. libc-bin has the locale C.UTF-8, which is LANG in a guest."""
+OFF_PATH = ("usr/lib/jvm/*/bin/*", "usr/lib/postgresql/*/bin/*", "usr/lib/llvm-*/bin/*")
+"""Commands that update-alternatives(1) or a wrapper finds where a package is configured: java, initdb, clang."""
 # Files that no program in a guest needs, and those of dpkg and apt that would hide the root's own.
 LEFT_OUT = (
     "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/share/locale/*",
@@ -79,7 +83,21 @@ def _fill(store: Store, staging: Staging, suite: str, packages: Sequence[str]) -
             ) from None
         with tar.open("rb") as file, open_tar(Span(file)) as archive:
             staging.apply(archive, rename=_rename)
+        _link_commands(staging)
         return {"packages": versions, "suite": suite, "key": digest_text(*packages)}
+
+
+def _link_commands(staging: Staging) -> None:
+    """Link commands into /usr/bin that Debian's scripts would have put on PATH, where no other file has the name."""
+    root, found = staging.root.resolve(), dict[str, list[Path]]()
+    for pattern in OFF_PATH:
+        for path in sorted(root.glob(pattern)):
+            # Not the same file again through a link to its directory, and nothing through one that leads elsewhere.
+            if path.is_file() and path.resolve() == path and os.access(path, os.X_OK):
+                found.setdefault(path.name, []).append(path)
+    for name, paths in found.items():
+        if len(paths) == 1:
+            staging.add_link(f"usr/bin/{name}", f"/{paths[0].relative_to(root)}")
 
 
 def _rename(name: str) -> str | None:
