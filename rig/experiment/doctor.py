@@ -32,6 +32,8 @@ from rig.units import format_megabytes, format_size
 
 __all__ = ["Finding", "examine", "examine_kvm"]
 
+MEMINFO = Path("/proc/meminfo")
+
 Level = Literal["ok", "note", "bad"]
 NEEDED_TOOLS = ("cc", "make", "cpio", "depmod", "mke2fs", "debugfs", "xz", "zstd", "apt-get", "dpkg-deb", "mmdebstrap")
 ROOM = 2 << 30
@@ -165,7 +167,12 @@ def _by_kind(kinds: Mapping[str, tuple[int, int]]) -> str:
 
 
 def _memory() -> Finding:
-    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    try:
+        text = MEMINFO.read_text()
+    except OSError as error:
+        saw = f"{MEMINFO} cannot be read: {error.strerror}"
+        return Finding("bad", "memory", saw, "in a chroot: mount -t proc proc /proc")
+    fields = dict(line.split(":", 1) for line in text.splitlines())
     available = int(fields["MemAvailable"].split()[0]) << 10
     saw = f"{available >> 20} MB available, {os.cpu_count()} CPUs"
     if available < DEFAULT_GUEST * 3 // 2:

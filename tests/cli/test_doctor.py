@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.app import _run
-from rig.experiment.doctor import Finding, _other_rig
+from rig.experiment.doctor import Finding, _memory, _other_rig
 
 doctor = importlib.import_module("rig.cli.doctor")
 
@@ -79,3 +79,13 @@ def test_own_program_is_not_taken_for_another(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert list(_other_rig()) == []
+
+
+def test_chroot_without_proc_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rig.experiment.doctor.MEMINFO", tmp_path / "meminfo")
+
+    finding = _memory()
+
+    assert (finding.level, finding.what) == ("bad", "memory")
+    assert "No such file or directory" in finding.saw
+    assert "mount -t proc" in finding.remedy
