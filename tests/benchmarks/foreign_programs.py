@@ -104,7 +104,7 @@ ExecStart=/bin/sh -c 'cat /proc/1/comm > /tmp/out'
 """
 CONTAINER = """
 export container=rig
-unshare --pid --fork --mount --cgroup --mount-proc /lib/systemd/systemd --system --unit=job.service >/tmp/log 2>&1
+/usr/bin/unshare --pid --fork --mount --cgroup --mount-proc /lib/systemd/systemd --system --unit=job.service >/tmp/log 2>&1
 status=$?
 cat /tmp/out || cat /tmp/log
 exit $status
