@@ -67,7 +67,8 @@ NO_REVERSE = Feature(
     # QEMU 11.1.3 was tried. Once the snapshot is loaded the local APIC has a timer interrupt pending that was not
     # pending when it was taken, and its timer is not armed. At the first idle moment the clock therefore jumps to
     # another timer, a day later. The replay leaves its recording there, and waits for ever at the next
-    # CHECKPOINT_CLOCK_VIRTUAL: in 4 of 4 attempts at the same instruction. 10.1 to 11.0 were not tried.
+    # CHECKPOINT_CLOCK_VIRTUAL: in 4 of 4 attempts at the same instruction. After a second load no interrupt is
+    # pending. 10.1 to 11.0 were not tried.
     "reverse execution that never comes back",
     (11, 1),
     "hw/intc/apic.c, apic_timer()",
