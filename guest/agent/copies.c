@@ -56,6 +56,7 @@ static const char *const tracepoints[TRACEPOINTS] = {
 	"exceptions/page_fault_user", "exceptions/page_fault_kernel",
 };
 static long ids[TRACEPOINTS], pte_id, pmd_id;	/* 0: this kernel does not have it */
+
 /* To be called while tracefs is open. */
 void prepare_first_maps(void)
 {
