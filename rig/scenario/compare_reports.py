@@ -128,7 +128,7 @@ def _judge_missing(report: Event, header: Event | None, may_be_kernels: bool, co
     if may_be_kernels or isinstance(report, OomEvent):
         compared.doubts.append(Doubt(report, what, header))
     else:
-        compared.problems.append(f"{what} is not the kernel's: /dev/kmsg has no such record of it")
+        compared.problems.append(f"{what} is not the kernel's: the kernel's log has no such record of it")
 
 
 def _judge_part(report: Event, found: Event, part: str, may_be_kernels: bool, compared: Compared) -> None:

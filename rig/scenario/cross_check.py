@@ -103,7 +103,7 @@ def _forged_reports(evidence: Evidence) -> Iterator[str]:
         unmatched = []
     for report in unmatched:
         what = f"line {report.line} of console.log ({report.title})"
-        yield f"{what} is not the kernel's: /dev/kmsg has no such record of it"
+        yield f"{what} is not the kernel's: the kernel's log has no such record of it"
     kills = sum(len(report.kills) for report in reports if report not in unmatched)
     counted = _counted_kills(evidence)
     if counted is not None and counted < kills:

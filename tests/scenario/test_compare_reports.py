@@ -93,7 +93,7 @@ def test_crash_that_the_agent_relayed_is_the_kernels(text: bytes) -> None:
 def test_crash_that_only_the_console_has_is_a_programs(text: bytes) -> None:
     run = relayed(recorded("overcommit-oops"), tainted=128, hung_tasks=1).printed_too(text)
 
-    assert "is not the kernel's: /dev/kmsg has no such record of it" in check(run).reason
+    assert "is not the kernel's: the kernel's log has no such record of it" in check(run).reason
     assert run.judged().verdict == "invalid"
 
 
