@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.disk import says_full
+from rig.disk import disk_full, is_full, says_full
 from rig.errors import RigError
 from rig.image.hosttools import run_tool, tool
 from rig.image.programs import FETCH
@@ -158,15 +159,28 @@ class PrivateApt:
             settings["APT::Sandbox::User"] = "root"
         return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
 
-    def update(self) -> None:
-        """Fetch the suite's lists. Raises RigError when the mirror does not serve the suite."""
+    def _run(self, argv: Sequence[str], *, what: str, deadline: float, cwd: Path | None = None) -> None:
+        """Run an apt that writes, with no files but those of its directory."""
         try:
-            run_tool(
+            run_tool(argv, what=what, deadline=deadline, cwd=cwd, environment={"TMPDIR": str(self.directory)})
+        except RigError as error:
+            # apt removes what it could not write, so the disk may have room again.
+            if says_full(error.detail or "") and error.where is None:
+                raise disk_full(self.directory, detail=error.detail) from error
+            raise
+
+    def update(self) -> None:
+        """Fetch the suite's lists. Raises RigError when the mirror does not serve the suite, or the disk is full."""
+        try:
+            self._run(
                 ["apt-get", *self._options(), "-qq", "-o", "APT::Update::Error-Mode=any", "update"],
                 what=f"fetching the package lists of {self.suite}",
                 deadline=FETCH,
             )
         except RigError as error:
+            # apt names no errno where it cannot split a signed file in two.
+            if is_full(self.directory):
+                raise disk_full(self.directory, detail=error.detail) from error
             if says_full(error.detail or ""):
                 raise
             raise RigError(
@@ -193,7 +207,7 @@ class PrivateApt:
 
     def download(self, name: str, into: Path) -> Path:
         """Download one package, verified through the suite's signed lists, and return the path of its file."""
-        run_tool(
+        self._run(
             ["apt-get", *self._options(), "-qq", "download", name],
             what=f"downloading {name} of {self.suite}",
             deadline=FETCH,

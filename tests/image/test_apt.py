@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rig import disk
+from rig.disk import disk_full_of
 from rig.errors import RigError
 from rig.image import apt
 from rig.image.apt import host_fetching, host_mirror, host_suite
@@ -94,3 +97,49 @@ def test_full_disk_under_the_package_lists_is_not_the_mirrors_fault(
     words = "E: Failed to fetch"
     with pytest.raises(RigError, match="the mirror does not serve the suite bookworm"):
         private.update()
+
+
+def test_apt_writes_in_its_own_directory_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, STABLE, f"{MIRROR} bookworm main")
+    private = apt.PrivateApt(tmp_path / "apt", "bookworm")
+    written: list[object] = []
+
+    def run(argv: list[str], **options: Any) -> str:
+        written.append(options["environment"]["TMPDIR"])
+        (tmp_path / "linux_1_amd64.deb").touch()
+        return ""
+
+    monkeypatch.setattr(apt, "run_tool", run)
+
+    private.update()
+    private.download("linux", tmp_path)
+
+    assert written == [str(tmp_path / "apt")] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        # apt has removed the file that did not fit.
+        ("E: Error writing to file - write (28: No space left on device)", 1 << 30),
+        # apt writes the two parts of a signed file, and names no errno.
+        ("W: Splitting up lists/partial/InRelease into data and signature failed", 1000),
+    ],
+)
+def test_full_disk_of_apts_directory_is_named(
+    said: str, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host(monkeypatch, STABLE, f"{MIRROR} bookworm main")
+    private = apt.PrivateApt(tmp_path, "bookworm")
+
+    def fail(argv: object, **options: object) -> str:
+        raise disk_full_of(said) or RigError("apt-get ended with status 100", where="apt-get", detail=said)
+
+    monkeypatch.setattr(apt, "run_tool", fail)
+    monkeypatch.setattr(disk, "is_full", lambda path: left < disk.LITTLE and path == tmp_path)
+    monkeypatch.setattr(apt, "is_full", lambda path: left < disk.LITTLE)
+
+    with pytest.raises(RigError, match="the disk is full") as raised:
+        private.update()
+
+    assert raised.value.where == str(tmp_path)
