@@ -4,7 +4,8 @@
 A panic stops the agent before it has relayed all of it. The newest records are then read from the guest's memory.
 
 Only the kernel's own messages have facility 0 there: it never gives that facility to text that user space writes
-(devkmsg_write(), kernel/printk/printk.c).
+(devkmsg_write(), kernel/printk/printk.c). But it prints names that programs choose, as that of the file in which one
+crashed (print_vma_addr(), mm/memory.c), and a name may have lines. So no report begins within a message.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rig.scenario.evidence import Evidence
 
 __all__ = ["KernelLines", "Signature", "kernel_lines", "key_events", "signature"]
 
-CONSOLE_TAKEN = re.compile(rb";(?:printk: )?(?:legacy )?console \[\w+\] disabled$", re.MULTILINE)
+CONSOLE_TAKEN = re.compile(rb";(?:printk: )?(?:legacy )?console \[\w+\] disabled$")
 """unregister_console(), kernel/printk/printk.c."""
 
 Signature = tuple[Any, ...]
@@ -55,16 +56,17 @@ def kernel_lines(evidence: Evidence) -> KernelLines | None:
     end = evidence.end()
     complete = end is not None and end.get("kernel_left_out") == 0 and evidence.records.complete
     relayed = [line for record in evidence.records.of("kernel") for line in str(record.get("text", "")).splitlines()]
-    lines = b"".join(_lines([*relayed, *_after(relayed, evidence.log_at_panic or ())]))
+    lines = _lines([*relayed, *_after(relayed, evidence.log_at_panic or ())])
     times = [_field(line, 2) for line in evidence.log_at_panic or ()]
     to_panic_from = times[0] / 1e6 if times else None
-    return KernelLines(tuple(read([lines]).events), complete, CONSOLE_TAKEN.search(lines) is not None, to_panic_from)
+    taken = any(CONSOLE_TAKEN.search(line) for line, _ in lines)
+    return KernelLines(_events(lines), complete, taken, to_panic_from)
 
 
 def key_events(evidence: Evidence) -> tuple[Event, ...]:
     """Return the events in the lines that announce a kill, of which the agent relays more than of others."""
-    lines = [_unescaped(str(each.get("text", ""))) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
-    return tuple(read([b"".join(line + b"\n" for line in lines)]).events)
+    texts = [str(each.get("text", "")) for each in evidence.records.of("kmsg") if each.get("facility") == 0]
+    return _events([each for text in texts for each in _parts(_unescaped(text))])
 
 
 def signature(report: OomEvent) -> Signature:
@@ -88,12 +90,27 @@ def _field(line: str, index: int) -> int:
     return int(fields[index]) if index < len(fields) and fields[index].isdecimal() else 0
 
 
-def _lines(records: Iterable[str]) -> Iterator[bytes]:
-    """Yield the lines as /dev/kmsg has them, `4,123,456789,-;text`; a message of several lines becomes several."""
-    for line in records:
-        head, _, text = line.partition(";")
-        for part in _unescaped(text).split(b"\n"):
-            yield head.encode() + b";" + part + b"\n"
+Line = tuple[bytes, bool]
+"""A line, and whether it is the first of its message."""
+
+
+def _lines(records: Iterable[str]) -> list[Line]:
+    """Return the lines as /dev/kmsg has them, `4,123,456789,-;text`; a message of several lines becomes several."""
+    heads = [(head.encode() + b";", text) for head, _, text in (line.partition(";") for line in records)]
+    return [(head + part, first) for head, text in heads for part, first in _parts(_unescaped(text))]
+
+
+def _parts(message: bytes) -> Iterator[Line]:
+    first = True
+    for part in message.split(b"\n"):
+        yield part + b"\n", first
+        first = False
+
+
+def _events(lines: list[Line]) -> tuple[Event, ...]:
+    """Return the events that begin with a message."""
+    events = read([b"".join(line for line, _ in lines)]).events
+    return tuple(event for event in events if event.line > len(lines) or lines[event.line - 1][1])
 
 
 def _unescaped(text: str) -> bytes:

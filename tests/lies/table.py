@@ -51,6 +51,7 @@ LIES = [
     _lie("forged where=/dev/ttyS0 what=panic-off", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/console what=panic-twice", "invalid", "kernel-said-it"),
     _lie("forged where=/dev/ttyS0 what=takes", "invalid", "kernel-said-it"),
+    _lie("forged what=by-name", "invalid", "kernel-said-it"),
     _lie("forged what=silence real=yes", "invalid", "kernel-said-it"),
     _lie("forged what=silence", "not-reproduced", "oom-came"),
     _lie("forged what=blind real=yes", "invalid", "kernel-said-it"),

@@ -216,3 +216,18 @@ def test_console_of_the_boot_that_ends_is_not_taken_from_the_kernel() -> None:
     run = recorded("overcommit-oops")
 
     assert check(relayed(run, run.console + b"[    0.000001] printk: bootconsole [uart0] disabled\n")).verdict == "held"
+
+
+def test_name_of_several_lines_that_the_kernel_printed_is_no_report() -> None:
+    """The kernel prints the name of the file in which a program crashed, whatever characters it has."""
+    run = recorded("overcommit-oops")
+    text = re.sub(rb"^\[.*?\] ", b"", HUNG, flags=re.MULTILINE).decode().replace("\n", "\\x0a")
+    named = f"6,9000,300000000,-;x[84]: segfault at 8 ip 401000 error 6 in x\\x0a{text}[400000+1000]\n"
+    forged = relayed(run.printed_too(HUNG), run.console).changed(
+        "kernel", lambda record: record.update(text=record["text"] + named)
+    )
+
+    claim = check(forged)
+
+    assert claim.verdict == "failed"
+    assert "is not the kernel's" in claim.reason

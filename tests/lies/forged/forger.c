@@ -8,6 +8,7 @@
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/io.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "phases.h"
@@ -43,6 +44,21 @@ static void put(const char *format, ...)
 	if (fd < 0 || write(fd, line, strlen(line)) < 0)
 		refused(where);
 	close(fd);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	static char part[65536];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ssize_t got;
+
+	if (in < 0 || out < 0)
+		refused(to);
+	while ((got = read(in, part, sizeof(part))) > 0)
+		if (write(out, part, (size_t)got) != got)
+			refused(to);
+	close(in);
+	close(out);
 }
 
 static pid_t pid_of(const char *comm)
@@ -236,6 +252,31 @@ static void take_port(const char *number)
 	reboot(RB_POWER_OFF);
 }
 
+/* The kernel prints the name of a program's file when it crashes, and a name may have lines (print_vma_addr()). */
+static void crash_as(const char *name)
+{
+	char path[300];
+	int status;
+
+	snprintf(path, sizeof(path), "/tmp/%s", name);
+	copy_file("/proc/self/exe", path);
+	if (fork() == 0) {
+		execl(path, "forger", "/dev/kmsg", "crash", NULL);
+		_exit(1);
+	}
+	wait(&status);
+}
+
+static void forge_hung_by_name(pid_t hog)
+{
+	char name[256];
+
+	snprintf(name, sizeof(name), "x\nINFO: task hog:%d blocked for more than 120 seconds.\n"
+		 "task:hog             state:D stack:0     pid:%d    ppid:1      flags:0x00000000\nCall Trace:\n <TASK>\n"
+		 " schedule+0x5a0xd0", hog, hog);
+	crash_as(name);
+}
+
 static void silence(void)
 {
 	int fd = open("/sys/module/printk/parameters/ignore_loglevel", O_WRONLY);
@@ -331,6 +372,10 @@ int main(int argc, char **argv)
 		early = true;
 		forge_hung(hog);
 	}
+	else if (strcmp(what, "by-name") == 0)
+		forge_hung_by_name(hog);
+	else if (strcmp(what, "crash") == 0)
+		*(volatile char *)strtoul("8", NULL, 10) = 1;
 	else if (strcmp(what, "late") == 0)
 		forge_late(hog);
 	else if (strcmp(what, "takes") == 0)
