@@ -148,6 +148,10 @@ LIES = [
     _lie("fork-fails by=half vm.overcommit_memory=2", "refused"),
     _lie("meddled vm.swapiness=10", "refused"),
     _lie("meddled net.core.somaxcon=10", "refused"),
+    # A process that is taken for another.
+    _lie("mistaken", "reproduced"),
+    _lie("mistaken how=successors", "invalid", "holds"),
+    _lie("mistaken how=renames", "invalid", "holds"),
     # Files of the kernel that are covered.
     _lie("covered", "reproduced"),
     _lie("covered what=sysctl", "invalid", "settings-held"),

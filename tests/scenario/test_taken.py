@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from rig.scenario.views import MissingRecord
 from tests.scenario.recorded import Recorded, recorded
 from tests.scenario.test_catalogue import setting
 from tests.scenario.test_page_maps import call
@@ -28,3 +33,23 @@ def test_record_of_an_agent_that_does_not_tell_the_address_space_counts_by_pid()
     run = recorded("overcommit-oops")
 
     assert call(run, "taken_by", "parent", "hog") == call(run, "taken_by", "parent") + call(run, "taken_by", "hog")
+
+
+def renamed(run: Recorded, old: str, new: str) -> Recorded:
+    """Return the run in which that process has another comm in its samples, and the hog has its comm."""
+
+    def rows(sample: dict[str, Any]) -> list[dict[str, Any]]:
+        swap = {"hog": old} | {old: new}
+        return [{**row, "comm": swap.get(row["comm"], row["comm"])} for row in sample["procs"]]
+
+    return run.with_records(
+        {**each, "procs": rows(each)} if each["ev"] == "sample" and each.get("procs") else each for each in run.records
+    )
+
+
+def test_check_of_a_process_is_not_one_of_another_that_has_its_name_later() -> None:
+    run = renamed(checked(84), "parent", "was-parent")
+    without = run.with_records(each for each in run.records if (each["ev"], each.get("comm")) != ("check", "hog"))
+
+    with pytest.raises(MissingRecord):
+        call(without, "taken_by", "parent")

@@ -76,7 +76,9 @@ def _recorded_of(evidence: Evidence, ev: str, role: str) -> list[Record]:
     """Return the records of that kind of the process with that role. Raises MissingRecord where two have it."""
     records = evidence.records.of(ev)
     found = [record for record in records if evidence.names.get(process_key(record)) == role]
-    found = found or [record for record in records if role in (record.get("comm"), record.get("program"))]
+    if not found and role not in evidence.names.values():
+        # Where a process has that role, a record of another one that had its comm before is not about it.
+        found = [record for record in records if role in (record.get("comm"), record.get("program"))]
     if len({process_key(record) for record in found}) > 1:
         # A program's process of another comm (a child) is not what is asked for by the program's own name.
         found = [record for record in found if record.get("comm") in (None, role)] or found
