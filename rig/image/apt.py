@@ -161,13 +161,7 @@ class PrivateApt:
 
     def _run(self, argv: Sequence[str], *, what: str, deadline: float, cwd: Path | None = None) -> None:
         """Run an apt that writes, with no files but those of its directory."""
-        try:
-            run_tool(argv, what=what, deadline=deadline, cwd=cwd, environment={"TMPDIR": str(self.directory)})
-        except RigError as error:
-            # apt removes what it could not write, so the disk may have room again.
-            if says_full(error.detail or "") and error.where is None:
-                raise disk_full(self.directory, detail=error.detail) from error
-            raise
+        run_tool(argv, what=what, deadline=deadline, cwd=cwd, environment={"TMPDIR": str(self.directory)})
 
     def update(self) -> None:
         """Fetch the suite's lists. Raises RigError when the mirror does not serve the suite, or the disk is full."""

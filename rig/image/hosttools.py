@@ -111,7 +111,8 @@ def run_tool(
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
         paths = (path for path in map(Path, argv[1:]) if path.is_absolute())
-        if full := disk_full_of(words, cwd, *paths):
+        # A program may have removed what did not fit, so that no disk is full any more: it wrote in one of these.
+        if full := disk_full_of(words, (environment or {}).get("TMPDIR"), cwd, *paths):
             raise full
         raise RigError(
             f"{what} failed: {argv[0]} ended with status {done.returncode}",

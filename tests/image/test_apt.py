@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rig import disk
-from rig.disk import disk_full_of
 from rig.errors import RigError
-from rig.image import apt
+from rig.image import apt, hosttools
 from rig.image.apt import host_fetching, host_mirror, host_suite
 
 STABLE = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
@@ -132,10 +132,12 @@ def test_full_disk_of_apts_directory_is_named(
     host(monkeypatch, STABLE, f"{MIRROR} bookworm main")
     private = apt.PrivateApt(tmp_path, "bookworm")
 
-    def fail(argv: object, **options: object) -> str:
-        raise disk_full_of(said) or RigError("apt-get ended with status 100", where="apt-get", detail=said)
+    def fail(command: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess([], 100, b"", said.encode())
 
-    monkeypatch.setattr(apt, "run_tool", fail)
+    monkeypatch.setattr(hosttools, "tool", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(hosttools, "run_program", fail)
+    monkeypatch.setattr(apt, "run_tool", hosttools.run_tool)
     monkeypatch.setattr(disk, "is_full", lambda path: left < disk.LITTLE and path == tmp_path)
     monkeypatch.setattr(apt, "is_full", lambda path: left < disk.LITTLE)
 
