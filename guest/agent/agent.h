@@ -313,12 +313,22 @@ enum outcome begin_sample(struct step *step);
 int64_t sample_due(void);
 void sample_if_due(int64_t now);
 int64_t vmstat_count(const char *key);
+int64_t vmstat_count_or(const char *key, int64_t without);
 int64_t own_rss_kb(void);
 void say_sysctls(void);		/* into the record that is open */
 
 /* taken.c: how much memory a process has taken */
 enum outcome begin_check_rss(struct step *step);
 uint64_t taken_together(const struct program *program, const char *comm);
+
+/* written.c: writes of any process to files of the kernel */
+int watch_writes(const char *path);
+unsigned int writes_of(int watch);
+
+/* reserve.c: memory that the agent may ask for */
+enum { FILE_BYTES = 6 * 1024 };	/* struct file, inode, dentry and buffer (a page) of an open file of /proc */
+
+bool may_take(size_t bytes);
 
 /* tracefs.c: events that the kernel counts */
 void prepare_counts(void);
@@ -351,7 +361,34 @@ void prepare_first_maps(void);
 const struct first_map *first_map_of(const struct member *member, uint64_t start, uint64_t pages, bool *later);
 uint16_t mark_of(uint64_t frame);
 void say_since(const struct first_map *first);	/* NULL: the array has no first map */
+
+/* activity.c: what the threads of a process do to an array */
+enum { MAX_THREADS = 16 };
+
+struct thread_activity {
+	int absent[2], copies[2], minor, drops[4], moves;	/* events of perf_event_open(2); -1: not counted */
+};
+
+struct activity {
+	pid_t pid;
+	uint64_t started, minflt;
+	bool known;		/* every thread of the process is counted */
+	bool one_thread;	/* and of minor faults no thread that it creates later */
+	struct thread_activity of[MAX_THREADS];
+	int threads;
+	int64_t filled;
+};
+
+struct activity_counts {
+	int64_t fresh;		/* faults that may have brought a page without a copy */
+	int64_t copies;		/* faults that may have copied one */
+	int64_t brought_others;	/* system calls that may have put other pages into the array's place */
+};
+
+void prepare_activity(void);
 bool counts_faults(void);
+void count_activity(struct activity *of, const struct member *m, uint64_t start, uint64_t end);
+bool read_activity(const struct activity *of, struct activity_counts *counts);
 
 /* huge.c: what huge pages change in that */
 enum { HUGE_SIZES = 8 };
@@ -359,7 +396,13 @@ enum { HUGE_SIZES = 8 };
 void prepare_huge(void);
 void read_brought(int64_t counts[HUGE_SIZES]);
 int64_t pages_brought(const int64_t before[HUGE_SIZES], int64_t faults);
-bool count_collapses(struct everywhere *collapsed);
+
+struct collapses {
+	struct everywhere asked, own;	/* those that programs asked for, and khugepaged's */
+};
+
+bool count_collapses(struct collapses *collapses);
+int64_t collapses_of(const struct collapses *collapses);
 
 /* pagemap.c and look.c: what /proc reports about one process. */
 enum outcome begin_pagemap(struct step *step);

@@ -7,8 +7,8 @@
  *
  * MADV_COLLAPSE (since 6.1) copies 512 pages into a huge page, those that are shared with another process among them,
  * without a fault and without a move that is counted. Any process may ask for it (process_madvise(2)), so that the
- * collapses of all count. Those of khugepaged do not: it takes pages that are its process's own for the most part
- * (max_ptes_shared).
+ * collapses of all count. Those of khugepaged do not: it takes pages that are its process's own for the most part,
+ * unless max_ptes_shared was raised above its default (khugepaged_init() of mm/khugepaged.c).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,11 +18,13 @@
 
 #include "agent.h"
 
-enum { SMALLEST = 4 };
+enum { SMALLEST = 4, PTES_SHARED = 256 };
 
 static int brought_fd[HUGE_SIZES];	/* of SMALLEST pages, twice as many, … 512; -1: this kernel has no such size */
 static long collapse_id;		/* 0: this kernel has no huge pages */
 static pid_t khugepaged;
+static const char max_ptes_shared[] = "/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_shared";
+static int shared_watch;		/* of the writes to it */
 
 static void find_khugepaged(pid_t pid, void *unused)
 {
@@ -44,6 +46,7 @@ void prepare_huge(void)
 			 page_kb * SMALLEST << i);
 		brought_fd[i] = open_file(path, O_RDONLY);
 	}
+	shared_watch = watch_writes(max_ptes_shared);
 	collapse_id = tracepoint_id("huge_memory/mm_collapse_huge_page");
 	each_number("/proc", find_khugepaged, NULL);
 }
@@ -80,8 +83,18 @@ int64_t pages_brought(const int64_t before[HUGE_SIZES], int64_t faults)
 	return pages;
 }
 
-/* Count from now on the collapses that programs ask for. Returns false where the kernel cannot. */
-bool count_collapses(struct everywhere *collapsed)
+/* Return whether khugepaged may take, or may have taken, more shared pages than by default. */
+static bool takes_shared(void)
+{
+	char text[32];
+
+	/* A program may have raised it, and have set it back. */
+	return writes_of(shared_watch) ||
+	       (slurp(max_ptes_shared, text, sizeof(text)) > 0 && strtol(text, NULL, 10) > PTES_SHARED);
+}
+
+/* Count collapses from now on. Returns false where the kernel cannot. */
+bool count_collapses(struct collapses *collapses)
 {
 	char filter[64], enabled[64];
 
@@ -92,6 +105,16 @@ bool count_collapses(struct everywhere *collapsed)
 	    !strstr(enabled, "[never]"))
 		each_number("/proc", find_khugepaged, NULL);
 	/* SCAN_SUCCEED is 1 (enum scan_result, mm/khugepaged.c). */
+	snprintf(filter, sizeof(filter), "status == 1 && common_pid == %d", khugepaged);
+	count_everywhere(&collapses->own, khugepaged ? collapse_id : 0, filter);
 	snprintf(filter, sizeof(filter), "status == 1 && common_pid != %d", khugepaged);
-	return count_everywhere(collapsed, collapse_id, filter);
+	return count_everywhere(&collapses->asked, collapse_id, filter);
+}
+
+/* Return how many there were that may have copied shared pages. */
+int64_t collapses_of(const struct collapses *collapses)
+{
+	int64_t own = count_of_all(&collapses->own);
+
+	return count_of_all(&collapses->asked) + (own && takes_shared() ? own : 0);
 }

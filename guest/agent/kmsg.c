@@ -97,12 +97,7 @@ static void keep(const char *record)
 /* Return how many processes the OOM killer has killed since boot (oom_kill of /proc/vmstat); -1 before Linux 4.13. */
 int64_t oom_kills(void)
 {
-	char text[8192];
-	int64_t count = -1;
-
-	if (slurp("/proc/vmstat", text, sizeof(text)) > 0)
-		field_kb(text, "oom_kill ", &count);
-	return count;
+	return vmstat_count_or("oom_kill ", -1);
 }
 
 static void say_number(const char *key, const char *path)

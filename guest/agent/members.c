@@ -114,6 +114,11 @@ static struct member *meet(pid_t pid, const struct member *parent)
 			    .children_fd = -1, .stat_fd = -1 };
 	struct member *slot;
 
+	/* Those that the plan spawned are few. */
+	if (!may_take(3 * FILE_BYTES) && !program_of_session(pid)) {
+		members_unwatched++;
+		return NULL;
+	}
 	m.stat_fd = open_of(pid, 0, "stat");
 	if (m.stat_fd < 0)
 		return NULL;

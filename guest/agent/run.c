@@ -256,6 +256,7 @@ void say_end(const char *reason, int step)
 int run_plan(void)
 {
 	kmsg_relay();
+	may_take(0);	/* while there is memory: it notes how much there is in reserve */
 	for (int i = 0; i < plan.count; i++) {
 		struct step *step = &plan.steps[i];
 		enum outcome outcome = branch_before(i) ? STEP_BRANCHED : run_step(i, step);

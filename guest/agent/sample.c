@@ -69,14 +69,19 @@ static bool wanted(const char *line)
 
 static int vmstat_fd = -1;
 
-/* Return one number of /proc/vmstat; 0 if this kernel does not have it. */
+/* Return one number of /proc/vmstat, or `without` if this kernel does not have it. */
+int64_t vmstat_count_or(const char *key, int64_t without)
+{
+	int64_t value = without;
+
+	if (fill(&vmstat_fd, "/proc/vmstat") && !field_kb(text, key, &value))
+		value = without;
+	return value;
+}
+
 int64_t vmstat_count(const char *key)
 {
-	int64_t value = 0;
-
-	if (fill(&vmstat_fd, "/proc/vmstat"))
-		field_kb(text, key, &value);
-	return value;
+	return vmstat_count_or(key, 0);
 }
 
 static void say_vmstat(void)
@@ -190,7 +195,7 @@ static void say_file(const char *key, int *fd, pid_t pid, const char *file)
 {
 	char path[64], small[32];
 
-	if (*fd < 0) {
+	if (*fd < 0 && may_take(FILE_BYTES)) {
 		snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 		*fd = open_file(path, O_RDONLY);
 	}
@@ -226,7 +231,7 @@ static void say_process(struct member *m, bool pss)
 	rec_int("pid", m->pid);
 	rec_int("ppid", m->ppid);
 	rec_str("state", state);
-	if (m->status_fd < 0) {
+	if (m->status_fd < 0 && may_take(FILE_BYTES)) {
 		snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
 		m->status_fd = open_file(path, O_RDONLY);
 	}

@@ -23,12 +23,14 @@ from rig.scenario.settings_held import settings_held
 if TYPE_CHECKING:
     from rig.scenario.load import CheckedClaim, Scenario
 
-__all__ = ["NO_OOM", "REFUSED", "built_in", "refused_fork", "unforeseen_oom"]
+__all__ = ["NO_OOM", "REFUSED", "built_in", "kill_by_agent", "refused_fork", "unforeseen_oom"]
 
 NO_OOM = "no-oom"
 ABOUT_OOM = frozenset(("oom", "ooms", "before_oom", "anon_grown", "swapped_out", "candidates", "watermarks"))
 """Names in a claim by which a scenario speaks of OOM reports."""
 NO_SYSRQ = "no-kill-by-sysrq"
+NO_KILL_BY_AGENT = "no-kill-by-agent"
+AGENT_PID = 1
 SYSRQ, TRIGGER = "sysrq", "/proc/sysrq-trigger"
 REFUSED = "no-fork-refused"
 
@@ -68,6 +70,27 @@ def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
         verdict="failed",
         values=(Shown(name="killed", value=killed, shown=killed),),
         reason=f"line {asked[0].line} of console.log: SysRq f asked for the kill of {killed}; memory had not run out",
+    )
+
+
+def kill_by_agent(evidence: Evidence) -> Claimed | None:
+    """Return a failed condition if a request of the agent's own called the OOM killer; None otherwise.
+
+    The agent watches how much it takes of an exhausted memory (guest/agent/reserve.c). Where that is too much all the
+    same, the kill need not have come without it.
+    """
+    asked = [report for report in evidence.ooms() if report.invoker is not None and report.invoker.pid == AGENT_PID]
+    if not asked:
+        return None
+    killed = ", ".join(f"{kill.comm} ({kill.pid})" for report in asked for kill in report.kills) or "nobody"
+    return Claimed(
+        id=NO_KILL_BY_AGENT,
+        text="the agent's own requests for memory did not call the OOM killer",
+        kind="condition",
+        verdict="failed",
+        values=(Shown(name="killed", value=killed, shown=killed),),
+        reason=f"line {asked[0].line} of console.log: the agent's own request for memory called the OOM killer,"
+        f" which killed {killed}; without the agent it might not have come",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rig.run.document import Claimed, ClaimVerdict, Shown, Verdict
 from rig.scenario.compare_reports import Compared, compare_reports
-from rig.scenario.conditions import NO_OOM, REFUSED, built_in, refused_fork, unforeseen_oom
+from rig.scenario.conditions import NO_OOM, REFUSED, built_in, kill_by_agent, refused_fork, unforeseen_oom
 from rig.scenario.confirmed import judge_confirmed
 from rig.scenario.cross_check import AGREES, cross_check
 from rig.scenario.evidence import CLOCK_SLACK
@@ -85,7 +85,7 @@ def judge_claims(
     compared: how the console's reports compare with the kernel's own lines.
     excused: whether a step that failed is the expected result, so that it does not make the run invalid.
     """
-    own = [_plan_claim(evidence, excused), cross_check(evidence, compared)]
+    own = [_plan_claim(evidence, excused), cross_check(evidence, compared), kill_by_agent(evidence)]
     claims = (*(claim for claim in own if claim is not None), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 

@@ -102,6 +102,23 @@ LIES = [
     _lie("copied how=helped", "invalid", "copied-what-it-shared"),
     _lie("copied how=threads", "reproduced"),
     _lie("copied how=early-threads", "reproduced"),
+    # Pages that came in another way than by a write of the child's, and copies that no exception shows.
+    _lie("replaced", "reproduced"),
+    _lie("replaced how=moves", "not-reproduced", "copied"),
+    _lie("replaced how=moves-and-writes", "invalid", "copied"),
+    _lie("replaced how=khugepaged", "not-reproduced", "copied"),
+    _lie("replaced how=khugepaged-and-writes", "not-reproduced", "copied"),
+    _lie("replaced how=userfaultfd", "not-reproduced", "copied"),
+    _lie("replaced how=userfaultfd-and-writes", "invalid", "copied"),
+    _lie("replaced how=unmerges", "not-reproduced", "copied"),
+    _lie("replaced how=written", "not-reproduced", "copied"),
+    _lie("replaced how=splices", "not-reproduced", "copied"),
+    _lie("replaced how=populates", "reproduced"),
+    _lie("replaced how=reads-direct", "reproduced"),
+    _lie("replaced how=io-uring", "reproduced"),
+    # Memory that the agent itself would need.
+    _lie("exhausted array=2G", "reproduced"),
+    _lie("exhausted kids=100 ends=oom", "reproduced"),
     # Forks that were not refused, and some that were.
     _lie("refused how=says-so", "invalid", "kernel-refused-it"),
     _lie("refused how=says-so-as-bash", "invalid", "kernel-refused-it"),

@@ -97,6 +97,34 @@ def test_page_that_may_be_new_is_not_copied() -> None:
     assert call(later(run, fresh_faults=100000, migrated=0), "unshared", "child", "forked", "oom") == 0
 
 
+def test_no_more_pages_are_copied_than_there_were_faults_that_copy() -> None:
+    run = recorded("overcommit-in-cgroup")
+
+    few = later(run, fresh_faults=0, migrated=0, copy_faults=10)
+    assert call(few, "unshared", "child", "forked", "oom") == 10 * 4096
+    assert few.claim("copied-what-was-left").verdict == "failed"
+
+
+def test_no_more_pages_are_each_ones_own_than_both_may_have_copied() -> None:
+    run = recorded("snapshot-by-fork", "writes")
+    assert call(run, "both_own", "parent", "child", "done") > 7 * 4096
+
+    for comm, copies in (("parent", 3), ("child", 4)):
+        fields = setting(fresh_faults=0, migrated=0, copy_faults=copies)
+        run = run.changed("pagemap", fields, label="done", comm=comm)
+
+    assert call(run, "both_own", "parent", "child", "done") == 7 * 4096
+
+
+def test_pages_that_were_moved_into_the_array_decide_nothing() -> None:
+    run = recorded("overcommit-in-cgroup")
+    moved = later(run, fresh_faults=0, migrated=0, copy_faults=100000, brought_others=1)
+
+    with pytest.raises(MissingRecord, match="'child' may have other pages in its array's place"):
+        call(moved, "unshared", "child", "forked", "oom")
+    assert call(later(moved, copy_faults=0), "unshared", "child", "forked", "oom") == 0
+
+
 def test_map_whose_new_pages_are_not_known_decides_nothing() -> None:
     run = recorded("overcommit-in-cgroup")
     unknown = later(run, fresh_faults=None, migrated=0)
