@@ -53,7 +53,7 @@ struct step {
 	const struct word *words;
 	int count;
 	bool go_on;		/* on_error=go */
-	bool done;		/* sysctl, write, cgroup: the value was written */
+	bool done;		/* sysctl, write, cgroup: the value was written; spawn: the program was started */
 	int64_t timeout;	/* ns, 0: none */
 	unsigned int seen;	/* lines matched so far: counted from the program's spawn, not from the step's begin */
 	const char *matched;	/* the line= word that the last matched line had (wait_any) */
@@ -431,6 +431,8 @@ enum outcome begin_swapon(struct step *step);
 enum outcome begin_mark(struct step *step);
 
 /* in_force.c: what these verbs have set, read again */
+void note_set(const char *path);
+void say_who_left(void);
 void say_settings_at_end(void);
 void say_settings_now(void);	/* into the record that is open */
 
@@ -516,6 +518,7 @@ void die(const char *what) __attribute__((noreturn));	/* logs `what` and errno t
 void power_off(void) __attribute__((noreturn));
 const char *cmdline(const char *key);
 void say_memory(void);
+void say_totals(void);
 bool has_pvpanic(void);
 void allow_files(void);
 

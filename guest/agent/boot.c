@@ -206,6 +206,20 @@ void say_memory(void)
 	rec_int("mem_available_kb", kb);
 }
 
+/* How much memory and swap there is: a program may turn swap off, or take a block of memory offline. */
+void say_totals(void)
+{
+	char text[4096];
+	int64_t memory = 0, swap = 0;
+
+	if (slurp("/proc/meminfo", text, sizeof(text)) <= 0)
+		return;
+	field_kb(text, "MemTotal:", &memory);
+	field_kb(text, "SwapTotal:", &swap);
+	rec_int("mem_total_kb", memory);
+	rec_int("swap_total_kb", swap);
+}
+
 static void say_ready(void)
 {
 	struct utsname name;

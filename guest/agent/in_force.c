@@ -3,11 +3,57 @@
  * What the plan has set, read again: in samples, and before its end. A program may have changed it since.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent.h"
 
-enum { ROOM_FOR_PROCESSES = 16 * 1024 };
+enum { ROOM_FOR_PROCESSES = 16 * 1024, MAX_WATCHED = 64 };
+
+/* Files that steps have set, with the number of writes to each that were the agent's. */
+static struct { uint32_t path; int watch; unsigned int own; } watched[MAX_WATCHED];
+static int watched_count;
+
+/* Return a hash of a path (FNV-1a). */
+static uint32_t hash_of(const char *path)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * 16777619U;
+	return hash;
+}
+
+static int watched_file(const char *path)
+{
+	uint32_t hash = hash_of(path);
+
+	for (int i = 0; i < watched_count; i++)
+		if (watched[i].path == hash)
+			return i;
+	return -1;
+}
+
+/* To be called when a step has written to a file: what comes from now on is a program's. */
+void note_set(const char *path)
+{
+	int at = watched_file(path);
+
+	if (at < 0 && watched_count < MAX_WATCHED) {
+		at = watched_count++;
+		watched[at].path = hash_of(path);
+		watched[at].watch = watch_writes(path);
+	}
+	if (at >= 0)
+		watched[at].own = writes_of(watched[at].watch);
+}
+
+static bool is_written(const char *path)
+{
+	int at = watched_file(path);
+
+	return at >= 0 && writes_of(watched[at].watch) != watched[at].own;
+}
 
 /*
  * What steps have set, for a comparison at the end: sysctls by their names, and files below /proc and /sys (a step `write`
@@ -71,11 +117,60 @@ static void each_set(bool sysctls, void (*each)(const struct set_file *file))
 		}
 }
 
+/* ---- cgroups ---- */
+
+/* Return the process's cgroup without the slash before it: "0::/small" of /proc/PID/cgroup is small. NULL: not known. */
+static const char *cgroup_of(pid_t pid)
+{
+	static char text[PATH_BYTES];
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	if (slurp(path, text, sizeof(text)) <= 0 || strncmp(text, "0::/", 4) != 0)
+		return NULL;
+	trim(text);
+	return text + 4;
+}
+
+static bool is_within(const char *group, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	return strncmp(group, wanted, length) == 0 && (!group[length] || group[length] == '/');
+}
+
+/* Record each process that is not in the cgroup that the plan has put its program into. */
+void say_who_left(void)
+{
+	for (const struct step *step = plan.steps; step < plan.steps + plan.count && !cgroup_v1; step++) {
+		const char *wanted = step->verb->begin == begin_spawn && step->done ? word(step, "cgroup") : NULL;
+		const struct program *program = wanted && *wanted ? program_named(word(step, "program")) : NULL;
+
+		if (!program)
+			continue;
+		for (struct member *m = member_of(program, NULL, NULL); m; m = member_of(program, NULL, m)) {
+			const char *group = cgroup_of(m->pid);
+
+			if (!group || is_within(group, wanted))
+				continue;
+			rec_begin("left_cgroup");
+			say_member(m);
+			rec_str("cgroup", wanted);
+			rec_str("now", group);
+			rec_end();
+		}
+	}
+}
+
+/* ---- sysctls and files ---- */
+
 static void say_at_end(const struct set_file *file)
 {
 	rec_begin(file->name ? "sysctl_at_end" : "file_at_end");
 	rec_str(file->name ? "name" : "path", file->name ? file->name : file->path);
 	say_got(file->value, read_back(file->path));
+	if (is_written(file->path))
+		rec_bool("written", true);
 	rec_end();
 }
 
@@ -93,6 +188,18 @@ static bool has_room(const char *value)
 }
 
 static bool any_said;
+
+static void say_if_written(const struct set_file *file)
+{
+	const char *name = file->name ? file->name : file->path;
+
+	if (!is_written(file->path) || !has_room(name))
+		return;
+	if (!any_said)
+		rec_open("written", '[');
+	any_said = true;
+	rec_str(NULL, name);
+}
 
 static void say_now(const struct set_file *file)
 {
@@ -116,4 +223,9 @@ void say_settings_now(void)
 		if (any_said)
 			rec_close('}');
 	}
+	any_said = false;
+	each_set(true, say_if_written);
+	each_set(false, say_if_written);
+	if (any_said)
+		rec_close(']');
 }

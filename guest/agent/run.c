@@ -243,11 +243,13 @@ void say_end(const char *reason, int step)
 		loop_once(members_owed());
 	ends_probe();
 	say_settings_at_end();
+	say_who_left();
 	rec_begin("end");
 	rec_str("reason", reason);
 	rec_int("step", step);
 	rec_int("agent_rss_kb", own_rss_kb());
 	say_counted();
+	say_totals();
 	rec_int("kernel_left_out", kmsg_left_out());
 	say_ends();
 	rec_end();

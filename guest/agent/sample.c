@@ -312,8 +312,10 @@ enum outcome begin_sample(struct step *step)
 		period_pss = with_pss;
 		copy_name(period_label, sizeof(period_label), label ? label : "");
 	}
-	if (!every || (now && strcmp(now, "1") == 0))
+	if (!every || (now && strcmp(now, "1") == 0)) {
+		say_who_left();
 		take_sample(label, with_pss, true);
+	}
 	return STEP_DONE;
 }
 

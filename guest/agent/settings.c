@@ -75,6 +75,7 @@ enum outcome begin_sysctl(struct step *step)
 	if (spill(path, value))
 		return fail(errno, "write of '%s' to %s failed", value, path);
 	step->done = true;
+	note_set(path);
 	back = read_back(path);
 	rec_begin("sysctl");
 	rec_str("name", name);
@@ -102,6 +103,7 @@ enum outcome begin_write(struct step *step)
 	if (spill_named(path, value))
 		return fail(errno, "write of '%s' to %s failed", value, path);
 	step->done = true;
+	note_set(path);
 	rec_begin("write");
 	rec_str("path", path);
 	say_got(value, read_back(path));
@@ -151,6 +153,7 @@ enum outcome begin_cgroup(struct step *step)
 		cgroup_file(path, sizeof(path), name, key);
 		if (spill(path, value))
 			return fail(errno, "write of '%s' to %s failed", value, path);
+		note_set(path);
 		rec_begin("cgroup");
 		rec_str("name", name);
 		rec_str("key", key);

@@ -118,5 +118,6 @@ enum outcome begin_spawn(struct step *step)
 	if (word(step, "privileged"))
 		rec_bool("privileged", is_set(step, "privileged"));
 	rec_end();
+	step->done = true;
 	return STEP_DONE;
 }

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from rig.klog.kinds import Kind
 from rig.run.document import Claimed, ClaimVerdict, Shown
 from rig.scenario.evidence import CLOCK_SLACK, Evidence
+from rig.scenario.machine_held import machine_changes
 from rig.scenario.settings_made import (
     Made,
     Seen,
@@ -41,15 +42,16 @@ TEXT_OF_PANIC = "what the plan set was in force when it was last seen, before th
 def settings_held(evidence: Evidence) -> Claimed | None:
     """Return the judged condition.
 
-    None where the plan set nothing, or where the agent did not read it at the end and no panic explains that.
+    None where the plan set nothing, or where the agent did not read it at the end and no panic explains that, unless a
+    program changed what no file shows (machine_held.py).
     """
     made = made_at_end(evidence)
     at_end = _at_end(evidence, made)
     if at_end:
         return _judged(TEXT, evidence, {name: made[name] for name in at_end}, at_end)
-    if not made or evidence.end() is not None or not evidence.panics():
-        return None
-    return _judged(TEXT_OF_PANIC, evidence, made, {name: _last(evidence, name) for name in made})
+    if made and evidence.end() is None and evidence.panics():
+        return _judged(TEXT_OF_PANIC, evidence, made, {name: _last(evidence, name) for name in made})
+    return _judged(TEXT, evidence, {}, {}) if any(machine_changes(evidence)) else None
 
 
 def _judged(text: str, evidence: Evidence, made: Mapping[str, Made], seen: Mapping[str, Seen]) -> Claimed:
@@ -59,7 +61,8 @@ def _judged(text: str, evidence: Evidence, made: Mapping[str, Made], seen: Mappi
     """
     between = _between(evidence)
     verdict: ClaimVerdict = "held"
-    changed, unread, unknown, values = [], [], [], []
+    written = _written(evidence)
+    changed, unread, unknown, values = list(machine_changes(evidence)), [], [], []
     for name, each in made.items():
         last = seen[name]
         never = each.is_file and each.got is None
@@ -70,6 +73,8 @@ def _judged(text: str, evidence: Evidence, made: Mapping[str, Made], seen: Mappi
             changed.append(f"{name} was set to {_asked(each)}, and was {last.value} {last.when}")
         elif name in between:
             changed.append(between[name])
+        elif name in written and not each.lively:
+            unread.append(f"a program wrote to {name} after the plan had set it: what it was for a while is not known")
         elif last.unread:
             unread.append(f"{name} could not be read {last.when}")
         elif not last.since and not never:
@@ -114,6 +119,18 @@ def _at_end(evidence: Evidence, made: Mapping[str, Made]) -> dict[str, Seen]:
         expected = made[name].got is not None and not made[name].ends_with_a_process
         seen[name] = Seen(got, "at the end", unread=got is None and expected)
     return seen
+
+
+def _written(evidence: Evidence) -> set[str]:
+    """Return the names of the settings that programs wrote to after the plan had set them."""
+    found: set[str] = set()
+    for record in evidence.records.items:
+        names = record.get("written")
+        if record["ev"] == "sample" and isinstance(names, list):
+            found.update(str(name) for name in names)
+        elif record["ev"] in ("sysctl_at_end", "file_at_end") and names is True:
+            found.add(str(record.get("name", record.get("path"))))
+    return found
 
 
 def _between(evidence: Evidence) -> dict[str, str]:

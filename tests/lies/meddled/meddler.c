@@ -2,6 +2,7 @@
 /* meddler: undoes what the plan did, dies without a word, or hides among many. */
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/swap.h>
 
 #include "phases.h"
 
@@ -12,6 +13,20 @@ static void set(const char *path, const char *value)
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
 		refused(path);
 	close(fd);
+}
+
+/* The swap of the plan is what /proc/swaps names in its second line. */
+static void turn_swap_off(void)
+{
+	char text[512] = "", *path;
+	int fd = open("/proc/swaps", O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0 || !(path = strchr(text, '\n')))
+		refused("/proc/swaps");
+	path++;
+	path[strcspn(path, " \t\n")] = '\0';
+	if (swapoff(path))
+		refused("swapoff");
 }
 
 static void set_swappiness(const char *value)
@@ -35,6 +50,20 @@ int main(int argc, char **argv)
 			set_swappiness("10");
 			_exit(0);
 		}
+	} else if (strcmp(how, "blink") == 0) {
+		set_swappiness("60");
+		set_swappiness("10");
+	} else if (strcmp(how, "blink-limit") == 0) {
+		set("/sys/fs/cgroup/small/memory.max", "max");
+		set("/sys/fs/cgroup/small/memory.max", "48M");
+	} else if (strcmp(how, "escapes") == 0) {
+		set("/sys/fs/cgroup/cgroup.procs", "0");
+	} else if (strcmp(how, "escapes-and-is-killed") == 0) {
+		set("/sys/fs/cgroup/cgroup.procs", "0");
+		for (;;)
+			memset(malloc(4096), 1, 4096);
+	} else if (strcmp(how, "swapoff") == 0) {
+		turn_swap_off();
 	} else if (strcmp(how, "thp") == 0) {
 		set("/sys/kernel/mm/transparent_hugepage/enabled", "always");
 	} else if (strcmp(how, "limit") == 0) {

@@ -3,6 +3,7 @@
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
 #include <linux/netlink.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -54,6 +55,61 @@ static void sibling(void)
 		setsid();
 		usleep(10000);
 		crash();
+	}
+}
+
+/* In a PID namespace of its own, where it is 2. */
+static void in_namespace(void)
+{
+	if (unshare(CLONE_NEWPID))
+		refused("unshare");
+	if (child() == 0) {
+		if (child() == 0) {
+			usleep(10000);
+			crash();
+		}
+		wait(NULL);
+		idle();
+	}
+}
+
+static void *crash_later(void *unused)
+{
+	(void)unused;
+	usleep(100000);
+	crash();
+	return NULL;
+}
+
+static void *become_another(void *unused)
+{
+	(void)unused;
+	usleep(10000);
+	execl("/proc/self/exe", "leaver", "crash", NULL);
+	return NULL;
+}
+
+/* The thread that goes on is not the process's first, which has ended, or which execve(2) ends. */
+static void by_a_thread(void *(*go_on)(void *), bool leader_ends)
+{
+	pthread_t thread;
+
+	if (child() != 0)
+		return;
+	if (pthread_create(&thread, NULL, go_on, NULL))
+		refused("pthread_create");
+	if (leader_ends)
+		pthread_exit(NULL);
+	idle();
+}
+
+/* Its parent waits for it in vfork(2), and goes on when it has crashed. */
+static void by_vfork(void)
+{
+	if (child() == 0) {
+		if (vfork() == 0)
+			crash();
+		idle();
 	}
 }
 
@@ -212,6 +268,16 @@ int main(int argc, char **argv)
 		daemonize();
 	} else if (strcmp(how, "sibling") == 0) {
 		sibling();
+	} else if (strcmp(how, "namespace") == 0) {
+		in_namespace();
+	} else if (strcmp(how, "leaderless") == 0) {
+		by_a_thread(crash_later, true);
+	} else if (strcmp(how, "thread-exec") == 0) {
+		by_a_thread(become_another, false);
+	} else if (strcmp(how, "crash") == 0) {
+		crash();
+	} else if (strcmp(how, "vfork") == 0) {
+		by_vfork();
 	} else if (strcmp(how, "crowd") == 0) {
 		if (fork() == 0)
 			crowd();
