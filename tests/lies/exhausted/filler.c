@@ -4,7 +4,7 @@
 
 #include "phases.h"
 
-enum { LEFT_KB = 1500 };
+enum { LEFT_KB = 1600 };
 
 static long free_kb(void)
 {
