@@ -235,8 +235,11 @@ struct member {
 	char comm[COMM_BYTES];
 	char state;
 	bool ended, fresh;
+	bool first_ended;	/* the first thread has, and another has not: `task` */
+	pid_t task;		/* a thread by which /proc shows the memory */
+	pid_t status_of;	/* the one of which status_fd is */
 	pid_t ppid, pgid, sid;
-	int threads;
+	int threads, visited_threads;	/* the most that it had when their children were looked for */
 	uint64_t started, minflt, majflt, utime, stime, vsize;
 	int exit_code;		/* as wait(2) gives it; known only when the agent read the zombie's /proc entry */
 	bool told;		/* the kernel's event of its end came before its pidfd's */
@@ -282,7 +285,7 @@ struct life *new_life(pid_t pid, int owner, const char *comm);
 int owner_index(const struct program *program);
 const struct program *owner_of(const struct life *life);
 void each_life(void (*each)(struct life *life));
-void share_vm(struct life *parent, struct life *child);
+void share_vm(struct life *parent, pid_t thread, struct life *child);
 bool shared_vm(pid_t pid);
 void say_shared_vm(pid_t pid);	/* into the record that is open */
 void say_lives_left_out(void);
@@ -291,13 +294,14 @@ void say_lives_left_out(void);
 void prepare_ends(void);
 void ends_open(void);
 int ends_fd(void);
+bool threads_may_have_children(pid_t pid);
 bool ends_readable(void);
 void ends_probe(void);
 void say_ends(void);	/* into the record that is open */
 
 /* ends.c: what that means */
 struct proc_event;
-void ends_forked(pid_t parent, pid_t child);
+void ends_forked(pid_t parent, pid_t thread, pid_t child);
 bool ends_take(const struct proc_event *event);
 void ends_own(pid_t pid, const struct program *program);
 const struct program *ends_owner(pid_t pid);
@@ -326,7 +330,10 @@ int watch_writes(const char *path);
 unsigned int writes_of(int watch);
 
 /* reserve.c: memory that the agent may ask for */
-enum { FILE_BYTES = 6 * 1024 };	/* struct file, inode, dentry and buffer (a page) of an open file of /proc */
+enum {
+	FILE_BYTES = 6 * 1024,		/* struct file, inode, dentry and buffer (a page) of an open file of /proc */
+	THREAD_BYTES = 2 * 1024,	/* inode and dentry of a directory in /proc/PID/task, and of a file in it */
+};
 
 bool may_take(size_t bytes);
 

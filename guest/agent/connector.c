@@ -12,6 +12,9 @@
  * Before Linux 6.6 the kernel counts who listens, and any program with CAP_NET_ADMIN may lower the count: at 0 the events
  * end. The agent counts LISTENS times, so that a program that only listens, and stops to, cannot end them. From 6.6 on
  * each socket counts once, and can only be taken off by itself (cn_proc_mcast_ctl()).
+ *
+ * The event of a fork names the thread that forked. Of a process with thousands of threads those that have children need
+ * not be looked for, which would take 2 kB of inodes and dentries of /proc for each.
  */
 #include <errno.h>
 #include <linux/cn_proc.h>
@@ -25,7 +28,7 @@
 
 #include "agent.h"
 
-enum { CPUS = 64, LISTENS = 64, QUEUE_BYTES = 1024 * 1024, PROBES = 20 };
+enum { CPUS = 64, LISTENS = 64, QUEUE_BYTES = 1024 * 1024, PROBES = 20, FORKER_BITS = 4096 };
 
 struct message {
 	struct nlmsghdr header;
@@ -42,6 +45,8 @@ static int64_t lost, controls;
 static bool probed;		/* the event of the agent's own prctl(2) came */
 static struct everywhere newtasks;	/* processes that were made, of the kernel's own count */
 static int64_t forks;		/* those of which the event came */
+/* A bit for each process of which a thread other than the first has forked, by the last 12 bits of its pid. */
+static uint64_t forkers[FORKER_BITS / 64];
 
 int ends_fd(void)
 {
@@ -62,6 +67,7 @@ static bool take(const struct message *message)
 {
 	const struct proc_event event = message->event;	/* which is not aligned there */
 	pid_t parent = event.event_data.fork.parent_tgid, child = event.event_data.fork.child_tgid;
+	pid_t thread = event.event_data.fork.parent_pid;
 
 	count(event.cpu, message->cn.seq);
 	switch ((unsigned int)event.what) {
@@ -71,7 +77,9 @@ static bool take(const struct message *message)
 	case PROC_EVENT_FORK:
 		if (event.event_data.fork.child_pid == child) {
 			forks++;
-			ends_forked(parent, child);
+			if (thread != parent)
+				forkers[(uint32_t)parent % FORKER_BITS / 64] |= 1ULL << (uint32_t)parent % 64;
+			ends_forked(parent, thread, child);
 		}
 		return false;
 	case PROC_EVENT_COMM:
@@ -114,6 +122,22 @@ void prepare_ends(void)
 {
 	/* The filter's number is CLONE_THREAD: its forks make no process. */
 	count_everywhere(&newtasks, tracepoint_id("task/task_newtask"), "!(clone_flags & 0x10000)");
+}
+
+/* Return how many forks there were of which no event came: it was lost, or is not read yet. -1: not known. */
+static int64_t forks_unseen(void)
+{
+	int64_t made = count_of_all(&newtasks);
+
+	if (!newtasks.whole)
+		return -1;
+	return made > forks ? made - forks : 0;
+}
+
+/* Return whether a thread of that process other than the first may have children. */
+bool threads_may_have_children(pid_t pid)
+{
+	return fd < 0 || forks_unseen() != 0 || (forkers[(uint32_t)pid % FORKER_BITS / 64] >> (uint32_t)pid % 64 & 1);
 }
 
 static bool listen_to_kernel(void)
@@ -190,13 +214,13 @@ void ends_probe(void)
  */
 void say_ends(void)
 {
-	int64_t made = count_of_all(&newtasks);
+	int64_t forks_lost = forks_unseen();
 
 	if (fd < 0)
 		return;
 	rec_int("ends_lost", lost);
-	if (newtasks.whole)
-		rec_int("forks_lost", made > forks ? made - forks : 0);
+	if (forks_lost >= 0)
+		rec_int("forks_lost", forks_lost);
 	else
 		rec_null("forks_lost");
 	say_lives_left_out();

@@ -83,7 +83,7 @@ static void meet(pid_t pid)
 		new_life(pid, OF_NOBODY_KNOWN, "");
 }
 
-void ends_forked(pid_t parent, pid_t child)
+void ends_forked(pid_t parent, pid_t thread, pid_t child)
 {
 	struct life *known = life_of(parent), *own = life_of(child);
 
@@ -94,7 +94,7 @@ void ends_forked(pid_t parent, pid_t child)
 	else if (!known || parent == getpid())
 		meet(child);
 	else	/* Another child of the agent was forked by a program (CLONE_PARENT), and does not come here. */
-		share_vm(known, new_life(child, known->owner, known->comm));
+		share_vm(known, thread, new_life(child, known->owner, known->comm));
 }
 
 static void executed(pid_t pid)

@@ -83,12 +83,18 @@ void each_life(void (*each)(struct life *life))
 			each(&lives[i]);
 }
 
-/* A process was forked: note whether it has the address space of its parent (CLONE_VM, or vfork until it has ended). */
-void share_vm(struct life *parent, struct life *child)
+/*
+ * A process was forked: note whether it has the address space of its parent (CLONE_VM, or vfork until it has ended).
+ * thread: the one of the parent that forked. The first thread of a process has no memory any more when it has ended.
+ */
+void share_vm(struct life *parent, pid_t thread, struct life *child)
 {
 	static int numbers;
 
-	if (!child || child == parent || syscall(SYS_kcmp, parent->pid, child->pid, KCMP_VM, 0, 0) != 0)
+	if (!child || child == parent)
+		return;
+	if (syscall(SYS_kcmp, thread, child->pid, KCMP_VM, 0, 0) != 0 &&
+	    syscall(SYS_kcmp, parent->pid, child->pid, KCMP_VM, 0, 0) != 0)
 		return;
 	if (!parent->vm)
 		parent->vm = ++numbers;

@@ -114,7 +114,7 @@ enum outcome begin_fds(struct step *step)
 		if (strcmp(step->words[i].key, "fd") == 0)
 			fds[count++] = atoi(step->words[i].value);
 	if (all) {
-		snprintf(path, sizeof(path), "/proc/%d/fd", m->pid);
+		snprintf(path, sizeof(path), "/proc/%d/fd", m->task);
 		fd = open_file(path, O_RDONLY | O_DIRECTORY);
 		if (fd < 0)
 			return fail(errno, "open of %s failed", path);
@@ -135,7 +135,7 @@ enum outcome begin_fds(struct step *step)
 	say_member(m);
 	rec_open("fds", '[');
 	for (int i = 0; i < count && rec_room() > 2048; i++)
-		say_fdinfo(m->pid, fds[i]);
+		say_fdinfo(m->task, fds[i]);
 	rec_close(']');
 	rec_end();
 	return STEP_DONE;
@@ -179,7 +179,7 @@ enum outcome begin_kcmp(struct step *step)
 		return fail(EINVAL, "kcmp has no type %s", type);
 	if (which == KCMP_FILE && (!a_fd || !b_fd))
 		return fail(EINVAL, "kcmp of files needs a_fd and b_fd");
-	result = syscall(SYS_kcmp, a->pid, b->pid, which, a_fd ? atol(a_fd) : 0, b_fd ? atol(b_fd) : 0);
+	result = syscall(SYS_kcmp, a->task, b->task, which, a_fd ? atol(a_fd) : 0, b_fd ? atol(b_fd) : 0);
 	if (result < 0)
 		return fail(errno, "kcmp failed");
 	rec_begin("kcmp");
@@ -222,7 +222,7 @@ enum outcome begin_status(struct step *step)
 
 	if (!m)
 		return no_member();
-	snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", m->task);
 	if (slurp(path, text, sizeof(text)) <= 0)
 		return fail(errno, "read of %s failed", path);
 	rec_begin("status");

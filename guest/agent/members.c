@@ -264,10 +264,28 @@ static void visit_thread(pid_t tid, void *with)
 	close(fd);
 }
 
+/* /proc/PID/task/TID/children lists only the children that this thread created. */
+static void visit_threads(struct member *m, int depth)
+{
+	char tasks[64] = "/proc/";
+
+	/* The children of a first thread that has ended are another thread's (find_new_reaper() of kernel/exit.c). */
+	if (!m->first_ended && !threads_may_have_children(m->pid))
+		return;
+	if (m->threads > m->visited_threads) {
+		if (!may_take((size_t)(m->threads - m->visited_threads) * THREAD_BYTES)) {
+			members_unwatched++;
+			return;
+		}
+		m->visited_threads = m->threads;
+	}
+	strcpy(append_number(tasks + 6, m->pid), "/task");
+	each_number(tasks, visit_thread, &(struct thread_of){ m, depth });
+}
+
 static void visit(pid_t pid, const struct member *parent, int depth)
 {
 	struct member *m = may_be_watched(pid) ? find(pid) : NULL;
-	char tasks[64] = "/proc/";
 
 	if (depth > 32)
 		return;
@@ -290,11 +308,8 @@ static void visit(pid_t pid, const struct member *parent, int depth)
 		member_ended(m);
 	if (m->children_fd >= 0)
 		visit_list(m->children_fd, m, depth + 1);
-	if (m->threads > 1) {
-		/* /proc/PID/task/TID/children lists only the children that this thread created. */
-		strcpy(append_number(tasks + 6, pid), "/task");
-		each_number(tasks, visit_thread, &(struct thread_of){ m, depth });
-	}
+	if (m->threads > 1)
+		visit_threads(m, depth);
 }
 
 static void visit_process(pid_t pid, void *unused)

@@ -304,7 +304,7 @@ static enum outcome start_periodic(struct step *step, const struct member *m, ui
 
 		if (periodic[i].step)
 			continue;
-		fd = open_pagemap(m->pid);
+		fd = open_pagemap(m->task);
 		if (fd < 0)
 			return fail(errno, "open of /proc/%d/pagemap failed", m->pid);
 		zero_frame();
@@ -372,7 +372,7 @@ enum outcome begin_pagemap(struct step *step)
 		return start_periodic(step, m, start, length);
 	if (pfns && (length + map.page_size - 1) / map.page_size > MAX_PFNS)
 		return fail(EINVAL, "frames are listed of at most %d pages at once", MAX_PFNS);
-	fd = open_pagemap(m->pid);
+	fd = open_pagemap(m->task);
 	if (fd < 0)
 		return fail(errno, "open of /proc/%d/pagemap failed", m->pid);
 	map.member = m;

@@ -223,7 +223,7 @@ static void say_pss(pid_t pid)
 
 static void say_process(struct member *m, bool pss)
 {
-	char state[2] = { m->state, '\0' }, path[64];
+	char state[2] = { m->state, '\0' };
 
 	rec_open(NULL, '{');
 	rec_str("program", m->program->name);
@@ -231,9 +231,13 @@ static void say_process(struct member *m, bool pss)
 	rec_int("pid", m->pid);
 	rec_int("ppid", m->ppid);
 	rec_str("state", state);
+	if (m->status_fd >= 0 && m->status_of != m->task) {
+		close(m->status_fd);
+		m->status_fd = -1;
+	}
 	if (m->status_fd < 0 && may_take(FILE_BYTES)) {
-		snprintf(path, sizeof(path), "/proc/%d/status", m->pid);
-		m->status_fd = open_file(path, O_RDONLY);
+		m->status_fd = open_of(m->task, 0, "status");
+		m->status_of = m->task;
 	}
 	if (m->status_fd >= 0 && reread(m->status_fd, text, sizeof(text)) > 0)
 		say_sizes();
@@ -244,7 +248,7 @@ static void say_process(struct member *m, bool pss)
 	say_file("oom_score_adj", &m->adj_fd, m->pid, "oom_score_adj");
 	rec_int("threads", m->threads);
 	if (pss)
-		say_pss(m->pid);
+		say_pss(m->task);
 	rec_close('}');
 }
 

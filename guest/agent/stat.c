@@ -30,20 +30,14 @@ int open_of(pid_t pid, pid_t task, const char *file)
 	return open_file(path, O_RDONLY);
 }
 
-/* Parse /proc/PID/stat (proc_pid_stat(5)). The comm may itself contain blanks and parentheses. */
-bool read_stat(struct member *m)
+/* Parse /proc/PID/stat (proc_pid_stat(5)) of any task. The comm may itself contain blanks and parentheses. */
+static bool read_stat_of(struct member *m, int fd)
 {
 	char text[1024], *open_bracket, *at;
-	int fd = m->stat_fd >= 0 ? m->stat_fd : open_of(m->pid, 0, "stat");
-	ssize_t got;
+	ssize_t got = reread(fd, text, sizeof(text));
 	size_t length;
 	uint64_t field[53] = { 0 };
 
-	if (fd < 0)
-		return false;
-	got = reread(fd, text, sizeof(text));
-	if (m->stat_fd < 0)
-		close(fd);
 	open_bracket = strchr(text, '(');
 	at = strrchr(text, ')');
 	if (got <= 0 || !open_bracket || !at)
@@ -73,4 +67,41 @@ bool read_stat(struct member *m)
 	m->vsize = field[23];
 	m->exit_code = (int)field[52];
 	return true;
+}
+
+static void find_living(pid_t tid, void *with)
+{
+	struct member *m = with, thread = { .pid = tid };
+	int fd = m->task != m->pid ? -1 : open_of(m->pid, tid, "stat");
+
+	if (fd < 0)
+		return;
+	if (tid != m->pid && read_stat_of(&thread, fd) && thread.state != 'Z' && thread.state != 'X') {
+		m->task = tid;
+		m->state = thread.state;
+		m->vsize = thread.vsize;
+	}
+	close(fd);
+}
+
+/* Read what /proc/PID/stat says of a process. Returns false where there is none any more. */
+bool read_stat(struct member *m)
+{
+	int fd = m->stat_fd >= 0 ? m->stat_fd : open_of(m->pid, 0, "stat");
+	char tasks[64] = "/proc/";
+	bool known;
+
+	if (fd < 0)
+		return false;
+	known = read_stat_of(m, fd);
+	if (m->stat_fd < 0)
+		close(fd);
+	m->task = m->pid;
+	/* The first thread has ended, and stays a zombie without memory until the others have (do_exit() of kernel/exit.c). */
+	m->first_ended = known && m->state == 'Z' && m->threads > 1;
+	if (m->first_ended) {
+		strcpy(append_number(tasks + 6, m->pid), "/task");
+		each_number(tasks, find_living, m);
+	}
+	return known;
 }

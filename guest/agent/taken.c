@@ -27,7 +27,7 @@ static char text[8 * 1024];
 static bool same_vm(const struct member *a, const struct member *b)
 {
 	/* Their vsize would not tell: each was read at its own moment, and another CPU may have changed it between. */
-	return a == b || syscall(SYS_kcmp, a->pid, b->pid, KCMP_VM, 0, 0) == 0;
+	return a == b || syscall(SYS_kcmp, a->task, b->task, KCMP_VM, 0, 0) == 0;
 }
 
 /* Return the first of the processes that share the address space of m (CLONE_VM, or vfork while it lasts). */
@@ -141,15 +141,15 @@ static void find_mapped(pid_t pid, struct file *files, int count)
 static int64_t files_kb(const struct member *m, int64_t *mapped_kb)
 {
 	struct file own[MAX_FILES], others[MAX_FILES];
-	int count = read_files(m->pid, own), holders[MAX_FILES];
+	int count = read_files(m->task, own), holders[MAX_FILES];
 	int64_t sum = 0;
 
 	*mapped_kb = 0;
-	find_mapped(m->pid, own, count);
+	find_mapped(m->task, own, count);
 	for (int i = 0; i < count; i++)
 		holders[i] = 1;
 	for (const struct member *other = members; count && other < members + MAX_MEMBERS; other++) {
-		int theirs = other->pid && !other->ended && !same_vm(other, m) ? read_files(other->pid, others) : 0;
+		int theirs = other->pid && !other->ended && !same_vm(other, m) ? read_files(other->task, others) : 0;
 
 		for (int i = 0; i < count; i++)
 			for (int j = 0; j < theirs; j++)
@@ -210,7 +210,7 @@ static bool read_taken(const struct member *m, struct taken *taken)
 	int64_t mapped, both;
 
 	*taken = (struct taken){ .anon = -1, .shmem = -1, .swap = -1, .lazy = -1 };
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->pid);
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", m->task);
 	if (slurp(path, text, sizeof(text)) <= 0 || !field_kb(text, "Rss:", &taken->rss))
 		return false;
 	field_kb(text, "Pss_Anon:", &taken->anon);

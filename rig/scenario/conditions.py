@@ -73,13 +73,17 @@ def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     )
 
 
-def kill_by_agent(evidence: Evidence) -> Claimed | None:
+def kill_by_agent(evidence: Evidence, *, only_first: bool = False) -> Claimed | None:
     """Return a failed condition if a request of the agent's own called the OOM killer; None otherwise.
+
+    only_first: whether it counts only where no other request had called it before: then whether there was a kill at all
+    does not rest on the agent.
 
     The agent watches how much it takes of an exhausted memory (guest/agent/reserve.c). Where that is too much all the
     same, the kill need not have come without it.
     """
-    asked = [report for report in evidence.ooms() if report.invoker is not None and report.invoker.pid == AGENT_PID]
+    reports = evidence.ooms()[:1] if only_first else evidence.ooms()
+    asked = [report for report in reports if report.invoker is not None and report.invoker.pid == AGENT_PID]
     if not asked:
         return None
     killed = ", ".join(f"{kill.comm} ({kill.pid})" for report in asked for kill in report.kills) or "nobody"

@@ -76,7 +76,12 @@ def _resting_on(cause: Claimed, claim: Claimed) -> Claimed:
 
 
 def judge_claims(
-    judged: tuple[Claimed, ...], evidence: Evidence, compared: Compared, *, excused: bool = False
+    judged: tuple[Claimed, ...],
+    evidence: Evidence,
+    compared: Compared,
+    *,
+    excused: bool = False,
+    counts_kills: bool = True,
 ) -> Judgement:
     """Return the judgement of claims that the caller has judged, with the conditions that every run has.
 
@@ -84,8 +89,13 @@ def judge_claims(
 
     compared: how the console's reports compare with the kernel's own lines.
     excused: whether a step that failed is the expected result, so that it does not make the run invalid.
+    counts_kills: whether the claims may rest on kills after the first.
     """
-    own = [_plan_claim(evidence, excused), cross_check(evidence, compared), kill_by_agent(evidence)]
+    own = [
+        _plan_claim(evidence, excused),
+        cross_check(evidence, compared),
+        kill_by_agent(evidence, only_first=not counts_kills),
+    ]
     claims = (*(claim for claim in own if claim is not None), *judged)
     return Judgement(claims, *_verdict(claims, evidence))
 

@@ -86,6 +86,8 @@ LIES = [
     _lie("held how=written", "reproduced"),
     _lie("held how=written-to-file", "reproduced"),
     _lie("held how=sparse", "invalid", "holds"),
+    _lie("held how=leaderless", "reproduced"),
+    _lie("held how=two-leaderless", "reproduced"),
     # Pages that were never shared.
     _lie("copied how=honest", "reproduced"),
     _lie("copied how=zero", "not-reproduced", "copied-what-it-shared"),

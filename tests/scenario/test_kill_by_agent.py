@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from rig.scenario.conditions import kill_by_agent
+from rig.scenario.evidence import Evidence
 from tests.scenario.recorded import Recorded, recorded
 
 
@@ -45,3 +49,15 @@ def test_program_named_as_the_agent_is_not_the_agent() -> None:
 
     assert named.evidence().ooms()[0].invoker == replace(child, comm="init")
     assert "no-kill-by-agent" not in {claim.id for claim in named.judged().claims}
+
+
+def test_whether_there_was_a_kill_rests_on_the_first_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = recorded("overcommit-oops").evidence()
+    programs, agents = evidence.ooms()[0], by_agent().evidence().ooms()[0]
+
+    monkeypatch.setattr(Evidence, "ooms", lambda _: (programs, agents))
+    assert kill_by_agent(evidence) is not None
+    assert kill_by_agent(evidence, only_first=True) is None
+
+    monkeypatch.setattr(Evidence, "ooms", lambda _: (agents, programs))
+    assert kill_by_agent(evidence, only_first=True) is not None

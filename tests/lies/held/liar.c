@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* liar: says that it took memory, in ways in which its resident set is as large as it says, or its address space. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
@@ -43,6 +44,30 @@ static void write_all(volatile char *at, size_t size, bool differ)
 {
 	for (size_t i = 0; i < size; i += 4096)
 		at[i] = differ ? (char)(1 + i / 4096 % 251) : 7;
+}
+
+/* Hold memory in a process whose first thread has ended: the entries of that in /proc show none. */
+static void *hold(void *with)
+{
+	size_t size = *(size_t *)with;
+
+	usleep(10000);
+	write_all(map(size, MAP_PRIVATE | MAP_ANONYMOUS, -1), size, true);
+	say("took %zu", size);
+	stop_here();
+	return NULL;
+}
+
+__attribute__((noreturn))
+static void hold_without_leader(size_t size)
+{
+	static size_t of_thread;
+	pthread_t thread;
+
+	of_thread = size;
+	if (pthread_create(&thread, NULL, hold, &of_thread))
+		refused("pthread_create");
+	pthread_exit(NULL);
 }
 
 int main(int argc, char **argv)
@@ -111,6 +136,13 @@ int main(int argc, char **argv)
 		fd = memfd_create("sparse", 0);
 		if (fd < 0 || ftruncate(fd, (off_t)size))
 			refused("memfd_create");
+	}
+	if (strcmp(how, "leaderless") == 0)
+		hold_without_leader(size);
+	if (strcmp(how, "two-leaderless") == 0) {
+		if (fork() == 0)
+			take_role("second");
+		hold_without_leader(size / 2);
 	}
 	say("took %zu", size);
 	stop_here();
