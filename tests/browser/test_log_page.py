@@ -146,6 +146,14 @@ def test_every_proof_leads_to_its_line_and_nothing_is_wider_than_a_phone(opened:
     assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_rows_of_the_task_table_are_a_few_lines_high_on_a_phone(opened: Opened) -> None:
+    opened.explain(made.serial(made.oom_report([made.MadeTask(100 + at, f"task-{at}", 900 + at) for at in range(5)])))
+
+    heights = opened.page.evaluate("[...document.querySelectorAll('.sortable tbody tr')].map(row => row.offsetHeight)")
+    assert heights
+    assert max(heights) < 100
+
+
 def test_task_table_is_sorted_by_the_column_that_is_pressed(opened: Opened) -> None:
     opened.explain(made.serial(made.oom_report([made.MadeTask(100 + at, f"task-{at}", 900 + at) for at in range(20)])))
     pids = "[...document.querySelectorAll('#answer .sortable tbody tr')].map(row => Number(row.cells[1].textContent))"
