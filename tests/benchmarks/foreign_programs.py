@@ -102,9 +102,13 @@ SuccessActionExitStatus=7
 Type=oneshot
 ExecStart=/bin/sh -c 'cat /proc/1/comm > /tmp/out'
 """
+# systemd makes its cgroups at the root that it sees, so that the file system is mounted anew in the cgroup's namespace.
 CONTAINER = """
 export container=rig
-/usr/bin/unshare --pid --fork --mount --cgroup --mount-proc /lib/systemd/systemd --system --unit=job.service >/tmp/log 2>&1
+/usr/bin/unshare --pid --fork --mount --cgroup --mount-proc sh -c '
+    umount /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    exec /lib/systemd/systemd --system --unit=job.service' >/tmp/log 2>&1
 status=$?
 cat /tmp/out || cat /tmp/log
 exit $status
@@ -218,7 +222,7 @@ ROWS = (
         "successful run completed"),
     Row("stress-ng-brk", ("stress-ng",), ("stress-ng", "--brk", "1", "--brk-ops", "5000", "-t", "60"),
         "successful run completed"),
-    Row("stress-ng-oom-pipe", ("stress-ng",), ("stress-ng", "--oom-pipe", "1", "--oom-pipe-ops", "20", "-t", "30"),
+    Row("stress-ng-oom-pipe", ("stress-ng",), ("stress-ng", "--pathological", "--oom-pipe", "1", "--oom-pipe-ops", "20", "-t", "30"),
         "run completed"),
     Row("systemd", ("systemd", "systemd-sysv", "util-linux"), _sh(CONTAINER), "^systemd$",
         ("--copy", "{directory}/job.service:/etc/systemd/system/job.service"), {"job.service": SYSTEMD}, status=7),

@@ -67,7 +67,8 @@ def guest_output(directory: Path, kernel: Path, script: str) -> str:
     words = [
         str(directory / "venv" / "bin" / "virtme-run"), "--kimg", str(kernel), "--mods", "auto", "--memory", MEMORY,
         "--cpus", "1", "--disable-kvm", "--busybox", str(directory / "root" / "bin" / "busybox"),
-        "--script-sh", script,
+        # Without udevd, which a small host has not, virtme-ng's init prints what the script does on the console.
+        "--show-boot-console", "--kopt", "quiet", "--script-sh", script,
     ]  # fmt: skip
     path = f"{directory / 'bin'}:{os.environ['PATH']}"
     process = subprocess.Popen(
