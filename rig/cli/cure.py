@@ -38,7 +38,7 @@ def cure(
     sets: Annotated[
         list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the failure, as in rig run.")
     ] = [],  # noqa: B006 # as above
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Start no further run after this time.")] = "60s",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Start no run that would end after this time.")] = "60s",
     event: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of a log: this event.")] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with each run's timeline.")

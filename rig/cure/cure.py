@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from rig.cure.budget import Budget
 from rig.cure.outcome import ORDER, Observed, Outcome, compare_runs
 from rig.cure.search import Search
 from rig.cure.treatments import Dose, Treatment, not_played, own_treatment, treatments_for
@@ -88,22 +88,6 @@ BOUNDS = (
 )
 
 
-@dataclass
-class _Budget:
-    """Host seconds for all runs."""
-
-    seconds: float
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def spent(self) -> float:
-        return time.monotonic() - self.began
-
-    @property
-    def left(self) -> bool:
-        return self.spent < self.seconds
-
-
 async def cure(
     patient: Patient,
     progress: Progress,
@@ -118,11 +102,11 @@ async def cure(
 
     only: names of remedies; empty for all that apply.
     also: the user's own ideas, as NAME=VALUE.
-    budget: host seconds after which no further run is started.
+    budget: host seconds in which the runs are to end.
     Raises UsageError for an unknown remedy, an invalid setting, and a scenario in which nothing fails.
     """
     _check(patient, only, also)
-    return await _Trials(patient, progress, _Budget(budget), Capacity(jobs), store or Store()).all(only, also)
+    return await _Trials(patient, progress, Budget(budget), Capacity(jobs), store or Store()).all(only, also)
 
 
 def _check(patient: Patient, only: tuple[str, ...], also: tuple[str, ...]) -> None:
@@ -139,7 +123,7 @@ class _Trials:
         self,
         patient: Patient,
         progress: Progress,
-        budget: _Budget,
+        budget: Budget,
         capacity: Capacity,
         store: Store,
     ) -> None:
@@ -224,7 +208,9 @@ class _Trials:
         async with self.capacity.room_for(self.settings.memory):
             if not self.budget.left:
                 return None
+            began = self.budget.spent
             tried = await run_dose(self.patient, treatment, dose, shift, self.store, self.saved, self.after)
+            self.budget.note(self.budget.spent - began)
         self.all_runs.append(tried)
         return tried
 
