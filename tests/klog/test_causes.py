@@ -556,6 +556,17 @@ def test_remedy_that_a_replica_refutes_is_not_printed(outcome: str, monkeypatch:
     assert "swap" not in names(explain(oom(made.oom_report())))
 
 
+def test_remedy_that_is_to_kill_sooner_is_printed_and_what_a_run_calls_worse_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worse = MeasuredRemedy("worse", "earlyoom -m 10 made it worse: -1 s", 3, 3)
+    monkeypatch.setitem(MEASURED, "processes", {"user-space-killer": worse})
+
+    [found] = [each for each in explain(oom(made.oom_report())).remedies if each.name == "user-space-killer"]
+
+    assert found.measured == ""
+
+
 @pytest.mark.parametrize(("agree", "printed"), [(3, True), (2, False)])
 def test_remedy_without_a_test_is_printed_when_a_replica_proves_it(
     agree: int, printed: bool, monkeypatch: pytest.MonkeyPatch

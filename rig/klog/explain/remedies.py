@@ -19,8 +19,8 @@ REFUTES = ("no difference", "stalled", "worse")
 """Outcomes of a run that refute a remedy."""
 HELPS = ("prevented", "refused earlier", "another died", "later")
 """Outcomes in which a remedy did what it is for."""
-KILLS_MORE = ("memory.oom.group",)
-"""Remedies that are to kill more processes, which a run tells as worse."""
+KILLS_BY_DESIGN = ("memory.oom.group", "user-space-killer")
+"""Remedies that are to kill, more processes or sooner, which a run tells as worse."""
 
 
 def kind_of_failure(event: Event) -> str:
@@ -47,7 +47,7 @@ def remedies_for(event: Event, failure: str) -> tuple[Remedy, ...]:
     measured = MEASURED.get(failure, {})
     for row in TABLE:
         run = measured.get(row.name)
-        refuted = run is not None and run.outcome in REFUTES and row.name not in KILLS_MORE
+        refuted = run is not None and run.outcome in REFUTES and row.name not in KILLS_BY_DESIGN
         proved = run is not None and run.outcome == "prevented" and run.agree == run.of > 1
         if refuted or not (row.measured or proved) or not row.fits(event, failure):
             continue
