@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rig.errors import UsageError
 from rig.reproduce.fingerprint import Fingerprint, Holder
+from rig.reproduce.locked import locked_by_tasks_kb, with_locked
 from rig.reproduce.replica import (
     BESIDE_A_CGROUP,
     KERNEL,
@@ -152,7 +153,9 @@ class _Scaler:
         shares = shares_of(report, played + rest, WORTH * self.total_kb)
         families = families_of(report, self.total_kb, played, shares)
         present = report.kinds.get("anonymous", 0)
-        if len(report.holders) == 1 and shares[report.holders[0].pid].anon > 2 * present > 0:
+        locked = 0 if families.of else locked_by_tasks_kb(report, sum(share.anon for share in shares.values()))
+        locked = locked if self.worth(locked) else 0
+        if len(report.holders) == 1 and shares[report.holders[0].pid].anon > 2 * (present + locked) > 0:
             # What one process holds is there, whatever the counters say.
             self.leave_out("anonymous", f"the report counts {present // 1024} MB, and one task alone has more")
         elif families.factor < 1:
@@ -167,9 +170,10 @@ class _Scaler:
             if holder.pid in families.taken:
                 continue
             actors.append(self.actor(holder, shares, cgroup, families.of.get(holder.pid)))
+        actors = with_locked(actors, self.scaled(locked), growth)
         actors = self.with_trigger(actors, growth, trigger, cgroup)
         others = self.others(rest, shares, cgroup)
-        kernel = self.kernel(played, cgroup)
+        kernel = self.kernel(played, cgroup, locked)
         return [*([kernel] if kernel else []), *([others] if others else []), *actors]
 
     def chosen(self) -> tuple[list[Holder], list[Holder]]:
@@ -266,8 +270,8 @@ class _Scaler:
         sizes = {kind: size for kind, size in sizes.items() if size}
         return Actor(OTHERS, OTHERS, adj=-1000, cgroup=cgroup, sizes=sizes) if sizes else None
 
-    def kernel(self, played: list[Holder], cgroup: str) -> Actor | None:
-        """Return the actor that holds what no row shows."""
+    def kernel(self, played: list[Holder], cgroup: str, locked: int) -> Actor | None:
+        """Return the actor that holds what no row shows. locked: kB of locked memory that the tasks hold."""
         kinds = self.report.kinds
         natural = sum(holder.rss_kb for holder in played) // TABLE_SPAN + 40 * len(played)
         rows = sum(holder.tables_kb for holder in played)
@@ -276,7 +280,7 @@ class _Scaler:
             "slab": kinds.get("slab", 0),
             "pipes": kinds.get("uncounted", 0),
             "tables": kinds.get("page tables", 0) - max(natural, rows),
-            "locked": kinds.get("unevictable", 0),
+            "locked": kinds.get("unevictable", 0) - locked,
             "cache": kinds.get("cache", 0) if self.report.scope == "sysrq" else 0,
         }
         if self.worth(kinds.get("cache", 0)) and not wanted["cache"]:

@@ -158,6 +158,9 @@ void trigger(const struct actor *actor, struct array shared, struct array swappe
 	const char *kind = actor->trigger;
 
 	say("triggers %s %s", actor->comm, kind);
+	/* What it takes in addition is as what it holds. */
+	if (actor->locked > actor->anon && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		refused("mlockall");
 	if (strcmp(kind, "copy-on-write") == 0)
 		trigger_copy(shared);
 	if (strcmp(kind, "file-read") == 0)
