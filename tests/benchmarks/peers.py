@@ -28,11 +28,13 @@ from tests.benchmarks.main_job import machine, timed
 from tests.benchmarks.virtme import MEMORY, PARENT, STEP, prepared, with_virtme
 
 HOG = "200M"
-LONGEST = 600
+LONGEST = 120
 INIT = """#!/bin/busybox sh
 # The plan of overcommit-oops, as a shell carries it out. A poll sleeps, so that it leaves the CPU to the programs.
-/bin/busybox mkdir -p /proc
+/bin/busybox mkdir -p /proc /dev
 /bin/busybox mount -t proc proc /proc
+# What runs in the background reads /dev/null.
+/bin/busybox mount -t devtmpfs dev /dev
 state() {{ /bin/busybox sed -n 's/^State:[[:space:]]*\\(.\\).*/\\1/p' "/proc/$1/status"; }}
 stopped() {{ until [ "$(state "$1")" = T ]; do /bin/busybox usleep 50000; done; }}
 /bin/cow-writer --size={parent} --step={step} --every={every} &
