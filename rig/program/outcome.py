@@ -131,7 +131,7 @@ def judge_program(evidence: Evidence, expected: Expectation | None) -> Judgement
     compared = compare_reports(evidence)
     judged = judge_confirmed(lambda seen: (_claim(outcome_of(seen), expected),), evidence, compared)
     not_started = outcome_of(evidence).status in (NOT_STARTED, NOT_FOUND)
-    return judge_claims(judged, evidence, compared, excused=not_started, counts_kills=False)
+    return judge_claims(judged, evidence, compared, excused=not_started, only_first_kill=True)
 
 
 def _claim(outcome: Outcome, expected: Expectation | None) -> Claimed:

@@ -8,7 +8,7 @@ other claims would fail for that and not say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from rig.scenario.refusals import refusals, refused_by_kernel
 from rig.scenario.settings_held import settings_held
 
 if TYPE_CHECKING:
+    from rig.klog import OomEvent
     from rig.scenario.load import CheckedClaim, Scenario
 
 __all__ = ["NO_OOM", "REFUSED", "built_in", "kill_by_agent", "refused_fork", "unforeseen_oom"]
@@ -62,14 +63,11 @@ def _kill_by_sysrq(scenario: Scenario, evidence: Evidence) -> Claimed | None:
     claimed = any(SYSRQ in text for checked in scenario.claims for text in _expressions(checked))
     if not asked or writes or claimed:
         return None
-    killed = ", ".join(f"{kill.comm} ({kill.pid})" for kill in asked[0].kills) or "nobody"
-    return Claimed(
-        id=NO_SYSRQ,
-        text="nobody called the OOM killer by SysRq f",
-        kind="condition",
-        verdict="failed",
-        values=(Shown(name="killed", value=killed, shown=killed),),
-        reason=f"line {asked[0].line} of console.log: SysRq f asked for the kill of {killed}; memory had not run out",
+    return _kill_that_shows_nothing(
+        NO_SYSRQ,
+        "nobody called the OOM killer by SysRq f",
+        asked[:1],
+        "SysRq f asked for the kill of {}; memory had not run out",
     )
 
 
@@ -86,15 +84,25 @@ def kill_by_agent(evidence: Evidence, *, only_first: bool = False) -> Claimed | 
     asked = [report for report in reports if report.invoker is not None and report.invoker.pid == AGENT_PID]
     if not asked:
         return None
-    killed = ", ".join(f"{kill.comm} ({kill.pid})" for report in asked for kill in report.kills) or "nobody"
+    return _kill_that_shows_nothing(
+        NO_KILL_BY_AGENT,
+        "the agent's own requests for memory did not call the OOM killer",
+        asked,
+        "the agent's own request for memory called the OOM killer, which killed {};"
+        " without the agent it might not have come",
+    )
+
+
+def _kill_that_shows_nothing(name: str, text: str, reports: Sequence[OomEvent], reason: str) -> Claimed:
+    """Return the failed condition. reason: what follows the line's number, with {} for who was killed."""
+    killed = ", ".join(f"{kill.comm} ({kill.pid})" for report in reports for kill in report.kills) or "nobody"
     return Claimed(
-        id=NO_KILL_BY_AGENT,
-        text="the agent's own requests for memory did not call the OOM killer",
+        id=name,
+        text=text,
         kind="condition",
         verdict="failed",
         values=(Shown(name="killed", value=killed, shown=killed),),
-        reason=f"line {asked[0].line} of console.log: the agent's own request for memory called the OOM killer,"
-        f" which killed {killed}; without the agent it might not have come",
+        reason=f"line {reports[0].line} of console.log: {reason.format(killed)}",
     )
 
 

@@ -81,7 +81,7 @@ def judge_claims(
     compared: Compared,
     *,
     excused: bool = False,
-    counts_kills: bool = True,
+    only_first_kill: bool = False,
 ) -> Judgement:
     """Return the judgement of claims that the caller has judged, with the conditions that every run has.
 
@@ -89,12 +89,12 @@ def judge_claims(
 
     compared: how the console's reports compare with the kernel's own lines.
     excused: whether a step that failed is the expected result, so that it does not make the run invalid.
-    counts_kills: whether the claims may rest on kills after the first.
+    only_first_kill: whether no claim rests on kills after the first.
     """
     own = [
         _plan_claim(evidence, excused),
         cross_check(evidence, compared),
-        kill_by_agent(evidence, only_first=not counts_kills),
+        kill_by_agent(evidence, only_first=only_first_kill),
     ]
     claims = (*(claim for claim in own if claim is not None), *judged)
     return Judgement(claims, *_verdict(claims, evidence))

@@ -28,7 +28,7 @@ from tests.benchmarks.main_job import machine, timed
 from tests.benchmarks.virtme import MEMORY, PARENT, STEP, prepared, with_virtme
 
 HOG = "200M"
-LONGEST = 120
+LONGEST = 600
 INIT = """#!/bin/busybox sh
 # The plan of overcommit-oops, as a shell carries it out. A poll sleeps, so that it leaves the CPU to the programs.
 /bin/busybox mkdir -p /proc /dev
