@@ -270,7 +270,7 @@ static struct periodic {
 	struct step *step;	/* NULL: free */
 	struct member member;
 	uint64_t start, length;
-	int64_t period, due;
+	int64_t period, due;	/* INT64_MAX: at an OOM only */
 	int fd;
 } periodic[MAX_PERIODIC_MAPS];
 
@@ -293,9 +293,11 @@ static void stop_same(const struct step *step, const struct member *m)
 
 static enum outcome start_periodic(struct step *step, const struct member *m, uint64_t start, uint64_t length)
 {
-	int64_t period = 0;
+	bool at_oom = strcmp(word(step, "every"), "oom") == 0;
+	int64_t period = INT64_MAX;
 
-	parse_seconds(word(step, "every"), &period);
+	if (!at_oom)
+		parse_seconds(word(step, "every"), &period);
 	stop_same(step, m);
 	if (!period)
 		return STEP_DONE;
@@ -310,7 +312,7 @@ static enum outcome start_periodic(struct step *step, const struct member *m, ui
 		zero_frame();
 		any_merged();
 		periodic[i] = (struct periodic){ .step = step, .member = *m, .start = start, .length = length,
-						 .period = period, .due = now_ns() + period, .fd = fd };
+						 .period = period, .due = at_oom ? INT64_MAX : now_ns() + period, .fd = fd };
 		return STEP_DONE;
 	}
 	return fail(ENOSPC, "at most %d page maps are taken again and again", MAX_PERIODIC_MAPS);

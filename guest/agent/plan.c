@@ -38,7 +38,7 @@ const struct verb verbs[] = {
 	{ "wait_time", "at:seconds", "", false, begin_wait_time, check_sleep, NULL },
 	{ "sample", "", "every:seconds now label pss cgroup", false, begin_sample, NULL, NULL },
 	{ "heartbeat", "", "every:seconds cgroup label", false, begin_heartbeat, NULL, NULL },
-	{ "pagemap", "program", "comm start:address length:address region label pfns every:seconds", false,
+	{ "pagemap", "program", "comm start:address length:address region label pfns every:period", false,
 	  begin_pagemap, NULL, NULL },
 	{ "check_rss", "program", "comm min:size max:size", false, begin_check_rss, NULL, NULL },
 	{ "fds", "program", "comm label fd*", false, begin_fds, NULL, NULL },

@@ -103,6 +103,12 @@ static bool is_seconds(const char *value)
 	return parse_seconds(value, &ns);
 }
 
+/* "oom": no period, but whenever memory has run out. */
+static bool is_period(const char *value)
+{
+	return strcmp(value, "oom") == 0 || is_seconds(value);
+}
+
 static bool is_signal(const char *value)
 {
 	return parse_signal(value);
@@ -168,6 +174,7 @@ const struct type types[] = {
 	{ "text", is_text, NULL, false },
 	{ "policy", is_policy, "is neither go nor stop", false },
 	{ "seconds", is_seconds, "is not a number of seconds", false },
+	{ "period", is_period, "is neither a number of seconds nor oom", false },
 	{ "signal", is_signal, "is not a signal", false },
 	{ "count", is_count, "is not a number from 1 to 1000000", false },
 	{ "port", is_port, "is not a port from 1 to 65535", false },

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rig.branch.prefix import run_from_prefix
 from rig.cli.bisect import bisect_status
-from rig.cli.options import GuestOptions, check_verdict, fast_settings
+from rig.cli.options import GuestOptions, check_verdict, named_settings
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
@@ -83,8 +83,11 @@ def _check(
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
         )
-    if whole_catalogue and how.fast:
-        raise UsageError("not every scenario has the parameter thp", where="--fast", remedy="leave it out, or --all")
+    if whole_catalogue and (how.fast or how.maps):
+        option, parameter = ("--fast", "thp") if how.fast else ("--maps", "maps")
+        raise UsageError(
+            f"not every scenario has the parameter {parameter}", where=option, remedy="leave it out, or --all"
+        )
     if whole_catalogue and several and not how.bisect:
         raise UsageError("--all prints a table", where="--json, --print-qemu, --repeat", remedy="leave them out")
 
@@ -92,7 +95,7 @@ def _check(
 def _request(scenario: str, guest: GuestOptions, how: RunOptions) -> Request:
     return Request(
         scenario=scenario,
-        sets=(*fast_settings(scenario, wanted=how.fast), *guest.settings()),
+        sets=(*named_settings(scenario, fast=how.fast, maps=how.maps), *guest.settings()),
         to_the_end=how.to_the_end,
         record=not how.no_record,
         dump_panics=not how.no_dump,

@@ -18,7 +18,7 @@ from rig.units import parse_duration
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "Fast", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "fast_settings", "flatten_options", "parse_budget",
+    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "named_settings", "parse_budget",
     "parse_option",
 ]  # fmt: skip
 
@@ -33,6 +33,9 @@ OtherRun = Annotated[str, typer.Argument(metavar="RUN", help="The other run.")]
 ChosenScenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="A name (see `rig list`) or a directory.")]
 Fast = Annotated[
     bool, typer.Option("--fast", help="Short for --set thp=always: huge pages fill the scenario's memory faster.")
+]
+Maps = Annotated[
+    bool, typer.Option("--maps", help="Short for --set maps=all: page maps also between the fork and the OOM.")
 ]
 At = Annotated[
     str | None,
@@ -104,23 +107,28 @@ class PointOptions:
         typer.Option(min=1, metavar="N", help="Guests at once; default: one per CPU, as far as memory allows."),
     ] = None
     fast: Fast = False
+    maps: Maps = False
     timeout_scale: TimeoutScale = 1.0
 
     def fixed(self, scenario: str) -> tuple[tuple[str, str], ...]:
-        """Return the shared settings as (name, value). Raises UsageError where --fast does not fit the scenario."""
-        sets = (*fast_settings(scenario, wanted=self.fast), *self.sets)
+        """Return the shared settings as (name, value). Raises UsageError where --fast or --maps do not fit it."""
+        sets = (*named_settings(scenario, fast=self.fast, maps=self.maps), *self.sets)
         return tuple((name, value) for name, _, value in (text.partition("=") for text in sets))
 
 
-def fast_settings(scenario: str, *, wanted: bool) -> tuple[str, ...]:
-    """Return the setting that --fast stands for. Raises UsageError for a scenario without that parameter."""
+def named_settings(scenario: str, *, fast: bool, maps: bool) -> tuple[str, ...]:
+    """Return the settings that --fast and --maps stand for. Raises UsageError for a scenario without the parameter."""
+    wanted = [("--fast", "thp=always")] * fast + [("--maps", "maps=all")] * maps
     if not wanted:
         return ()
     from rig.scenario.load import load_scenario
 
-    if "thp" not in load_scenario(scenario).parameters:
-        raise UsageError(f"'{scenario}' has no parameter 'thp'", where="--fast", remedy="leave it out")
-    return ("thp=always",)
+    parameters = load_scenario(scenario).parameters
+    for option, setting in wanted:
+        name = setting.partition("=")[0]
+        if name not in parameters:
+            raise UsageError(f"'{scenario}' has no parameter '{name}'", where=option, remedy="leave it out")
+    return tuple(setting for _, setting in wanted)
 
 
 def check_verdict(verdict: str | None, option: str) -> None:

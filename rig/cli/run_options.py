@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.options import Fast, Junit, Ktap, TimeoutScale
+from rig.cli.options import Fast, Junit, Ktap, Maps, TimeoutScale
 
 __all__ = ["OutputOptions", "RunOptions"]
 
@@ -39,6 +39,7 @@ class RunOptions:
         ),
     ] = False
     fast: Fast = False
+    maps: Maps = False
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record a warp run.")] = False
     no_prefix: Annotated[
         bool,

@@ -73,7 +73,7 @@ class Scenario:
 
     def template_names(self) -> frozenset[str]:
         """Return the names that this scenario's templates may use."""
-        return frozenset(self.parameters) | {"params", "guest", "to_the_end"}
+        return frozenset(self.parameters) | {"params", "guest", "sysctls", "to_the_end"}
 
 
 def list_scenarios(root: Path | None = None) -> list[Path]:

@@ -62,10 +62,13 @@ class Settings:
     given: Mapping[str, str] | None = None
 
     def context(self) -> dict[str, Any]:
-        """Return the variables of templates: each parameter by its name, `params`, `guest` and `to_the_end`."""
+        """Return the variables of templates: each parameter by its name, `params`, `guest`, `sysctls` (those that
+        the run sets, as texts) and `to_the_end`.
+        """
         return {
             **self.parameters,
             "params": dict(self.parameters),
+            "sysctls": dict(self.sysctls),
             "guest": {**self.guest(), "clock": self.clock},
             "to_the_end": self.to_the_end,
         }

@@ -36,6 +36,21 @@ def test_main_job_shows_the_copying_spread_and_stop_at_the_oom(rig: Rig, tmp_pat
     assert all(each.maps[0].pages == PAGES for each in found)
 
 
+def test_maps_between_the_fork_and_the_oom_are_taken_when_asked_for(rig: Rig, tmp_path: Path) -> None:
+    few, every = (taken(rig("run", "overcommit-oops", *words, "--json").run(), tmp_path) for words in ((), ("--maps",)))
+
+    assert [each.label for each in few] == ["forked", "oom", "settled"]
+    assert [each.label for each in every] == ["forked", *["writing"] * (len(every) - 3), "oom", "settled"]
+    assert len(every) > 3
+
+
+def test_panic_leaves_the_maps_before_it(rig: Rig, tmp_path: Path) -> None:
+    run = rig("run", "overcommit-oops", "--sysctl", "vm.panic_on_oom=1", "--json").run()
+
+    assert run["verdict"] == "reproduced"
+    assert {each.label for each in taken(run, tmp_path)} == {"forked", "writing"}
+
+
 def test_looking_costs_less_than_a_hundredth_of_the_guests_time(rig: Rig, tmp_path: Path) -> None:
     """Compare times of the guest's warp clock. It counts instructions, so the host's speed does not matter."""
     run = rig("run", "overcommit-oops", "--json").run()
