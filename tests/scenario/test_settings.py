@@ -25,6 +25,7 @@ def test_defaults_are_the_scenarios() -> None:
         "every": 30.0,
         "language": "c",
         "thp": "as-is",
+        "maps": "few",
     }
     assert (chosen.memory, chosen.cpus, chosen.swap, chosen.clock) == (512 << 20, 1, 0, "warp")
 
