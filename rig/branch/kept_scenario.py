@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rig.errors import RigError
-from rig.run.document import Run
 from rig.run.imported import read_imported
 from rig.scenario.load import list_scenarios
+
+if TYPE_CHECKING:
+    from rig.run.document import Run
 
 __all__ = ["kept_scenario"]
 

@@ -22,7 +22,7 @@ from rig.branch.origin import Origin, Source
 from rig.branch.point import Point
 from rig.branch.prefix_key import PrefixKey, prefix_keys
 from rig.errors import RigError
-from rig.experiment.departure import Departure
+from rig.experiment.departure import Departure, KeptPast
 from rig.experiment.prepare import PreparedGuest
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.run import run_job
@@ -125,8 +125,6 @@ class _Departing:
     def _departure(
         self, job: Job, payload: Payload, start: Snapshot, key: PrefixKey, point: BranchPoint, *, made: bool
     ) -> Departure:
-        from rig.run.document import Prefix
-
         if made:
             self.progress.line(f"the past up to '{key.point}' is kept: the next run with the same past begins there")
         else:
@@ -136,10 +134,8 @@ class _Departing:
             )
         counted = {(source, number): index for source, number, index in point.note.get("counted", ())}
         lines = continued(job.plan.steps, point.step, counted)
-        prefix = Prefix(
-            point=key.point, key=point.key, step=point.step, time=point.time, made=made, content=payload_key(payload)
-        )
-        return Departure(point, Continuation(point.step, lines), start.key, prefix=prefix)
+        past = KeptPast(key.point, made, payload_key(payload))
+        return Departure(point, Continuation(point.step, lines), start.key, past=past)
 
 
 def _kept_prefixes(store: Store, start: Snapshot) -> dict[str, str]:

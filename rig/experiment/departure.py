@@ -10,9 +10,23 @@ from rig.image.continuation import Continuation
 from rig.machine.branch_point import BranchPoint
 
 if TYPE_CHECKING:
-    from rig.run.document import Branch, Prefix
+    from rig.run.document import Branch
 
-__all__ = ["Departure"]
+__all__ = ["Departure", "KeptPast"]
+
+
+@dataclass(frozen=True)
+class KeptPast:
+    """What the branch point of a run's own past does not know itself.
+
+    name: of the step `branch` in the plan.
+    made: whether this run saved it.
+    content: key of the payload that the run would have had from the boot on.
+    """
+
+    name: str
+    made: bool
+    content: str
 
 
 @dataclass(frozen=True)
@@ -20,12 +34,12 @@ class Departure:
     """The branch point that a run begins at, and the steps that it goes on with.
 
     snapshot: key of the snapshot from which the branch point's own guest was restored.
-    branch, prefix: the entry of run.json that says where the run began: `branch` for a future of another run, `prefix`
-    for a run whose own past was kept.
+    branch: the entry of run.json for a future of another run.
+    past: for a run whose own past was kept.
     """
 
     point: BranchPoint
     continuation: Continuation
     snapshot: str
     branch: Branch | None = None
-    prefix: Prefix | None = None
+    past: KeptPast | None = None

@@ -106,7 +106,15 @@ def recording_of(
 
 def origin_of(departure: Departure | None) -> dict[str, Any]:
     """Return the entries of run.json that say where the run began, if not at the boot."""
+    from rig.run.document import Prefix
+
     if departure is None:
         return {}
     branch = departure.branch
-    return {"parent": branch.parent or None if branch else None, "branch": branch, "prefix": departure.prefix}
+    found: dict[str, Any] = {"parent": branch.parent or None if branch else None, "branch": branch}
+    if departure.past is not None:
+        past, point = departure.past, departure.point
+        found["prefix"] = Prefix(
+            point=past.name, key=point.key, step=point.step, time=point.time, made=past.made, content=past.content
+        )
+    return found

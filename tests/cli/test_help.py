@@ -47,6 +47,15 @@ def test_help_imports_no_command() -> None:
     assert modules & set(done.stderr.split()) == set()
 
 
+def test_run_imports_what_judges_only_once_the_guest_runs() -> None:
+    code = "import sys; import rig.cli.run, rig.cli.execute_run; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    later = {"rig.run.document", "rig.klog", "rig.scenario.judge", "rig.scenario.build_run", "rich", "rig.cli.show_run"}
+    assert later & set(done.stdout.split()) == set()
+
+
 def test_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["imag"]) == 64
 
