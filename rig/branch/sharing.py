@@ -25,7 +25,7 @@ from rig.scenario.load import Scenario
 from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
 from rig.scenario.settings import Settings, parse_settings
 
-__all__ = ["OOM_SYSCTLS", "Pasts", "SharedPast", "shared_pasts"]
+__all__ = ["OOM_SYSCTLS", "Pasts", "SharedPast", "past_at", "shared_pasts"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ class SharedPast:
 
     source: Source
     point: Point
+
+    @property
+    def sets(self) -> Sets:
+        """The settings under which the past is run, as past_at() takes them."""
+        return tuple(f"{name}={value}" for name, value in (self.source.settings.given or {}).items())
 
     def changes(self, sets: Sets) -> Changes:
         """Return what is different in the run with these settings since the point."""
@@ -121,15 +126,19 @@ def _in_group(
         if not worth:
             break
         best = max(worth, key=lambda past: worth[past])
-        shared = _past_of(store, scenario, pasts[best][0], best[0], request)
+        base = (text for text in pasts[best][0].sets if text.partition("=")[0].strip() not in OOM_SYSCTLS)
+        shared = past_at(store, scenario, tuple(base), best[0], request)
         found |= {each.number: shared for each in pasts[best]}
         taken = {each.number for each in pasts[best]}
         left = [each for each in left if each.number not in taken]
     return found
 
 
-def _past_of(store: Store, scenario: Scenario, base: _Candidate, point: str, request: Request | None) -> SharedPast:
-    sets = tuple(text for text in base.sets if text.partition("=")[0].strip() not in OOM_SYSCTLS)
+def past_at(store: Store, scenario: Scenario, sets: Sets, point: str, request: Request | None = None) -> SharedPast:
+    """Return the past of a run with these settings up to a branch point.
+
+    Raises UsageError for invalid settings, and for a point that the plan does not have.
+    """
     settings = parse_settings(scenario, sets)
     plan, layers = resolve_layers(store, render_plan(scenario, settings))
     own = request or Request(str(scenario.directory), dump_panics=False)

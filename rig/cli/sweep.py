@@ -160,7 +160,7 @@ def _new(scenario: str | None, axes: AxisOptions, shared: PointOptions) -> Sweep
 def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptions, *, silent: bool) -> Outcome:
     executor: Executor = LocalExecutor(shared.jobs, share=not options.whole)
     if options.executor == "dask":
-        executor = DaskExecutor(options.scheduler, shared.jobs)
+        executor = DaskExecutor(options.scheduler, shared.jobs, share=not options.whole)
     with SweepTable(output_console(), directory.plan.names, directory.plan.size, quiet=silent) as table:
         work = execute_sweep(
             directory, executor, record=options.record, timeout_scale=shared.timeout_scale,

@@ -4,20 +4,58 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
 
+from rig.branch.sharing import Pasts, SharedPast, past_at
 from rig.errors import RigError
 from rig.experiment.capacity import default_jobs
 from rig.extras import lacking
+from rig.image.store import Store
+from rig.scenario.load import load_scenario
 from rig.sweep.row import Row, row_of_error
-from rig.sweep.task import PointTask, pack_run, rig_version, run_point, unpack_run
+from rig.sweep.task import PointTask, common_pasts, pack_run, rig_version, run_point, unpack_run
 
 __all__ = ["DaskExecutor", "dask_executor", "run_on_worker", "worker_version"]
 
 FIND_SCHEDULER = 10.0
+
+
+class PastOf(NamedTuple):
+    """A past that tasks of a sweep have in common, as a worker is told of it. sets, point: as past_at() takes them."""
+
+    sweep: str
+    sets: tuple[str, ...]
+    point: str
+
+
+@dataclass
+class _Kept:
+    """What a worker's process keeps of a sweep from one task to the next: opening a past takes a tenth of a second."""
+
+    sweep: str
+    opened: dict[PastOf, asyncio.Future[SharedPast]] = field(default_factory=dict)
+    shared: dict[tuple[int, int], SharedPast] = field(default_factory=dict)
+    pasts: Pasts | None = None
+
+
+_kept = _Kept("")
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop in which a worker's process runs its tasks. What is kept is used in it only."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="guests", daemon=True).start()
+    return loop
 
 
 def worker_version() -> str:
@@ -25,15 +63,42 @@ def worker_version() -> str:
     return rig_version()
 
 
-def run_on_worker(task: PointTask) -> tuple[Row, bytes | None]:
+def run_on_worker(task: PointTask, past: PastOf | None = None) -> tuple[Row, bytes | None]:
     """Run a task on a worker; return the row and the packed directory of the run, None if it did not start.
 
-    Kernel and image come from the worker's own cache, which builds them once.
+    past: a past that the task has in common with others.
+    Kernel, image and saved pasts come from the worker's own cache, which makes each once.
     """
     from distributed import get_worker
 
-    row, directory = asyncio.run(run_point(task, worker=str(get_worker().address)))
+    work = _run(task, past, str(get_worker().address))
+    row, directory = asyncio.run_coroutine_threadsafe(work, _loop()).result()
     return row, None if directory is None else pack_run(directory)
+
+
+async def _run(task: PointTask, past: PastOf | None, worker: str) -> tuple[Row, Path | None]:
+    return await run_point(task, worker=worker, pasts=None if past is None else await _pasts_with(task, past))
+
+
+async def _pasts_with(task: PointTask, past: PastOf) -> Pasts | None:
+    """Return the pasts of the task's sweep, this task's among them; None where it cannot be had: the run says why."""
+    global _kept
+    if _kept.sweep != past.sweep:
+        # Another sweep may be of another state of the scenario's files.
+        _kept = _Kept(past.sweep)
+    kept = _kept
+    if past not in kept.opened:
+        kept.opened[past] = asyncio.ensure_future(asyncio.to_thread(_open, task.scenario, past))
+    try:
+        kept.shared[task.key] = await asyncio.shield(kept.opened[past])
+    except RigError:
+        return None
+    kept.pasts = kept.pasts or Pasts(Store(), kept.shared, task.record, task.timeout_scale)
+    return kept.pasts
+
+
+def _open(scenario: str, past: PastOf) -> SharedPast:
+    return past_at(Store(), load_scenario(scenario), past.sets, past.point)
 
 
 class DaskExecutor:
@@ -41,9 +106,11 @@ class DaskExecutor:
 
     scheduler: an address such as tcp://host:8786; None for worker processes on this machine.
     jobs: number of those processes; None for one a CPU.
+    share: whether tasks that have a past in common begin at a branch point.
     """
 
-    def __init__(self, scheduler: str | None = None, jobs: int | None = None) -> None:
+    def __init__(self, scheduler: str | None = None, jobs: int | None = None, *, share: bool = True) -> None:
+        self.share = share
         self._scheduler = scheduler
         self._jobs = jobs or default_jobs()
 
@@ -57,13 +124,19 @@ class DaskExecutor:
         except ImportError as error:
             raise lacking("distributed", str(error)) from None
         distributed: Any = library  # only some of its functions have types
+        # At its import it wants to tell of each connection. What goes wrong with a task is told in its row.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)
+            pasts = await asyncio.to_thread(common_pasts, Store(), tasks) if self.share else {}
+            sweep = uuid4().hex
             futures = {}
             for task in tasks:
+                past = pasts.get(task.key)
+                told = None if past is None else PastOf(sweep, past.sets, past.point.text)
                 future = client.submit(
-                    run_on_worker, task, key=f"rig-{id(self)}-{task.point}-{task.repeat}", pure=False
+                    run_on_worker, task, told, key=f"rig-{id(self)}-{task.point}-{task.repeat}", pure=False
                 )
                 futures[future] = task
                 began(task)

@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 
-from rig.branch.sharing import Pasts, shared_pasts
+from rig.branch.sharing import Pasts
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
-from rig.scenario.load import load_scenario
 from rig.sweep.row import Row, row_of_error
-from rig.sweep.task import PointTask, run_point
+from rig.sweep.task import PointTask, common_pasts, run_point
 
 __all__ = ["LocalExecutor"]
 
@@ -32,7 +31,10 @@ class LocalExecutor:
     async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends."""
         tasks = list(tasks)
-        pasts = await asyncio.to_thread(self._pasts, tasks)
+        shared = await asyncio.to_thread(common_pasts, self._store, tasks) if self.share else {}
+        pasts = Pasts(self._store, shared)
+        for task in tasks[:1]:  # of one sweep: the others have the same
+            pasts.record, pasts.timeout_scale = task.record, task.timeout_scale
         finished: asyncio.Queue[Row | BaseException] = asyncio.Queue()
         waiting = iter(tasks)
         working: set[asyncio.Future[None]] = set()
@@ -59,19 +61,6 @@ class LocalExecutor:
                 each.cancel()
             await asyncio.gather(*working, return_exceptions=True)
             await pasts.close()
-
-    def _pasts(self, tasks: list[PointTask]) -> Pasts:
-        """Return the pasts that tasks of one sweep have in common."""
-        if not self.share:
-            return Pasts(self._store, {})
-        try:
-            scenario = load_scenario(tasks[0].scenario)
-            found = shared_pasts(self._store, scenario, [task.sets for task in tasks])
-        except (IndexError, RigError):
-            # No task, or a scenario or layer that cannot be had: each run then says so itself.
-            return Pasts(self._store, {})
-        shared = {tasks[number].key: past for number, past in found.items()}
-        return Pasts(self._store, shared, record=tasks[0].record, timeout_scale=tasks[0].timeout_scale)
 
     async def _one(
         self,

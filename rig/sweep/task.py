@@ -5,23 +5,25 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import rig
-from rig.branch.sharing import Pasts
+from rig.branch.sharing import Pasts, SharedPast, shared_pasts
 from rig.errors import RigError
 from rig.experiment.request import Request
 from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.directory import runs_directory
 from rig.run.progress import NullProgress
+from rig.scenario.load import load_scenario
 from rig.sweep.row import Row, row_of_error, row_of_run
 from rig.untar import extract_files
 
-__all__ = ["PointTask", "pack_run", "rig_version", "run_point", "unpack_run"]
+__all__ = ["PointTask", "common_pasts", "pack_run", "rig_version", "run_point", "unpack_run"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,17 @@ def rig_version() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return f"{rig.__version__}+{digest.hexdigest()[:12]}"
+
+
+def common_pasts(store: Store, tasks: Sequence[PointTask]) -> dict[tuple[int, int], SharedPast]:
+    """Return key of a task -> the past that it has in common with others of its sweep."""
+    try:
+        scenario = load_scenario(tasks[0].scenario)
+        found = shared_pasts(store, scenario, [task.sets for task in tasks])
+    except (IndexError, RigError):
+        # No task, or a scenario or layer that cannot be had: each run then says so itself.
+        return {}
+    return {tasks[number].key: past for number, past in found.items()}
 
 
 async def run_point(

@@ -90,6 +90,18 @@ def test_local_cluster_gives_the_table_of_this_machine(rig: Rig, environment: di
     assert all((Path(environment["RIG_RUNS"]) / row["run"] / "console.log").is_file() for row in rows)
 
 
+def test_points_that_share_a_past_share_it_on_workers_too(rig: Rig) -> None:
+    sweep = ("sweep", "overcommit-oops", "--over", "step=1M,2M,4M,8M", "--set", "hog=70M", *SMALL, "--json")
+    here = rig(*sweep)
+
+    there = rig(*sweep, "--executor", "dask", "--jobs", "2")
+
+    assert table(there.out) == table(here.out), there.err
+    assert [row["shared"] for row in json.loads(there.out)] == ["writing-starts"] * 4
+    assert "Traceback" not in there.err
+    assert "Scheduler" not in there.err
+
+
 class Cluster:
     """A scheduler and workers started by hand, on loopback."""
 
