@@ -31,10 +31,7 @@ class LocalExecutor:
     async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends."""
         tasks = list(tasks)
-        shared = await asyncio.to_thread(common_pasts, self._store, tasks) if self.share else {}
-        pasts = Pasts(self._store, shared)
-        for task in tasks[:1]:  # of one sweep: the others have the same
-            pasts.record, pasts.timeout_scale = task.record, task.timeout_scale
+        pasts = await asyncio.to_thread(self._pasts, tasks)
         finished: asyncio.Queue[Row | BaseException] = asyncio.Queue()
         waiting = iter(tasks)
         working: set[asyncio.Future[None]] = set()
@@ -61,6 +58,12 @@ class LocalExecutor:
                 each.cancel()
             await asyncio.gather(*working, return_exceptions=True)
             await pasts.close()
+
+    def _pasts(self, tasks: Sequence[PointTask]) -> Pasts:
+        """Return the pasts that tasks of one sweep have in common."""
+        if not self.share or not tasks:
+            return Pasts(self._store, {})
+        return Pasts(self._store, common_pasts(self._store, tasks), tasks[0].record, tasks[0].timeout_scale)
 
     async def _one(
         self,

@@ -62,11 +62,12 @@ def rig_version() -> str:
 
 def common_pasts(store: Store, tasks: Sequence[PointTask]) -> dict[tuple[int, int], SharedPast]:
     """Return key of a task -> the past that it has in common with others of its sweep."""
+    if not tasks:
+        return {}
     try:
-        scenario = load_scenario(tasks[0].scenario)
-        found = shared_pasts(store, scenario, [task.sets for task in tasks])
-    except (IndexError, RigError):
-        # No task, or a scenario or layer that cannot be had: each run then says so itself.
+        found = shared_pasts(store, load_scenario(tasks[0].scenario), [task.sets for task in tasks])
+    except RigError:
+        # A scenario or layer that cannot be had: each run then says so itself.
         return {}
     return {tasks[number].key: past for number, past in found.items()}
 
