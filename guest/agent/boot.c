@@ -148,6 +148,37 @@ static void open_port(void)
 }
 
 /*
+ * Leave ttyS0 to the host once hvc0 prints: both would have every line, at the speed of ttyS0. The kernel prints on hvc0
+ * what it has printed so far (CON_PRINTBUFFER). Detaching ttyS0 is possible since 5.7 (console_store() of
+ * drivers/tty/serial/serial_core.c); before, and without hvc0, it stays.
+ */
+static void choose_console(void)
+{
+	const char *asked = cmdline("rig.console");
+	const struct timespec pause = { .tv_nsec = NSEC / 100 };
+	int64_t until = now_ns() + 5 * NSEC;
+	char text[1024];
+
+	if (!asked || strcmp(asked, "hvc0") != 0)
+		return;
+	while (now_ns() < until) {
+		const char *found;
+
+		if (slurp("/proc/consoles", text, sizeof(text)) <= 0)
+			break;
+		/* "hvc0 -W- (EC p  ) 229:0": enabled */
+		found = strstr(text, "hvc0 ");
+		if (found && strncmp(found + strcspn(found, "(\n"), "(E", 2) == 0) {
+			if (spill("/sys/class/tty/ttyS0/console", "N"))
+				say_on_console("ttyS0/console", errno);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+	say_on_console("hvc0", ENODEV);
+}
+
+/*
  * A program with the agent's user and group ids may lower this limit with prlimit(2) (check_prlimit_permission() of
  * kernel/sys.c). Then open(2) fails with EMFILE and ppoll(2) with EINVAL (do_sys_poll() of fs/select.c), and the agent
  * sets the limit again.
@@ -253,6 +284,7 @@ void boot(void)
 	take_own_mounts();
 	prepare_counts();
 	open_port();
+	choose_console();
 	put_first();
 	loop_open();
 	kmsg_open();

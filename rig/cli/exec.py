@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
+from rig.cli.options import GuestOptions, TimeoutScale, VirtioConsole, appended, flatten_options
 from rig.cli.prefetch import prefetch
 from rig.cli.print_error import print_error
 from rig.cli.root_options import BehindDashes, RootOptions
@@ -80,6 +80,7 @@ class ExecOptions:
     qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="Append an argument to QEMU's command line.")] = (
         field(default_factory=list)
     )
+    virtio_console: VirtioConsole = False
     timeout_scale: TimeoutScale = 1.0
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not record the run.")] = False
     quiet: Annotated[
@@ -134,7 +135,7 @@ def exec_(ctx: typer.Context, *, program: ProgramOptions, guest: GuestOptions, h
             timeout=parse_timeout(program.timeout),
             expect=None if program.expect is None else parse_expectation(program.expect),
             record=not how.no_record,
-            append=tuple(word for text in how.append for word in text.split()),
+            append=appended(how.append, virtio_console=how.virtio_console),
             qemu_args=tuple(how.qemu_arg),
             timeout_scale=how.timeout_scale,
         )

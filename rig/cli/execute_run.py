@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rig.branch.prefix import run_from_prefix
 from rig.cli.bisect import bisect_status
-from rig.cli.options import GuestOptions, check_verdict, named_settings
+from rig.cli.options import GuestOptions, appended, check_verdict, named_settings
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
@@ -99,7 +99,7 @@ def _request(scenario: str, guest: GuestOptions, how: RunOptions) -> Request:
         to_the_end=how.to_the_end,
         record=not how.no_record,
         dump_panics=not how.no_dump,
-        append=tuple(word for text in how.append for word in text.split()),
+        append=appended(how.append, virtio_console=how.virtio_console),
         qemu_args=tuple(how.qemu_arg),
         timeout_scale=how.timeout_scale,
         reuse=True,

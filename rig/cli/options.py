@@ -13,13 +13,14 @@ import typer
 
 from rig.deadline_scale import LARGEST_FACTOR, SCALE_VARIABLE, SMALLEST_FACTOR, set_deadline_scale
 from rig.errors import UsageError
+from rig.machine.spec import VIRTIO_CONSOLE
 from rig.run.verdict import VERDICTS
 from rig.units import parse_duration
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "Fast", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "check_verdict", "flatten_options", "named_settings", "parse_budget",
-    "parse_option",
+    "PointOptions", "Quiet", "TimeoutScale", "VirtioConsole", "appended", "check_verdict", "flatten_options",
+    "named_settings", "parse_budget", "parse_option",
 ]  # fmt: skip
 
 
@@ -36,6 +37,13 @@ Fast = Annotated[
 ]
 Maps = Annotated[
     bool, typer.Option("--maps", help="Short for --set maps=all: page maps also between the fork and the OOM.")
+]
+VirtioConsole = Annotated[
+    bool,
+    typer.Option(
+        "--virtio-console",
+        help="Print on a virtio console: a noisy guest is twice as fast, and the run is not recorded.",
+    ),
 ]
 At = Annotated[
     str | None,
@@ -114,6 +122,11 @@ class PointOptions:
         """Return the shared settings as (name, value). Raises UsageError where --fast or --maps do not fit it."""
         sets = (*named_settings(scenario, fast=self.fast, maps=self.maps), *self.sets)
         return tuple((name, value) for name, _, value in (text.partition("=") for text in sets))
+
+
+def appended(append: list[str], *, virtio_console: bool) -> tuple[str, ...]:
+    """Return the words that --append and --virtio-console add to the kernel's command line."""
+    return (*(word for text in append for word in text.split()), *([VIRTIO_CONSOLE] if virtio_console else []))
 
 
 def named_settings(scenario: str, *, fast: bool, maps: bool) -> tuple[str, ...]:

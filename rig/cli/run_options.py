@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.options import Fast, Junit, Ktap, Maps, TimeoutScale
+from rig.cli.options import Fast, Junit, Ktap, Maps, TimeoutScale, VirtioConsole
 
 __all__ = ["OutputOptions", "RunOptions"]
 
@@ -52,6 +52,7 @@ class RunOptions:
     qemu_arg: Annotated[list[str], typer.Option(metavar="WORD", help="Append an argument to QEMU's command line.")] = (
         field(default_factory=list)
     )
+    virtio_console: VirtioConsole = False
     timeout_scale: TimeoutScale = 1.0
 
 

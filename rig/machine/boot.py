@@ -116,7 +116,7 @@ async def _ready(session: Session, deadline: float | Patience) -> dict[str, Any]
             await asyncio.wait({record}, timeout=LOOK_EVERY)
             if record.done():
                 return record.result()
-            now, last, size = time.monotonic(), size, session.console_log.stat().st_size
+            now, last, size = time.monotonic(), size, session.bytes_seen
             if size != last:
                 grew = now
             if now - grew > deadline.silent:

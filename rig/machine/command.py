@@ -39,6 +39,8 @@ def kernel_command_line(spec: GuestSpec) -> str:
     """
     words = [
         "console=ttyS0",
+        # The kernel prints on both: to ttyS0 from the start, and to hvc0 all it has printed, once it has the driver.
+        *(["console=hvc0"] if spec.has_virtio_console else []),
         # devkmsg=on: otherwise the kernel drops what is written through one open /dev/kmsg beyond ten lines in five
         # seconds, and with it the agent's marks (devkmsg_open() and devkmsg_write(), kernel/printk/printk.c;
         # include/linux/ratelimit_types.h).
@@ -80,7 +82,7 @@ def build_command(spec: GuestSpec, wiring: Wiring, qemu: Qemu) -> list[str]:
         "-kernel", str(spec.kernel),
         "-initrd", str(spec.initramfs),
         "-append", kernel_command_line(spec),
-        *_channels(wiring),
+        *_channels(spec, wiring),
         *_disks(spec, wiring),
         *_network(spec, wiring),
         *_debugger(wiring),
@@ -185,21 +187,28 @@ def _backend(name: str, path: Path | None, size: int) -> str:
     return f"memory-backend-file,id={name},mem-path={_escaped(path)},size={size},share=on,readonly=on"
 
 
-def _channels(wiring: Wiring) -> list[str]:
+def _channels(spec: GuestSpec, wiring: Wiring) -> list[str]:
     """Return the options for the ports of guest and monitor, one port for each purpose.
 
     The guest's output goes through pipes. A socket is full after about 280 writes of one byte; QEMU then retries when
     the host has read, and a recording that holds such a retry cannot be replayed.
     """
+    console = ["-chardev", f"pipe,id=console,path={_escaped(wiring.console)}"]
+    if spec.has_virtio_console:
+        serial = ["-chardev", f"pipe,id=serial,path={_escaped(wiring.serial)}", "-serial", "chardev:serial"]
+        virtual = ["-device", "virtconsole,bus=vs.0,nr=3,chardev=console"]
+    else:
+        serial, virtual = ["-serial", "chardev:console"], []
     words = [
         "-chardev", f"socket,id=qmp,path={_escaped(wiring.qmp)}",
         "-mon", "chardev=qmp,mode=control",
-        "-chardev", f"pipe,id=console,path={_escaped(wiring.console)}",
-        "-serial", "chardev:console",
+        *console,
+        *serial,
         # max_ports is no larger than needed: each port has eventfds, and QEMU's main loop polls them all in every turn.
         "-device", "virtio-serial-pci,id=vs,max_ports=4,ioeventfd=off",
         "-chardev", f"pipe,id=events,path={_escaped(wiring.events)}",
         "-device", "virtserialport,bus=vs.0,nr=1,chardev=events,name=rig.events",
+        *virtual,
         # pvpanic reports a panic to the host at once, and panic=pause then keeps the guest for a dump. Through the
         # vmcoreinfo device the guest's kernel publishes the address of its vmcoreinfo note for readers of a dump.
         "-device", "pvpanic", "-action", "panic=pause",

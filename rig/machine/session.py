@@ -26,6 +26,7 @@ from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.run.records import parse_record
+from rig.whole_file import write_whole
 
 __all__ = [
     "Listeners",
@@ -43,6 +44,8 @@ START_DEADLINE = 20.0
 PREALLOC_DEADLINE = 10.0
 # Host seconds without a byte after which rig stops reading a port that QEMU did not close.
 DRAIN_DEADLINE = 10.0
+SERIAL_LOG = "serial.log"
+"""What a guest with a virtio console printed on ttyS0."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Session:
     channel: Channel
     console_log: Path
     shell: socket.socket | None = None
+    serial: Console | None = None
+    """ttyS0, in a guest whose console is hvc0: what it printed before it had that console's driver."""
     bad_records: int = 0
     scale: float = 1.0
     """Multiplies the deadlines, for slow machines."""
@@ -122,7 +127,9 @@ class Session:
     async def drain(self) -> None:
         """Read console and agent's port to their end, once QEMU has ended."""
         await self.channel.drain(DRAIN_DEADLINE * self.scale)
-        await asyncio.to_thread(self.console.drain, DRAIN_DEADLINE * self.scale)
+        for console in (self.console, self.serial):
+            if console is not None:
+                await asyncio.to_thread(console.drain, DRAIN_DEADLINE * self.scale)
 
     async def _why_stopped(self) -> str:
         """Return why the guest is silent: QEMU stopped its CPUs, or QEMU hangs. Empty if neither is the case."""
@@ -141,13 +148,15 @@ class Session:
     @property
     def bytes_seen(self) -> int:
         """Bytes that the guest has written to console and agent's port so far."""
-        return self.console.bytes_seen + self.channel.bytes_seen
+        serial = 0 if self.serial is None else self.serial.bytes_seen
+        return self.console.bytes_seen + self.channel.bytes_seen + serial
 
     def failure(self, what: str) -> GuestError:
         """Return an error that shows the console's last lines, QEMU's output and the exact command."""
         console = ""
-        with contextlib.suppress(OSError):
-            console = self.console_log.read_bytes()[-6000:].decode(errors="replace")
+        for log in (self.console_log, self.console_log.with_name(SERIAL_LOG)):
+            with contextlib.suppress(OSError):
+                console = console or log.read_bytes()[-6000:].decode(errors="replace")
         lines = [line.rstrip() for line in console.splitlines()[-12:]]
         words = self.process.words().strip()
         detail = "\n".join(
@@ -234,6 +243,7 @@ async def started(
     monitor = Monitor(wiring.name, scale)
     log = out / "console.log"
     console = Console(ReadEnd(wiring.console), log, listeners.on_line, listeners.on_console, console_before)
+    serial = Console(ReadEnd(wiring.serial), out / SERIAL_LOG, _unheard) if spec.has_virtio_console else None
     shell = _listening(wiring.shell_socket) if wiring.shell else None
     session: Session | None = None
 
@@ -247,13 +257,15 @@ async def started(
     await monitor.listen(wiring.qmp)
     await channel.listen(wiring.events)
     console.start()
+    if serial is not None:
+        serial.start()
     try:
         inherit = [each for each in (state, memory, wiring.dump) if each is not None]
         # Only a warp guest is pinned: a live guest runs its vCPU threads in parallel (thread=multi, or KVM).
         warp = spec.clock is Clock.WARP
         with own_cpu() if warp else contextlib.nullcontext() as cpu:
             async with running_qemu(command, out / "qemu.log", inherit, small_pages=warp) as process:
-                session = Session(wiring, command, process, monitor, console, channel, log, shell, scale=scale)
+                session = Session(wiring, command, process, monitor, console, channel, log, shell, serial, scale=scale)
                 await _connected(session, start_deadline(spec, wiring) * scale)
                 # Pin only now: the threads that preallocate memory at the start use all CPUs.
                 keep_to(process.pid, cpu)
@@ -265,6 +277,26 @@ async def started(
         await monitor.close()
         # It joins the thread that reads the console, which must not hold up the event loop.
         await asyncio.to_thread(console.close)
+        if serial is not None:
+            await asyncio.to_thread(serial.close)
+            await asyncio.to_thread(_join, out / SERIAL_LOG, log)
+
+
+def _join(serial: Path, console: Path) -> None:
+    """Put what ttyS0 printed in front of what hvc0 printed, and remove the file of ttyS0.
+
+    Both have the lines from the moment that the kernel printed on hvc0 until the agent took ttyS0 off: once is enough.
+    """
+    first, second = serial.read_bytes(), console.read_bytes()
+    last = first.rstrip(b"\r\n").rpartition(b"\n")[2]
+    if last:
+        both = second.rfind(last + b"\r\n")
+        write_whole(console, first + (second if both < 0 else second[both + len(last) + 2 :]))
+    serial.unlink()
+
+
+def _unheard(line: bytes) -> None:
+    """Take a line that the console has, too."""
 
 
 def start_deadline(spec: GuestSpec, wiring: Wiring) -> float:

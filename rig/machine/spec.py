@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Accel", "Clock", "Debugger", "GuestSpec", "Layer", "RamFile", "Recorder", "Wiring"]
+__all__ = ["VIRTIO_CONSOLE", "Accel", "Clock", "Debugger", "GuestSpec", "Layer", "RamFile", "Recorder", "Wiring"]
+
+
+VIRTIO_CONSOLE = "rig.console=hvc0"
+"""The word of `append` that makes a virtio console, hvc0, the guest's console: a noisy guest prints faster there."""
 
 
 class Clock(enum.StrEnum):
@@ -76,6 +80,10 @@ class GuestSpec:
     qemu_args: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
     continuation_size: int = 0
+
+    @property
+    def has_virtio_console(self) -> bool:
+        return VIRTIO_CONSOLE in self.append
 
 
 @dataclass(frozen=True)
@@ -150,8 +158,13 @@ class Wiring:
 
     @property
     def console(self) -> Path:
-        """The pipe of ttyS0: QEMU adds .in and .out to its name."""
+        """The pipe of the guest's console: QEMU adds .in and .out to its name."""
         return self.directory / "console"
+
+    @property
+    def serial(self) -> Path:
+        """The pipe of ttyS0 in a guest whose console is hvc0."""
+        return self.directory / "serial"
 
     @property
     def events(self) -> Path:
