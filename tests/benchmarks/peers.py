@@ -101,51 +101,74 @@ def by_hand(kernel: Path, archive: Path) -> None:
         raise SystemExit(f"the script: no OOM\n{done.stdout[-2000:]}{done.stderr[-500:]}")
 
 
-def row(name: str, took: list[Took]) -> None:
-    """Print a line of the table: the median of the wall time with its spread, the median of the CPU time."""
+Way = Callable[[int], tuple[Took, ...]]
+"""Measures one round, whose number it gets, and returns what it took; of rig's warm run QEMU's part, too."""
+SCRIPT = "a script, no pauses"
+FEWER = 3
+"""Rounds of what takes long: cold starts and virtme-ng."""
+
+
+def row(name: str, took: list[Took], script: list[Took]) -> None:
+    """Print a line of the table: medians with their spread, and of the rounds' ratios to the script."""
     wall = [one.wall for one in took]
-    cpu = statistics.median(one.cpu for one in took)
+    ratio = statistics.median(one.wall / its.wall for one, its in zip(took, script, strict=False))
     print(
-        f"{name:44} {statistics.median(wall):7.2f} s  {min(wall):.2f} to {max(wall):.2f}  CPU {cpu:6.2f} s  n={len(wall)}"
+        f"{name:44} {statistics.median(wall):7.2f} s  {min(wall):.2f} to {max(wall):.2f}"
+        f"  CPU {statistics.median(one.cpu for one in took):6.2f} s  {ratio:5.2f} of the script  n={len(wall)}"
     )
 
 
-def rig_rows(count: int) -> None:
-    """Measure rig: from a kept past, warm, QEMU alone in these, and cold."""
-    with tempfile.TemporaryDirectory(prefix="rig-bench-") as name:
-        runs = Path(name)
-        for _ in range(2):
-            timed(runs=runs, RIG_PREFIX="yes")
-        for words, prefix, title in (
-            ((), "yes", "rig, from a kept past, decided"),
-            (("--to-the-end",), "yes", "rig, from a kept past, to the end"),
-            ((), "no", "rig, warm, decided"),
-            (("--to-the-end",), "no", "rig, warm, to the end"),
-        ):
-            results = [timed(*words, runs=runs, RIG_PREFIX=prefix) for _ in range(count)]
-            if any((one.run["prefix"] is None) != (prefix == "no") for one in results):
-                raise SystemExit(f"{title}: a run began elsewhere")
-            row(title, [Took(one.wall, one.cpu) for one in results])
-            if title == "rig, warm, decided":
-                row("  of it QEMU alone", [Took(one.qemu, one.cpu) for one in results])
-        cold = [timed("--append", f"rig.peer={os.getpid()}.{number}", runs=runs) for number in range(min(count, 3))]
-        row("rig, cold (no snapshot), decided", [Took(one.wall, one.cpu) for one in cold])
+def of_rig(runs: Path, prefix: str, *words: str) -> Way:
+    def way(number: int) -> tuple[Took, ...]:
+        one = timed(*words, runs=runs, RIG_PREFIX=prefix)
+        if (one.run["prefix"] is None) != (prefix == "no"):
+            raise SystemExit(f"{words}: the run began elsewhere")
+        return Took(one.wall, one.cpu), Took(one.qemu, one.cpu)
+
+    return way
 
 
-def peer_rows(parts: Parts, directory: Path, count: int, *, pauses: bool) -> None:
-    """Measure the script and virtme-ng, on the kernel that rig boots."""
+def cold_of_rig(runs: Path) -> Way:
+    def way(number: int) -> tuple[Took, ...]:
+        one = timed("--append", f"rig.peer={os.getpid()}.{number}", runs=runs)
+        return (Took(one.wall, one.cpu),)
+
+    return way
+
+
+def rounds(parts: Parts, directory: Path, runs: Path, count: int, *, pauses: bool) -> None:
+    """Measure all ways turn by turn, so that a machine whose speed moves moves all of them, and print the table."""
     kernel = prepared(directory, parts)
     programs = parts.code.programs["hog"].parent
     busybox = directory / "root" / "bin" / "busybox"
-    for every, title, times in (("0", "a script, no pauses", count), ("30s", "a script, pauses of 30 s", int(pauses))):
-        if times:
-            with tempfile.TemporaryDirectory(prefix="rig-peer-") as work:
-                archive = initramfs(Path(work), busybox, programs, every=every)
-                row(title, [measured(lambda archive=archive: by_hand(kernel, archive)) for _ in range(times)])
-    # The CPU time of a guest that virtme-ng started is not all of it: its group is killed, and not waited for.
-    row("virtme-ng, a boot a point, no pauses", [
-        measured(lambda: with_virtme(directory, kernel, programs, [HOG])) for _ in range(min(count, 3))
-    ])  # fmt: skip
+    archive = initramfs(runs, busybox, programs, every="0")
+    ways: dict[str, Way] = {
+        SCRIPT: lambda _: (measured(lambda: by_hand(kernel, archive)),),
+        "rig, from a kept past, decided": of_rig(runs / "rig", "yes"),
+        "rig, from a kept past, to the end": of_rig(runs / "rig", "yes", "--to-the-end"),
+        "rig, warm, decided": of_rig(runs / "rig", "no"),
+        "rig, warm, to the end": of_rig(runs / "rig", "no", "--to-the-end"),
+        "rig, cold (no snapshot), decided": cold_of_rig(runs / "rig"),
+        # Its CPU time is not all of it: the group of a guest that it started is killed, and not waited for.
+        "virtme-ng, a boot a point, no pauses": lambda _: (
+            measured(lambda: with_virtme(directory, kernel, programs, [HOG])),
+        ),
+    }
+    for _ in range(2):
+        timed(runs=runs / "rig", RIG_PREFIX="yes")  # makes the snapshot, and keeps the past
+    took: dict[str, list[tuple[Took, ...]]] = {name: [] for name in ways}
+    for number in range(count):
+        for name, way in ways.items():
+            if number < FEWER or not ("cold" in name or "virtme" in name):
+                took[name].append(way(number))
+    script = [first for first, *_ in took[SCRIPT]]
+    for name, each in took.items():
+        row(name, [first for first, *_ in each], script)
+        if name == "rig, warm, decided":
+            row("  of it QEMU alone", [qemu for _, qemu in each], script)
+    if pauses:
+        slow = initramfs(runs, busybox, programs, every="30s")
+        row("a script, pauses of 30 s", [measured(lambda: by_hand(kernel, slow))], script)
 
 
 def main() -> None:
@@ -156,11 +179,12 @@ def main() -> None:
     arguments = parser.parse_args()
     parts = find_parts(Store(), None, None)
     print(f"{machine()}, kernel {parts.kernel.release}")
-    rig_rows(arguments.runs)
-    with tempfile.TemporaryDirectory(prefix="rig-virtme-") as temporary:
-        directory = (arguments.directory or Path(temporary)).absolute()
+    with tempfile.TemporaryDirectory(prefix="rig-peers-") as name:
+        runs = Path(name)
+        (runs / "rig").mkdir()
+        directory = (arguments.directory or runs / "virtme").absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        peer_rows(parts, directory, arguments.runs, pauses=arguments.pauses)
+        rounds(parts, directory, runs, arguments.runs, pauses=arguments.pauses)
 
 
 if __name__ == "__main__":
