@@ -148,9 +148,8 @@ static void open_port(void)
 }
 
 /*
- * Leave ttyS0 to the host once hvc0 prints: both would have every line, at the speed of ttyS0. The kernel prints on hvc0
- * what it has printed so far (CON_PRINTBUFFER). Detaching ttyS0 is possible since 5.7 (console_store() of
- * drivers/tty/serial/serial_core.c); before, and without hvc0, it stays.
+ * Take ttyS0 off once the kernel prints on hvc0: both would have every line from then on, at the speed of ttyS0. That is
+ * possible since 5.7 (console_store() of drivers/tty/serial/serial_core.c); before, and without hvc0, ttyS0 stays.
  */
 static void choose_console(void)
 {

@@ -39,7 +39,7 @@ def kernel_command_line(spec: GuestSpec) -> str:
     """
     words = [
         "console=ttyS0",
-        # The kernel prints on both: to ttyS0 from the start, and to hvc0 all it has printed, once it has the driver.
+        # The kernel prints on ttyS0 from the start, and on hvc0 too as soon as it has the driver.
         *(["console=hvc0"] if spec.has_virtio_console else []),
         # devkmsg=on: otherwise the kernel drops what is written through one open /dev/kmsg beyond ten lines in five
         # seconds, and with it the agent's marks (devkmsg_open() and devkmsg_write(), kernel/printk/printk.c;

@@ -24,9 +24,9 @@ from rig.machine.pipe import ReadEnd
 from rig.machine.process import QemuProcess, running_qemu
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import Monitor
+from rig.machine.serial_log import SERIAL_LOG, keep_serial, unheard
 from rig.machine.spec import Clock, GuestSpec, Wiring
 from rig.run.records import parse_record
-from rig.whole_file import write_whole
 
 __all__ = [
     "Listeners",
@@ -44,8 +44,6 @@ START_DEADLINE = 20.0
 PREALLOC_DEADLINE = 10.0
 # Host seconds without a byte after which rig stops reading a port that QEMU did not close.
 DRAIN_DEADLINE = 10.0
-SERIAL_LOG = "serial.log"
-"""What a guest with a virtio console printed on ttyS0."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,7 @@ async def started(
     monitor = Monitor(wiring.name, scale)
     log = out / "console.log"
     console = Console(ReadEnd(wiring.console), log, listeners.on_line, listeners.on_console, console_before)
-    serial = Console(ReadEnd(wiring.serial), out / SERIAL_LOG, _unheard) if spec.has_virtio_console else None
+    serial = Console(ReadEnd(wiring.serial), out / SERIAL_LOG, unheard) if spec.has_virtio_console else None
     shell = _listening(wiring.shell_socket) if wiring.shell else None
     session: Session | None = None
 
@@ -279,24 +277,7 @@ async def started(
         await asyncio.to_thread(console.close)
         if serial is not None:
             await asyncio.to_thread(serial.close)
-            await asyncio.to_thread(_join, out / SERIAL_LOG, log)
-
-
-def _join(serial: Path, console: Path) -> None:
-    """Put what ttyS0 printed in front of what hvc0 printed, and remove the file of ttyS0.
-
-    Both have the lines from the moment that the kernel printed on hvc0 until the agent took ttyS0 off: once is enough.
-    """
-    first, second = serial.read_bytes(), console.read_bytes()
-    last = first.rstrip(b"\r\n").rpartition(b"\n")[2]
-    if last:
-        both = second.rfind(last + b"\r\n")
-        write_whole(console, first + (second if both < 0 else second[both + len(last) + 2 :]))
-    serial.unlink()
-
-
-def _unheard(line: bytes) -> None:
-    """Take a line that the console has, too."""
+            await asyncio.to_thread(keep_serial, out / SERIAL_LOG, log, booted=not wiring.incoming)
 
 
 def start_deadline(spec: GuestSpec, wiring: Wiring) -> float:

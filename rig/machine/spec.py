@@ -83,6 +83,7 @@ class GuestSpec:
 
     @property
     def has_virtio_console(self) -> bool:
+        """Whether the console is hvc0; ttyS0 is then one of its own."""
         return VIRTIO_CONSOLE in self.append
 
 
