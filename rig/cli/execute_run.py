@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rig.branch.prefix import run_from_prefix
 from rig.cli.bisect import bisect_status
-from rig.cli.options import GuestOptions, appended, check_verdict, named_settings
+from rig.cli.options import GuestOptions, appended, asked_for, check_verdict, named_settings
 from rig.cli.run_options import OutputOptions, RunOptions
 from rig.cli.stdout import check_outputs, others_to_stderr
 from rig.errors import UsageError
@@ -83,8 +83,8 @@ def _check(
             where="--shell-on-failure",
             remedy="leave out --all, --repeat, --bisect, --json and --print-qemu",
         )
-    if whole_catalogue and (how.fast or how.maps):
-        option, parameter = ("--fast", "thp") if how.fast else ("--maps", "maps")
+    if whole_catalogue and (asked := asked_for(fast=how.fast, maps=how.maps)):
+        option, parameter, _ = asked[0]
         raise UsageError(
             f"not every scenario has the parameter {parameter}", where=option, remedy="leave it out, or --all"
         )

@@ -19,8 +19,8 @@ from rig.units import parse_duration
 
 __all__ = [
     "AsJson", "At", "ChosenRun", "ChosenScenario", "Fast", "GuestOptions", "Jobs", "Junit", "Ktap", "OtherRun",
-    "PointOptions", "Quiet", "TimeoutScale", "VirtioConsole", "appended", "check_verdict", "flatten_options",
-    "named_settings", "parse_budget", "parse_option",
+    "PointOptions", "Quiet", "TimeoutScale", "VirtioConsole", "appended", "asked_for", "check_verdict",
+    "flatten_options", "named_settings", "parse_budget", "parse_option",
 ]  # fmt: skip
 
 
@@ -129,19 +129,23 @@ def appended(append: list[str], *, virtio_console: bool) -> tuple[str, ...]:
     return (*(word for text in append for word in text.split()), *([VIRTIO_CONSOLE] if virtio_console else []))
 
 
+def asked_for(*, fast: bool, maps: bool) -> list[tuple[str, str, str]]:
+    """Return (option, parameter, value) of the options given that stand for a parameter of the scenario."""
+    return [("--fast", "thp", "always")] * fast + [("--maps", "maps", "all")] * maps
+
+
 def named_settings(scenario: str, *, fast: bool, maps: bool) -> tuple[str, ...]:
     """Return the settings that --fast and --maps stand for. Raises UsageError for a scenario without the parameter."""
-    wanted = [("--fast", "thp=always")] * fast + [("--maps", "maps=all")] * maps
+    wanted = asked_for(fast=fast, maps=maps)
     if not wanted:
         return ()
     from rig.scenario.load import load_scenario
 
     parameters = load_scenario(scenario).parameters
-    for option, setting in wanted:
-        name = setting.partition("=")[0]
+    for option, name, _ in wanted:
         if name not in parameters:
             raise UsageError(f"'{scenario}' has no parameter '{name}'", where=option, remedy="leave it out")
-    return tuple(setting for _, setting in wanted)
+    return tuple(f"{name}={value}" for _, name, value in wanted)
 
 
 def check_verdict(verdict: str | None, option: str) -> None:

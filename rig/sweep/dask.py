@@ -39,15 +39,18 @@ class PastOf(NamedTuple):
 
 @dataclass
 class _Kept:
-    """What a worker's process keeps of a sweep from one task to the next: opening a past takes a tenth of a second."""
+    """What a worker's process keeps of a sweep from one task to the next: opening a past takes a tenth of a second.
+
+    shared: of `pasts`, to which each task adds its own.
+    """
 
     sweep: str
+    pasts: Pasts
+    shared: dict[tuple[int, int], SharedPast]
     opened: dict[PastOf, asyncio.Future[SharedPast]] = field(default_factory=dict)
-    shared: dict[tuple[int, int], SharedPast] = field(default_factory=dict)
-    pasts: Pasts | None = None
 
 
-_kept = _Kept("")
+_kept: _Kept | None = None
 
 
 @cache
@@ -56,6 +59,17 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="guests", daemon=True).start()
     return loop
+
+
+def _distributed() -> Any:
+    """Import dask.distributed, and return it. Raises RigError where it is not installed."""
+    try:
+        import distributed
+    except ImportError as error:
+        raise lacking("distributed", str(error)) from None
+    # At its import it wants to tell of each connection. What goes wrong with a task is told as the task's own.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    return distributed  # only some of its functions have types
 
 
 def worker_version() -> str:
@@ -83,9 +97,10 @@ async def _run(task: PointTask, past: PastOf | None, worker: str) -> tuple[Row, 
 async def _pasts_with(task: PointTask, past: PastOf) -> Pasts | None:
     """Return the pasts of the task's sweep, this task's among them; None where it cannot be had: the run says why."""
     global _kept
-    if _kept.sweep != past.sweep:
+    if _kept is None or _kept.sweep != past.sweep:
         # Another sweep may be of another state of the scenario's files.
-        _kept = _Kept(past.sweep)
+        shared: dict[tuple[int, int], SharedPast] = {}
+        _kept = _Kept(past.sweep, Pasts(Store(), shared, task.record, task.timeout_scale), shared)
     kept = _kept
     if past not in kept.opened:
         kept.opened[past] = asyncio.ensure_future(asyncio.to_thread(_open, task.scenario, past))
@@ -93,7 +108,6 @@ async def _pasts_with(task: PointTask, past: PastOf) -> Pasts | None:
         kept.shared[task.key] = await asyncio.shield(kept.opened[past])
     except RigError:
         return None
-    kept.pasts = kept.pasts or Pasts(Store(), kept.shared, task.record, task.timeout_scale)
     return kept.pasts
 
 
@@ -119,13 +133,7 @@ class DaskExecutor:
 
         Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
         """
-        try:
-            import distributed as library
-        except ImportError as error:
-            raise lacking("distributed", str(error)) from None
-        distributed: Any = library  # only some of its functions have types
-        # At its import it wants to tell of each connection. What goes wrong with a task is told in its row.
-        logging.getLogger("distributed").setLevel(logging.ERROR)
+        distributed = _distributed()
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)
@@ -173,11 +181,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
 
     Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
     """
-    try:
-        import distributed as library
-    except ImportError as error:
-        raise lacking("distributed", str(error)) from None
-    distributed: Any = library  # only some of its functions have types
+    distributed = _distributed()
     try:
         client = distributed.Client(scheduler, timeout=FIND_SCHEDULER, set_as_default=False)
     except (OSError, ValueError) as error:

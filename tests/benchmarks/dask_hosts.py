@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.image.store import Store
-from tests.benchmarks.main_job import machine
+from tests.benchmarks.main_job import environment, machine
 
 SWEEP = (
     "overcommit-oops", "--over", "every=1ms,2ms,5ms,10ms,20ms,50ms", "--over", "vm.panic_on_oom=0,1",
@@ -105,7 +105,7 @@ class Host:
         for kind in Store().root.iterdir():
             if kind.is_dir() and kind.name not in MADE_THERE:
                 shutil.copytree(kind, cache / kind.name, copy_function=os.link, symlinks=True)
-        self.environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+        self.environment = environment() | {
             "RIG_CACHE": str(cache), "RIG_RUNS": str(self.root / "runs"), "DASK_LOGGING__DISTRIBUTED": "error",
         }  # fmt: skip
         self.started: list[subprocess.Popen[bytes]] = []

@@ -46,7 +46,7 @@ def timed(*words: str, runs: Path, **variables: str) -> Timed:
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "rig", "run", "overcommit-oops", "-q", *words],
-        env=_environment() | {"RIG_RUNS": str(runs), "RIG_PREFIX": "no", **variables},
+        env=environment() | {"RIG_RUNS": str(runs), "RIG_PREFIX": "no", **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -62,7 +62,7 @@ def timed(*words: str, runs: Path, **variables: str) -> Timed:
     return Timed(wall, phases["restore"] + phases["plan"], cpu, run, directory)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return this process's environment, in which Python keeps its bytecode, as it does for a user."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

@@ -76,30 +76,32 @@ def test_live_guest_refuses_it(rig: Rig) -> None:
     assert "--virtio-console" in called.err
 
 
+def run_of(rig: Rig, environment: dict[str, str], directory: Path, script: str) -> Path:
+    """Run a shell script in a guest with a virtio console, and return the run's directory."""
+    program = directory / "script.sh"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    assert rig("exec", "--virtio-console", "-q", "--", str(program)).status == 0
+    [run] = Path(environment["RIG_RUNS"]).glob("2*")
+    return run
+
+
 def test_program_that_puts_ttys0_back_removes_nothing_from_the_log(
     rig: Rig, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "back.sh").write_text(
-        "#!/bin/sh\necho first line > /dev/kmsg\necho Y > /sys/class/tty/ttyS0/console\necho second line > /dev/kmsg\n"
-    )
-    (tmp_path / "back.sh").chmod(0o755)
+    back = "echo first line > /dev/kmsg; echo Y > /sys/class/tty/ttyS0/console; echo second line > /dev/kmsg"
 
-    assert rig("exec", "--virtio-console", "-q", "--", str(tmp_path / "back.sh")).status == 0
+    run = run_of(rig, environment, tmp_path, back)
 
-    [run] = Path(environment["RIG_RUNS"]).glob("2*")
     log = (run / "console.log").read_text(errors="replace")
     assert log.index("first line") < log.index("second line")
     assert "second line" in (run / "serial.log").read_text(errors="replace")
 
 
 def test_noise_of_a_program_is_complete(rig: Rig, environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "noise.sh").write_text(
-        '#!/bin/sh\ni=0\nwhile [ $i -lt 500 ]; do echo "noise $i end" > /dev/kmsg; i=$((i+1)); done\n'
-    )
-    (tmp_path / "noise.sh").chmod(0o755)
+    noise = 'i=0; while [ $i -lt 500 ]; do echo "noise $i end" > /dev/kmsg; i=$((i+1)); done'
 
-    assert rig("exec", "--virtio-console", "-q", "--", str(tmp_path / "noise.sh")).status == 0
+    run = run_of(rig, environment, tmp_path, noise)
 
-    [run] = Path(environment["RIG_RUNS"]).glob("2*")
     log = (run / "console.log").read_text(errors="replace")
     assert re.findall(r"noise (\d+) end", log) == [str(number) for number in range(500)]
