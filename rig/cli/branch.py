@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rig.branch.changes import Changes, plan_future
 from rig.branch.controls import same_futures
 from rig.branch.futures import Future, Saved, open_origin, run_futures, saved_point
 from rig.branch.source import locate, read_past
+from rig.cli import event_loop
 from rig.cli.options import AsJson, ChosenRun, Jobs, Quiet, TimeoutScale
 from rig.errors import RigError, UsageError
 from rig.image.store import Store
@@ -112,7 +112,7 @@ def branch(
         )
 
     with progress_for(quiet=quiet or as_json) as progress:
-        saved, futures = asyncio.run(everything())
+        saved, futures = event_loop.run(everything())
     difference = same_futures([each for each in futures if not each.changes.texts])
     if as_json:
         print_json([each.run.model_dump(mode="json") for each in futures])

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.logfile import read_log
 from rig.cli.options import AsJson, Jobs, Quiet, TimeoutScale, parse_budget
 from rig.cli.outputs import write_output
@@ -65,7 +65,9 @@ def cure(
 
     with progress_for(quiet=quiet or as_json) as progress:
         patient = _patient(source, tuple(sets), event, timeout_scale, progress)
-        found = asyncio.run(try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs))
+        found = event_loop.run(
+            try_all(patient, progress, only=tuple(tries), also=tuple(also), budget=seconds, jobs=jobs)
+        )
     if html is not None:
         _write_page(html, found)
     if as_json:
@@ -128,7 +130,7 @@ def _of_log(source: str, sets: tuple[str, ...], event: int | None, timeout_scale
 
     chosen, count = choose_report(read_log(source).events, event, source)
     say_which(chosen, count)
-    made = asyncio.run(reproduce(chosen, Path(source).name, progress, timeout_scale=timeout_scale))
+    made = event_loop.run(reproduce(chosen, Path(source).name, progress, timeout_scale=timeout_scale))
     if made.status == 3:
         raise RigError(f"the report cannot be reproduced: {made.run.reason}", where=source)
     differs = [each.field for each in made.compared if each.outcome == "differs"]

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import At, ChosenRun, TimeoutScale
 from rig.image.hosttools import tool
 from rig.image.store import Store
@@ -53,7 +53,7 @@ def debug(
         store, qemu = Store(), find_qemu()
         ready = replayable(store, found, directory, qemu)
         symbols = _symbols(store, found, ready.spec.kernel, point)
-        status = asyncio.run(
+        status = event_loop.run(
             debug_run(
                 ready,
                 qemu,

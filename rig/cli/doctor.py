@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from rig.cli import event_loop
 from rig.cli.options import AsJson
 from rig.experiment.doctor import examine, examine_kvm
 from rig.report.console import output_console
@@ -30,7 +30,7 @@ def doctor(
     findings = list(examine())
     broken = any(finding.level == "bad" for finding in findings)
     if not broken:
-        findings.append(asyncio.run(examine_kvm(again=again or require_kvm)))
+        findings.append(event_loop.run(examine_kvm(again=again or require_kvm)))
     kvm = any(finding.what == "kvm" and finding.level == "ok" for finding in findings)
     status = 1 if broken or (require_kvm and not kvm) else 0
     if as_json:

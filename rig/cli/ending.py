@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
+from rig.cli.interrupts import interrupt
 from rig.errors import EXIT_ERROR
 
 __all__ = [
@@ -84,7 +85,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(each, signal.SIG_IGN)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts a background job so.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
     _received.append(number)
     signal.raise_signal(signal.SIGINT)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import stat
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import GuestOptions, TimeoutScale, VirtioConsole, appended, flatten_options
 from rig.cli.prefetch import prefetch
 from rig.cli.print_error import print_error
@@ -149,7 +149,7 @@ def _run(request: ProgramRequest, *, quiet: bool, with_traceback: bool) -> int:
     from rig.report.program import OutputProgress, print_ending
 
     try:
-        run, directory, outcome = asyncio.run(run_program(request, OutputProgress(quiet=quiet)))
+        run, directory, outcome = event_loop.run(run_program(request, OutputProgress(quiet=quiet)))
     except UsageError:
         raise
     except RigError as error:

@@ -7,12 +7,12 @@ needed: every tenth of a second before the guest starts is a tenth of a second o
 
 from __future__ import annotations
 
-import asyncio
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rig.branch.prefix import run_from_prefix
+from rig.cli import event_loop
 from rig.cli.bisect import bisect_status
 from rig.cli.options import GuestOptions, appended, asked_for, check_verdict, named_settings
 from rig.cli.run_options import OutputOptions, RunOptions
@@ -58,7 +58,7 @@ def execute(
 
         return run_catalogue(request, jobs, output)
     if output.print_qemu:
-        print(asyncio.run(print_qemu(request)))
+        print(event_loop.run(print_qemu(request)))
         return 0
     return _run_repeatedly(request, how, output)
 
@@ -127,7 +127,7 @@ def _run_once(request: Request, output: OutputOptions, number: int, of: int) -> 
         import_module("rig.cli.show_run")
 
     with progress_for(quiet=output.quiet or output.as_json) as progress:
-        result, directory = asyncio.run(run_from_prefix(request, progress, meanwhile=read_module))
+        result, directory = event_loop.run(run_from_prefix(request, progress, meanwhile=read_module))
     from rig.cli.show_run import show_run
 
     show_run(result, directory, output, number=number, of=of)

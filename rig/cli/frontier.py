@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from rig.cli import event_loop
 from rig.cli.options import ChosenScenario, PointOptions, check_verdict, flatten_options
 from rig.cli.stdout import check_outputs
 from rig.errors import UsageError
@@ -85,7 +85,7 @@ def frontier(scenario: ChosenScenario, *, search: SearchOptions, shared: PointOp
             where = " ".join(f"{name}={value}" for name, value in row.settings.items())
             print(f"{row.verdict:<15} {where}", flush=True)
 
-    curves = asyncio.run(
+    curves = event_loop.run(
         find_frontier(
             loaded, scale, others=others, fixed=fixed, scan=search.scan, repeat=search.repeat, jobs=shared.jobs,
             timeout_scale=shared.timeout_scale, ended=ended,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Raise KeyboardInterrupt only where it ends the program, and not within an import.
+"""Raise KeyboardInterrupt only where it ends the program: not within an import, and not within an event loop.
 
 Python raises it between any two instructions. Within importlib that does harm: an interrupt may keep the lock of all
 imports held for ever (_get_module_lock() in Lib/importlib/_bootstrap.py), so that another thread that imports never
-ends, or is caught by a module that tries another one. And some functions cannot raise: destructors, callbacks of weak
+ends, or is caught by a module that tries another one. An event loop that is interrupted while it is made or closed
+prints tracebacks of its own (rig/cli/event_loop.py). And some functions cannot raise: destructors, callbacks of weak
 references. Python prints "Exception ignored" for an interrupt in one of them, and goes on.
 """
 
@@ -18,23 +19,27 @@ import time
 # Type checkers know a name of this spelling. To import typing would take longer than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from sys import UnraisableHookArgs
     from types import FrameType
 
-__all__ = ["hold_interrupts"]
+__all__ = ["EVENT_LOOP", "cancel_with", "hold_interrupts", "interrupt"]
 
 AGAIN = 0.002
 """Host seconds after which an interrupt that could not be raised comes again."""
 PATIENCE = 10.0
-"""Host seconds after which one is raised within an import too: it may be waiting for a dead file system."""
+"""Host seconds after which one is raised all the same: an import may be waiting for a dead file system."""
 IMPORTLIB = "<frozen importlib._bootstrap>"
+EVENT_LOOP = "rig.cli.event_loop"
 
 _held_until: list[float] = []
 """Until when interrupts are held; the first value counts. Empty where none has been held since the last was raised."""
+_cancel: list[Callable[[], object]] = []
+"""What an interrupt calls in the place of raising; empty, or one function."""
 
 
 def hold_interrupts() -> None:
-    """Let an interrupt wait until the modules are imported that are being imported.
+    """Let an interrupt wait until the modules are imported that are being imported, and the event loop made or closed.
 
     A program that was started with SIGINT ignored goes on ignoring it.
     """
@@ -48,25 +53,37 @@ def hold_interrupts() -> None:
 
     sys.unraisablehook = not_raised
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # asyncio puts its own handler in the place of this one alone (Runner.run() in Lib/asyncio/runners.py).
-        signal.default_int_handler = _interrupt  # type: ignore[assignment] # the module's, so that asyncio finds it
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, interrupt)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    if _is_importing(frame):
+def cancel_with(cancel: Callable[[], object] | None) -> None:
+    """Let an interrupt call a function in the place of raising KeyboardInterrupt; None: let it raise again."""
+    _cancel[:] = [] if cancel is None else [cancel]
+    _held_until.clear()
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, or let the interrupt come again where it would do harm. A handler of SIGINT."""
+    waits = _must_wait(frame)
+    if waits or _cancel:
         _held_until.append(time.monotonic() + PATIENCE)
         if time.monotonic() < _held_until[0]:
-            _thread.start_new_thread(_come_again, ())
+            if waits:
+                _thread.start_new_thread(_come_again, ())
+            else:
+                _cancel[0]()
             return
     # rig may go on after it, as a debugger does, or clean up: the next one waits for its own import.
     _held_until.clear()
     raise KeyboardInterrupt
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _must_wait(frame: FrameType | None) -> bool:
+    """Return whether the program is within an import, or makes or closes an event loop."""
     while frame is not None:
         if frame.f_code.co_filename == IMPORTLIB:
+            return True
+        if not _cancel and frame.f_globals.get("__name__") == EVENT_LOOP:
             return True
         frame = frame.f_back
     return False

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import At, ChosenRun, TimeoutScale
 from rig.extras import require
 from rig.image.store import Store
@@ -73,7 +73,7 @@ def post_mortem(
             qemu = find_qemu()
             ready = replayable(store, found, directory, qemu)
             bounds = Bounds.of(ready, timeout_scale)
-            result = asyncio.run(
+            result = event_loop.run(
                 read_memory(ready, qemu, symbols, point, progress, bounds=bounds, frames=frames, keep=dump)
             )
     if as_json:

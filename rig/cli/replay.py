@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import ChosenRun, TimeoutScale
 from rig.image.store import Store
 from rig.machine.qemu import find_qemu
@@ -56,7 +56,7 @@ def replay(
         ready = replayable(Store(), found, directory, qemu, check=not no_check)
         bounds = Bounds.of(ready, timeout_scale)
         past = _past(directory, progress, timeout_scale) if from_boot else None
-        replayed = asyncio.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
+        replayed = event_loop.run(replay_run(ready, qemu, progress, bounds=bounds, out=out))
     print_replayed(output_console(), replayed)
     if past is not None:
         print(past)
@@ -66,4 +66,4 @@ def replay(
 def _past(directory: Path, progress: Progress, timeout_scale: float) -> PastAgain | None:
     from rig.branch.again import past_from_boot
 
-    return asyncio.run(past_from_boot(directory, Store(), progress, timeout_scale=timeout_scale))
+    return event_loop.run(past_from_boot(directory, Store(), progress, timeout_scale=timeout_scale))

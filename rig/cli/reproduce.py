@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.logfile import read_log
 from rig.cli.options import AsJson, Quiet, TimeoutScale, parse_budget
 from rig.cli.prefetch import prefetch
@@ -70,7 +70,7 @@ def reproduce(
     if not as_json and not quiet:
         say_which(chosen, count)
     with progress_for(quiet=quiet or as_json) as progress:
-        result = asyncio.run(
+        result = event_loop.run(
             run_report(
                 chosen,
                 Path(log).name,

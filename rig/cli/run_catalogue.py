@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 
+from rig.cli import event_loop
 from rig.cli.outputs import write_outputs
 from rig.cli.run_options import OutputOptions
 from rig.cli.stdout import others_to_stderr
@@ -26,7 +26,7 @@ def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> 
         requests = [replace(request, scenario=directory.name) for directory in list_scenarios()]
         began = time.monotonic()
         with ProgressTable(output_console(), [each.scenario for each in requests], quiet=output.quiet) as table:
-            finished = asyncio.run(
+            finished = event_loop.run(
                 run_all(
                     requests,
                     jobs=jobs,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import GuestOptions, TimeoutScale, flatten_options
 from rig.cli.root_options import BehindDashes, RootOptions
 from rig.errors import UsageError
@@ -70,14 +70,14 @@ def shell(*, guest: GuestOptions, options: ShellOptions) -> None:
             print(f"guest {live.name} is up: rig ssh --guest {live.name} -- COMMAND; Ctrl-C ends it", flush=True)
 
     with progress_for() as progress:
-        asyncio.run(program_shell(request, progress, wait=options.wait, told=tell))
+        event_loop.run(program_shell(request, progress, wait=options.wait, told=tell))
 
 
 def open_shell_like(request: Request) -> None:
     """Open a shell in a live guest like that of a failed run, which is gone: its programs can be tried by hand."""
     settings, plan = check_request(request)
     with progress_for() as progress:
-        asyncio.run(
+        event_loop.run(
             open_shell(replace(settings, clock="live"), progress, programs=plan, timeout_scale=request.timeout_scale)
         )
 

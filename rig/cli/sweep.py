@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import Junit, Ktap, PointOptions, flatten_options
 from rig.cli.outputs import outputs_wanted, write_outputs
 from rig.cli.stdout import check_outputs
@@ -167,7 +167,7 @@ def _run(directory: SweepDirectory, options: ExecutorOptions, shared: PointOptio
             began=table.began, ended=table.ended,
         )  # fmt: skip
         try:
-            return asyncio.run(work)
+            return event_loop.run(work)
         except BaseException:
             error_console().print(f"finished runs are kept: rig sweep --resume {directory.id}", soft_wrap=True)
             raise

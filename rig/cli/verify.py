@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from rig.cli import event_loop
 from rig.cli.options import TimeoutScale
 from rig.cli.outputs import write_output, write_outputs
 from rig.cli.stdout import check_outputs
@@ -104,7 +104,7 @@ def verify(
     elif host or judge is not None:
         verified = [_without_guest(checks, harmful=harmful, judge=judge)]
     else:
-        verified = asyncio.run(verify_kernels([*kernel] or [None], checks, jobs=jobs, timeout_scale=timeout_scale))
+        verified = event_loop.run(verify_kernels([*kernel] or [None], checks, jobs=jobs, timeout_scale=timeout_scale))
     suites = suites_of(verified)
     write_outputs(suites, junit=junit, ktap=ktap)
     if kcidb is not None:

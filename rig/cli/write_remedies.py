@@ -9,10 +9,10 @@ Kinds that are not named keep what was measured before.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 
+from rig.cli import event_loop
 from rig.cli.options import parse_budget
 from rig.cure.cure import Result, cure
 from rig.cure.outcome import ORDER
@@ -109,7 +109,7 @@ def main() -> int:
         name, sets = CASES[kind]
         scenario = load_scenario(name)
         memory = parse_settings(scenario, sets).memory
-        found = asyncio.run(
+        found = event_loop.run(
             cure(Patient(name, scenario, sets), NullProgress(), only=tuple(options.only), budget=budget)
         )
         print_cure(output_console(highlight=False), found)

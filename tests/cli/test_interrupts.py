@@ -12,6 +12,7 @@ from rig.cli import interrupts
 
 IMPORTING: Any = SimpleNamespace(
     f_code=SimpleNamespace(co_filename="a module"),
+    f_globals={"__name__": "a.module"},
     f_back=SimpleNamespace(f_code=SimpleNamespace(co_filename=interrupts.IMPORTLIB), f_back=None),
 )
 
@@ -37,21 +38,21 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_interrupt_long_after_another_waits_for_its_import_too(host: Host) -> None:
-    interrupts._interrupt(2, IMPORTING)
+    interrupts.interrupt(2, IMPORTING)
     with pytest.raises(KeyboardInterrupt):
-        interrupts._interrupt(2, None)
+        interrupts.interrupt(2, None)
     host.seconds = 2 * interrupts.PATIENCE
 
-    interrupts._interrupt(2, IMPORTING)
+    interrupts.interrupt(2, IMPORTING)
 
     assert host.again == 2
 
 
 def test_interrupt_of_an_import_that_does_not_end_is_raised(host: Host) -> None:
-    interrupts._interrupt(2, IMPORTING)
+    interrupts.interrupt(2, IMPORTING)
     host.seconds = interrupts.PATIENCE
 
     with pytest.raises(KeyboardInterrupt):
-        interrupts._interrupt(2, IMPORTING)
+        interrupts.interrupt(2, IMPORTING)
 
     assert host.again == 1
