@@ -21,6 +21,7 @@ from rig.experiment.prepare import payload_of
 from rig.experiment.request import Job
 from rig.experiment.run import run_job
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.machine.saving import saving_deadline
 from rig.run.progress import NullProgress, Progress
@@ -90,15 +91,15 @@ async def saved_point(
     layers = tuple(layer.digest for layer in guest.spec.layers)
     content = origin.content(point.stop)
     key = key_of_point(origin.snapshot, origin.payload, layers, content)
-    found, fresh = await asyncio.to_thread(find_branch_point, store, key), False
+    found, fresh = await finish_in_thread(find_branch_point, store, key), False
     if found is None:
         async with store.lock_async(f"branch-{key[:16]}", DEADLINE + saving_deadline(guest.spec)):
             # Another rig may have saved it while this one waited for the lock.
-            found = await asyncio.to_thread(find_branch_point, store, key)
+            found = await finish_in_thread(find_branch_point, store, key)
             if found is None:
                 (progress or NullProgress()).phase("save the branch point")
                 with store.staging_directory() as work:
-                    await asyncio.to_thread(origin.write_payload, work / "payload")
+                    await finish_in_thread(origin.write_payload, work / "payload")
                     found, fresh = (
                         await save_branch_point(
                             store,
@@ -115,7 +116,7 @@ async def saved_point(
                         True,
                     )
         if fresh:
-            await asyncio.to_thread(keep_bound, store)
+            await finish_in_thread(keep_bound, store)
     return Saved(origin, replace(point, first=found.step), found, past_differs(origin.source, found), fresh)
 
 

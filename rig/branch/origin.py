@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from rig.experiment.request import Request
 from rig.image.digest import digest_file
 from rig.image.payload import payload_key, write_payload
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, copy_image
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import Layer
@@ -178,8 +178,8 @@ async def prepare_origin(
     snapshot = await ensure_snapshot(guest, deadlines, Execution(), progress or NullProgress())
     origin = Origin(source, store, guest, snapshot, snapshot.key, "")
     with store.staging_directory() as work:
-        await asyncio.to_thread(origin.write_payload, work / "payload")
-        origin = replace(origin, payload=await asyncio.to_thread(digest_file, work / "payload"))
+        await finish_in_thread(origin.write_payload, work / "payload")
+        origin = replace(origin, payload=await finish_in_thread(digest_file, work / "payload"))
     _check_same(origin)
     return origin
 

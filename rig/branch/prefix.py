@@ -9,7 +9,6 @@ saving takes nor some hundred megabytes of disk.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from rig.image.bounds import branch_bound
 from rig.image.continuation import Continuation, Stop
 from rig.image.payload import Payload, cached_payload, payload_key
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, find_branch_point
 from rig.machine.identity import identity_of, key_of
 from rig.machine.snapshot import Snapshot, find_snapshot
@@ -80,20 +80,20 @@ class _Departing:
         notes = _read_notes(self.store)
         start = None
         if any(key.digest in notes for key in keys):
-            start = await asyncio.to_thread(find_snapshot, self.store, snapshot)
+            start = await finish_in_thread(find_snapshot, self.store, snapshot)
         if start is None:
             _add_notes(self.store, [key.digest for key in keys])
             return None
         # execute() checks this of a run that begins at its snapshot. Here the past would be saved first.
         refuse_unknown_sysctls(job.plan, start.sysctls, str(start.ready.get("kernel", "")))
-        kept = await asyncio.to_thread(_kept_prefixes, self.store, start)
+        kept = await finish_in_thread(_kept_prefixes, self.store, start)
         # The latest point first: it leaves the least to run.
         for key in reversed(keys):
             if NOT_KEPT + key.digest in notes:
                 continue
             found, made = None, False
             if (held := kept.get(key.digest)) is not None:
-                found = await asyncio.to_thread(find_branch_point, self.store, held)
+                found = await finish_in_thread(find_branch_point, self.store, held)
             elif key.digest in notes:
                 found, made = await self._make(job, guest, payload, start, key), True
             if found is None:
@@ -113,7 +113,7 @@ class _Departing:
         source = Source(self.request, job.scenario, job.settings, job.plan, job.layers)
         point = Point(key.point, Stop(step=key.index + 1), key.index + 1)
         try:
-            _, digest = await asyncio.to_thread(cached_payload, self.store, payload)
+            _, digest = await finish_in_thread(cached_payload, self.store, payload)
             origin = Origin(source, self.store, guest, start, start.key, digest)
             saved = await saved_point(origin, point, timeout_scale=self.request.timeout_scale)
         except RigError as error:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from rig.errors import RigError, UsageError
 from rig.experiment.request import Job, Request
 from rig.experiment.run import run_job
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress
 from rig.scenario.load import Scenario
@@ -96,7 +96,7 @@ async def run_dose(
 async def save_past(directory: Path, store: Store, progress: Progress) -> Saved | None:
     """Save the last named point before the failure of a kept run; return None where it cannot be."""
     try:
-        source = await asyncio.to_thread(read_source, directory, store)
+        source = await finish_in_thread(read_source, directory, store)
         name = point_before_failure(directory, source.plan)
         if name is None:
             return None

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.boot import make_snapshot
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.saving import saving_deadline
@@ -48,7 +47,7 @@ async def ensure_snapshot(
                         scale=deadlines.scale,
                         listeners=listeners,
                     )
-        await asyncio.to_thread(keep_bound, store)
+        await finish_in_thread(keep_bound, store)
     return found
 
 

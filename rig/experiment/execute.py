@@ -27,6 +27,7 @@ from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import copy_image
 from rig.machine.disk import disk_file
 from rig.machine.recording import WRITE_ERROR
@@ -82,7 +83,7 @@ async def execute(
             key, texts = new_key()
             write_payload(Payload(texts=texts), wiring.payload)
         elif departure is None and reuse:
-            execution.payload_hash = await asyncio.to_thread(place_payload, guest.store, payload, wiring.payload)
+            execution.payload_hash = await finish_in_thread(place_payload, guest.store, payload, wiring.payload)
         elif departure is None:
             write_payload(payload, wiring.payload)
         listeners = Listeners(
@@ -162,9 +163,10 @@ async def _run_plan(
     # Before `cont`: a guest may be through its plan before anything else here is executed.
     ended = asyncio.ensure_future(session.record("end", deadlines.plan))
     futures: list[asyncio.Future[Any]] = [ended]
+    aside: list[asyncio.Future[tuple[str, str]]] = []
     try:
         await session.monitor.execute("cont")
-        aside = asyncio.ensure_future(asyncio.to_thread(beside))
+        aside.append(asyncio.ensure_future(asyncio.to_thread(beside)))
         if push is not None:
             await push()
         futures += [asyncio.ensure_future(watch(session, execution)) for watch in (watch_stops, watch_recording)]
@@ -174,8 +176,10 @@ async def _run_plan(
         # After an interrupt nobody awaits these futures; unless cancelled, asyncio prints their exceptions at exit.
         for future in futures:
             future.cancel()
+        # It reads and writes what the caller may be about to remove.
+        await asyncio.gather(*aside, return_exceptions=True)
     execution.problem = execution.stopped or problem
-    execution.payload_hash, execution.continuation_hash = await aside
+    execution.payload_hash, execution.continuation_hash = aside[0].result()
 
 
 def _refuse_what_is_not_written(session: Session, out: Path) -> None:

@@ -7,7 +7,6 @@ sockets, files and ports the guest has. The guest of `--print-qemu`, of `rig she
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from rig.image.layer.closure import closure_of
 from rig.image.payload import PAYLOAD_SIZE, Payload
 from rig.image.rootfs import Rootfs, find_rootfs, merged_path
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
 from rig.machine.features import MACHINE, TCG_CPU
@@ -144,7 +144,7 @@ async def prepare_guest(
     """
     store, qemu = store or Store(), find_qemu()
     if parts is None:
-        parts = await asyncio.to_thread(find_parts, store, settings.kernel, settings.image, tell)
+        parts = await finish_in_thread(find_parts, store, settings.kernel, settings.image, tell)
     spec = guest_spec(parts, settings, append=append, qemu_args=qemu_args)
     accel = await choose_accel(store, spec, qemu, settings.accel, timeout_scale=timeout_scale, tell=tell)
     return PreparedGuest(

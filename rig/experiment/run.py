@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from rig.image.bootfile import kernel_config
 from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.in_use import using_entries
 from rig.machine.spec import Layer
 from rig.run.damage import digest_files
@@ -78,11 +78,11 @@ async def _run_job(
     runs_bound()  # a RIG_RUNS_SIZE that is not a size is said before the guest runs
     progress.phase("prepare")
     if not ready.layers:
-        plan, layers = await asyncio.to_thread(resolve_layers, store, ready.plan)
+        plan, layers = await finish_in_thread(resolve_layers, store, ready.plan)
         ready = replace(ready, plan=plan, layers=layers)
     guest = await _prepared(request, ready, store, progress.phase)
     kernel = guest.parts.kernel
-    await asyncio.to_thread(
+    await finish_in_thread(
         refuse_memory_of_cgroup_v1,
         ready.plan,
         guest.spec.append,
@@ -95,8 +95,8 @@ async def _run_job(
         progress.line(f"this run is not recorded: {guest.unrecorded}")
     payload = Payload()
     if ready.departure is None:
-        await asyncio.to_thread(refuse_missing_modules, ready.plan, guest.parts.rootfs.image)
-        payload = await asyncio.to_thread(payload_of, store, ready.plan, guest.parts.code)
+        await finish_in_thread(refuse_missing_modules, ready.plan, guest.parts.rootfs.image)
+        payload = await finish_in_thread(payload_of, store, ready.plan, guest.parts.code)
         payload = payload.with_extra(ready.extra)
         if ready.depart is not None:
             ready = replace(ready, departure=await ready.depart(ready, guest, payload))
@@ -183,7 +183,7 @@ async def _execute_and_keep(
             }
         )
         opened.keep(run)
-    await asyncio.to_thread(keep_runs_bound, opened.directory)
+    await finish_in_thread(keep_runs_bound, opened.directory)
     return run, opened.directory
 
 

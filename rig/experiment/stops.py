@@ -17,6 +17,7 @@ from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.execution import Execution
+from rig.in_thread import finish_in_thread
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.printk_ring import kernel_log
@@ -127,7 +128,7 @@ async def _hold_panic(session: Session, execution: Execution) -> None:
         await session.monitor.execute(
             "dump-guest-memory", deadline=DUMP_DEADLINE, paging=False, protocol=f"file:/dev/fdset/{DUMP_SET}"
         )
-        execution.panic_dump = (await asyncio.to_thread(pack_dump, dump)).name
+        execution.panic_dump = (await finish_in_thread(pack_dump, dump)).name
     except RigError as error:
         logger.warning("the guest that panicked could not be dumped: %s", error)
         # An incomplete ELF core cannot be read.

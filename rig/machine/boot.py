@@ -17,6 +17,7 @@ from rig.image.daximage import write_blank
 from rig.image.payload import blank_payload
 from rig.image.sparse import copy_sparse
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.disk import disk_file
 from rig.machine.icount import counted_from_zero
 from rig.machine.identity import identity_of, key_of
@@ -88,7 +89,7 @@ async def make_snapshot(
         if memory is not None:
             # Otherwise the guest's memory is in the stream, and any of its bytes might look like the counter's section.
             (result / STATE).write_bytes(counted_from_zero((result / STATE).read_bytes()))
-            await asyncio.to_thread(copy_sparse, memory, result / RAM)
+            await finish_in_thread(copy_sparse, memory, result / RAM)
         if head := kernel_head(spec.kernel):
             (result / HEAD).write_bytes(head)
         shutil.copyfile(work / "console.log", result / BOOT_LOG)

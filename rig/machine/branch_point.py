@@ -24,6 +24,7 @@ from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.machine.icount import counted_from_zero, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored
@@ -172,7 +173,7 @@ async def save_branch_point(
         result = work / "result"
         result.mkdir()
         with store.writing():
-            await asyncio.to_thread(fill_sparse, start.ram, memory)
+            await finish_in_thread(fill_sparse, start.ram, memory)
             write_continuation(work / "continuation", content)
             copy_image(payload, result / PAYLOAD)
         wiring = Wiring(
@@ -191,7 +192,7 @@ async def save_branch_point(
         stream = counted_from_zero(without_jump((result / STATE).read_bytes()))
         with store.writing():
             (result / STATE).write_bytes(stream)
-            digest = await asyncio.to_thread(copy_pages, memory, result / RAM)
+            digest = await finish_in_thread(copy_pages, memory, result / RAM)
             _copy_logs(work, start, result)
         about = {
             "what": f"at {stop['t']:.1f} s of the guest's clock",
@@ -200,7 +201,7 @@ async def save_branch_point(
             "note": note or {},
         }
         known = {RAM: digest, **{name: digest_file(result / name) for name in (PAYLOAD, STATE)}}
-        return _from_entry(await asyncio.to_thread(store.add, KIND, key, result, about, known))
+        return _from_entry(await finish_in_thread(store.add, KIND, key, result, about, known))
 
 
 def _copy_logs(work: Path, start: Snapshot, result: Path) -> None:

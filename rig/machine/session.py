@@ -16,6 +16,7 @@ from typing import Any
 
 from rig.errors import GuestError, RigError
 from rig.image.staging import staging_directory
+from rig.in_thread import finish_in_thread
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console
@@ -277,7 +278,7 @@ async def started(
         await asyncio.to_thread(console.close)
         if serial is not None:
             await asyncio.to_thread(serial.close)
-            await asyncio.to_thread(keep_serial, out / SERIAL_LOG, log, booted=not wiring.incoming)
+            await finish_in_thread(keep_serial, out / SERIAL_LOG, log, booted=not wiring.incoming)
 
 
 def start_deadline(spec: GuestSpec, wiring: Wiring) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rig.errors import RigError
 from rig.image.staging import staging_directory
+from rig.in_thread import finish_in_thread
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import BROKEN
 from rig.machine.restoring import restored
@@ -65,8 +66,8 @@ async def replaying(
     """
     name = f"replay-{replayable.run.id[-4:]}"
     with runtime_directory(name) as directory:
-        payload = await asyncio.to_thread(unpack_payload, replayable, directory)
-        continuation = await asyncio.to_thread(unpack_continuation, replayable, directory)
+        payload = await finish_in_thread(unpack_payload, replayable, directory)
+        continuation = await finish_in_thread(unpack_continuation, replayable, directory)
         guest = replayable.run.recording.guest
         wiring = Wiring(
             name=name,

@@ -20,6 +20,7 @@ from rig.errors import RigError
 from rig.experiment.capacity import default_jobs
 from rig.extras import lacking
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.scenario.load import load_scenario
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, pack_run, rig_version, run_point, unpack_run
@@ -137,7 +138,7 @@ class DaskExecutor:
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)
-            pasts = await asyncio.to_thread(common_pasts, Store(), tasks) if self.share else {}
+            pasts = await finish_in_thread(common_pasts, Store(), tasks) if self.share else {}
             sweep = uuid4().hex
             futures = {}
             for task in tasks:
@@ -233,6 +234,6 @@ async def _row(future: Any, task: PointTask) -> Row:
         failed = RigError(f"the worker failed: {type(error).__name__}: {error}", where="dask")
         return row_of_error(failed, *task.key, dict(task.settings))
     if packed is not None:
-        await asyncio.to_thread(unpack_run, packed, row.run)
+        await finish_in_thread(unpack_run, packed, row.run)
     found: Row = row
     return found

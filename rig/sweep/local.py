@@ -11,6 +11,7 @@ from rig.branch.sharing import Pasts
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, run_point
 
@@ -31,7 +32,7 @@ class LocalExecutor:
     async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends."""
         tasks = list(tasks)
-        pasts = await asyncio.to_thread(self._pasts, tasks)
+        pasts = await finish_in_thread(self._pasts, tasks)
         finished: asyncio.Queue[Row | BaseException] = asyncio.Queue()
         waiting = iter(tasks)
         working: set[asyncio.Future[None]] = set()

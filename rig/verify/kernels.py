@@ -15,6 +15,7 @@ from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Check, Facts, Result, judge_all, judge_check, judge_negated, parse_release
 from rig.verify.checks import catalogue
@@ -77,9 +78,9 @@ async def verify_kernel(
     began = time.monotonic()
     store = store or Store()
     # Compile first, so that a compiler error is raised and does not make each kernel unavailable.
-    await asyncio.to_thread(build_guest_code, store)
+    await finish_in_thread(build_guest_code, store)
     try:
-        parts = await asyncio.to_thread(find_parts, store, kernel, None)
+        parts = await finish_in_thread(find_parts, store, kernel, None)
     except RigError as error:
         # A usage error is raised: the caller named something that is not a kernel. Any other error makes only this
         # kernel unavailable.

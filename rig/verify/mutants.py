@@ -20,6 +20,7 @@ from rig.experiment.prepare import find_parts
 from rig.image.guestcode import build_guest_code
 from rig.image.programs import run_program
 from rig.image.store import Store
+from rig.in_thread import finish_in_thread
 from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Check, Facts, judge_check, parse_release
 from rig.verify.checks import catalogue
@@ -131,8 +132,8 @@ async def run_mutants(kernel: str | None, names: Sequence[str], kept: Path | Non
     whose mutants were all run now. Raises RigError for checks without conditions, which have no mutants.
     """
     store = Store()
-    program = (await asyncio.to_thread(build_guest_code, store)).programs[PROGRAM]
-    parts = await asyncio.to_thread(find_parts, store, kernel, None)
+    program = (await finish_in_thread(build_guest_code, store)).programs[PROGRAM]
+    parts = await finish_in_thread(find_parts, store, kernel, None)
     release = parse_release(parts.kernel.release)
     caught = Kept(kept, parts.kernel.spec)
     tasks = [task for task in _tasks_of(program, names) if task.title not in caught.titles]

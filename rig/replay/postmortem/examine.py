@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rig.errors import RigError
 from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
+from rig.in_thread import finish_in_thread
 from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinfo, unpack_dump
 from rig.machine.qemu import Qemu
 from rig.replay.postmortem.cross_check import compare
@@ -65,7 +66,7 @@ async def post_mortem(
             _read, replayable.run, replayable.directory, dump, vmcoreinfo, symbols, point, stopped.instruction, frames
         )
         if keep is not None:
-            await asyncio.to_thread(_keep, dump, keep)
+            await finish_in_thread(_keep, dump, keep)
         return found
 
 

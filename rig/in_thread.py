@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Call a function in a thread, and do not go on before it has returned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+__all__ = ["finish_in_thread"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+async def finish_in_thread(
+    function: Callable[Parameters, Result], /, *arguments: Parameters.args, **keywords: Parameters.kwargs
+) -> Result:
+    """Do what asyncio.to_thread() does, and when cancelled wait for the function's return.
+
+    asyncio.to_thread() leaves the function running: it then writes into a directory that is being removed. Not for a
+    function that waits for what only the caller's `finally` ends, such as the output of a program. Cancelled a second
+    time, it does not wait.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **keywords))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        # asyncio logs an exception that nobody has asked for.
+        if not working.cancelled():
+            working.exception()
+        raise
