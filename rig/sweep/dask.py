@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,12 +23,17 @@ from rig.extras import lacking
 from rig.image.store import Store
 from rig.in_thread import finish_in_thread
 from rig.scenario.load import load_scenario
+from rig.sweep.backup import Pace, backups
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, pack_run, rig_version, run_point, unpack_run
 
 __all__ = ["DaskExecutor", "dask_executor", "run_on_worker", "worker_version"]
 
 FIND_SCHEDULER = 10.0
+BACKUP = "-backup"
+"""What the key of a copy of a task has at its end."""
+LOOK_AGAIN = 0.2
+"""Host seconds after which a worker looks again whether its run is still wanted."""
 
 
 class PastOf(NamedTuple):
@@ -82,13 +88,34 @@ def run_on_worker(task: PointTask, past: PastOf | None = None) -> tuple[Row, byt
     """Run a task on a worker; return the row and the packed directory of the run, None if it did not start.
 
     past: a past that the task has in common with others.
-    Kernel, image and saved pasts come from the worker's own cache, which makes each once.
+    Kernel, image and saved pasts come from the worker's own cache, which makes each once. The run ends early where its
+    sweep was interrupted, or another worker was quicker.
     """
     from distributed import get_worker
 
-    work = _run(task, past, str(get_worker().address))
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        known = worker.state.tasks.get(key)
+        return known is not None and known.state != "cancelled"
+
+    work = _while_wanted(_run(task, past, str(worker.address)), is_wanted)
     row, directory = asyncio.run_coroutine_threadsafe(work, _loop()).result()
     return row, None if directory is None else pack_run(directory)
+
+
+async def _while_wanted(
+    work: Coroutine[Any, Any, tuple[Row, Path | None]], is_wanted: Callable[[], bool]
+) -> tuple[Row, Path | None]:
+    running = asyncio.ensure_future(work)
+    while is_wanted():
+        done, _ = await asyncio.wait({running}, timeout=LOOK_AGAIN)
+        if done:
+            break
+    else:
+        running.cancel()
+    return await running
 
 
 async def _run(task: PointTask, past: PastOf | None, worker: str) -> tuple[Row, Path | None]:
@@ -132,6 +159,7 @@ class DaskExecutor:
     async def run(self, tasks: Sequence[PointTask], began: Callable[[PointTask], None]) -> AsyncIterator[Row]:
         """Yield each row as its run ends. If a worker dies, Dask runs its task again on another worker.
 
+        Where a host is slow, its last runs are begun on another host too, and the first result counts.
         Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
         """
         distributed = _distributed()
@@ -139,18 +167,12 @@ class DaskExecutor:
             client = await self._client(distributed, stack)
             await _check_workers(client, self._scheduler)
             pasts = await finish_in_thread(common_pasts, Store(), tasks) if self.share else {}
-            sweep = uuid4().hex
-            futures = {}
+            sending = _Sending(client, distributed.as_completed([], loop=client.loop), pasts)
             for task in tasks:
-                past = pasts.get(task.key)
-                told = None if past is None else PastOf(sweep, past.sets, past.point.text)
-                future = client.submit(
-                    run_on_worker, task, told, key=f"rig-{id(self)}-{task.point}-{task.repeat}", pure=False
-                )
-                futures[future] = task
+                sending.submit(task)
                 began(task)
-            async for future in distributed.as_completed(futures, loop=client.loop):
-                yield await _row(future, futures[future])
+            async for row in sending.rows():
+                yield row
 
     async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
         if self._scheduler is None:
@@ -174,6 +196,62 @@ class DaskExecutor:
             )
         except (OSError, ValueError) as error:
             raise _no_scheduler(self._scheduler, error) from None
+
+
+class _Sending:
+    """The tasks of one sweep at Dask, and what comes back: one row a task, also of one that two workers have."""
+
+    def __init__(self, client: Any, completed: Any, pasts: Mapping[tuple[int, int], SharedPast]) -> None:
+        self._client, self._completed, self._pasts = client, completed, pasts
+        self._sweep = uuid4().hex
+        self._tasks: dict[str, PointTask] = {}
+        self._futures: dict[str, list[Any]] = {}
+        """Key of a task -> its futures; the second is a backup."""
+        self._pace = Pace()
+        self._began = time.monotonic()
+
+    def submit(self, task: PointTask) -> None:
+        """Let any worker run a task."""
+        key = f"rig-{self._sweep}-{task.point}-{task.repeat}"
+        self._tasks[key], self._futures[key] = task, []
+        self._submit(key, key)
+
+    def _submit(self, task: str, key: str, **where: Any) -> None:
+        past = self._pasts.get(self._tasks[task].key)
+        told = None if past is None else PastOf(self._sweep, past.sets, past.point.text)
+        future = self._client.submit(run_on_worker, self._tasks[task], told, key=key, pure=False, **where)
+        self._futures[task].append(future)
+        self._completed.add(future)
+
+    async def rows(self) -> AsyncIterator[Row]:
+        """Yield the row of each task once."""
+        while self._futures:
+            future = await anext(self._completed)
+            task = future.key.partition(BACKUP)[0]
+            if task not in self._futures or future.cancelled():
+                continue
+            others = [each for each in self._futures[task] if each is not future]
+            if future.status == "error" and others:
+                self._futures[task] = others
+                continue
+            del self._futures[task]
+            for each in others:
+                await each.cancel()
+            row = await _row(future, self._tasks[task])
+            if row.host_seconds is not None:
+                self._pace.add(row.worker, row.host_seconds)
+            yield row
+            await self._begin_backups()
+
+    async def _begin_backups(self) -> None:
+        undone = {key for key, futures in self._futures.items() if len(futures) == 1}
+        threads = await self._client.nthreads() if undone else {}
+        # More wait for a worker than there are workers: none of them is idle.
+        if not undone or len(undone) > sum(threads.values()):
+            return
+        running = await self._client.processing()
+        for each in backups(running, threads, undone, self._pace, time.monotonic() - self._began):
+            self._submit(each.key, each.key + BACKUP, workers=[each.worker])
 
 
 @contextmanager

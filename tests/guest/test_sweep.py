@@ -128,8 +128,8 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def worker(self, **variables: str) -> subprocess.Popen[bytes]:
-        words = ("--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--no-nanny", "--death-timeout", "30")
+    def worker(self, host: str = "127.0.0.1", **variables: str) -> subprocess.Popen[bytes]:
+        words = ("--nthreads", "1", "--host", host, "--no-dashboard", "--no-nanny", "--death-timeout", "30")
         return self.start("worker", self.address, *words, **variables)
 
 
@@ -157,6 +157,40 @@ def test_worker_that_is_killed_loses_no_point_and_doubles_none(rig: Rig, cluster
     out, _ = process.communicate(timeout=200)
 
     assert table(out) == table(here.out)
+
+
+def test_last_run_of_a_slow_host_is_begun_on_another_too_and_counts_once(
+    rig: Rig, cluster: Cluster, tmp_path: Path
+) -> None:
+    sweep = ("sweep", "overcommit-oops", "--over", "hog=1M,2M,3M,70M", *SMALL, "--json", "--whole")
+    here = rig(*sweep)
+    theirs = {"RIG_RUNS": str(tmp_path / "theirs")}
+    slow = cluster.worker("127.0.0.2", **theirs)
+    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
+    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE, text=True)
+    try:
+        began = _until(lambda: qemus(theirs))
+        # A host that is as slow as can be, with one guest of the sweep on it.
+        for pid in (slow.pid, *began):
+            os.kill(pid, signal.SIGSTOP)
+        cluster.worker()
+        out, _ = process.communicate(timeout=200)
+    finally:
+        for pid in (slow.pid, *began):
+            os.kill(pid, signal.SIGCONT)
+
+    assert table(out) == table(here.out)
+    assert {row["worker"].split(":")[1] for row in json.loads(out)} == {"//127.0.0.1"}
+    # Nobody wants what the slow host still does.
+    assert qemus_that_stay(theirs) == set()
+    assert _until(lambda: not list((tmp_path / "theirs").glob("*")))
+
+
+def _until(true: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := true()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def test_worker_with_another_rig_is_refused(rig: Rig, cluster: Cluster, tmp_path: Path) -> None:
