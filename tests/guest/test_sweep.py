@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,22 @@ def test_last_run_of_a_slow_host_is_begun_on_another_too_and_counts_once(
     assert table(out) == table(here.out)
     assert {row["worker"].split(":")[1] for row in json.loads(out)} == {"//127.0.0.1"}
     # Nobody wants what the slow host still does.
+    assert qemus_that_stay(theirs) == set()
+    assert _until(lambda: not list((tmp_path / "theirs").glob("*")))
+
+
+def test_interrupted_sweep_ends_what_its_workers_run(cluster: Cluster, tmp_path: Path) -> None:
+    theirs = {"RIG_RUNS": str(tmp_path / "theirs")}
+    cluster.worker("127.0.0.2", **theirs)
+    # A page at a time: unless it is ended, the run goes on for some seconds and leaves its directory.
+    sweep = ("sweep", "overcommit-oops", "--over", "hog=1M,2M", *SMALL, "--set", "step=4k", "--json", "--whole")
+    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
+    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE)
+    assert _until(lambda: qemus(theirs))
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=60) == 130
     assert qemus_that_stay(theirs) == set()
     assert _until(lambda: not list((tmp_path / "theirs").glob("*")))
 
