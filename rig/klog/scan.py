@@ -3,8 +3,8 @@
 
 Few lines of a log begin an event. A block of the log is searched for a few short words with bytes.find(), which
 searches a gigabyte a second for one word. A line that contains such a word is matched against the keywords, and only a
-line that contains a keyword is read. The letters of a block, without its other bytes, are about half of it. They are
-searched first: a word whose letters are not among them is not in the block.
+line that contains a keyword is read. The letters of a block, without its other bytes, are about half of it, and the
+rare ones of them a fifth. They are searched first: a word whose letters are not among them is not in the block.
 """
 
 from __future__ import annotations
@@ -25,19 +25,29 @@ KEYWORDS = shortest((*starts.KEYWORDS, *report.KEYWORDS, *oneline.KEYWORDS))
 _SHARED = ("fault", "panic", "error", "to handle kernel", "oom", "trap", "allocation", "ille")
 _NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha())
 _NO_CAPITALS = bytes(byte for byte in range(256) if not 65 <= byte <= 90)
+# Two of three letters of an English text are one of these eight.
+_NO_RARE = bytes(byte for byte in range(256) if not 97 <= byte <= 122 or chr(byte) in "etaoinsr")
 
 
-def _words() -> tuple[tuple[bytes, bytes, bytes], ...]:
-    """Return (word, its letters, its capital letters) for each word to search a block for.
+def _words() -> tuple[tuple[bytes, bytes, bytes, bytes], ...]:
+    """Return (word, its letters, its rare letters, its capital letters) for each word to search a block for.
 
-    A word cannot occur in a block whose letters, joined, do not contain the word's letters, nor in one whose capitals
-    do not contain the word's. Fewer than three capitals in a row are left out, because most blocks have them.
+    A word cannot occur in a block whose letters, joined, do not contain the word's letters, nor in one whose rare
+    letters or capitals do not contain the word's. Fewer than three of these are left out: most blocks have them.
     """
     found = []
     for word in shortest(next((part for part in _SHARED if part in word), word) for word in KEYWORDS):
         capitals = max(re.findall(r"[A-Z]+", word), key=len, default="")
         letters = word.encode().translate(None, _NO_LETTERS)
-        found.append((word.encode(), letters, capitals.encode() if len(capitals) >= 3 else b""))
+        rare = letters.translate(None, _NO_RARE)
+        found.append(
+            (
+                word.encode(),
+                letters,
+                rare if len(rare) >= 3 else b"",
+                capitals.encode() if len(capitals) >= 3 else b"",
+            )
+        )
     return tuple(found)
 
 
@@ -71,8 +81,10 @@ class Scanner:
         if not self._words:
             # Most blocks have few capitals, so that most words with three capitals in a row are ruled out at once.
             letters = block.translate(None, _NO_LETTERS)
-            capitals = letters.translate(None, _NO_CAPITALS)
-            self._words = tuple(word for word, own, large in _WORDS if large in capitals and own in letters)
+            capitals, rares = letters.translate(None, _NO_CAPITALS), letters.translate(None, _NO_RARE)
+            self._words = tuple(
+                word for word, own, rare, large in _WORDS if large in capitals and rare in rares and own in letters
+            )
             if not self._words:
                 return -1
         # self._places has each word's next hit. It is searched for again only when `start` has passed it, so that the
