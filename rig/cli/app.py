@@ -64,8 +64,8 @@ def _process_value(parameter: Any, convert: Callable[[Any, Any], Any], context: 
         return absent if parameter.callback is None else parameter.callback(context, parameter, absent)
     if parameter.callback is None and not parameter.required and several and value in ((), []):
         return value
-    if value is not None and value is parameter.default and not several and parameter.callback is None:
-        return value
+    if value is not None and value is parameter.default and not several:
+        return value if parameter.callback is None else parameter.callback(context, parameter, value)
     # Typer before 0.29 has no type_descriptor, and no adapters.
     declared = getattr(parameter, "type_descriptor", None)
     if isinstance(value, str) and not several and parameter.callback is None and declared is not None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rig.run.document import Claimed, Shown
 from rig.run.records import Record, Records
 from rig.scenario.evidence import Evidence
+
+if TYPE_CHECKING:
+    from rig.run.document import Claimed
 
 __all__ = ["count_refused_forks", "refusals", "refused_by_kernel"]
 
@@ -62,6 +65,9 @@ def refused_by_kernel(evidence: Evidence) -> Claimed | None:
 
     None where no program names such a call, or where the kernel does not count refused forks.
     """
+    # Imported on demand: a scenario is checked before its guest starts, the models of run.json are built after that.
+    from rig.run.document import Claimed, Shown
+
     hints = _hints(evidence)
     said = [f"{each.get('program')} ({each.get('pid')}): {text}" for each, text, named in hints if named]
     counted = count_refused_forks(evidence.records)

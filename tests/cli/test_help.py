@@ -48,7 +48,10 @@ def test_help_imports_no_command() -> None:
 
 
 def test_run_imports_what_judges_only_once_the_guest_runs() -> None:
-    code = "import sys; import rig.cli.run, rig.cli.execute_run; print(*sys.modules)"
+    code = (
+        "import sys; import rig.cli.run, rig.cli.execute_run; from rig.experiment.request import Request, check_job;"
+        "check_job(Request('overcommit-oops')); print(*sys.modules)"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
