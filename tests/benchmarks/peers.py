@@ -6,7 +6,8 @@
 Every peer boots: it has no snapshot and no past. rig's rows are therefore apart: from a kept past, from the snapshot
 (warm), and with a boot (cold). QEMU alone is the time from QEMU's start to its exit in rig's warm runs. The script is what
 one writes by hand: plain QEMU, an initramfs with busybox and the same programs, no wait between two steps; --pauses adds
-one run of it with the job's 30 s. All of them run under TCG, with one CPU and 512 MB, on the same kernel.
+one run of it with the job's 30 s. It is run before and after each of the others, which is compared with the mean of both:
+a machine whose speed moves may move within one round. All of them run under TCG, with one CPU and 512 MB, on the same kernel.
 """
 
 from __future__ import annotations
@@ -105,16 +106,17 @@ Way = Callable[[int], tuple[Took, ...]]
 """Measures one round, whose number it gets, and returns what it took; of rig's warm run QEMU's part, too."""
 SCRIPT = "a script, no pauses"
 FEWER = 3
-"""Rounds of what takes long: cold starts and virtme-ng."""
+"""Rounds of virtme-ng, which takes long."""
 
 
-def row(name: str, took: list[Took], script: list[Took]) -> None:
-    """Print a line of the table: medians with their spread, and of the rounds' ratios to the script."""
+def row(name: str, took: list[Took], script: list[float]) -> None:
+    """Print a line of the table: medians with their spread, and of the ratios to the script's seconds beside each."""
     wall = [one.wall for one in took]
-    ratio = statistics.median(one.wall / its.wall for one, its in zip(took, script, strict=False))
+    ratios = [one.wall / beside for one, beside in zip(took, script, strict=True)]
     print(
         f"{name:44} {statistics.median(wall):7.2f} s  {min(wall):.2f} to {max(wall):.2f}"
-        f"  CPU {statistics.median(one.cpu for one in took):6.2f} s  {ratio:5.2f} of the script  n={len(wall)}"
+        f"  CPU {statistics.median(one.cpu for one in took):6.2f} s"
+        f"  {statistics.median(ratios):5.2f} of the script  {min(ratios):.2f} to {max(ratios):.2f}  n={len(wall)}"
     )
 
 
@@ -143,7 +145,6 @@ def rounds(parts: Parts, directory: Path, runs: Path, count: int, *, pauses: boo
     busybox = directory / "root" / "bin" / "busybox"
     archive = initramfs(runs, busybox, programs, every="0")
     ways: dict[str, Way] = {
-        SCRIPT: lambda _: (measured(lambda: by_hand(kernel, archive)),),
         "rig, from a kept past, decided": of_rig(runs / "rig", "yes"),
         "rig, from a kept past, to the end": of_rig(runs / "rig", "yes", "--to-the-end"),
         "rig, warm, decided": of_rig(runs / "rig", "no"),
@@ -156,19 +157,24 @@ def rounds(parts: Parts, directory: Path, runs: Path, count: int, *, pauses: boo
     }
     for _ in range(2):
         timed(runs=runs / "rig", RIG_PREFIX="yes")  # makes the snapshot, and keeps the past
+    script = [measured(lambda: by_hand(kernel, archive))]
     took: dict[str, list[tuple[Took, ...]]] = {name: [] for name in ways}
+    beside: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(count):
         for name, way in ways.items():
-            if number < FEWER or not ("cold" in name or "virtme" in name):
+            if number < FEWER or "virtme" not in name:
                 took[name].append(way(number))
-    script = [first for first, *_ in took[SCRIPT]]
+                script.append(measured(lambda: by_hand(kernel, archive)))
+                beside[name].append((script[-2].wall + script[-1].wall) / 2)
+    mean = statistics.mean(each.wall for each in script)
+    row(SCRIPT, script, [mean] * len(script))
     for name, each in took.items():
-        row(name, [first for first, *_ in each], script)
+        row(name, [first for first, *_ in each], beside[name])
         if name == "rig, warm, decided":
-            row("  of it QEMU alone", [qemu for _, qemu in each], script)
+            row("  of it QEMU alone", [qemu for _, qemu in each], beside[name])
     if pauses:
         slow = initramfs(runs, busybox, programs, every="30s")
-        row("a script, pauses of 30 s", [measured(lambda: by_hand(kernel, slow))], script)
+        row("a script, pauses of 30 s", [measured(lambda: by_hand(kernel, slow))], [mean])
 
 
 def main() -> None:
