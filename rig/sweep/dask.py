@@ -103,7 +103,8 @@ class _Sending:
         self._sweep = uuid4().hex
         self._tasks: dict[str, PointTask] = {}
         self._futures: dict[str, list[Any]] = {}
-        """Key of a task -> its futures; the second is a backup."""
+        """Key of a task without a row -> its futures; the second is a backup."""
+        self._copied: set[str] = set()
         self._pace = Pace()
         self._began = time.monotonic()
 
@@ -125,29 +126,31 @@ class _Sending:
         while self._futures:
             future = await anext(self._completed)
             task = future.key.partition(BACKUP)[0]
-            if task not in self._futures or future.cancelled():
+            if task not in self._futures:
                 continue
             others = [each for each in self._futures[task] if each is not future]
-            if future.status == "error" and others:
+            row = await _row(future, self._tasks[task])
+            if row.verdict == "error" and others:
+                # What one host cannot run the other may.
                 self._futures[task] = others
                 continue
             del self._futures[task]
             for each in others:
                 await each.cancel()
-            row = await _row(future, self._tasks[task])
             if row.host_seconds is not None:
                 self._pace.add(row.worker, row.host_seconds)
             yield row
             await self._begin_backups()
 
     async def _begin_backups(self) -> None:
-        undone = {key for key, futures in self._futures.items() if len(futures) == 1}
+        undone = self._futures.keys() - self._copied
         threads = await self._client.nthreads() if undone else {}
         # More wait for a worker than there are workers: none of them is idle.
         if not undone or len(undone) > sum(threads.values()):
             return
         running = await self._client.processing()
         for each in backups(running, threads, undone, self._pace, time.monotonic() - self._began):
+            self._copied.add(each.key)
             self._submit(each.key, each.key + BACKUP, workers=[each.worker])
 
 
