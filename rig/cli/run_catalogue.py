@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from rig.branch.prefix import run_from_prefix
 from rig.cli import event_loop
 from rig.cli.outputs import write_outputs
 from rig.cli.run_options import OutputOptions
@@ -30,6 +31,7 @@ def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> 
                 run_all(
                     requests,
                     jobs=jobs,
+                    run=run_from_prefix,
                     began=lambda each: table.began(each.scenario),
                     ended=lambda each: table.ended(each.request.scenario, each.run, each.error),
                 )

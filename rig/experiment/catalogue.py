@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,13 @@ from rig.experiment.request import Request
 from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.document import Run
-from rig.run.progress import NullProgress
+from rig.run.progress import NullProgress, Progress
 
 __all__ = ["Finished", "run_all"]
+
+
+Runner = Callable[[Request, Progress, Store], Awaitable[tuple[Run, Path]]]
+"""Runs a request, as run_scenario() does."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ async def run_all(
     *,
     jobs: int | None = None,
     store: Store | None = None,
+    run: Runner = run_scenario,
     began: Callable[[Request], None] = lambda request: None,
     ended: Callable[[Finished], None] = lambda finished: None,
 ) -> list[Finished]:
     """Run the requests and return their results in the order of `requests`.
 
     jobs: number of runs in parallel; None for one a CPU.
+    run: runs one of them.
     began, ended: called when a run starts and when it has ended.
     A request that fails with a RigError does not stop the others.
     """
@@ -57,8 +63,7 @@ async def run_all(
         async with free:
             began(request)
             try:
-                run, directory = await run_scenario(request, NullProgress(), store)
-                finished = Finished(request, run, directory)
+                finished = Finished(request, *await run(request, NullProgress(), store))
             except RigError as error:
                 finished = Finished(request, error=error)
             ended(finished)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""`rig run --all` begins each scenario at a kept past, and --no-prefix at its beginning; an error stops no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.cli import run_catalogue
+from rig.cli.app import _run
+from rig.errors import RigError
+from rig.experiment.request import Request
+from rig.image.store import Store
+from rig.run.progress import Progress
+from rig.scenario.load import list_scenarios
+
+
+@pytest.mark.parametrize(("words", "prefix"), [([], True), (["--no-prefix"], False)])
+def test_every_scenario_is_run_from_its_past(
+    words: list[str], prefix: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Request] = []
+
+    async def run_from_prefix(request: Request, progress: Progress, store: Store) -> tuple[object, Path]:
+        asked.append(request)
+        raise RigError("the guest does not boot", where=request.scenario)
+
+    monkeypatch.delenv("RIG_PREFIX", raising=False)
+    monkeypatch.setattr(run_catalogue, "run_from_prefix", run_from_prefix)
+
+    status = _run(["run", "--all", *words])
+
+    assert status == 3
+    assert sorted(each.scenario for each in asked) == sorted(each.name for each in list_scenarios())
+    assert {each.prefix for each in asked} == {prefix}
+    assert f"0 of {len(asked)} reproduced" in capsys.readouterr().out
