@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from types import FrameType
 
-__all__ = ["EVENT_LOOP", "cancel_with", "hold_interrupts", "interrupt"]
+__all__ = ["cancel_with", "hold_interrupts", "interrupt"]
 
 AGAIN = 0.002
 """Host seconds after which an interrupt that could not be raised comes again."""

@@ -30,8 +30,8 @@ def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> 
             finished = event_loop.run(
                 run_all(
                     requests,
+                    run_from_prefix,
                     jobs=jobs,
-                    run=run_from_prefix,
                     began=lambda each: table.began(each.scenario),
                     ended=lambda each: table.ended(each.request.scenario, each.run, each.error),
                 )

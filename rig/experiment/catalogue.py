@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.experiment.request import Request
-from rig.experiment.run import run_scenario
 from rig.image.store import Store
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress
@@ -42,17 +41,17 @@ class Finished:
 
 async def run_all(
     requests: Sequence[Request],
+    run: Runner,
     *,
     jobs: int | None = None,
     store: Store | None = None,
-    run: Runner = run_scenario,
     began: Callable[[Request], None] = lambda request: None,
     ended: Callable[[Finished], None] = lambda finished: None,
 ) -> list[Finished]:
     """Run the requests and return their results in the order of `requests`.
 
-    jobs: number of runs in parallel; None for one a CPU.
     run: runs one of them.
+    jobs: number of runs in parallel; None for one a CPU.
     began, ended: called when a run starts and when it has ended.
     A request that fails with a RigError does not stop the others.
     """

@@ -108,7 +108,7 @@ class Cluster:
     def __init__(self, environment: dict[str, str], directory: Path) -> None:
         self._environment = environment | {"DASK_LOGGING__DISTRIBUTED": "error"}
         self._directory = directory
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[Any]] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -125,6 +125,13 @@ class Cluster:
                 cwd=self._directory,
                 start_new_session=True,
             )
+        self.processes.append(process)
+        return process
+
+    def sweep(self, *words: str) -> subprocess.Popen[str]:
+        """Start a sweep on the cluster."""
+        command = [sys.executable, "-m", "rig", *words, "--executor", "dask", "--scheduler", self.address]
+        process = subprocess.Popen(command, env=os.environ | self._environment, stdout=subprocess.PIPE, text=True)
         self.processes.append(process)
         return process
 
@@ -146,8 +153,7 @@ def test_worker_that_is_killed_loses_no_point_and_doubles_none(rig: Rig, cluster
     first = cluster.worker()
     sweep = ("sweep", "overcommit-oops", "--over", "hog=1M,2M,3M,70M", *SMALL, "--json")
     here = rig(*sweep)
-    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
-    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE, text=True)
+    process = cluster.sweep(*sweep)
     deadline = time.monotonic() + 60
     while not qemus(cluster._environment) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -166,8 +172,7 @@ def test_last_run_of_a_slow_host_is_begun_on_another_too_and_counts_once(
     here = rig(*sweep)
     theirs = {"RIG_RUNS": str(tmp_path / "theirs")}
     slow = cluster.worker("127.0.0.2", **theirs)
-    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
-    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE, text=True)
+    process = cluster.sweep(*sweep)
     try:
         began = _until(lambda: qemus(theirs))
         # A host that is as slow as can be, with one guest of the sweep on it.
@@ -191,8 +196,7 @@ def test_interrupted_sweep_ends_what_its_workers_run(cluster: Cluster, tmp_path:
     cluster.worker("127.0.0.2", **theirs)
     # A page at a time: unless it is ended, the run goes on for some seconds and leaves its directory.
     sweep = ("sweep", "overcommit-oops", "--over", "hog=1M,2M", *SMALL, "--set", "step=4k", "--json", "--whole")
-    words = [sys.executable, "-m", "rig", *sweep, "--executor", "dask", "--scheduler", cluster.address]
-    process = subprocess.Popen(words, env=os.environ | cluster._environment, stdout=subprocess.PIPE)
+    process = cluster.sweep(*sweep)
     assert _until(lambda: qemus(theirs))
 
     process.send_signal(signal.SIGINT)
