@@ -82,6 +82,8 @@ class DaskExecutor:
                     protocol="tcp://",
                     dashboard_address=None,
                     memory_limit=0,
+                    # A worker whose heartbeat is on its way when the cluster closes logs that as an error.
+                    silence_logs=logging.CRITICAL,
                     asynchronous=True,
                 )
             )
