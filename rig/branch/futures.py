@@ -20,8 +20,8 @@ from rig.experiment.departure import Departure
 from rig.experiment.prepare import payload_of
 from rig.experiment.request import Job
 from rig.experiment.run import run_job
+from rig.finishing import finish_in_thread
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.machine.saving import saving_deadline
 from rig.run.progress import NullProgress, Progress

@@ -15,10 +15,10 @@ from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.layers import resolve_layers
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
 from rig.experiment.request import Request
+from rig.finishing import finish_in_thread
 from rig.image.digest import digest_file
 from rig.image.payload import payload_key, write_payload
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, copy_image
 from rig.machine.snapshot import Snapshot
 from rig.machine.spec import Layer

@@ -25,11 +25,11 @@ from rig.experiment.departure import Departure, KeptPast
 from rig.experiment.prepare import PreparedGuest
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.run import run_job
+from rig.finishing import finish_in_thread
 from rig.image.bounds import branch_bound
 from rig.image.continuation import Continuation, Stop
 from rig.image.payload import Payload, cached_payload, payload_key
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import BranchPoint, find_branch_point
 from rig.machine.identity import identity_of, key_of
 from rig.machine.snapshot import Snapshot, find_snapshot

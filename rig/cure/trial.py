@@ -16,8 +16,8 @@ from rig.cure.treatments import Dose, Treatment
 from rig.errors import RigError, UsageError
 from rig.experiment.request import Job, Request
 from rig.experiment.run import run_job
+from rig.finishing import finish_in_thread
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress
 from rig.scenario.load import Scenario

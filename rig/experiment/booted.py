@@ -6,8 +6,8 @@ from __future__ import annotations
 from rig.experiment.cache_use import keep_bound
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest
+from rig.finishing import finish_in_thread
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.boot import make_snapshot
 from rig.machine.identity import Identity, identity_of, key_of
 from rig.machine.saving import saving_deadline

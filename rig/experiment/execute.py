@@ -22,12 +22,12 @@ from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest
 from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_silence, watch_stops
+from rig.finishing import finish_in_thread
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
 from rig.image.prefetch import note_run
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.branch_point import copy_image
 from rig.machine.disk import disk_file
 from rig.machine.recording import WRITE_ERROR

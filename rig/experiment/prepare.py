@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.errors import UsageError
+from rig.finishing import finish_in_thread
 from rig.image.bootfile import Kernel
 from rig.image.continuation import CONTINUATION_SIZE
 from rig.image.defaults import Default, default_image, default_kernel
@@ -24,7 +25,6 @@ from rig.image.layer.closure import closure_of
 from rig.image.payload import PAYLOAD_SIZE, Payload
 from rig.image.rootfs import Rootfs, find_rootfs, merged_path
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.accel import Choice, choose_accel
 from rig.machine.command import build_command, printable
 from rig.machine.features import MACHINE, TCG_CPU

@@ -20,11 +20,11 @@ from rig.experiment.provenance import environment_of, origin_of, recording_of
 from rig.experiment.python_programs import refuse_missing_modules
 from rig.experiment.request import Job, Request, check_job
 from rig.experiment.runs_use import keep_runs_bound
+from rig.finishing import finish_in_thread
 from rig.image.bootfile import kernel_config
 from rig.image.bounds import runs_bound
 from rig.image.payload import Payload
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.in_use import using_entries
 from rig.machine.spec import Layer
 from rig.run.damage import digest_files

@@ -17,7 +17,7 @@ from typing import Any
 
 from rig.errors import RigError
 from rig.experiment.execution import Execution
-from rig.in_thread import finish_in_thread
+from rig.finishing import finish_in_thread
 from rig.machine.command import DUMP_SET
 from rig.machine.memory import pack_dump
 from rig.machine.printk_ring import kernel_log

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.finishing import finish_in_thread
 from rig.image.continuation import write_continuation
 from rig.image.daximage import write_blank
 from rig.image.payload import blank_payload
 from rig.image.sparse import copy_sparse
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.disk import disk_file
 from rig.machine.icount import counted_from_zero
 from rig.machine.identity import identity_of, key_of

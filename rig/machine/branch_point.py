@@ -19,12 +19,12 @@ from typing import Any
 
 from rig.disk import disk_full
 from rig.errors import GuestError, RigError
+from rig.finishing import finish_in_thread
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
 from rig.image.sparse import PAGES, copy_pages, copy_sparse, fill_sparse
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.machine.icount import counted_from_zero, without_jump
 from rig.machine.qemu import Qemu
 from rig.machine.restoring import restored

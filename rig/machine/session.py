@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import GuestError, RigError
+from rig.finishing import finish_in_thread
 from rig.image.staging import staging_directory
-from rig.in_thread import finish_in_thread
 from rig.machine.channel import Channel
 from rig.machine.command import build_command, printable
 from rig.machine.console import Console

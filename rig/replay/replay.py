@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
+from rig.finishing import finish_in_thread
 from rig.image.staging import staging_directory
-from rig.in_thread import finish_in_thread
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import BROKEN
 from rig.machine.restoring import restored

@@ -15,8 +15,8 @@ from rig.branch.sharing import SharedPast
 from rig.errors import RigError
 from rig.experiment.capacity import default_jobs
 from rig.extras import lacking
+from rig.finishing import finish_in_thread
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.sweep.backup import Pace, backups
 from rig.sweep.dask_worker import PastOf, run_on_worker, worker_version
 from rig.sweep.row import Row, row_of_error

@@ -10,8 +10,8 @@ from itertools import islice
 from rig.branch.sharing import Pasts
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
+from rig.finishing import finish_in_thread
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, run_point
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
+from rig.finishing import finish_in_thread
 from rig.image.guestcode import build_guest_code
 from rig.image.programs import run_program
 from rig.image.store import Store
-from rig.in_thread import finish_in_thread
 from rig.run.directory import new_run_id, runs_directory
 from rig.verify.check import Check, Facts, judge_check, parse_release
 from rig.verify.checks import catalogue

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.errors import RigError
+from rig.finishing import finish_in_thread
 from rig.image.staging import staging_directory
 from rig.image.symbols import Symbols
-from rig.in_thread import finish_in_thread
 from rig.machine.memory import dump_memory, open_dump, pack_dump, read_vmcoreinfo, unpack_dump
 from rig.machine.qemu import Qemu
 from rig.replay.postmortem.cross_check import compare

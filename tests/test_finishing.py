@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.in_thread import finish_in_thread
+from rig.finishing import finish_in_thread
 
 
 def _write(directory: Path, begun: threading.Event) -> None:

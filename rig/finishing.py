@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Call a function in a thread, and do not go on before it has returned."""
+"""Wait for the end of what has begun, also when cancelled."""
 
 from __future__ import annotations
 
