@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["finish_in_thread"]
+__all__ = ["finish", "finish_in_thread"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-async def finish_in_thread(
-    function: Callable[Parameters, Result], /, *arguments: Parameters.args, **keywords: Parameters.kwargs
-) -> Result:
-    """Do what asyncio.to_thread() does, and when cancelled wait for the function's return.
+async def finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what a coroutine returns, and when cancelled wait for its end. Cancelled a second time, it does not wait.
 
-    asyncio.to_thread() leaves the function running: it then writes into a directory that is being removed. Not for a
-    function that waits for what only the caller's `finally` ends, such as the output of a program. Cancelled a second
-    time, it does not wait.
+    Not for one that waits for what only the caller's `finally` ends, such as the output of a program.
     """
-    working = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **keywords))
+    working = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
@@ -31,3 +27,13 @@ async def finish_in_thread(
         if not working.cancelled():
             working.exception()
         raise
+
+
+async def finish_in_thread(
+    function: Callable[Parameters, Result], /, *arguments: Parameters.args, **keywords: Parameters.kwargs
+) -> Result:
+    """Do what asyncio.to_thread() does, and when cancelled wait for the function's return, as finish() does.
+
+    asyncio.to_thread() leaves the function running: it then writes into a directory that is being removed.
+    """
+    return await finish(asyncio.to_thread(function, *arguments, **keywords))

@@ -19,6 +19,7 @@ from rig.finishing import finish_in_thread
 from rig.image.store import Store
 from rig.sweep.backup import Pace, backups
 from rig.sweep.dask_worker import PastOf, run_on_worker, worker_version
+from rig.sweep.local_cluster import local_cluster
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, rig_version, unpack_run
 
@@ -73,20 +74,7 @@ class DaskExecutor:
 
     async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
         if self._scheduler is None:
-            address = await stack.enter_async_context(
-                distributed.LocalCluster(
-                    n_workers=self._jobs,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    protocol="tcp://",
-                    dashboard_address=None,
-                    memory_limit=0,
-                    # A worker whose heartbeat is on its way when the cluster closes logs that as an error.
-                    silence_logs=logging.CRITICAL,
-                    asynchronous=True,
-                )
-            )
+            address = await stack.enter_async_context(local_cluster(distributed, self._jobs))
         else:
             address = self._scheduler
         try:

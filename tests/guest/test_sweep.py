@@ -102,6 +102,28 @@ def test_points_that_share_a_past_share_it_on_workers_too(rig: Rig) -> None:
     assert "Scheduler" not in there.err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("running", [False, True], ids=["starting", "running"])
+def test_what_a_terminal_sends_to_all_ends_a_sweep_on_dask_quietly(
+    environment: dict[str, str], number: signal.Signals, running: bool
+) -> None:
+    words = [sys.executable, "-m", "rig", "sweep", "overcommit-oops", *POINTS, "--repeat", "9", "--executor", "dask"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*words, "--jobs", "2"], env=environment, text=True, start_new_session=True, **pipes)
+    assert process.stdout is not None
+    if running:
+        process.stdout.readline()
+    else:
+        time.sleep(1.0)  # Dask is being imported, or its workers are
+
+    os.killpg(process.pid, number)
+
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert {line.partition(":")[0] for line in err.splitlines()} - {"rig"} <= {"finished runs are kept"}
+    assert "rig: interrupted" in err.splitlines()[-1]
+
+
 class Cluster:
     """A scheduler and workers started by hand, on loopback."""
 
