@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ from rig.sweep.task import PointTask, common_pasts, rig_version, unpack_run
 __all__ = ["DaskExecutor", "dask_executor"]
 
 FIND_SCHEDULER = 10.0
+NO_WORKER = 30.0
+"""Host seconds for which a sweep waits when the scheduler has no worker left: one that died may be started again."""
+COUNT_WORKERS = 5.0
+"""Host seconds without a result after which the workers are counted."""
 BACKUP = "-backup"
 """What the key of a copy of a task has at its end."""
 
@@ -36,9 +41,18 @@ def _distributed() -> Any:
         import distributed
     except ImportError as error:
         raise lacking("distributed", str(error)) from None
-    # At its import it wants to tell of each connection. What goes wrong with a task is told as the task's own.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # It wants to tell of each connection, with tracebacks. What goes wrong with a task is told as the task's own, and
+    # what goes wrong with the scheduler as an error of the sweep.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_no_cancelled_task)
     return distributed  # only some of its functions have types
+
+
+def _is_no_cancelled_task(record: logging.LogRecord) -> bool:
+    # Dask logs the end of its own tasks, by the module of the innermost await (_LogErrors in distributed/utils.py).
+    return not record.exc_info or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 class DaskExecutor:
@@ -58,7 +72,8 @@ class DaskExecutor:
         """Yield each row as its run ends. If a worker dies, Dask runs its task again on another worker.
 
         Where a host is slow, its last runs are begun on another host too, and the first result counts.
-        Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
+        Raises RigError when the scheduler does not answer or has no worker, also amid the sweep, or a worker has
+        another version of rig.
         """
         distributed = _distributed()
         async with AsyncExitStack() as stack:
@@ -69,8 +84,11 @@ class DaskExecutor:
             for task in tasks:
                 sending.submit(task)
                 began(task)
-            async for row in sending.rows():
-                yield row
+            try:
+                async for row in sending.rows():
+                    yield row
+            except OSError:
+                raise _lost(self._scheduler) from None
 
     async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
         if self._scheduler is None:
@@ -86,7 +104,10 @@ class DaskExecutor:
 
 
 class _Sending:
-    """The tasks of one sweep at Dask, and what comes back: one row a task, also of one that two workers have."""
+    """The tasks of one sweep at Dask, and what comes back: one row a task, also of one that two workers have.
+
+    Its methods raise OSError when the scheduler is lost.
+    """
 
     def __init__(self, client: Any, completed: Any, pasts: Mapping[tuple[int, int], SharedPast]) -> None:
         self._client, self._completed, self._pasts = client, completed, pasts
@@ -112,9 +133,9 @@ class _Sending:
         self._completed.add(future)
 
     async def rows(self) -> AsyncIterator[Row]:
-        """Yield the row of each task once."""
+        """Yield the row of each task once. Raises RigError when no worker is left."""
         while self._futures:
-            future = await anext(self._completed)
+            future = await self._next()
             task = future.key.partition(BACKUP)[0]
             if task not in self._futures:
                 continue
@@ -131,6 +152,23 @@ class _Sending:
                 self._pace.add(row.worker, row.host_seconds)
             yield row
             await self._begin_backups()
+
+    async def _next(self) -> Any:
+        coming = asyncio.ensure_future(anext(self._completed))
+        since = time.monotonic()
+        try:
+            while not (await asyncio.wait({coming}, timeout=COUNT_WORKERS))[0]:
+                if await self._client.nthreads():
+                    since = time.monotonic()
+                elif time.monotonic() - since >= NO_WORKER:
+                    raise RigError(
+                        f"the scheduler has had no worker for {NO_WORKER:.0f} s",
+                        where="dask",
+                        remedy="start one, and the sweep again with --resume",
+                    )
+            return coming.result()
+        finally:
+            coming.cancel()
 
     async def _begin_backups(self) -> None:
         undone = self._futures.keys() - self._copied
@@ -169,6 +207,14 @@ def _no_scheduler(scheduler: str | None, error: Exception) -> RigError:
     )
 
 
+def _lost(scheduler: str | None) -> RigError:
+    return RigError(
+        "the connection to the scheduler is lost",
+        where=f"--scheduler {scheduler}" if scheduler else "dask",
+        remedy="see to it that it runs, and start the sweep again with --resume",
+    )
+
+
 async def _check_workers(client: Any, scheduler: str | None) -> None:
     try:
         await client.wait_for_workers(1, timeout=FIND_SCHEDULER)
@@ -198,6 +244,9 @@ async def _row(future: Any, task: PointTask) -> Row:
     try:
         row, packed = await future.result()
     except Exception as error:
+        if future.cancelled():
+            # Not by this sweep, which asks for no result of what it has cancelled: the connection is lost.
+            raise OSError(str(error)) from None
         # Any exception: Dask raises KilledWorker when several workers died while running the task.
         failed = RigError(f"the worker failed: {type(error).__name__}: {error}", where="dask")
         return row_of_error(failed, *task.key, dict(task.settings))

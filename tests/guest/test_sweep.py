@@ -150,10 +150,12 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def sweep(self, *words: str) -> subprocess.Popen[str]:
+    def sweep(self, *words: str, **pipes: int) -> subprocess.Popen[str]:
         """Start a sweep on the cluster."""
         command = [sys.executable, "-m", "rig", *words, "--executor", "dask", "--scheduler", self.address]
-        process = subprocess.Popen(command, env=os.environ | self._environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=os.environ | self._environment, stdout=subprocess.PIPE, text=True, **pipes
+        )
         self.processes.append(process)
         return process
 
@@ -257,6 +259,22 @@ def test_scheduler_without_a_worker_is_an_error(rig: Rig, cluster: Cluster) -> N
 
     assert called.status == 3
     assert "the scheduler has no worker" in called.err
+
+
+def test_scheduler_that_dies_amid_a_sweep_is_an_error(cluster: Cluster) -> None:
+    cluster.worker()
+    process = cluster.sweep("sweep", "overcommit-oops", *POINTS, "--repeat", "99", stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    cluster.processes[0].kill()
+
+    _, err = process.communicate(timeout=60)
+    kept, error, remedy = err.splitlines()
+    assert process.returncode == 3
+    assert kept.startswith("finished runs are kept: rig sweep --resume")
+    assert error == f"rig: --scheduler {cluster.address}: the connection to the scheduler is lost"
+    assert "--resume" in remedy
 
 
 def test_scheduler_that_is_not_there_is_an_error(rig: Rig) -> None:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from rig.errors import RigError
+from rig.sweep import dask
 from rig.sweep.dask import BACKUP, _Sending
 from rig.sweep.row import Row
 from rig.sweep.task import PointTask
@@ -26,6 +29,7 @@ class Cluster:
     """What Dask's client and as_completed() do, in the order of `ends`: (part of a key, row or error)."""
 
     ends: list[tuple[str, Row | Exception]]
+    threads: dict[str, int] = field(default_factory=lambda: {QUICK: 1, SLOW: 1})
     futures: list[Future] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
 
@@ -37,13 +41,15 @@ class Cluster:
         pass
 
     async def __anext__(self) -> Future:
+        if not self.ends:
+            await asyncio.sleep(60)
         end, outcome = self.ends.pop(0)
         future = next(each for each in self.futures if each.key.endswith(end))
         future.outcome = outcome
         return future
 
     async def nthreads(self) -> dict[str, int]:
-        return {QUICK: 1, SLOW: 1}
+        return self.threads
 
     async def processing(self) -> dict[str, list[str]]:
         return {SLOW: [each.key for each in self.futures if each.outcome is None and BACKUP not in each.key]}
@@ -55,6 +61,9 @@ class Future:
     cluster: Cluster
     outcome: Row | Exception | None = None
 
+    def cancelled(self) -> bool:
+        return isinstance(self.outcome, CancelledError)
+
     async def result(self) -> tuple[Row, None]:
         assert self.outcome is not None
         if isinstance(self.outcome, Exception):
@@ -65,8 +74,10 @@ class Future:
         self.cluster.cancelled.append(self.key)
 
 
-def rows_of(ends: list[tuple[str, Row | Exception]]) -> tuple[list[Row], Cluster]:
-    cluster = Cluster(ends)
+def rows_of(
+    ends: list[tuple[str, Row | Exception]], patience: float = 30.0, **cluster_has: Any
+) -> tuple[list[Row], Cluster]:
+    cluster = Cluster(ends, **cluster_has)
     sending = _Sending(cluster, cluster, {})
     for task in TASKS:
         sending.submit(task)
@@ -74,7 +85,7 @@ def rows_of(ends: list[tuple[str, Row | Exception]]) -> tuple[list[Row], Cluster
     async def all_rows() -> list[Row]:
         return [each async for each in sending.rows()]
 
-    return asyncio.run(all_rows()), cluster
+    return asyncio.run(asyncio.wait_for(all_rows(), patience)), cluster
 
 
 FIRST: list[tuple[str, Row | Exception]] = [("-0-0", row(0, QUICK, 1.0)), ("-1-0", row(1, SLOW, 9.0))]
@@ -108,3 +119,24 @@ def test_both_that_fail_give_one_row() -> None:
 
     assert [(each.point, each.verdict) for each in rows] == [(0, "reproduced"), (1, "reproduced"), (2, "error")]
     assert "the worker has gone" in rows[2].reason
+
+
+def test_sweep_whose_workers_have_all_gone_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "COUNT_WORKERS", 0.01)
+    monkeypatch.setattr(dask, "NO_WORKER", 0.05)
+
+    with pytest.raises(RigError, match="the scheduler has had no worker for"):
+        rows_of(list(FIRST), threads={})
+
+
+def test_result_that_is_long_in_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "COUNT_WORKERS", 0.01)
+    monkeypatch.setattr(dask, "NO_WORKER", 0.05)
+
+    with pytest.raises(TimeoutError):
+        rows_of(list(FIRST), patience=0.5)
+
+
+def test_connection_that_is_lost_gives_no_row() -> None:
+    with pytest.raises(OSError, match="scheduler-connection-lost"):
+        rows_of([("-0-0", CancelledError("scheduler-connection-lost"))])
