@@ -6,8 +6,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _BATCH = 16  # files of one task, so that a task takes longer than to hand it ov
 
 _Result = tuple[LogSummary, list[str]]
 _Batch = tuple[tuple[str, ...], bool]
+_Map = Callable[[Callable[[_Batch], _Result], Iterable[_Batch]], Iterator[_Result]]
 
 
 def explain_directory(source: str, *, as_json: bool, jsonl: bool, scheduler: str | None) -> int:
@@ -38,8 +39,8 @@ def explain_directory(source: str, *, as_json: bool, jsonl: bool, scheduler: str
     total = LogSummary()
     files = sorted(_files(directory))
     batches: list[_Batch] = [(tuple(files[at : at + _BATCH]), jsonl) for at in range(0, len(files), _BATCH)]
-    with _executor(scheduler, len(batches)) as executor:
-        for summary, lines in executor.map(summarize, batches):
+    with _map(scheduler, len(batches)) as called:
+        for summary, lines in called(summarize, batches):
             total.add(summary)
             for text in lines:
                 print(text)
@@ -85,19 +86,19 @@ def _read(path: str, summary: LogSummary, lines: list[str] | None) -> None:
 
 
 @contextmanager
-def _executor(scheduler: str | None, tasks: int) -> Iterator[Executor]:
+def _map(scheduler: str | None, tasks: int) -> Iterator[_Map]:
     if scheduler is not None:
-        from rig.sweep.dask import dask_executor
+        from rig.sweep.dask import dask_map
 
-        with dask_executor(scheduler) as executor:
-            yield executor
+        with dask_map(scheduler) as called:
+            yield called
         return
     workers = max(1, min(len(os.sched_getaffinity(0)), tasks))
     # Not forked: rig has a thread that waits for signals.
     context = multiprocessing.get_context("spawn")
     local = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
-        yield local
+        yield local.map
     finally:
         local.shutdown(cancel_futures=True)
 

@@ -4,55 +4,42 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from rig.branch.sharing import SharedPast
 from rig.errors import RigError
 from rig.experiment.capacity import default_jobs
-from rig.extras import lacking
 from rig.finishing import finish_in_thread
 from rig.image.store import Store
 from rig.sweep.backup import Pace, backups
-from rig.sweep.dask_worker import PastOf, run_on_worker, worker_version
+from rig.sweep.dask_scheduler import (
+    FIND_SCHEDULER,
+    asking,
+    check_workers,
+    import_distributed,
+    lost,
+    no_scheduler,
+    trouble,
+)
+from rig.sweep.dask_worker import PastOf, run_on_worker
 from rig.sweep.local_cluster import local_cluster
 from rig.sweep.row import Row, row_of_error
-from rig.sweep.task import PointTask, common_pasts, rig_version, unpack_run
+from rig.sweep.task import PointTask, common_pasts, unpack_run
 
-__all__ = ["DaskExecutor", "dask_executor"]
+__all__ = ["DaskExecutor", "dask_map"]
 
-FIND_SCHEDULER = 10.0
-NO_WORKER = 30.0
-"""Host seconds for which a sweep waits when the scheduler has no worker left: one that died may be started again."""
-COUNT_WORKERS = 5.0
-"""Host seconds without a result after which the workers are counted."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 BACKUP = "-backup"
 """What the key of a copy of a task has at its end."""
-
-
-def _distributed() -> Any:
-    """Import dask.distributed, and return it. Raises RigError where it is not installed."""
-    try:
-        import distributed
-    except ImportError as error:
-        raise lacking("distributed", str(error)) from None
-    # It wants to tell of each connection, with tracebacks. What goes wrong with a task is told as the task's own, and
-    # what goes wrong with the scheduler as an error of the sweep.
-    for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_is_no_cancelled_task)
-    return distributed  # only some of its functions have types
-
-
-def _is_no_cancelled_task(record: logging.LogRecord) -> bool:
-    # Dask logs the end of its own tasks, by the module of the innermost await (_LogErrors in distributed/utils.py).
-    return not record.exc_info or not isinstance(record.exc_info[1], asyncio.CancelledError)
+LOOK_AGAIN = 1.0
+"""Host seconds after which who waits for a result looks whether the workers are still there."""
 
 
 class DaskExecutor:
@@ -75,20 +62,17 @@ class DaskExecutor:
         Raises RigError when the scheduler does not answer or has no worker, also amid the sweep, or a worker has
         another version of rig.
         """
-        distributed = _distributed()
+        distributed = import_distributed()
         async with AsyncExitStack() as stack:
             client = await self._client(distributed, stack)
-            await _check_workers(client, self._scheduler)
+            await check_workers(client, self._scheduler)
             pasts = await finish_in_thread(common_pasts, Store(), tasks) if self.share else {}
-            sending = _Sending(client, distributed.as_completed([], loop=client.loop), pasts)
+            sending = _Sending(client, distributed.as_completed([], loop=client.loop), pasts, self._scheduler)
             for task in tasks:
                 sending.submit(task)
                 began(task)
-            try:
-                async for row in sending.rows():
-                    yield row
-            except OSError:
-                raise _lost(self._scheduler) from None
+            async for row in sending.rows():
+                yield row
 
     async def _client(self, distributed: Any, stack: AsyncExitStack) -> Any:
         if self._scheduler is None:
@@ -100,17 +84,16 @@ class DaskExecutor:
                 distributed.Client(address, asynchronous=True, timeout=FIND_SCHEDULER, set_as_default=False)
             )
         except (OSError, ValueError) as error:
-            raise _no_scheduler(self._scheduler, error) from None
+            raise no_scheduler(self._scheduler, error) from None
 
 
 class _Sending:
-    """The tasks of one sweep at Dask, and what comes back: one row a task, also of one that two workers have.
+    """The tasks of one sweep at Dask, and what comes back: one row a task, also of one that two workers have."""
 
-    Its methods raise OSError when the scheduler is lost.
-    """
-
-    def __init__(self, client: Any, completed: Any, pasts: Mapping[tuple[int, int], SharedPast]) -> None:
-        self._client, self._completed, self._pasts = client, completed, pasts
+    def __init__(
+        self, client: Any, completed: Any, pasts: Mapping[tuple[int, int], SharedPast], scheduler: str | None = None
+    ) -> None:
+        self._client, self._completed, self._pasts, self._scheduler = client, completed, pasts, scheduler
         self._sweep = uuid4().hex
         self._tasks: dict[str, PointTask] = {}
         self._futures: dict[str, list[Any]] = {}
@@ -133,120 +116,106 @@ class _Sending:
         self._completed.add(future)
 
     async def rows(self) -> AsyncIterator[Row]:
-        """Yield the row of each task once. Raises RigError when no worker is left."""
-        while self._futures:
-            future = await self._next()
-            task = future.key.partition(BACKUP)[0]
-            if task not in self._futures:
-                continue
-            others = [each for each in self._futures[task] if each is not future]
-            row = await _row(future, self._tasks[task])
-            if row.verdict == "error" and others:
-                # What one host cannot run the other may.
-                self._futures[task] = others
-                continue
-            del self._futures[task]
-            for each in others:
-                await each.cancel()
-            if row.host_seconds is not None:
-                self._pace.add(row.worker, row.host_seconds)
-            yield row
-            await self._begin_backups()
-
-    async def _next(self) -> Any:
-        coming = asyncio.ensure_future(anext(self._completed))
-        since = time.monotonic()
+        """Yield the row of each task once. Raises RigError when the scheduler is lost, or has no worker left."""
+        wrong = asyncio.ensure_future(trouble(self._client, self._scheduler))
         try:
-            while not (await asyncio.wait({coming}, timeout=COUNT_WORKERS))[0]:
-                if await self._client.nthreads():
-                    since = time.monotonic()
-                elif time.monotonic() - since >= NO_WORKER:
-                    raise RigError(
-                        f"the scheduler has had no worker for {NO_WORKER:.0f} s",
-                        where="dask",
-                        remedy="start one, and the sweep again with --resume",
-                    )
-            return coming.result()
+            while self._futures:
+                row = await self._row(await self._next(wrong))
+                if row is not None:
+                    yield row
+                    await self._begin_backups()
+        finally:
+            wrong.cancel()
+
+    async def _next(self, wrong: asyncio.Future[RigError]) -> Any:
+        coming = asyncio.ensure_future(anext(self._completed))
+        try:
+            await asyncio.wait({coming, wrong}, return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():
+                return coming.result()
+            raise wrong.result()
         finally:
             coming.cancel()
 
+    async def _row(self, future: Any) -> Row | None:
+        """Return the row of a future's task; None where it has one already, or another future may yet give a better."""
+        task = future.key.partition(BACKUP)[0]
+        if task not in self._futures:
+            return None
+        others = [each for each in self._futures[task] if each is not future]
+        row = await _row(future, self._tasks[task], self._scheduler)
+        if row.verdict == "error" and others:
+            # What one host cannot run the other may.
+            self._futures[task] = others
+            return None
+        del self._futures[task]
+        for each in others:
+            with asking(self._scheduler):
+                await each.cancel()
+        if row.host_seconds is not None:
+            self._pace.add(row.worker, row.host_seconds)
+        return row
+
     async def _begin_backups(self) -> None:
         undone = self._futures.keys() - self._copied
-        threads = await self._client.nthreads() if undone else {}
+        with asking(self._scheduler):
+            threads = await self._client.nthreads() if undone else {}
         # More wait for a worker than there are workers: none of them is idle.
         if not undone or len(undone) > sum(threads.values()):
             return
-        running = await self._client.processing()
+        with asking(self._scheduler):
+            running = await self._client.processing()
         for each in backups(running, threads, undone, self._pace, time.monotonic() - self._began):
             self._copied.add(each.key)
             self._submit(each.key, each.key + BACKUP, workers=[each.worker])
 
 
 @contextmanager
-def dask_executor(scheduler: str) -> Iterator[Executor]:
-    """Yield an executor (concurrent.futures) whose tasks run on the workers of a Dask scheduler.
+def dask_map(scheduler: str) -> Iterator[Callable[[Callable[[Item], Result], Iterable[Item]], Iterator[Result]]]:
+    """Yield a function as map(), which calls functions on the workers of a Dask scheduler.
 
-    Raises RigError when the scheduler does not answer or has no worker, or a worker has another version of rig.
+    Raises RigError when the scheduler does not answer or has no worker, also while results are waited for, or a worker
+    has another version of rig.
     """
-    distributed = _distributed()
+    distributed = import_distributed()
     try:
         client = distributed.Client(scheduler, timeout=FIND_SCHEDULER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise _no_scheduler(scheduler, error) from None
+        raise no_scheduler(scheduler, error) from None
     with client:
-        client.sync(_check_workers, client, scheduler)
-        with client.get_executor() as executor:
-            yield executor
+        client.sync(check_workers, client, scheduler)
+        wrong = asyncio.run_coroutine_threadsafe(trouble(client, scheduler), client.loop.asyncio_loop)
+
+        def called(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+            for future in client.map(function, items, pure=False):
+                yield _result(future, wrong, scheduler)
+
+        try:
+            yield called
+        finally:
+            wrong.cancel()
 
 
-def _no_scheduler(scheduler: str | None, error: Exception) -> RigError:
-    return RigError(
-        f"no scheduler answers: {error}",
-        where=f"--scheduler {scheduler}",
-        remedy="start one: dask scheduler --host 127.0.0.1; then: dask worker ADDRESS --nthreads 1",
-    )
+def _result(future: Any, wrong: Future[RigError], scheduler: str) -> Any:
+    while True:
+        try:
+            return future.result(timeout=LOOK_AGAIN)
+        except TimeoutError:
+            if wrong.done():
+                raise wrong.result() from None
+        except (CancelledError, OSError):
+            if future.status == "error":  # the function's own
+                raise
+            raise lost(scheduler) from None
 
 
-def _lost(scheduler: str | None) -> RigError:
-    return RigError(
-        "the connection to the scheduler is lost",
-        where=f"--scheduler {scheduler}" if scheduler else "dask",
-        remedy="see to it that it runs, and start the sweep again with --resume",
-    )
-
-
-async def _check_workers(client: Any, scheduler: str | None) -> None:
-    try:
-        await client.wait_for_workers(1, timeout=FIND_SCHEDULER)
-        versions = await client.run(worker_version)
-    except TimeoutError:
-        raise RigError(
-            "the scheduler has no worker",
-            where=f"--scheduler {scheduler}",
-            remedy=f"start one: dask worker {scheduler} --nthreads 1",
-        ) from None
-    except (ImportError, AttributeError) as error:
-        raise RigError(
-            f"a worker has no rig, or a rig that is too old: {error}",
-            where=f"--scheduler {scheduler}",
-            remedy=f"install rig {rig_version()} there",
-        ) from None
-    for address, version in sorted(versions.items()):
-        if version != rig_version():
-            raise RigError(
-                f"a worker has rig {version}, but this is rig {rig_version()}",
-                where=address,
-                remedy="install the same rig on both, and start the worker again",
-            )
-
-
-async def _row(future: Any, task: PointTask) -> Row:
+async def _row(future: Any, task: PointTask, scheduler: str | None) -> Row:
     try:
         row, packed = await future.result()
     except Exception as error:
         if future.cancelled():
             # Not by this sweep, which asks for no result of what it has cancelled: the connection is lost.
-            raise OSError(str(error)) from None
+            raise lost(scheduler) from None
         # Any exception: Dask raises KilledWorker when several workers died while running the task.
         failed = RigError(f"the worker failed: {type(error).__name__}: {error}", where="dask")
         return row_of_error(failed, *task.key, dict(task.settings))

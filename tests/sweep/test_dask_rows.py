@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rig.errors import RigError
-from rig.sweep import dask
+from rig.sweep import dask_scheduler
 from rig.sweep.dask import BACKUP, _Sending
 from rig.sweep.row import Row
 from rig.sweep.task import PointTask
@@ -122,21 +122,21 @@ def test_both_that_fail_give_one_row() -> None:
 
 
 def test_sweep_whose_workers_have_all_gone_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask, "COUNT_WORKERS", 0.01)
-    monkeypatch.setattr(dask, "NO_WORKER", 0.05)
+    monkeypatch.setattr(dask_scheduler, "COUNT_WORKERS", 0.01)
+    monkeypatch.setattr(dask_scheduler, "NO_WORKER", 0.05)
 
     with pytest.raises(RigError, match="the scheduler has had no worker for"):
         rows_of(list(FIRST), threads={})
 
 
 def test_result_that_is_long_in_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask, "COUNT_WORKERS", 0.01)
-    monkeypatch.setattr(dask, "NO_WORKER", 0.05)
+    monkeypatch.setattr(dask_scheduler, "COUNT_WORKERS", 0.01)
+    monkeypatch.setattr(dask_scheduler, "NO_WORKER", 0.05)
 
     with pytest.raises(TimeoutError):
         rows_of(list(FIRST), patience=0.5)
 
 
 def test_connection_that_is_lost_gives_no_row() -> None:
-    with pytest.raises(OSError, match="scheduler-connection-lost"):
+    with pytest.raises(RigError, match="the connection to the scheduler is lost"):
         rows_of([("-0-0", CancelledError("scheduler-connection-lost"))])
