@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rig.klog.document import line
 from rig.klog.explain import explain
 from rig.klog.reader import Reader
 from rig.report.log_totals import LogSummary, count_event, print_totals, totals_document
+from rig.terminal_signals import started_without_terminal_signals
 
 __all__ = ["explain_directory", "summarize"]
 
@@ -90,19 +90,24 @@ def _map(scheduler: str | None, tasks: int) -> Iterator[_Map]:
     if scheduler is not None:
         from rig.sweep.dask import dask_map
 
-        with dask_map(scheduler) as called:
-            yield called
+        with dask_map(scheduler) as there:
+            yield there
         return
     workers = max(1, min(len(os.sched_getaffinity(0)), tasks))
     # Not forked: rig has a thread that waits for signals.
     context = multiprocessing.get_context("spawn")
-    local = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    # Ctrl-C reaches every process of the terminal; the one that was started decides.
+    local = started_without_terminal_signals(lambda: ProcessPoolExecutor(workers, mp_context=context))
+
+    def here(function: Callable[[_Batch], _Result], batches: Iterable[_Batch]) -> Iterator[_Result]:
+        return started_without_terminal_signals(lambda: local.map(function, batches))
+
     try:
-        yield local.map
+        yield here
+    except BaseException:
+        # Nobody waits for the logs that they read: a batch may take minutes.
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
     finally:
         local.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    # Ctrl-C reaches every process of the terminal; the one that was started decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,8 +4,9 @@
 Python raises it between any two instructions. Within importlib that does harm: an interrupt may keep the lock of all
 imports held for ever (_get_module_lock() in Lib/importlib/_bootstrap.py), so that another thread that imports never
 ends, or is caught by a module that tries another one. An event loop that is interrupted while it is made or closed
-prints tracebacks of its own (rig/cli/event_loop.py). And some functions cannot raise: destructors, callbacks of weak
-references. Python prints "Exception ignored" for an interrupt in one of them, and goes on.
+prints tracebacks of its own (rig/cli/event_loop.py), and so does a process that is started by half
+(rig/terminal_signals.py). And some functions cannot raise: destructors, callbacks of weak references. Python prints
+"Exception ignored" for an interrupt in one of them, and goes on.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ AGAIN = 0.002
 PATIENCE = 10.0
 """Host seconds after which one is raised all the same: an import may be waiting for a dead file system."""
 IMPORTLIB = "<frozen importlib._bootstrap>"
-EVENT_LOOP = "rig.cli.event_loop"
+WHOLE = ("rig.cli.event_loop", "rig.terminal_signals")
+"""Modules whose calls are not left by half: they make and close event loops, and start processes of multiprocessing."""
 
 _held_until: list[float] = []
 """Until when interrupts are held; the first value counts. Empty where none has been held since the last was raised."""
@@ -79,11 +81,11 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _must_wait(frame: FrameType | None) -> bool:
-    """Return whether the program is within an import, or makes or closes an event loop."""
+    """Return whether the program is within an import, or within what is not left by half."""
     while frame is not None:
         if frame.f_code.co_filename == IMPORTLIB:
             return True
-        if not _cancel and frame.f_globals.get("__name__") == EVENT_LOOP:
+        if not _cancel and frame.f_globals.get("__name__") in WHOLE:
             return True
         frame = frame.f_back
     return False

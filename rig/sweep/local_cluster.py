@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from multiprocessing import resource_tracker
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from rig.finishing import finish
+from rig.terminal_signals import without_terminal_signals
 
 __all__ = ["local_cluster"]
-
-TERMINAL_SENDS = {signal.SIGINT, signal.SIGHUP}
 
 
 @asynccontextmanager
@@ -35,27 +32,10 @@ async def local_cluster(distributed: Any, workers: int) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
         # It closes what has started, and of a start that was cancelled it would leave tasks that print tracebacks.
         stack.push_async_exit(cluster)
-        with _deaf_to_the_terminal():
+        with without_terminal_signals():
             await finish(_start(cluster))
         yield cluster
 
 
 async def _start(cluster: Any) -> None:
     await cluster
-
-
-@contextmanager
-def _deaf_to_the_terminal() -> Iterator[None]:
-    """Start processes to which SIGINT and SIGHUP are blocked. One that comes here meanwhile waits.
-
-    A terminal sends them to its whole process group. A worker that is ended by them prints a traceback and is waited
-    for, and multiprocessing's resource tracker prints one for each semaphore that it does not know any more.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SENDS)
-    try:
-        # It unblocks SIGINT when it starts (ensure_running() in Lib/multiprocessing/resource_tracker.py).
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SENDS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +56,23 @@ def test_table_counts_broken_files(logs: Path, capsys: pytest.CaptureFixture[str
     assert "5 files" in out
     assert "2 files could not be read to the end" in out
     assert "cgroup-memory" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("after", [0.35, 0.5, 0.65, 0.8])
+def test_what_a_terminal_sends_to_all_ends_it_quietly(tmp_path: Path, number: signal.Signals, after: float) -> None:
+    for each in range(64):
+        (tmp_path / f"{each}.log").write_bytes(syslog("web1", made.oom_report()) * 60)
+    words = [sys.executable, "-m", "rig", "explain", "--recursive", str(tmp_path)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # Its workers are started, import rig, or read.
+    time.sleep(after)
+
+    os.killpg(process.pid, number)
+
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err.splitlines() == ["rig: interrupted" if number == signal.SIGINT else "rig: interrupted by SIGHUP"]
 
 
 def test_event_of_many_logs_names_its_file(logs: Path) -> None:
