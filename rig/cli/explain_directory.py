@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,7 +101,14 @@ def _map(scheduler: str | None, tasks: int) -> Iterator[_Map]:
     local = started_without_terminal_signals(lambda: ProcessPoolExecutor(workers, mp_context=context))
 
     def here(function: Callable[[_Batch], _Result], batches: Iterable[_Batch]) -> Iterator[_Result]:
-        return started_without_terminal_signals(lambda: local.map(function, batches))
+        try:
+            yield from started_without_terminal_signals(lambda: local.map(function, batches))
+        except BrokenProcessPool:
+            raise RigError(
+                "a process that read logs was killed: perhaps there was no memory left",
+                where="--recursive",
+                remedy="look into dmesg, or read fewer of the logs at once",
+            ) from None
 
     try:
         yield here

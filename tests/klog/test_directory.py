@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,21 +59,51 @@ def test_table_counts_broken_files(logs: Path, capsys: pytest.CaptureFixture[str
     assert "cgroup-memory" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("after", [0.35, 0.5, 0.65, 0.8])
-def test_what_a_terminal_sends_to_all_ends_it_quietly(tmp_path: Path, number: signal.Signals, after: float) -> None:
+@pytest.fixture
+def reading(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Yield a program that reads many logs, the leader of a process group as a terminal's is."""
     for each in range(64):
         (tmp_path / f"{each}.log").write_bytes(syslog("web1", made.oom_report()) * 60)
     words = [sys.executable, "-m", "rig", "explain", "--recursive", str(tmp_path)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("after", [0.35, 0.5, 0.65, 0.8])
+def test_what_a_terminal_sends_to_all_ends_it_quietly(
+    reading: subprocess.Popen[str], number: signal.Signals, after: float
+) -> None:
     # Its workers are started, import rig, or read.
     time.sleep(after)
 
-    os.killpg(process.pid, number)
+    os.killpg(reading.pid, number)
 
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    _, err = reading.communicate(timeout=60)
+    assert reading.returncode == 128 + number
     assert err.splitlines() == ["rig: interrupted" if number == signal.SIGINT else "rig: interrupted by SIGHUP"]
+
+
+def test_worker_that_is_killed_is_an_error(reading: subprocess.Popen[str]) -> None:
+    started = Path(f"/proc/{reading.pid}/task/{reading.pid}/children")
+    while not (workers := [pid for pid in started.read_text().split() if b"spawn_main" in command(pid)]):
+        time.sleep(0.01)
+
+    os.kill(int(workers[0]), signal.SIGKILL)
+
+    _, err = reading.communicate(timeout=60)
+    assert reading.returncode == 3
+    assert (
+        err.splitlines()[0] == "rig: --recursive: a process that read logs was killed: perhaps there was no memory left"
+    )
+    assert "Traceback" not in err
+
+
+def command(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_event_of_many_logs_names_its_file(logs: Path) -> None:
