@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["finish", "finish_in_thread"]
+__all__ = ["finish", "finish_in_thread", "gathered"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -37,3 +37,20 @@ async def finish_in_thread(
     asyncio.to_thread() leaves the function running: it then writes into a directory that is being removed.
     """
     return await finish(asyncio.to_thread(function, *arguments, **keywords))
+
+
+async def gathered(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Do what asyncio.gather() does, and do not go on before all have ended.
+
+    asyncio.gather() passes the first error or the first cancelled task on and leaves the others running, each with a
+    QEMU. Here they are cancelled, and waited for. Cancelled a second time, it does not wait.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            # A second time would cut short what it does at its end.
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

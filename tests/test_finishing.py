@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A function that is called in a thread has returned when its caller goes on, also when the caller is cancelled."""
+"""What has begun has ended when its caller goes on, also when the caller is cancelled or one of several fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.finishing import finish_in_thread
+from rig.finishing import finish_in_thread, gathered
 
 
 def _write(directory: Path, begun: threading.Event) -> None:
@@ -62,3 +62,57 @@ def test_error_after_a_cancellation_is_not_logged(tmp_path: Path, caplog: pytest
     asyncio.run(fails(), debug=True)
 
     assert "never retrieved" not in caplog.text
+
+
+class Work:
+    """What takes some time to end once it is cancelled, as a guest does."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    async def go_on(self) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            self.ended += 1
+
+    async def fail(self) -> None:
+        await asyncio.sleep(0.01)
+        raise ZeroDivisionError
+
+    async def end_at_once(self) -> None:
+        await asyncio.sleep(60)
+
+
+def test_results_are_in_the_order_of_the_works() -> None:
+    async def late(value: int) -> int:
+        await asyncio.sleep(0.03 / value)
+        return value
+
+    assert asyncio.run(gathered(late(value) for value in (1, 2, 3))) == [1, 2, 3]
+
+
+def test_error_of_one_ends_the_others_before_it_is_raised() -> None:
+    work = Work()
+
+    async def all_of_them() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await gathered([work.go_on(), work.fail(), work.go_on()])
+        assert work.ended == 2
+
+    asyncio.run(all_of_them())
+
+
+def test_cancelled_caller_waits_for_all() -> None:
+    work = Work()
+
+    async def all_of_them() -> None:
+        working = asyncio.ensure_future(gathered([work.end_at_once(), work.go_on()]))
+        await asyncio.sleep(0.01)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert work.ended == 1
+
+    asyncio.run(all_of_them())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from rig.experiment.departure import Departure
 from rig.experiment.prepare import payload_of
 from rig.experiment.request import Job
 from rig.experiment.run import run_job
-from rig.finishing import finish_in_thread
+from rig.finishing import finish_in_thread, gathered
 from rig.image.store import Store
 from rig.machine.branch_point import BranchPoint, find_branch_point, key_of_point, save_branch_point
 from rig.machine.saving import saving_deadline
@@ -161,14 +160,7 @@ async def run_futures(
         ended(number, future)
         return future
 
-    tasks = [asyncio.ensure_future(one(number)) for number in range(len(futures))]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        # gather() passes the first error on and leaves the other tasks running, each with a QEMU.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await gathered(one(number) for number in range(len(futures)))
 
 
 async def run_future(

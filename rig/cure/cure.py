@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rig.cure.budget import Budget
 from rig.cure.outcome import ORDER, Observed, Outcome, compare_runs
@@ -17,6 +16,7 @@ from rig.cure.treatments import Dose, Treatment, not_played, own_treatment, trea
 from rig.cure.trial import SHIFTS, Patient, Tried, point_before_failure, run_control, run_dose, save_past
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
+from rig.finishing import gathered
 from rig.image.store import Store
 from rig.klog import Event, read
 from rig.klog.explain.remedies import HELPS
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from rig.run.document import Run
 
 __all__ = ["Cure", "Result", "cure"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,8 @@ class _Trials:
         if only and not also:
             self._say_unfit(only, treatments)
         treatments = (*treatments, *(own_treatment(text) for text in also))
-        firsts = await self.each([self._strongest(treatment) for treatment in treatments])
-        await self.each([self._shifted(shift) for shift in SHIFTS[1:]])
+        firsts = await gathered(self._strongest(treatment) for treatment in treatments)
+        await gathered(self._shifted(shift) for shift in SHIFTS[1:])
         left = [treatment.name for treatment, first in zip(treatments, firsts, strict=True) if first is None]
         searches = [
             self._search(treatment, first)
@@ -152,7 +150,7 @@ class _Trials:
         # The best first: the budget may not suffice for all. Each of them ends before another begins, because a
         # smaller dose counts only at all timings.
         searches.sort(key=lambda search: search.wanted)
-        await self.each([search.time_strongest() for search in searches])
+        await gathered(search.time_strongest() for search in searches)
         await self._in_turn([search.down_the_ladder for search in searches])
         await self._in_turn([search.between_sizes for search in searches])
         found = sorted((self._result(search) for search in searches), key=_rank)
@@ -200,9 +198,6 @@ class _Trials:
         self.saved = await save_past(tried.directory, self.store, self.progress)
         return run, event
 
-    async def each(self, works: Sequence[Awaitable[T]]) -> list[T]:
-        return list(await asyncio.gather(*works))
-
     async def _run(self, treatment: Treatment, dose: Dose, shift: float) -> Tried | None:
         """Run a dose when there is room; None when the budget is spent by then."""
         async with self.capacity.room_for(self.settings.memory):
@@ -237,7 +232,7 @@ class _Trials:
             for work in waiting:
                 await work()
 
-        await self.each([one() for _ in range(self.capacity.jobs)])
+        await gathered(one() for _ in range(self.capacity.jobs))
 
     def _search(self, treatment: Treatment, first: Tried) -> Search:
         async def run(dose: Dose, shift: float) -> Tried | None:

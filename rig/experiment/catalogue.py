@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rig.errors import RigError
 from rig.experiment.request import Request
+from rig.finishing import gathered
 from rig.image.store import Store
 from rig.run.document import Run
 from rig.run.progress import NullProgress, Progress
@@ -68,4 +69,4 @@ async def run_all(
             ended(finished)
             return finished
 
-    return list(await asyncio.gather(*(one(request) for request in requests)))
+    return await gathered(one(request) for request in requests)

@@ -14,6 +14,7 @@ from typing import Any
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from rig.errors import RigError
+from rig.finishing import finish
 
 __all__ = ["BROKEN", "DUMP_DEADLINE", "STILL_DEADLINE", "Monitor"]
 
@@ -152,5 +153,6 @@ class Monitor:
 
     async def close(self) -> None:
         """Close the session. QEMU may have ended already."""
+        # A disconnection that is left by half is cancelled when the event loop closes, and asyncio prints it.
         with contextlib.suppress(Exception):
-            await self._client.disconnect()
+            await finish(self._client.disconnect())

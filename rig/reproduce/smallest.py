@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.request import Request
 from rig.experiment.run import run_scenario
+from rig.finishing import gathered
 from rig.remove_tree import remove_tree
 from rig.reproduce.ddmin import minimise
 from rig.reproduce.play import PROCESS, Played, Stage, fit_to_empty_guest, play
@@ -213,4 +213,4 @@ async def _repeat(played: Played, stage: Stage, repeats: int) -> int:
         return good
 
     stage.progress.line(f"{repeats} runs of the smallest")
-    return sum(await asyncio.gather(*(one() for _ in range(repeats))))
+    return sum(await gathered(one() for _ in range(repeats)))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
 from rig.experiment.prepare import find_parts
-from rig.finishing import finish_in_thread
+from rig.finishing import finish_in_thread, gathered
 from rig.image.guestcode import build_guest_code
 from rig.image.store import Store
 from rig.run.directory import new_run_id, runs_directory
@@ -113,7 +112,7 @@ async def verify_kernels(
     """Verify several kernels at once. jobs: guests at a time; by default as many as the host's capacity allows."""
     capacity = Capacity(jobs)
     runs = (verify_kernel(kernel, checks, capacity=capacity, timeout_scale=timeout_scale) for kernel in kernels)
-    return await asyncio.gather(*runs)
+    return await gathered(runs)
 
 
 def as_json(verified: Verified) -> dict[str, object]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rig.experiment.capacity import Capacity
 from rig.experiment.execute import execute
 from rig.experiment.execution import BOOT_DEADLINE, Deadlines
 from rig.experiment.prepare import Parts, prepare_guest
+from rig.finishing import gathered
 from rig.image.payload import Payload
 from rig.image.store import Store
 from rig.run.progress import NullProgress
@@ -97,7 +97,7 @@ async def measure(lab: Lab, tasks: Sequence[Task]) -> Measured:
     """Measure tasks on a kernel. After a guest that breaks, or that a check ends, the other checks run in a new one."""
     groups = _groups(tasks)
     found: dict[str, dict[str, str]] = {}
-    for facts in await asyncio.gather(*(_measure_group(lab, name, group) for name, group in groups.items())):
+    for facts in await gathered(_measure_group(lab, name, group) for name, group in groups.items()):
         found |= facts
     return found
 

@@ -13,6 +13,7 @@ from fractions import Fraction
 from rig.branch.sharing import Pasts, SharedPast, shared_pasts
 from rig.errors import UsageError
 from rig.experiment.capacity import Capacity
+from rig.finishing import gathered
 from rig.image.store import Store
 from rig.scenario.load import Scenario
 from rig.scenario.settings import Settings, parse_settings
@@ -114,7 +115,7 @@ async def find_frontier(
         edges = tuple(_curve_edge(edge, scale, foreseen) for edge in sorted(found.edges, key=lambda edge: edge.low))
         return Curve(at, edges, tuple(sorted(rows, key=lambda row: (row.point, row.repeat))), foreseen)
 
-    return list(await asyncio.gather(*(curve(number, at) for number, at in enumerate(points))))
+    return await gathered(curve(number, at) for number, at in enumerate(points))
 
 
 def _past(

@@ -6,15 +6,17 @@ The verdict of a value comes from a function, so that the search can be tested w
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
+
+from rig.finishing import gathered
 
 __all__ = ["Edge", "Found", "find_edges"]
 
-Judge = Callable[[int, int], Awaitable[str]]
+Judge = Callable[[int, int], Coroutine[Any, Any, str]]
 """(step, repeat) -> verdict. Steps are whole multiples of the resolution above the range's low end."""
 
 
@@ -66,15 +68,17 @@ async def find_edges(judge: Judge, steps: int, *, scan: int = 9, repeat: int = 3
             found.seen[step] = [await judge(step, 0)]
         return found.seen[step][0]
 
-    await asyncio.gather(*(look(step) for step in places))
+    await gathered(look(step) for step in places)
     changes = [(a, b) for a, b in pairwise(places) if found.seen[a][0] != found.seen[b][0]]
-    narrowed = await asyncio.gather(*(_narrow(look, found, a, b) for a, b in changes))
+    narrowed = await gathered(_narrow(look, found, a, b) for a, b in changes)
     edges = [await _look_again(judge, found, a, b, repeat) for pairs in narrowed for a, b in pairs]
     found.edges = tuple(edge for edge in edges if edge is not None)
     return found
 
 
-async def _narrow(look: Callable[[int], Awaitable[str]], found: Found, low: int, high: int) -> list[tuple[int, int]]:
+async def _narrow(
+    look: Callable[[int], Coroutine[Any, Any, str]], found: Found, low: int, high: int
+) -> list[tuple[int, int]]:
     """Bisect between low and high; return the pairs of neighbouring steps whose verdicts differ."""
     if high - low <= 1:
         return [(low, high)]
@@ -118,4 +122,4 @@ async def _look_again(judge: Judge, found: Found, low: int, high: int, repeat: i
 async def _fill(judge: Judge, found: Found, step: int, repeat: int) -> None:
     runs = found.seen.setdefault(step, [])
     missing = range(len(runs), repeat)
-    runs += await asyncio.gather(*(judge(step, number) for number in missing))
+    runs += await gathered(judge(step, number) for number in missing)
