@@ -200,13 +200,13 @@ def _result(future: Any, wrong: Future[RigError], scheduler: str) -> Any:
     while True:
         try:
             return future.result(timeout=LOOK_AGAIN)
-        except TimeoutError:
-            if wrong.done():
-                raise wrong.result() from None
-        except (CancelledError, OSError):
+        except (CancelledError, OSError) as error:
             if future.status == "error":  # the function's own
                 raise
-            raise lost(scheduler) from None
+            if not isinstance(error, TimeoutError):
+                raise lost(scheduler) from None
+            if wrong.done():
+                raise wrong.result() from None
 
 
 async def _row(future: Any, task: PointTask, scheduler: str | None) -> Row:

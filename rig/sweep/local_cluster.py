@@ -30,7 +30,7 @@ async def local_cluster(distributed: Any, workers: int) -> AsyncIterator[Any]:
         asynchronous=True,
     )
     async with AsyncExitStack() as stack:
-        # It closes what has started, and of a start that was cancelled it would leave tasks that print tracebacks.
+        # A start that is cancelled amid leaves tasks that print tracebacks. So it is finished, and then closed.
         stack.push_async_exit(cluster)
         with without_terminal_signals():
             await finish(_start(cluster))
