@@ -204,6 +204,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    # Namespaces and workers are ended when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(machine())
     # Beside the cache: its files are linked, not copied.
     with tempfile.TemporaryDirectory(prefix="rig-hosts-", dir=Store().root.parent) as root, namespaces():
