@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Wait for the end of what has begun, also when cancelled."""
+"""Wait for what has begun: to its end also when cancelled, or for some seconds, and lose no cancellation meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["finish", "finish_in_thread", "gathered"]
+__all__ = ["end", "finish", "finish_in_thread", "gathered", "within"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -54,3 +54,36 @@ async def gathered(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]
             if not task.cancelling():
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def within(seconds: float, work: Awaitable[Result]) -> Result:
+    """Do what asyncio.wait_for() does, and raise CancelledError whenever the caller was cancelled.
+
+    In Python 3.11 asyncio.wait_for() returns the result in its place where that came just before (gh-86296): an
+    interrupted run then goes on. And asyncio.timeout() of Python 3.11.2 raises CancelledError where the time is over in
+    what a cancelled caller does at its end (gh-102780).
+    Raises TimeoutError when the time is over.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({working}, timeout=seconds)
+    finally:
+        in_time = working.done()
+        if not in_time:
+            await end(working)
+        elif not working.cancelled():
+            # asyncio logs an exception that nobody asks for, and a cancelled caller does not.
+            working.exception()
+    if working.cancelled() and not in_time:
+        raise TimeoutError
+    return working.result()
+
+
+async def end(*futures: asyncio.Future[Any]) -> None:
+    """Cancel futures and wait until they have ended, whatever with.
+
+    To await one and to suppress its CancelledError would suppress one of the caller's own too.
+    """
+    for future in futures:
+        future.cancel()
+    await asyncio.gather(*futures, return_exceptions=True)

@@ -7,11 +7,12 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
-from rig.finishing import finish_in_thread, gathered
+from rig.finishing import end, finish, finish_in_thread, gathered, within
 
 
 def _write(directory: Path, begun: threading.Event) -> None:
@@ -116,3 +117,104 @@ def test_cancelled_caller_waits_for_all() -> None:
         assert work.ended == 1
 
     asyncio.run(all_of_them())
+
+
+async def _some_steps() -> str:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return "result"
+
+
+async def _lost(wait: Callable[[Coroutine[None, None, str]], Awaitable[str]]) -> list[int]:
+    """Cancel what waits for some steps before each step of the loop; return the instants at which it goes on."""
+    lost = []
+    for instant in range(1, 100):
+        waiting = asyncio.ensure_future(wait(_some_steps()))
+        for _ in range(instant):
+            await asyncio.sleep(0)
+        if not waiting.cancel():
+            assert instant > 2
+            return lost
+        await asyncio.wait({waiting})
+        if not waiting.cancelled():
+            lost.append(instant)
+    raise AssertionError("it does not end")
+
+
+async def _ended(work: Coroutine[None, None, str]) -> str:
+    working = asyncio.ensure_future(work)
+    await asyncio.sleep(0)
+    await end(working)
+    return ""
+
+
+async def _gathered(work: Coroutine[None, None, str]) -> str:
+    return (await gathered([work]))[0]
+
+
+@pytest.mark.parametrize("wait", [lambda work: within(60, work), finish, _gathered, _ended])
+def test_cancellation_is_lost_at_no_instant(wait: Callable[[Coroutine[None, None, str]], Awaitable[str]]) -> None:
+    assert asyncio.run(_lost(wait)) == []
+
+
+def test_time_that_is_over_ends_the_work_first() -> None:
+    work = Work()
+
+    async def too_long() -> None:
+        with pytest.raises(TimeoutError):
+            await within(0.01, work.go_on())
+        assert work.ended == 1
+
+    asyncio.run(too_long())
+
+
+def test_time_is_over_in_a_cancelled_caller_too() -> None:
+    async def cleans_up() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            with pytest.raises(TimeoutError):
+                await within(0.01, asyncio.Event().wait())
+
+    async def cancelled() -> bool:
+        working = asyncio.ensure_future(cleans_up())
+        await asyncio.sleep(0.01)
+        working.cancel()
+        await asyncio.wait({working})
+        return working.cancelled()
+
+    assert asyncio.run(cancelled())
+
+
+def test_result_and_errors_in_time_are_the_works() -> None:
+    async def fails(error: type[BaseException]) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async def all_of_them() -> str:
+        for error in (ZeroDivisionError, TimeoutError, asyncio.CancelledError):
+            with pytest.raises(error):
+                await within(60, fails(error))
+        return await within(60, _some_steps())
+
+    assert asyncio.run(all_of_them()) == "result"
+
+
+def test_error_that_a_cancelled_caller_does_not_ask_for_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> str:
+        await _some_steps()
+        raise ZeroDivisionError
+
+    async def all_instants() -> None:
+        for instant in range(1, 10):
+            working = asyncio.ensure_future(within(60, fails()))
+            for _ in range(instant):
+                await asyncio.sleep(0)
+            working.cancel()
+            await asyncio.wait({working})
+            if not working.cancelled():
+                assert isinstance(working.exception(), ZeroDivisionError)
+
+    asyncio.run(all_instants(), debug=True)
+
+    assert "never retrieved" not in caplog.text

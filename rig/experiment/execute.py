@@ -22,7 +22,7 @@ from rig.experiment.departure import Departure
 from rig.experiment.execution import Deadlines, Execution
 from rig.experiment.prepare import PreparedGuest
 from rig.experiment.stops import PANIC_DUMP, room_for_a_dump, watch_recording, watch_silence, watch_stops
-from rig.finishing import finish_in_thread
+from rig.finishing import finish_in_thread, within
 from rig.image.continuation import write_continuation
 from rig.image.digest import digest_file, digest_once
 from rig.image.payload import Payload, cached_payload, keep_payload, write_payload
@@ -260,7 +260,7 @@ async def _to_the_end(session: Session, ended: asyncio.Future[Any], deadlines: D
     seen = session.bytes_seen
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(session.process.wait(), deadlines.exit)
+            await within(deadlines.exit, session.process.wait())
             return None
         # A guest that printed more since is still shutting down, so wait once more.
         if seen == session.bytes_seen:

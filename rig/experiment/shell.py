@@ -17,6 +17,7 @@ from rig.experiment.booted import ensure_snapshot
 from rig.experiment.execution import BOOT_DEADLINE, Deadlines, Execution
 from rig.experiment.kvm_fallback import refuse_failure_of_kvm, with_fallback
 from rig.experiment.prepare import PreparedGuest, payload_of, prepare_guest
+from rig.finishing import end
 from rig.image.payload import Payload, write_payload
 from rig.image.staging import staging_directory
 from rig.image.store import Store
@@ -175,10 +176,7 @@ async def _run_steps(
             return
         raise GuestError(f"the guest was not made ready: {_failed_step(session)}", where="rig shell")
     finally:
-        for task in (marked, ended):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, GuestError):
-                await task
+        await end(marked, ended)
 
 
 def _failed_step(session: Session) -> str:

@@ -9,7 +9,6 @@ copied from the snapshot that it was restored from: x-ignore-shared leaves only 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from rig.disk import disk_full
-from rig.errors import GuestError, RigError
-from rig.finishing import finish_in_thread
+from rig.errors import GuestError
+from rig.finishing import end, finish_in_thread, within
 from rig.image.continuation import Continuation, Stop, write_continuation
 from rig.image.digest import digest_file, digest_text
 from rig.image.entry import Entry
@@ -250,7 +249,7 @@ async def _stopped(session: Session, deadline: float, scale: float) -> dict[str,
             if not said.done():
                 raise session.failure("the guest panicked before the branch point")
         record = said.result()
-        await asyncio.wait_for(held, LAST_RECORD * scale)
+        await within(LAST_RECORD * scale, held)
         return record
     except GuestError as error:
         raise GuestError(
@@ -259,11 +258,7 @@ async def _stopped(session: Session, deadline: float, scale: float) -> dict[str,
     except TimeoutError:
         raise session.failure("QEMU did not stop the guest at the branch point") from None
     finally:
-        said.cancel()
-        held.cancel()
-        for each in (said, held):
-            with contextlib.suppress(asyncio.CancelledError, RigError):
-                await each
+        await end(said, held)
 
 
 def size_on_disk(point: BranchPoint) -> int:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from rig.finishing import within
 from rig.machine.pipe import ReadEnd
 from rig.machine.tee_log import Ration, TeeLog
 
@@ -95,7 +96,7 @@ class Channel:
         while not self._ended.is_set() and seen != self.bytes_seen:
             seen = self.bytes_seen
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), still)
+                await within(still, self._ended.wait())
         return self._ended.is_set()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.finishing import within
 
 __all__ = ["DebugPort", "GuestEnded", "debug_port"]
 
@@ -70,15 +71,17 @@ class DebugPort:
 
     async def _answer(self, timeout: float) -> str:
         try:
-            async with asyncio.timeout(timeout):
-                while await self._reader.readexactly(1) != b"$":
-                    pass
-                answer = (await self._reader.readuntil(b"#"))[:-1]
-                await self._reader.readexactly(2)
-                self._writer.write(b"+")
-                return answer.decode("ascii", errors="replace")
+            return await within(timeout, self._next())
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise GuestEnded from error
+
+    async def _next(self) -> str:
+        while await self._reader.readexactly(1) != b"$":
+            pass
+        answer = (await self._reader.readuntil(b"#"))[:-1]
+        await self._reader.readexactly(2)
+        self._writer.write(b"+")
+        return answer.decode("ascii", errors="replace")
 
     def close(self) -> None:
         """Close the connection, so that another debugger can connect. The guest stays stopped."""

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rig.errors import RigError
+from rig.finishing import within
 from rig.machine.hugepages import without_huge_pages
 
 __all__ = ["QemuProcess", "running_qemu"]
@@ -65,7 +66,7 @@ class QemuProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._exited.wait(), grace)
+                await within(grace, self._exited.wait())
 
 
 @asynccontextmanager

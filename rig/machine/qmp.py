@@ -14,7 +14,7 @@ from typing import Any
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from rig.errors import RigError
-from rig.finishing import finish
+from rig.finishing import finish, within
 
 __all__ = ["BROKEN", "DUMP_DEADLINE", "STILL_DEADLINE", "Monitor"]
 
@@ -68,7 +68,7 @@ class Monitor:
         logger.debug("QMP %s %s", command, arguments)
         seconds = deadline * self._scale
         try:
-            return await asyncio.wait_for(self._client.execute(command, arguments or None), seconds)
+            return await within(seconds, self._client.execute(command, arguments or None))
         except TimeoutError:
             raise RigError(
                 f"QEMU did not answer {command} within {seconds:g} s",
@@ -77,9 +77,7 @@ class Monitor:
             ) from None
         except ExecuteError as error:
             raise RigError(f"QEMU refused {command}: {error}", where="QMP") from error
-        except (QMPError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except QMPError as error:
             raise RigError(f"QEMU had exited when {command} was sent", where="QMP") from error
 
     async def human(self, command: str, *, deadline: float = ANSWER_DEADLINE) -> str:

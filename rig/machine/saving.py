@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rig.disk import disk_full, is_full, says_full
 from rig.errors import RigError
+from rig.finishing import within
 from rig.machine.command import memory_is_a_file
 from rig.machine.features import MIGRATE_TO_FILE, has
 from rig.machine.qemu import Qemu
@@ -71,4 +71,4 @@ async def quit_saved(session: Session) -> None:
     """
     await session.monitor.execute("quit")
     with suppress(TimeoutError):
-        await asyncio.wait_for(session.process.wait(), QUIT_DEADLINE * session.scale)
+        await within(QUIT_DEADLINE * session.scale, session.process.wait())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import RigError
-from rig.finishing import finish_in_thread
+from rig.finishing import finish_in_thread, within
 from rig.image.staging import staging_directory
 from rig.machine.qemu import Qemu
 from rig.machine.qmp import BROKEN
@@ -154,7 +154,7 @@ async def _to_its_end(session: Session, parted: asyncio.Event, bounds: Bounds) -
             now = time.monotonic()
             # A replay that waits for a missing event may block QEMU's monitor too.
             with contextlib.suppress(TimeoutError, RigError):
-                count = await asyncio.wait_for(instruction(session), bounds.still)
+                count = await within(bounds.still, instruction(session))
                 if count != last:
                     last, moved = count, now
             if now > deadline:

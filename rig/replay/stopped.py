@@ -6,7 +6,6 @@ Breakpoints are set on kernel functions. The guest boots with nokaslr, so their 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from rig.errors import RigError, UsageError
 from rig.extras import require
+from rig.finishing import within
 from rig.image.elf import symbol_addresses
 from rig.image.store import Store
 from rig.image.symbols import Symbols, find_symbols, how_to_get
@@ -156,7 +156,7 @@ def _function_of(point: StopPoint, symbols: Symbols | None) -> tuple[str, int]:
 async def _ended_early(session: Session, point: StopPoint, bounds: Bounds) -> RigError:
     """Return the error of a replay that ended before its stop point, with how QEMU ended."""
     try:
-        status = await asyncio.wait_for(session.process.wait(), bounds.still)
+        status = await within(bounds.still, session.process.wait())
         how = how_it_ended(session, status)
     except TimeoutError:
         how = "QEMU closed its debugger port and does not end"
