@@ -19,7 +19,7 @@ from rig.image.store import Store
 from rig.sweep.backup import Pace, backups
 from rig.sweep.dask_scheduler import (
     FIND_SCHEDULER,
-    asking,
+    ask,
     check_workers,
     import_distributed,
     lost,
@@ -150,21 +150,18 @@ class _Sending:
             return None
         del self._futures[task]
         for each in others:
-            with asking(self._scheduler):
-                await each.cancel()
+            await ask(self._scheduler, each.cancel())
         if row.host_seconds is not None:
             self._pace.add(row.worker, row.host_seconds)
         return row
 
     async def _begin_backups(self) -> None:
         undone = self._futures.keys() - self._copied
-        with asking(self._scheduler):
-            threads = await self._client.nthreads() if undone else {}
+        threads = await ask(self._scheduler, self._client.nthreads()) if undone else {}
         # More wait for a worker than there are workers: none of them is idle.
         if not undone or len(undone) > sum(threads.values()):
             return
-        with asking(self._scheduler):
-            running = await self._client.processing()
+        running = await ask(self._scheduler, self._client.processing())
         for each in backups(running, threads, undone, self._pace, time.monotonic() - self._began):
             self._copied.add(each.key)
             self._submit(each.key, each.key + BACKUP, workers=[each.worker])

@@ -6,18 +6,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from rig.errors import RigError
 from rig.extras import lacking
+from rig.finishing import within
 from rig.sweep.dask_worker import worker_version
 from rig.sweep.task import rig_version
 
 __all__ = [
     "FIND_SCHEDULER",
-    "asking",
+    "ask",
     "check_workers",
     "import_distributed",
     "lost",
@@ -25,7 +25,11 @@ __all__ = [
     "trouble",
 ]
 
+Answer = TypeVar("Answer")
+
 FIND_SCHEDULER = 10.0
+ANSWER = 60.0
+"""Host seconds within which a scheduler or a worker must answer what takes no time."""
 NO_WORKER = 30.0
 """Host seconds for which a scheduler may have no worker left: one that died may be started again."""
 COUNT_WORKERS = 5.0
@@ -74,11 +78,16 @@ def _where(scheduler: str | None) -> str:
     return f"--scheduler {scheduler}" if scheduler else "dask"
 
 
-@contextmanager
-def asking(scheduler: str | None) -> Iterator[None]:
-    """Raise RigError where the scheduler is lost as something is asked of it."""
+async def ask(scheduler: str | None, question: Awaitable[Answer]) -> Answer:
+    """Return what a scheduler answers. Raises RigError where it is lost, or does not answer within ANSWER."""
     try:
-        yield
+        return await within(ANSWER, question)
+    except TimeoutError:
+        raise RigError(
+            f"the scheduler does not answer within {ANSWER:.0f} s",
+            where=_where(scheduler),
+            remedy="it was stopped or hangs: start it and its workers anew, and the command again",
+        ) from None
     except OSError:
         raise lost(scheduler) from None
 
@@ -87,12 +96,21 @@ async def check_workers(client: Any, scheduler: str | None) -> None:
     """Raise RigError where the scheduler has no worker, or one of them another version of rig."""
     try:
         await client.wait_for_workers(1, timeout=FIND_SCHEDULER)
-        versions = await client.run(worker_version)
     except TimeoutError:
         raise RigError(
             "the scheduler has no worker",
             where=_where(scheduler),
             remedy=f"start one: dask worker {scheduler} --nthreads 1",
+        ) from None
+    except OSError:
+        raise lost(scheduler) from None
+    try:
+        versions = await within(ANSWER, client.run(worker_version))
+    except TimeoutError:
+        raise RigError(
+            f"not all workers tell within {ANSWER:.0f} s which rig they have",
+            where=_where(scheduler),
+            remedy="the scheduler or a worker was stopped or hangs: start it anew, and the command again",
         ) from None
     except OSError as error:
         raise RigError(
@@ -116,14 +134,14 @@ async def check_workers(client: Any, scheduler: str | None) -> None:
 
 
 async def trouble(client: Any, scheduler: str | None) -> RigError:
-    """Wait until the scheduler is lost, or has had no worker for NO_WORKER, and return that as an error."""
+    """Wait until the scheduler is lost or hangs, or has had no worker for NO_WORKER, and return that as an error."""
     since = time.monotonic()
     while time.monotonic() - since < NO_WORKER:
         await asyncio.sleep(COUNT_WORKERS)
         try:
-            workers = await client.nthreads()
-        except OSError:
-            return lost(scheduler)
+            workers = await ask(scheduler, client.nthreads())
+        except RigError as error:
+            return error
         if workers:
             since = time.monotonic()
     return RigError(

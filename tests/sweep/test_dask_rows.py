@@ -32,6 +32,7 @@ class Cluster:
     threads: dict[str, int] = field(default_factory=lambda: {QUICK: 1, SLOW: 1})
     futures: list[Future] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    hangs: bool = False
 
     def submit(self, function: object, *arguments: object, key: str, **where: object) -> Future:
         self.futures.append(Future(key, self))
@@ -48,8 +49,20 @@ class Cluster:
         future.outcome = outcome
         return future
 
+    async def wait_for_workers(self, count: int, timeout: float) -> None:
+        assert len(self.threads) >= count
+
+    async def run(self, function: object) -> dict[str, str]:
+        await self._answer()
+        return {}
+
     async def nthreads(self) -> dict[str, int]:
+        await self._answer()
         return self.threads
+
+    async def _answer(self) -> None:
+        if self.hangs:
+            await asyncio.sleep(60)
 
     async def processing(self) -> dict[str, list[str]]:
         return {SLOW: [each.key for each in self.futures if each.outcome is None and BACKUP not in each.key]}
@@ -127,6 +140,23 @@ def test_sweep_whose_workers_have_all_gone_does_not_wait_for_ever(monkeypatch: p
 
     with pytest.raises(RigError, match="the scheduler has had no worker for"):
         rows_of(list(FIRST), threads={})
+
+
+def test_scheduler_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_scheduler, "COUNT_WORKERS", 0.01)
+    monkeypatch.setattr(dask_scheduler, "ANSWER", 0.05)
+
+    with pytest.raises(RigError, match="the scheduler does not answer within"):
+        rows_of([], hangs=True)
+
+
+def test_worker_that_hangs_before_the_first_task_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_scheduler, "ANSWER", 0.05)
+
+    with pytest.raises(RigError, match="not all workers tell within") as raised:
+        asyncio.run(dask_scheduler.check_workers(Cluster([], hangs=True), "tcp://10.0.0.1:8786"))
+
+    assert "start it anew" in raised.value.remedy
 
 
 def test_result_that_is_long_in_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
