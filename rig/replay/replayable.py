@@ -133,7 +133,7 @@ def _recorded(run: Run, directory: Path) -> RecordedGuest:
         raise RigError(
             f"this run has no recording: {run.recording.reason or 'it names no reason'}",
             where=directory,
-            remedy="run it again on the warp clock, without --no-record",
+            remedy="run it again without what is named here: --no-record, --virtio-console, a disk, the live clock",
         )
     if run.recording.guest is None:
         raise RigError(

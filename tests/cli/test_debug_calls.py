@@ -43,6 +43,7 @@ def test_run_without_a_recording_says_why(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert isinstance(error, RigError)
     assert "this run has no recording" in error.what
+    assert "without what is named here" in str(error.remedy)
 
 
 def test_place_that_means_nothing_is_a_usage_error(tmp_path: Path) -> None:
