@@ -61,7 +61,8 @@ def no_scheduler(scheduler: str | None, error: Exception) -> RigError:
     return RigError(
         f"no scheduler answers: {error}",
         where=_where(scheduler),
-        remedy="start one: dask scheduler --host 127.0.0.1; then: dask worker ADDRESS --nthreads 1",
+        remedy="start one: dask scheduler --host 127.0.0.1 --dashboard-address 127.0.0.1:8787;"
+        " then: dask worker ADDRESS --nthreads 1",
     )
 
 

@@ -24,6 +24,8 @@ async def local_cluster(distributed: Any, workers: int) -> AsyncIterator[Any]:
         host="127.0.0.1",
         protocol="tcp://",
         dashboard_address=None,
+        # Without a dashboard Dask serves its state all the same, at 8787: where another cluster does, it warns of it.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         memory_limit=0,
         # A worker whose heartbeat is on its way when the cluster closes logs that as an error.
         silence_logs=logging.CRITICAL,

@@ -135,7 +135,7 @@ class Cluster:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{port}"
-        self.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        self.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
         with (self._directory / f"dask-{len(self.processes)}.log").open("wb") as log:
@@ -160,8 +160,8 @@ class Cluster:
         return process
 
     def worker(self, host: str = "127.0.0.1", **variables: str) -> subprocess.Popen[bytes]:
-        words = ("--nthreads", "1", "--host", host, "--no-dashboard", "--no-nanny", "--death-timeout", "30")
-        return self.start("worker", self.address, *words, **variables)
+        words = ("--nthreads", "1", "--host", host, "--dashboard-address", f"{host}:0", "--no-nanny")
+        return self.start("worker", self.address, *words, "--death-timeout", "30", **variables)
 
 
 @pytest.fixture

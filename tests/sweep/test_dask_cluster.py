@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What the local cluster of a sweep prints of itself when it closes: nothing."""
+"""What the local cluster of a sweep prints of itself: nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import warnings
 from typing import Any
 
 import pytest
 
 from rig.sweep.dask import DaskExecutor
+from rig.sweep.local_cluster import local_cluster
 from rig.sweep.task import PointTask
 
 FIRST_HEARTBEAT = 1.0
@@ -43,3 +47,18 @@ def test_heartbeat_that_no_one_answers_any_more_is_not_printed(
     assert asyncio.run(sweep()) == ["error"]
     assert heard
     assert capfd.readouterr().err == ""
+
+
+def test_second_cluster_on_the_machine_is_no_reason_for_a_warning() -> None:
+    distributed = pytest.importorskip("distributed")
+
+    async def start() -> str:
+        async with local_cluster(distributed, 1) as cluster:
+            return str(cluster.scheduler.http_server.address)
+
+    with socket.socket() as other, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with contextlib.suppress(OSError):  # there is another cluster
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        assert asyncio.run(start()) == "127.0.0.1"
