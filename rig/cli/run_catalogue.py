@@ -12,7 +12,9 @@ from rig.cli.outputs import write_outputs
 from rig.cli.run_options import OutputOptions
 from rig.cli.stdout import others_to_stderr
 from rig.experiment.catalogue import run_all
+from rig.experiment.longest_first import longest_first, note_durations
 from rig.experiment.request import Request
+from rig.image.store import Store
 from rig.report.console import output_console
 from rig.report.progress_table import ProgressTable
 from rig.run.suite import suite_of_error, suite_of_run
@@ -25,17 +27,20 @@ def run_catalogue(request: Request, jobs: int | None, output: OutputOptions) -> 
     """Run all scenarios with the settings of one request and return the worst exit status."""
     with others_to_stderr(output.junit, output.ktap):
         requests = [replace(request, scenario=directory.name) for directory in list_scenarios()]
-        began = time.monotonic()
+        store, began = Store(), time.monotonic()
         with ProgressTable(output_console(), [each.scenario for each in requests], quiet=output.quiet) as table:
             finished = event_loop.run(
                 run_all(
-                    requests,
+                    longest_first(store, requests),
                     run_from_prefix,
                     jobs=jobs,
+                    store=store,
                     began=lambda each: table.began(each.scenario),
                     ended=lambda each: table.ended(each.request.scenario, each.run, each.error),
                 )
             )
+        note_durations(store, finished)
+        finished.sort(key=lambda each: each.request.scenario)
         held = sum(each.status == 0 for each in finished)
         print(f"{held} of {len(finished)} reproduced in {time.monotonic() - began:.1f} s")
     suites = [

@@ -18,8 +18,13 @@ from rig.scenario.load import list_scenarios
 
 @pytest.mark.parametrize(("words", "prefix"), [([], True), (["--no-prefix"], False)])
 def test_every_scenario_is_run_from_its_past(
-    words: list[str], prefix: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    prefix: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("RIG_CACHE", str(tmp_path))
     asked: list[Request] = []
 
     async def run_from_prefix(request: Request, progress: Progress, store: Store) -> tuple[object, Path]:
