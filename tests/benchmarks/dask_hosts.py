@@ -9,8 +9,9 @@ have built, and makes its snapshots and saved pasts itself, before the measureme
 many guests at once as this machine runs of its own sweep, or one more where all of them work.
 
 Three ways: all workers; one is killed in the middle; one host is slow, with half a CPU for all of it and a link of
-5 Mbit/s. Wanted: all points there, none twice, the same verdicts, and at most 1.1 times the local time. (Numbers differ a
-little: each host has booted a guest of its own.)
+5 Mbit/s. Each is run between two sweeps of this machine alone and compared with the mean of both, because a machine's
+speed may move within minutes. Wanted: all points there, none twice, the same verdicts, and at most 1.1 times the local
+time. (Numbers differ a little: each host has booted a guest of its own.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def spread(values: Sequence[float], digits: int) -> str:
+    """Return the median with the least and the most."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
 def verdicts(rows: list[dict[str, Any]]) -> dict[tuple[int, int], str]:
     """Return the verdict of each point. Raises ValueError for a point that is missing or there twice."""
     found = {(row["point"], row["repeat"]): row["verdict"] for row in rows}
@@ -165,13 +171,20 @@ def measured(root: Path, rounds: int) -> None:
         words = ("--executor", "dask", "--scheduler", SCHEDULER)
         while len({row["worker"].split(":")[1] for row in first.sweep(*words)[1]}) < 2:
             time.sleep(1)  # until each host has had its share, and made what it needs
-        times: dict[str, list[float]] = {"local": [], "dask": [], "one killed": [], "one slow": []}
+        local: list[float] = []
+        times: dict[str, list[tuple[float, float]]] = {"dask": [], "one slow": [], "one killed": []}
+        """Way -> host seconds of each sweep, and how many times as long as the local ones beside it."""
+
+        def here() -> None:
+            local.append(first.sweep("--jobs", cpus)[0])
+
+        here()
         for _ in range(rounds):
-            times["local"].append(first.sweep("--jobs", cpus)[0])
 
             def dask(way: str, meanwhile: Callable[[], None] = lambda: None) -> None:
                 took, rows = first.sweep(*words, meanwhile=meanwhile)
-                times[way].append(took)
+                here()
+                times[way].append((took, took / statistics.mean(local[-2:])))
                 same = "the same verdicts" if verdicts(rows) == alike else "other verdicts than here"
                 hosts_of = Counter(row["worker"].split(":")[1] for row in rows)
                 print(f"{way}: {took:.1f} s; {POINTS} points, each once, {same}; by host {sorted(hosts_of.values())}")
@@ -181,17 +194,15 @@ def measured(root: Path, rounds: int) -> None:
                 dask("one slow")
 
             def lose_one() -> None:
-                time.sleep(times["local"][-1] / 2)
+                time.sleep(local[-1] / 2)
                 kill(workers.pop(0))
 
             dask("one killed", lose_one)
             workers.append(a.worker())
-        base = statistics.median(times["local"])
-        for way, all_times in times.items():
-            spread = f"{min(all_times):.1f} to {max(all_times):.1f}"
-            print(
-                f"{way}: {statistics.median(all_times):.1f} s, {spread}, {statistics.median(all_times) / base:.2f} of local"
-            )
+        print(f"local: {spread(local, 1)} s, n={len(local)}")
+        for way, took in times.items():
+            seconds, ratios = zip(*took, strict=True)
+            print(f"{way}: {spread(seconds, 1)} s; {spread(ratios, 2)} of local, n={len(took)}")
     finally:
         for host in hosts:
             for process in host.started:
