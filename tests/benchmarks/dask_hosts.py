@@ -85,7 +85,7 @@ def slow(host: Host) -> Iterator[None]:
     try:
         quota, value = ("cpu.cfs_quota_us", "50000") if first else ("cpu.max", "50000 100000")
         (group / quota).write_text(value)
-        for process in host.started:
+        for process in host.running():
             (group / "cgroup.procs").write_text(str(process.pid))
         rule = ("dev", "eth0", "root", "tbf", "rate", "5mbit", "burst", "32kbit", "latency", "400ms")
         subprocess.run([*tc, "add", *rule], check=True)
@@ -122,6 +122,9 @@ class Host:
         )  # fmt: skip
         self.started.append(process)
         return process
+
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        return [process for process in self.started if process.poll() is None]
 
     def worker(self) -> subprocess.Popen[bytes]:
         return self.start(
@@ -167,7 +170,7 @@ def measured(root: Path, rounds: int) -> None:
         cpus = str(len(os.sched_getaffinity(0)))
         _, rows = first.sweep("--jobs", cpus)  # makes the snapshot and saves the past
         alike = verdicts(rows)
-        workers = [each.worker() for each in (a, b) for _ in range(2)]
+        workers = [(each, each.worker()) for _ in range(2) for each in (a, b)]
         words = ("--executor", "dask", "--scheduler", SCHEDULER)
         while len({row["worker"].split(":")[1] for row in first.sweep(*words)[1]}) < 2:
             time.sleep(1)  # until each host has had its share, and made what it needs
@@ -185,9 +188,13 @@ def measured(root: Path, rounds: int) -> None:
                 took, rows = first.sweep(*words, meanwhile=meanwhile)
                 here()
                 times[way].append((took, took / statistics.mean(local[-2:])))
+                beside = " and ".join(f"{each:.1f}" for each in local[-2:])
                 same = "the same verdicts" if verdicts(rows) == alike else "other verdicts than here"
                 hosts_of = Counter(row["worker"].split(":")[1] for row in rows)
-                print(f"{way}: {took:.1f} s; {POINTS} points, each once, {same}; by host {sorted(hosts_of.values())}")
+                print(
+                    f"{way}: {took:.1f} s beside {beside} s; {POINTS} points, each once, {same};"
+                    f" by host {sorted(hosts_of.values())}"
+                )
 
             dask("dask")
             with slow(b):
@@ -195,19 +202,19 @@ def measured(root: Path, rounds: int) -> None:
 
             def lose_one() -> None:
                 time.sleep(local[-1] / 2)
-                kill(workers.pop(0))
+                kill(workers[0][1])
 
             dask("one killed", lose_one)
-            workers.append(a.worker())
+            host, _ = workers.pop(0)
+            workers.append((host, host.worker()))
         print(f"local: {spread(local, 1)} s, n={len(local)}")
         for way, took in times.items():
             seconds, ratios = zip(*took, strict=True)
             print(f"{way}: {spread(seconds, 1)} s; {spread(ratios, 2)} of local, n={len(took)}")
     finally:
         for host in hosts:
-            for process in host.started:
-                if process.poll() is None:
-                    kill(process)
+            for process in host.running():
+                kill(process)
 
 
 def main() -> None:
