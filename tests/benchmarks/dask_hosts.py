@@ -207,6 +207,7 @@ def measured(root: Path, rounds: int) -> None:
             dask("one killed", lose_one)
             host, _ = workers.pop(0)
             workers.append((host, host.worker()))
+            time.sleep(5)  # its start is not part of the next sweep
         print(f"local: {spread(local, 1)} s, n={len(local)}")
         for way, took in times.items():
             seconds, ratios = zip(*took, strict=True)
