@@ -49,11 +49,7 @@ async def gathered(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            # A second time would cut short what it does at its end.
-            if not task.cancelling():
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def within(seconds: float, work: Awaitable[Result]) -> Result:
@@ -80,10 +76,12 @@ async def within(seconds: float, work: Awaitable[Result]) -> Result:
 
 
 async def end(*futures: asyncio.Future[Any]) -> None:
-    """Cancel futures and wait until they have ended, whatever with.
+    """Cancel futures and wait until they have ended, whatever with. One that is being cancelled is waited for only.
 
     To await one and to suppress its CancelledError would suppress one of the caller's own too.
     """
     for future in futures:
-        future.cancel()
+        # A second time would cut short what it does at its end.
+        if not (isinstance(future, asyncio.Task) and future.cancelling()):
+            future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)

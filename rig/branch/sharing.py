@@ -20,6 +20,7 @@ from rig.branch.point import Point, find_point, named_points
 from rig.errors import RigError, UsageError
 from rig.experiment.layers import resolve_layers
 from rig.experiment.request import Request
+from rig.finishing import end
 from rig.image.store import Store
 from rig.scenario.load import Scenario
 from rig.scenario.plan import RenderedPlan, RenderedStep, render_plan
@@ -189,9 +190,7 @@ class Pasts:
 
     async def close(self) -> None:
         """Stop what is being saved."""
-        for task in self._saved.values():
-            task.cancel()
-        await asyncio.gather(*self._saved.values(), return_exceptions=True)
+        await end(*self._saved.values())
 
 
 def _sets_oom(changes: Changes) -> bool:

@@ -157,9 +157,11 @@ class _Sending:
 
     async def _begin_backups(self) -> None:
         undone = self._futures.keys() - self._copied
-        threads = await ask(self._scheduler, self._client.nthreads()) if undone else {}
+        if not undone:
+            return
+        threads = await ask(self._scheduler, self._client.nthreads())
         # More wait for a worker than there are workers: none of them is idle.
-        if not undone or len(undone) > sum(threads.values()):
+        if len(undone) > sum(threads.values()):
             return
         running = await ask(self._scheduler, self._client.processing())
         for each in backups(running, threads, undone, self._pace, time.monotonic() - self._began):

@@ -10,7 +10,7 @@ from itertools import islice
 from rig.branch.sharing import Pasts
 from rig.errors import RigError
 from rig.experiment.capacity import Capacity
-from rig.finishing import finish_in_thread
+from rig.finishing import end, finish_in_thread
 from rig.image.store import Store
 from rig.sweep.row import Row, row_of_error
 from rig.sweep.task import PointTask, common_pasts, run_point
@@ -55,9 +55,7 @@ class LocalExecutor:
                 begin(1)
                 yield row
         finally:
-            for each in working:
-                each.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            await end(*working)
             await pasts.close()
 
     def _pasts(self, tasks: Sequence[PointTask]) -> Pasts:

@@ -181,31 +181,29 @@ def measured(root: Path, rounds: int) -> None:
         def here() -> None:
             local.append(first.sweep("--jobs", cpus)[0])
 
+        def dask(way: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+            took, rows = first.sweep(*words, meanwhile=meanwhile)
+            here()
+            times[way].append((took, took / statistics.mean(local[-2:])))
+            beside = " and ".join(f"{each:.1f}" for each in local[-2:])
+            same = "the same verdicts" if verdicts(rows) == alike else "other verdicts than here"
+            hosts_of = Counter(row["worker"].split(":")[1] for row in rows)
+            print(
+                f"{way}: {took:.1f} s beside {beside} s; {POINTS} points, each once, {same};"
+                f" by host {sorted(hosts_of.values())}"
+            )
+
+        def lose_one() -> None:
+            time.sleep(local[-1] / 2)
+            kill(workers[0][1])
+
         here()
         for _ in range(rounds):
-
-            def dask(way: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-                took, rows = first.sweep(*words, meanwhile=meanwhile)
-                here()
-                times[way].append((took, took / statistics.mean(local[-2:])))
-                beside = " and ".join(f"{each:.1f}" for each in local[-2:])
-                same = "the same verdicts" if verdicts(rows) == alike else "other verdicts than here"
-                hosts_of = Counter(row["worker"].split(":")[1] for row in rows)
-                print(
-                    f"{way}: {took:.1f} s beside {beside} s; {POINTS} points, each once, {same};"
-                    f" by host {sorted(hosts_of.values())}"
-                )
-
             dask("dask")
             with slow(b):
                 dask("one slow")
-
-            def lose_one() -> None:
-                time.sleep(local[-1] / 2)
-                kill(workers[0][1])
-
             dask("one killed", lose_one)
-            host, _ = workers.pop(0)
+            host = workers.pop(0)[0]
             workers.append((host, host.worker()))
             time.sleep(5)  # its start is not part of the next sweep
         print(f"local: {spread(local, 1)} s, n={len(local)}")
